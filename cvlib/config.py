@@ -1,0 +1,270 @@
+"""The typed schema of `conf/` and the checks across its fields; imports neither Hydra nor TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cvlib.errors import UserError
+
+
+@dataclass
+class ModelConfig:
+    """An architecture and its choices; `conf/model/NAME.yaml` lists the ones that NAME has."""
+
+    name: str = "cnn"
+    task: str = "classification"
+    # The smallest side in pixels that the architecture takes; smaller data is resized up to it.
+    minimum_size: int = 1
+    imagenet: bool = False  # whether ImageNet weights exist for it
+    lr: float = 1e-3  # the rate that suits it from scratch; optimizers start from it
+    depth: int = 50
+    dropout: float = 0.0
+    filters: list[int] = field(default_factory=lambda: [32, 64])
+    kernel: int = 3
+    padding: str = "same"
+    stride: int = 1
+    dilation: int = 1
+    pooling: str = "max"
+    batch_norm: bool = False
+    spatial_dropout: float = 0.0
+    features: str = "flatten"
+    dense: list[int] = field(default_factory=lambda: [128])
+    auxiliary_weight: float = 0.3
+
+
+@dataclass
+class ModeConfig:
+    """Which weights a run starts from and which of them may change."""
+
+    name: str = "scratch"
+    weights: str | None = None  # imagenet | null | a weights file | a run's folder
+    # How much of the base is frozen, from the input on: null (nothing), all, a layer's name (up to
+    # and with it), a count of layers (int), a fraction of the layers (float).
+    freeze: Any = None
+    head_epochs: int = 0  # of trainer.epochs, the first ones that train the new head alone
+    backbone_lr: float = 1.0  # multiplies the rate for the base
+    # BatchNorm in the unfrozen base: train (learns, follows the new data) | frozen (stays as loaded).
+    batch_norm: str = "train"
+
+
+@dataclass
+class DataConfig:
+    """One dataset, its splits, and how it is fed."""
+
+    name: str = "digits"
+    tasks: list[str] = field(default_factory=lambda: ["classification"])
+    path: str | None = None
+    layout: str | None = None
+    image_size: int | None = None  # side in pixels; null: the data's own, raised to the model's least
+    channels: int | None = None  # 1 | 3; null: the data's own
+    fraction: float = 1.0  # of the training split, stratified and nested
+    classes: list[str] | None = None  # a subset, in this order; null: all
+    batch_size: int = 32
+    val_fraction: float = 0.15  # taken from the training part where the data has no val split
+    test_fraction: float = 0.15
+    split_seed: int = 0
+    samples: int | None = None  # how many images a generated dataset makes
+    pretrain_on: str | None = None  # an embedded dataset that stands in for ImageNet offline
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes of the training images; every strength at its neutral value changes nothing."""
+
+    name: str = "none"
+    horizontal_flip: float = 0.0  # probability
+    vertical_flip: float = 0.0  # probability
+    rotation: float = 0.0  # degrees, up to this either way
+    crop: float = 1.0  # the least share of the area that a random crop keeps
+    brightness: float = 0.0  # share of the range 0–255 added or taken, up to this
+    contrast: float = 0.0  # factor within 1 ± this
+    saturation: float = 0.0  # factor within 1 ± this
+    hue: float = 0.0  # turns of the colour circle, up to this either way
+    blur: float = 0.0  # sigma in pixels, up to this
+
+
+@dataclass
+class OptimizerConfig:
+    """The update rule."""
+
+    name: str = "adam"  # adam | adamw | sgd
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    clipnorm: float | None = None
+
+
+@dataclass
+class ScheduleConfig:
+    """How the learning rate goes over the epochs."""
+
+    name: str = "constant"  # constant | cosine | step
+    warmup_epochs: float = 0.0
+    final: float = 0.0  # cosine: the rate at the end, as a share of the first
+    every: int = 10  # step: epochs between drops
+    factor: float = 0.1  # step: what a drop multiplies by
+
+
+@dataclass
+class TrainerConfig:
+    """How long and how the loop runs."""
+
+    epochs: int = 20
+    patience: int | None = None  # epochs without a better monitor before stopping; null: never
+    monitor: str = "val/accuracy"
+    precision: str = "float32"
+    jit: bool = False
+    deterministic: bool = False
+    steps_per_epoch: int | None = None
+    bn_momentum: float | None = 0.9  # of every BatchNorm that learns; null: the architecture's own
+
+
+@dataclass
+class Config:
+    """One run, whole."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    mode: ModeConfig = field(default_factory=ModeConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    seed: int = 0
+    name: str | None = None
+    output_root: str = "outputs"
+
+
+def from_composed(composed: Any) -> Config:
+    """The typed config of a composed (Hydra or plain) mapping.
+
+    Raises `UserError` naming the key for an unknown key, a wrong type or a value that can't be.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        first_line = str(error).splitlines()[0]
+        key = getattr(error, "full_key", None) or "config"
+        raise UserError(f"{key}: {first_line}") from None
+    assert isinstance(config, Config)
+    check(config)
+    return config
+
+
+def identity(config: Config) -> str:
+    """A hash of everything that decides a run's result; its name and place don't."""
+    content = dataclasses.asdict(config)
+    del content["name"], content["output_root"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def check(config: Config) -> None:
+    """Raise `UserError` at the first value, or pair of values, that can't make a run."""
+    for key, allowed in _CHOICES.items():
+        _require(_value(config, key) in allowed, key, _value(config, key), "one of " + ", ".join(allowed))
+    for key, (low, high) in _RANGES.items():
+        value = _value(config, key)
+        if value is not None:
+            _require(low <= value <= high, key, value, f"between {low:g} and {high:g}")
+    _check_pairs(config)
+
+
+def _check_pairs(config: Config) -> None:
+    model, mode, data = config.model, config.mode, config.data
+    if model.task not in data.tasks:
+        raise UserError(
+            f"model={model.name} does {model.task}, but data={data.name} has labels for "
+            f"{', '.join(data.tasks)} only: choose another model or another dataset"
+        )
+    _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
+    _require(data.val_fraction + data.test_fraction < 1, "data.val_fraction + data.test_fraction",
+             data.val_fraction + data.test_fraction, "under 1, so that something is left to train on")
+    if data.image_size is not None and data.image_size < model.minimum_size:
+        raise UserError(
+            f"data.image_size={data.image_size} is too small: model={model.name} needs at least "
+            f"{model.minimum_size} pixels; raise it, or leave it out to have images resized"
+        )
+    if data.name == "folder" and not data.path:
+        raise UserError("data=folder needs data.path=…, the folder that holds the images")
+    if mode.name == "scratch" and mode.weights is not None:
+        raise UserError(
+            f"mode=scratch starts from random weights, so mode.weights={mode.weights} can't apply: "
+            "use mode=finetune or mode=feature_extractor"
+        )
+    if mode.name != "scratch" and mode.weights is None:
+        raise UserError(
+            f"mode={mode.name} needs weights to start from: mode.weights=imagenet, a weights file or a "
+            "run's folder; to train from random weights use mode=scratch"
+        )
+
+
+def _value(config: Config, key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _require(holds: bool, key: str, value: Any, allowed: str) -> None:
+    if not holds:
+        raise UserError(f"{key}={value} can't be: it must be {allowed}")
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "mode.name": ("scratch", "feature_extractor", "finetune"),
+    "mode.batch_norm": ("train", "frozen"),
+    "model.padding": ("same", "valid"),
+    "model.pooling": ("max", "average"),
+    "model.features": ("flatten", "global_average"),
+    "optimizer.name": ("adam", "adamw", "sgd"),
+    "schedule.name": ("constant", "cosine", "step"),
+    "trainer.precision": ("float32", "bfloat16", "float16"),
+}
+
+_MOST = float("inf")
+_RANGES: dict[str, tuple[float, float]] = {
+    "model.dropout": (0, 0.95),
+    "model.spatial_dropout": (0, 0.95),
+    "model.kernel": (1, 99),
+    "model.stride": (1, 99),
+    "model.dilation": (1, 99),
+    "model.auxiliary_weight": (0, 10),
+    "mode.head_epochs": (0, _MOST),
+    "mode.backbone_lr": (0, _MOST),
+    "data.image_size": (1, 8192),
+    "data.fraction": (1e-9, 1),
+    "data.batch_size": (1, _MOST),
+    "data.val_fraction": (0, 0.9),
+    "data.test_fraction": (0, 0.9),
+    "data.samples": (1, _MOST),
+    "augment.horizontal_flip": (0, 1),
+    "augment.vertical_flip": (0, 1),
+    "augment.rotation": (0, 180),
+    "augment.crop": (0.01, 1),
+    "augment.brightness": (0, 1),
+    "augment.contrast": (0, 1),
+    "augment.saturation": (0, 1),
+    "augment.hue": (0, 0.5),
+    "augment.blur": (0, 20),
+    "optimizer.lr": (1e-12, 1e3),
+    "optimizer.weight_decay": (0, 1e3),
+    "optimizer.momentum": (0, 1),
+    "optimizer.clipnorm": (1e-12, _MOST),
+    "schedule.warmup_epochs": (0, _MOST),
+    "schedule.final": (0, 1),
+    "schedule.every": (1, _MOST),
+    "schedule.factor": (0, 1),
+    "trainer.epochs": (1, _MOST),
+    "trainer.patience": (1, _MOST),
+    "trainer.steps_per_epoch": (1, _MOST),
+    "trainer.bn_momentum": (0, 0.9999),
+    "seed": (0, 2**32 - 1),
+}
