@@ -184,6 +184,8 @@ def _check_pairs(config: Config) -> None:
             f"model={model.name} does {model.task}, but data={data.name} has labels for "
             f"{', '.join(data.tasks)} only: choose another model or another dataset"
         )
+    if config.name is not None and (config.name.startswith(".") or set(config.name) & set("/\\\0")):
+        raise UserError(f"name={config.name} becomes a folder's name: leave out slashes and a dot in front")
     _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
     _require(data.val_fraction + data.test_fraction < 1, "data.val_fraction + data.test_fraction",
              data.val_fraction + data.test_fraction, "under 1, so that something is left to train on")
@@ -226,6 +228,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "model.features": ("flatten", "global_average"),
     "optimizer.name": ("adam", "adamw", "sgd"),
     "schedule.name": ("constant", "cosine", "step"),
+    "trainer.monitor": ("val/accuracy", "val/top5_accuracy", "val/macro_f1", "val/loss"),
     "trainer.precision": ("float32", "bfloat16", "float16"),
 }
 

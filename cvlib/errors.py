@@ -1,4 +1,4 @@
-"""The two ways in which a run can end badly that a person has to be told about."""
+"""The ways in which a run can end badly that a person has to be told about."""
 
 
 class UserError(Exception):
@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class RunFailed(Exception):
     """The run itself went wrong, through no override of the user: one line saying why (exit code 1)."""
+
+
+class Diverged(RunFailed):
+    """The loss became infinite or undefined."""

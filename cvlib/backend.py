@@ -1,0 +1,39 @@
+"""Start TensorFlow and Keras for one run: late, quietly, and with nothing left from the run before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from cvlib.config import Config
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def start(config: Config) -> None:
+    """Make Keras ready for `config`: random state, precision and layer names as in a fresh process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silenced_stderr():
+        import keras
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(_POLICIES[config.trainer.precision])
+    keras.utils.set_random_seed(config.seed)
+    if config.trainer.deterministic:
+        tensorflow.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """TensorFlow's C++ start-up remarks ignore its own log level, so the stream itself is closed to them."""
+    saved = os.dup(2)
+    with open(os.devnull, "w") as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,132 @@
+"""What `run.py` says and answers: exit codes, one-line errors, folder names. No Hydra, no TensorFlow."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvlib.errors import RunFailed, UserError
+
+COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+_LONGEST_NAME = 150  # bytes; file systems take 255, TensorBoard's list of runs is read by people
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one job ended."""
+
+    folder: Path
+    code: int
+    summary: dict[str, Any]
+    error: str | None = None
+
+
+def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
+    """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
+    from cvlib import config, experiment, record
+
+    try:
+        summary = experiment.run(config.from_composed(composed), folder, provenance)
+        return Outcome(folder, COMPLETED, summary)
+    except UserError as error:
+        record.remove_if_empty(folder, Path(composed.output_root))
+        return Outcome(folder, MISTAKE, {}, str(error))
+    except RunFailed as error:
+        return Outcome(folder, FAILED, {}, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Outcome(folder, FAILED, {}, f"{type(error).__name__}: {error}")
+
+
+def conclude(outcomes: list[Outcome], multirun: bool) -> int:
+    """Say how the job, or every job of a sweep, ended; return the exit code."""
+    bad = [outcome for outcome in outcomes if outcome.code != COMPLETED]
+    if not multirun:
+        for outcome in bad:
+            complain(outcome.error or "failed")
+        return bad[0].code if bad else COMPLETED
+    print(f"\n{len(outcomes) - len(bad)} of {len(outcomes)} runs of this sweep completed.")
+    for outcome in bad:
+        complain(f"{outcome.folder.name}: {outcome.error}")
+    return FAILED if bad else COMPLETED
+
+
+def complain(message: str) -> int:
+    """Print one line on stderr; return the exit code of a user's mistake."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return MISTAKE
+
+
+def folder_name(overrides: str) -> str:
+    """A folder's name for a job's overrides: readable, flat, short enough for any file system."""
+    name = re.sub(r"[^\w.,=+-]", "_", overrides) or "defaults"
+    if name == overrides and len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
+    return name.encode()[: _LONGEST_NAME - 9].decode(errors="ignore") + "-" + digest
+
+
+def is_hydra_error(error: Exception) -> bool:
+    """Whether Hydra or OmegaConf raised it while composing, rather than a run of ours."""
+    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "antlr4")
+
+
+def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
+    """One line for an error of Hydra's: the key or value that is wrong, and the nearest right one."""
+    text = str(error)
+    if missing := re.search(r"Could not find '([\w-]+)/([^']*)'", text):
+        group, choice = missing.groups()
+        return f"{group}={choice}: there is no such {group}; " + _suggest(choice, choices(conf, group))
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    for key in (override.split("=")[0].lstrip("+~") for override in overrides):
+        if not key.startswith("hydra") and "@" not in key and key not in (known := keys(conf, arguments)):
+            return f"{key}: " + (_belongs_elsewhere(conf, key) or "there is no such key; " + _suggest(key, known))
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def choices(conf: Path, group: str) -> list[str]:
+    """The files of a config group, by name."""
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+
+
+def keys(conf: Path, arguments: list[str]) -> list[str]:
+    """Every key that can be overridden, with the groups chosen in `arguments`."""
+    defaults = yaml.safe_load((conf / "config.yaml").read_text())
+    found = [key for key in defaults if key not in ("defaults", "hydra")]
+    for entry in defaults["defaults"]:
+        group, choice = next(iter(entry.items())) if isinstance(entry, dict) else ("", "")
+        if not (conf / group).is_dir() or not group:
+            continue
+        chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
+        found.append(group)
+        for name in {choice, chosen.split(",")[0]}:
+            found += [f"{group}.{key}" for key in _file_keys(conf / group / f"{name}.yaml")]
+    return sorted(set(found))
+
+
+def _belongs_elsewhere(conf: Path, key: str) -> str | None:
+    group, _, name = key.partition(".")
+    owners = [choice for choice in choices(conf, group) if name in _file_keys(conf / group / f"{choice}.yaml")]
+    return f"only {group}={' and '.join(owners)} has this key" if name and owners else None
+
+
+def _file_keys(path: Path) -> list[str]:
+    content = yaml.safe_load(path.read_text()) if path.exists() else {}
+    return [key for key in content or {} if key != "defaults"]
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    same_end = [key for key in known if key.split(".")[-1] == word.split(".")[-1]]
+    nearest = list(dict.fromkeys(same_end + close))[:3]
+    if nearest:
+        return f"did you mean {' or '.join(nearest)}?"
+    return "choose from " + ", ".join(known)

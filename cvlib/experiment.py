@@ -1,0 +1,206 @@
+"""One run from start to end: data → model → mode → fit → evaluate → record."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cvlib import backend, data
+from cvlib import config as configuration
+from cvlib.config import Config, DataConfig, ModeConfig, ScheduleConfig
+from cvlib.data.dataset import Dataset
+from cvlib.record import Record, run_name
+
+PRETRAINING_IMAGES = 6000
+PRETRAINING_EPOCHS = 4
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.pipeline import Feed
+    from cvlib.training.checkpoint import State
+    from cvlib.training.loop import Training
+
+
+def run(config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False) -> dict[str, Any]:
+    """Do the run that `config` describes in `folder` and return its summary.
+
+    Goes on with an unfinished run of the same config; a finished one is left as it is. `provenance` are
+    further files for the folder, name → text; `wait` lets another process finish writing there first.
+    Raises `UserError` (and leaves nothing behind) for what the user gave, `RunFailed` for a run gone wrong.
+    """
+    configuration.check(config)
+    started = time.monotonic()
+    with Record(folder, config, provenance, wait) as record:
+        if record.completed:
+            print(f"already completed: {folder}")
+            return record.summary
+        record.say(f"{run_name(config)}: {'going on in' if record.resumed else 'recorded in'} {folder}")
+        dataset = data.load(config.data, config.seed)
+        _describe(record, dataset)
+        size = _input_size(config, dataset, record)
+        backend.start(config)
+        training = _prepare(config, dataset, size, record)
+        state = _fit(training, time.monotonic() - started)
+        _finish(training, dataset, state, size)
+        return record.summary
+
+
+def _describe(record: Record, dataset: Dataset) -> None:
+    counts = [f"{name} {len(split.names)}" for name, split in _splits(dataset).items()]
+    record.say(f"{dataset.name}: {len(dataset.classes)} classes; {', '.join(counts)} images")
+    for note in dataset.notes:
+        record.say(f"note: {note}")
+    record.update(
+        data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
+        samples={name: len(split.names) for name, split in _splits(dataset).items()},
+    )  # fmt: skip
+
+
+def _splits(dataset: Dataset) -> dict[str, Any]:
+    return {"train": dataset.train, "val": dataset.val, "test": dataset.test}
+
+
+def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, int]:
+    """The side that images are resized to: as asked, else the data's own raised to the model's least."""
+    least = config.model.minimum_size
+    side = config.data.image_size or max(least, *dataset.size)
+    if dataset.size != (side, side):
+        own = f"{dataset.size[0]}×{dataset.size[1]}"
+        why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
+        record.say(f"images ({own}) are resized to {side}×{side} pixels{why}")
+    record.update(image_size=side, channels=dataset.channels)
+    return side, side
+
+
+def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
+    from cvlib import modes, models
+    from cvlib.data.pipeline import Feed
+    from cvlib.tensorboard import Board
+    from cvlib.training.loop import Training
+
+    model = _build_with_weights(config, dataset, size, record)
+    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+
+    def feed(split: Any, **options: Any) -> Feed:
+        return Feed(split, size, dataset.channels, config.data.batch_size, config.seed, **options)
+
+    return Training(
+        config=config, record=record, board=Board, model=model, logits=models.logits(model),
+        train=feed(dataset.train, augment=config.augment, shuffle=True, steps=config.trainer.steps_per_epoch),
+        val=feed(dataset.val), val_labels=dataset.val.labels,
+    )  # fmt: skip
+
+
+def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> keras.Model:
+    """The network with the weights that its mode starts from, and where they came from in the record."""
+    from cvlib import models
+    from cvlib.modes import weights
+
+    def build() -> keras.Model:
+        return models.build(config.model, (*size, dataset.channels), len(dataset.classes))
+
+    model = build()
+    source = config.mode.weights
+    if source is None:
+        record.update(weights={"source": None, "matched": 0, "skipped": []})
+        return model
+    try:
+        loaded = weights.load_into(model.get_layer("backbone"), config.model, source)
+    except weights.WeightsUnavailable as unavailable:
+        if config.data.pretrain_on is None:
+            raise
+        folder = _pretrain(config, size[0], record, str(unavailable))
+        backend.start(config)  # the pretraining run left its own random state and names behind
+        model = build()
+        loaded = weights.load_into(model.get_layer("backbone"), config.model, str(folder))
+        loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
+    record.say(f"weights: {loaded.matched:,} parameters of the base from {loaded.source}"
+               + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else ""))  # fmt: skip
+    record.update(weights=dataclasses.asdict(loaded))
+    return model
+
+
+def _pretrain(config: Config, side: int, record: Record, reason: str) -> Path:
+    """The folder of a completed run that pretrained this network on the dataset's embedded stand-in."""
+    pretraining = pretraining_config(config, side)
+    folder = Path(config.output_root) / "pretrained" / f"{pretraining.name}-{configuration.identity(pretraining)}"
+    record.say(f"NOTE: {reason}")
+    record.say(f"NOTE: data={config.data.name} starts from {config.data.pretrain_on} instead: pretrained once in "
+               f"{folder}, used again from then on")  # fmt: skip
+    run(pretraining, folder, wait=True)
+    record.say(f"pretrained weights are in {folder}\n")
+    return folder
+
+
+def pretraining_config(config: Config, side: int) -> Config:
+    """The run that pretrains `config`'s network at the same input size: from scratch, on letters."""
+    source = config.data.pretrain_on
+    assert source is not None
+    return Config(
+        model=config.model,
+        mode=ModeConfig(name="scratch"),
+        data=DataConfig(name=source, image_size=side, samples=PRETRAINING_IMAGES, val_fraction=0.05, test_fraction=0.05),
+        schedule=ScheduleConfig(name="cosine", warmup_epochs=0.5),
+        optimizer=dataclasses.replace(config.optimizer, name="adam", lr=config.model.lr, weight_decay=0.0, clipnorm=1.0),
+        trainer=dataclasses.replace(
+            config.trainer, epochs=PRETRAINING_EPOCHS, patience=None, monitor="val/accuracy", steps_per_epoch=None
+        ),
+        name=f"{source}-{config.model.name}-{side}px",
+        output_root=config.output_root,
+    )
+
+
+def _fit(training: Training, setup_seconds: float) -> State:
+    from cvlib.training import checkpoint, loop
+
+    record = training.record
+    state, arrays, remarks = checkpoint.load(training.checkpoints)
+    for remark in remarks:
+        record.say(remark)
+    if state.epoch:
+        record.say(f"going on after epoch {state.epoch}")
+    training.board.start(record.folder / "tensorboard", state.epoch)
+    timing = record.summary["timing"]
+    record.update(timing={**timing, "setup": round(timing.get("setup", 0.0) + setup_seconds, 2)})
+    return loop.fit(training, state, arrays)
+
+
+def _finish(training: Training, dataset: Dataset, state: State, size: tuple[int, int]) -> None:
+    """Evaluate the best epoch's network on validation and test, save it, and close the record."""
+    from cvlib import evaluation
+    from cvlib.training import checkpoint
+
+    record, started = training.record, time.monotonic()
+    checkpoint.load_best(training.checkpoints, training.model)
+    evaluation.record_results(training, dataset, size)
+    record.update(
+        status="completed",
+        timing={
+            **record.summary["timing"],
+            "train": round(state.seconds, 2),
+            "evaluate": round(time.monotonic() - started, 2),
+            "images_per_second": round(state.images / max(state.seconds, 1e-9), 1),
+        },
+        peak_memory_mb=peak_memory_mb(),
+    )
+    checkpoint.clear(training.checkpoints, state)
+    _closing_table(record)
+
+
+def peak_memory_mb() -> float:
+    """The most resident memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _closing_table(record: Record) -> None:
+    metrics = record.summary["metrics"]
+    record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
+    for name in ("accuracy", "top5_accuracy", "macro_f1", "loss"):
+        record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+    record.say(f"recorded in {record.folder}")

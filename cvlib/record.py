@@ -1,0 +1,247 @@
+"""What a run leaves behind: its folder, written so that every file is whole at any moment."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from cvlib import config as configuration
+from cvlib.config import Config
+from cvlib.errors import Diverged, RunFailed, UserError
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
+
+
+class Record:
+    """The folder of one run, held by one process: `with Record(folder, config) as record: …`.
+
+    Leaving the block by an exception writes the status it means; a `UserError` in a new folder removes
+    what was written, for a mistake should leave nothing behind.
+    """
+
+    def __init__(self, folder: Path, config: Config, provenance: dict[str, str] | None = None, wait: bool = False):
+        self.folder = Path(folder)
+        self.config = config
+        self._provenance = provenance or {}
+        self._created: list[Path] = []
+        self._lock = FileLock(self.folder / ".lock", timeout=-1 if wait else 0)
+        self.summary: dict[str, Any] = {}
+        self.resumed = False
+
+    def __enter__(self) -> Record:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise UserError(f"{self.folder}: another process is writing this run; wait for it or choose "
+                            "another hydra.run.dir") from None
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _open(self) -> None:
+        before = read_summary(self.folder)
+        if before is None:
+            self._start()
+            return
+        _refuse_other_config(self.folder, before, self.config)
+        self.resumed = True
+        self.summary = before
+        if not self.completed:
+            self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
+
+    def _start(self) -> None:
+        self.write_text("config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+        for name, text in self._provenance.items():
+            self.write_text(name, text)
+        self.update(
+            status="running", name=run_name(self.config), task=self.config.model.task,
+            model=self.config.model.name, mode=self.config.mode.name, data=self.config.data.name,
+            seed=self.config.seed, metrics={}, epochs=0, steps=0, parameters={}, weights=None,
+            data_fingerprint=None, timing={}, peak_memory_mb=None, versions=versions(), git=git_state(),
+            error=None, config_hash=configuration.identity(self.config), pid=os.getpid(),
+            host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
+        )  # fmt: skip
+
+    @property
+    def completed(self) -> bool:
+        """Whether an earlier process finished this very run."""
+        return self.summary.get("status") == "completed"
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of summary.json, on disk at once."""
+        self.summary.update(fields)
+        self.write_text("summary.json", json.dumps(self.summary, indent=2) + "\n")
+
+    def say(self, line: str = "") -> None:
+        """Print a line and keep it in train.log."""
+        print(line, flush=True)
+        self._claim(self.folder / "train.log")
+        with (self.folder / "train.log").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the run atomically."""
+        self._claim(self.folder / name)
+        write_atomically(self.folder / name, text.encode())
+
+    def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Write rows of equal keys as a table, atomically."""
+        path = self.folder / name
+        self._claim(path)
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(path)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        try:
+            if isinstance(error, UserError):
+                self._discard()
+            elif isinstance(error, KeyboardInterrupt):
+                self.update(status="interrupted")
+            elif isinstance(error, Diverged):
+                self.update(status="diverged", error=str(error))
+            elif isinstance(error, RunFailed):
+                self.update(status="failed", error=str(error))
+            elif error is not None:
+                self.update(status="failed", error=f"{type(error).__name__}: {error}"[:2000])
+        finally:
+            self._lock.release()
+
+    def _claim(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            self._created.append(path)
+
+    def _discard(self) -> None:
+        """Take back what this process wrote, unless an earlier one had begun the run."""
+        if self.resumed:
+            self.update(status="interrupted")
+            return
+        for path in [*self._created, self.folder / ".lock"]:
+            path.unlink(missing_ok=True)
+        for name in ("tensorboard", "checkpoints"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        remove_if_empty(self.folder / ".hydra", self.folder)
+        remove_if_empty(self.folder, Path(self.config.output_root))
+
+
+def run_name(config: Config) -> str:
+    """The name given, or model-mode-data."""
+    return config.name or f"{config.model.name}-{config.mode.name}-{config.data.name}"
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a run's folder, None where there is none; a run whose process is gone reads interrupted."""
+    path = Path(folder) / "summary.json"
+    if not path.is_file():
+        return None
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(f"{path} can't be read as JSON: restore it or choose another folder") from None
+    if summary.get("status") == "running" and not _alive(summary):
+        summary["status"] = "interrupted"
+    return summary
+
+
+def _alive(summary: dict[str, Any]) -> bool:
+    if summary.get("host") != socket.gethostname():
+        return True
+    try:
+        os.kill(int(summary["pid"]), 0)
+    except (ProcessLookupError, KeyError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _refuse_other_config(folder: Path, summary: dict[str, Any], config: Config) -> None:
+    if summary.get("config_hash") == configuration.identity(config):
+        return
+    earlier = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    now = dataclasses.asdict(config)
+    differing = [
+        f"{key}: {was} there, {is_now} now"
+        for key, was, is_now in _differences(earlier, now)
+        if key not in ("name", "output_root")
+    ]
+    raise UserError(f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
+                    "choose another hydra.run.dir, or give the overrides of that run")
+
+
+def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(first, dict) and isinstance(second, dict):
+        keys = dict.fromkeys([*first, *second])
+        return [d for key in keys for d in _differences(first.get(key), second.get(key), f"{prefix}.{key}".lstrip("."))]
+    return [] if first == second else [(prefix, first, second)]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then rename: the name never stands for half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def remove_if_empty(folder: Path, root: Path) -> None:
+    """Remove `folder` if it is empty, and its empty parents up to and with `root` where it lies in it."""
+    folder, root = folder.resolve(), root.resolve()
+    while True:
+        try:
+            if folder.exists():
+                folder.rmdir()
+        except OSError:
+            return
+        if folder == root or root not in folder.parents:
+            return
+        folder = folder.parent
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """The commit of the code and whether it has changes; None outside a repository."""
+    home = Path(__file__).resolve().parent
+    try:
+        ask = ["git", "-C", str(home)]
+        commit = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*ask, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit.stdout.strip(), "changed": bool(changes.stdout.strip())}

@@ -1,0 +1,105 @@
+"""Everything that a run needs to go on exactly where it stopped, in one file that is whole or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+_KEPT = 2  # the newest may turn out damaged
+
+
+@dataclass
+class State:
+    """Where a run stands after its last whole epoch."""
+
+    epoch: int = 0  # epochs done
+    step: int = 0
+    best_epoch: int = 0  # from 1; 0: none yet
+    best: list[float] = field(default_factory=list)  # the monitor's value (larger is better), then -loss
+    seconds: float = 0.0  # of training, over all processes
+    images: int = 0
+    stopped: bool = False  # patience ran out
+    rows: list[dict[str, Any]] = field(default_factory=list)  # of metrics.csv
+
+
+def save(folder: Path, state: State, model: keras.Model) -> None:
+    """Write the state with the network's and the optimizer's variables; keep the newest two."""
+    arrays = {f"model/{i}": value for i, value in enumerate(_values(model.variables))}
+    arrays |= {f"optimizer/{i}": value for i, value in enumerate(_values(model.optimizer.variables))}
+    arrays["state"] = np.frombuffer(json.dumps(dataclasses.asdict(state)).encode(), np.uint8)
+    _write(folder / f"epoch-{state.epoch:05d}.npz", arrays)
+    for path in _newest_first(folder)[_KEPT:]:
+        path.unlink()
+
+
+def load(folder: Path) -> tuple[State, dict[str, np.ndarray], list[str]]:
+    """The newest whole checkpoint: its state, its arrays, and a remark for each damaged one passed over."""
+    remarks = []
+    for path in _newest_first(folder):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            return State(**json.loads(arrays.pop("state").tobytes())), arrays, remarks
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            remarks.append(f"{path} is damaged ({error}): going back to the one before")
+    return State(), {}, remarks
+
+
+def restore(arrays: dict[str, np.ndarray], model: keras.Model, optimizer: bool) -> None:
+    """Put the saved numbers into a model compiled as it was when they were saved."""
+    _assign(model.variables, arrays, "model")
+    if optimizer:
+        model.optimizer.build(model.trainable_variables)
+        _assign(model.optimizer.variables, arrays, "optimizer")
+
+
+def save_best(folder: Path, model: keras.Model) -> None:
+    """Keep the weights of the best epoch so far."""
+    _write(folder / "best.npz", {f"weights/{i}": value for i, value in enumerate(_values(model.weights))})
+
+
+def load_best(folder: Path, model: keras.Model) -> None:
+    """Put the best epoch's weights into the model."""
+    with np.load(folder / "best.npz", allow_pickle=False) as file:
+        _assign(model.weights, {name: file[name] for name in file.files}, "weights")
+
+
+def clear(folder: Path, state: State) -> None:
+    """A completed run has nothing to go on from: keep its counters, free the space of the arrays."""
+    _write_json(folder / "completed.json", dataclasses.asdict(state))
+    for path in folder.glob("*.npz"):
+        path.unlink()
+
+
+def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+def _assign(variables: list[keras.Variable], arrays: dict[str, np.ndarray], kind: str) -> None:
+    for index, variable in enumerate(variables):
+        variable.assign(arrays[f"{kind}/{index}"])
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*.npz"), reverse=True)
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    partial.replace(path)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2))
+    partial.replace(path)

@@ -1,0 +1,165 @@
+"""The training loop: phases, epochs, validation, checkpoints; goes on from where an earlier process stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cvlib import modes
+from cvlib.config import Config
+from cvlib.data.pipeline import Feed
+from cvlib.record import Record
+from cvlib.tasks import classification
+from cvlib.tasks.classification import Scores
+from cvlib.tensorboard import Board
+from cvlib.training import checkpoint, optimizer
+from cvlib.training.checkpoint import State
+from cvlib.training.progress import Watch, epoch_line
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that the loop works with."""
+
+    config: Config
+    record: Record
+    board: Board
+    model: keras.Model  # raw 0–255 pixels (batch, height, width, channels) → logits, or {logits, auxiliary}
+    logits: keras.Model  # the same network with the logits alone, for validation
+    train: Feed
+    val: Feed
+    val_labels: np.ndarray
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.record.folder / "checkpoints"
+
+
+def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> State:
+    """Train to the last epoch or until patience runs out; return where the run stands.
+
+    Raises `Diverged` at a loss that isn't finite, `RunFailed` if a frozen weight moved.
+    """
+    model, mode = training.model, training.config.mode
+    rates = modes.dropout_rates(model.get_layer("backbone"))
+    for phase in modes.phases(mode, training.config.trainer.epochs):
+        if state.stopped or state.epoch >= phase.end:
+            continue
+        modes.apply(model.get_layer("backbone"), mode, phase, rates)
+        _compile(training, phase.start * training.train.steps)
+        if arrays:
+            checkpoint.restore(arrays, model, optimizer=state.epoch > phase.start)
+            arrays = {}
+        _announce(training, phase)
+        before = modes.frozen_hashes(model)
+        while state.epoch < phase.end and not state.stopped:
+            _epoch(training, state)
+        proven = modes.prove_unmoved(before, modes.frozen_hashes(model))
+        if proven:
+            training.record.say(f"proved by hash: none of {proven} frozen weights moved")
+    return state
+
+
+def scores(logits: keras.Model, feed: Feed, labels: np.ndarray) -> Scores:
+    """What the network says of a whole split, in the split's order."""
+    return Scores(logits.predict(feed.dataset, verbose=0), labels)
+
+
+def _compile(training: Training, first_step: int) -> None:
+    config, model = training.config, training.model
+    training_arguments = classification.compile_arguments(model.output_names, config.model.auxiliary_weight)
+    model.compile(
+        optimizer=optimizer.build(config, model, training.train.steps, first_step),
+        jit_compile=config.trainer.jit,
+        **training_arguments,
+    )
+
+
+def _epoch(training: Training, state: State) -> None:
+    config, model = training.config, training.model
+    started = time.monotonic()
+    logs = _train_epoch(training, state.epoch)
+    trained = time.monotonic() - started
+    values = classification.metrics(scores(training.logits, training.val, training.val_labels))
+    state.epoch += 1
+    state.step += training.train.steps
+    state.seconds += trained
+    state.images += training.train.images
+    row = {
+        "epoch": state.epoch,
+        **{f"train/{name}": value for name, value in classification.training_metrics(logs).items()},
+        **{f"val/{name}": value for name, value in values.items()},
+        "lr": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    state.rows.append(row)
+    better = _keep_if_best(training, state, row)
+    checkpoint.save(training.checkpoints, state, model)
+    _report(training, state, row, better, trained)
+
+
+def _train_epoch(training: Training, epoch: int) -> dict[str, float]:
+    training.train.epoch(epoch)
+    stream = classification.targets(training.train.dataset, training.model.output_names)
+    watch = Watch(epoch, training.config.trainer.epochs, training.train.steps)
+    history = training.model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, callbacks=[watch])
+    return {name: values[-1] for name, values in history.history.items()}
+
+
+def _keep_if_best(training: Training, state: State, row: dict[str, Any]) -> bool:
+    """A tie in the monitor goes to the smaller validation loss: accuracies of small splits tie often."""
+    trainer = training.config.trainer
+    sign = -1.0 if trainer.monitor.endswith("loss") else 1.0
+    value = [sign * row[trainer.monitor], -row["val/loss"]]
+    better = not state.best or value > state.best
+    if better:
+        state.best, state.best_epoch = value, state.epoch
+        checkpoint.save_best(training.checkpoints, training.model)
+    elif trainer.patience is not None and state.epoch - state.best_epoch >= trainer.patience:
+        state.stopped = True
+    return better
+
+
+def _report(training: Training, state: State, row: dict[str, Any], better: bool, trained: float) -> None:
+    epochs = training.config.trainer.epochs
+    record = training.record
+    record.write_csv("metrics.csv", state.rows)
+    record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_of(row, "val/"),
+                  metrics=_of(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
+    training.board.scalars(state.epoch, {
+        **_of(row, "train/", keep=False), "learning_rate": row["lr"],
+        "images_per_second": training.train.images / trained,
+    }, _of(row, "val/", keep=False))  # fmt: skip
+    per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
+    record.say(epoch_line(row, epochs, per_epoch * (epochs - state.epoch), better))
+    if state.stopped:
+        record.say(f"stopped early: no better {training.config.trainer.monitor} for "
+                   f"{training.config.trainer.patience} epochs")  # fmt: skip
+
+
+def _of(row: dict[str, Any], prefix: str, keep: bool = True) -> dict[str, float]:
+    return {key if keep else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
+
+
+def _announce(training: Training, phase: modes.Phase) -> None:
+    config, record = training.config, training.record
+    rows = modes.freeze_table(training.model, config.mode, config.optimizer.lr)
+    counts = modes.parameter_counts(training.model)
+    record.update(parameters=counts, freeze_table=rows)
+    record.say(f"\nepochs {phase.start + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
+               "parameters learn")  # fmt: skip
+    for line in table_lines(rows):
+        record.say(line)
+    training.board.text("train", "freeze_table", "\n".join(["```", *table_lines(rows), "```"]), phase.start)
+
+
+def table_lines(rows: list[dict[str, str]]) -> list[str]:
+    """Rows of equal keys as aligned lines under a header."""
+    cells = [list(rows[0]), *[list(row.values()) for row in rows]]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]

@@ -1,0 +1,63 @@
+"""Folder names, one-line explanations of Hydra's errors, exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvlib import command
+from cvlib.command import Outcome
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def test_a_folders_name_is_the_overrides_where_it_can_be() -> None:
+    assert command.folder_name("mode=finetune,model=resnet") == "mode=finetune,model=resnet"
+
+
+def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
+    first = command.folder_name("data.path=a/b,seed=1")
+    second = command.folder_name("data.path=a_b,seed=1")
+    assert "/" not in first
+    assert first != second
+    long = [command.folder_name("data.path=" + "ä" * 300 + end) for end in "12"]
+    assert all(len(name.encode()) <= 150 for name in long)
+    assert long[0] != long[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "words"),
+    [
+        ("Could not find 'model/resnett'\n\nAvailable options", ["model=resnett"], ["model=resnett", "resnet"]),
+        ("Could not find 'model/zzz'\n", ["model=zzz"], ["alexnet", "cnn", "inception", "resnet", "vgg"]),
+        ("Could not override 'trainer.epoch'.", ["trainer.epoch=3"], ["trainer.epoch:", "trainer.epochs"]),
+        ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
+        ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
+        ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "model=resnet and vgg"]),
+    ],
+)
+def test_an_error_of_hydras_names_the_nearest_right_word(text: str, arguments: list[str], words: list[str]) -> None:
+    message = command.explain(ValueError(text), CONF, arguments)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_keys_are_those_of_the_chosen_files() -> None:
+    assert "model.depth" not in command.keys(CONF, [])
+    assert "model.depth" in command.keys(CONF, ["model=resnet"])
+    assert {"seed", "name", "trainer.epochs", "model"} <= set(command.keys(CONF, []))
+
+
+def test_a_sweep_with_a_failed_job_ends_with_1_and_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = Outcome(Path("a"), 0, {}), Outcome(Path("seed=2"), 2, {}, "no such file")
+    assert command.conclude([good, bad], multirun=True) == 1
+    captured = capsys.readouterr()
+    assert "1 of 2" in captured.out
+    assert captured.err == "error: seed=2: no such file\n"
+
+
+def test_a_single_job_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.conclude([Outcome(Path("a"), 0, {})], multirun=False) == 0
+    assert command.conclude([Outcome(Path("a"), 2, {}, "two\nlines")], multirun=False) == 2
+    assert capsys.readouterr().err == "error: two lines\n"
