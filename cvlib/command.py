@@ -85,6 +85,8 @@ def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
     if missing := re.search(r"Could not find '([\w-]+)/([^']*)'", text):
         group, choice = missing.groups()
         return f"{group}={choice}: there is no such {group}; " + _suggest(choice, choices(conf, group))
+    if type(error).__name__ == "OverrideParseException":
+        return f"{text.splitlines()[0]}: an override reads key=value; quote what holds brackets, commas or spaces"
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):
         if not key.startswith("hydra") and "@" not in key and key not in (known := keys(conf, arguments)):
@@ -129,4 +131,4 @@ def _suggest(word: str, known: list[str]) -> str:
     nearest = list(dict.fromkeys(same_end + close))[:3]
     if nearest:
         return f"did you mean {' or '.join(nearest)}?"
-    return "choose from " + ", ".join(known)
+    return "choose from " + ", ".join(known) if len(known) < 20 else "`python run.py --help` lists them all"

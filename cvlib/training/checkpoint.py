@@ -44,7 +44,7 @@ def load(folder: Path) -> tuple[State, dict[str, np.ndarray], list[str]]:
     remarks = []
     for path in _newest_first(folder):
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             return State(**json.loads(arrays.pop("state").tobytes())), arrays, remarks
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
