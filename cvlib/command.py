@@ -88,6 +88,8 @@ def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
     if type(error).__name__ == "OverrideParseException":
         return f"{text.splitlines()[0]}: an override reads key=value; quote what holds brackets, commas or spaces"
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    if studies := [a for a in overrides if a.startswith("experiment=")]:
+        return f"{studies[0]}: a study is added with a plus, +{studies[0]}"
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):
         if not key.startswith("hydra") and "@" not in key and key not in (known := keys(conf, arguments)):
             return f"{key}: " + (_belongs_elsewhere(conf, key) or "there is no such key; " + _suggest(key, known))

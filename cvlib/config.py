@@ -72,6 +72,8 @@ class DataConfig:
     split_seed: int = 0
     samples: int | None = None  # how many images a generated dataset makes
     pretrain_on: str | None = None  # an embedded dataset that stands in for ImageNet offline
+    pretrain_samples: int = 6000
+    pretrain_epochs: int = 4
 
 
 @dataclass
@@ -248,6 +250,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "data.val_fraction": (0, 0.9),
     "data.test_fraction": (0, 0.9),
     "data.samples": (1, _MOST),
+    "data.pretrain_samples": (1, _MOST),
+    "data.pretrain_epochs": (1, _MOST),
     "augment.horizontal_flip": (0, 1),
     "augment.vertical_flip": (0, 1),
     "augment.rotation": (0, 180),

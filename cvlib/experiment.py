@@ -15,9 +15,6 @@ from cvlib.config import Config, DataConfig, ModeConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset
 from cvlib.record import Record, run_name
 
-PRETRAINING_IMAGES = 6000
-PRETRAINING_EPOCHS = 4
-
 if TYPE_CHECKING:
     import keras
 
@@ -144,11 +141,12 @@ def pretraining_config(config: Config, side: int) -> Config:
     return Config(
         model=config.model,
         mode=ModeConfig(name="scratch"),
-        data=DataConfig(name=source, image_size=side, samples=PRETRAINING_IMAGES, val_fraction=0.05, test_fraction=0.05),
+        data=DataConfig(name=source, image_size=side, samples=config.data.pretrain_samples,
+                        val_fraction=0.05, test_fraction=0.05),  # fmt: skip
         schedule=ScheduleConfig(name="cosine", warmup_epochs=0.5),
         optimizer=dataclasses.replace(config.optimizer, name="adam", lr=config.model.lr, weight_decay=0.0, clipnorm=1.0),
         trainer=dataclasses.replace(
-            config.trainer, epochs=PRETRAINING_EPOCHS, patience=None, monitor="val/accuracy", steps_per_epoch=None
+            config.trainer, epochs=config.data.pretrain_epochs, patience=None, monitor="val/accuracy", steps_per_epoch=None
         ),
         name=f"{source}-{config.model.name}-{side}px",
         output_root=config.output_root,

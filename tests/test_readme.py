@@ -1,0 +1,83 @@
+"""Every command of the README runs; the long ones are shortened by overrides, not replaced."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHORT = ["trainer.epochs=2", "trainer.steps_per_epoch=1", "data.pretrain_samples=200", "data.pretrain_epochs=1"]
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.strip().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a clone, with some images of a user's beside them."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
+    random = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / "my_images" / label).mkdir(parents=True)
+        for index in range(6):
+            pixels = random.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "my_images" / label / f"{index}.jpg")
+    return folder
+
+
+def shortened(command: str) -> list[str]:
+    words = shlex.split(command)
+    if "run.py" not in words:
+        return words
+    given = {word.split("=")[0] for word in words}
+    extra = [override for override in SHORT if override.split("=")[0] not in given]
+    if "data=folder" in given | set(words) or "data=letters" in words:
+        extra = [override for override in extra if not override.startswith("data.")]
+    if "+experiment=transfer_digits" in words:
+        extra += ["model=cnn", "mode=scratch,feature_extractor", "data.fraction=0.5", "seed=0"]
+    return [*words, *extra]
+
+
+def test_set_up_is_what_continuous_integration_does() -> None:
+    setup = [command for command in commands() if "venv" in command]
+    assert len(setup) == 2
+    assert all(command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ") for command in setup)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in commands() if "venv" not in c and "tensorboard" not in c])
+def test_a_command_of_the_readme_runs(clone: Path, command: str) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        shortened(command), cwd=clone, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(clone: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    folder = clone / "outputs/runs/mine"
+    if not folder.exists():
+        test_a_command_of_the_readme_runs(clone, "python run.py trainer.epochs=30 hydra.run.dir=outputs/runs/mine")
+    Image.fromarray(np.full((17, 9), 128, np.uint8)).save(clone / "digit.png")
+    result = subprocess.run([sys.executable, "-c", code.group(1)], cwd=clone, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-1] in set("0123456789")

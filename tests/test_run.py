@@ -1,0 +1,170 @@
+"""The command as a user gives it: exit codes, one line of error, nothing written by a mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
+
+
+def run(folder: Path, *overrides: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "run.py"), *overrides]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def summary(folder: Path) -> dict[str, object]:
+    loaded: dict[str, object] = json.loads((folder / "summary.json").read_text())
+    return loaded
+
+
+def error_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a mistake may say."""
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def two_classes(tmp_path: Path) -> Path:
+    """Ten pictures, dark and light."""
+    random = np.random.default_rng(0)
+    for label, level in (("dark", 40), ("light", 210)):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for index in range(5):
+            pixels = random.integers(level - 30, level + 30, (20, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / label / f"{index}.png")
+    return tmp_path / "images"
+
+
+def test_a_run_leaves_every_file_of_the_contract_and_a_second_one_does_nothing(tmp_path: Path) -> None:
+    overrides = [*QUICK, "hydra.run.dir=here"]
+    result = run(tmp_path, *overrides)
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "here"
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    assert {"config.yaml", ".hydra/overrides.yaml", "summary.json", "metrics.csv", "test_results.csv", "model.keras",
+            "labels.json", "checkpoints", "tensorboard/train", "tensorboard/validation", "train.log"} <= found  # fmt: skip
+    facts = summary(folder)
+    assert facts["status"] == "completed"
+    assert (facts["model"], facts["mode"], facts["data"], facts["epochs"], facts["steps"]) == ("cnn", "scratch", "digits", 2, 6)
+    with (folder / "metrics.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["filters"] == [4]
+
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = run(tmp_path, *overrides)
+    assert again.returncode == 0
+    assert "already completed" in again.stdout
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    other = run(tmp_path, *overrides, "seed=1")
+    assert "seed: 0 there, 1 now" in error_of(other)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer.epoch=3"], ["trainer.epoch", "trainer.epochs"]),
+        (["trainer.epochs=ten"], ["trainer.epochs", "ten"]),
+        (["model=resnett"], ["resnett", "resnet"]),
+        (["model=resnet", "data.image_size=8"], ["data.image_size=8", "32"]),
+        (["model=resnet", "model.depth=51"], ["model.depth=51", "50"]),
+        (["data=folder"], ["data.path"]),
+        (["data=folder", "data.path=nowhere"], ["nowhere"]),
+        (["data.classes=[0,nine]"], ["nine"]),
+        (["mode=finetune", "mode.weights=nothing.h5"], ["nothing.h5"]),
+        (["mode=feature_extractor", "data=letters"], ["imagenet", "mode=scratch"]),
+        (["data=digits", "model.filters=[8,8,8,8,8]", "model.padding=valid"], ["8"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path: Path, overrides: list[str], words: list[str]) -> None:
+    message = error_of(run(tmp_path, *overrides))
+    assert all(word in message for word in words), message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreadable_image_is_named(tmp_path: Path, two_classes: Path) -> None:
+    (two_classes / "dark" / "torn.png").write_bytes((two_classes / "dark" / "0.png").read_bytes()[:200])
+    before = sorted(tmp_path.rglob("*"))
+    assert "torn.png" in error_of(run(tmp_path, "data=folder", f"data.path={two_classes}"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_ten_images_in_a_batch_larger_than_the_data(tmp_path: Path, two_classes: Path) -> None:
+    result = run(tmp_path, "data=folder", "data.path=images", "data.image_size=16", "data.batch_size=64",
+                 "trainer.epochs=2", "hydra.run.dir=run")  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert summary(tmp_path / "run")["status"] == "completed"
+
+
+def test_divergence_is_a_failure_that_says_where(tmp_path: Path) -> None:
+    result = run(tmp_path, *QUICK, "optimizer=sgd", "optimizer.lr=1000", "trainer.epochs=8", "hydra.run.dir=run")
+    assert result.returncode == 1
+    facts = summary(tmp_path / "run")
+    assert facts["status"] == "diverged"
+    assert "step" in str(facts["error"])
+    assert "learning rate" in result.stderr
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    overrides = ["trainer.deterministic=true", "model.dropout=0.3", "augment=light", "trainer.epochs=6"]
+    whole = run(tmp_path, *overrides, "hydra.run.dir=whole")
+    assert whole.returncode == 0, whole.stderr
+
+    command = [sys.executable, str(ROOT / "run.py"), *overrides, "hydra.run.dir=stopped"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("stopped/checkpoints/epoch-00002.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert summary(tmp_path / "stopped")["status"] == "interrupted"
+
+    resumed = run(tmp_path, *overrides, "hydra.run.dir=stopped")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after epoch" in resumed.stdout
+    assert summary(tmp_path / "stopped")["metrics"] == summary(tmp_path / "whole")["metrics"]
+    assert (tmp_path / "stopped/test_results.csv").read_bytes() == (tmp_path / "whole/test_results.csv").read_bytes()
+
+
+def test_help_and_a_typo_do_not_import_tensorflow(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    for argument in ("--help", "trainer.epoch=3"):
+        command = [sys.executable, str(ROOT / "run.py"), argument]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+        assert "hydra" in result.stderr
+        assert "tensorflow" not in result.stderr
+
+
+def test_a_sweep_runs_every_combination_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    overrides = ["-m", *QUICK, "model.kernel=1,3", "hydra.sweep.dir=sweep"]
+    first = run(tmp_path, *overrides)
+    assert first.returncode == 0, first.stderr
+    runs = sorted(path.parent for path in (tmp_path / "sweep").rglob("summary.json"))
+    assert len(runs) == 2
+    assert all(summary(folder)["status"] == "completed" for folder in runs)
+    again = run(tmp_path, *overrides)
+    assert again.stdout.count("already completed") == 2
+
+
+def test_one_bad_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
+    result = run(tmp_path, "-m", *QUICK, "data.path=null", "data=digits,folder", "hydra.sweep.dir=sweep")
+    assert result.returncode == 1
+    assert "data.path" in result.stderr
+    assert len(list((tmp_path / "sweep").rglob("summary.json"))) == 1
