@@ -1,0 +1,131 @@
+"""Which samples train, which validate and which test: stratified, seeded, disjoint; and smaller parts of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+from cvlib.config import DataConfig
+from cvlib.data.dataset import Split
+from cvlib.errors import UserError
+
+PARTS = ("train", "val", "test")
+
+
+def split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.ndarray]:
+    """Disjoint, sorted index arrays, one per fraction, that together are all of `labels` (n,).
+
+    The first part trains. `fractions` sum to 1. A part's size is n × fraction by largest remainder, and so is
+    each class's share of it. What is too small to be divided follows these rules, the first one first:
+    a part with a fraction above 0 is never empty when n ≥ the number of parts; every class keeps at least one
+    sample in the first part; a held-out part shrinks before a class loses its last training sample.
+    """
+    assert abs(sum(fractions) - 1) < 1e-9, f"fractions {fractions} don't sum to 1"
+    classes, members = np.unique(np.asarray(labels), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    # A random order of the classes decides between equal remainders, so that no class is always favoured.
+    order = rng.permutation(len(classes))
+    sizes = np.bincount(members, minlength=len(classes))[order]
+    counts = _counts(sizes, np.asarray(fractions, float))
+    pieces: list[list[np.ndarray]] = [[] for _ in fractions]
+    for column, label in enumerate(order):
+        shuffled = rng.permutation(np.flatnonzero(members == label))
+        for piece, indices in zip(pieces, np.split(shuffled, np.cumsum(counts[:-1, column])), strict=True):
+            piece.append(indices)
+    parts = [np.sort(np.concatenate([np.empty(0, np.int64), *piece])) for piece in pieces]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(members))), "the parts overlap"
+    return parts
+
+
+def _counts(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """How many samples of each class each part gets: int (parts, classes); columns sum to `sizes`."""
+    totals = _totals(sizes, fractions)
+    counts = np.zeros((len(fractions), len(sizes)), np.int64)
+    # What rounding has kept from a class in one part is made up for in the next.
+    owed = np.zeros(len(sizes))
+    for part in range(1, len(fractions)):
+        left = sizes - counts.sum(axis=0)
+        spare = np.maximum(left - 1, 0)
+        room = spare if spare.sum() >= totals[part] else left
+        quotas = sizes * fractions[part] + owed
+        counts[part] = _apportion(quotas, totals[part], room)
+        owed = quotas - counts[part]
+    counts[0] = sizes - counts.sum(axis=0)
+    return counts
+
+
+def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """The parts' sizes, int (parts,)."""
+    total = int(sizes.sum())
+    totals = _apportion(total * fractions, total, np.full(len(fractions), total))
+    least = (fractions > 0) & (total >= len(fractions))
+    least[0] = False
+    totals = np.maximum(totals, least)
+    affordable = max(int(np.maximum(sizes - 1, 0).sum()), int(least.sum()))
+    while totals[1:].sum() > affordable:
+        totals[1 + int(np.argmax(totals[1:]))] -= 1
+    totals[0] = total - totals[1:].sum()
+    return totals
+
+
+def _apportion(quotas: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
+    """`total` seats by largest remainder over `quotas`, nowhere more than `room`."""
+    given = np.minimum(np.maximum(np.floor(quotas), 0), room).astype(np.int64)
+    while given.sum() > total:
+        given[np.argmin(np.where(given > 0, quotas - given, np.inf))] -= 1
+    while given.sum() < total:
+        given[np.argmax(np.where(given < room, quotas - given, -np.inf))] += 1
+    return given
+
+
+def nested(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Sorted indices of a stratified `fraction` of `labels` (n,), at least one sample of each class.
+
+    Under one seed a smaller fraction's samples are contained in a larger one's: each sample has a fixed place
+    in one order, along which every class advances evenly, and a fraction is a beginning of that order.
+    """
+    labels = np.asarray(labels)
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        place[members] = (np.arange(len(members)) + rng.random()) / len(members)
+        place[members[0]] = -1
+    count = max(round(fraction * len(labels)), int((place == -1).sum()))
+    return np.sort(np.argsort(place, kind="stable")[:count])
+
+
+def take(part: Split, indices: np.ndarray) -> Split:
+    """The samples of `part` at `indices`, in that order."""
+    images = part.images[indices] if isinstance(part.images, np.ndarray) else [part.images[i] for i in indices]
+    digests = None if part.digests is None else [part.digests[i] for i in indices]
+    return Split([part.names[i] for i in indices], images, part.labels[indices], digests)
+
+
+def hold_out(pool: Split, given: dict[str, Split], config: DataConfig) -> list[Split]:
+    """Train, val and test: those in `given` as they are, the others taken out of `pool`."""
+    wanted = {"val": config.val_fraction, "test": config.test_fraction}
+    wanted = {name: share for name, share in wanted.items() if name not in given}
+    pieces = split(pool.labels, [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
+    made = dict(zip(["train", *wanted], (take(pool, piece) for piece in pieces), strict=True)) | given
+    return [made[name] for name in PARTS]
+
+
+def choose_classes(classes: list[str], parts: list[Split], chosen: list[str]) -> tuple[list[str], list[Split]]:
+    """Only the classes `chosen`, in their order; raises `UserError` for one that isn't there, or under two."""
+    for name in chosen:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5) or classes[:10]
+            raise UserError(f"data.classes: there is no class {name!r}; the nearest: {', '.join(near)}")
+    if len(set(chosen)) < max(2, len(chosen)):
+        raise UserError(f"data.classes=[{', '.join(chosen)}]: name at least two classes, each once")
+    renumbered = np.full(len(classes), -1)
+    renumbered[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
+    return list(chosen), [_relabel(part, renumbered) for part in parts]
+
+
+def _relabel(part: Split, renumbered: np.ndarray) -> Split:
+    kept = take(part, np.flatnonzero(renumbered[part.labels] >= 0))
+    return Split(kept.names, kept.images, renumbered[kept.labels].astype(np.int64), kept.digests)
