@@ -1,0 +1,100 @@
+"""The `cvlib` command; each subcommand imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from cvlib.errors import UserError
+
+_FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".md": "md"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with its errors in one line like every other of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = _parser()
+    try:
+        chosen = parser.parse_args(arguments)
+        if chosen.command is None:
+            parser.print_help()
+            return 0
+        return int(chosen.command(chosen))
+    except UserError as error:
+        from cvlib.command import complain
+
+        return complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has had enough; Python would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="cvlib", description="Looks at what runs of `python run.py` have left behind.")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_compare(commands)
+    return parser
+
+
+def _add_compare(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "compare", help="runs side by side, and which is best",
+        description="Compares the runs below the given folders: what differs between their configs, metrics over "
+        "seeds, paired tests on the same test samples, and a verdict in words.",
+    )  # fmt: skip
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="a folder with runs somewhere below it")
+    parser.add_argument("--by", choices=("run", "group"), help="a row per run, or per group over seeds "
+                        "(default: group where there are several seeds)")  # fmt: skip
+    parser.add_argument("--metric", help="such as test/accuracy (default: the task's usual one)")
+    parser.add_argument(
+        "--format",
+        choices=("table", "md", "csv", "html"),
+        help="html is one self-contained file with curves (default: by --output's ending, else table)",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
+    parser.set_defaults(command=_compare)
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    from cvlib.compare import compare
+
+    output: Path | None = chosen.output
+    form = chosen.format or (_FORMATS.get(output.suffix.lower()) if output else None) or "table"
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise UserError(f"--output {output}: give a file in a folder that exists")
+    text = compare(chosen.folders, _say, chosen.by, chosen.metric, form)
+    if output is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without ± or – shows ?, not a traceback
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return 0
+    from cvlib.record import write_atomically
+
+    try:
+        write_atomically(output, text.encode())
+    except OSError as error:
+        raise UserError(f"--output {output}: can't be written, {error.strerror}") from None
+    print(f"written: {output}")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

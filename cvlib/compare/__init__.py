@@ -1,0 +1,77 @@
+"""Runs side by side: found, grouped over seeds, tested, and said in a table, a report and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cvlib.compare import caveats, runs, tables, verdict
+from cvlib.compare.groups import Section, sections
+from cvlib.compare.verdict import Comparison
+
+FORMATS = ("table", "md", "csv", "html")
+EXPLANATION = (
+    "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error; effect d: over the "
+    "standard deviation across samples. p networks: would these very networks differ on further images? p seeds too: "
+    "and networks trained from other seeds? p Holm, which the verdict goes by: corrected for all pairs of groups."
+)
+
+
+def compare(
+    folders: list[Path], say: Callable[[str], None], by: str | None = None, metric: str | None = None,
+    form: str = "table",
+) -> str:  # fmt: skip
+    """What the runs below `folders` show, as text of one of `FORMATS`.
+
+    `by` is run or group (over seeds; None chooses), `metric` such as test/accuracy (None: the task's usual one).
+    Skipped folders and, for csv, verdicts and warnings go line by line to `say`. Raises `UserError` for a folder
+    that doesn't exist, no run at all, or a metric that no run has.
+    """
+    found = sections(runs.find(folders, say), by, metric)
+    made = [verdict.comparisons(section) for section in found]
+    warnings = list(caveats.warnings(found))
+    if form == "html":
+        from cvlib.compare import report
+
+        return report.html(found, made, warnings)
+    if form == "csv":
+        for line in [*warnings, *(line for one, them in zip(found, made, strict=True) for line in remarks(one, them))]:
+            say(line)
+        return tables.csv_text(found, made)
+    blocks = [_block(section, them, form) for section, them in zip(found, made, strict=True)]
+    ending = _paragraph([f"warning: {line}" for line in warnings], form)
+    return "\n\n".join(filter(None, [*blocks, ending, _paragraph([EXPLANATION], form)])) + "\n"
+
+
+def _block(section: Section, made: list[Comparison], form: str) -> str:
+    """A section's title, tables and words."""
+    draw = tables.markdown if form == "md" else tables.aligned
+    heading = f"### {title(section)}" if form == "md" else title(section)
+    shown, against = (
+        "\n".join(draw(rows)) if rows else ""
+        for rows in (tables.display(section, made), tables.comparison_rows(section, made))
+    )
+    return "\n\n".join(filter(None, [heading, shown, _paragraph(remarks(section, made), form), against]))
+
+
+def _paragraph(lines: list[str], form: str) -> str:
+    return "\n".join(f"- {line}" if form == "md" else line for line in lines)
+
+
+def title(section: Section) -> str:
+    """`classification on digits, by test/accuracy: 9 runs in 3 groups`."""
+    count = len(section.runs)
+    runs_text = f"{count} completed run{'' if count == 1 else 's'}"
+    groups_text = "" if section.by_run else f" in {len(section.groups)} group{'' if len(section.groups) == 1 else 's'}"
+    return f"{section.title}, by {section.metric}: {runs_text}{groups_text}"
+
+
+def remarks(section: Section, made: list[Comparison]) -> list[str]:
+    """The verdict, what was left out and why, and the runs that aren't completed."""
+    unfinished = [f"not counted, {run.status}: {run.name}" + _reason(run) for run in section.others]
+    return [*verdict.words(section, made), *section.remarks, *unfinished]
+
+
+def _reason(run: runs.Run) -> str:
+    error = run.summary.get("error")
+    return f" ({' '.join(str(error).split())[:100]})" if error else ""

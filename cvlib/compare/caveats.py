@@ -1,0 +1,73 @@
+"""What makes a comparison less than fair: other data, other budgets, other versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cvlib.compare.groups import Section, differing_keys, listed, plain
+from cvlib.compare.runs import Run
+
+_BUDGET_KEYS = ("trainer.epochs", "trainer.steps_per_epoch")
+_SAME_IMAGES = ("data.batch_size", "data.image_size", "data.channels", "data.split_seed", "data.pretrain_on")
+
+
+def warnings(sections: list[Section]) -> Iterator[str]:
+    """One line for each way in which the runs that are compared weren't treated alike."""
+    runs = [run for section in sections for run in section.runs]
+    for kind in ("task", "dataset"):
+        found = _kinds(sections, kind)
+        if len(found) > 1:
+            yield f"runs of different {kind}s ({listed(found, 5)}) are compared apart"
+    for section in sections:
+        yield from _data(section.runs)
+        yield from _budgets(section.runs)
+    yield from _versions(runs)
+
+
+def _kinds(sections: list[Section], kind: str) -> list[str]:
+    return list(dict.fromkeys(section.title.split(" on ", 1)[0 if kind == "task" else 1] for section in sections))
+
+
+def _data(runs: list[Run]) -> Iterator[str]:
+    """Splits may depend on the seed, so fingerprints are held against each other within each repeat."""
+    keys = [key for key in differing_keys(runs) if key.startswith("data.") and key not in _SAME_IMAGES]
+    alike: dict[tuple[Any, ...], dict[str, Run]] = {}
+    for run in runs:
+        if fingerprint := run.summary.get("data_fingerprint"):
+            asked = (run.repeat, *(run.config.get(key) for key in keys))
+            alike.setdefault(asked, {}).setdefault(str(fingerprint), run)
+    for found in alike.values():
+        if len(found) > 1:
+            first, second, *_ = found.values()
+            yield (f"{first.name} and {second.name} saw different data, though their configs ask for the same: "
+                   "the files have changed in between")  # fmt: skip
+            break
+    if keys and len({fingerprint for found in alike.values() for fingerprint in found}) > 1:
+        yield f"runs saw different data, as their configs ask: {_values(runs, keys)}"
+
+
+def _budgets(runs: list[Run]) -> Iterator[str]:
+    keys = [key for key in _BUDGET_KEYS if key in differing_keys(runs)]
+    if keys:
+        yield f"runs had different budgets: {_values(runs, keys)}"
+
+
+def _versions(runs: list[Run]) -> Iterator[str]:
+    names = dict.fromkeys(name for run in runs for name in run.summary.get("versions") or {})
+    for name in names:
+        found = {str(run.summary["versions"].get(name)) for run in runs if run.summary.get("versions")}
+        if len(found) > 1:
+            yield f"runs had different versions of {name}: {listed(sorted(found), 5)}"
+    commits = {git["commit"][:8] for run in runs if (git := run.summary.get("git")) and isinstance(git, dict)
+               and isinstance(git.get("commit"), str)}  # fmt: skip
+    if len(commits) > 1:
+        yield f"runs were made by different commits of the code: {listed(sorted(commits), 5)}"
+
+
+def _values(runs: list[Run], keys: list[str]) -> str:
+    texts = []
+    for key in keys:
+        found = sorted({run.config.get(key) for run in runs}, key=lambda value: (str(type(value)), value))
+        texts.append(f"{key} {listed(map(plain, found), 6)}")
+    return "; ".join(texts)

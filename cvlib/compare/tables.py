@@ -1,0 +1,233 @@
+"""Sections as tables: numbers for programs (csv), words for people (text, Markdown)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+from cvlib.compare import statistics
+from cvlib.compare.groups import Group, Section, lower_is_better, plain
+from cvlib.compare.verdict import Comparison, scaling
+
+Row = dict[str, str]
+
+
+def record(section: Section, group: Group, comparison: Comparison | None) -> dict[str, Any]:
+    """A group's row in plain numbers: metrics as recorded, seconds, megabytes; None for what isn't known."""
+    runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
+    mean, deviation, low, high = statistics.interval(group.values(metric))
+    row: dict[str, Any] = {"group": group.label, "section": section.title, **group.settings}
+    row |= {"seeds": len(runs), "metric": metric, "mean": mean, "deviation": deviation, "ci95_low": low}
+    row |= {
+        "ci95_high": high, "best_metric": val,
+        "best": _average([run.metric(val) for run in runs]),
+        "best_epoch": _average([run.number("best_epoch") for run in runs]),
+        "last": _average([run.metric(val, last=True) for run in runs]),
+        "last_epoch": _average([run.number("epochs") for run in runs]),
+        "parameters": _average([run.number("parameters", "total") for run in runs]),
+        "trainable": _average([run.number("parameters", "trainable") for run in runs]),
+        "train_seconds": _average([run.number("timing", "train") for run in runs]),
+        "peak_memory_mb": _average([run.number("peak_memory_mb") for run in runs]),
+    }  # fmt: skip
+    return row | (_compared(comparison) if comparison else {})
+
+
+def _compared(one: Comparison) -> dict[str, Any]:
+    estimate = one.estimate
+    return {
+        "behind": estimate.difference, "behind_error": estimate.error, "behind_low": estimate.low,
+        "behind_high": estimate.high, "effect": one.effect, "leader_better_on": one.wins,
+        "leader_worse_on": one.losses, "test": one.test, "p_networks": one.p_networks, "p": estimate.p,
+        "p_holm": one.corrected,
+    }  # fmt: skip
+
+
+def validation_metric(metric: str) -> str:
+    """The metric that is known at every epoch: test/accuracy → val/accuracy."""
+    return metric if metric.startswith("train/") else "val/" + metric.split("/", 1)[-1]
+
+
+def csv_text(sections: list[Section], made: list[list[Comparison]]) -> str:
+    """One table of every section in full precision."""
+    rows = [row for section, comparisons in zip(sections, made, strict=True) for row in records(section, comparisons)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _bare(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def records(section: Section, made: list[Comparison]) -> list[dict[str, Any]]:
+    """Every group's row in plain numbers."""
+    by_group = {id(one.other): one for one in made}
+    return [record(section, group, by_group.get(id(group))) for group in section.groups]
+
+
+def _bare(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return plain(value) if isinstance(value, (tuple, bool)) else value
+
+
+def display(section: Section, made: list[Comparison]) -> list[Row]:
+    """Every group's row as people read it; columns that would be empty throughout are left out."""
+    rows = [_display_row(section, row) for row in records(section, made)]
+    filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
+    return [{column: row[column] or "–" for column in filled} for row in rows]
+
+
+def _display_row(section: Section, row: dict[str, Any]) -> Row:
+    metric, val = section.metric, row["best_metric"]
+    shown: Row = {"run" if section.by_run else "group": row["group"]} if section.by_run or not section.keys else {}
+    shown |= {_heading(key): _setting(key, row[key]) for key in section.keys}
+    if not section.by_run:
+        shown["seeds"] = str(row["seeds"])
+    unit = "" if lower_is_better(metric) else " %"
+    shown[metric + unit] = with_error(row["mean"], row["deviation"], metric)
+    shown["95 % CI"] = span(row["ci95_low"], row["ci95_high"], metric)
+    shown[f"best {val}{unit} (epoch)"] = _at_epoch(row["best"], row["best_epoch"], metric)
+    shown["last (epoch)"] = _at_epoch(row["last"], row["last_epoch"], metric)
+    shown["parameters"] = _parameters(row["parameters"], row["trainable"])
+    shown["training"] = duration(row["train_seconds"])
+    shown["memory"] = memory(row["peak_memory_mb"])
+    return shown
+
+
+def _setting(key: str, value: Any) -> str:
+    return str(value) if key.endswith(".name") and value is not None else plain(value)
+
+
+def _heading(key: str) -> str:
+    return key.removesuffix(".name")
+
+
+def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
+    """The leader against each other group, as people read it."""
+    rows = []
+    for one in made:
+        scale, digits, unit = scaling(section.metric)
+        error = "" if math.isnan(one.estimate.error) else f" ± {scale * one.estimate.error:.{digits}f}"
+        low, high = (scale * bound for bound in (one.estimate.low, one.estimate.high))
+        rows.append({
+            f"{one.leader.label} against": one.other.label,
+            f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
+            "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
+            "better / worse on": "" if one.wins is None else f"{one.wins} / {one.losses}",
+            "effect d": _number(one.effect, 2),
+            "p networks": _p(one.p_networks),
+            "p seeds too": _p(one.estimate.p) if one.over_seeds else "",
+            "p Holm": _p(one.corrected),
+            "test": one.test,
+        })  # fmt: skip
+    filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
+    return [{column: row[column] or "–" for column in filled} for row in rows]
+
+
+def aligned(rows: list[Row]) -> list[str]:
+    """Rows of equal columns as lines of text, numbers to the right."""
+    columns = list(rows[0])
+    widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
+    right = numeric(rows)
+
+    def line(cells: Row) -> str:
+        return "  ".join(
+            cells[column].rjust(widths[column]) if column in right else cells[column].ljust(widths[column])
+            for column in columns
+        ).rstrip()
+
+    rule = "  ".join("─" * widths[column] for column in columns)
+    return [line({column: column for column in columns}), rule, *map(line, rows)]
+
+
+def markdown(rows: list[Row]) -> list[str]:
+    """Rows of equal columns as a Markdown table."""
+    columns, right = list(rows[0]), numeric(rows)
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = "|" + "|".join("---:" if column in right else "---" for column in columns) + "|"
+    return [line(columns), rule, *(line(list(row.values())) for row in rows)]
+
+
+def numeric(rows: list[Row]) -> set[str]:
+    """The columns whose every cell begins like a number, or is empty."""
+
+    def is_number(cell: str) -> bool:
+        return cell == "–" or cell.lstrip("<-− ")[:1].isdigit()
+
+    return {column for column in rows[0] if all(is_number(row[column]) for row in rows)}
+
+
+def with_error(mean: float, deviation: float, metric: str) -> str:
+    """`97.22 ± 0.41`."""
+    error = "" if math.isnan(deviation) else f" ± {amount(deviation, metric)}"
+    return amount(mean, metric) + error
+
+
+def span(low: float, high: float, metric: str) -> str:
+    """`96.20 – 98.24`; a share ends at 0 and 100 %."""
+    if math.isnan(low):
+        return ""
+    if not lower_is_better(metric):
+        low, high = max(low, 0.0), min(high, 1.0)
+    return f"{amount(low, metric)} – {amount(high, metric)}"
+
+
+def amount(value: float, metric: str) -> str:
+    """A metric as people read it: shares in percent, losses as they are."""
+    return f"{value:.4f}" if lower_is_better(metric) else f"{100 * value:.2f}"
+
+
+def _at_epoch(value: float | None, epoch: float | None, metric: str) -> str:
+    if value is None:
+        return ""
+    return amount(value, metric) + ("" if epoch is None else f" ({epoch:.3g})")
+
+
+def _parameters(total: float | None, trainable: float | None) -> str:
+    if total is None:
+        return ""
+    return _count(total) if trainable in (None, total) else f"{_count(total)}, {_count(trainable or 0)} trained"
+
+
+def _count(number: float) -> str:
+    for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`8.3 s`, `2 min 5 s` or `1 h 12 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(megabytes: float | None) -> str:
+    """`735 MB` or `1.8 GB`."""
+    if megabytes is None:
+        return ""
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def _average(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _number(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,192 @@
+"""The leading group against each other one, and what that says in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from cvlib.compare import statistics
+from cvlib.compare.groups import Group, Section, lower_is_better
+from cvlib.compare.runs import Run, sample_values
+from cvlib.compare.statistics import Estimate
+
+SIGNIFICANT = 0.05
+MOST_COMPARED = 12  # groups behind the leader; what lies further back is no contender
+_UNKNOWN_TEST_TO_TRAIN = 0.25
+
+Samples = tuple[tuple[tuple[str, str], ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The leader against another group; differences are positive where the leader is better.
+
+    `p_networks` asks of these trained networks on further images, `estimate.p` of the recipe with other seeds
+    too where there are seeds to tell (`over_seeds`); `corrected` is the latter after Holm. `effect` is the
+    difference over its standard deviation across test samples, or across seeds where samples can't be paired.
+    """
+
+    leader: Group
+    other: Group
+    test: str  # what was done, in words; where nothing could be: why
+    estimate: Estimate
+    over_seeds: bool = False
+    p_networks: float = math.nan
+    wins: int | None = None  # test samples on which the leader is better
+    losses: int | None = None
+    effect: float = math.nan
+    corrected: float = math.nan
+
+    @property
+    def told_apart(self) -> bool:
+        return self.corrected < SIGNIFICANT and self.estimate.difference > 0
+
+
+def comparisons(section: Section) -> list[Comparison]:
+    """The leader against the groups behind it, p-values corrected over all pairs of the section's groups.
+
+    All pairs count, not only the ones tested, since who leads was read off the same results.
+    """
+    if len(section.groups) < 2:
+        return []
+    leader, *others = section.groups
+    samples = _reader(section.metric)
+    made = [_pair(leader, other, section.metric, samples) for other in others[:MOST_COMPARED]]
+    tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
+    pairs = len(section.groups) * (len(section.groups) - 1) // 2
+    corrected = statistics.holm([made[index].estimate.p for index in tested], pairs)
+    for index, p in zip(tested, corrected, strict=True):
+        made[index] = replace(made[index], corrected=p)
+    return made
+
+
+def _reader(metric: str) -> Callable[[Run], Samples | None]:
+    kept: dict[int, Samples | None] = {}
+
+    def read(run: Run) -> Samples | None:
+        if id(run) not in kept:
+            kept[id(run)] = sample_values(run, metric)
+        return kept[id(run)]
+
+    return read
+
+
+def _pair(leader: Group, other: Group, metric: str, samples: Callable[[Run], Samples | None]) -> Comparison:
+    first = {run.repeat: samples(run) for run in leader.runs}
+    second = {run.repeat: samples(run) for run in other.runs}
+    known = [found for found in (*first.values(), *second.values()) if found is not None]
+    if len(known) < len(first) + len(second):
+        why = "no results per sample" if metric.startswith("test/") else "no metric of test samples"
+        return _unpaired(leader, other, metric, why)
+    sign = -1.0 if lower_is_better(metric) else 1.0
+    pair = partial(_same_samples, leader, other)
+    if all(found[0] == known[0][0] for found in known):
+        return pair(*(sign * np.array([found[1] for found in group.values() if found]) for group in (first, second)))
+    common = [(a, b) for key, a in first.items() if a and (b := second.get(key)) and a[0] == b[0]]
+    if len(common) == 1:
+        return pair(*(sign * np.array([found[1]]) for found in common[0]))
+    if len(common) > 1:
+        return _split_by_split(leader, other, [sign * (np.array(a[1]) - np.array(b[1])) for a, b in common])
+    return _unpaired(leader, other, metric, "not the same test samples")
+
+
+def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Two groups of shape (seeds, samples), every seed tested on the same samples."""
+    differences = first.mean(axis=0) - second.mean(axis=0)
+    if len(first) == len(second) == 1 and set(np.unique([first, second])) <= {0.0, 1.0}:
+        p, test = statistics.mcnemar(first[0], second[0]), "exact McNemar"
+    else:
+        p, test = statistics.sign_flip(differences), "paired sign-flip over samples"
+    estimate, over_seeds = statistics.samples_only(differences, p), min(len(first), len(second)) > 1
+    if over_seeds:
+        estimate, test = statistics.seeds_and_samples(first, second), "t over seeds and paired samples"
+    return Comparison(
+        leader, other, test, estimate, over_seeds, p, int((differences > 1e-12).sum()),
+        int((differences < -1e-12).sum()), _ratio(differences),
+    )  # fmt: skip
+
+
+def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) -> Comparison:
+    """Every repeat has its own test samples, shared by the two groups."""
+    means = [float(one.mean()) for one in differences]
+    train = leader.runs[0].number("samples", "train")
+    ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
+    estimate = statistics.repeated_splits(means, ratio)
+    return Comparison(
+        leader, other, "corrected t over paired splits", estimate, True, math.nan,
+        sum(int((one > 1e-12).sum()) for one in differences), sum(int((one < -1e-12).sum()) for one in differences),
+        _ratio(np.array(means)),
+    )  # fmt: skip
+
+
+def _unpaired(leader: Group, other: Group, metric: str, why: str) -> Comparison:
+    sign = -1.0 if lower_is_better(metric) else 1.0
+    first, second = ([sign * value for value in group.values(metric)] for group in (leader, other))
+    if min(len(first), len(second)) < 2:
+        difference = float(np.mean(first) - np.mean(second))
+        return Comparison(leader, other, why, Estimate(difference, *[math.nan] * 4))
+    estimate = statistics.welch(first, second)
+    freedom = len(first) + len(second) - 2
+    pooled = math.sqrt(sum(float(np.var(g, ddof=1)) * (len(g) - 1) for g in (first, second)) / freedom)
+    effect = estimate.difference / pooled if pooled > 0 else math.nan
+    return Comparison(leader, other, f"Welch's t over seeds ({why})", estimate, True, effect=effect)
+
+
+def _ratio(differences: np.ndarray) -> float:
+    deviation = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+    return float(differences.mean()) / deviation if deviation > 0 else math.nan
+
+
+def words(section: Section, made: list[Comparison]) -> Iterator[str]:
+    """The verdict: a sentence for each group behind the leader, and what the sentences rest on."""
+    if not section.groups:
+        return
+    if not made:
+        yield "only one group: nothing to compare it with"
+        return
+    for one in made:
+        yield _sentence(one, section.metric)
+    if len(section.groups) - 1 > len(made):
+        yield f"{len(section.groups) - 1 - len(made)} further groups lie behind these and were not tested"
+    if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
+        yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
+               "otherwise")  # fmt: skip
+
+
+def _sentence(one: Comparison, metric: str) -> str:
+    amount = _amount(one.estimate, metric)
+    if math.isnan(one.estimate.p):
+        return f"{one.leader.label} is {amount} ahead of {one.other.label}, untested: {one.test}, and one seed alone"
+    if one.told_apart:
+        return f"{one.leader.label} beats {one.other.label} by {amount} ({p_text(one.corrected)})"
+    seeds = _seeds(len(one.leader.runs), len(one.other.runs))
+    return (f"{one.leader.label} and {one.other.label} can't be told apart with {seeds} "
+            f"({amount}, {p_text(one.corrected)})")  # fmt: skip
+
+
+def _amount(estimate: Estimate, metric: str) -> str:
+    scale, digits, unit = scaling(metric)
+    error = "" if math.isnan(estimate.error) else f" ± {scale * estimate.error:.{digits}f}"
+    return f"{scale * estimate.difference:.{digits}f}{error}{unit}"
+
+
+def scaling(metric: str) -> tuple[float, int, str]:
+    """Factor, decimals and unit in which differences of a metric are said."""
+    return (1.0, 3, "") if lower_is_better(metric) else (100.0, 1, " points")
+
+
+def _seeds(first: int, second: int) -> str:
+    if first != second:
+        return f"{first} and {second} seeds"
+    return "one seed each" if first == 1 else f"{first} seeds"
+
+
+def p_text(p: float) -> str:
+    """`p = 0.003`, `p < 0.001`."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
