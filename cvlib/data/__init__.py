@@ -42,7 +42,9 @@ def load(config: DataConfig, seed: int) -> Dataset:
         parts = [replace(part, digests=[facts.digests[Path(file)] for file in part.images]) for part in parts]
         _note_leaks(parts, notes)
     if config.fraction < 1:
+        whole = len(parts[0])
         parts[0] = splits.take(parts[0], splits.nested(parts[0].labels, config.fraction, seed))
+        notes.append(f"data.fraction={config.fraction:g}: {len(parts[0])} of {whole} training images are used")
     return Dataset(config.name, classes, channels, (size[0], size[1]), parts[0], parts[1], parts[2], notes)
 
 

@@ -41,14 +41,17 @@ def read(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     if not root.is_dir():
         raise UserError(f"data.path={config.path}: there is no folder {root}")
     notes: list[str] = []
-    found = _find(root, notes)
+    try:
+        found = _find(root, notes)
+    except OSError as error:
+        raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
     classes = sorted(name for name, files in found["train"].items() if files)
     _check(root, found, classes, notes)
     given = {part: _split(root, classes, by_class) for part, by_class in found.items()}
     parts = hold_out(given.pop("train"), given, config)
     for part, share in (("val", config.val_fraction), ("test", config.test_fraction)):
         if part not in given:
-            notes.append(f"no {part} folder: {share:.3g} of the training images taken, stratified by class")
+            notes.append(f"no {part} folder: {100 * share:.3g} % of the training images taken, stratified by class")
     return classes, _renamed(parts), notes
 
 
@@ -83,6 +86,10 @@ def _part_folders(root: Path, notes: list[str]) -> dict[str, Path]:
     if parts and not others:
         lacking = "train has no class folders in it" if "train" in parts else "there is no train folder"
         raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but {lacking}")
+    for folder in folders:
+        inside = {PART_NAMES.get(inner.name.lower()) for inner in _subfolders(folder)}
+        if {"train", "val"} <= inside or {"train", "test"} <= inside:
+            raise UserError(f"{root}: {folder.name} in it is split into train and others: is data.path={folder} meant?")
     return {"train": root}
 
 
@@ -96,20 +103,27 @@ def _class_files(folder: Path, root: Path, skipped: list[Path], notes: list[str]
     for class_folder in _subfolders(folder):
         files = found.setdefault(_text(class_folder.name), [])
         for file in _files(class_folder):
-            is_image = file.suffix.lower() in images.EXTENSIONS and not file.name.startswith(".")
-            (files if is_image else skipped).append(file)
+            (files if _is_image(file) else skipped).append(file)
         if not files:
             notes.append(f"class folder {_name(class_folder, root)} holds no images: left out")
-    loose = [entry for entry in folder.iterdir() if entry.suffix.lower() in images.EXTENSIONS and entry.is_file()]
+    loose = [entry for entry in folder.iterdir() if _is_image(entry) and entry.is_file()]
     if loose:
         notes.append(f"{len(loose)} images beside the class folders left out, such as {_name(min(loose), root)}")
     return found
 
 
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in images.EXTENSIONS and not file.name.startswith(".")
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """All files below `folder`, links followed (but not in circles), hidden folders left out."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         seen.add(os.path.realpath(place))
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX"))
                             and os.path.realpath(Path(place, name)) not in seen)  # fmt: skip
@@ -196,13 +210,11 @@ def preflight(parts: list[Split]) -> Facts:
 def _look(file: Path) -> Look:
     """The file's digest, (height, width) and whether it is grey; or what is wrong with it."""
     try:
-        content = file.read_bytes() if file.is_file() else None
+        content = images.content_of(file)
         image = images.decode(file, content)
     except UserError as error:
         return error
-    except OSError as error:
-        return UserError(f"{file}: can't be read: {error.strerror or error}")
-    return hashlib.sha256(content or b"").hexdigest(), (image.height, image.width), images.is_grey(image)
+    return hashlib.sha256(content).hexdigest(), (image.height, image.width), images.is_grey(image)
 
 
 def _with_progress(results: Iterator[Look], total: int) -> Iterator[Look]:

@@ -25,13 +25,19 @@ def read_image(path: Path, channels: int) -> np.ndarray:
     white; 16-bit and `I` images are scaled from 0–65535; `F` ones from 0–1 where all values lie in there, else
     taken as 0–255. Raises `UserError` naming the file if it can't be decoded to its end.
     """
-    return pixels(decode(path, path.read_bytes() if path.is_file() else None), channels)
+    return pixels(decode(path, content_of(path)), channels)
 
 
-def decode(path: Path, content: bytes | None) -> Image.Image:
+def content_of(path: Path) -> bytes:
+    """The file's bytes; raises `UserError` naming it where it can't be opened."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: can't be opened: {error.strerror or error}") from error
+
+
+def decode(path: Path, content: bytes) -> Image.Image:
     """The upright, fully decoded image in `content`; raises `UserError` naming `path` otherwise."""
-    if content is None:
-        raise UserError(f"{path}: can't be read as an image: no such file")
     try:
         with Image.open(io.BytesIO(content)) as image:
             return _eight_bits(ImageOps.exif_transpose(image))

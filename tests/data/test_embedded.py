@@ -1,0 +1,105 @@
+"""The datasets that are always there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cvlib import data
+from cvlib.config import DataConfig
+from cvlib.data import embedded
+from cvlib.errors import UserError
+
+
+def test_digits_are_scikit_learns_scans_scaled_to_255():
+    from sklearn.datasets import load_digits
+
+    scans = load_digits()
+    dataset = data.load(DataConfig(), seed=0)
+    assert [len(dataset.train), len(dataset.val), len(dataset.test)] == [1258, 270, 269]
+    assert dataset.classes == list("0123456789") and dataset.channels == 1 and dataset.size == (8, 8)
+    assert dataset.train.images.dtype == np.uint8 and dataset.train.images.shape == (1258, 8, 8, 1)
+    for part in (dataset.train, dataset.val, dataset.test):
+        indices = [int(name.removeprefix("digits/")) for name in part.names]
+        assert np.array_equal(part.labels, scans.target[indices])
+        assert np.abs(part.images[..., 0] / 255 * 16 - scans.images[indices]).max() < 0.04
+    assert dataset.train.images.max() == 255 and dataset.train.images.min() == 0
+
+
+def test_digits_are_stratified():
+    dataset = data.load(DataConfig(), seed=0)
+    totals = sum(np.bincount(part.labels, minlength=10) for part in (dataset.train, dataset.val, dataset.test))
+    assert np.all(np.abs(np.bincount(dataset.test.labels) - 0.15 * totals) < 1.5)
+
+
+def test_split_seed_decides_the_split_and_the_runs_seed_does_not():
+    one, same, other = (data.load(DataConfig(split_seed=s), seed=r) for s, r in ((0, 0), (0, 9), (1, 0)))
+    assert one.test.names == same.test.names != other.test.names
+
+
+def test_channels_can_be_overridden():
+    grey, colour = (data.load(DataConfig(channels=c), seed=0) for c in (None, 3))
+    assert colour.channels == 3
+    assert np.array_equal(colour.val.images, np.repeat(grey.val.images, 3, axis=-1))
+
+
+def test_letters_are_as_asked_and_hold_no_digit():
+    dataset = data.load(DataConfig(name="letters", samples=500), seed=0)
+    assert sum(len(part) for part in (dataset.train, dataset.val, dataset.test)) == 500
+    assert dataset.size == (32, 32) and dataset.channels == 1 and len(dataset.classes) == 46
+    drawn = "".join(embedded.CHARACTERS.values())
+    assert len(set(drawn)) == len(drawn) and not set(drawn) & set("0123456789")
+    assert {c for c in drawn if c.isalpha()} == set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    assert set(np.unique(dataset.train.labels)) == set(range(46))
+
+
+def test_letters_come_from_the_seed_alone():
+    one, same, other = (data.load(DataConfig(name="letters", samples=100, split_seed=s), seed=0) for s in (3, 3, 4))
+    assert np.array_equal(one.train.images, same.train.images)
+    assert data.fingerprint(one) != data.fingerprint(other)
+
+
+def test_every_font_draws_every_character_its_own_way():
+    glyphs = {
+        (font, character): embedded._glyph(font, character, 0)
+        for characters in embedded.CHARACTERS.values() for character in characters
+        for font in (*embedded._FONTS, *(embedded._TEX_FONTS if character.isascii() and character.isalpha() else ()))
+    }  # fmt: skip
+    for font in (*embedded._FONTS, *embedded._TEX_FONTS):
+        pictures = [glyph.tobytes() for (name, _), glyph in glyphs.items() if name == font]
+        # A box for a missing glyph would be the same picture for several characters.
+        assert len(set(pictures)) == len(pictures), font
+
+
+def test_letters_can_be_told_apart():
+    """Labels are right and learnable: nearest neighbours beat chance (2 %) by far."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    dataset = data.load(DataConfig(name="letters", samples=3000), seed=0)
+    flat = [part.images[:, ::2, ::2, 0].reshape(len(part), -1) for part in (dataset.train, dataset.test)]
+    score = KNeighborsClassifier(1).fit(flat[0], dataset.train.labels).score(flat[1], dataset.test.labels)
+    assert score > 0.35
+
+
+def test_too_few_letters_are_refused():
+    with pytest.raises(UserError, match="data.samples=10 is too few"):
+        data.load(DataConfig(name="letters", samples=10), seed=0)
+
+
+def test_an_unknown_dataset_is_refused():
+    with pytest.raises(UserError, match="data=digit is unknown"):
+        data.load(DataConfig(name="digit"), seed=0)
+    with pytest.raises(UserError, match="doesn't go with data=digits"):
+        data.load(DataConfig(path="somewhere"), seed=0)
+
+
+def test_importing_is_quick_and_brings_no_framework():
+    code = "import cvlib.data, sys; print([m for m in ('tensorflow', 'keras', 'sklearn', 'matplotlib') if m in sys.modules])"
+    started = time.monotonic()
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+    assert time.monotonic() - started < 20

@@ -1,0 +1,155 @@
+"""The same pixels by any path: hand-made files of every mode against pixels known beforehand."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvlib.data import images
+from cvlib.errors import UserError
+
+GREY = np.array([[0, 60, 120], [180, 200, 255]], np.uint8)
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def _saved(tmp_path, image, name="image.png", **options):
+    image.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def _png(tmp_path, depth, colour, rows):
+    """A PNG written by hand: no library decides what is in it."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width = len(rows), len(rows[0])
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    code = {8: "B", 16: ">H"}[depth]
+    raw = b"".join(b"\0" + b"".join(struct.pack(code, value) for value in row) for row in rows)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    path = tmp_path / "hand.png"
+    path.write_bytes(content)
+    return path
+
+
+def test_grey_stays_and_is_repeated_for_rgb(tmp_path):
+    path = _saved(tmp_path, Image.fromarray(GREY))
+    assert np.array_equal(images.read_image(path, 1), GREY[..., None])
+    assert np.array_equal(images.read_image(path, 3), np.stack([GREY] * 3, axis=-1))
+
+
+def test_rgb_becomes_grey_by_luma(tmp_path):
+    path = _saved(tmp_path, Image.fromarray(np.array([[RED, GREEN, BLUE, WHITE]], np.uint8)))
+    assert images.read_image(path, 1)[0, :, 0].tolist() == [76, 150, 29, 255]  # 0.299, 0.587, 0.114
+    assert images.read_image(path, 3)[0].tolist() == [list(RED), list(GREEN), list(BLUE), list(WHITE)]
+
+
+def test_arrays_become_grey_as_files_do(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    path = _saved(tmp_path, Image.fromarray(colours))
+    assert np.array_equal(images.to_channels(colours[None], 1)[0], images.read_image(path, 1))
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path):
+    path = _png(tmp_path, 16, 0, [[0, 257, 128 * 257], [200 * 257 + 128, 200 * 257 + 129, 65535]])
+    assert images.read_image(path, 1)[..., 0].tolist() == [[0, 1, 128], [200, 201, 255]]
+    assert images.read_image(path, 3)[1, 2].tolist() == [255, 255, 255]
+
+
+def test_wide_integers_and_floats(tmp_path):
+    wide = Image.fromarray(np.array([[0, 257, 65535, 70000]], np.int32))
+    assert wide.mode == "I"
+    assert images.read_image(_saved(tmp_path, wide, "i.tif"), 1)[0, :, 0].tolist() == [0, 1, 255, 255]
+    unit = Image.fromarray(np.array([[0, 0.5, 1]], np.float32))
+    assert images.read_image(_saved(tmp_path, unit, "unit.tif"), 1)[0, :, 0].tolist() == [0, 128, 255]
+    byte = Image.fromarray(np.array([[-3, 17.4, 300]], np.float32))
+    assert images.read_image(_saved(tmp_path, byte, "byte.tif"), 3)[0, :, 0].tolist() == [0, 17, 255]
+
+
+def test_transparency_lies_on_white(tmp_path):
+    rgba = np.array([[(*RED, 255), (*RED, 0), (0, 0, 0, 51)]], np.uint8)
+    found = images.read_image(_saved(tmp_path, Image.fromarray(rgba)), 3)[0].tolist()
+    assert found == [[255, 0, 0], [255, 255, 255], [204, 204, 204]]
+    path = _saved(tmp_path, Image.fromarray(np.array([[(0, 0), (0, 255), (100, 255), (0, 102)]], np.uint8), "LA"))
+    assert images.read_image(path, 1)[0, :, 0].tolist() == [255, 0, 100, 153]
+
+
+def test_palettes_with_and_without_transparency(tmp_path):
+    image = Image.new("P", (3, 1))
+    image.putpalette([*RED, *GREEN, *BLUE])
+    image.putdata([0, 1, 2])
+    assert images.read_image(_saved(tmp_path, image), 3)[0].tolist() == [list(RED), list(GREEN), list(BLUE)]
+    path = _saved(tmp_path, image, "clear.png", transparency=1)
+    assert images.read_image(path, 3)[0].tolist() == [list(RED), list(WHITE), list(BLUE)]
+    with_alpha = image.convert("PA")
+    with_alpha.putalpha(Image.fromarray(np.array([[255, 255, 0]], np.uint8)))
+    assert images.pixels(with_alpha, 3)[0].tolist() == [list(RED), list(GREEN), list(WHITE)]
+
+
+def test_bilevel_and_cmyk(tmp_path):
+    assert images.read_image(_saved(tmp_path, Image.fromarray(GREY > 100)), 1).ravel().tolist() == [0, 0, 255, 255, 255, 255]
+    inks = Image.new("CMYK", (8, 8), (0, 255, 255, 0))  # magenta and yellow: red
+    assert np.abs(images.read_image(_saved(tmp_path, inks, "ink.tif"), 3).astype(int) - RED).max() == 0
+    assert np.abs(images.read_image(_saved(tmp_path, inks, "ink.jpg"), 3).astype(int) - RED).max() < 6
+
+
+def test_the_first_frame_of_an_animation(tmp_path):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, GREEN)]
+    path = _saved(tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:])
+    assert np.all(images.read_image(path, 3) == RED)
+
+
+@pytest.mark.parametrize(("orientation", "expected"), [
+    (1, [[0, 60, 120], [180, 200, 255]]),
+    (2, [[120, 60, 0], [255, 200, 180]]),
+    (3, [[255, 200, 180], [120, 60, 0]]),
+    (4, [[180, 200, 255], [0, 60, 120]]),
+    (5, [[0, 180], [60, 200], [120, 255]]),
+    (6, [[180, 0], [200, 60], [255, 120]]),
+    (7, [[255, 120], [200, 60], [180, 0]]),
+    (8, [[120, 255], [60, 200], [0, 180]]),
+])  # fmt: skip
+def test_exif_orientation(tmp_path, orientation, expected):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = _saved(tmp_path, Image.fromarray(GREY), exif=exif)
+    assert images.read_image(path, 1)[..., 0].tolist() == expected
+
+
+def test_a_wrong_extension_does_not_matter(tmp_path):
+    path = _saved(tmp_path, Image.fromarray(GREY), "picture.png").rename(tmp_path / "picture.jpg")
+    assert np.array_equal(images.read_image(path, 1)[..., 0], GREY)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "gif", "bmp", "webp", "tif"])
+def test_a_truncated_file_is_named(tmp_path, kind):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    path = _saved(tmp_path, noise, f"cut.{kind}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(UserError, match=rf"cut\.{kind}: can't be read as an image: ") as caught:
+        images.read_image(path, 3)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\xff\xd8\xff\xe0"])
+def test_what_is_no_image_is_named(tmp_path, content):
+    (tmp_path / "é 帽子.jpg").write_bytes(content)
+    with pytest.raises(UserError, match=r"é 帽子\.jpg: can't be read as an image"):
+        images.read_image(tmp_path / "é 帽子.jpg", 3)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.jpg: can't be opened"):
+        images.read_image(tmp_path / "gone.jpg", 3)
+
+
+@pytest.mark.parametrize("limit", [40, 90])  # beyond twice Pillow's limit it is an error, before only a warning
+def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
+    path = _saved(tmp_path, Image.new("L", (10, 10)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(UserError, match=r"image\.png: can't be read as an image: .*100 pixels"):
+        images.read_image(path, 1)

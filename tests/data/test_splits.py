@@ -1,0 +1,129 @@
+"""Splitting: exact counts, nothing shared, nothing empty, nested fractions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cvlib import data
+from cvlib.config import DataConfig
+from cvlib.data import splits
+from cvlib.errors import UserError
+
+THREE = (0.7, 0.15, 0.15)
+
+
+def _counts(labels, parts):
+    return [np.bincount(np.asarray(labels)[part], minlength=max(labels) + 1).tolist() for part in parts]
+
+
+def test_parts_are_disjoint_and_complete():
+    labels = np.repeat([0, 1, 2], [50, 31, 7])
+    parts = splits.split(labels, THREE, seed=3)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(88))
+    assert all(np.all(np.diff(part) > 0) for part in parts)
+
+
+def test_divisible_classes_are_divided_exactly():
+    labels = np.repeat([0, 1], [100, 40])
+    assert _counts(labels, splits.split(labels, THREE, seed=0)) == [[70, 28], [15, 6], [15, 6]]
+
+
+def test_largest_remainder_of_the_whole_and_of_each_class():
+    # 20 images, half held out: quotas 3.5, 1.5 and 5 → 10 in all, each class rounded either way.
+    labels = np.repeat([0, 1, 2], [7, 3, 10])
+    train, held = _counts(labels, splits.split(labels, (0.5, 0.5), seed=0))
+    assert sum(train) == sum(held) == 10
+    assert train[0] in (3, 4) and train[1] in (1, 2) and train[2] == 5
+
+
+def test_small_equal_classes_share_the_held_out_parts():
+    # 10 classes of 3 with quotas of 0.45 each: 5 classes give one to val, 4 of the others one to test.
+    labels = np.repeat(np.arange(10), 3)
+    train, val, test = _counts(labels, splits.split(labels, THREE, seed=0))
+    assert sum(val) == 5 and sum(test) == 4
+    assert max(v + t for v, t in zip(val, test, strict=True)) == 1
+    assert min(train) == 2
+
+
+@pytest.mark.parametrize("sizes", [[3], [2, 1], [1, 1, 1], [5, 5], [9, 1], [1] * 10, [4, 3, 2, 1], [2, 2]])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_part_is_empty_from_three_images_on(sizes, seed):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    parts = splits.split(labels, THREE, seed)
+    assert all(len(part) >= 1 for part in parts)
+    assert sum(map(len, parts)) == sum(sizes)
+
+
+@pytest.mark.parametrize("sizes", [[9, 1], [5, 5], [4, 3, 2, 1], [2, 2, 1]])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_keeps_a_training_image_where_others_can_spare_one(sizes, seed):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    train, *_ = _counts(labels, splits.split(labels, THREE, seed))
+    assert min(train) >= 1
+
+
+def test_a_held_out_part_shrinks_before_a_class_loses_its_last():
+    labels = np.repeat([0, 1, 2], [1, 1, 4])
+    train, _ = _counts(labels, splits.split(labels, (0.2, 0.8), seed=0))
+    assert train == [1, 1, 1]
+
+
+def test_a_fraction_of_zero_gives_an_empty_part():
+    train, val, test = splits.split(np.zeros(10, int), (0.8, 0, 0.2), seed=0)
+    assert [len(train), len(val), len(test)] == [8, 0, 2]
+
+
+def test_the_seed_decides():
+    labels = np.repeat([0, 1], 50)
+    one, again, other = (splits.split(labels, THREE, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not np.array_equal(one[1], other[1])
+
+
+def test_fractions_are_nested_stratified_and_exact_in_size():
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [200, 100, 17]))
+    kept = {share: splits.nested(labels, share, seed=5) for share in (0.001, 0.05, 0.1, 0.25, 0.5, 1.0)}
+    for small, large in zip(list(kept.values())[:-1], list(kept.values())[1:], strict=True):
+        assert set(small.tolist()) < set(large.tolist())
+    for share, indices in kept.items():
+        assert len(indices) == max(round(share * 317), 3)
+        counts = np.bincount(labels[indices], minlength=3)
+        assert np.all(counts >= 1)
+        assert np.all(np.abs(counts - np.array([200, 100, 17]) * share) < 2)
+    assert not np.array_equal(splits.nested(labels, 0.25, 5), splits.nested(labels, 0.25, 6))
+
+
+def test_load_applies_the_fraction_to_training_only():
+    whole, half = (data.load(DataConfig(fraction=share), seed=0) for share in (1.0, 0.5))
+    assert len(half.train) == 629 and len(whole.train) == 1258
+    assert set(half.train.names) < set(whole.train.names)
+    assert half.val.names == whole.val.names and half.test.names == whole.test.names
+    assert half.notes == ["data.fraction=0.5: 629 of 1258 training images are used"]
+
+
+def test_load_keeps_the_classes_asked_for_in_their_order():
+    whole = data.load(DataConfig(), seed=0)
+    some = data.load(DataConfig(classes=["7", "1"]), seed=0)
+    assert some.classes == ["7", "1"]
+    of = dict(zip(whole.train.names, whole.train.labels.tolist(), strict=True))
+    assert [of[name] for name in some.train.names] == [(7, 1)[label] for label in some.train.labels]
+    assert set(some.test.names) == {n for n, y in zip(whole.test.names, whole.test.labels, strict=True) if y in (1, 7)}
+
+
+@pytest.mark.parametrize(("classes", "words"), [
+    (["1", "sevn"], "no class 'sevn'"), (["1"], "at least two"), (["1", "1", "2"], "each once"), ([], "at least two"),
+])  # fmt: skip
+def test_bad_classes_are_refused(classes, words):
+    with pytest.raises(UserError, match=words):
+        data.load(DataConfig(classes=classes), seed=0)
+
+
+def test_the_nearest_classes_are_named():
+    with pytest.raises(UserError, match="'ampersan'; the nearest: ampersand"):
+        data.load(DataConfig(name="letters", samples=200, classes=["A", "ampersan"]), seed=0)
+
+
+def test_nothing_held_out_is_refused():
+    with pytest.raises(UserError, match=r"no images for val .*val 0.*raise data.val_fraction"):
+        data.load(DataConfig(val_fraction=0.0), seed=0)
