@@ -200,7 +200,7 @@ def preflight(parts: list[Split]) -> Facts:
     bad = [result for result in results if isinstance(result, UserError)]
     if bad:
         total = f" ({len(bad)} of {len(files)} files are unreadable)" if len(bad) > 1 else ""
-        raise UserError(f"{bad[0]}{total}: repair such files or take them out")
+        raise UserError(f"{bad[0]}{total}; repair it or take it out")
     good = [result for result in results if not isinstance(result, UserError)]
     heights, widths = (int(np.median([look[1][axis] for look in good])) for axis in (0, 1))
     digests = {file: look[0] for file, look in zip(files, good, strict=True)}

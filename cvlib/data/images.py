@@ -16,6 +16,8 @@ GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
 # Pillow only warns about an image that fills the memory when decoded, up to twice its limit.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+# Its remarks on odd metadata would come a thousandfold; what spoils pixels is an error.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:

@@ -40,7 +40,7 @@ def _load(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, n
     except Exception as error:  # Keras raises a bare Exception where a download fails
         address, file = SOURCES[name]
         cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets" / file
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).rpartition(" -- ")[2].split()) or type(error).__name__
         raise UserError(
             f"data={name} can't be had from {address} nor from Keras' cache {cached} ({reason}): put it there "
             "from a machine with internet, or use data=digits (needs no download) or data=folder data.path=…"

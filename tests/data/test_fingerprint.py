@@ -1,0 +1,90 @@
+"""The fingerprint changes with the data, and with nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvlib import data
+from cvlib.config import DataConfig
+
+
+@pytest.fixture
+def collection(tmp_path):
+    for part in ("train", "val", "test"):
+        for label, name in enumerate(("a", "b")):
+            (tmp_path / "one" / part / name).mkdir(parents=True)
+            for i in range(3):
+                image = Image.new("RGB", (4, 4), (i * 9, label * 50, len(part)))
+                image.save(tmp_path / "one" / part / name / f"{i}.png")
+    return tmp_path / "one"
+
+
+def _fingerprint(path, **options):
+    return data.fingerprint(data.load(DataConfig(name="folder", path=str(path), **options), seed=0))
+
+
+def test_it_is_sixteen_hex_digits_and_repeatable(collection):
+    first = _fingerprint(collection)
+    assert len(first) == 16 and int(first, 16) >= 0
+    assert first == _fingerprint(collection)
+
+
+def test_it_does_not_depend_on_the_place_nor_on_the_listing(collection, tmp_path, monkeypatch):
+    first = _fingerprint(collection)
+    shutil.copytree(collection, tmp_path / "elsewhere" / "two")
+    assert _fingerprint(tmp_path / "elsewhere" / "two") == first
+    monkeypatch.chdir(collection.parent)
+    assert _fingerprint("one") == first
+    plain = os.walk
+    monkeypatch.setattr(os, "walk", lambda *a, **k: ((p, d[::-1], f[::-1]) for p, d, f in plain(*a, **k)))
+    assert _fingerprint(collection) == first
+
+
+def test_it_sees_content_names_classes_and_splits(collection):
+    prints = [_fingerprint(collection, **options) for options in ({}, {"classes": ["b", "a"]}, {"channels": 1})]
+    file = collection / "test" / "b" / "2.png"
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(file)
+    prints.append(_fingerprint(collection))
+    file = file.rename(file.with_name("3.png"))
+    prints.append(_fingerprint(collection))
+    file = file.rename(collection / "test" / "a" / "3.png")
+    prints.append(_fingerprint(collection))
+    file.rename(collection / "val" / "a" / "3.png")
+    prints.append(_fingerprint(collection))
+    assert len(set(prints)) == len(prints)
+
+
+def test_files_are_not_read_again(collection):
+    dataset = data.load(DataConfig(name="folder", path=str(collection)), seed=0)
+    first = data.fingerprint(dataset)
+    without = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, digests=None))
+    assert data.fingerprint(without) == first
+    shutil.rmtree(collection)
+    assert data.fingerprint(dataset) == first
+
+
+def test_it_sees_pixels_and_split_of_arrays():
+    dataset = data.load(DataConfig(), seed=0)
+    changed = dataset.train.images.copy()
+    changed[5, 3, 3, 0] ^= 1
+    prints = [
+        data.fingerprint(dataset),
+        data.fingerprint(dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, images=changed))),
+        data.fingerprint(dataclasses.replace(dataset, train=dataset.test, test=dataset.train)),
+        data.fingerprint(data.load(DataConfig(split_seed=1), seed=0)),
+        data.fingerprint(data.load(DataConfig(fraction=0.5), seed=0)),
+    ]
+    assert len(set(prints)) == len(prints)
+
+
+def test_it_does_not_depend_on_the_order_of_samples():
+    dataset = data.load(DataConfig(), seed=0)
+    order = np.random.default_rng(0).permutation(len(dataset.train))
+    shuffled = data.splits.take(dataset.train, order)
+    assert data.fingerprint(dataclasses.replace(dataset, train=shuffled)) == data.fingerprint(dataset)
