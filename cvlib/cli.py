@@ -85,7 +85,7 @@ def _compare(chosen: argparse.Namespace) -> int:
     from cvlib.record import write_atomically
 
     try:
-        write_atomically(output, text.encode())
+        write_atomically(output, text.encode(errors="replace"))
     except OSError as error:
         raise UserError(f"--output {output}: can't be written, {error.strerror}") from None
     print(f"written: {output}")

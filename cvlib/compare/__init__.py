@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ FORMATS = ("table", "md", "csv", "html")
 EXPLANATION = (
     "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error; effect d: over the "
     "standard deviation across samples. p networks: would these very networks differ on further images? p seeds too: "
-    "and networks trained from other seeds? p Holm, which the verdict goes by: corrected for all pairs of groups."
+    "and networks trained from other seeds? p Holm, which the verdict goes by: corrected for the number of comparisons."
 )
 
 
@@ -40,7 +41,8 @@ def compare(
         return tables.csv_text(found, made)
     blocks = [_block(section, them, form) for section, them in zip(found, made, strict=True)]
     ending = _paragraph([f"warning: {line}" for line in warnings], form)
-    return "\n\n".join(filter(None, [*blocks, ending, _paragraph([EXPLANATION], form)])) + "\n"
+    small_print = EXPLANATION if form == "md" else textwrap.fill(EXPLANATION, 110)
+    return "\n\n".join(filter(None, [*blocks, ending, small_print])) + "\n"
 
 
 def _block(section: Section, made: list[Comparison], form: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ def warnings(sections: list[Section]) -> Iterator[str]:
     for section in sections:
         yield from _data(section.runs)
         yield from _budgets(section.runs)
+        yield from _weights(section.runs)
     yield from _versions(runs)
 
 
@@ -53,6 +55,19 @@ def _budgets(runs: list[Run]) -> Iterator[str]:
         yield f"runs had different budgets: {_values(runs, keys)}"
 
 
+def _weights(runs: list[Run]) -> Iterator[str]:
+    """An embedded dataset may start from a stand-in where ImageNet can't be had: the same words, other weights."""
+    sources: dict[Any, set[str]] = {}
+    for run in runs:
+        weights = run.summary.get("weights")
+        if isinstance(weights, dict) and weights.get("source"):
+            asked = (run.config.get("model.name"), run.config.get("mode.weights"))
+            sources.setdefault(asked, set()).add(str(weights["source"]).split(" (")[0])
+    for (model, asked), found in sources.items():
+        if len(found) > 1:
+            yield f"runs of {model} with mode.weights={asked} started from different weights: {listed(sorted(found))}"
+
+
 def _versions(runs: list[Run]) -> Iterator[str]:
     names = dict.fromkeys(name for run in runs for name in run.summary.get("versions") or {})
     for name in names:
@@ -65,9 +80,13 @@ def _versions(runs: list[Run]) -> Iterator[str]:
         yield f"runs were made by different commits of the code: {listed(sorted(commits), 5)}"
 
 
+def _order(value: Any) -> tuple[float, str]:
+    return (value if isinstance(value, (int, float)) else math.inf, plain(value))
+
+
 def _values(runs: list[Run], keys: list[str]) -> str:
     texts = []
     for key in keys:
-        found = sorted({run.config.get(key) for run in runs}, key=lambda value: (str(type(value)), value))
+        found = sorted({run.config.get(key) for run in runs}, key=_order)
         texts.append(f"{key} {listed(map(plain, found), 6)}")
     return "; ".join(texts)

@@ -84,7 +84,7 @@ def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> S
     counted = _newest_of_each(counted, remarks.append) if by != "run" else counted
     keys = shown_keys(counted, by == "run")
     by_run = by == "run" or (by is None and len(_by_experiment(counted)) == len(counted))
-    groups = [Group(run.name, settings(run, keys), [run]) for run in counted] if by_run else _grouped(counted, keys)
+    groups = _each(counted, keys) if by_run else _grouped(counted, keys)
     sign = 1 if lower_is_better(metric) else -1
     groups.sort(key=lambda group: sign * _mean(group.values(metric)))
     others = [run for run in runs if run.status != "completed"]
@@ -123,6 +123,14 @@ def _by_experiment(runs: list[Run]) -> dict[Any, list[Run]]:
     for run in runs:
         alike.setdefault(tuple(run.config.get(key) for key in keys), []).append(run)
     return alike
+
+
+def _each(runs: list[Run], keys: list[str]) -> list[Group]:
+    """A group for every run, named by its settings where these tell the runs apart."""
+    labels = [label(run, keys) for run in runs]
+    if len(set(labels)) < len(labels):
+        labels = [run.name for run in runs]
+    return [Group(name, settings(run, keys), [run]) for name, run in zip(labels, runs, strict=True)]
 
 
 def _grouped(runs: list[Run], keys: list[str]) -> list[Group]:

@@ -100,10 +100,10 @@ def _frame(x_axis: _Axis, y_axis: _Axis, ticks: Sequence[float] | None) -> list[
 
 def _labels(x_label: str, y_label: str) -> list[str]:
     across, down = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
+    places = (f'x="{across}" y="{_HEIGHT - 6}"', f'transform="translate(13 {down}) rotate(-90)"')
     return [
-        f'<text class="name" x="{across}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>',
-        f'<text class="name" transform="translate(13 {down}) rotate(-90)" text-anchor="middle">'
-        f"{escape(y_label)}</text>",
+        f'<text class="name" {place} text-anchor="middle">{escape(text)}</text>'
+        for place, text in zip(places, (x_label, y_label), strict=True)
     ]
 
 

@@ -12,9 +12,8 @@ from cvlib.compare.groups import Group, Section, differing_keys, label, listed, 
 from cvlib.compare.plots import Line
 from cvlib.compare.runs import SEED_KEYS, Run, epochs
 from cvlib.compare.tables import Row, validation_metric
-from cvlib.compare.verdict import Comparison, words
+from cvlib.compare.verdict import FRACTION, Comparison, words
 
-_FRACTION = "data.fraction"
 _MOST_COLUMNS = 8
 
 _STYLE = """
@@ -35,8 +34,9 @@ th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: 
 .number { text-align: right; }
 .leader td { font-weight: 600; background: var(--tint); } td:first-child, th:first-child { padding-left: .5rem; }
 .verdict { padding: .9rem 1.2rem; background: var(--tint); border-left: 4px solid var(--c0); margin: 1rem 0; }
-.verdict p { margin: .2rem 0; } .warning { padding: .5rem 1.2rem; color: var(--warn); background: var(--warn-page); }
-.figures { display: grid; margin-top: 1.8rem; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr));
+.verdict p, .warning p { margin: .2rem 0; }
+.warning { padding: .5rem 1.2rem; color: var(--warn); background: var(--warn-page); }
+.figures { display: grid; margin-top: 1.8rem; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr));
   gap: 1.2rem 2rem; }
 figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; } figure > svg { width: 100%; height: auto; }
 svg text { font-size: 12px; fill: var(--soft); } svg path { fill: none; stroke-width: 1.6; }
@@ -49,7 +49,9 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 
 def html(sections: list[Section], made: list[list[Comparison]], warnings: list[str]) -> str:
     """The whole page; it loads nothing from anywhere."""
-    body = ["<h1>Comparison of runs</h1>", *(f'<p class="warning">{escape(line)}</p>' for line in warnings)]
+    body = ["<h1>Comparison of runs</h1>"]
+    if warnings:
+        body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
     for section, comparisons in zip(sections, made, strict=True):
         body += _section(section, comparisons)
     body.append(f'<p class="soft">{escape(compare.EXPLANATION)}</p>')
@@ -139,12 +141,12 @@ def _line(group: Group, curves: list[list[plots.Point]]) -> Line:
 
 def _data_efficiency(section: Section) -> str:
     """The metric over the share of the training data, a line per regime."""
-    if section.by_run or _FRACTION not in section.keys:
+    if section.by_run or FRACTION not in section.keys:
         return ""
-    others = [key for key in section.keys if key != _FRACTION]
+    others = [key for key in section.keys if key != FRACTION]
     regimes: dict[str, list[tuple[float, float, float, float]]] = {}
     for group in section.groups:
-        fraction = group.settings[_FRACTION]
+        fraction = group.settings[FRACTION]
         if isinstance(fraction, (int, float)) and fraction > 0:
             values = [_scale(section.metric) * value for value in group.values(section.metric)]
             mean, deviation, _, _ = statistics.interval(values)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -74,9 +74,12 @@ def find(folders: list[Path], say: Callable[[str], None]) -> list[Run]:
 
 
 def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, str]]:
-    pending, pretrained = [str(root)], 0
+    pending, pretrained, seen = [str(root)], 0, set()
     while pending:
         folder = pending.pop()
+        if (real := os.path.realpath(folder)) in seen:  # a link that leads back
+            continue
+        seen.add(real)
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
@@ -85,7 +88,7 @@ def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
         if any(entry.name == "summary.json" for entry in entries):
             yield Path(folder), os.path.relpath(folder, root) if folder != str(root) else root.resolve().name
             continue
-        below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        below = [entry for entry in entries if entry.is_dir()]
         pretrained += sum(entry.name == _PRETRAINED for entry in below)
         pending += [entry.path for entry in reversed(below) if entry.name != _PRETRAINED]
     if pretrained:
@@ -165,12 +168,14 @@ def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{prefix}{key}."))
         else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, (str, int, float, bool, type(None))) else _frozen(value)
+            flat[f"{prefix}{key}"] = _frozen(value)
     return flat
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
 
 
 def _overridden(folder: Path) -> frozenset[str]:
@@ -225,5 +230,5 @@ def _number(text: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""The tests behind a verdict, each for one question; every array holds one value per test sample, in 0–1 or not.
+"""The tests behind a verdict, each for one question.
 
 `mcnemar`, `sign_flip`: do *these trained networks* differ, on further images of the kind tested?
     They know nothing of what another seed would have given.
@@ -44,10 +44,10 @@ def interval(values: Sequence[float]) -> tuple[float, float, float, float]:
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     """Exact two-sided p of two classifiers' right (1) and wrong (0) on the same samples (McNemar 1947)."""
+    from scipy.special import bdtr
+
     wins, losses = int(np.sum(first > second)), int(np.sum(first < second))
-    discordant = wins + losses
-    tail = sum(math.comb(discordant, k) for k in range(min(wins, losses) + 1))
-    return min(1.0, 2 * tail / 2**discordant)
+    return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
 
 
 def sign_flip(differences: np.ndarray, draws: int = 10_000, seed: int = 0) -> float:

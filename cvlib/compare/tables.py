@@ -19,9 +19,9 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
     mean, deviation, low, high = statistics.interval(group.values(metric))
     row: dict[str, Any] = {"group": group.label, "section": section.title, **group.settings}
-    row |= {"seeds": len(runs), "metric": metric, "mean": mean, "deviation": deviation, "ci95_low": low}
     row |= {
-        "ci95_high": high, "best_metric": val,
+        "run": runs[0].name if len(runs) == 1 else "", "seeds": len(runs), "metric": metric,
+        "mean": mean, "deviation": deviation, "ci95_low": low, "ci95_high": high, "best_metric": val,
         "best": _average([run.metric(val) for run in runs]),
         "best_epoch": _average([run.number("best_epoch") for run in runs]),
         "last": _average([run.metric(val, last=True) for run in runs]),
@@ -81,7 +81,7 @@ def display(section: Section, made: list[Comparison]) -> list[Row]:
 
 def _display_row(section: Section, row: dict[str, Any]) -> Row:
     metric, val = section.metric, row["best_metric"]
-    shown: Row = {"run" if section.by_run else "group": row["group"]} if section.by_run or not section.keys else {}
+    shown: Row = {"run": row["run"]} if section.by_run else {} if section.keys else {"group": row["group"]}
     shown |= {_heading(key): _setting(key, row[key]) for key in section.keys}
     if not section.by_run:
         shown["seeds"] = str(row["seeds"])
@@ -106,13 +106,14 @@ def _heading(key: str) -> str:
 
 def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
     """The leader against each other group, as people read it."""
-    rows = []
+    rows, one_leader = [], len({id(one.leader) for one in made}) == 1
     for one in made:
         scale, digits, unit = scaling(section.metric)
         error = "" if math.isnan(one.estimate.error) else f" ± {scale * one.estimate.error:.{digits}f}"
         low, high = (scale * bound for bound in (one.estimate.low, one.estimate.high))
         rows.append({
-            f"{one.leader.label} against": one.other.label,
+            **({} if one_leader else {"leader": one.leader.label}),
+            f"{one.leader.label} against" if one_leader else "against": one.other.label,
             f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
             "better / worse on": "" if one.wins is None else f"{one.wins} / {one.losses}",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from cvlib.compare.runs import Run, sample_values
 from cvlib.compare.statistics import Estimate
 
 SIGNIFICANT = 0.05
+FRACTION = "data.fraction"
 MOST_COMPARED = 12  # groups behind the leader; what lies further back is no contender
 _UNKNOWN_TEST_TO_TRAIN = 0.25
 
@@ -47,21 +49,37 @@ class Comparison:
 
 
 def comparisons(section: Section) -> list[Comparison]:
-    """The leader against the groups behind it, p-values corrected over all pairs of the section's groups.
+    """The leader of each contest against the groups behind it, p-values corrected over all of them.
 
-    All pairs count, not only the ones tested, since who leads was read off the same results.
+    Who leads was read off the same results, which flatters the lead a little; what the correction bounds is the
+    chance that a group is set aside which is in truth the best (multiple comparisons with the best, Hsu 1984).
     """
-    if len(section.groups) < 2:
-        return []
-    leader, *others = section.groups
     samples = _reader(section.metric)
-    made = [_pair(leader, other, section.metric, samples) for other in others[:MOST_COMPARED]]
+    contests = _contests(section)
+    made = [
+        _pair(leader, other, section.metric, samples)
+        for leader, *others in contests
+        for other in others[: max(MOST_COMPARED // len(contests), 3)]
+    ]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
-    pairs = len(section.groups) * (len(section.groups) - 1) // 2
-    corrected = statistics.holm([made[index].estimate.p for index in tested], pairs)
+    corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(contests))
     for index, p in zip(tested, corrected, strict=True):
         made[index] = replace(made[index], corrected=p)
     return made
+
+
+def _contests(section: Section) -> list[list[Group]]:
+    """Groups to hold against each other, best first: all, or those of each share of the training data."""
+    if FRACTION not in section.keys or len(section.keys) == 1 or section.by_run:
+        return [section.groups] if section.groups else []
+    apart: dict[Any, list[Group]] = {}
+    for group in section.groups:
+        apart.setdefault(group.settings[FRACTION], []).append(group)
+    return [apart[fraction] for fraction in sorted(apart, key=lambda value: (value is None, value))]
+
+
+def _behind(contests: list[list[Group]]) -> int:
+    return sum(len(contest) - 1 for contest in contests)
 
 
 def _reader(metric: str) -> Callable[[Run], Samples | None]:
@@ -150,8 +168,8 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
         return
     for one in made:
         yield _sentence(one, section.metric)
-    if len(section.groups) - 1 > len(made):
-        yield f"{len(section.groups) - 1 - len(made)} further groups lie behind these and were not tested"
+    if (untested := _behind(_contests(section)) - len(made)) > 0:
+        yield f"{untested} further groups lie behind these and were not tested"
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
         yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
                "otherwise")  # fmt: skip

@@ -1,0 +1,156 @@
+"""Sections, groups over seeds, the columns that are shown, and what is warned about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cvlib.compare import caveats, runs
+from cvlib.compare.groups import Section, plain, sections
+from cvlib.errors import UserError
+
+MakeRun = Callable[..., Path]
+
+
+def sections_of(root: Path, by: str | None = None, metric: str | None = None) -> list[Section]:
+    return sections(runs.find([root], print), by, metric)
+
+
+def warnings_of(root: Path) -> list[str]:
+    return list(caveats.warnings(sections_of(root)))
+
+
+def test_runs_that_differ_in_their_seeds_alone_are_a_group(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed in (1, 2, 3):
+        make_run(f"a{seed}", {"seed": seed})
+        make_run(f"b{seed}", {"seed": seed, "mode.name": "finetune"}, right=[1, 1, 1, 0])
+    (section,) = sections_of(tmp_path)
+    assert [(group.label, len(group.runs)) for group in section.groups] == [("scratch", 3), ("finetune", 3)]
+    assert section.keys == ["mode.name"]
+    assert not section.by_run
+
+
+def test_split_seeds_are_repeats_too(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed in (1, 2):
+        make_run(f"a{seed}", {"data.split_seed": seed})
+    (section,) = sections_of(tmp_path)
+    assert len(section.groups) == 1
+
+
+def test_single_seeds_give_a_row_per_run_unless_asked_otherwise(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a")
+    make_run("b", {"optimizer.lr": 0.01})
+    assert sections_of(tmp_path)[0].by_run
+    assert not sections_of(tmp_path, by="group")[0].by_run
+    assert [group.label for group in sections_of(tmp_path)[0].groups] == ["optimizer.lr=0.001", "optimizer.lr=0.01"]
+
+
+def test_what_follows_from_a_choice_has_no_column_but_what_was_given_has(tmp_path: Path, make_run: MakeRun) -> None:
+    follows = {"model.name": "resnet", "model.lr": 0.0003, "optimizer.lr": 0.0003}
+    make_run("a")
+    resnet = make_run("b", follows)
+    assert sections_of(tmp_path)[0].keys == ["model.name", "model.lr", "optimizer.lr"]
+    (resnet / ".hydra/overrides.yaml").write_text("- model=resnet\n")
+    assert sections_of(tmp_path)[0].keys == ["model.name"]
+    (resnet / ".hydra/overrides.yaml").write_text("- model=resnet\n- optimizer.lr=0.0003\n")
+    assert sections_of(tmp_path)[0].keys == ["model.name", "optimizer.lr"]
+
+
+def test_tasks_and_datasets_are_compared_apart(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a")
+    make_run("b", {"data.name": "mnist"})
+    make_run("c", {"model.task": "segmentation"}, metrics={"test/mIoU": 0.5})
+    found = sections_of(tmp_path)
+    assert [(section.title, section.metric) for section in found] == [
+        ("classification on digits", "test/accuracy"),
+        ("classification on mnist", "test/accuracy"),
+        ("segmentation on digits", "test/mIoU"),
+    ]
+    warnings = list(caveats.warnings(found))
+    assert "runs of different tasks (classification, segmentation) are compared apart" in warnings
+    assert "runs of different datasets (digits, mnist) are compared apart" in warnings
+
+
+def test_an_unknown_metric_is_an_error_that_lists_those_there_are(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a")
+    with pytest.raises(UserError) as raised:
+        sections_of(tmp_path, metric="test/acuracy")
+    assert str(raised.value) == (
+        "--metric test/acuracy: no run has it; did you mean test/accuracy? "
+        "there are test/accuracy, test/loss, test/macro_f1, val/accuracy"
+    )
+
+
+def test_another_metric_stands_in_with_a_word(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", metrics={"val/accuracy": 0.9, "val/loss": 0.1})
+    make_run("c", {"model.task": "segmentation"}, metrics={"test/mIoU": 0.5})
+    classification, segmentation = sections_of(tmp_path, metric="test/mIoU")
+    assert classification.metric == "val/accuracy"
+    assert classification.remarks == ["no run here has test/mIoU: compared by val/accuracy"]
+    assert segmentation.remarks == []
+
+
+def test_unfinished_runs_and_runs_without_the_metric_dont_count(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a")
+    make_run("b", {"seed": 1}, status="failed")
+    make_run("c", {"seed": 2}, metrics={"test/accuracy": float("nan")})
+    (section,) = sections_of(tmp_path)
+    assert [run.name for run in section.runs] == ["a"]
+    assert [run.name for run in section.others] == ["b"]
+    assert section.remarks == ["left out, without a finite test/accuracy: c"]
+
+
+def test_a_repeated_run_is_no_further_evidence(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("new", started="2026-01-02T00:00:00")
+    make_run("old", started="2026-01-01T00:00:00")
+    (section,) = sections_of(tmp_path, by="group")
+    assert [run.name for run in section.runs] == ["new"]
+    assert section.remarks == ["left out, repeated later with the same config and seed: old"]
+    assert len(sections_of(tmp_path, by="run")[0].groups) == 2
+
+
+def test_losses_lead_from_below(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", right=[1, 0])
+    make_run("b", {"mode.name": "finetune"}, right=[1, 1])
+    (section,) = sections_of(tmp_path, metric="test/loss")
+    assert section.groups[0].label == "finetune"
+
+
+def test_equal_runs_give_no_warning(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a1", {"seed": 1}, data_fingerprint="one")
+    make_run("b1", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="one")
+    make_run("a2", {"seed": 2}, data_fingerprint="two")  # the split may depend on the seed
+    assert warnings_of(tmp_path) == []
+
+
+def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", {"seed": 1}, data_fingerprint="one")
+    make_run("b", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="two")
+    (warning,) = warnings_of(tmp_path)
+    assert warning.startswith("a and b saw different data, though their configs ask for the same")
+
+
+def test_other_data_budgets_weights_and_versions_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
+    imagenet = {"mode.weights": "imagenet"}
+    make_run("a", imagenet, weights={"source": "imagenet"})
+    make_run("b", {**imagenet, "data.fraction": 0.1, "trainer.epochs": 9}, data_fingerprint="z",
+             versions={"keras": "3.15.0"}, git={"commit": "f" * 40}, weights={"source": "letters (in x)"})  # fmt: skip
+    assert warnings_of(tmp_path) == [
+        "runs saw different data, as their configs ask: data.fraction 0.1, 1",
+        "runs had different budgets: trainer.epochs 3, 9",
+        "runs of cnn with mode.weights=imagenet started from different weights: imagenet, letters",
+        "runs had different versions of keras: 3.15.0, 3.15.1",
+        "runs were made by different commits of the code: 01234567, ffffffff",
+    ]
+
+
+def test_values_are_written_as_in_yaml() -> None:
+    assert [plain(value) for value in (None, True, 1e-5, (32, None), "x")] == [
+        "null",
+        "true",
+        "1e-05",
+        "[32,null]",
+        "x",
+    ]

@@ -1,0 +1,159 @@
+"""The comparison as text, Markdown, numbers and a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cvlib.compare import compare, plots, tables
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def study(tmp_path: Path, make_run: MakeRun) -> Path:
+    """Two regimes, three seeds each, and a run that failed."""
+    for seed in (1, 2, 3):
+        make_run(f"a{seed}", {"seed": seed, "mode.name": "finetune"}, right=[1] * (17 + seed) + [0] * (3 - seed))
+        make_run(f"b{seed}", {"seed": seed, "mode.name": "scratch"}, right=[1] * (7 + seed) + [0] * (13 - seed))
+    make_run("broken", status="failed", error="ran out\nof memory")
+    return tmp_path
+
+
+def say_nothing(line: str) -> None:
+    pytest.fail(f"said: {line}")
+
+
+def test_the_text_is_a_table_a_verdict_and_what_was_left_out(study: Path) -> None:
+    lines = compare([study], say_nothing).splitlines()
+    assert lines[0] == "classification on digits, by test/accuracy: 6 completed runs in 2 groups"
+    assert re.split(r"  +", lines[2]) == [
+        "mode", "seeds", "test/accuracy %", "95 % CI", "best val/accuracy % (epoch)", "last (epoch)", "parameters",
+        "training", "memory",
+    ]  # fmt: skip
+    # 18, 19 and 20 of 20: 95 ± 5; the half-width is 4.303 · 5 / √3 = 12.42, cut at 100 %
+    assert re.split(r"  +", lines[4]) == [
+        "finetune", "3", "95.00 ± 5.00", "82.58 – 100.00", "94.00 (2)", "93.00 (3)", "225 k", "12.5 s", "600 MB",
+    ]  # fmt: skip
+    text = "\n".join(lines)
+    assert "\nfinetune beats scratch by 50.0 ± " in text
+    assert "\nnot counted, failed: broken (ran out of memory)\n" in text
+
+
+def test_a_row_per_run_names_the_runs(study: Path) -> None:
+    lines = compare([study], say_nothing, by="run").splitlines()
+    assert lines[2].split()[:3] == ["run", "mode", "seed"]
+    assert lines[4].split()[:4] == ["a3", "finetune", "3", "100.00"]
+    assert len([line for line in lines if re.match(r"[ab]\d  ", line)]) == 6
+
+
+def test_markdown_is_a_table_of_equal_columns(study: Path) -> None:
+    text = compare([study], say_nothing, form="md")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert table[0].startswith("| mode | seeds | test/accuracy % |")
+    assert table[1].startswith("|---|---:|---:|")
+    assert {line.count("|") for line in table[:4]} == {table[0].count("|")}
+    assert "- finetune beats scratch" in text
+    assert tables.markdown([{"a": "x|y"}])[2] == "| x\\|y |"
+
+
+def test_csv_is_plain_numbers_and_the_words_go_elsewhere(study: Path) -> None:
+    said: list[str] = []
+    first, second = csv.DictReader(io.StringIO(compare([study], said.append, form="csv")))
+    assert (first["mode.name"], first["seeds"], first["metric"]) == ("finetune", "3", "test/accuracy")
+    assert float(first["mean"]) == pytest.approx(0.95)
+    assert float(first["deviation"]) == pytest.approx(0.05)
+    assert float(first["train_seconds"]) == 12.5
+    assert first["behind"] == ""
+    assert float(second["behind"]) == pytest.approx(0.5)
+    assert float(second["p_holm"]) < 0.05
+    assert said[0].startswith("finetune beats scratch")
+
+
+def test_warnings_are_said(study: Path, make_run: MakeRun) -> None:
+    make_run("late", {"seed": 1, "mode.name": "feature_extractor"}, versions={"keras": "9"})
+    assert "warning: runs had different versions of keras: 3.15.1, 9" in compare([study], say_nothing)
+    assert "runs had different versions of keras" in compare([study], say_nothing, form="html")
+
+
+def test_no_completed_run_is_said_plainly(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", status="diverged", error="loss became nan")
+    for form in ("table", "md", "html"):
+        text = compare([tmp_path], say_nothing, form=form)
+        assert "0 completed runs" in text
+        assert "not counted, diverged: a (loss became nan)" in text
+
+
+def test_the_page_is_whole_by_itself_and_well_formed(study: Path) -> None:
+    page = compare([study], say_nothing, form="html")
+    assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
+    body = page[page.index("<body>") : page.index("</html>")]
+    root = ElementTree.fromstring(re.sub(r" class=(number|leader)>", r' class="\1">', body))
+    figures = [figure.findtext("figcaption") for figure in root.iter("figure")]
+    assert figures == ["Learning curves: val/accuracy", "val/accuracy over time"]
+    drawn = root.findall(".//svg[@role='img']")[0].findall("path[@class='line']")
+    assert [line.findtext("title") for line in drawn] == ["finetune", "scratch"]
+    assert "mode.name" in "".join(root.itertext())
+
+
+def test_the_page_shows_data_efficiency_where_the_fraction_varies(tmp_path: Path, make_run: MakeRun) -> None:
+    for fraction in (0.1, 1.0):
+        for seed in (1, 2):
+            for mode in ("scratch", "finetune"):
+                changes = {"data.fraction": fraction, "seed": seed, "mode.name": mode}
+                make_run(f"{mode}{fraction}{seed}", changes, right=[1] * (5 + seed) + [0] * 3)
+    page = compare([tmp_path], say_nothing, form="html")
+    figure = page[page.index("Data efficiency: test/accuracy") :]
+    figure = figure[: figure.index("</figure>")]
+    assert figure.count("<circle") == 4
+    assert "finetune</li>" in figure
+
+
+def test_names_cant_break_the_page(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", {"mode.name": "<script>alert(1)</script>"})
+    make_run("b")
+    page = compare([tmp_path], say_nothing, form="html")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_runs_without_curves_have_no_figures(tmp_path: Path, make_run: MakeRun) -> None:
+    (make_run("a") / "metrics.csv").unlink()
+    assert "<figure>" not in compare([tmp_path], say_nothing, form="html")
+
+
+def test_marks_are_round_numbers() -> None:
+    assert plots.marks(0, 100) == [0, 20, 40, 60, 80, 100]
+    assert plots.marks(0.113, 0.187) == [0.12, 0.14, 0.16, 0.18]
+    assert plots.marks(1, 3, 6, whole=True) == [1, 2, 3]
+    assert plots.marks(5, 5) == [5]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, ""), (8.31, "8.3 s"), (125, "2 min 5 s"), (4320, "1 h 12 min")])
+def test_durations(seconds: float | None, text: str) -> None:
+    assert tables.duration(seconds) == text
+
+
+def test_a_thousand_runs_take_two_seconds_and_no_tensorflow(tmp_path: Path, make_run: MakeRun) -> None:
+    for index in range(1000):
+        make_run(
+            f"{index}", {"optimizer.lr": index // 5 / 1000, "seed": index % 5}, right=[1] * (index // 5) + [0] * 200
+        )
+    code = (
+        "import sys; from pathlib import Path; from cvlib.compare import compare; "
+        f"text = compare([Path({str(tmp_path)!r})], print); print(text.count('±')); "
+        "print(sorted({'tensorflow', 'keras', 'hydra', 'matplotlib'} & set(sys.modules)))"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 6  # 1 s on an idle machine; tests run beside others
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,110 @@
+"""Each test against SciPy, or against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cvlib.compare import statistics
+
+
+def test_interval_is_students() -> None:
+    values = [0.90, 0.92, 0.97]
+    mean, deviation, low, high = statistics.interval(values)
+    expected = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert (low, high) == pytest.approx(expected)
+    assert mean == pytest.approx(0.93)
+    assert deviation == pytest.approx(0.0360555)  # sqrt((0.03² + 0.01² + 0.04²) / 2)
+
+
+def test_one_value_has_no_interval() -> None:
+    mean, *rest = statistics.interval([0.9])
+    assert mean == 0.9
+    assert all(math.isnan(value) for value in rest)
+
+
+def test_mcnemar_by_hand_and_by_scipy() -> None:
+    first = np.array([1, 1, 1, 1, 1, 0, 1, 0, 1, 1.0])
+    second = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1.0])
+    assert statistics.mcnemar(first, second) == pytest.approx(2 * (1 + 6) / 64)  # 5 against 1
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 2, (2, 500)).astype(float)
+    wins, losses = int((first > second).sum()), int((first < second).sum())
+    assert statistics.mcnemar(first, second) == pytest.approx(stats.binomtest(wins, wins + losses).pvalue)
+    assert statistics.mcnemar(first, first) == 1.0
+
+
+def test_sign_flip_agrees_with_scipys_permutation_test() -> None:
+    differences = np.array([1 / 3, 0, -1 / 3, 2 / 3, 1 / 3, 0, 1, -1 / 3, 1 / 3, 2 / 3, 0, 1 / 3])
+    exact = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    assert statistics.sign_flip(differences) == pytest.approx(exact, abs=0.01)
+    assert statistics.sign_flip(differences) == statistics.sign_flip(differences)
+    assert statistics.sign_flip(np.zeros(5)) == 1.0
+
+
+def test_without_differences_between_samples_seeds_and_samples_is_welchs_test() -> None:
+    seeds = np.array([0.91, 0.93, 0.95]), np.array([0.85, 0.90])
+    found = statistics.seeds_and_samples(*(np.repeat(group[:, None], 40, axis=1) for group in seeds))
+    assert found.p == pytest.approx(stats.ttest_ind(*seeds, equal_var=False).pvalue)
+    assert found.p == pytest.approx(statistics.welch(*(list(group) for group in seeds)).p)
+
+
+def test_without_differences_between_seeds_seeds_and_samples_is_the_paired_t_test() -> None:
+    first, second = np.random.default_rng(1).random((2, 60))
+    found = statistics.seeds_and_samples(np.tile(first, (3, 1)), np.tile(second, (2, 1)))
+    expected = stats.ttest_rel(first, second)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+def test_seeds_and_samples_by_hand() -> None:
+    first = np.array([[1, 1, 1, 0], [1, 1, 0, 1.0]])  # accuracies 3/4, 3/4
+    second = np.array([[1, 0, 0, 0], [1, 0, 1, 0.0]])  # accuracies 1/4, 1/2
+    # Over seeds: 0 and (1/32) / 2. Sample differences 0, 1, 0, 1/2: variance 11/48 over 4 samples.
+    # Mean squares of the rest: 1/3 and (1/8) (by hand), each over 2 × 4 values.
+    residual = [sum([0, 0, 0.25, 0.25, 0, 0, 0.25, 0.25]) / 3, (6 * 0.125**2 + 2 * 0.375**2) / 3]
+    samples = 11 / 48 / 4 - sum(residual) / 8
+    variance = 1 / 64 + samples
+    freedom = variance**2 / ((1 / 64) ** 2 / 1 + samples**2 / 3)
+    found = statistics.seeds_and_samples(first, second)
+    assert found.difference == pytest.approx(3 / 8)
+    assert found.error == pytest.approx(math.sqrt(variance))
+    assert found.p == pytest.approx(2 * stats.t.sf(3 / 8 / math.sqrt(variance), freedom))
+
+
+def test_only_the_test_that_knows_of_seeds_keeps_its_level_when_recipes_are_equal() -> None:
+    random, level, trials = np.random.default_rng(0), 0.05, 200
+    rejected = np.zeros(2)
+    for _ in range(trials):
+        ease = random.normal(2.5, 2, 200)
+        first, second = (
+            np.array([ease + random.normal(0, 1, 200) + random.normal(0, 0.5) > 0 for _ in range(3)]).astype(float)
+            for _ in range(2)
+        )
+        rejected[0] += statistics.seeds_and_samples(first, second).p < level
+        rejected[1] += statistics.sign_flip(first.mean(axis=0) - second.mean(axis=0), draws=500) < level
+    assert rejected[0] / trials < 0.09
+    assert rejected[1] / trials > 0.2
+
+
+def test_equal_results_are_not_told_apart_and_constant_ones_are() -> None:
+    same = np.ones((3, 10))
+    assert statistics.seeds_and_samples(same, same).p == 1.0
+    assert statistics.seeds_and_samples(same, np.zeros((3, 10))).p == 0.0
+
+
+def test_repeated_splits_by_hand() -> None:
+    found = statistics.repeated_splits([0.02, 0.04, 0.03], 0.25)
+    error = math.sqrt(1e-4 * (1 / 3 + 0.25))
+    assert found.error == pytest.approx(error)
+    assert found.p == pytest.approx(2 * stats.t.sf(0.03 / error, 2))
+
+
+def test_holm_by_hand() -> None:
+    assert statistics.holm([0.01, 0.04, 0.03], 3) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([0.01, 0.04], 5) == pytest.approx([0.05, 0.16])
+    assert statistics.holm([0.5], 4) == [1.0]
+    assert statistics.holm([], 0) == []

@@ -1,0 +1,148 @@
+"""Which test is chosen for which runs, and what the verdict says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cvlib.compare import runs, verdict
+from cvlib.compare.groups import Section, sections
+from cvlib.compare.verdict import Comparison
+
+MakeRun = Callable[..., Path]
+FINETUNE = {"mode.name": "finetune"}
+
+
+def compared(
+    root: Path, metric: str | None = None, by: str | None = None
+) -> tuple[Section, list[Comparison], list[str]]:
+    section = sections(runs.find([root], print), by, metric)[0]
+    made = verdict.comparisons(section)
+    return section, made, list(verdict.words(section, made))
+
+
+def test_one_seed_each_is_mcnemars_and_says_what_it_is_about(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", FINETUNE, right=[1] * 18 + [0, 0])
+    make_run("b", right=[1] * 8 + [0] * 10 + [1, 0])  # worse on 10, better on 1
+    _, (one,), said = compared(tmp_path)
+    assert (one.test, one.wins, one.losses, one.over_seeds) == ("exact McNemar", 10, 1, False)
+    assert one.estimate.p == pytest.approx(stats.binomtest(10, 11).pvalue)
+    assert one.corrected == one.estimate.p
+    assert said[0] == "finetune beats scratch by 45.0 ± 13.5 points (p = 0.012)"
+    assert said[1].startswith("where a group has one seed, p is about these trained networks alone")
+
+
+def test_several_seeds_are_tested_over_seeds_and_samples(tmp_path: Path, make_run: MakeRun) -> None:
+    random = np.random.default_rng(0)
+    first, second = random.random((3, 200)) < 0.9, random.random((3, 200)) < 0.6
+    for seed in range(3):
+        make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=first[seed])
+        make_run(f"b{seed}", {"seed": seed}, right=second[seed])
+    _, (one,), said = compared(tmp_path)
+    assert one.test == "t over seeds and paired samples"
+    assert one.over_seeds
+    assert one.estimate == verdict.statistics.seeds_and_samples(first.astype(float), second.astype(float))
+    assert one.p_networks < 0.001
+    assert len(said) == 1
+    assert said[0].startswith("finetune beats scratch by ")
+
+
+def test_what_cant_be_told_apart_is_said_with_the_seeds(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed, hits in enumerate(([1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1])):
+        make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=hits)
+        make_run(f"b{seed}", {"seed": seed}, right=hits[::-1] if seed else [1, 0, 0, 1])
+    _, _, said = compared(tmp_path)
+    assert said[0].startswith("finetune and scratch can't be told apart with 3 seeds (8.3 ± ")
+
+
+def test_one_seed_against_several_is_about_these_networks(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", FINETUNE, right=[1] * 30)
+    for seed in (1, 2):
+        make_run(f"b{seed}", {"seed": seed}, right=[1] * 15 + [0] * 15)
+    _, (one,), said = compared(tmp_path)
+    assert one.test == "paired sign-flip over samples"
+    assert not one.over_seeds
+    assert "one seed" in said[-1]
+
+
+def test_repeats_with_their_own_splits_are_paired_split_by_split(tmp_path: Path, make_run: MakeRun) -> None:
+    hits = {1: [1] * 9 + [0], 2: [1] * 8 + [0] * 3, 3: [1] * 11 + [0]}
+    for seed, right in hits.items():
+        make_run(f"a{seed}", {"data.split_seed": seed, **FINETUNE}, right=right)
+        make_run(f"b{seed}", {"data.split_seed": seed}, right=[0] * seed + right[seed:])
+    _, (one,), _ = compared(tmp_path)
+    assert one.test == "corrected t over paired splits"
+    assert one.estimate.difference == pytest.approx(np.mean([1 / 10, 2 / 11, 3 / 12]))
+    assert (one.wins, one.losses) == (6, 0)
+
+
+def test_other_test_samples_leave_the_seeds(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed in (1, 2):
+        make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=[1] * 9 + [0] * seed)
+        make_run(f"b{seed}", {"seed": seed}, right=[1] * 9 + [0] * (seed + 2))
+    _, (one,), _ = compared(tmp_path)
+    first, second = [9 / 10, 9 / 11], [9 / 12, 9 / 13]
+    assert one.test == "Welch's t over seeds (not the same test samples)"
+    assert one.estimate.p == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
+
+
+def test_without_samples_and_seeds_nothing_is_tested(tmp_path: Path, make_run: MakeRun) -> None:
+    (make_run("a", FINETUNE) / "test_results.csv").unlink()
+    make_run("b", right=[1, 0])
+    _, (one,), said = compared(tmp_path)
+    assert np.isnan(one.corrected)
+    assert not one.told_apart
+    assert said == ["finetune is 50.0 points ahead of scratch, untested: no results per sample, and one seed alone"]
+
+
+def test_a_loss_is_said_in_its_own_unit(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed in (1, 2, 3):
+        make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"test/loss": 0.10 + seed / 1000})
+        make_run(f"b{seed}", {"seed": seed}, metrics={"test/loss": 0.30 + seed / 1000})
+    _, (one,), said = compared(tmp_path, "test/loss")
+    assert one.estimate.difference == pytest.approx(0.2)
+    assert said == ["finetune beats scratch by 0.200 ± 0.001 (p < 0.001)"]
+
+
+def test_p_values_are_corrected_by_holm(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", {"optimizer.lr": 0.1}, right=[1] * 20)
+    make_run("b", {"optimizer.lr": 0.2}, right=[1] * 14 + [0] * 6)
+    make_run("c", {"optimizer.lr": 0.3}, right=[1] * 12 + [0] * 8)
+    _, made, _ = compared(tmp_path)
+    assert [one.estimate.p for one in made] == pytest.approx([2 / 2**6, 2 / 2**8])
+    assert [one.corrected for one in made] == pytest.approx([2 / 2**6, 4 / 2**8])
+
+
+def test_regimes_meet_at_each_share_of_the_training_data(tmp_path: Path, make_run: MakeRun) -> None:
+    for fraction in (0.1, 1.0):
+        make_run(f"a{fraction}", {"data.fraction": fraction, **FINETUNE}, right=[1] * int(10 * fraction) + [0] * 9)
+        make_run(f"b{fraction}", {"data.fraction": fraction}, right=[1] * 5 + [0] * int(5 + 9 * fraction))
+        make_run(f"c{fraction}", {"data.fraction": fraction, "seed": 1}, right=[1, 0])
+    _, made, _ = compared(tmp_path)
+    pairs = [(one.leader.label, one.other.label) for one in made]
+    assert [[label.split("=")[1] for label in pair] for pair in pairs] == [["0.1", "0.1"], ["1", "1"]]
+
+
+def test_only_the_leading_groups_are_tested(tmp_path: Path, make_run: MakeRun) -> None:
+    for index in range(15):
+        make_run(f"run{index}", {"optimizer.lr": 0.1 + index}, right=[1] * (20 - index) + [0] * index)
+    _, made, said = compared(tmp_path)
+    assert len(made) == verdict.MOST_COMPARED
+    assert "2 further groups lie behind these and were not tested" in said
+
+
+def test_one_group_and_no_group(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", status="failed")
+    assert compared(tmp_path)[2] == []
+    make_run("b")
+    assert compared(tmp_path)[2] == ["only one group: nothing to compare it with"]
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0002, "p < 0.001"), (0.0031, "p = 0.003"), (0.049, "p = 0.049"),
+                                         (0.5, "p = 0.50")])  # fmt: skip
+def test_p_in_words(p: float, text: str) -> None:
+    assert verdict.p_text(p) == text
