@@ -42,8 +42,8 @@ def run(config: Config, folder: Path, provenance: dict[str, str] | None = None, 
         size = _input_size(config, dataset, record)
         backend.start(config)
         training = _prepare(config, dataset, size, record)
-        state = _fit(training, time.monotonic() - started)
-        _finish(training, dataset, state, size)
+        state = _fit(training, dataset, time.monotonic() - started)
+        _finish(training, dataset, state)
         return record.summary
 
 
@@ -77,7 +77,6 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
     from cvlib import modes, models
     from cvlib.data.pipeline import Feed
-    from cvlib.tensorboard import Board
     from cvlib.training.loop import Training
 
     model = _build_with_weights(config, dataset, size, record)
@@ -86,11 +85,8 @@ def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Re
     def feed(split: Any, **options: Any) -> Feed:
         return Feed(split, size, dataset.channels, config.data.batch_size, config.seed, **options)
 
-    return Training(
-        config=config, record=record, board=Board, model=model, logits=models.logits(model),
-        train=feed(dataset.train, augment=config.augment, shuffle=True, steps=config.trainer.steps_per_epoch),
-        val=feed(dataset.val), val_labels=dataset.val.labels,
-    )  # fmt: skip
+    train = feed(dataset.train, augmentation=config.augment, shuffle=True, steps=config.trainer.steps_per_epoch)
+    return Training(config, record, model, models.logits(model), train, feed(dataset.val), dataset.val.labels)
 
 
 def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> keras.Model:
@@ -153,7 +149,8 @@ def pretraining_config(config: Config, side: int) -> Config:
     )
 
 
-def _fit(training: Training, setup_seconds: float) -> State:
+def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> State:
+    from cvlib import evaluation
     from cvlib.training import checkpoint, loop
 
     record = training.record
@@ -162,20 +159,22 @@ def _fit(training: Training, setup_seconds: float) -> State:
         record.say(remark)
     if state.epoch:
         record.say(f"going on after epoch {state.epoch}")
-    training.board.start(record.folder / "tensorboard", state.epoch)
+    training.open_board(state.epoch)
+    if not state.epoch:
+        evaluation.show_start(training, dataset)
     timing = record.summary["timing"]
     record.update(timing={**timing, "setup": round(timing.get("setup", 0.0) + setup_seconds, 2)})
     return loop.fit(training, state, arrays)
 
 
-def _finish(training: Training, dataset: Dataset, state: State, size: tuple[int, int]) -> None:
+def _finish(training: Training, dataset: Dataset, state: State) -> None:
     """Evaluate the best epoch's network on validation and test, save it, and close the record."""
     from cvlib import evaluation
     from cvlib.training import checkpoint
 
     record, started = training.record, time.monotonic()
     checkpoint.load_best(training.checkpoints, training.model)
-    evaluation.record_results(training, dataset, size)
+    evaluation.record_results(training, dataset, state.best_epoch)
     record.update(
         status="completed",
         timing={

@@ -22,18 +22,21 @@ from cvlib.training.checkpoint import State
 from cvlib.training.progress import Watch, epoch_line
 
 
-@dataclass(frozen=True)
+@dataclass
 class Training:
     """All that the loop works with."""
 
     config: Config
     record: Record
-    board: Board
     model: keras.Model  # raw 0–255 pixels (batch, height, width, channels) → logits, or {logits, auxiliary}
     logits: keras.Model  # the same network with the logits alone, for validation
     train: Feed
     val: Feed
     val_labels: np.ndarray
+
+    def open_board(self, done_epochs: int) -> None:
+        """Begin, or go on with, the run's TensorBoard files."""
+        self.board = Board(self.record.folder / "tensorboard", done_epochs)
 
     @property
     def checkpoints(self) -> Path:
@@ -107,7 +110,8 @@ def _train_epoch(training: Training, epoch: int) -> dict[str, float]:
     training.train.epoch(epoch)
     stream = classification.targets(training.train.dataset, training.model.output_names)
     watch = Watch(epoch, training.config.trainer.epochs, training.train.steps)
-    history = training.model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, callbacks=[watch])
+    history = training.model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False,
+                                  callbacks=[watch])  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}
 
 

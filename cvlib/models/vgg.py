@@ -1,0 +1,46 @@
+"""VGG16 and VGG19: Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, 2015.
+
+The published dense layers are left out for global average pooling and a fresh head: the convolutions hold 14.7
+of VGG16's 138 million parameters and take any image size.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from cvlib.config import ModelConfig
+from cvlib.errors import UserError
+from cvlib.models.classifier import caffe_preprocessing, image_input, pooled_head
+
+_DEPTHS = {16: keras.applications.VGG16, 19: keras.applications.VGG19}
+
+
+def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:
+    """Raw 0–255 pixels `(batch, height, width, 1 or 3)` → logits `(batch, outputs)`."""
+    image = image_input(input_shape)
+    features = backbone(config, (*input_shape[:2], 3))(caffe_preprocessing(image))
+    return keras.Model(image, pooled_head(features, config.dropout, outputs), name="vgg")
+
+
+def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:
+    """Preprocessed pixels → features at stride 32, 512 channels; random weights.
+
+    He initialization instead of the published stages of pretraining: with Keras' own (Glorot) the signal fades
+    over sixteen layers without normalization, and training from scratch stays at chance.
+    """
+    network = _application(config, input_shape, None)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
+    return network
+
+
+def imagenet_backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:
+    """The same with ImageNet weights, downloaded where they aren't in Keras' cache."""
+    return _application(config, input_shape, "imagenet")
+
+
+def _application(config: ModelConfig, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
+    if config.depth not in _DEPTHS:
+        raise UserError(f"model.depth={config.depth} can't be: vgg comes with {', '.join(map(str, _DEPTHS))}")
+    return _DEPTHS[config.depth](include_top=False, weights=weights, input_shape=input_shape, name="backbone")
