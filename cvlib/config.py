@@ -24,6 +24,7 @@ class ModelConfig:
     minimum_size: int = 1
     imagenet: bool = False  # whether ImageNet weights exist for it
     lr: float = 1e-3  # the rate that suits it from scratch; optimizers start from it
+    epochs: int = 20  # the length of training that suits it; equal for all regimes, so that they compare
     depth: int = 50
     dropout: float = 0.0
     filters: list[int] = field(default_factory=lambda: [32, 64])
@@ -72,8 +73,8 @@ class DataConfig:
     split_seed: int = 0
     samples: int | None = None  # how many images a generated dataset makes
     pretrain_on: str | None = None  # an embedded dataset that stands in for ImageNet offline
-    pretrain_samples: int = 6000
-    pretrain_epochs: int = 4
+    pretrain_samples: int = 4000
+    pretrain_epochs: int = 3
 
 
 @dataclass
@@ -261,7 +262,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.saturation": (0, 1),
     "augment.hue": (0, 0.5),
     "augment.blur": (0, 20),
-    "optimizer.lr": (1e-12, 1e3),
+    "optimizer.lr": (1e-12, 1e30),
     "optimizer.weight_decay": (0, 1e3),
     "optimizer.momentum": (0, 1),
     "optimizer.clipnorm": (1e-12, _MOST),

@@ -113,7 +113,7 @@ def test_ten_images_in_a_batch_larger_than_the_data(tmp_path: Path, two_classes:
 
 
 def test_divergence_is_a_failure_that_says_where(tmp_path: Path) -> None:
-    result = run(tmp_path, *QUICK, "optimizer=sgd", "optimizer.lr=1000", "trainer.epochs=8", "hydra.run.dir=run")
+    result = run(tmp_path, *QUICK, "optimizer=sgd", "optimizer.lr=1e20", "trainer.epochs=8", "hydra.run.dir=run")
     assert result.returncode == 1
     facts = summary(tmp_path / "run")
     assert facts["status"] == "diverged"
@@ -164,7 +164,7 @@ def test_a_sweep_runs_every_combination_and_goes_on_where_it_stopped(tmp_path: P
 
 
 def test_one_bad_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
-    result = run(tmp_path, "-m", *QUICK, "data.path=null", "data=digits,folder", "hydra.sweep.dir=sweep")
+    result = run(tmp_path, "-m", *QUICK, "data=digits,folder", "hydra.sweep.dir=sweep")
     assert result.returncode == 1
     assert "data.path" in result.stderr
     assert len(list((tmp_path / "sweep").rglob("summary.json"))) == 1

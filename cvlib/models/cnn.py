@@ -50,7 +50,7 @@ def _stage(config: ModelConfig, x: KerasTensor, number: int, filters: int, input
     if min(x.shape[1:3]) < 2:
         raise _too_small(config, input_shape)
     pool = layers.MaxPooling2D if config.pooling == "max" else layers.AveragePooling2D
-    x = pool(name=f"{name}_pool")(x)
+    x = pool(2, name=f"{name}_pool")(x)
     return layers.SpatialDropout2D(config.spatial_dropout, name=f"{name}_dropout")(x) if config.spatial_dropout else x
 
 

@@ -1,0 +1,55 @@
+"""The textbook network's counts by hand, its choices, and the sizes that it can't take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+
+from cvlib import models
+from cvlib.errors import UserError
+from tests.models.conftest import config_of
+
+
+def build(side: int = 28, **changes: Any) -> keras.Model:
+    return models.build(config_of("cnn", **changes), (side, side, 1), 10)
+
+
+def test_the_textbook_network_has_the_textbook_count() -> None:
+    # 3·3·1·32+32, 3·3·32·64+64, 7·7·64·128+128, 128·10+10
+    assert build().count_params() == 320 + 18_496 + 401_536 + 1_290
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape"),
+    [
+        ({}, (None, 7, 7, 64)),
+        ({"padding": "valid"}, (None, 5, 5, 64)),
+        ({"stride": 2}, (None, 2, 2, 64)),
+        ({"dilation": 2, "padding": "valid"}, (None, 4, 4, 64)),
+        ({"kernel": 5, "padding": "valid"}, (None, 4, 4, 64)),
+    ],
+)
+def test_the_last_pools_shape_by_hand(changes: dict[str, Any], shape: tuple[int | None, ...]) -> None:
+    assert build(**changes).get_layer("backbone").get_layer("conv2_pool").output.shape == shape
+
+
+def test_its_choices_become_layers() -> None:
+    backbone = build(batch_norm=True, spatial_dropout=0.1, dropout=0.5, pooling="average",
+                     features="global_average", dense=[16, 8]).get_layer("backbone")  # fmt: skip
+    kinds = [type(layer).__name__ for layer in backbone.layers]
+    assert kinds == ["InputLayer", *["Conv2D", "BatchNormalization", "ReLU", "AveragePooling2D", "SpatialDropout2D"] * 2,
+                     "GlobalAveragePooling2D", "Dense", "Dropout", "Dense", "Dropout"]  # fmt: skip
+    assert backbone.output.shape == (None, 8)
+
+
+@pytest.mark.parametrize("changes", [{"filters": [8] * 5}, {"padding": "valid", "kernel": 20}])
+def test_an_image_too_small_for_its_layers_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="28×28"):
+        build(**changes)
+
+
+def test_stride_with_dilation_is_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.stride=2 with model\.dilation=2"):
+        build(stride=2, dilation=2)

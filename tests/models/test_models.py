@@ -1,0 +1,105 @@
+"""What holds for every architecture in `cvlib/models`: a new one is tested before anyone writes a test for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib import models, modes
+from cvlib.config import ModeConfig
+from cvlib.modes import Phase
+from cvlib.tasks import classification
+from tests.models.conftest import CONF, config_of
+
+SMALL = {"alexnet": {"dense": [16, 8]}, "cnn": {"filters": [4, 6], "dense": [8]}}
+REGIMES = {
+    "scratch": (ModeConfig(), Phase(0, 1, None)),
+    "feature_extractor": (ModeConfig("feature_extractor", "x", "all", batch_norm="frozen"), Phase(0, 1, "all")),
+    "finetune": (ModeConfig("finetune", "x", 0.5), Phase(0, 1, 0.5)),
+}
+
+
+def side(name: str) -> int:
+    return max(12, config_of(name).minimum_size)
+
+
+def small(name: str, channels: int = 1, outputs: int = 3) -> keras.Model:
+    return models.build(config_of(name, **SMALL.get(name, {})), (side(name), side(name), channels), outputs)
+
+
+def pixels(name: str, count: int, channels: int = 1) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (count, side(name), side(name), channels)).astype(np.float32)
+
+
+def test_every_architecture_has_its_config_and_every_config_its_architecture() -> None:
+    assert models.names() == sorted(path.stem for path in CONF.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(name: str, tmp_path: Path) -> None:
+    model = small(name)
+    backbone = model.get_layer("backbone")
+    rates = modes.dropout_rates(backbone)
+    images, labels = pixels(name, 4), np.array([0, 1, 2, 1])
+    for mode, phase in REGIMES.values():
+        modes.apply(backbone, mode, phase, rates)
+        model.compile(keras.optimizers.SGD(1e-6), **classification.compile_arguments(model.output_names, 0.3))
+        before = modes.frozen_hashes(model)
+        targets = labels if model.output_names == ["logits"] else dict.fromkeys(model.output_names, labels)
+        loss = model.train_on_batch(images, targets, return_dict=True)["loss"]
+        assert np.isfinite(loss)
+        modes.prove_unmoved(before, modes.frozen_hashes(model))
+
+    saved = models.inference(model, (side(name), side(name)))
+    saved.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    logits = models.logits(model).predict(images, verbose=0)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)
+    assert loaded.predict(np.zeros((1, 50, 31, 1)), verbose=0).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_names_do_not_drift_from_one_network_to_the_next(name: str) -> None:
+    first, second = small(name), small(name)
+    assert [v.path.split("/", 1)[-1] for v in first.weights] == [v.path.split("/", 1)[-1] for v in second.weights]
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_the_logits_are_float32_under_mixed_precision(name: str) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = models.logits(small(name))
+        assert model.output.dtype == "float32"
+        assert np.isfinite(model.predict(pixels(name, 2), verbose=0)).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:
+    models.inference(small("resnet"), (32, 32)).save(tmp_path / "model.keras")
+    code = (
+        "import sys, keras, numpy as np; model = keras.saving.load_model(sys.argv[1]); "
+        "assert 'cvlib' not in sys.modules; print(model.predict(np.zeros((1, 9, 9, 1)), verbose=0).sum())"
+    )
+    command = [sys.executable, "-I", "-c", code, str(tmp_path / "model.keras")]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout.split()[-1]) == pytest.approx(1, abs=1e-5)
+
+
+def test_resizing_inside_the_saved_model_is_the_pipelines(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    model = small("cnn")
+    image = np.random.default_rng(1).uniform(0, 255, (1, 31, 45, 1)).astype(np.float32)
+    resized = tf.image.resize(image, (side("cnn"),) * 2, antialias=True)
+    logits = model.predict(resized, verbose=0)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    found = models.inference(model, (side("cnn"),) * 2).predict(image, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
