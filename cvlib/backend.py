@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from cvlib.config import Config
 
@@ -30,7 +31,7 @@ def start(config: Config) -> None:
 def _silenced_stderr() -> Iterator[None]:
     """TensorFlow's C++ start-up remarks ignore its own log level, so the stream itself is closed to them."""
     saved = os.dup(2)
-    with open(os.devnull, "w") as sink:
+    with Path(os.devnull).open("w") as sink:
         os.dup2(sink.fileno(), 2)
         try:
             yield

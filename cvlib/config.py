@@ -190,8 +190,12 @@ def _check_pairs(config: Config) -> None:
     if config.name is not None and (config.name.startswith(".") or set(config.name) & set("/\\\0")):
         raise UserError(f"name={config.name} becomes a folder's name: leave out slashes and a dot in front")
     _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
-    _require(data.val_fraction + data.test_fraction < 1, "data.val_fraction + data.test_fraction",
-             data.val_fraction + data.test_fraction, "under 1, so that something is left to train on")
+    _require(
+        data.val_fraction + data.test_fraction < 1,
+        "data.val_fraction + data.test_fraction",
+        data.val_fraction + data.test_fraction,
+        "under 1, so that something is left to train on",
+    )
     if data.image_size is not None and data.image_size < model.minimum_size:
         raise UserError(
             f"data.image_size={data.image_size} is too small: model={model.name} needs at least "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvlib import backend, data
 from cvlib import config as configuration
-from cvlib.config import Config, DataConfig, ModeConfig, ScheduleConfig
+from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset
 from cvlib.record import Record, run_name
 
@@ -75,7 +75,7 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
 
 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
-    from cvlib import modes, models
+    from cvlib import models, modes
     from cvlib.data.pipeline import Feed
     from cvlib.training.loop import Training
 
@@ -137,12 +137,17 @@ def pretraining_config(config: Config, side: int) -> Config:
     return Config(
         model=config.model,
         mode=ModeConfig(name="scratch"),
-        data=DataConfig(name=source, image_size=side, samples=config.data.pretrain_samples,
-                        val_fraction=0.05, test_fraction=0.05),  # fmt: skip
+        data=DataConfig(
+            source, image_size=side, samples=config.data.pretrain_samples, val_fraction=0.05, test_fraction=0.05
+        ),
         schedule=ScheduleConfig(name="cosine", warmup_epochs=0.5),
-        optimizer=dataclasses.replace(config.optimizer, name="adam", lr=config.model.lr, weight_decay=0.0, clipnorm=1.0),
+        optimizer=OptimizerConfig(name="adam", lr=config.model.lr, clipnorm=1.0),
         trainer=dataclasses.replace(
-            config.trainer, epochs=config.data.pretrain_epochs, patience=None, monitor="val/accuracy", steps_per_epoch=None
+            config.trainer,
+            epochs=config.data.pretrain_epochs,
+            patience=None,
+            monitor="val/accuracy",
+            steps_per_epoch=None,
         ),
         name=f"{source}-{config.model.name}-{side}px",
         output_root=config.output_root,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
     from PIL.ImageFont import FreeTypeFont
 
 _TILE = 112  # pixels, the side of a picture in a contact sheet
@@ -89,7 +90,7 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _tile(image: np.ndarray) -> Image.Image:  # noqa: F821
+def _tile(image: np.ndarray) -> PillowImage:
     """A square tile with the whole image; small ones are enlarged pixel by pixel, so that pixels stay visible."""
     from PIL import Image
 

@@ -47,8 +47,9 @@ class Record:
         try:
             self._lock.acquire()
         except Timeout:
-            raise UserError(f"{self.folder}: another process is writing this run; wait for it or choose "
-                            "another hydra.run.dir") from None
+            raise UserError(
+                f"{self.folder}: another process is writing this run; wait for it or choose another hydra.run.dir"
+            ) from None
         try:
             self._open()
         except BaseException:
@@ -188,8 +189,10 @@ def _refuse_other_config(folder: Path, summary: dict[str, Any], config: Config) 
         for key, was, is_now in _differences(earlier, now)
         if key not in ("name", "output_root")
     ]
-    raise UserError(f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
-                    "choose another hydra.run.dir, or give the overrides of that run")
+    raise UserError(
+        f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
+        "choose another hydra.run.dir, or give the overrides of that run"
+    )
 
 
 def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -78,6 +78,8 @@ def test_the_python_of_the_readme_runs(clone: Path) -> None:
     if not folder.exists():
         test_a_command_of_the_readme_runs(clone, "python run.py trainer.epochs=30 hydra.run.dir=outputs/runs/mine")
     Image.fromarray(np.full((17, 9), 128, np.uint8)).save(clone / "digit.png")
-    result = subprocess.run([sys.executable, "-c", code.group(1)], cwd=clone, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code.group(1)], cwd=clone, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[-1] in set("0123456789")

@@ -24,11 +24,13 @@ def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Mo
     Raises `UserError` where the image is too small for the layers, or stride and dilation are both above 1.
     """
     if config.stride > 1 and config.dilation > 1:
-        raise UserError(f"model.stride={config.stride} with model.dilation={config.dilation} can't be: one of the two must be 1")
+        pair = f"model.stride={config.stride} with model.dilation={config.dilation}"
+        raise UserError(f"{pair} can't be: one of the two must be 1")
     x = pixels = keras.Input(input_shape, name="pixels")
     for number, filters in enumerate(config.filters, start=1):
         x = _stage(config, x, number, filters, input_shape)
-    x = layers.Flatten(name="flatten")(x) if config.features == "flatten" else layers.GlobalAveragePooling2D(name="pooled")(x)
+    flatten = config.features == "flatten"
+    x = layers.Flatten(name="flatten")(x) if flatten else layers.GlobalAveragePooling2D(name="pooled")(x)
     for number, width in enumerate(config.dense, start=1):
         x = layers.Dense(width, "relu", name=f"dense{number}")(x)
         if config.dropout:
@@ -36,7 +38,9 @@ def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Mo
     return keras.Model(pixels, x, name="backbone")
 
 
-def _stage(config: ModelConfig, x: KerasTensor, number: int, filters: int, input_shape: tuple[int, int, int]) -> KerasTensor:
+def _stage(
+    config: ModelConfig, x: KerasTensor, number: int, filters: int, input_shape: tuple[int, int, int]
+) -> KerasTensor:
     """Convolution, BatchNorm if chosen, ReLU, pooling by 2, spatial dropout if chosen."""
     name = f"conv{number}"
     reach = config.dilation * (config.kernel - 1) + 1 if config.padding == "valid" else 1

@@ -72,8 +72,10 @@ def frozen_layers(backbone: keras.Model, freeze: Any) -> int:
     if freeze in names:
         return names.index(freeze) + 1
     near = difflib.get_close_matches(str(freeze), names, n=3, cutoff=0.3) or names[-3:]
-    raise UserError(f"mode.freeze={freeze}: give a layer's name (such as {', '.join(near)}), a count up to "
-                    f"{len(names)}, a fraction up to 1.0, all or null")
+    raise UserError(
+        f"mode.freeze={freeze}: give a layer's name (such as {', '.join(near)}), a count up to "
+        f"{len(names)}, a fraction up to 1.0, all or null"
+    )
 
 
 def set_bn_momentum(model: keras.Model, momentum: float | None) -> None:

@@ -7,18 +7,18 @@ compared first and assigned last: a base that doesn't match is left as it was.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import h5py
 import keras
-import numpy as np
 
 from cvlib.config import ModelConfig
 from cvlib.errors import UserError
@@ -68,7 +68,7 @@ def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
         raise WeightsUnavailable(f"mode.weights=imagenet: there are no ImageNet weights for {config.name}; {WAYS_ON}")
     family = import_module(f"cvlib.models.{config.name}")
     try:
-        with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
+        with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
             published = family.imagenet_backbone(config, backbone.input_shape[1:])
     except Exception as error:  # Keras raises a bare Exception where a download fails
         url = re.search(r"https?://\S+", str(error))
@@ -157,18 +157,20 @@ def _refuse_other_layers(extra: set[str], wanted: dict[str, tuple[int, ...]], so
 
 def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
     """From a file as Keras 2 and the official ImageNet files have it: layers listed in order."""
-    root = file["model_weights"] if "model_weights" in file else file
+    root = file.get("model_weights", file)
     held = [(_text(name), root[_text(layer)][_text(name)][...])
             for layer in root.attrs["layer_names"] for name in root[_text(layer)].attrs["weight_names"]]  # fmt: skip
     variables = [variable for layer in backbone.layers for variable in layer.weights]
     for variable, (name, array) in zip(variables, held, strict=False):
         if tuple(variable.shape) != array.shape:
-            raise UserError(f"mode.weights={source} holds another architecture: {name} is {array.shape} there, "
-                            f"{variable.path} needs {tuple(variable.shape)}; choose weights of the same model and size")  # fmt: skip
+            raise UserError(
+                f"mode.weights={source} holds another architecture: {name} is {array.shape} there, "
+                f"{variable.path} needs {tuple(variable.shape)}; choose weights of the same model and size"
+            )
     if len(held) < len(variables):
         raise UserError(f"mode.weights={source} holds another architecture: {len(held)} arrays there, the base needs "
                         f"{len(variables)}; choose weights of the same model and size")  # fmt: skip
-    top = dict((name, array.shape) for name, array in held[len(variables) :])
+    top = {name: array.shape for name, array in held[len(variables) :]}
     if any(len(shape) > 2 for shape in top.values()):
         raise UserError(f"mode.weights={source} holds another architecture: it has {len(top)} more arrays, such as "
                         f"{next(iter(top))}; choose weights of the same model and size")  # fmt: skip
@@ -202,8 +204,8 @@ def _by_layer(shapes: dict[str, tuple[int, ...]]) -> list[str]:
     return [f"{layer} ({size:,} parameters)" for layer, size in sizes.items()]
 
 
-def _count(shapes: object) -> int:
-    return sum(int(np.prod(shape)) for shape in shapes)  # type: ignore[attr-defined]
+def _count(shapes: Iterable[tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _text(name: str | bytes) -> str:

@@ -41,7 +41,7 @@ def save(folder: Path, state: State, model: keras.Model) -> None:
 
 def load(folder: Path) -> tuple[State, dict[str, np.ndarray], list[str]]:
     """The newest whole checkpoint: its state, its arrays, and a remark for each damaged one passed over."""
-    remarks = []
+    remarks: list[str] = []
     for path in _newest_first(folder):
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

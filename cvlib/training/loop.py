@@ -84,7 +84,7 @@ def _compile(training: Training, first_step: int) -> None:
 
 
 def _epoch(training: Training, state: State) -> None:
-    config, model = training.config, training.model
+    model = training.model
     started = time.monotonic()
     logs = _train_epoch(training, state.epoch)
     trained = time.monotonic() - started

@@ -51,7 +51,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 def _with_parts(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
     """`base`, with a multiplier of the rate and a decoupled weight decay for each variable."""
 
-    class Parted(base):  # type: ignore[misc, valid-type]
+    class Parted(base):
         def set_parts(self, multipliers: list[float], decays: list[float]) -> None:
             self._multipliers, self._decays = multipliers, decays
 

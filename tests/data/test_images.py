@@ -23,6 +23,7 @@ def _saved(tmp_path, image, name="image.png", **options):
 
 def _png(tmp_path, depth, colour, rows):
     """A PNG written by hand: no library decides what is in it."""
+
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 

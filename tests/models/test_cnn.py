@@ -36,11 +36,11 @@ def test_the_last_pools_shape_by_hand(changes: dict[str, Any], shape: tuple[int 
 
 
 def test_its_choices_become_layers() -> None:
-    backbone = build(batch_norm=True, spatial_dropout=0.1, dropout=0.5, pooling="average",
-                     features="global_average", dense=[16, 8]).get_layer("backbone")  # fmt: skip
+    choices = {"batch_norm": True, "spatial_dropout": 0.1, "dropout": 0.5, "pooling": "average", "dense": [16, 8]}
+    backbone = build(features="global_average", **choices).get_layer("backbone")
     kinds = [type(layer).__name__ for layer in backbone.layers]
-    assert kinds == ["InputLayer", *["Conv2D", "BatchNormalization", "ReLU", "AveragePooling2D", "SpatialDropout2D"] * 2,
-                     "GlobalAveragePooling2D", "Dense", "Dropout", "Dense", "Dropout"]  # fmt: skip
+    stage = ["Conv2D", "BatchNormalization", "ReLU", "AveragePooling2D", "SpatialDropout2D"]
+    assert kinds == ["InputLayer", *stage * 2, "GlobalAveragePooling2D", "Dense", "Dropout", "Dense", "Dropout"]
     assert backbone.output.shape == (None, 8)
 
 

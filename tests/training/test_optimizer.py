@@ -48,7 +48,7 @@ def model() -> keras.Model:
 
 
 def one_step(model: keras.Model, config: OptimizerConfig, backbone_lr: float) -> list[float]:
-    """Weights, in ascending order, after one step with every gradient equal to 1; they start at 1 (kernels) and 0 (biases)."""
+    """Weights in ascending order after one step with gradients of 1; kernels start at 1, biases at 0."""
     whole = Config(optimizer=config, mode=ModeConfig(backbone_lr=backbone_lr), trainer=TrainerConfig(epochs=1))
     built = optimizer.build(whole, model, steps_per_epoch=10, first_step=0)
     built.apply([keras.ops.ones_like(v) for v in model.trainable_variables], model.trainable_variables)
