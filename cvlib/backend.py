@@ -14,17 +14,25 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mix
 
 def start(config: Config) -> None:
     """Make Keras ready for `config`: random state, precision and layer names as in a fresh process."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silenced_stderr():
-        import keras
-        import tensorflow
+    import_quietly()
+    import keras
+    import tensorflow
 
-        tensorflow.config.list_physical_devices()
     keras.utils.clear_session()
     keras.config.set_dtype_policy(_POLICIES[config.trainer.precision])
     keras.utils.set_random_seed(config.seed)
     if config.trainer.deterministic:
         tensorflow.config.experimental.enable_op_determinism()
+
+
+def import_quietly() -> None:
+    """Import TensorFlow and Keras without the remarks of TensorFlow's C++ start-up."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silenced_stderr():
+        import keras  # noqa: F401
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
 
 
 @contextlib.contextmanager

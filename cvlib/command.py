@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import signal
 import sys
 import traceback
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
     """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
     from cvlib import config, experiment, record
 
+    signal.signal(signal.SIGTERM, _interrupt)  # how clusters preempt
     try:
         summary = experiment.run(config.from_composed(composed), folder, provenance)
         return Outcome(folder, COMPLETED, summary)
@@ -44,6 +46,10 @@ def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
     except Exception as error:
         traceback.print_exc()
         return Outcome(folder, FAILED, {}, f"{type(error).__name__}: {error}")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def conclude(outcomes: list[Outcome], multirun: bool) -> int:

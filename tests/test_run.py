@@ -9,12 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
+
+from cvlib import record
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
@@ -28,6 +32,17 @@ def run(folder: Path, *overrides: str, timeout: float = 300) -> subprocess.Compl
 def summary(folder: Path) -> dict[str, object]:
     loaded: dict[str, object] = json.loads((folder / "summary.json").read_text())
     return loaded
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    """Every array of the saved network, by its path."""
+    found: dict[str, bytes] = {}
+    with zipfile.ZipFile(folder / "model.keras") as archive, archive.open("model.weights.h5") as inner:
+        h5py.File(inner, "r").visititems(
+            lambda name, item: found.__setitem__(name, item[...].tobytes()) if isinstance(item, h5py.Dataset) else None
+        )
+    assert found
+    return found
 
 
 def error_of(result: subprocess.CompletedProcess[str]) -> str:
@@ -125,7 +140,8 @@ def test_divergence_is_a_failure_that_says_where(tmp_path: Path) -> None:
     assert "learning rate" in result.stderr
 
 
-def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Signals, code: int) -> None:
     overrides = ["trainer.deterministic=true", "model.dropout=0.3", "augment=light", "trainer.epochs=6"]
     whole = run(tmp_path, *overrides, "hydra.run.dir=whole")
     assert whole.returncode == 0, whole.stderr
@@ -135,16 +151,47 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("stopped/checkpoints/epoch-00002.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kind)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
-    assert summary(tmp_path / "stopped")["status"] == "interrupted"
+    assert process.returncode == code, stderr
+    read = record.read_summary(tmp_path / "stopped")
+    assert read is not None
+    assert read["status"] == "interrupted"
 
     resumed = run(tmp_path, *overrides, "hydra.run.dir=stopped")
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after epoch" in resumed.stdout
     assert summary(tmp_path / "stopped")["metrics"] == summary(tmp_path / "whole")["metrics"]
     assert (tmp_path / "stopped/test_results.csv").read_bytes() == (tmp_path / "whole/test_results.csv").read_bytes()
+    assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
+
+
+def test_two_seeds_differ(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        assert run(tmp_path, *QUICK, f"seed={seed}", f"hydra.run.dir={seed}").returncode == 0
+    assert weights(tmp_path / "0") != weights(tmp_path / "1")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_other_precisions_train(tmp_path: Path, precision: str) -> None:
+    result = run(tmp_path, *QUICK, f"trainer.precision={precision}", "hydra.run.dir=run")
+    assert result.returncode == 0, result.stderr
+    assert summary(tmp_path / "run")["status"] == "completed"
+
+
+def test_a_frozen_base_pretrained_offline_stays_as_it_was_pretrained(tmp_path: Path) -> None:
+    small = [*QUICK, "data.pretrain_samples=200", "data.pretrain_epochs=1", "mode=feature_extractor"]
+    result = run(tmp_path, *small, "hydra.run.dir=run")
+    assert result.returncode == 0, result.stderr
+    assert "NOTE" in result.stdout
+    source = summary(tmp_path / "run")["weights"]["source"]  # type: ignore[index]
+    assert source.startswith("letters")
+    (pretrained,) = (tmp_path / "outputs/pretrained").iterdir()
+    before, after = weights(pretrained), weights(tmp_path / "run")
+    base = [name for name in before if before[name] == after.get(name)]
+    assert len(base) == 6  # two convolutions and a dense layer, kernel and bias each
+    again = run(tmp_path, *small, "hydra.run.dir=again", "seed=1")
+    assert "already completed" in again.stdout
 
 
 def test_help_and_a_typo_do_not_import_tensorflow(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cvlib import backend
 from cvlib.config import DataConfig
 from cvlib.data.dataset import Split
 from cvlib.data.splits import hold_out
@@ -34,6 +35,7 @@ def read(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
 
 
 def _load(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    backend.import_quietly()
     loader = importlib.import_module(f"keras.datasets.{name}")
     try:
         return loader.load_data()

@@ -23,8 +23,8 @@ FAMILIES: dict[str, Any] = {
     ("name", "depth", "features", "with_top"),
     [
         ("resnet", 50, 2048, 25_636_712),
-        ("resnet", 101, 2048, 44_707_176),
-        ("resnet", 152, 2048, 60_419_944),
+        pytest.param("resnet", 101, 2048, 44_707_176, marks=pytest.mark.slow),
+        pytest.param("resnet", 152, 2048, 60_419_944, marks=pytest.mark.slow),
         ("inception", 50, 2048, 23_851_784),
     ],
 )
@@ -84,6 +84,7 @@ def test_inceptions_auxiliary_loss_counts_in_training_only() -> None:
     assert logs["loss"] == pytest.approx(logs["logits_loss"] + 0.3 * logs["auxiliary_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_inceptions_auxiliary_head_is_the_papers_at_299_pixels() -> None:
     model = models.build(config_of("inception"), (299, 299, 3), 1000)
     assert model.get_layer("auxiliary_conv1").output.shape == (None, 5, 5, 128)
