@@ -30,9 +30,7 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
 
 def logits(model: keras.Model) -> keras.Model:
     """The same network (same weights) with the logits as its only output."""
-    if isinstance(model.output, dict):
-        return keras.Model(model.inputs, model.output["logits"], name="logits_only")
-    return model
+    return _with_output(model) if isinstance(model.output, dict) else model
 
 
 def inference(model: keras.Model, size: tuple[int, int]) -> keras.Model:
@@ -43,5 +41,11 @@ def inference(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     """
     image = keras.Input((None, None, model.input_shape[-1]), name="image", dtype="float32")
     resized = keras.layers.Resizing(*size, antialias=True, name="resizing", dtype="float32")(image)
-    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(logits(model)(resized))
+    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(_with_output(model)(resized))
     return keras.Model(image, probabilities, name="classifier")
+
+
+def _with_output(model: keras.Model) -> keras.Model:
+    """A model of the same layers to the logits, without the optimizer of a compiled one."""
+    output = model.output["logits"] if isinstance(model.output, dict) else model.output
+    return keras.Model(model.inputs, output, name=model.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -57,6 +58,8 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
 
     saved = models.inference(model, (side(name), side(name)))
     saved.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert archive.getinfo("model.weights.h5").file_size < 5 * saved.count_params() + 500_000  # no optimizer
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     logits = models.logits(model).predict(images, verbose=0)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
