@@ -69,10 +69,13 @@ def _draw(training: Training, dataset: Dataset, val: Scores, test: Scores, epoch
 
 def _some(split: Split, scores: Scores) -> np.ndarray:
     """Some samples, evenly over the split, a third of them mistakes where there are as many."""
-    wrong = np.flatnonzero(scores.predictions != scores.labels)[: _PICTURED // 3]
-    right = np.flatnonzero(scores.predictions == scores.labels)
-    spread = np.linspace(0, len(right) - 1, min(len(right), _PICTURED - len(wrong))).astype(int)
-    return np.sort(np.concatenate([wrong, right[spread]]))
+    correct = scores.predictions == scores.labels
+    wrong = _spread(np.flatnonzero(~correct), _PICTURED // 3)
+    return np.sort(np.concatenate([wrong, _spread(np.flatnonzero(correct), _PICTURED - len(wrong))]))
+
+
+def _spread(indices: np.ndarray, count: int) -> np.ndarray:
+    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
 
 
 def _images(training: Training, dataset: Dataset, indices: np.ndarray) -> np.ndarray:
