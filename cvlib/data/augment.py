@@ -6,6 +6,7 @@ threads change nothing. Flip, rotation and crop make one affine matrix and one r
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import tensorflow as tf
 
 from cvlib.config import AugmentConfig
 
-_DRAWS = 12  # numbers per sample, one for each random choice below
-_H_FLIP, _V_FLIP, _ROTATION, _AREA, _ASPECT, _X, _Y, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _BLUR = range(_DRAWS)
+DRAWS = 12  # numbers per sample, one for each random choice below
+_H_FLIP, _V_FLIP, _ROTATION, _AREA, _ASPECT, _X, _Y, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _BLUR = range(DRAWS)
 _MOST_ASPECT = 1.25  # a crop is at most this much wider or narrower than the image
+_BLUR_REACH = 3  # sigmas after which the Gaussian is cut off
 _RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 
 
@@ -24,10 +26,10 @@ def draw(config: AugmentConfig, indices: np.ndarray, seed: int, epoch: int) -> n
 
     A counter-based generator (splitmix64: Steele, Lea & Flood 2014) of (seed, epoch, index, choice).
     """
-    counters = np.asarray(indices, np.uint64)[:, None] * np.uint64(_DRAWS) + np.arange(_DRAWS, dtype=np.uint64)
+    counters = np.asarray(indices, np.uint64)[:, None] * np.uint64(DRAWS) + np.arange(DRAWS, dtype=np.uint64)
     key = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
     with np.errstate(over="ignore"):
-        mixed = counters * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+        mixed: np.ndarray = counters * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
@@ -35,12 +37,16 @@ def draw(config: AugmentConfig, indices: np.ndarray, seed: int, epoch: int) -> n
 
 
 def apply(images: Any, draws: Any, config: AugmentConfig) -> Any:
-    """Augment a batch, float32 `(batch, height, width, channels)` in 0–255; the result has its shape and range."""
+    """Augment a batch, float32 `(batch, height, width, channels)` in 0–255; the result has its shape and range.
+
+    `draws` is what `draw` gave for these samples. Saturation and hue leave grey images as they are. In batches of
+    another size a sample comes out the same up to float32's rounding.
+    """
     images = tf.cast(images, tf.float32)
     if moves(config):
         images = _resample(images, matrices(draws, config, tf.shape(images)[1], tf.shape(images)[2]))
     if config.blur:
-        images = _blur(images, config.blur * draws[:, _BLUR])
+        images = _blur(images, config.blur * draws[:, _BLUR], math.ceil(_BLUR_REACH * config.blur))
     if recolours(config):
         images = _recolour(images, draws, config)
     return tf.clip_by_value(images, 0.0, 255.0)
@@ -59,7 +65,8 @@ def recolours(config: AugmentConfig) -> bool:
 def matrices(draws: Any, config: AugmentConfig, height: Any, width: Any) -> Any:
     """What takes a pixel's (x, y, 1) in the result to its place in the source: `(batch, 3, 3)`.
 
-    Pixel centres are whole numbers. Seen from the result: scale to the crop, rotate about its centre, mirror.
+    Pixel centres are whole numbers, x goes right and y down; at its neutral strength each part is exactly 1. Seen
+    from the result: scale to the crop, rotate about its centre, mirror. Boxes and masks go the same way by these.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     area = config.crop + (1 - config.crop) * draws[:, _AREA]
@@ -82,6 +89,7 @@ def matrices(draws: Any, config: AugmentConfig, height: Any, width: Any) -> Any:
 
 
 def _resample(images: Any, source: Any) -> Any:
+    # NEAREST goes on with what touches the edge; REFLECT would fold a stroke of a letter back into it.
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images, transforms=tf.reshape(source, (-1, 9))[:, :8], output_shape=tf.shape(images)[1:3],
         fill_value=0.0, interpolation="BILINEAR", fill_mode="NEAREST",
@@ -89,35 +97,42 @@ def _resample(images: Any, source: Any) -> Any:
 
 
 def _recolour(images: Any, draws: Any, config: AugmentConfig) -> Any:
+    """Brightness, contrast about each channel's mean, then the colours: one affine map of the pixels per image."""
+
     def strength(column: int, most: float) -> Any:
-        return ((2 * draws[:, column] - 1) * most)[:, None, None, None]
+        return (2 * draws[:, column] - 1) * most
 
-    images += 255.0 * strength(_BRIGHTNESS, config.brightness)
-    mean = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
-    images = mean + (images - mean) * (1 + strength(_CONTRAST, config.contrast))
-    if images.shape[-1] == 3 and (config.saturation or config.hue):
-        images = _turn_colours(images, 1 + strength(_SATURATION, config.saturation), strength(_HUE, config.hue))
-    return images
-
-
-def _turn_colours(images: Any, saturation: Any, hue: Any) -> Any:
-    """Scale and turn the colour plane of YIQ; brightness (Y) stays."""
-    yiq = tf.einsum("bhwc,kc->bhwk", images, _RGB_TO_YIQ)
-    y, i, q = yiq[..., :1], yiq[..., 1:2], yiq[..., 2:]
-    cos, sin = tf.cos(2 * np.pi * hue), tf.sin(2 * np.pi * hue)
-    turned = tf.concat([y, saturation * (cos * i - sin * q), saturation * (sin * i + cos * q)], axis=-1)
-    return tf.einsum("bhwk,ck->bhwc", turned, np.linalg.inv(_RGB_TO_YIQ).astype(np.float32))
+    contrast = 1 + strength(_CONTRAST, config.contrast)[:, None]
+    brightness = 255 * strength(_BRIGHTNESS, config.brightness)[:, None]
+    offset = brightness + (1 - contrast) * tf.reduce_mean(images, axis=(1, 2))
+    if images.shape[-1] != 3 or not (config.saturation or config.hue):
+        return images * contrast[:, None, None] + offset[:, None, None]
+    colours = _colour_matrices(1 + strength(_SATURATION, config.saturation), strength(_HUE, config.hue))
+    pixels = tf.reshape(images, (tf.shape(images)[0], -1, 3))
+    mixed = tf.matmul(pixels, contrast[:, None] * colours, transpose_b=True)
+    return tf.reshape(mixed + tf.linalg.matvec(colours, offset)[:, None], tf.shape(images))
 
 
-def _blur(images: Any, sigma: Any) -> Any:
-    """Gaussian blur with a sigma in pixels per image, one axis after the other; edges are repeated."""
-    reach = 5
+def _colour_matrices(saturation: Any, hue: Any) -> Any:
+    """What scales and turns the colour plane of YIQ, seen in RGB, `(batch, 3, 3)`; brightness (Y) stays."""
+    cos, sin = saturation * tf.cos(2 * np.pi * hue), saturation * tf.sin(2 * np.pi * hue)
+    zero, one = tf.zeros_like(cos), tf.ones_like(cos)
+    in_yiq = tf.reshape(tf.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], axis=1), (-1, 3, 3))
+    return np.linalg.inv(_RGB_TO_YIQ).astype(np.float32) @ in_yiq @ _RGB_TO_YIQ
+
+
+def _blur(images: Any, sigma: Any, reach: int) -> Any:
+    """Gaussian blur with a sigma in pixels per image, one axis after the other; edges are repeated.
+
+    Images and channels become the channels of one picture: a depthwise convolution then has a kernel for each.
+    """
+    batch, height, width, channels = tf.unstack(tf.shape(images))
     offsets = tf.range(-reach, reach + 1, dtype=tf.float32)
-    kernels = tf.exp(-(offsets**2) / (2 * tf.maximum(sigma, 1e-3)[:, None] ** 2))
-    kernels /= tf.reduce_sum(kernels, axis=1, keepdims=True)
-    for axis in (1, 2):
-        positions = tf.range(tf.shape(images)[axis])
-        last = tf.shape(images)[axis] - 1
-        shifted = [tf.gather(images, tf.clip_by_value(positions + k, 0, last), axis=axis) for k in range(-reach, reach + 1)]
-        images = tf.add_n([kernels[:, k, None, None, None] * part for k, part in enumerate(shifted)])
-    return images
+    kernels = tf.exp(-((offsets[:, None] / tf.maximum(sigma, 1e-3)) ** 2) / 2)
+    kernels = tf.repeat(kernels / tf.reduce_sum(kernels, axis=0), channels, axis=1)
+    for axis, side in ((1, height), (2, width)):
+        images = tf.gather(images, tf.clip_by_value(tf.range(-reach, side + reach), 0, side - 1), axis=axis)
+    picture = tf.reshape(tf.transpose(images, (1, 2, 0, 3)), (1, height + 2 * reach, width + 2 * reach, -1))
+    for one_axis in (kernels[:, None, :, None], kernels[None, :, :, None]):
+        picture = tf.nn.depthwise_conv2d(picture, one_axis, strides=[1, 1, 1, 1], padding="VALID")
+    return tf.transpose(tf.reshape(picture, (height, width, batch, channels)), (2, 0, 1, 3))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,76 +31,96 @@ class Feed:
         steps: batches per epoch; None for all.
     """
 
-    def __init__(self, split: Split, size: tuple[int, int], channels: int, batch_size: int, seed: int,
-                 augmentation: AugmentConfig | None = None, shuffle: bool = False, steps: int | None = None):  # fmt: skip
+    def __init__(
+        self,
+        split: Split,
+        size: tuple[int, int],
+        channels: int,
+        batch_size: int,
+        seed: int,
+        augmentation: AugmentConfig | None = None,
+        shuffle: bool = False,
+        steps: int | None = None,
+    ):
         self.split, self.size, self.channels = split, size, channels
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.augmentation = augmentation
         whole = math.ceil(len(split) / batch_size)
         self.steps = min(steps, whole) if steps else whole
         self.images = min(self.steps * batch_size, len(split))
-        self._epoch = 0
+        with tf.device("cpu"):
+            self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.dataset = self._build()
 
     def epoch(self, number: int) -> None:
         """Let the next iteration be epoch `number` (from 0)."""
-        self._epoch = number
-
-    def _batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices `(batch,)` and random draws `(batch, 12)`, batch by batch."""
-        order = np.arange(len(self.split))
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, self._epoch]).permutation(order)
-        config = self.augmentation or AugmentConfig()
-        for start in range(0, self.images, self.batch_size):
-            indices = order[start : start + self.batch_size][: self.images - start]
-            yield indices, augment.draw(config, indices, self.seed, self._epoch)
+        self._epoch.assign(number)
 
     def _build(self) -> tf.data.Dataset:
-        signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, augment._DRAWS), tf.float32))
-        batches = tf.data.Dataset.from_generator(self._batches, output_signature=signature)
+        samples = tf.data.Dataset.from_tensors(0).map(self._epoch_drawer()).unbatch()
         if isinstance(self.split.images, np.ndarray):
-            stream = batches.map(self._from_memory(self.split.images), tf.data.AUTOTUNE)
+            batches = samples.batch(self.batch_size).map(self._from_memory(self.split.images), tf.data.AUTOTUNE)
         else:
-            stream = self._from_files(batches, self.split.images)
+            batches = samples.map(self._from_files(self.split.images), tf.data.AUTOTUNE).batch(self.batch_size)
         labels = tf.constant(self.split.labels, tf.int32)
-        stream = stream.map(lambda images, indices, draws: self._finish(images, indices, draws, labels), tf.data.AUTOTUNE)
-        return stream.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(tf.data.AUTOTUNE)
+
+        def finish(images: Any, indices: Any, draws: Any) -> tuple[Any, Any]:
+            return self._finished(images, draws), tf.gather(labels, indices)
+
+        batches = batches.map(finish, tf.data.AUTOTUNE)
+        return batches.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(tf.data.AUTOTUNE)
+
+    def _epoch_drawer(self) -> Any:
+        """What gives an epoch's sample indices in their order `(images,)` and their random draws `(images, 12)`."""
+        count, images, seed, shuffle = len(self.split), self.images, self.seed, self.shuffle
+        config = self.augmentation or AugmentConfig()
+
+        def draw(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            order = np.random.default_rng([seed, int(epoch)]).permutation(count) if shuffle else np.arange(count)
+            return order[:images], augment.draw(config, order[:images], seed, int(epoch))
+
+        def drawn(_: Any) -> tuple[Any, Any]:
+            # Not Dataset.from_generator: its first use has malloc give all freed memory back at once (TensorFlow
+            # 2.21), for the whole process. And TensorFlow never lets go of `draw`, so it holds no images.
+            indices, draws = tf.numpy_function(draw, [self._epoch], (tf.int64, tf.float32))
+            return tf.ensure_shape(indices, (None,)), tf.ensure_shape(draws, (None, augment.DRAWS))
+
+        return drawn
 
     def _from_memory(self, images: np.ndarray) -> Any:
         pixels = tf.constant(images)
-        once = images.shape[0] * math.prod(self.size) * self.channels * 4 <= _IN_MEMORY
-        if once:
+        result_bytes = len(images) * math.prod(self.size) * self.channels * 4
+        if images.shape[1:3] != tuple(self.size) and result_bytes <= _IN_MEMORY:
             pixels = tf.concat([self._resized(pixels[i : i + 256]) for i in range(0, len(images), 256)], axis=0)
 
         def gather(indices: Any, draws: Any) -> tuple[Any, Any, Any]:
-            batch = tf.gather(pixels, indices)
-            return (batch if once else self._resized(batch)), indices, draws
+            return self._resized(tf.gather(pixels, indices)), indices, draws
 
         return gather
 
-    def _from_files(self, batches: tf.data.Dataset, files: list[Path]) -> tf.data.Dataset:
+    def _from_files(self, files: list[Path]) -> Any:
+        channels = self.channels
+
         def read(index: np.ndarray) -> np.ndarray:
-            return read_image(files[int(index)], self.channels)
+            return read_image(files[int(index)], channels)
 
         def load(index: Any, draws: Any) -> tuple[Any, Any, Any]:
+            # Were it said to be stateful, trainer.deterministic would have one image read at a time.
             image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
-            image.set_shape((None, None, self.channels))
-            return self._resized(image), index, draws
+            return self._resized(tf.ensure_shape(image, (None, None, self.channels))), index, draws
 
-        return batches.unbatch().map(load, tf.data.AUTOTUNE).batch(self.batch_size)
+        return load
 
     def _resized(self, images: Any) -> Any:
-        images = tf.cast(images, tf.float32)
+        """Exactly what `keras.layers.Resizing(…, antialias=True)` does in the saved model."""
         if tuple(images.shape[-3:-1]) == tuple(self.size):
-            return images
+            return tf.cast(images, tf.float32)
         return tf.image.resize(images, self.size, antialias=True)
 
-    def _finish(self, images: Any, indices: Any, draws: Any, labels: Any) -> tuple[Any, Any]:
+    def _finished(self, images: Any, draws: Any) -> Any:
         if self.augmentation is not None:
             images = augment.apply(images, draws, self.augmentation)
-        images.set_shape((None, *self.size, self.channels))
-        return images, tf.gather(labels, indices)
+        return tf.ensure_shape(images, (None, *self.size, self.channels))
 
 
 def preview(feed: Feed, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,284 @@
+"""Augmentation against painted shapes, NumPy by hand and SciPy."""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from scipy import ndimage
+
+from cvlib.config import AugmentConfig
+from cvlib.data import augment
+
+PRESETS = sorted((Path(__file__).parents[2] / "conf" / "augment").glob("*.yaml"))
+EVERYTHING = AugmentConfig(
+    horizontal_flip=0.5, vertical_flip=0.5, rotation=20, crop=0.5, brightness=0.2, contrast=0.3, saturation=0.3,
+    hue=0.05, blur=1.2,
+)  # fmt: skip
+
+
+def pictures(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+
+
+def applied(images: np.ndarray, config: AugmentConfig, every_draw: float) -> np.ndarray:
+    """With all draws alike: 0 and 1 are the ends of each range, 0.5 its middle."""
+    draws = np.full((len(images), augment.DRAWS), every_draw, np.float32)
+    return augment.apply(images, draws, config).numpy()
+
+
+def preset(path: Path) -> AugmentConfig:
+    return AugmentConfig(**yaml.safe_load(path.read_text()))
+
+
+# The draws
+
+
+def test_a_draw_depends_on_seed_epoch_and_index_alone():
+    whole = augment.draw(EVERYTHING, np.arange(1000), seed=3, epoch=5)
+    some = np.array([999, 4, 500, 4])
+    assert whole.shape == (1000, augment.DRAWS) and whole.dtype == np.float32
+    assert np.array_equal(augment.draw(EVERYTHING, some, 3, 5), whole[some])
+    for seed, epoch in ((3, 6), (4, 5), (5, 3)):
+        other = augment.draw(EVERYTHING, np.arange(1000), seed, epoch)
+        assert (np.abs(other - whole) > 1e-6).mean() > 0.999
+
+
+def test_draws_are_uniform_and_independent():
+    draws = augment.draw(EVERYTHING, np.arange(50_000), seed=0, epoch=0)
+    next_epoch = augment.draw(EVERYTHING, np.arange(50_000), seed=0, epoch=1)
+    assert draws.min() >= 0 and draws.max() < 1
+    assert np.abs(draws.mean(axis=0) - 1 / 2).max() < 0.01 and np.abs(draws.var(axis=0) - 1 / 12).max() < 0.002
+    together = np.concatenate([draws[:-1], draws[1:], next_epoch[:-1]], axis=1)
+    assert np.abs(np.corrcoef(together.T) - np.eye(3 * augment.DRAWS)).max() < 0.025
+
+
+# Geometry
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 1), (2, 7, 9, 3), (1, 1, 1, 1)])
+@pytest.mark.parametrize("every_draw", [0.0, 0.3, 1.0])
+def test_neutral_strengths_change_no_bit(shape, every_draw):
+    images = pictures(*shape)
+    assert np.array_equal(applied(images, AugmentConfig(), every_draw), images)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+def test_flips_are_exact_reversals(size):
+    images = pictures(3, *size, 3)
+    assert np.array_equal(applied(images, AugmentConfig(horizontal_flip=1), 0.3), images[:, :, ::-1])
+    assert np.array_equal(applied(images, AugmentConfig(vertical_flip=1), 0.3), images[:, ::-1])
+    both = AugmentConfig(horizontal_flip=1, vertical_flip=1)
+    assert np.array_equal(applied(images, both, 0.3), images[:, ::-1, ::-1])
+
+
+def test_flips_are_independent_and_as_probable_as_asked():
+    config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.25)
+    found = augment.matrices(augment.draw(config, np.arange(4000), 0, 0), config, 8, 8).numpy()
+    mirrored_x, mirrored_y = found[:, 0, 0] < 0, found[:, 1, 1] < 0
+    shares = [mirrored_x.mean(), mirrored_y.mean(), (mirrored_x & mirrored_y).mean()]
+    assert shares == pytest.approx([0.5, 0.25, 0.125], abs=0.03)
+
+
+def test_a_quarter_turn_is_numpys():
+    images = pictures(2, 9, 9, 3)
+    turned = applied(images, AugmentConfig(rotation=90), 1.0)
+    np.testing.assert_allclose(turned, np.rot90(images, axes=(1, 2)), atol=0.01)
+    np.testing.assert_allclose(applied(turned, AugmentConfig(rotation=90), 0.0), images, atol=0.02)
+
+
+@pytest.mark.parametrize("size", [(24, 24), (17, 30)])
+def test_rotation_against_scipy(size):
+    image = ndimage.gaussian_filter(pictures(*size), 1)
+    angle = np.deg2rad(25)
+    y, x = np.mgrid[: size[0], : size[1]].astype(float)
+    middle_y, middle_x = (size[0] - 1) / 2, (size[1] - 1) / 2
+    from_x = middle_x + np.cos(angle) * (x - middle_x) - np.sin(angle) * (y - middle_y)
+    from_y = middle_y + np.sin(angle) * (x - middle_x) + np.cos(angle) * (y - middle_y)
+    expected = ndimage.map_coordinates(image, [from_y, from_x], order=1, mode="nearest")
+    result = applied(image[None, ..., None], AugmentConfig(rotation=25), 1.0)[0, ..., 0]
+    np.testing.assert_allclose(result, expected, atol=0.05)
+
+
+def test_a_painted_box_moves_where_the_matrix_says():
+    config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.5, rotation=30, crop=0.6)
+    draws = augment.draw(config, np.arange(40), seed=0, epoch=0)
+    images = np.zeros((40, 80, 100, 1), np.float32)
+    images[:, 30:42, 44:60] = 255
+    inverse = np.linalg.inv(augment.matrices(draws, config, 80, 100).numpy())
+    moved = augment.apply(images, draws, config).numpy()[..., 0] / 255
+    y, x = np.mgrid[:80, :100]
+    whole = 0
+    for mask, forward in zip(moved, inverse, strict=True):
+        if mask[[0, -1]].any() or mask[:, [0, -1]].any():
+            continue
+        whole += 1
+        centre = np.array([(mask * x).sum(), (mask * y).sum()]) / mask.sum()
+        np.testing.assert_allclose(centre, (forward @ [51.5, 35.5, 1])[:2], atol=0.15)
+        assert mask.sum() == pytest.approx(12 * 16 * abs(np.linalg.det(forward)), rel=0.03)
+        corners = np.array([[44, 30, 1], [59, 30, 1], [44, 41, 1], [59, 41, 1]]) @ forward.T
+        inside = np.argwhere(mask > 0.5)[:, ::-1]
+        np.testing.assert_allclose(inside.min(axis=0), corners[:, :2].min(axis=0), atol=1)
+        np.testing.assert_allclose(inside.max(axis=0), corners[:, :2].max(axis=0), atol=1)
+    assert whole >= 20
+
+
+def test_crops_keep_the_share_the_shape_and_lie_inside():
+    config = AugmentConfig(crop=0.4)
+    draws = augment.draw(config, np.arange(3000), 0, 0)
+    found = augment.matrices(draws, config, 60, 90).numpy()
+    scale_x, scale_y = found[:, 0, 0], found[:, 1, 1]
+    area, aspect = scale_x * scale_y, scale_x / scale_y
+    assert 0.4 <= area.min() < 0.42 and 0.98 < area.max() <= 1 + 1e-6
+    assert 1 / 1.2501 <= aspect.min() < 0.81 and 1.24 < aspect.max() <= 1.2501
+    first = (found @ [-0.5, -0.5, 1])[:, :2]  # the outer edges: half a pixel beyond the centres
+    last = (found @ [89.5, 59.5, 1])[:, :2]
+    spare = (1 - found[:, [0, 1], [0, 1]]) * [90, 60]
+    where = ((first + 0.5) / np.maximum(spare, 1e-9))[spare.min(axis=1) > 3]
+    assert abs(np.corrcoef(where.T)[0, 1]) < 0.05  # across and down independently
+    assert np.quantile(where, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
+    assert first.min() >= -0.501 and (last <= [89.501, 59.501]).all()
+    assert first.min(axis=0) == pytest.approx([-0.5, -0.5], abs=0.1)
+    assert last.max(axis=0) == pytest.approx([89.5, 59.5], abs=0.1)
+
+
+def test_what_touches_the_edge_goes_on_outside():
+    bright = np.full((1, 16, 16, 1), 200, np.float32)
+    np.testing.assert_allclose(applied(bright, AugmentConfig(rotation=45), 1.0), bright, atol=1e-3)
+
+
+# Colour
+
+
+def test_brightness_adds_its_share_of_the_range():
+    images = pictures(2, 5, 6, 3)
+    config = AugmentConfig(brightness=0.2)
+    np.testing.assert_allclose(applied(images, config, 1.0), np.clip(images + 51, 0, 255), atol=1e-3)
+    np.testing.assert_allclose(applied(images, config, 0.0), np.clip(images - 51, 0, 255), atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_contrast_spreads_about_each_channels_mean(channels):
+    images = pictures(2, 5, 6, channels)
+    mean = images.mean(axis=(1, 2), keepdims=True)
+    config = AugmentConfig(contrast=0.5)
+    np.testing.assert_allclose(applied(images, config, 0.0), mean + 0.5 * (images - mean), atol=1e-3)
+    expected = np.clip(mean + 1.5 * (images - mean), 0, 255)
+    np.testing.assert_allclose(applied(images, config, 1.0), expected, atol=1e-3)
+
+
+def test_saturation_mixes_with_the_luma():
+    images = pictures(2, 5, 6, 3)
+    grey = images @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    np.testing.assert_allclose(applied(images, AugmentConfig(saturation=1), 0.0), np.repeat(grey, 3, -1), atol=0.05)
+    expected = np.clip(grey + 1.4 * (images - grey), 0, 255)
+    np.testing.assert_allclose(applied(images, AugmentConfig(saturation=0.4), 1.0), expected, atol=0.05)
+
+
+def test_hue_turns_the_colour_circle_of_yiq():
+    images = pictures(1, 4, 4, 3)
+    expected = []
+    for red, green, blue in images.reshape(-1, 3) / 255:
+        y, i, q = colorsys.rgb_to_yiq(red, green, blue)
+        turned = complex(i, q) * np.exp(2j * np.pi * 0.1)
+        expected.append(colorsys.yiq_to_rgb(y, turned.real, turned.imag))
+    result = applied(images, AugmentConfig(hue=0.1), 1.0).reshape(-1, 3)
+    np.testing.assert_allclose(result, 255 * np.array(expected), atol=3)  # colorsys rounds to two digits and clips
+    luma = np.array([0.299, 0.587, 0.114])
+    inner = (result > 0).all(axis=1) & (result < 255).all(axis=1)
+    np.testing.assert_allclose(result[inner] @ luma, images.reshape(-1, 3)[inner] @ luma, atol=0.05)
+
+
+def test_colours_compose_as_one_after_the_other():
+    images = 100 + 0.2 * pictures(2, 5, 6, 3)
+    config = AugmentConfig(brightness=0.05, contrast=0.2, saturation=0.3, hue=0.03)
+    step = images
+    for part in ("brightness", "contrast", "saturation", "hue"):
+        step = applied(step, AugmentConfig(**{part: getattr(config, part)}), 0.9)
+    np.testing.assert_allclose(applied(images, config, 0.9), step, atol=0.01)
+
+
+def test_grey_pixels_and_grey_images_have_no_colour_to_change():
+    config = AugmentConfig(saturation=0.8, hue=0.3)
+    one_channel = pictures(2, 5, 6, 1)
+    assert np.array_equal(applied(one_channel, config, 0.9), one_channel)
+    grey = np.repeat(one_channel, 3, axis=-1)
+    np.testing.assert_allclose(applied(grey, config, 0.9), grey, atol=0.1)
+
+
+# Blur
+
+
+@pytest.mark.parametrize("shape", [(20, 24, 1), (20, 24, 3), (3, 3, 1), (1, 1, 3)])
+@pytest.mark.parametrize("most", [0.5, 1.5, 4.0])
+def test_blur_against_scipy_with_a_sigma_per_image(shape, most):
+    config = AugmentConfig(blur=most)
+    images = pictures(4, *shape)
+    draws = np.repeat(np.array([0, 0.3, 0.7, 0.999], np.float32)[:, None], augment.DRAWS, axis=1)
+    result = augment.apply(images, draws, config).numpy()
+    assert np.array_equal(result[0], images[0])
+    for image, blurred, share in zip(images, result, draws[:, 0], strict=True):
+        expected = ndimage.gaussian_filter(image, (share * most, share * most, 0), mode="nearest", truncate=4)
+        np.testing.assert_allclose(blurred, expected, atol=1)
+
+
+# All together
+
+
+@pytest.mark.parametrize("shape", [(16, 32, 32, 3), (16, 8, 8, 1), (3, 1, 5, 3)])
+def test_everything_at_once_keeps_shape_type_and_range(shape):
+    images = pictures(*shape)
+    result = augment.apply(images, augment.draw(EVERYTHING, np.arange(len(images)), 0, 0), EVERYTHING).numpy()
+    assert result.shape == shape and result.dtype == np.float32
+    assert result.min() >= 0 and result.max() <= 255 and np.isfinite(result).all()
+
+
+def test_a_sample_looks_the_same_in_every_batch():
+    images = pictures(33, 13, 15, 3)
+    draws = augment.draw(EVERYTHING, np.arange(33), 0, 0)
+    whole = augment.apply(images, draws, EVERYTHING).numpy()
+    for some in ([0], [32], [5, 1], list(range(17)), list(range(32, -1, -1))):
+        part = augment.apply(images[some], draws[some], EVERYTHING).numpy()
+        np.testing.assert_allclose(part, whole[some], atol=1e-3)
+
+
+def test_parallel_calls_give_the_bits_of_serial_ones():
+    images = pictures(64, 16, 16, 3)
+    draws = augment.draw(EVERYTHING, np.arange(64), 0, 0)
+    stream = tf.data.Dataset.from_tensor_slices((images, draws)).batch(4)
+
+    def run(calls: int) -> np.ndarray:
+        return np.concatenate(list(stream.map(lambda i, d: augment.apply(i, d, EVERYTHING), calls).as_numpy_iterator()))
+
+    assert np.array_equal(run(1), run(8))
+
+
+def test_another_epoch_looks_different():
+    images = pictures(8, 16, 16, 3)
+    one, two = (
+        augment.apply(images, augment.draw(EVERYTHING, np.arange(8), 0, epoch), EVERYTHING).numpy() for epoch in (0, 1)
+    )
+    assert (np.abs(one - two).max(axis=(1, 2, 3)) > 1).all()
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_presets_say_their_name_and_work(path):
+    config = preset(path)
+    assert config.name == path.stem
+    images = pictures(4, 12, 12, 3)
+    result = augment.apply(images, augment.draw(config, np.arange(4), 0, 0), config).numpy()
+    assert np.array_equal(result, images) == (config.name == "none")
+
+
+def test_presets_go_from_weak_to_strong():
+    found = {path.stem: preset(path) for path in PRESETS}
+    assert set(found) == {"none", "light", "standard", "strong"}
+    ordered = [found[name] for name in ("none", "light", "standard", "strong")]
+    for part in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
+        strengths = [getattr(config, part) for config in ordered]
+        assert strengths == sorted(strengths)
+    assert found["light"].horizontal_flip == found["light"].vertical_flip == 0  # it must suit digits and letters

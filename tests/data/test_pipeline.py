@@ -1,0 +1,195 @@
+"""Feeds: which samples come when, with which pixels."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from cvlib.config import AugmentConfig
+from cvlib.data import augment, pipeline
+from cvlib.data.dataset import Split
+from cvlib.data.images import read_image
+from cvlib.data.pipeline import Feed, preview
+
+CHANGES = AugmentConfig(horizontal_flip=0.5, rotation=20, crop=0.6, brightness=0.2, contrast=0.2, blur=1.0)
+
+
+def array_split(count: int = 23, size: tuple[int, int] = (8, 8), channels: int = 1) -> Split:
+    """Sample i is of class i, so that a label tells which sample it is."""
+    images = np.random.default_rng(0).integers(0, 256, (count, *size, channels), np.uint8)
+    return Split([f"some/{i}" for i in range(count)], images, np.arange(count))
+
+
+@pytest.fixture
+def file_split(tmp_path: Path) -> Split:
+    files = []
+    for i in range(7):
+        pixels = np.random.default_rng(i).integers(0, 256, (20 + 3 * i, 31 - 2 * i, 3), np.uint8)
+        files.append(tmp_path / f"{i}.{'png' if i % 2 else 'jpg'}")
+        Image.fromarray(pixels).save(files[-1])
+    return Split([file.name for file in files], files, np.arange(7))
+
+
+def an_epoch(feed: Feed, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    feed.epoch(number)
+    images, labels = zip(*feed.dataset.as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def by_sample(feed: Feed, number: int = 0) -> np.ndarray:
+    images, labels = an_epoch(feed, number)
+    return images[np.argsort(labels)]
+
+
+# Which samples come when
+
+
+@pytest.mark.parametrize(("batch_size", "batches"), [(5, [5, 5, 5, 5, 3]), (23, [23]), (64, [23]), (1, [1] * 23)])
+def test_every_sample_comes_once_also_in_a_smaller_last_batch(batch_size, batches):
+    feed = Feed(array_split(), (8, 8), 1, batch_size, seed=0, shuffle=True)
+    assert [len(labels) for _, labels in feed.dataset] == batches
+    assert feed.steps == len(batches) == int(feed.dataset.cardinality()) and feed.images == 23
+    assert sorted(an_epoch(feed)[1]) == list(range(23))
+
+
+def test_without_shuffling_samples_keep_their_order_and_pixels():
+    split = array_split(channels=3)
+    images, labels = an_epoch(Feed(split, (8, 8), 3, 5, seed=0), 4)
+    assert images.dtype == np.float32 and labels.dtype == np.int32
+    assert np.array_equal(labels, split.labels) and np.array_equal(images, split.images)
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    split = array_split()
+    feed, same, other = (Feed(split, (8, 8), 1, size, seed, shuffle=True) for size, seed in ((5, 0), (7, 0), (5, 1)))
+    orders = [an_epoch(feed, number)[1].tolist() for number in (0, 1, 0)]
+    assert orders[0] == orders[2] != orders[1]
+    assert an_epoch(same, 1)[1].tolist() == orders[1] != an_epoch(other, 1)[1].tolist()
+
+
+def test_pixels_belong_to_their_label_when_shuffled():
+    split = array_split()
+    images, labels = an_epoch(Feed(split, (8, 8), 1, 5, seed=3, shuffle=True), 2)
+    assert np.array_equal(images, split.images[labels])
+
+
+@pytest.mark.parametrize(("steps", "images"), [(2, 10), (5, 23), (9, 23)])
+def test_steps_limit_an_epoch(steps, images):
+    feed = Feed(array_split(), (8, 8), 1, 5, seed=0, shuffle=True, steps=steps)
+    found = [set(an_epoch(feed, number)[1]) for number in (0, 1)]
+    assert feed.images == len(found[0]) == images and feed.steps == min(steps, 5)
+    assert (found[0] != found[1]) == (images < 23)  # each epoch takes other samples
+
+
+# What is done to them
+
+
+def test_an_epochs_augmentation_repeats_and_another_epochs_differs():
+    first, again, second = (by_sample(Feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True), e) for e in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert (np.abs(first - second).max(axis=(1, 2, 3)) > 1).all()
+
+
+def test_batch_size_order_and_number_of_samples_change_no_augmentation():
+    split = array_split()
+    expected = by_sample(Feed(split, (8, 8), 1, 5, 0, CHANGES, shuffle=True), 3)
+    for size, shuffle in ((1, True), (23, False), (8, False)):
+        found = by_sample(Feed(split, (8, 8), 1, size, 0, CHANGES, shuffle), 3)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    fewer = Split(split.names[:9], split.images[:9], split.labels[:9])
+    np.testing.assert_allclose(by_sample(Feed(fewer, (8, 8), 1, 5, 0, CHANGES), 3), expected[:9], atol=1e-3)
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**29])
+@pytest.mark.parametrize("size", [(32, 32), (5, 11), (8, 8)])
+def test_arrays_are_resized_as_in_the_saved_model(size, in_memory, monkeypatch):
+    monkeypatch.setattr(pipeline, "_IN_MEMORY", in_memory)
+    split = array_split(channels=3)
+    expected = keras.layers.Resizing(*size, antialias=True)(split.images.astype(np.float32))
+    assert np.array_equal(an_epoch(Feed(split, size, 3, 5, seed=0))[0], expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_are_read_and_resized_as_in_the_saved_model(file_split, channels):
+    feed = Feed(file_split, (12, 10), channels, 3, seed=0, shuffle=True)
+    found = by_sample(feed, 1)
+    resizing = keras.layers.Resizing(12, 10, antialias=True)
+    for file, image in zip(file_split.images, found, strict=True):
+        assert np.array_equal(image, resizing(read_image(file, channels).astype(np.float32)))
+
+
+def test_files_and_arrays_of_the_same_pixels_feed_the_same(file_split):
+    resized = np.stack([np.asarray(Image.open(file).resize((9, 9))) for file in file_split.images])
+    for file, pixels in zip(file_split.images, resized, strict=True):
+        Image.fromarray(pixels).save(file.with_suffix(".bmp"))
+    files = Split(file_split.names, [file.with_suffix(".bmp") for file in file_split.images], file_split.labels)
+    arrays = Split(file_split.names, resized, file_split.labels)
+    from_files, from_arrays = (an_epoch(Feed(split, (9, 9), 3, 3, 0, CHANGES, True), 2) for split in (files, arrays))
+    assert np.array_equal(from_files[0], from_arrays[0]) and np.array_equal(from_files[1], from_arrays[1])
+
+
+def test_a_file_that_spoils_during_training_is_named(file_split):
+    feed = Feed(file_split, (8, 8), 3, 2, seed=0)
+    Path(file_split.images[5]).write_bytes(b"no image any more")
+    with pytest.raises(tf.errors.OpError, match=r"UserError: .*5\.png: can't be read as an image"):
+        an_epoch(feed)
+
+
+# How it is built
+
+
+def test_a_new_epoch_traces_nothing_again(monkeypatch, file_split):
+    traced = []
+    original = augment.apply
+    monkeypatch.setattr(augment, "apply", lambda *arguments: traced.append(1) or original(*arguments))
+    for split in (array_split(7, (20, 20), 3), file_split):
+        feed = Feed(split, (8, 8), 3, 2, 0, CHANGES, True)
+        built = len(traced)
+        for number in range(3):
+            an_epoch(feed, number)
+        assert len(traced) == built
+        traced.clear()
+
+
+def test_a_feed_that_nobody_needs_is_freed(file_split):
+    for split in (array_split(channels=3), file_split):
+        feed = Feed(split, (8, 8), 3, 5, 0, CHANGES, True)
+        an_epoch(feed)
+        gone = weakref.ref(feed)
+        del feed
+        gc.collect()
+        assert gone() is None
+
+
+def test_shapes_are_known_to_the_network():
+    images, labels = Feed(array_split(channels=3), (16, 12), 3, 5, 0, CHANGES).dataset.element_spec
+    assert images.shape.as_list() == [None, 16, 12, 3] and images.dtype == tf.float32
+    assert labels.shape.as_list() == [None] and labels.dtype == tf.int32
+
+
+def test_keras_fits_an_epoch_and_predicts_in_order():
+    split = array_split()
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(23)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(Feed(split, (8, 8), 1, 5, 0, CHANGES, True).dataset, shuffle=False, verbose=0)
+    predicted = model.predict(Feed(split, (8, 8), 1, 5, 0).dataset, verbose=0)
+    np.testing.assert_allclose(predicted, model(split.images.astype(np.float32)), rtol=1e-4, atol=1e-2)
+
+
+# Preview
+
+
+def test_a_preview_shows_what_is_trained_on():
+    feed = Feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True)
+    images, labels = an_epoch(feed, 1)
+    shown, named = preview(feed, 7)
+    assert shown.dtype == np.uint8 and np.array_equal(named, labels[:7])
+    assert np.array_equal(shown, np.rint(images[:7]))
+    assert len(preview(feed, 100)[0]) == 23
