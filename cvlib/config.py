@@ -51,6 +51,7 @@ class ModeConfig:
     freeze: Any = None
     head_epochs: int = 0  # of trainer.epochs, the first ones that train the new head alone
     backbone_lr: float = 1.0  # multiplies the rate for the base
+    head_lr: float = 1.0  # multiplies the rate for the head as long as it learns alone
     # BatchNorm in the unfrozen base: train (learns, follows the new data) | frozen (stays as loaded).
     batch_norm: str = "train"
 
@@ -177,6 +178,9 @@ def check(config: Config) -> None:
         value = _value(config, key)
         if value is not None:
             _require(low <= value <= high, key, value, f"between {low:g} and {high:g}")
+    for key in ("model.filters", "model.dense"):
+        widths = _value(config, key)
+        _require(all(width >= 1 for width in widths), key, widths, "a list of whole numbers from 1 on")
     _check_pairs(config)
 
 
@@ -249,6 +253,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.auxiliary_weight": (0, 10),
     "mode.head_epochs": (0, _MOST),
     "mode.backbone_lr": (0, _MOST),
+    "mode.head_lr": (0, _MOST),
     "data.image_size": (1, 8192),
     "data.fraction": (1e-9, 1),
     "data.batch_size": (1, _MOST),

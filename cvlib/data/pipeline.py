@@ -16,6 +16,8 @@ from cvlib.data.images import read_image
 
 _IN_MEMORY = 2**29  # bytes of float32 up to which an array split is resized once and kept
 
+_NEVER_REACHED = 2**20  # epochs; keeps the draws of an epoch's second pass apart from those of any other epoch
+
 
 class Feed:
     """Batches of one split, traced once; `epoch(number)` sets which order and augmentation come next.
@@ -28,7 +30,7 @@ class Feed:
         seed: with the epoch's number decides the order, and with the sample's index its augmentation.
         augmentation: None leaves the images as they are.
         shuffle: a new order every epoch.
-        steps: batches per epoch; None for all.
+        steps: batches per epoch; None for all. More than the split has begin it again, in another order.
     """
 
     def __init__(
@@ -46,8 +48,8 @@ class Feed:
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.augmentation = augmentation
         whole = math.ceil(len(split) / batch_size)
-        self.steps = min(steps, whole) if steps else whole
-        self.images = min(self.steps * batch_size, len(split))
+        self.steps = steps or whole
+        self.images = self.steps * batch_size if self.steps != whole else len(split)
         with tf.device("cpu"):
             self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.dataset = self._build()
@@ -76,8 +78,11 @@ class Feed:
         config = self.augmentation or AugmentConfig()
 
         def draw(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            order = np.random.default_rng([seed, int(epoch)]).permutation(count) if shuffle else np.arange(count)
-            return order[:images], augment.draw(config, order[:images], seed, int(epoch))
+            rng = np.random.default_rng([seed, int(epoch)])
+            passes = range(math.ceil(images / count))
+            orders = [rng.permutation(count) if shuffle else np.arange(count) for _ in passes]
+            draws = [augment.draw(config, orders[k], seed, int(epoch) + k * _NEVER_REACHED) for k in passes]
+            return np.concatenate(orders)[:images], np.concatenate(draws)[:images]
 
         def drawn(_: Any) -> tuple[Any, Any]:
             # Not Dataset.from_generator: its first use has malloc give all freed memory back at once (TensorFlow

@@ -1,4 +1,7 @@
-"""What the published architectures share: their preprocessing, and a fresh head on the pooled features."""
+"""What the published architectures share: their preprocessing, and a fresh head on the pooled features.
+
+Preprocessing is float32 under every policy: bfloat16 has eight significant bits, too few for resized pixels.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,16 @@ def image_input(input_shape: tuple[int, int, int]) -> KerasTensor:
 
 def to_rgb(image: KerasTensor) -> KerasTensor:
     """Three channels: a grey one three times over."""
-    return layers.Concatenate(name="rgb")([image, image, image]) if image.shape[-1] == 1 else image
+    return layers.Concatenate(name="rgb", dtype="float32")([image, image, image]) if image.shape[-1] == 1 else image
 
 
 def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
     """BGR minus ImageNet's mean, as Keras' weights of VGG and ResNet want it."""
     bgr = ops.flip(to_rgb(image), axis=-1)
-    return layers.Normalization(mean=IMAGENET_BGR_MEAN, variance=(1.0, 1.0, 1.0), name="minus_mean")(bgr)
+    minus_mean = layers.Normalization(
+        mean=IMAGENET_BGR_MEAN, variance=(1.0, 1.0, 1.0), name="minus_mean", dtype="float32"
+    )
+    return minus_mean(bgr)
 
 
 def pooled_head(features: KerasTensor, dropout: float, outputs: int) -> KerasTensor:

@@ -13,7 +13,7 @@ from cvlib.models.classifier import image_input
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:
     """Raw 0–255 pixels `(batch, height, width, channels)` → logits `(batch, outputs)`."""
     image = image_input(input_shape)
-    x = layers.Rescaling(1 / 255, name="rescaling")(image)
+    x = layers.Rescaling(1 / 255, name="rescaling", dtype="float32")(image)
     x = backbone(config, input_shape)(x)
     return keras.Model(image, layers.Dense(outputs, dtype="float32", name="logits")(x), name="cnn")
 

@@ -19,7 +19,7 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
     counts in training only.
     """
     image = image_input(input_shape)
-    pixels = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(to_rgb(image))
+    pixels = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling", dtype="float32")(to_rgb(image))
     features, tap = backbone(config, (*input_shape[:2], 3))(pixels)
     logits = pooled_head(features, config.dropout, outputs)
     if not config.auxiliary_weight:

@@ -117,9 +117,16 @@ def prove_unmoved(before: dict[str, str], after: dict[str, str]) -> int:
 
 def freeze_table(model: keras.Model, mode: ModeConfig, lr: float) -> list[dict[str, str]]:
     """One row per block: its parameters, whether it learns, BatchNorm's mode, and the rate."""
-    rows = [_row(name, layers, lr * mode.backbone_lr) for name, layers in _blocks(model.get_layer("backbone"))]
+    base_rate, head_rate = multipliers(model, mode)
+    rows = [_row(name, layers, lr * base_rate) for name, layers in _blocks(model.get_layer("backbone"))]
     head = [layer for layer in model.layers if layer.name != "backbone" and layer.count_params()]
-    return [*rows, _row("head", head, lr)]
+    return [*rows, _row("head", head, lr * head_rate)]
+
+
+def multipliers(model: keras.Model, mode: ModeConfig) -> tuple[float, float]:
+    """What the learning rate is multiplied by for the base and for the head, as things are frozen now."""
+    alone = not model.get_layer("backbone").trainable_variables
+    return mode.backbone_lr, mode.head_lr if alone else 1.0
 
 
 def _blocks(backbone: keras.Model) -> list[tuple[str, list[keras.layers.Layer]]]:

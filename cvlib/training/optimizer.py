@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from cvlib import modes
 from cvlib.config import Config, ScheduleConfig
 
 _NOT_DECAYED = ("bias", "gamma", "beta")
@@ -68,7 +69,7 @@ def _with_parts(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers
 def build(config: Config, model: keras.Model, steps_per_epoch: int, first_step: int) -> keras.optimizers.Optimizer:
     """The optimizer for the model's present trainable variables.
 
-    The base learns at `mode.backbone_lr` times the rate of the head. Weight decay is decoupled (Loshchilov &
+    Base and head learn at the rates of their mode. Weight decay is decoupled (Loshchilov &
     Hutter 2019) and leaves biases and normalization out.
     """
     chosen = config.optimizer
@@ -80,8 +81,9 @@ def build(config: Config, model: keras.Model, steps_per_epoch: int, first_step: 
         optimizer = _with_parts(keras.optimizers.Adam)(**common)
     in_base = {id(variable) for variable in model.get_layer("backbone").trainable_variables}
     variables = model.trainable_variables
+    base_rate, head_rate = modes.multipliers(model, config.mode)
     optimizer.set_parts(
-        [config.mode.backbone_lr if id(variable) in in_base else 1.0 for variable in variables],
+        [base_rate if id(variable) in in_base else head_rate for variable in variables],
         [0.0 if variable.name in _NOT_DECAYED else chosen.weight_decay for variable in variables],
     )
     return optimizer

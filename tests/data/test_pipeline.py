@@ -80,12 +80,24 @@ def test_pixels_belong_to_their_label_when_shuffled():
     assert np.array_equal(images, split.images[labels])
 
 
-@pytest.mark.parametrize(("steps", "images"), [(2, 10), (5, 23), (9, 23)])
+@pytest.mark.parametrize(("steps", "images"), [(2, 10), (5, 23)])
 def test_steps_limit_an_epoch(steps, images):
     feed = Feed(array_split(), (8, 8), 1, 5, seed=0, shuffle=True, steps=steps)
     found = [set(an_epoch(feed, number)[1]) for number in (0, 1)]
     assert feed.images == len(found[0]) == images and feed.steps == min(steps, 5)
     assert (found[0] != found[1]) == (images < 23)  # each epoch takes other samples
+
+
+def test_more_steps_than_the_split_has_begin_it_again_in_another_order():
+    strengths = AugmentConfig(rotation=90)
+    feed = Feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True, steps=9)
+    images, labels = an_epoch(feed, 0)
+    assert feed.images == len(labels) == 45
+    plain = Feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True)
+    once, first = an_epoch(plain, 0)
+    np.testing.assert_array_equal(labels[:23], first)  # the first pass is the epoch as it always was
+    assert sorted(labels[23:]) != sorted(first) or list(labels[23:]) != list(first[:22])
+    np.testing.assert_allclose(images[:20], once[:20], atol=0.5)
 
 
 # What is done to them

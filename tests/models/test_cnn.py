@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from cvlib import models
+from cvlib.config import Config, check
 from cvlib.errors import UserError
 from tests.models.conftest import config_of
 
@@ -48,6 +49,12 @@ def test_its_choices_become_layers() -> None:
 def test_an_image_too_small_for_its_layers_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="28×28"):
         build(**changes)
+
+
+@pytest.mark.parametrize("key", ["filters", "dense"])
+def test_layers_of_no_width_are_refused(key: str) -> None:
+    with pytest.raises(UserError, match=rf"model\.{key}=\[8, 0\]"):
+        check(Config(model=config_of("cnn", **{key: [8, 0]})))
 
 
 def test_stride_with_dilation_is_refused() -> None:

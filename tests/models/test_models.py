@@ -13,6 +13,7 @@ import pytest
 
 from cvlib import models, modes
 from cvlib.config import ModeConfig
+from cvlib.errors import UserError
 from cvlib.modes import Phase
 from cvlib.tasks import classification
 from tests.models.conftest import CONF, config_of
@@ -61,6 +62,8 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         assert archive.getinfo("model.weights.h5").file_size < 5 * saved.count_params() + 500_000  # no optimizer
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.get_layer("backbone"), keras.Model)
+    assert "auxiliary" not in [layer.name for layer in loaded.layers]
     logits = models.logits(model).predict(images, verbose=0)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)
@@ -70,18 +73,34 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
 @pytest.mark.parametrize("name", models.names())
 def test_names_do_not_drift_from_one_network_to_the_next(name: str) -> None:
     first, second = small(name), small(name)
-    assert [v.path.split("/", 1)[-1] for v in first.weights] == [v.path.split("/", 1)[-1] for v in second.weights]
+    assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
+    bases = first.get_layer("backbone"), second.get_layer("backbone")
+    assert [layer.name for layer in bases[0].layers[1:]] == [layer.name for layer in bases[1].layers[1:]]
+    assert [weight.path for weight in first.weights] == [weight.path for weight in second.weights]
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_the_logits_are_float32_under_mixed_precision(name: str) -> None:
+def test_an_image_below_the_minimum_is_refused(name: str) -> None:
+    config = config_of(name)
+    with pytest.raises(UserError, match=f"needs at least {config.minimum_size} pixels"):
+        models.build(config, (config.minimum_size - 1, 300, 3), 2)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_mixed_precision_spares_preprocessing_and_logits_and_can_be_saved(name: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = models.logits(small(name))
-        assert model.output.dtype == "float32"
-        assert np.isfinite(model.predict(pixels(name, 2), verbose=0)).all()
+        model = small(name)
+        saved = models.inference(model, (side(name), side(name)))
+        saved.save(tmp_path / "model.keras")
+        expected = saved.predict(pixels(name, 2), verbose=0)
     finally:
         keras.config.set_dtype_policy("float32")
+    assert models.logits(model).output.dtype == "float32"
+    assert model.get_layer("backbone")._inbound_nodes[0].input_tensors[0].dtype == "float32"
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.output.dtype == "float32"
+    np.testing.assert_allclose(loaded.predict(pixels(name, 2), verbose=0), expected, atol=1e-5)
 
 
 def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:

@@ -65,6 +65,15 @@ def test_the_base_learns_at_its_own_rate_with_adam(model: keras.Model) -> None:
     assert after == pytest.approx([-0.5, -0.05, 0.5, 0.95], abs=1e-5)
 
 
+def test_a_head_that_learns_alone_has_its_own_rate(model: keras.Model) -> None:
+    model.get_layer("backbone").get_layer("base").trainable = False
+    whole = Config(optimizer=OptimizerConfig("sgd", lr=0.05, momentum=0.0), mode=ModeConfig(head_lr=10))
+    built = optimizer.build(whole, model, steps_per_epoch=10, first_step=0)
+    built.apply([keras.ops.ones_like(v) for v in model.trainable_variables], model.trainable_variables)
+    after = [float(keras.ops.convert_to_numpy(v).squeeze()) for v in model.trainable_variables]
+    assert after == pytest.approx([0.5, -0.5])
+
+
 def test_weight_decay_is_decoupled_scaled_by_the_rate_and_spares_biases(model: keras.Model) -> None:
     after = one_step(model, OptimizerConfig("adamw", lr=0.5, weight_decay=0.2), backbone_lr=0.1)
     # kernels also shrink by rate · decay: 0.5 · 0.2 in the head, 0.05 · 0.2 in the base
