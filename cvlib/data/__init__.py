@@ -23,7 +23,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-def load(config: DataConfig, seed: int) -> Dataset:
+def load(config: DataConfig, seed: int, task: str = "classification") -> Dataset:
     """The dataset of `config`: read, split, narrowed to the classes and fraction asked for, every file checked.
 
     `config.split_seed` decides which images there are and what holds them, `seed` which ones a fraction of the
@@ -45,7 +45,9 @@ def load(config: DataConfig, seed: int) -> Dataset:
         whole = len(parts[0])
         parts[0] = splits.take(parts[0], splits.nested(parts[0].labels, config.fraction, seed))
         notes.append(f"data.fraction={config.fraction:g}: {len(parts[0])} of {whole} training images are used")
-    return Dataset(config.name, classes, channels, (size[0], size[1]), parts[0], parts[1], parts[2], notes)
+    return Dataset(
+        config.name, "classification", classes, channels, (size[0], size[1]), parts[0], parts[1], parts[2], notes
+    )
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from cvlib.errors import UserError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+_ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
 # Pillow only warns about an image that fills the memory when decoded, up to twice its limit.
@@ -28,6 +29,13 @@ def read_image(path: Path, channels: int) -> np.ndarray:
     taken as 0–255. Raises `UserError` naming the file if it can't be decoded to its end.
     """
     return pixels(decode(path, content_of(path)), channels)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of the upright image, from its header alone."""
+    with Image.open(path) as image:
+        lying = image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if lying else (image.height, image.width)
 
 
 def content_of(path: Path) -> bytes:
