@@ -62,8 +62,10 @@ class DataConfig:
 
     name: str = "digits"
     tasks: list[str] = field(default_factory=lambda: ["classification"])
-    path: str | None = None
-    layout: str | None = None
+    path: str | None = None  # a folder, or a label file, of the user's
+    layout: str | None = None  # folder | csv | voc | coco | yolo | masks; null: found out
+    tfds: str | None = None  # a dataset's name in TensorFlow Datasets, used where no path is given
+    on_error: str = "stop"  # what is wrong with files and labels: stop with the list | skip those samples and boxes
     image_size: int | None = None  # side in pixels; null: the data's own, raised to the model's least
     channels: int | None = None  # 1 | 3; null: the data's own
     fraction: float = 1.0  # of the training split, stratified and nested
@@ -173,7 +175,7 @@ def identity(config: Config) -> str:
 def check(config: Config) -> None:
     """Raise `UserError` at the first value, or pair of values, that can't make a run."""
     for key, allowed in _CHOICES.items():
-        _require(_value(config, key) in allowed, key, _value(config, key), "one of " + ", ".join(allowed))
+        _require(_value(config, key) in allowed, key, _value(config, key), "one of " + ", ".join(map(_word, allowed)))
     for key, (low, high) in _RANGES.items():
         value = _value(config, key)
         if value is not None:
@@ -207,6 +209,8 @@ def _check_pairs(config: Config) -> None:
         )
     if data.name == "folder" and not data.path:
         raise UserError("data=folder needs data.path=…, the folder that holds the images")
+    if data.name == "tfds" and not (data.tfds or data.path):
+        raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
     if mode.name == "scratch" and mode.weights is not None:
         raise UserError(
             f"mode=scratch starts from random weights, so mode.weights={mode.weights} can't apply: "
@@ -231,12 +235,18 @@ def _require(holds: bool, key: str, value: Any, allowed: str) -> None:
         raise UserError(f"{key}={value} can't be: it must be {allowed}")
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+def _word(value: str | None) -> str:
+    return "null" if value is None else value
+
+
+_CHOICES: dict[str, tuple[str | None, ...]] = {
     "mode.name": ("scratch", "feature_extractor", "finetune"),
     "mode.batch_norm": ("train", "frozen"),
     "model.padding": ("same", "valid"),
     "model.pooling": ("max", "average"),
     "model.features": ("flatten", "global_average"),
+    "data.layout": (None, "folder", "csv", "voc", "coco", "yolo", "masks"),
+    "data.on_error": ("stop", "skip"),
     "optimizer.name": ("adam", "adamw", "sgd"),
     "schedule.name": ("constant", "cosine", "step"),
     "trainer.monitor": ("val/accuracy", "val/top5_accuracy", "val/macro_f1", "val/loss"),

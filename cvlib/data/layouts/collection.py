@@ -7,12 +7,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from cvlib.data import images
-from cvlib.data.dataset import MaskReader
 from cvlib.data.findings import ERROR, Finding
+from cvlib.data.images import Header
 
 PART_NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
@@ -35,7 +36,17 @@ class RawBoxes:
         return len(self.classes)
 
 
-Label = int | RawBoxes | MaskReader  # classification | detection | segmentation
+class Mask(Protocol):
+    """A mask's reader that can also say what is wrong with it; picklable."""
+
+    def __call__(self) -> np.ndarray:
+        """uint8 (height, width): class ids of the upright image, IGNORE where undefined."""
+
+    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
+        """The mask, or None where it can't be used, and the findings, told under `path`."""
+
+
+Label = int | RawBoxes | Mask  # classification | detection | segmentation
 
 
 @dataclass(frozen=True)
@@ -132,8 +143,9 @@ def settle_splits(collection: Collection) -> None:
         kept = []
         for sample in collection.parts.get(part, []):
             if sample.name in held and held[sample.name] != part:
-                collection.blame(ERROR, "in two splits", sample.name, f"it is in {part} and in {held[sample.name]}",
-                                 "take it out of one of the lists")  # fmt: skip
+                listing = sample.label_file if collection.layout in ("csv", "coco") else None
+                collection.blame(ERROR, "in two splits", listing or sample.name, f"{sample.name} is in {part} and in "
+                                 f"{held[sample.name]}", "take it out of one of them")  # fmt: skip
             else:
                 held[sample.name] = part
                 kept.append(sample)
