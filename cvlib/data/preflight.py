@@ -60,9 +60,7 @@ def look_over(collection: Collection) -> Facts:
     finally:
         pool.shutdown(cancel_futures=True)
     findings = [finding for result in results for finding in (result.findings if isinstance(result, Look) else result)]
-    good = {
-        sample.name: result for sample, result in zip(samples, results, strict=True) if isinstance(result, Look)
-    }
+    good = {sample.name: result for sample, result in zip(samples, results, strict=True) if isinstance(result, Look)}
     if not good:
         raise UserError(f"{collection.root}: no usable sample in it: {next(iter(findings), 'it is empty')}")
     parts = {name: _split([s for s in part if s.name in good], good, collection.task)

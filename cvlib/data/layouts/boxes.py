@@ -17,11 +17,11 @@ _SLACK = 1  # pixels beyond the edge that the two customs of counting pixels (fr
 
 def raw(
     corners: list[tuple[float, float, float, float]], classes: list[int], crowd: list[bool], places: list[str],
-    relative: bool = False, size: tuple[int, int] | None = None,
+    relative: bool = False, size: tuple[int, int] | None = None, place: str = "",
 ) -> RawBoxes:  # fmt: skip
     """The lists as arrays, right for none too."""
     array = np.array(corners, np.float64).reshape(-1, 4)
-    return RawBoxes(array, np.array(classes, np.int64), np.array(crowd, bool), places, relative, size)
+    return RawBoxes(array, np.array(classes, np.int64), np.array(crowd, bool), places, relative, size, place)
 
 
 def settle(label: RawBoxes, header: Header, path: str) -> tuple[Boxes, list[Finding]]:
@@ -56,7 +56,7 @@ def settle(label: RawBoxes, header: Header, path: str) -> tuple[Boxes, list[Find
     kept = _without_repeats(label, corners, kept, path, findings)
     if kept and label.crowd[kept].all():
         findings.append(Finding(REMARK, "all difficult", path, "all objects are difficult or crowds: none is learned "
-                                "or scored"))  # fmt: skip
+                                "or scored", "", label.place))  # fmt: skip
     return Boxes(corners[kept].astype(np.float32), label.classes[kept], label.crowd[kept]), findings
 
 
@@ -71,7 +71,7 @@ def _scaled(label: RawBoxes, header: Header, path: str, findings: list[Finding])
         return replace(label, corners=_turned(label.corners, header))
     declared, own = (f"{width}×{height}" for height, width in (label.size, header.size))
     findings.append(Finding(WARNING, "size tag", path, f"it says the image is {declared}, but it is {own}: boxes are "
-                            "taken as pixels of the image", "correct the size, look whether the boxes fit"))  # fmt: skip
+                            "taken as pixels of the image", "correct the size, look whether the boxes fit", label.place))  # fmt: skip
     return label
 
 

@@ -206,26 +206,24 @@ def _samples(
 ) -> list[Sample]:  # fmt: skip
     by_image = _annotations(collection, file, content, numbers)
     bases = _image_folders(collection.root, file)
+    counts = Counter(str(entry.get("id")) for entry in content["images"] if isinstance(entry, dict))
     samples: dict[str, Sample] = {}
-    taken: set[Any] = set()
     for index, entry in enumerate(content["images"]):
         place = f"image {entry.get('id', '?')} (images[{index}])" if isinstance(entry, dict) else f"images[{index}]"
         image = _image(collection, file, entry, place, bases)
         if image is None:
             continue
-        if entry["id"] in taken:
-            collection.blame(ERROR, "duplicate image id", file, f"another image has the id {entry['id']} too: which of "
-                             "them its objects belong to can't be known", "give each its own", place)  # fmt: skip
-            samples = {name: sample for name, sample in samples.items() if sample.label is not by_image[entry["id"]]}
-            continue
-        taken.add(entry["id"])
         name = name_of(image, collection.root)
-        if name in samples:
-            collection.blame(WARNING, "listed twice", file, f"{name} is listed already: left out", "take one out", place)
-            continue
-        size = _size(entry)
-        objects = by_image[entry["id"]]
-        samples[name] = Sample(name, image, _label(collection.task, image, objects, size), file)
+        if counts[str(entry["id"])] > 1:
+            collection.blame(ERROR, "duplicate image id", file, f"another image has the id {entry['id']} too: whose "
+                             f"objects are whose can't be known, so {name} is left out", "give each its own", place)  # fmt: skip
+        elif name in samples:
+            collection.blame(
+                WARNING, "listed twice", file, f"{name} is listed already: left out", "take one out", place
+            )
+        else:
+            label = _label(collection.task, image, by_image[entry["id"]], _size(entry), place)
+            samples[name] = Sample(name, image, label, file)
     return list(samples.values())
 
 
@@ -238,11 +236,13 @@ class _Object:
     place: str
 
 
-def _label(task: str, image: Path, objects: list[_Object], size: tuple[int, int] | None) -> RawBoxes | Painted:
+def _label(
+    task: str, image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str
+) -> RawBoxes | Painted:
     if task == "segmentation":
         return Painted(image, [(one.label, one.shape, one.crowd) for one in objects], size)
     return boxes.raw([one.box for one in objects], [one.label for one in objects], [one.crowd for one in objects],
-                     [one.place for one in objects], size=size)  # fmt: skip
+                     [one.place for one in objects], size=size, place=place)  # fmt: skip
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:

@@ -31,6 +31,7 @@ class RawBoxes:
     places: list[str]  # where each stands in the label file: "object 2 (king)", "line 3"
     relative: bool = False  # whether corners are shares of the image's sides
     size: tuple[int, int] | None = None  # height, width of the image, as the annotation says
+    place: str = ""  # the image's own, in a label file of many
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -72,7 +73,9 @@ class Collection:
     notes: list[str] = field(default_factory=list)
     colours: np.ndarray | None = None  # uint8 (classes, 3): the collection's own colours of its masks
 
-    def blame(self, severity: str, kind: str, path: Path | str, message: str, advice: str = "", place: str = "") -> None:
+    def blame(
+        self, severity: str, kind: str, path: Path | str, message: str, advice: str = "", place: str = ""
+    ) -> None:
         """Add a finding; a `path` below the root is told relative to it."""
         shown = name_of(path, self.root) if isinstance(path, Path) else path
         self.findings.append(Finding(severity, kind, shown, message, advice, place))

@@ -12,10 +12,10 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config import DataConfig
-from cvlib.data import folder
+from cvlib.data import preflight
 from cvlib.errors import UserError
 
-CLOTHING = Path(__file__).parents[3] / "shared" / "data" / "clothing10"
+CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
 
 
 def _images(place: Path, count: int, kind: str = "png", colour: bool = True, size=(6, 4)) -> None:
@@ -192,7 +192,7 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
     _load(tmp_path)
     assert capsys.readouterr() == ("", "")
     clock = iter(range(0, 100, 1))
-    monkeypatch.setattr(folder.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(preflight.time, "monotonic", lambda: next(clock))
     _load(tmp_path)
     out, err = capsys.readouterr()
     assert out == "" and "looking at every image: 3 of 6" in err and err.endswith("6 of 6\n")
