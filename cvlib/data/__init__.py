@@ -36,10 +36,7 @@ def load(config: DataConfig, seed: int, task: str = "classification") -> Dataset
     training split keeps. What is wrong with files or labels stops the run, or with `config.on_error` = skip leaves
     out the sample (or the one box) and says so. Raises `UserError` for a dataset that can't be had, read or split.
     """
-    if _collection_name(config) is None:
-        dataset = _of_arrays(config, task)
-    else:
-        dataset = _of_collection(config, task)
+    dataset = (_of_arrays if _is_of_arrays(config) else _of_collection)(config, task)
     _check_parts(config, dataset)
     if config.fraction < 1:
         whole = len(dataset.train)
@@ -49,17 +46,16 @@ def load(config: DataConfig, seed: int, task: str = "classification") -> Dataset
     return dataset
 
 
-def _collection_name(config: DataConfig) -> str | None:
-    """The path of the user's collection, or the name TensorFlow Datasets has for it; None for an array dataset."""
+def _is_of_arrays(config: DataConfig) -> bool:
+    """Whether the dataset is made or downloaded as arrays, and no collection of files; `UserError` if it is neither."""
     if config.name in READERS:
         if config.path is not None:
             raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
-        return None
-    name = config.path or config.tfds
-    if name is None:
+        return True
+    if config.path is None and config.tfds is None:
         known = ", ".join([*READERS, "folder"])
         raise UserError(f"data={config.name} is unknown without data.path=…: known are {known}")
-    return name
+    return False
 
 
 def _of_arrays(config: DataConfig, task: str) -> Dataset:

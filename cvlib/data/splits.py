@@ -173,7 +173,7 @@ def _relabel(part: Split, renumbered: np.ndarray) -> Split:
     labels = part.labels
     if isinstance(labels, np.ndarray) and labels.ndim == 1:
         kept = take(part, np.flatnonzero(renumbered[labels] >= 0))
-        return replace(kept, labels=renumbered[kept.labels].astype(np.int64))
+        return replace(kept, labels=renumbered[np.asarray(kept.labels)].astype(np.int64))
     if isinstance(labels, np.ndarray):
         return replace(part, labels=renumbered.astype(np.uint8)[labels])
     return replace(part, labels=[_chosen_label(label, renumbered) for label in labels])

@@ -70,8 +70,8 @@ def _scaled(label: RawBoxes, header: Header, path: str, findings: list[Finding])
     if label.size == header.stored:
         return replace(label, corners=_turned(label.corners, header))
     declared, own = (f"{width}×{height}" for height, width in (label.size, header.size))
-    findings.append(Finding(WARNING, "size tag", path, f"it says the image is {declared}, but it is {own}: boxes are "
-                            "taken as pixels of the image", "correct the size, look whether the boxes fit", label.place))  # fmt: skip
+    message = f"it says the image is {declared}, but it is {own}: boxes are taken as pixels of the image"
+    findings.append(Finding(WARNING, "size tag", path, message, "look whether the boxes fit", label.place))
     return label
 
 

@@ -215,8 +215,8 @@ def _samples(
             continue
         name = name_of(image, collection.root)
         if counts[str(entry["id"])] > 1:
-            collection.blame(ERROR, "duplicate image id", file, f"another image has the id {entry['id']} too: whose "
-                             f"objects are whose can't be known, so {name} is left out", "give each its own", place)  # fmt: skip
+            message = f"another image has the id {entry['id']} too: whose the objects are can't be known ({name})"
+            collection.blame(ERROR, "duplicate image id", file, message, "give each its own", place)
         elif name in samples:
             collection.blame(
                 WARNING, "listed twice", file, f"{name} is listed already: left out", "take one out", place

@@ -140,7 +140,7 @@ def inside(root: Path, written: str, *bases: Path) -> Path | None:
 
 
 def settle_splits(collection: Collection) -> None:
-    """A sample that is listed in two splits stays in the held-out one: an error finding, as a leak spoils the result."""
+    """A sample in two splits stays in the held-out one; it is an error, for a leak spoils the result."""
     held: dict[str, str] = {}
     for part in ("test", "val", "train"):
         kept = []

@@ -49,8 +49,8 @@ def _part_folders(collection: Collection) -> dict[str, Path]:
     with_classes = "train" in parts and bool(subfolders(parts["train"]))
     if with_classes and (len(parts) > 1 or not others):
         for folder in others:
-            collection.blame(REMARK, "stray folder", folder,
-                             "lies beside the train folder and is left out: it is neither train, val nor test")  # fmt: skip
+            message = "lies beside the train folder and is left out: it is neither train, val nor test"
+            collection.blame(REMARK, "stray folder", folder, message)
         return parts
     if parts and not others:
         lacking = "train has no class folders in it" if "train" in parts else "there is no train folder"
@@ -99,8 +99,8 @@ def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
     same = {name.casefold(): name for name in classes}
     for name in classes:
         if same[name.casefold()] != name:
-            collection.blame(WARNING, "class name", name,
-                             f"classes {name} and {same[name.casefold()]} differ in upper and lower case only")  # fmt: skip
+            message = f"classes {name} and {same[name.casefold()]} differ in upper and lower case only"
+            collection.blame(WARNING, "class name", name, message)
 
 
 def _samples(collection: Collection, by_class: Classes) -> list[Sample]:

@@ -77,7 +77,7 @@ def named(names: list[str]) -> Legend:
 def _values(file: Path) -> set[int | Colour]:
     try:
         with Image.open(file) as image:
-            if image.mode in ("RGB", "RGBA") and not image.format == "JPEG":
+            if image.mode in ("RGB", "RGBA") and image.format != "JPEG":
                 most = image.convert("RGB").getcolors(2**16) or []
                 colours = {colour for _, colour in most if isinstance(colour, tuple)}
                 grey = all(len(set(colour)) == 1 for colour in colours)

@@ -54,8 +54,8 @@ class MaskFile:
             findings.insert(0, Finding(ERROR, "lossy mask", path, "a mask in a lossy format (JPEG) has wrong ids at "
                                        "every edge", "save masks as PNG"))  # fmt: skip
         if permuted:
-            findings.append(Finding(WARNING, "palette reordered", path, "its palette indices aren't the ids of the label "
-                                    "file: the classes are told by the palette's colours", "save it anew"))  # fmt: skip
+            message = "its palette indices aren't the ids of the label file: the palette's colours tell the classes"
+            findings.append(Finding(WARNING, "palette reordered", path, message, "save it anew"))
         if any(finding.severity == ERROR for finding in findings):
             return None, findings
         return _upright(found, header), findings
@@ -151,8 +151,8 @@ def _problems(image: Image.Image, found: np.ndarray, header: Header, legend: Leg
         more = f" and {len(values) - 5} more" if len(values) > 5 else ""
         hint = " (so many values come of a lossy format, or of resizing with interpolation)" if len(values) > 5 else ""
         what = "colours" if values.ndim > 1 else "ids"
-        findings.append(Finding(ERROR, "undefined ids", path, f"{what} that no label has: {listed}{more}, "
-                                f"{int(undefined.sum())} pixels{hint}", "correct the mask or the label file"))  # fmt: skip
+        message = f"{what} that no label has: {listed}{more}, {int(undefined.sum())} pixels{hint}"
+        findings.append(Finding(ERROR, "undefined ids", path, message, "correct the mask or the label file"))
     elif (found == IGNORE).all():
         findings.append(Finding(WARNING, "mask all void", path, "every pixel is ignored: nothing is learned from it"))
     elif image.mode != "1" and legend.ids.get(IGNORE) == IGNORE and _is_binary(image):
@@ -226,7 +226,7 @@ def fill(
         if part or list_folder is None:
             entries = [(stem, "") for stem in by_stem]
             collection.parts[part or "train"] = _samples(collection, entries, None, by_stem, masks[part], legend)
-            for stem in sorted(set(masks[part]) - {s for stem in by_stem for s in _stems(stem)}):
+            for stem in sorted(set(masks[part]) - {name for known in by_stem for name in _stems(known)}):
                 collection.blame(WARNING, "missing image", masks[part][stem], "there is no image for this mask",
                                  "add it, or take the mask out")  # fmt: skip
             continue

@@ -68,8 +68,8 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     collection = Collection(home, "csv", task, [], {})
     named: dict[str, list[tuple[str, Path, str, Path]]] = {}
     for part, table in tables.items():
-        for split, *sample in _listed(collection, table, part):
-            named.setdefault(split, []).append((sample[0], sample[1], sample[2], table))
+        for split, name, image, label in _listed(collection, table, part):
+            named.setdefault(split, []).append((name, image, label, table))
     _without_conflicts(collection, named)
     collection.classes = sorted({label for samples in named.values() for _, _, label, _ in samples})
     if len(collection.classes) < 2:
@@ -209,7 +209,7 @@ def _blame_unseen(collection: Collection) -> None:
     """Classes that only val or test have can't be learned."""
     trained = {sample.label for sample in collection.parts["train"]}
     for part, samples in collection.parts.items():
-        for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):  # type: ignore[arg-type]
+        for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):
             collection.blame(ERROR, "class set", samples[0].label_file or collection.classes[label],
                              f"class {collection.classes[label]} is in {part} but not in train, so it can't be learned",
                              "add training images or take it out")  # fmt: skip

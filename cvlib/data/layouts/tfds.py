@@ -76,7 +76,7 @@ def _builder(name: str) -> Any:
     try:
         return tfds.builder(name, try_gcs=False, data_dir=os.environ.get("TFDS_DATA_DIR"))
     except tfds.core.DatasetNotFoundError:
-        raise UserError(f"data.tfds={name} is no dataset of TensorFlow Datasets {tfds.__version__}: its catalogue lists "
+        raise UserError(f"data.tfds={name} is no dataset of TensorFlow Datasets {tfds.__version__}: its catalogue has "
                         "the names, such as beans, oxford_iiit_pet or voc/2012") from None  # fmt: skip
     except Exception as error:  # a wrong config or version of a dataset raises anything
         raise UserError(f"data.tfds={name}: {_line(error)}") from error
@@ -138,8 +138,8 @@ def _exported(name: str, builder: Any, features: _Features) -> Path:
     try:
         builder.download_and_prepare()
     except Exception as error:  # it raises whatever its downloads and its datasets do
-        raise UserError(f"data.tfds={name} can't be downloaded to {builder.data_dir} ({_line(error)}): prepare it there "
-                        "on a machine with internet, give data.path=… a copy on disk, or use data=digits") from error  # fmt: skip
+        ways = "prepare it there on a machine with internet, give data.path=… a copy on disk, or use data=digits"
+        raise UserError(f"data.tfds={name} can't be had in {builder.data_dir} ({_line(error)}): {ways}") from error
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
         _export(builder, features, partial)

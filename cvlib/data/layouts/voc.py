@@ -17,8 +17,10 @@ CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "annotations/xmls")
 # The twenty classes of the challenge (Everingham et al. 2010), in the order of its masks' ids from 1 on.
-_CHALLENGE = ("aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-              "pottedplant sheep sofa train tvmonitor").split()  # fmt: skip
+_CHALLENGE = [
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+]  # fmt: skip
 
 
 def tasks(root: Path) -> list[str]:
