@@ -115,7 +115,7 @@ class Painted:
         """The mask, or None where it can't be painted, and what is wrong with it."""
         try:
             return self(), []
-        except (ValueError, TypeError, IndexError, UserError) as error:
+        except Exception as error:  # pycocotools raises bare Exceptions
             line = " ".join(str(error).split())
             return None, [Finding(ERROR, "bad segmentation", path, f"{self.image.name}: {line}", "correct it")]
 
