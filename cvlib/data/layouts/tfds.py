@@ -110,7 +110,8 @@ def _is_objects(feature: Any) -> bool:
     inner = getattr(feature, "feature", None)
     if not isinstance(inner, tfds.features.FeaturesDict):
         return False
-    return isinstance(inner.get("bbox"), tfds.features.BBoxFeature) and "label" in inner
+    held = dict(inner.items())
+    return isinstance(held.get("bbox"), tfds.features.BBoxFeature) and "label" in held
 
 
 def _names(features: Any, kinds: _Features, task: str) -> list[str]:

@@ -64,7 +64,8 @@ def test_what_cannot_be_a_box_is_dropped_alone(corners, kind):
 def test_the_same_box_twice_is_kept_once_and_another_class_is_told():
     found, findings = _settled([(1, 2, 30, 40)] * 3, [4, 4, 6])
     assert found.classes.tolist() == [4, 6]
-    assert _kinds(findings) == [("warning", "repeated box", "object 2"), ("warning", "box with two classes", "object 3")]
+    assert _kinds(findings) == [
+        ("warning", "repeated box", "object 2"), ("warning", "box with two classes", "object 3")]  # fmt: skip
 
 
 def test_tiny_boxes_are_told_and_kept():
