@@ -171,9 +171,11 @@ def test_what_makes_a_mask_unusable(tmp_path):
     found = _examined(tmp_path)
     assert all(mask is None for mask, _ in found.values())
     kinds = {name: [finding.kind for finding in findings] for name, (_, findings) in found.items()}
-    assert kinds == {"smaller": ["mask size"], "turned": ["mask size"], "undefined": ["undefined ids"],
-                     "undefined_indexed": ["undefined ids"], "lossy": ["lossy mask", "undefined ids"],
-                     "smoothed": ["undefined ids"], "empty": ["unreadable mask"], "cut": ["unreadable mask"]}  # fmt: skip
+    assert kinds == {
+        "smaller": ["mask size"], "turned": ["mask size"], "undefined": ["undefined ids"],
+        "undefined_indexed": ["undefined ids"], "lossy": ["lossy mask", "undefined ids"],
+        "smoothed": ["undefined ids"], "empty": ["unreadable mask"], "cut": ["unreadable mask"],
+    }  # fmt: skip
     assert "ids that no label has: 77, 4 pixels" in found["undefined"][1][0].message
     assert found["smaller"][1][0].message == "the mask is 9×5, its image 9×6"
 
@@ -219,7 +221,8 @@ def test_lists_split_and_their_faults_are_named(tmp_path):
         "train": ["a", "b"], "val": ["d", "e"]}  # fmt: skip
     assert [(f.severity, f.kind, f.path, f.place) for f in collection.findings] == [
         ("error", "in two splits", "val.txt", "line 2"), ("error", "missing mask", "images/c.png", ""),
-        ("error", "missing image", "train.txt", "line 4"), ("remark", "unlisted image", "images/f.png", "")]  # fmt: skip
+        ("error", "missing image", "train.txt", "line 4"), ("remark", "unlisted image", "images/f.png", ""),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("inside", [True, False])
