@@ -67,6 +67,10 @@ class DataConfig:
     tfds: str | None = None  # a dataset's name in TensorFlow Datasets, used where no path is given
     on_error: str = "stop"  # what is wrong with files and labels: stop with the list | skip those samples and boxes
     image_size: int | None = None  # side in pixels; null: the data's own, raised to the model's least
+    resize: str | None = None  # stretch | letterbox; null: letterbox for detection, else stretch
+    cache: str | None = None  # memory | disk: resized images are kept after their first use; null: not
+    cache_gb: float = 4.0  # the most that the cache takes; what goes beyond is read each time
+    class_weights: str | None = None  # balanced: rare classes count as much as frequent ones; null: by their number
     channels: int | None = None  # 1 | 3; null: the data's own
     fraction: float = 1.0  # of the training split, stratified and nested
     classes: list[str] | None = None  # a subset, in this order; null: all
@@ -89,6 +93,8 @@ class AugmentConfig:
     vertical_flip: float = 0.0  # probability
     rotation: float = 0.0  # degrees, up to this either way
     crop: float = 1.0  # the least share of the area that a random crop keeps
+    zoom_out: float = 1.0  # the most that a view may show, in areas of the picture; above 1 it shrinks
+    mosaic: float = 0.0  # probability of four pictures in one; detection only
     brightness: float = 0.0  # share of the range 0–255 added or taken, up to this
     contrast: float = 0.0  # factor within 1 ± this
     saturation: float = 0.0  # factor within 1 ± this
@@ -124,7 +130,7 @@ class TrainerConfig:
 
     epochs: int = 20
     patience: int | None = None  # epochs without a better monitor before stopping; null: never
-    monitor: str = "val/accuracy"
+    monitor: str | None = None  # what the best epoch is chosen by; null: the task's own
     precision: str = "float32"
     jit: bool = False
     deterministic: bool = False
@@ -172,6 +178,16 @@ def identity(config: Config) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def monitor(config: Config) -> str:
+    """What the best epoch is chosen by: `trainer.monitor`, or the task's own."""
+    return config.trainer.monitor or MONITORS[config.model.task][0]
+
+
+def resize(config: Config) -> str:
+    """How images get the network's size: `data.resize`, or what suits the task."""
+    return config.data.resize or ("letterbox" if config.model.task == "detection" else "stretch")
+
+
 def check(config: Config) -> None:
     """Raise `UserError` at the first value, or pair of values, that can't make a run."""
     for key, allowed in _CHOICES.items():
@@ -193,6 +209,12 @@ def _check_pairs(config: Config) -> None:
             f"model={model.name} does {model.task}, but data={data.name} has labels for "
             f"{', '.join(data.tasks)} only: choose another model or another dataset"
         )
+    monitors = MONITORS[model.task]
+    _require(monitor(config) in monitors, "trainer.monitor", monitor(config),
+             f"for {model.task} one of {', '.join(monitors)}")  # fmt: skip
+    if model.task != "detection" and config.augment.mosaic:
+        raise UserError(f"augment.mosaic={config.augment.mosaic} is for detection, but model={model.name} does "
+                        f"{model.task}: set it to 0")  # fmt: skip
     if config.name is not None and (config.name.startswith(".") or set(config.name) & set("/\\\0")):
         raise UserError(f"name={config.name} becomes a folder's name: leave out slashes and a dot in front")
     _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
@@ -239,7 +261,15 @@ def _word(value: str | None) -> str:
     return "null" if value is None else value
 
 
+# By task, what the best epoch may be chosen by; the first is the task's own.
+MONITORS: dict[str, tuple[str, ...]] = {
+    "classification": ("val/accuracy", "val/top5_accuracy", "val/macro_f1", "val/loss"),
+    "detection": ("val/mAP", "val/mAP50", "val/recall"),
+    "segmentation": ("val/mIoU", "val/pixel_accuracy", "val/dice", "val/loss"),
+}
+
 _CHOICES: dict[str, tuple[str | None, ...]] = {
+    "model.task": tuple(MONITORS),
     "mode.name": ("scratch", "feature_extractor", "finetune"),
     "mode.batch_norm": ("train", "frozen"),
     "model.padding": ("same", "valid"),
@@ -249,7 +279,9 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "data.on_error": ("stop", "skip"),
     "optimizer.name": ("adam", "adamw", "sgd"),
     "schedule.name": ("constant", "cosine", "step"),
-    "trainer.monitor": ("val/accuracy", "val/top5_accuracy", "val/macro_f1", "val/loss"),
+    "data.resize": (None, "stretch", "letterbox"),
+    "data.cache": (None, "memory", "disk"),
+    "data.class_weights": (None, "balanced"),
     "trainer.precision": ("float32", "bfloat16", "float16"),
 }
 
@@ -267,6 +299,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "data.image_size": (1, 8192),
     "data.fraction": (1e-9, 1),
     "data.batch_size": (1, _MOST),
+    "data.cache_gb": (0, _MOST),
     "data.val_fraction": (0, 0.9),
     "data.test_fraction": (0, 0.9),
     "data.samples": (1, _MOST),
@@ -276,6 +309,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.vertical_flip": (0, 1),
     "augment.rotation": (0, 180),
     "augment.crop": (0.01, 1),
+    "augment.zoom_out": (1, 16),
+    "augment.mosaic": (0, 1),
     "augment.brightness": (0, 1),
     "augment.contrast": (0, 1),
     "augment.saturation": (0, 1),

@@ -11,3 +11,7 @@ class RunFailed(Exception):
 
 class Diverged(RunFailed):
     """The loss became infinite or undefined."""
+
+
+class Pruned(RunFailed):
+    """The run was given up early, for others do better: raised by the `on_epoch` of whoever compares them."""

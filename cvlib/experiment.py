@@ -9,25 +9,30 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib import backend, data
+from cvlib import backend, data, tasks
 from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
-from cvlib.data.dataset import Dataset
+from cvlib.data.dataset import Dataset, Split
 from cvlib.record import Record, run_name
 
 if TYPE_CHECKING:
     import keras
 
+    from cvlib.data.cache import Cache
     from cvlib.data.pipeline import Feed
     from cvlib.training.checkpoint import State
-    from cvlib.training.loop import Training
+    from cvlib.training.loop import OnEpoch, Training
 
 
-def run(config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False) -> dict[str, Any]:
+def run(
+    config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Do the run that `config` describes in `folder` and return its summary.
 
     Goes on with an unfinished run of the same config; a finished one is left as it is. `provenance` are
-    further files for the folder, name → text; `wait` lets another process finish writing there first.
+    further files for the folder, name → text; `wait` lets another process finish writing there first; `on_epoch` is
+    told of every epoch (its number and its row of metrics.csv) and may raise `Pruned`.
     Raises `UserError` (and leaves nothing behind) for what the user gave, `RunFailed` for a run gone wrong.
     """
     configuration.check(config)
@@ -37,11 +42,12 @@ def run(config: Config, folder: Path, provenance: dict[str, str] | None = None, 
             print(f"already completed: {folder}")
             return record.summary
         record.say(f"{run_name(config)}: {'going on in' if record.resumed else 'recorded in'} {folder}")
-        dataset = data.load(config.data, config.seed)
+        dataset = data.load(config.data, config.seed, config.model.task)
         _describe(record, dataset)
         size = _input_size(config, dataset, record)
         backend.start(config)
         training = _prepare(config, dataset, size, record)
+        training.on_epoch = on_epoch
         state = _fit(training, dataset, time.monotonic() - started)
         _finish(training, dataset, state)
         return record.summary
@@ -75,18 +81,41 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
 
 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
-    from cvlib import models, modes
+    from cvlib import modes
     from cvlib.data.pipeline import Feed
     from cvlib.training.loop import Training
 
+    task = tasks.of(config.model.task)
     model = _build_with_weights(config, dataset, size, record)
     modes.set_bn_momentum(model, config.trainer.bn_momentum)
 
-    def feed(split: Any, **options: Any) -> Feed:
-        return Feed(split, size, dataset.channels, config.data.batch_size, config.seed, **options)
+    def feed(split: Split, **options: Any) -> Feed:
+        return Feed(
+            split, size, dataset.channels, config.data.batch_size, config.seed, task=config.model.task,
+            how=configuration.resize(config), cache=_cache(config, split, dataset, size, record), **options,
+        )  # fmt: skip
 
+    weights = task.class_weights(dataset.train, len(dataset.classes)) if config.data.class_weights else None
     train = feed(dataset.train, augmentation=config.augment, shuffle=True, steps=config.trainer.steps_per_epoch)
-    return Training(config, record, model, models.logits(model), train, feed(dataset.val), dataset.val.labels)
+    return Training(config, record, model, task.network(model), train, feed(dataset.val), dataset.classes, weights)
+
+
+def _cache(config: Config, split: Split, dataset: Dataset, size: tuple[int, int], record: Record) -> Cache | None:
+    """Where the resized images of a split are kept, None for those that lie in memory anyway."""
+    from cvlib.data import cache, pipeline
+
+    if config.data.cache is None or not isinstance(split.images, list):
+        return None
+    how, shape = configuration.resize(config), (*size, pipeline.stored_channels(dataset.channels, dataset.task))
+    file = None
+    if config.data.cache == "disk":
+        name = cache.key(split, size, dataset.channels, f"{how} {dataset.task}")
+        file = Path(config.output_root) / "cache" / "images" / f"{name}.npy"
+    kept = cache.Cache(len(split), shape, config.data.cache_gb * cache.GIGABYTE, file)
+    if kept.held < len(split):
+        record.say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are "
+                   "read from their files each time")  # fmt: skip
+    return kept
 
 
 def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> keras.Model:
@@ -146,7 +175,7 @@ def pretraining_config(config: Config, side: int) -> Config:
             config.trainer,
             epochs=config.data.pretrain_epochs,
             patience=None,
-            monitor="val/accuracy",
+            monitor=None,
             steps_per_epoch=None,
         ),
         name=f"{source}-{config.model.name}-{side}px",
@@ -203,6 +232,6 @@ def peak_memory_mb() -> float:
 def _closing_table(record: Record) -> None:
     metrics = record.summary["metrics"]
     record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
-    for name in ("accuracy", "top5_accuracy", "macro_f1", "loss"):
+    for name in tasks.of(record.config.model.task).METRICS:
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     record.say(f"recorded in {record.folder}")

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from cvlib import config as configuration
 from cvlib.config import Config
-from cvlib.errors import Diverged, RunFailed, UserError
+from cvlib.errors import Diverged, Pruned, RunFailed, UserError
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
@@ -124,6 +124,8 @@ class Record:
                 self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} goes on from here")
             elif isinstance(error, Diverged):
                 self.update(status="diverged", error=str(error))
+            elif isinstance(error, Pruned):
+                self.update(status="pruned", error=str(error))
             elif isinstance(error, RunFailed):
                 self.update(status="failed", error=str(error))
             elif error is not None:

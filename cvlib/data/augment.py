@@ -14,37 +14,50 @@ import tensorflow as tf
 
 from cvlib.config import AugmentConfig
 
-DRAWS = 12  # numbers per sample, one for each random choice below
-_H_FLIP, _V_FLIP, _ROTATION, _AREA, _ASPECT, _X, _Y, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _BLUR = range(DRAWS)
+DRAWS = 16  # numbers per sample, one for each random choice below
+_H_FLIP, _V_FLIP, _ROTATION, _AREA, _ASPECT, _X, _Y, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _BLUR = range(12)
+MOSAIC, MIDDLE_X, MIDDLE_Y, TILE_SCALE = range(12, DRAWS)  # for `cvlib.data.mosaic`
+GREY = 114.0  # around a picture that was turned or shrunk, where an edge gone on with would invent objects
 _MOST_ASPECT = 1.25  # a crop is at most this much wider or narrower than the image
 _BLUR_REACH = 3  # sigmas after which the Gaussian is cut off
 _RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 
 
 def draw(config: AugmentConfig, indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """Uniform numbers in [0, 1), float32 `(n, 12)`, for the samples of these indices in this epoch.
-
-    A counter-based generator (splitmix64: Steele, Lea & Flood 2014) of (seed, epoch, index, choice).
-    """
+    """Uniform numbers in [0, 1), float32 `(n, DRAWS)`, for the samples of these indices in this epoch."""
     counters = np.asarray(indices, np.uint64)[:, None] * np.uint64(DRAWS) + np.arange(DRAWS, dtype=np.uint64)
-    key = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+    return uniform(counters, [seed, epoch])
+
+
+def uniform(counters: np.ndarray, key: list[int]) -> np.ndarray:
+    """A float32 in [0, 1) for each uint64 counter, depending on it and on `key` alone.
+
+    A counter-based generator (splitmix64: Steele, Lea & Flood 2014).
+    """
+    start = np.random.SeedSequence(key).generate_state(1, np.uint64)
     with np.errstate(over="ignore"):
-        mixed: np.ndarray = counters * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+        mixed: np.ndarray = counters * np.uint64(0x9E3779B97F4A7C15) + start
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
     return (mixed >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
 
 
-def apply(images: Any, draws: Any, config: AugmentConfig) -> Any:
+def apply(images: Any, draws: Any, config: AugmentConfig, outside: float | None = None) -> Any:
     """Augment a batch, float32 `(batch, height, width, channels)` in 0–255; the result has its shape and range.
 
     `draws` is what `draw` gave for these samples. Saturation and hue leave grey images as they are. In batches of
-    another size a sample comes out the same up to float32's rounding.
+    another size a sample comes out the same up to float32's rounding. What lies outside the picture gets the level
+    `outside`, or where it is None goes on as its edge.
     """
     images = tf.cast(images, tf.float32)
     if moves(config):
-        images = _resample(images, matrices(draws, config, tf.shape(images)[1], tf.shape(images)[2]))
+        images = resample(images, matrices(draws, config, tf.shape(images)[1], tf.shape(images)[2]), outside)
+    return restyled(images, draws, config)
+
+
+def restyled(images: Any, draws: Any, config: AugmentConfig) -> Any:
+    """The part of `apply` that leaves every pixel in its place: blur and colour."""
     if config.blur:
         images = _blur(images, config.blur * draws[:, _BLUR], math.ceil(_BLUR_REACH * config.blur))
     if recolours(config):
@@ -54,7 +67,8 @@ def apply(images: Any, draws: Any, config: AugmentConfig) -> Any:
 
 def moves(config: AugmentConfig) -> bool:
     """Whether pixels change their place."""
-    return bool(config.horizontal_flip or config.vertical_flip or config.rotation or config.crop < 1)
+    resized = config.crop < 1 or config.zoom_out > 1
+    return bool(config.horizontal_flip or config.vertical_flip or config.rotation or resized)
 
 
 def recolours(config: AugmentConfig) -> bool:
@@ -69,8 +83,9 @@ def matrices(draws: Any, config: AugmentConfig, height: Any, width: Any) -> Any:
     from the result: scale to the crop, rotate about its centre, mirror. Boxes and masks go the same way by these.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-    area = config.crop + (1 - config.crop) * draws[:, _AREA]
-    most = tf.minimum(_MOST_ASPECT, 1 / area) if config.crop < 1 else tf.ones_like(area)
+    area = config.crop + (config.zoom_out - config.crop) * draws[:, _AREA]
+    resized = config.crop < 1 or config.zoom_out > 1
+    most = tf.where(area < 1, tf.minimum(_MOST_ASPECT, 1 / area), _MOST_ASPECT) if resized else tf.ones_like(area)
     aspect = tf.exp((2 * draws[:, _ASPECT] - 1) * tf.math.log(most))
     scale_x, scale_y = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
     angle = (2 * draws[:, _ROTATION] - 1) * (config.rotation * np.pi / 180)
@@ -88,11 +103,12 @@ def matrices(draws: Any, config: AugmentConfig, height: Any, width: Any) -> Any:
     return tf.reshape(tf.stack(flat, axis=1), (-1, 3, 3))
 
 
-def _resample(images: Any, source: Any) -> Any:
+def resample(images: Any, source: Any, outside: float | None) -> Any:
+    """Images as seen through the maps of `matrices`, bilinear."""
     # NEAREST goes on with what touches the edge; REFLECT would fold a stroke of a letter back into it.
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images, transforms=tf.reshape(source, (-1, 9))[:, :8], output_shape=tf.shape(images)[1:3],
-        fill_value=0.0, interpolation="BILINEAR", fill_mode="NEAREST",
+        fill_value=outside or 0.0, interpolation="BILINEAR", fill_mode="NEAREST" if outside is None else "CONSTANT",
     )  # fmt: skip
 
 

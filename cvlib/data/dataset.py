@@ -38,6 +38,7 @@ class Split:
     images: np.ndarray | list[Path]  # uint8 (n, height, width, channels), or files
     labels: Labels
     digests: list[str] | None = None  # sha256 of each sample's image file (and mask), where images are files
+    sizes: np.ndarray | None = None  # int (n, 2): each upright image's height and width, where images are files
 
     def __len__(self) -> int:
         return len(self.names)

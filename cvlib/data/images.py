@@ -15,7 +15,7 @@ from cvlib.errors import UserError
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; "BM" alone begins many a text
-_ORIENTATION = 0x0112
+_ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
 # Pillow only warns about an image that fills the memory when decoded, up to twice its limit.
@@ -92,6 +92,11 @@ def looks_like_image(file: Path) -> bool:
     if start.startswith(_BEGINNINGS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         return True
     return start.startswith(b"BM") and len(start) > 18 and int.from_bytes(start[14:18], "little") in _BMP_HEADERS
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of the upright image, from its header alone."""
+    return header(path).size
 
 
 def content_of(path: Path) -> bytes:

@@ -113,7 +113,8 @@ def _split(samples: list[Sample], looks: dict[str, Look], task: str) -> Split:
     found: list = [looks[sample.name].label for sample in samples]
     labels: Labels = np.array(found, np.int64) if task == "classification" else found
     digests = [looks[sample.name].digest for sample in samples]
-    return Split([s.name for s in samples], [s.image for s in samples], labels, digests)
+    sizes = np.array([looks[sample.name].size for sample in samples], np.int64).reshape(-1, 2)
+    return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes)
 
 
 def _with_progress(results: Iterable[Look | list[Finding]], total: int) -> Iterator[Look | list[Finding]]:

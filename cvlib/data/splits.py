@@ -121,7 +121,8 @@ def take(part: Split, indices: np.ndarray | Sequence[int]) -> Split:
         return values[np.asarray(indices, np.int64)] if isinstance(values, np.ndarray) else [values[i] for i in indices]
 
     digests = None if part.digests is None else chosen(part.digests)
-    return Split(chosen(part.names), chosen(part.images), chosen(part.labels), digests)
+    sizes = None if part.sizes is None else chosen(part.sizes)
+    return Split(chosen(part.names), chosen(part.images), chosen(part.labels), digests, sizes)
 
 
 def hold_out(pool: Split, given: dict[str, Split], config: DataConfig) -> list[Split]:

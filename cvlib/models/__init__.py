@@ -41,17 +41,3 @@ def logits(model: keras.Model) -> keras.Model:
     if isinstance(model.output, dict):
         return keras.Model(model.input, model.output["logits"], name=model.name)
     return model
-
-
-def inference(model: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """The network as it is saved: raw images `(batch, any, any, channels)`, 0–255 → class probabilities.
-
-    Resizing is inside, as in training (bilinear with antialiasing); an auxiliary classifier and the optimizer are
-    left out. It holds plain Keras layers only, "backbone" among them, and shares the weights of `model`.
-    """
-    image = keras.Input((None, None, model.input_shape[-1]), name="image", dtype="float32")
-    resized = keras.layers.Resizing(*size, antialias=True, name="resizing", dtype="float32")(image)
-    # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
-    scores = logits(model).call(resized)
-    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
-    return keras.Model(image, probabilities, name="classifier")

@@ -1,0 +1,24 @@
+"""What labels mean, one file a task; `of(name)` gives its module.
+
+Every task has the same functions, which the training loop and the evaluation call:
+
+    METRICS                 the names that `metrics` gives, the headline one first
+    compile_arguments       loss and training metrics, as `keras.Model.compile` takes them
+    targets                 the feed's stream with its labels as the network's outputs need them
+    training_metrics        what a person wants to see of what `fit` reported, "loss" among it
+    network                 the network with what validation needs as its output
+    evaluate                what a network says of a whole split: scores, which know their `metrics()`
+    results                 a row per sample of test_results.csv
+    inference               the network as it is saved: raw images of any size → predictions in their pixels
+    samples, pictures       what TensorBoard shows of the training samples, and of a network's scores
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def of(task: str) -> Any:
+    """The module of a task: classification, detection or segmentation."""
+    return import_module(f"cvlib.tasks.{task}")

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-METRICS = ("loss", "accuracy", "top5_accuracy", "macro_f1")
+from cvlib import pictures as draw
+from cvlib.config import Config
+from cvlib.data.dataset import Dataset, Split
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.pipeline import Feed
+
+_PICTURED = 24
+
+METRICS = ("accuracy", "top5_accuracy", "macro_f1", "loss")
 
 
 @dataclass(frozen=True)
@@ -16,6 +27,10 @@ class Scores:
 
     logits: np.ndarray
     labels: np.ndarray
+
+    def metrics(self) -> dict[str, float]:
+        """As the function of that name."""
+        return metrics(self)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -54,6 +69,35 @@ def confusion(scores: Scores) -> np.ndarray:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
+def evaluate(network: keras.Model, feed: Feed, classes: list[str]) -> Scores:
+    """What the network says of a whole split, in the split's order."""
+    return Scores(network.predict(feed.dataset, verbose=0), np.asarray(feed.split.labels))
+
+
+def network(model: keras.Model) -> keras.Model:
+    """The network with the logits as its only output."""
+    from cvlib import models
+
+    return models.logits(model)
+
+
+def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Model:
+    """The network as it is saved: raw images `(batch, any, any, channels)`, 0–255 → class probabilities.
+
+    Resizing is inside, as in training (bilinear with antialiasing, to whole levels); an auxiliary classifier and the
+    optimizer are left out. It holds plain Keras layers only, "backbone" among them, and shares `model`'s weights.
+    """
+    import keras
+
+    image = keras.Input((None, None, model.input_shape[-1]), name="image", dtype="float32")
+    resized = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox", name="resizing",
+                                    dtype="float32")(image)  # fmt: skip
+    # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
+    scores = network(model).call(keras.ops.round(resized))
+    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
+    return keras.Model(image, probabilities, name="classifier")
+
+
 def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[str, Any]]:
     """The rows of test_results.csv: each sample's name, truth, prediction and the prediction's probability."""
     predictions, probabilities = scores.predictions, scores.probabilities
@@ -63,25 +107,43 @@ def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[s
     ]
 
 
-def compile_arguments(outputs: list[str], auxiliary_weight: float) -> dict[str, Any]:
-    """Loss and training metrics for a network of these outputs, as `keras.Model.compile` takes them."""
+def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
+    """Loss and training metrics for the network, as `keras.Model.compile` takes them."""
     import keras
 
     def loss() -> keras.losses.Loss:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    if outputs == ["logits"]:
+    if model.output_names == ["logits"]:
         return {"loss": loss(), "metrics": [accuracy]}
-    weights = {name: 1.0 if name == "logits" else auxiliary_weight for name in outputs}
-    return {"loss": {name: loss() for name in outputs}, "loss_weights": weights, "metrics": {"logits": [accuracy]}}
+    weights = {name: 1.0 if name == "logits" else config.model.auxiliary_weight for name in model.output_names}
+    return {"loss": {name: loss() for name in weights}, "loss_weights": weights, "metrics": {"logits": [accuracy]}}
 
 
-def targets(stream: Any, outputs: list[str]) -> Any:
-    """The tf.data stream of (images, labels) with the labels given to every output."""
-    if outputs == ["logits"]:
+def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
+    """The tf.data stream of (images, labels) with the labels, and a weight by class, given to every output."""
+    outputs = model.output_names
+    if outputs == ["logits"] and weights is None:
         return stream
-    return stream.map(lambda images, labels: (images, dict.fromkeys(outputs, labels)))
+    by_class = None if weights is None else weights.astype(np.float32)
+
+    def spread(images: Any, labels: Any) -> tuple[Any, ...]:
+        spread_labels = labels if outputs == ["logits"] else dict.fromkeys(outputs, labels)
+        if by_class is None:
+            return images, spread_labels
+        import tensorflow
+
+        own = tensorflow.gather(by_class, labels)
+        return images, spread_labels, own if outputs == ["logits"] else dict.fromkeys(outputs, own)
+
+    return stream.map(spread)
+
+
+def class_weights(split: Split, classes: int) -> np.ndarray:
+    """Float `(classes,)`: all samples / (classes that occur · samples of the class), so that a class counts 1/k."""
+    counts = np.bincount(np.asarray(split.labels), minlength=classes)
+    return np.where(counts > 0, counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
 
 
 def training_metrics(logs: dict[str, float]) -> dict[str, float]:
@@ -95,3 +157,31 @@ def training_metrics(logs: dict[str, float]) -> dict[str, float]:
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def samples(images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
+    """A picture of training images `(n, height, width, channels)` with their classes."""
+    return draw.contact_sheet(images, [dataset.classes[label] for label in labels])
+
+
+def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
+    """By tag, what is drawn of the scores alone."""
+    return {"confusion_matrix": draw.confusion_matrix(confusion(scores), dataset.classes)}
+
+
+def chosen(scores: Scores) -> np.ndarray:
+    """Indices of samples worth showing: evenly over the split, a third of them mistakes where there are as many."""
+    correct = scores.predictions == scores.labels
+    wrong = _spread(np.flatnonzero(~correct), _PICTURED // 3)
+    return np.sort(np.concatenate([wrong, _spread(np.flatnonzero(correct), _PICTURED - len(wrong))]))
+
+
+def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset: Dataset) -> np.ndarray:
+    """A picture of these samples' images with prediction and truth."""
+    guesses = scores.predictions[indices]
+    return draw.predictions(images, scores.labels[indices], guesses, scores.probabilities[indices, guesses],
+                            dataset.classes)  # fmt: skip
+
+
+def _spread(indices: np.ndarray, count: int) -> np.ndarray:
+    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]

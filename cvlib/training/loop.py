@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from cvlib import modes
+from cvlib import config as configuration
+from cvlib import modes, tasks
 from cvlib.config import Config
 from cvlib.data.pipeline import Feed
 from cvlib.record import Record
-from cvlib.tasks import classification
-from cvlib.tasks.classification import Scores
 from cvlib.tensorboard import Board
 from cvlib.training import checkpoint, optimizer
 from cvlib.training.checkpoint import State
 from cvlib.training.progress import Watch, epoch_line
+
+OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
 
 
 @dataclass
@@ -28,11 +30,18 @@ class Training:
 
     config: Config
     record: Record
-    model: keras.Model  # raw 0–255 pixels (batch, height, width, channels) → logits, or {logits, auxiliary}
-    logits: keras.Model  # the same network with the logits alone, for validation
+    model: keras.Model  # raw 0–255 pixels (batch, height, width, channels) → what the task's loss takes
+    network: keras.Model  # the same network with what validation needs as its output
     train: Feed
     val: Feed
-    val_labels: np.ndarray
+    classes: list[str]
+    class_weights: np.ndarray | None = None
+    on_epoch: OnEpoch | None = None  # is told of every epoch; may raise `Pruned`
+
+    @property
+    def task(self) -> Any:
+        """The module of the model's task."""
+        return tasks.of(self.config.model.task)
 
     def open_board(self, done_epochs: int) -> None:
         """Begin, or go on with, the run's TensorBoard files."""
@@ -68,18 +77,12 @@ def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> Stat
     return state
 
 
-def scores(logits: keras.Model, feed: Feed, labels: np.ndarray) -> Scores:
-    """What the network says of a whole split, in the split's order."""
-    return Scores(logits.predict(feed.dataset, verbose=0), labels)
-
-
 def _compile(training: Training, first_step: int) -> None:
     config, model = training.config, training.model
-    training_arguments = classification.compile_arguments(model.output_names, config.model.auxiliary_weight)
     model.compile(
         optimizer=optimizer.build(config, model, training.train.steps, first_step),
         jit_compile=config.trainer.jit,
-        **training_arguments,
+        **training.task.compile_arguments(model, config),
     )
 
 
@@ -88,14 +91,15 @@ def _epoch(training: Training, state: State) -> None:
     started = time.monotonic()
     logs = _train_epoch(training, state.epoch)
     trained = time.monotonic() - started
-    values = classification.metrics(scores(training.logits, training.val, training.val_labels))
+    training.val.epoch(state.epoch)
+    values = training.task.evaluate(training.network, training.val, training.classes).metrics()
     state.epoch += 1
     state.step += training.train.steps
     state.seconds += trained
     state.images += training.train.images
     row = {
         "epoch": state.epoch,
-        **{f"train/{name}": value for name, value in classification.training_metrics(logs).items()},
+        **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
         **{f"val/{name}": value for name, value in values.items()},
         "lr": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         "seconds": round(time.monotonic() - started, 3),
@@ -104,11 +108,13 @@ def _epoch(training: Training, state: State) -> None:
     better = _keep_if_best(training, state, row)
     checkpoint.save(training.checkpoints, state, model)
     _report(training, state, row, better, trained)
+    if training.on_epoch is not None:
+        training.on_epoch(state.epoch, row)
 
 
 def _train_epoch(training: Training, epoch: int) -> dict[str, float]:
     training.train.epoch(epoch)
-    stream = classification.targets(training.train.dataset, training.model.output_names)
+    stream = training.task.targets(training.train.dataset, training.model, training.class_weights)
     watch = Watch(epoch, training.config.trainer.epochs, training.train.steps)
     history = training.model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False,
                                   callbacks=[watch])  # fmt: skip
@@ -116,10 +122,10 @@ def _train_epoch(training: Training, epoch: int) -> dict[str, float]:
 
 
 def _keep_if_best(training: Training, state: State, row: dict[str, Any]) -> bool:
-    """A tie in the monitor goes to the smaller validation loss: accuracies of small splits tie often."""
-    trainer = training.config.trainer
-    sign = -1.0 if trainer.monitor.endswith("loss") else 1.0
-    value = [sign * row[trainer.monitor], -row["val/loss"]]
+    """A tie in the monitor goes to the smaller loss: accuracies of small splits tie often."""
+    trainer, monitor = training.config.trainer, configuration.monitor(training.config)
+    sign = -1.0 if monitor.endswith("loss") else 1.0
+    value = [sign * row[monitor], -row.get("val/loss", row["train/loss"])]
     better = not state.best or value > state.best
     if better:
         state.best, state.best_epoch = value, state.epoch
@@ -140,9 +146,9 @@ def _report(training: Training, state: State, row: dict[str, Any], better: bool,
         "images_per_second": training.train.images / trained,
     }, _of(row, "val/", keep=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
-    record.say(epoch_line(row, epochs, per_epoch * (epochs - state.epoch), better))
+    record.say(epoch_line(row, training.task.METRICS[0], epochs, per_epoch * (epochs - state.epoch), better))
     if state.stopped:
-        record.say(f"stopped early: no better {training.config.trainer.monitor} for "
+        record.say(f"stopped early: no better {configuration.monitor(training.config)} for "
                    f"{training.config.trainer.patience} epochs")  # fmt: skip
 
 

@@ -40,11 +40,15 @@ class Watch(keras.callbacks.Callback):
             sys.stdout.write("\r\x1b[K")
 
 
-def epoch_line(row: dict[str, Any], epochs: int, seconds_left: float, better: bool) -> str:
-    """One line for a finished epoch."""
+def epoch_line(row: dict[str, Any], headline: str, epochs: int, seconds_left: float, better: bool) -> str:
+    """One line for a finished epoch: the losses and the task's headline metric."""
+
+    def values(part: str) -> str:
+        known = [(name, row[f"{part}/{name}"]) for name in ("loss", headline) if f"{part}/{name}" in row]
+        return " ".join([part, *(f"{name} {value:.4f}" for name, value in known)])
+
     return (
-        f"epoch {row['epoch']:>3}/{epochs}  train loss {row['train/loss']:.4f} accuracy {row['train/accuracy']:.4f}"
-        f"  val loss {row['val/loss']:.4f} accuracy {row['val/accuracy']:.4f}  lr {row['lr']:.2g}"
+        f"epoch {row['epoch']:>3}/{epochs}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"
         f"  {duration(row['seconds'])}, {duration(seconds_left)} left{'  *best' if better else ''}"
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cvlib import models, modes
-from cvlib.config import ModeConfig
+from cvlib.config import Config, ModeConfig
 from cvlib.errors import UserError
 from cvlib.modes import Phase
 from cvlib.tasks import classification
@@ -35,7 +35,7 @@ def small(name: str, channels: int = 1, outputs: int = 3) -> keras.Model:
 
 
 def pixels(name: str, count: int, channels: int = 1) -> np.ndarray:
-    return np.random.default_rng(0).uniform(0, 255, (count, side(name), side(name), channels)).astype(np.float32)
+    return np.random.default_rng(0).integers(0, 256, (count, side(name), side(name), channels)).astype(np.float32)
 
 
 def test_every_architecture_has_its_config_and_every_config_its_architecture() -> None:
@@ -50,14 +50,14 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
     images, labels = pixels(name, 4), np.array([0, 1, 2, 1])
     for mode, phase in REGIMES.values():
         modes.apply(backbone, mode, phase, rates)
-        model.compile(keras.optimizers.SGD(1e-6), **classification.compile_arguments(model.output_names, 0.3))
+        model.compile(keras.optimizers.SGD(1e-6), **classification.compile_arguments(model, Config()))
         before = modes.frozen_hashes(model)
         targets = labels if model.output_names == ["logits"] else dict.fromkeys(model.output_names, labels)
         loss = model.train_on_batch(images, targets, return_dict=True)["loss"]
         assert np.isfinite(loss)
         modes.prove_unmoved(before, modes.frozen_hashes(model))
 
-    saved = models.inference(model, (side(name), side(name)))
+    saved = classification.inference(model, (side(name), side(name)), "stretch")
     saved.save(tmp_path / "model.keras")
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         assert archive.getinfo("model.weights.h5").file_size < 5 * saved.count_params() + 500_000  # no optimizer
@@ -91,7 +91,7 @@ def test_mixed_precision_spares_preprocessing_and_logits_and_can_be_saved(name: 
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = small(name)
-        saved = models.inference(model, (side(name), side(name)))
+        saved = classification.inference(model, (side(name), side(name)), "stretch")
         saved.save(tmp_path / "model.keras")
         expected = saved.predict(pixels(name, 2), verbose=0)
     finally:
@@ -104,7 +104,7 @@ def test_mixed_precision_spares_preprocessing_and_logits_and_can_be_saved(name: 
 
 
 def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:
-    models.inference(small("resnet"), (32, 32)).save(tmp_path / "model.keras")
+    classification.inference(small("resnet"), (32, 32), "stretch").save(tmp_path / "model.keras")
     code = (
         "import sys, keras, numpy as np; model = keras.saving.load_model(sys.argv[1]); "
         "assert 'cvlib' not in sys.modules; print(model.predict(np.zeros((1, 9, 9, 1)), verbose=0).sum())"
@@ -119,9 +119,9 @@ def test_resizing_inside_the_saved_model_is_the_pipelines(tmp_path: Path) -> Non
     import tensorflow as tf
 
     model = small("cnn")
-    image = np.random.default_rng(1).uniform(0, 255, (1, 31, 45, 1)).astype(np.float32)
-    resized = tf.image.resize(image, (side("cnn"),) * 2, antialias=True)
+    image = np.random.default_rng(1).integers(0, 256, (1, 31, 45, 1)).astype(np.float32)
+    resized = tf.round(tf.image.resize(image, (side("cnn"),) * 2, antialias=True))
     logits = model.predict(resized, verbose=0)
     expected = np.exp(logits) / np.exp(logits).sum()
-    found = models.inference(model, (side("cnn"),) * 2).predict(image, verbose=0)
+    found = classification.inference(model, (side("cnn"),) * 2, "stretch").predict(image, verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)

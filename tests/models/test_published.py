@@ -76,9 +76,10 @@ def test_inceptions_auxiliary_loss_counts_in_training_only() -> None:
     model = models.build(config_of("inception"), (75, 75, 3), 4)
     assert set(model.output_names) == {"logits", "auxiliary"}
     assert list(models.logits(model).output_names) == ["logits"]
+    from cvlib.config import Config
     from cvlib.tasks import classification
 
-    model.compile("sgd", **classification.compile_arguments(model.output_names, 0.3))
+    model.compile("sgd", **classification.compile_arguments(model, Config()))
     image, label = np.zeros((2, 75, 75, 3)), np.array([1, 2])
     logs = model.evaluate(image, dict.fromkeys(model.output_names, label), verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(logs["logits_loss"] + 0.3 * logs["auxiliary_loss"], rel=1e-5)

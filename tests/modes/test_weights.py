@@ -15,6 +15,7 @@ from cvlib.config import ModelConfig
 from cvlib.errors import UserError
 from cvlib.modes import weights
 from cvlib.modes.weights import WeightsUnavailable
+from cvlib.tasks import classification
 
 CNN = ModelConfig(filters=[4, 6], dense=[8])
 VGG = ModelConfig("vgg", depth=16, imagenet=True)
@@ -53,7 +54,7 @@ def assert_unchanged_after_refusal(target: keras.Model, config: ModelConfig, sou
 def run_folder(tmp_path: Path) -> tuple[Path, keras.Model]:
     """A completed run of a small cnn with seven classes."""
     source = cnn(outputs=7)
-    models.inference(source, (8, 8)).save(tmp_path / "model.keras")
+    classification.inference(source, (8, 8), "stretch").save(tmp_path / "model.keras")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "completed", "model": "cnn"}))
     return tmp_path, source
 

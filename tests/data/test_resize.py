@@ -1,0 +1,68 @@
+"""Resizing against Keras' own layer, and places against painted marks."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib.data import resize
+from cvlib.data.dataset import IGNORE
+
+HOW = ("stretch", "letterbox")
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("shape", [(31, 47), (47, 31), (20, 20), (5, 64), (33, 8)])
+@pytest.mark.parametrize("size", [(16, 16), (64, 64), (24, 40)])
+def test_images_are_resized_as_in_the_saved_model(how: str, shape: tuple[int, int], size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    layer = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox")
+    np.testing.assert_array_equal(resize.image(pixels, size, how), np.rint(layer(pixels.astype(np.float32))))
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("shape", [(200, 300), (300, 200), (160, 1000)])
+def test_a_painted_box_is_where_its_placement_says(how: str, shape: tuple[int, int]) -> None:
+    box = np.array([40, 60, 110, 140], np.float32)  # x_min, y_min, x_max, y_max
+    pixels = np.zeros((*shape, 1), np.uint8)
+    pixels[60:140, 40:110] = 255
+    seen = np.asarray(resize.image(pixels, (96, 96), how), np.float32)[..., 0] / 255
+    scale_x, scale_y, offset_x, offset_y = resize.placement(*shape, (96, 96), how)
+    expected = box * [scale_x, scale_y, scale_x, scale_y] + [offset_x, offset_y, offset_x, offset_y]
+    middles = np.arange(96) + 0.5
+    centre = (seen * middles).sum() / seen.sum(), (seen * middles[:, None]).sum() / seen.sum()
+    assert centre == pytest.approx(((expected[0] + expected[2]) / 2, (expected[1] + expected[3]) / 2), abs=0.1)
+    area = (expected[2] - expected[0]) * (expected[3] - expected[1])
+    assert seen.sum() == pytest.approx(area, rel=0.02)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_boxes_come_back_to_the_original_image(how: str) -> None:
+    boxes = np.array([[0, 0, 300, 200], [10.5, 20, 30, 199]], np.float64)
+    scale_x, scale_y, offset_x, offset_y = resize.placement(200, 300, (64, 64), how)
+    there = boxes * np.array([scale_x, scale_y] * 2) + np.array([offset_x, offset_y] * 2)
+    np.testing.assert_allclose(resize.back(there, 200, 300, (64, 64), how), boxes, atol=1e-3)
+    beyond = there + np.array([-50, -50, 50, 50])
+    back = resize.back(beyond, 200, 300, (64, 64), how)
+    assert back.min() == 0
+    assert back[:, 2].max() == 300
+    assert back[:, 3].max() == 200
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("size", [(16, 16), (64, 40)])
+def test_no_id_of_a_mask_is_invented_and_padding_is_ignored(how: str, size: tuple[int, int]) -> None:
+    mask = np.zeros((20, 50), np.uint8)
+    mask[:, 25:] = 3
+    found = np.asarray(resize.mask(mask, size, how))
+    assert found.shape == size
+    assert set(np.unique(found)) == {0, 3} | ({IGNORE} if how == "letterbox" else set())
+
+
+def test_a_mask_lies_where_its_image_lies() -> None:
+    shape = np.zeros((60, 100), bool)
+    shape[10:50, 30:90] = True
+    image = np.asarray(resize.image((shape * 255).astype(np.uint8)[..., None], (48, 48), "letterbox"))[..., 0]
+    mask = np.asarray(resize.mask(shape.astype(np.uint8), (48, 48), "letterbox"))
+    assert ((image > 127) == (mask == 1)).mean() > 0.99
