@@ -67,8 +67,10 @@ class DataConfig:
 
     name: str = "digits"
     tasks: list[str] = field(default_factory=lambda: ["classification"])
-    path: str | None = None
-    layout: str | None = None
+    path: str | None = None  # a folder, or a label file, of the user's
+    layout: str | None = None  # folder | csv | voc | coco | yolo | masks; null: found out
+    tfds: str | None = None  # a dataset's name in TensorFlow Datasets, used where no path is given
+    on_error: str = "stop"  # what is wrong with files and labels: stop with the list | skip those samples and boxes
     image_size: int | None = None  # side in pixels; null: the data's own, raised to the model's least
     resize: str | None = None  # stretch | letterbox; null: letterbox for detection, else stretch
     cache: str | None = None  # memory | disk: resized images are kept after their first use; null: not
@@ -241,6 +243,8 @@ def _check_pairs(config: Config) -> None:
         )
     if data.name == "folder" and not data.path:
         raise UserError("data=folder needs data.path=…, the folder that holds the images")
+    if data.name == "tfds" and not (data.tfds or data.path):
+        raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
     if mode.name == "scratch" and mode.weights is not None:
         raise UserError(
             f"mode=scratch starts from random weights, so mode.weights={mode.weights} can't apply: "
@@ -289,6 +293,8 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "model.padding": ("same", "valid"),
     "model.pooling": ("max", "average"),
     "model.features": ("flatten", "global_average"),
+    "data.layout": (None, "folder", "csv", "voc", "coco", "yolo", "masks"),
+    "data.on_error": ("stop", "skip"),
     "optimizer.name": ("adam", "adamw", "sgd"),
     "schedule.name": ("constant", "cosine", "step"),
     "data.resize": (None, "stretch", "letterbox"),

@@ -6,61 +6,173 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cvlib.config import DataConfig
-from cvlib.data import embedded, folder, images, keras_datasets, splits
-from cvlib.data.dataset import Dataset, Split
+from cvlib.data import embedded, images, keras_datasets, layouts, preflight, splits
+from cvlib.data.dataset import Boxes, Dataset, Split
+from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.data.layouts.collection import Collection
+from cvlib.data.preflight import Facts
 from cvlib.errors import UserError
 
 Reader = Callable[[DataConfig], tuple[list[str], list[Split], list[str]]]
 
-READERS: dict[str, Reader] = {
-    "digits": embedded.digits,
-    "letters": embedded.letters,
-    **dict.fromkeys(keras_datasets.SOURCES, keras_datasets.read),
+# Datasets that are made or downloaded as arrays, by name and task.
+READERS: dict[str, dict[str, Reader]] = {
+    "digits": {"classification": embedded.digits},
+    "letters": {"classification": embedded.letters},
+    **{name: {"classification": keras_datasets.read} for name in keras_datasets.SOURCES},
 }
+_SHOWN = 3  # findings that a line names
 
 
 def load(config: DataConfig, seed: int, task: str = "classification") -> Dataset:
-    """The dataset of `config`: read, split, narrowed to the classes and fraction asked for, every file checked.
+    """The dataset of `config` with its labels for `task`: read, every file checked, narrowed, split.
 
     `config.split_seed` decides which images there are and what holds them, `seed` which ones a fraction of the
-    training split keeps. Raises `UserError` for a dataset that can't be had, read or split.
+    training split keeps. What is wrong with files or labels stops the run, or with `config.on_error` = skip leaves
+    out the sample (or the one box) and says so. Raises `UserError` for a dataset that can't be had, read or split.
     """
-    classes, parts, notes = _reader(config)(config)
-    if config.classes is not None:
-        classes, parts = splits.choose_classes(classes, parts, config.classes)
-    _check_parts(config, classes, parts, notes)
-    if isinstance(parts[0].images, np.ndarray):
-        channels, size = config.channels or parts[0].images.shape[-1], parts[0].images.shape[1:3]
-        parts = [replace(part, images=images.to_channels(np.asarray(part.images), channels)) for part in parts]
-    else:
-        facts = folder.preflight(parts)
-        channels, size = config.channels or facts.channels, facts.size
-        parts = [replace(part, digests=[facts.digests[Path(file)] for file in part.images]) for part in parts]
-        _note_leaks(parts, notes)
+    dataset = (_of_arrays if _is_of_arrays(config) else _of_collection)(config, task)
+    _check_parts(config, dataset)
     if config.fraction < 1:
-        whole = len(parts[0])
-        parts[0] = splits.take(parts[0], splits.nested(parts[0].labels, config.fraction, seed))
-        notes.append(f"data.fraction={config.fraction:g}: {len(parts[0])} of {whole} training images are used")
+        whole = len(dataset.train)
+        kept = splits.nested(splits.strata(dataset.train.labels), config.fraction, seed)
+        dataset.notes.append(f"data.fraction={config.fraction:g}: {len(kept)} of {whole} training images are used")
+        dataset = replace(dataset, train=splits.take(dataset.train, kept))
+    return dataset
+
+
+def _is_of_arrays(config: DataConfig) -> bool:
+    """Whether the dataset is made or downloaded as arrays, and no collection of files; `UserError` if it is neither."""
+    if config.name in READERS:
+        if config.path is not None:
+            raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
+        return True
+    if config.path is None and config.tfds is None:
+        known = ", ".join([*READERS, "folder"])
+        raise UserError(f"data={config.name} is unknown without data.path=…: known are {known}")
+    return False
+
+
+def _of_arrays(config: DataConfig, task: str) -> Dataset:
+    readers = READERS[config.name]
+    if task not in readers:
+        raise UserError(f"data={config.name} has labels for {', '.join(readers)}, not for {task}")
+    classes, parts, notes = readers[task](config)
+    if config.classes is not None:
+        classes, parts = splits.choose_classes(classes, parts, config.classes, task)
+    arrays = [np.asarray(part.images) for part in parts]
+    channels = config.channels or arrays[0].shape[-1]
+    size = (arrays[0].shape[1], arrays[0].shape[2])
+    train, val, test = (replace(part, images=images.to_channels(array, channels))
+                        for part, array in zip(parts, arrays, strict=True))  # fmt: skip
+    return Dataset(config.name, task, classes, channels, size, train, val, test, notes)
+
+
+def _of_collection(config: DataConfig, task: str) -> Dataset:
+    collection = read_collection(config, task)
+    if config.classes is not None and task == "classification":
+        _narrow(collection, config.classes)
+    facts = preflight.look_over(collection)
+    findings = collection.findings + facts.findings
+    skipped = _skipped(collection, findings, config)
+    notes = collection.notes + _notes(findings)
+    if skipped:
+        notes.append(f"data.on_error=skip: {len(skipped)} left out for errors: {_some(skipped)}")
+    given = {part: split for part, split in facts.parts.items() if part == "train" or len(split)}
+    classes, colours = collection.classes, collection.colours
+    if config.classes is not None:
+        chosen = dict(zip(given, splits.choose_classes(classes, list(given.values()), config.classes, task)[1],
+                          strict=True))  # fmt: skip
+        given, classes = chosen, list(config.classes)
+        colours = None if colours is None else colours[[collection.classes.index(name) for name in classes]]
+    train, val, test = splits.hold_out(given.pop("train"), given, config)
+    for part, share in (("val", config.val_fraction), ("test", config.test_fraction)):
+        if part not in given:
+            notes.append(f"no {part} {'folder' if collection.layout == 'folder' else 'split'}: {100 * share:.3g} % of "
+                         f"the training images taken{_STRATIFIED[task]}")  # fmt: skip
+    _note_leaks([train, val, test], facts, notes)
     return Dataset(
-        config.name, "classification", classes, channels, (size[0], size[1]), parts[0], parts[1], parts[2], notes
-    )
+        config.name, task, classes, config.channels or facts.channels, facts.size, train, val, test, notes,
+        layout=collection.layout, colours=colours, skipped=skipped,
+    )  # fmt: skip
+
+
+_STRATIFIED = {
+    "classification": ", stratified by class",
+    "detection": ", stratified by the rarest class in an image",
+    "segmentation": "",
+}
+
+
+def read_collection(config: DataConfig, task: str) -> Collection:
+    """The user's collection, or a dataset of TensorFlow Datasets, as its reader gives it."""
+    if config.path is None:
+        from cvlib.data.layouts import tfds
+
+        return tfds.read(str(config.tfds), task)
+    return layouts.read(layouts.place(config.path), config.layout, task, config)
+
+
+def _narrow(collection: Collection, chosen: list[str]) -> None:
+    """Leave out the samples of classes that aren't asked for: they need not even be readable."""
+    splits.check_chosen(collection.classes, chosen, 2)
+    wanted = {collection.classes.index(name) for name in chosen}
+    for part, samples in collection.parts.items():
+        collection.parts[part] = [sample for sample in samples if sample.label in wanted]
+
+
+def _skipped(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:
+    """What error findings blame, each once; raises `UserError` with their number and the first few unless skipped."""
+    errors = [finding for finding in findings if finding.severity == ERROR]
+    if errors and config.on_error == "stop":
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        listed = " · ".join(str(finding) for finding in errors[:_SHOWN])
+        more = " · …" if len(errors) > _SHOWN else ""
+        raise UserError(f"{collection.root}: {count} in the data: {listed}{more} (data.on_error=skip leaves them out, "
+                        f"`cvlib check` lists all)")  # fmt: skip
+    return list(dict.fromkeys(f"{f.path}, {f.place}" if f.place else f.path for f in errors))
+
+
+def _notes(findings: list[Finding]) -> list[str]:
+    """One line for each kind of warning and remark."""
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity in (WARNING, REMARK):
+            by_kind.setdefault(finding.kind, []).append(finding)
+    return [str(several[0]) if len(several) == 1 else f"{len(several)} × {kind}, such as {several[0]}"
+            for kind, several in by_kind.items()]  # fmt: skip
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """16 hex digits that change with any sample's name, class, content or split, or with the channels.
+    """16 hex digits that change with any sample's name, label, content or split, or with the channels or the task.
 
     They don't depend on where the files lie nor in which order a system lists them.
     """
-    whole = hashlib.sha256(repr((dataset.classes, dataset.channels)).encode())
+    whole = hashlib.sha256(repr((dataset.task, dataset.classes, dataset.channels)).encode())
     for part_name in splits.PARTS:
         part: Split = getattr(dataset, part_name)
-        for name, label, digest in sorted(zip(part.names, part.labels.tolist(), _digests(part), strict=True)):
+        labels = [_label_key(label) for label in part.labels]
+        for name, label, digest in sorted(zip(part.names, labels, _digests(part), strict=True)):
             whole.update(repr((part_name, name, label, digest)).encode())
     return whole.hexdigest()[:16]
+
+
+def _label_key(label: Any) -> str:
+    """What tells this label apart; masks of files are in their sample's digest."""
+    if isinstance(label, Boxes):
+        return hashlib.sha256(b"".join(a.tobytes() for a in (label.corners, label.classes, label.crowd))).hexdigest()
+    if isinstance(label, np.ndarray):
+        return hashlib.sha256(preflight.mask_bytes(label)).hexdigest()
+    return "" if callable(label) else str(int(label))
 
 
 def _digests(part: Split) -> list[str]:
@@ -69,22 +181,19 @@ def _digests(part: Split) -> list[str]:
     if isinstance(part.images, np.ndarray):
         shape = repr(part.images.shape[1:]).encode()
         return [hashlib.sha256(shape + image.tobytes()).hexdigest() for image in part.images]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in part.images]
+    return [_digest(file, label) for file, label in zip(part.images, part.labels, strict=True)]
 
 
-def _reader(config: DataConfig) -> Reader:
-    if config.name in READERS:
-        if config.path is not None:
-            raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
-        return READERS[config.name]
-    if config.path is None:
-        known = ", ".join([*READERS, "folder"])
-        raise UserError(f"data={config.name} is unknown without data.path=…: known are {known}")
-    return folder.read
+def _digest(file: Path, label: Any) -> str:
+    digest = hashlib.sha256(file.read_bytes())
+    if callable(label):
+        digest.update(preflight.mask_bytes(label()))
+    return digest.hexdigest()
 
 
-def _check_parts(config: DataConfig, classes: list[str], parts: list[Split], notes: list[str]) -> None:
+def _check_parts(config: DataConfig, dataset: Dataset) -> None:
     """No part is empty, no sample in two; classes that can't be learned are noted."""
+    parts = [dataset.train, dataset.val, dataset.test]
     for name, part in zip(splits.PARTS, parts, strict=True):
         if len(part) == 0:
             counts = ", ".join(f"{n} {len(p)}" for n, p in zip(splits.PARTS, parts, strict=True))
@@ -92,15 +201,24 @@ def _check_parts(config: DataConfig, classes: list[str], parts: list[Split], not
                             "data.val_fraction and data.test_fraction above 0")  # fmt: skip
     names = [name for part in parts for name in part.names]
     assert len(set(names)) == len(names), "a sample is in two splits"
-    untrained = sorted(set(range(len(classes))) - set(parts[0].labels.tolist()))
+    if dataset.task == "segmentation":
+        return
+    labels: Any = dataset.train.labels
+    if dataset.task == "detection":
+        labels = np.concatenate([boxes.classes[~boxes.crowd] for boxes in labels])
+        if not len(labels):
+            raise UserError(f"data={config.name}: no training image has a box to learn from")
+    untrained = sorted(set(range(len(dataset.classes))) - set(labels.tolist()))
     if untrained:
-        listed = ", ".join(classes[label] for label in untrained)
-        notes.append(f"no training image for {listed}: so few images that their only one is held out")
+        listed = ", ".join(dataset.classes[label] for label in untrained)
+        why = ": so few images that their only one is held out" if dataset.task == "classification" else ""
+        dataset.notes.append(f"no training image for {listed}{why}")
 
 
-def _note_leaks(parts: list[Split], notes: list[str]) -> None:
-    trained = set(parts[0].digests or [])
+def _note_leaks(parts: list[Split], facts: Facts, notes: list[str]) -> None:
+    """Images of val and test that train has too, byte for byte."""
+    trained = {facts.image_digests[name] for name in parts[0].names}
     for name, part in zip(splits.PARTS[1:], parts[1:], strict=True):
-        twins = [sample for sample, digest in zip(part.names, part.digests or [], strict=True) if digest in trained]
+        twins = [sample for sample in part.names if facts.image_digests[sample] in trained]
         if twins:
             notes.append(f"{len(twins)} of {len(part)} {name} images are in train too, byte for byte: {twins[0]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class Split:
     names: list[str]  # unique over the dataset: the path relative to the data's root, or "digits/0123"
     images: np.ndarray | list[Path]  # uint8 (n, height, width, channels), or files
     labels: Labels
-    digests: list[str] | None = None  # sha256 of each sample's content and label, where images are files
+    digests: list[str] | None = None  # sha256 of each sample's image file (and mask), where images are files
     sizes: np.ndarray | None = None  # int (n, 2): each upright image's height and width, where images are files
 
     def __len__(self) -> int:
@@ -59,3 +59,4 @@ class Dataset:
     notes: list[str]  # one-line remarks the run prints and records
     layout: str | None = None  # how the files lay, where it is a collection of the user's
     colours: np.ndarray | None = None  # uint8 (classes, 3): the dataset's own colours for masks
+    skipped: list[str] = field(default_factory=list)  # what errors were found in and data.on_error=skip left out

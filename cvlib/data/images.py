@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image, ImageOps
 from cvlib.errors import UserError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; "BM" alone begins many a text
 _ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
@@ -31,11 +34,69 @@ def read_image(path: Path, channels: int) -> np.ndarray:
     return pixels(decode(path, content_of(path)), channels)
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image before any pixel is decoded."""
+
+    size: tuple[int, int]  # height, width of the upright image
+    orientation: int  # EXIF's: 1 as stored … 8
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Height, width as the pixels are stored."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+def header(path: Path) -> Header:
+    """The image's size and orientation; raises `UserError` naming the file where it can't be opened as an image."""
+    try:
+        with Image.open(path) as image:
+            return header_of(image)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def header_of(image: Image.Image) -> Header:
+    """The same of an opened image that hasn't been turned upright yet."""
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    size = (image.height, image.width)
+    return Header(size[::-1] if orientation >= 5 else size, orientation)
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels `(height, width, …)` stored under an EXIF orientation, as they are to be looked at."""
+    if orientation >= 5:
+        array = np.swapaxes(array, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return array
+
+
+def looks_like_image(file: Path) -> bool:
+    """Whether the file is an image by its name or, where the name says nothing of it, by its first bytes.
+
+    Hidden files never are. A name alone doesn't make a readable image: decoding shows that.
+    """
+    if file.name.startswith("."):
+        return False
+    if file.suffix.lower() in EXTENSIONS:
+        return True
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(32)
+    except OSError:
+        return False
+    if start.startswith(_BEGINNINGS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+        return True
+    return start.startswith(b"BM") and len(start) > 18 and int.from_bytes(start[14:18], "little") in _BMP_HEADERS
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Height and width of the upright image, from its header alone."""
-    with Image.open(path) as image:
-        lying = image.getexif().get(_ORIENTATION, 1) >= 5
-        return (image.width, image.height) if lying else (image.height, image.width)
+    return header(path).size
 
 
 def content_of(path: Path) -> bytes:
@@ -52,9 +113,13 @@ def decode(path: Path, content: bytes) -> Image.Image:
         with Image.open(io.BytesIO(content)) as image:
             return _eight_bits(ImageOps.exif_transpose(image))
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, …
-        reason = "it holds no known image format" if isinstance(error, Image.UnidentifiedImageError) else error
-        line = " ".join(str(reason).split()) or type(error).__name__
-        raise UserError(f"{path}: can't be read as an image: {line}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = "it holds no known image format" if isinstance(error, Image.UnidentifiedImageError) else error
+    line = " ".join(str(reason).split()) or type(error).__name__
+    return UserError(f"{path}: can't be read as an image: {line}")
 
 
 def is_grey(image: Image.Image) -> bool:

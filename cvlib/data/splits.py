@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from cvlib.config import DataConfig
-from cvlib.data.dataset import Split
+from cvlib.data.dataset import IGNORE, Boxes, Labels, MaskReader, Split
 from cvlib.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -97,35 +100,92 @@ def nested(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.argsort(place, kind="stable")[:count])
 
 
-def take(part: Split, indices: np.ndarray) -> Split:
+def strata(labels: Labels) -> np.ndarray:
+    """What `labels` are stratified by, int (n,): the class, or the rarest class among an image's boxes.
+
+    −1 is an image without boxes. Masks are not stratified: all 0.
+    """
+    if isinstance(labels, np.ndarray) and labels.ndim == 1:
+        return labels
+    if len(labels) == 0 or not isinstance(labels[0], Boxes):
+        return np.zeros(len(labels), np.int64)
+    boxes = [label.classes for label in labels if isinstance(label, Boxes)]
+    images_with = np.bincount(np.concatenate([np.empty(0, np.int64), *(np.unique(classes) for classes in boxes)]))
+    return np.array([min(classes, key=lambda c: (images_with[c], c)) if len(classes) else -1 for classes in boxes])
+
+
+def take(part: Split, indices: np.ndarray | Sequence[int]) -> Split:
     """The samples of `part` at `indices`, in that order."""
-    images = part.images[indices] if isinstance(part.images, np.ndarray) else [part.images[i] for i in indices]
-    digests = None if part.digests is None else [part.digests[i] for i in indices]
-    return Split([part.names[i] for i in indices], images, part.labels[indices], digests)
+
+    def chosen(values: Any) -> Any:
+        return values[np.asarray(indices, np.int64)] if isinstance(values, np.ndarray) else [values[i] for i in indices]
+
+    digests = None if part.digests is None else chosen(part.digests)
+    sizes = None if part.sizes is None else chosen(part.sizes)
+    return Split(chosen(part.names), chosen(part.images), chosen(part.labels), digests, sizes)
 
 
 def hold_out(pool: Split, given: dict[str, Split], config: DataConfig) -> list[Split]:
-    """Train, val and test: those in `given` as they are, the others taken out of `pool`."""
+    """Train, val and test: those in `given` as they are, the others taken out of `pool`, stratified by `strata`."""
     wanted = {"val": config.val_fraction, "test": config.test_fraction}
     wanted = {name: share for name, share in wanted.items() if name not in given}
-    pieces = split(pool.labels, [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
+    pieces = split(strata(pool.labels), [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
     made = dict(zip(["train", *wanted], (take(pool, piece) for piece in pieces), strict=True)) | given
     return [made[name] for name in PARTS]
 
 
-def choose_classes(classes: list[str], parts: list[Split], chosen: list[str]) -> tuple[list[str], list[Split]]:
-    """Only the classes `chosen`, in their order; raises `UserError` for one that isn't there, or under two."""
+def check_chosen(classes: list[str], chosen: list[str], least: int) -> None:
+    """Raise `UserError` for a chosen class that isn't there, one chosen twice, or fewer than `least`."""
     for name in chosen:
         if name not in classes:
             near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5) or classes[:10]
             raise UserError(f"data.classes: there is no class {name!r}; the nearest: {', '.join(near)}")
-    if len(set(chosen)) < max(2, len(chosen)):
-        raise UserError(f"data.classes=[{', '.join(chosen)}]: name at least two classes, each once")
-    renumbered = np.full(len(classes), -1)
+    if len(set(chosen)) < max(least, len(chosen)):
+        count = {1: "one class", 2: "two classes"}[least]
+        raise UserError(f"data.classes=[{', '.join(chosen)}]: name at least {count}, each once")
+
+
+def choose_classes(
+    classes: list[str], parts: list[Split], chosen: list[str], task: str = "classification"
+) -> tuple[list[str], list[Split]]:
+    """Only the classes `chosen`, in their order.
+
+    Classification keeps the images of these classes. Detection keeps every image and the boxes of these classes.
+    Segmentation keeps every image; pixels of other classes become background where class 0 is a background and
+    stays class 0, else they are ignored. Raises `UserError` as `check_chosen`.
+    """
+    check_chosen(classes, chosen, 1 if task == "detection" else 2)
+    other = -1
+    if task == "segmentation":
+        background = is_background(classes[0]) and chosen[0] == classes[0]
+        other = 0 if background else IGNORE
+    renumbered = np.full(256, other, np.int64)
     renumbered[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
+    renumbered[IGNORE] = IGNORE
     return list(chosen), [_relabel(part, renumbered) for part in parts]
 
 
+def is_background(name: str) -> bool:
+    """Whether a class's name says that it is what lies behind the objects."""
+    return name.casefold().strip("_ ") in ("background", "bg", "backgrounds")
+
+
 def _relabel(part: Split, renumbered: np.ndarray) -> Split:
-    kept = take(part, np.flatnonzero(renumbered[part.labels] >= 0))
-    return Split(kept.names, kept.images, renumbered[kept.labels].astype(np.int64), kept.digests)
+    labels = part.labels
+    if isinstance(labels, np.ndarray) and labels.ndim == 1:
+        kept = take(part, np.flatnonzero(renumbered[labels] >= 0))
+        return replace(kept, labels=renumbered[np.asarray(kept.labels)].astype(np.int64))
+    if isinstance(labels, np.ndarray):
+        return replace(part, labels=renumbered.astype(np.uint8)[labels])
+    return replace(part, labels=[_chosen_label(label, renumbered) for label in labels])
+
+
+def _chosen_label(label: Boxes | MaskReader, renumbered: np.ndarray) -> Any:
+    if not isinstance(label, Boxes):
+        return partial(_read_renumbered, label, renumbered.astype(np.uint8))
+    kept = renumbered[label.classes] >= 0
+    return Boxes(label.corners[kept], renumbered[label.classes[kept]], label.crowd[kept])
+
+
+def _read_renumbered(reader: MaskReader, table: np.ndarray) -> np.ndarray:
+    return table[reader()]

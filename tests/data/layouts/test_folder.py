@@ -12,10 +12,10 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config import DataConfig
-from cvlib.data import folder
+from cvlib.data import preflight
 from cvlib.errors import UserError
 
-CLOTHING = Path(__file__).parents[3] / "shared" / "data" / "clothing10"
+CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
 
 
 def _images(place: Path, count: int, kind: str = "png", colour: bool = True, size=(6, 4)) -> None:
@@ -26,8 +26,8 @@ def _images(place: Path, count: int, kind: str = "png", colour: bool = True, siz
         Image.fromarray(noise).save(place / f"{i}.{kind}")
 
 
-def _load(path: Path, **options) -> data.Dataset:
-    return data.load(DataConfig(name="folder", path=str(path), **options), seed=0)
+def _load(path: Path, task: str = "classification", **options) -> data.Dataset:
+    return data.load(DataConfig(name="folder", path=str(path), **options), 0, task)
 
 
 def _sizes(dataset: data.Dataset) -> list[int]:
@@ -111,8 +111,9 @@ def test_all_extensions_in_any_case_and_nothing_else(tmp_path):
     (tmp_path / "loose.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
     dataset = _load(tmp_path)
     assert dataset.classes == ["a", "b"] and sum(_sizes(dataset)) == 18
-    assert "5 files that are no images by name left out, such as a/.DS_Store" in dataset.notes
-    assert "1 images beside the class folders left out, such as loose.png" in dataset.notes
+    notes = " | ".join(dataset.notes)
+    assert "5 × stray file, such as a/.DS_Store: no image by name or content: left out" in notes
+    assert "loose.png: lies beside the class folders: left out" in notes
 
 
 def test_an_empty_class_folder_is_skipped_and_noted(tmp_path):
@@ -121,7 +122,7 @@ def test_an_empty_class_folder_is_skipped_and_noted(tmp_path):
     (tmp_path / "empty").mkdir()
     dataset = _load(tmp_path)
     assert dataset.classes == ["a", "b"]
-    assert "class folder empty holds no images: left out" in dataset.notes
+    assert dataset.notes[0].startswith("empty: the class folder holds no images: left out")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
@@ -192,15 +193,15 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
     _load(tmp_path)
     assert capsys.readouterr() == ("", "")
     clock = iter(range(0, 100, 1))
-    monkeypatch.setattr(folder.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(preflight.time, "monotonic", lambda: next(clock))
     _load(tmp_path)
     out, err = capsys.readouterr()
     assert out == "" and "looking at every image: 3 of 6" in err and err.endswith("6 of 6\n")
 
 
-def _refused(words: str, path: Path, **options) -> str:
+def _refused(words: str, path: Path, task: str = "classification", **options) -> str:
     with pytest.raises(UserError, match=words) as caught:
-        _load(path, **options)
+        _load(path, task, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -212,7 +213,9 @@ def test_folders_that_cannot_be_trained_on(tmp_path):
     _refused(r"only one class \(one\)", tmp_path)
     (tmp_path / "file").write_text("x")
     _refused("there is no folder", tmp_path / "file")
-    _refused("data.layout=voc", tmp_path, layout="voc")
+    _refused("data.layout=vocc is unknown: known are folder, csv, voc", tmp_path, layout="vocc")
+    _refused("no VOC labels for detection", tmp_path, "detection", layout="voc")
+    _refused("has labels for classification, not for detection", tmp_path, "detection", layout="folder")
 
 
 def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
@@ -240,17 +243,45 @@ def test_a_class_that_only_test_has_is_refused(tmp_path):
     for name in ("a", "b"):
         _images(tmp_path / "train" / name, 3)
     _images(tmp_path / "test" / "c", 3)
-    _refused("class c is in test but not in train", tmp_path)
+    _refused("test/c: class c is in test but not in train", tmp_path)
 
 
 def test_unreadable_images_are_counted_and_the_first_is_named(tmp_path):
     for name in ("a", "b"):
         _images(tmp_path / name, 10)
     (tmp_path / "b" / "3.png").write_bytes(b"no image")
-    assert "files are" not in _refused(r"b/3\.png: can't be read as an image", tmp_path)
+    _refused(r"1 error in the data: b/3\.png: can't be read as an image", tmp_path)
     cut = tmp_path / "b" / "5.png"
     cut.write_bytes(cut.read_bytes()[:-40])
-    _refused(r"\.png: can't be read as an image: .* \(2 of 20 files are unreadable\)", tmp_path)
+    _refused(r"2 errors in the data: b/3\.png: can't be read as an image: .* · b/5\.png: ", tmp_path)
+
+
+def test_unreadable_images_and_unseen_classes_are_left_out_when_asked(tmp_path):
+    for name in ("a", "b"):
+        _images(tmp_path / "train" / name, 10)
+        _images(tmp_path / "test" / name, 2)
+    _images(tmp_path / "test" / "c", 1)
+    (tmp_path / "train" / "b" / "3.png").write_bytes(b"no image")
+    (tmp_path / "test" / "a" / "0.png").write_bytes(b"")
+    dataset = _load(tmp_path, on_error="skip", val_fraction=0.1)
+    assert _sizes(dataset) == [17, 2, 3]  # 19 good ones for training, a tenth of them to val
+    assert sorted(dataset.skipped) == ["test/a/0.png", "test/c", "train/b/3.png"]
+    assert any(note.startswith("data.on_error=skip: 3 left out for errors: test/c, ") for note in dataset.notes)
+    assert not {"train/b/3.png", "test/a/0.png"} & {
+        name for part in (dataset.train, dataset.val, dataset.test) for name in part.names
+    }
+
+
+def test_content_decides_where_the_name_says_nothing(tmp_path):
+    for name in ("a", "b"):
+        _images(tmp_path / name, 3)
+    kinds = {"PNG": "x", "JPEG": "photo", "GIF": "y.dat", "BMP": "z", "TIFF": "t", "WEBP": "w"}
+    for kind, name in kinds.items():
+        Image.new("RGB", (6, 4), "red").save(tmp_path / "a" / name, kind)
+    (tmp_path / "a" / "BMW").write_bytes(b"BM is how this text begins, no bitmap")
+    dataset = _load(tmp_path)
+    names = {name for part in (dataset.train, dataset.val, dataset.test) for name in part.names}
+    assert {f"a/{name}" for name in kinds.values()} <= names and len(names) == 12
 
 
 def test_classes_that_are_not_asked_for_need_not_be_readable(tmp_path):

@@ -1,0 +1,335 @@
+"""COCO: one JSON file, or one a split, beside the images; detection, and segmentation by polygons and RLE."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvlib.config import DataConfig
+from cvlib.data import images
+from cvlib.data.dataset import IGNORE
+from cvlib.data.findings import ERROR, WARNING, Finding
+from cvlib.data.images import Header
+from cvlib.data.layouts import boxes
+from cvlib.data.layouts.collection import PART_NAMES, Collection, RawBoxes, Sample, inside, name_of, subfolders, text_of
+from cvlib.data.splits import is_background
+from cvlib.errors import UserError
+
+_HEAD = 2**16  # characters in which a COCO file has shown one of its keys
+
+
+def files(root: Path) -> dict[str, Path]:
+    """The JSON files by part; under "" the only one where its name tells no part; empty where there are none.
+
+    Looked for in `root`, `root/annotations`, and the folders named by a split. Raises `UserError` where there are
+    several and their names don't tell which is which.
+    """
+    if root.is_file():
+        return {"": root}
+    found = [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
+             for file in sorted(place.glob("*.json")) if _looks_right(file)]  # fmt: skip
+    by_part: dict[str, list[Path]] = defaultdict(list)
+    for file in found:
+        by_part[_part(file, root)].append(file)
+    if len(found) == 1:
+        return {"": found[0]} if not _part(found[0], root) else {_part(found[0], root): found[0]}
+    kept = {part: _instances(several) for part, several in by_part.items() if part}
+    doubtful = next((several for several in kept.values() if len(several) > 1), [])
+    if found and (doubtful or not kept):
+        names = ", ".join(file.name for file in (doubtful or found)[:5])
+        raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({names}): name one "
+                        f"by data.path={(doubtful or found)[0]}")  # fmt: skip
+    return {part: several[0] for part, several in kept.items()}
+
+
+def _split_folders(root: Path) -> list[Path]:
+    return [folder for folder in subfolders(root) if folder.name.lower() in PART_NAMES]
+
+
+def _looks_right(file: Path) -> bool:
+    with file.open(encoding="utf-8-sig", errors="replace") as opened:
+        head = opened.read(_HEAD)
+    keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
+    return any(key in head for key in keys) or file.parent.name == "annotations"
+
+
+def _part(file: Path, root: Path) -> str:
+    """The part that a file's name, or its folder's, tells: instances_val2017.json is val."""
+    for text in (file.stem, file.parent.name if file.parent != root else ""):
+        for word in re.split(r"[^a-z]+", text.lower()):
+            if word in PART_NAMES:
+                return PART_NAMES[word]
+    return ""
+
+
+def _instances(several: list[Path]) -> list[Path]:
+    """Of instances_, captions_ and person_keypoints_ of one split, the one with the objects."""
+    instances = [file for file in several if "instances" in file.stem.lower()]
+    return instances or several
+
+
+def found(root: Path) -> list[str]:
+    """The tasks that `root` (a folder or a JSON file) has COCO labels for; nothing is parsed."""
+    try:
+        some = files(root)
+    except UserError:
+        return ["detection"]
+    if not some:
+        return []
+    with next(iter(some.values())).open(encoding="utf-8-sig", errors="replace") as opened:
+        text = opened.read(64 * _HEAD)
+    masks = re.search(r'"segmentation"\s*:\s*(\[\s*\[\s*[\d.]|\{)', text)
+    return ["detection", "segmentation"] if masks else ["detection"]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Paints one mask; `()` gives uint8 (height, width) class ids of the upright image.
+
+    Background is 0. Objects are painted from the largest to the smallest, so that small ones lie on top; crowds
+    are ignored where no object lies on them.
+    """
+
+    image: Path
+    objects: list[tuple[int, Any, bool]]  # class id, COCO segmentation, crowd?
+    size: tuple[int, int] | None  # height, width as the JSON has them, to tell a lying image
+
+    def __call__(self) -> np.ndarray:
+        header = images.header(self.image)
+        stored = self.size is not None and self.size == header.stored and self.size != header.size
+        height, width = header.stored if stored else header.size
+        shapes = [(label, _decoded(shape, height, width), crowd) for label, shape, crowd in self.objects]
+        result = np.zeros((height, width), np.uint8)
+        for label, shape, crowd in sorted(shapes, key=lambda entry: (not entry[2], -int(entry[1].sum()))):
+            result[shape] = IGNORE if crowd else label
+        return images.upright(result, header.orientation) if stored else result
+
+    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
+        """The mask, or None where it can't be painted, and what is wrong with it."""
+        try:
+            return self(), []
+        except Exception as error:  # pycocotools raises bare Exceptions
+            line = " ".join(str(error).split())
+            return None, [Finding(ERROR, "bad segmentation", path, f"{self.image.name}: {line}", "correct it")]
+
+
+def _decoded(shape: Any, height: int, width: int) -> np.ndarray:
+    """bool (height, width) of a polygon list or an RLE, by pycocotools; raises `ValueError` where it doesn't fit."""
+    from pycocotools import mask as coco_mask
+
+    if isinstance(shape, list):
+        runs = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
+    else:
+        if list(shape["size"]) != [height, width]:
+            raise ValueError(f"an RLE of {shape['size'][1]}×{shape['size'][0]} pixels in a {width}×{height} image")
+        runs = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
+    return coco_mask.decode(runs).astype(bool)
+
+
+def read(root: Path, task: str, config: DataConfig) -> Collection:
+    """The images that the JSON files list and their annotations; ids of images and categories may be any.
+
+    Classes are the categories in the order of their ids; for segmentation a background comes first. Raises
+    `UserError` for a file that is no COCO JSON as a whole.
+    """
+    by_part = files(root)
+    folder = _home(root)
+    if not by_part:
+        raise UserError(f"{folder}: no COCO JSON in it nor in annotations/")
+    collection = Collection(folder, "coco", task, [], {})
+    contents = {part: _loaded(file) for part, file in by_part.items()}
+    numbers = _categories(collection, by_part, contents)
+    for part, content in contents.items():
+        collection.parts[part or "train"] = _samples(collection, by_part[part], content, numbers)
+    if "train" not in collection.parts:
+        raise UserError(f"{folder}: no JSON for train among {', '.join(f.name for f in by_part.values())}")
+    return collection
+
+
+def _home(root: Path) -> Path:
+    """The collection's folder, where `root` may be one of its JSON files."""
+    if root.is_dir():
+        return root
+    return root.parent.parent if root.parent.name == "annotations" else root.parent
+
+
+def _loaded(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{file}: can't be read as JSON: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: no COCO JSON: expected an object with images, annotations and categories, found a "
+                        f"{type(content).__name__}")  # fmt: skip
+    for key in ("images", "categories"):
+        if not isinstance(content.get(key), list):
+            raise UserError(f"{file}: no COCO JSON: the list {key!r} is missing")
+    return content
+
+
+def _categories(
+    collection: Collection, by_part: dict[str, Path], contents: dict[str, dict[str, Any]]
+) -> dict[int, int]:  # fmt: skip
+    """Category id → class index; sets the collection's classes."""
+    names: dict[int, str] = {}
+    for part, content in contents.items():
+        for entry in content["categories"]:
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or "name" not in entry:
+                raise UserError(f"{by_part[part]}: a category without an id or a name: {str(entry)[:60]}")
+            name = text_of(str(entry["name"]))
+            if names.setdefault(entry["id"], name) != name:
+                raise UserError(f"{by_part[part]}: category {entry['id']} is {name}, but {names[entry['id']]} in "
+                                "another file of the collection")  # fmt: skip
+    ids = sorted(names)
+    if not ids:
+        raise UserError(f"{next(iter(by_part.values()))}: it has no categories, so there is no class to learn")
+    if collection.task == "segmentation":
+        ids.sort(key=lambda number: not is_background(names[number]))
+        if is_background(names[ids[0]]):
+            collection.classes = [names[number] for number in ids]
+            return {number: index for index, number in enumerate(ids)}
+        collection.classes = ["background", *(names[number] for number in ids)]
+        return {number: index for index, number in enumerate(ids, 1)}
+    collection.classes = [names[number] for number in ids]
+    return {number: index for index, number in enumerate(ids)}
+
+
+def _samples(
+    collection: Collection, file: Path, content: dict[str, Any], numbers: dict[int, int]
+) -> list[Sample]:  # fmt: skip
+    by_image = _annotations(collection, file, content, numbers)
+    bases = _image_folders(collection.root, file)
+    counts = Counter(str(entry.get("id")) for entry in content["images"] if isinstance(entry, dict))
+    samples: dict[str, Sample] = {}
+    for index, entry in enumerate(content["images"]):
+        place = f"image {entry.get('id', '?')} (images[{index}])" if isinstance(entry, dict) else f"images[{index}]"
+        image = _image(collection, file, entry, place, bases)
+        if image is None:
+            continue
+        name = name_of(image, collection.root)
+        if counts[str(entry["id"])] > 1:
+            message = f"another image has the id {entry['id']} too: whose the objects are can't be known ({name})"
+            collection.blame(ERROR, "duplicate image id", file, message, "give each its own", place)
+        elif name in samples:
+            collection.blame(
+                WARNING, "listed twice", file, f"{name} is listed already: left out", "take one out", place
+            )
+        else:
+            label = _label(collection.task, image, by_image[entry["id"]], _size(entry), place)
+            samples[name] = Sample(name, image, label, file)
+    return list(samples.values())
+
+
+@dataclass(frozen=True)
+class _Object:
+    label: int
+    box: tuple[float, float, float, float]
+    shape: Any
+    crowd: bool
+    place: str
+
+
+def _label(
+    task: str, image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str
+) -> RawBoxes | Painted:
+    if task == "segmentation":
+        return Painted(image, [(one.label, one.shape, one.crowd) for one in objects], size)
+    return boxes.raw([one.box for one in objects], [one.label for one in objects], [one.crowd for one in objects],
+                     [one.place for one in objects], size=size, place=place)  # fmt: skip
+
+
+def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = entry.get("height"), entry.get("width")
+    valid = isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0
+    return (height, width) if valid else None  # type: ignore[return-value]
+
+
+def _image_folders(root: Path, file: Path) -> list[Path]:
+    """Where the images of a JSON file may lie: beside it, in the root, in images/, in the folders of the splits."""
+    inner = [root / "images", *(subfolders(root / "images") if (root / "images").is_dir() else [])]
+    named = [folder for folder in subfolders(root) if folder.name != "annotations"]
+    own = [folder for folder in (*inner, *named) if _part(folder / "x", root) == _part(file, root)]
+    return list(dict.fromkeys([file.parent, root, *own, *inner, *named]))
+
+
+def _image(collection: Collection, file: Path, entry: Any, place: str, bases: list[Path]) -> Path | None:
+    if not isinstance(entry, dict) or "id" not in entry or not isinstance(entry.get("file_name"), str):
+        collection.blame(ERROR, "bad image entry", file, "an image needs an id and a file_name", "add them", place)
+        return None
+    try:
+        image = inside(collection.root, entry["file_name"], *bases)
+        problem = f"there is no image {entry['file_name']}"
+    except ValueError as error:
+        image, problem = None, str(error)
+    if image is None:
+        collection.blame(ERROR, "missing image", file, problem, "add it, or take the entry out", place)
+    else:
+        bases.sort(key=lambda base: not image.is_relative_to(base))  # the next one most likely lies there too
+    return image
+
+
+def _annotations(
+    collection: Collection, file: Path, content: dict[str, Any], numbers: dict[int, int]
+) -> dict[Any, list[_Object]]:  # fmt: skip
+    """The usable objects by image id."""
+    entries = content.get("annotations")
+    if not isinstance(entries, list):
+        collection.blame(WARNING, "no annotations", file, "it has no list of annotations: all images count as empty",
+                         "is it the file of a test split without labels?")  # fmt: skip
+        entries = []
+    known = {entry.get("id") for entry in content["images"] if isinstance(entry, dict)}
+    repeated = {number for number, count in Counter(e.get("id") for e in entries if isinstance(e, dict)).items()
+                if count > 1 and number is not None}  # fmt: skip
+    by_image: dict[Any, list[_Object]] = defaultdict(list)
+    for index, entry in enumerate(entries):
+        number = entry.get("id", "?") if isinstance(entry, dict) else "?"
+        place = f"annotation {number} (annotations[{index}])"
+        if number in repeated:
+            repeated.discard(number)
+            collection.blame(WARNING, "duplicate annotation id", file, f"several annotations have the id {number}",
+                             "give each its own", place)  # fmt: skip
+        try:
+            image_id, one = _object(collection.task, entry, known, numbers, place)
+        except ValueError as error:
+            kind, message = error.args
+            collection.blame(ERROR, kind, file, message, "correct it or take it out", place)
+            continue
+        by_image[image_id].append(one)
+    return by_image
+
+
+def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], place: str) -> tuple[Any, _Object]:
+    """The image's id and the object; raises `ValueError(kind, message)` where the annotation can't be used."""
+    if not isinstance(entry, dict):
+        raise ValueError("bad annotation", f"an annotation must be an object, not {type(entry).__name__}")
+    if entry.get("image_id") not in known:
+        raise ValueError("unknown image", f"image_id {entry.get('image_id')} is no image of this file")
+    if entry.get("category_id") not in numbers:
+        raise ValueError("unknown class", f"category_id {entry.get('category_id')} is no category of this file")
+    label, crowd = numbers[entry["category_id"]], bool(entry.get("iscrowd", 0))
+    if task == "segmentation":
+        shape = entry.get("segmentation")
+        good = isinstance(shape, dict) and {"size", "counts"} <= set(shape)
+        if isinstance(shape, list) and shape:
+            good = all(isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 for ring in shape)
+        if not good:
+            raise ValueError("bad segmentation", "the segmentation is neither polygons of at least 3 points nor an RLE")
+        return entry["image_id"], _Object(label, (0, 0, 0, 0), shape, crowd, place)
+    box = entry.get("bbox")
+    if box is None:
+        raise ValueError("box missing", "the annotation has no bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
+        raise ValueError("box no number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
+    x, y, width, height = (float(value) for value in box)
+    return entry["image_id"], _Object(label, (x, y, x + width, y + height), None, crowd, place)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

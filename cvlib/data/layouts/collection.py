@@ -1,0 +1,156 @@
+"""What a reader makes of a collection's files: samples with their labels as they are written, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from cvlib.data import images
+from cvlib.data.findings import ERROR, Finding
+from cvlib.data.images import Header
+
+PART_NAMES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RawBoxes:
+    """The objects of one image as its annotation has them; `boxes.settle` makes Boxes of them."""
+
+    corners: np.ndarray  # float64 (n, 4): x_min, y_min, x_max, y_max in pixels, or in shares of the sides
+    classes: np.ndarray  # int64 (n,), index into Collection.classes
+    crowd: np.ndarray  # bool (n,)
+    places: list[str]  # where each stands in the label file: "object 2 (king)", "line 3"
+    relative: bool = False  # whether corners are shares of the image's sides
+    size: tuple[int, int] | None = None  # height, width of the image, as the annotation says
+    place: str = ""  # the image's own, in a label file of many
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+class Mask(Protocol):
+    """A mask's reader that can also say what is wrong with it; picklable."""
+
+    def __call__(self) -> np.ndarray:
+        """uint8 (height, width): class ids of the upright image, IGNORE where undefined."""
+
+    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
+        """The mask, or None where it can't be used, and the findings, told under `path`."""
+
+
+Label = int | RawBoxes | Mask  # classification | detection | segmentation
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and its label."""
+
+    name: str  # unique in the collection: the image's path relative to the root, in composed Unicode
+    image: Path
+    label: Label
+    label_file: Path | None = None  # what the label was read from, where that isn't the image's folder
+
+
+@dataclass
+class Collection:
+    """What was read. What an error finding blames is left out of `parts` already (a sample, or one box of it)."""
+
+    root: Path
+    layout: str
+    task: str
+    classes: list[str]
+    parts: dict[str, list[Sample]]  # "train" always; "val" and "test" where the collection has them itself
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    colours: np.ndarray | None = None  # uint8 (classes, 3): the collection's own colours of its masks
+
+    def blame(
+        self, severity: str, kind: str, path: Path | str, message: str, advice: str = "", place: str = ""
+    ) -> None:
+        """Add a finding; a `path` below the root is told relative to it."""
+        shown = name_of(path, self.root) if isinstance(path, Path) else path
+        self.findings.append(Finding(severity, kind, shown, message, advice, place))
+
+
+def text_of(name: str) -> str:
+    """The name in composed Unicode, as it reads on every system, and fit to be written as UTF-8."""
+    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", readable)
+
+
+def name_of(file: Path, root: Path) -> str:
+    """The path of `file` relative to `root`, with slashes, in composed Unicode."""
+    inside = file.is_relative_to(root)
+    return text_of(file.relative_to(root).as_posix() if inside else file.as_posix())
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in `folder`, sorted, hidden ones left out."""
+    hidden = (".", "__MACOSX")
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(hidden))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below `folder`, links followed (but not in circles), hidden folders left out."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX"))
+                            and os.path.realpath(Path(place, name)) not in seen)  # fmt: skip
+        yield from (Path(place, name) for name in sorted(files))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images below `folder`, by name or, where the name doesn't say, by content."""
+    return [file for file in files_below(folder) if images.looks_like_image(file)]
+
+
+def inside(root: Path, written: str, *bases: Path) -> Path | None:
+    """The existing file that a path written in an annotation means, looked for below each of `bases`.
+
+    None where there is none. Raises `ValueError` for a path that leaves `root`.
+    """
+    relative = Path(written.replace("\\", "/")) if "\\" in written else Path(written)
+    if relative.is_absolute() or ".." in relative.parts or relative.drive:
+        normal = Path(os.path.normpath(relative if relative.is_absolute() else root / relative))
+        if not normal.is_relative_to(root):
+            raise ValueError(f"the path {written!r} leads out of the collection")
+        return normal if normal.is_file() else None
+    for base in bases or (root,):
+        for form in ("NFC", "NFD"):
+            candidate = base / unicodedata.normalize(form, str(relative))
+            if candidate.is_file():
+                return candidate
+        if (base / relative).is_file():
+            return base / relative
+    return None
+
+
+def settle_splits(collection: Collection) -> None:
+    """A sample in two splits stays in the held-out one; it is an error, for a leak spoils the result."""
+    held: dict[str, str] = {}
+    for part in ("test", "val", "train"):
+        kept = []
+        for sample in collection.parts.get(part, []):
+            if sample.name in held and held[sample.name] != part:
+                listing = sample.label_file if collection.layout in ("csv", "coco") else None
+                collection.blame(ERROR, "in two splits", listing or sample.name, f"{sample.name} is in {part} and in "
+                                 f"{held[sample.name]}", "take it out of one of them")  # fmt: skip
+            else:
+                held[sample.name] = part
+                kept.append(sample)
+        if part in collection.parts:
+            collection.parts[part] = kept

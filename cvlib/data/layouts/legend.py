@@ -1,0 +1,145 @@
+"""What the ids and colours in a collection's masks mean."""
+
+from __future__ import annotations
+
+import csv
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cvlib.data.dataset import IGNORE
+from cvlib.errors import UserError
+
+FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv", "colors.csv", "colours.csv",
+         "labelmap.txt", "classes.txt", "labels.txt")  # fmt: skip
+_IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care")
+_MOST_FOUND = 64  # ids or colours in masks without a label file, beyond which they are no masks of classes
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Class names, and which of them (or IGNORE) an id or a colour in a mask stands for."""
+
+    classes: list[str]
+    ids: dict[int, int]
+    colours: dict[Colour, int] = field(default_factory=dict)
+
+    def painted(self) -> np.ndarray | None:
+        """The classes' own colours, uint8 (classes, 3); None where the collection gives none."""
+        by_class = {index: colour for colour, index in self.colours.items() if index != IGNORE}
+        if len(by_class) < len(self.classes):
+            return None
+        return np.array([by_class[index] for index in range(len(self.classes))], np.uint8)
+
+
+def find(root: Path) -> Legend | None:
+    """The legend in the first label file that `root` has; None where it has none."""
+    for name in FILES:
+        if (root / name).is_file():
+            legend = _read(root / name)
+            if legend is not None:
+                return legend
+    return None
+
+
+def found_in(files: list[Path]) -> Legend:
+    """The legend of masks without a label file: every id (or colour) in them is a class, 255 is ignored.
+
+    Masks of 0 and 255 alone are background and foreground. Raises `UserError` where there are too many.
+    """
+    with ThreadPoolExecutor() as pool:
+        seen: set[int | Colour] = set().union(*pool.map(_values, files))
+    ids = sorted(value for value in seen if isinstance(value, int))
+    colours = sorted(value for value in seen if isinstance(value, tuple))
+    if len(seen) > _MOST_FOUND:
+        raise UserError(f"{files[0].parent}: the masks hold {len(seen)} different values and no label file says what "
+                        "they mean: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
+    if ids == [0, 255] and not colours:
+        return Legend(["background", "foreground"], {0: 0, 255: 1})
+    if colours and not ids:
+        names = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours]
+        return Legend(names, {}, {colour: index for index, colour in enumerate(colours)})
+    defined = [value for value in ids if value != IGNORE]
+    return Legend([str(value) for value in defined], {value: i for i, value in enumerate(defined)} | {IGNORE: IGNORE})
+
+
+def named(names: list[str]) -> Legend:
+    """The legend of ids that count through `names`."""
+    return _legend([(index, name, None) for index, name in enumerate(names)])
+
+
+def _values(file: Path) -> set[int | Colour]:
+    try:
+        with Image.open(file) as image:
+            if image.mode in ("RGB", "RGBA") and image.format != "JPEG":
+                most = image.convert("RGB").getcolors(2**16) or []
+                colours = {colour for _, colour in most if isinstance(colour, tuple)}
+                grey = all(len(set(colour)) == 1 for colour in colours)
+                return {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
+            array = np.asarray(image)
+            return set() if array.ndim != 2 else {int(value) for value in np.unique(array)}
+    except Exception:
+        return set()  # an unreadable mask is told of when every sample is looked at
+
+
+def _read(file: Path) -> Legend | None:
+    text = file.read_text("utf-8-sig", errors="replace")
+    if file.name == "labelmap.txt":  # CVAT: name:r,g,b:parts:actions
+        rows = [line.split(":") for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return _legend([(i, row[0].strip(), _colour(row[1])) for i, row in enumerate(rows) if len(row) > 1])
+    if file.suffix == ".txt":
+        names = [line.strip() for line in text.splitlines() if line.strip()]
+        return _legend([(index, name, None) for index, name in enumerate(names)])
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    rows_by_name = [{(key or "").strip().lower(): (value or "") for key, value in row.items() if isinstance(value, str)}
+                    for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]  # fmt: skip
+    if not rows_by_name or not ({"name", "class", "label"} & set(rows_by_name[0])):
+        return None
+    try:
+        entries = [_entry(row, number) for number, row in enumerate(rows_by_name)]
+    except ValueError as error:
+        raise UserError(f"{file}: a label file needs the columns id,name and perhaps r,g,b: {error}") from None
+    has_ids = any(key in rows_by_name[0] for key in ("id", "index", "value"))
+    has_colours = any(colour is not None for _, _, colour in entries)
+    return _legend(entries) if has_ids or has_colours else None
+
+
+def _entry(row: dict[str, str], number: int) -> tuple[int, str, Colour | None]:
+    name = next(row[key].strip() for key in ("name", "class", "label") if key in row)
+    own_id = next((int(row[key]) for key in ("id", "index", "value") if row.get(key, "").strip()), number)
+    channels = next((keys for keys in (("r", "g", "b"), ("red", "green", "blue")) if set(keys) <= set(row)), None)
+    if channels:
+        return own_id, name, _colour(" ".join(row[key] for key in channels))
+    colour = next((row[key] for key in ("colour", "color", "rgb", "hex") if row.get(key)), None)
+    return own_id, name, None if colour is None else _colour(colour)
+
+
+def _colour(text: str) -> Colour:
+    text = text.strip()
+    if re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
+        return tuple(bytes.fromhex(text.lstrip("#")))  # type: ignore[return-value]
+    parts = [int(float(part)) for part in re.findall(r"[0-9.]+", text)]
+    if len(parts) != 3 or max(parts) > 255:
+        raise ValueError(f"{text!r} is no colour")
+    return parts[0], parts[1], parts[2]
+
+
+def _legend(entries: list[tuple[int, str, Colour | None]]) -> Legend:
+    classes: list[str] = []
+    ids: dict[int, int] = {IGNORE: IGNORE}
+    colours: dict[Colour, int] = {}
+    for own_id, name, colour in entries:
+        ignored = own_id == IGNORE or name.casefold() in _IGNORED
+        index = IGNORE if ignored else len(classes)
+        if not ignored:
+            classes.append(name)
+        ids[own_id] = index
+        if colour is not None:
+            colours[colour] = index
+    return Legend(classes, ids, colours)

@@ -1,0 +1,67 @@
+"""Split lists: text files with one image a line, as Pascal VOC has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cvlib.data.findings import ERROR, WARNING
+from cvlib.data.layouts.collection import PART_NAMES, Collection, text_of
+
+
+def folder_of(*candidates: Path) -> Path | None:
+    """The first of the folders that holds a list for some split."""
+    return next((folder for folder in candidates if folder.is_dir() and _files(folder)), None)
+
+
+def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]]]:
+    """By part, each listed entry and the line it stands in ("line 3"); blank lines and repeated entries left out.
+
+    `trainval` counts where there is no `train` list. Empty lists are as none.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for part, file in _files(folder).items():
+        entries: dict[str, str] = {}
+        for number, line in enumerate(file.read_text("utf-8-sig", errors="replace").splitlines(), 1):
+            entry = text_of(line.strip())
+            if entry in entries:
+                collection.blame(WARNING, "listed twice", file, f"{entry} stands in {entries[entry]} already",
+                                 "take one out", f"line {number}")  # fmt: skip
+            elif entry:
+                entries[entry] = f"line {number}"
+        if entries:
+            found[part] = list(entries.items())
+        else:
+            collection.blame(WARNING, "empty list", file, "the list names no image", f"{part} is taken out of train"
+                             if part != "train" else "fill it")  # fmt: skip
+    _without_leaks(found, folder, collection)
+    return found
+
+
+def _without_leaks(found: dict[str, list[tuple[str, str]]], folder: Path, collection: Collection) -> None:
+    """What is listed in two splits stays in the held-out one (test before val): an error, for it spoils the result."""
+    held: dict[str, str] = {}
+    for part in ("test", "val", "train"):
+        entries = []
+        for entry, place in found.get(part, []):
+            if entry in held:
+                first, number = held[entry].split(":")
+                collection.blame(ERROR, "in two splits", file_for(folder, first), f"{entry} is in {part} too",
+                                 "take it out of one list", number)  # fmt: skip
+            else:
+                held[entry] = f"{part}:{place}"
+                entries.append((entry, place))
+        if part in found:
+            found[part] = entries
+
+
+def file_for(folder: Path, part: str) -> Path:
+    """The list that `part` was read from."""
+    return _files(folder)[part]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    named = {file.stem.lower(): file for file in sorted(folder.glob("*.txt"))}
+    files = {PART_NAMES[name]: file for name, file in named.items() if name in PART_NAMES}
+    if "train" not in files and "trainval" in named:
+        files["train"] = named["trainval"]
+    return files if "train" in files else {}

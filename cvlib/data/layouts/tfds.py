@@ -1,0 +1,207 @@
+"""TensorFlow Datasets by name: downloaded by that library, written out once as image files and lists of labels."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvlib import backend
+from cvlib.data.dataset import IGNORE
+from cvlib.data.layouts import boxes, legend
+from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
+from cvlib.data.layouts.legend import Legend
+from cvlib.data.layouts.masks import MaskFile
+from cvlib.errors import UserError
+
+_RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
+_CROWD = ("is_crowd", "is_difficult", "difficult")
+# What ids mean where the library doesn't say it. Pets: a trimap of pet, background and the border between.
+_LEGENDS = {"oxford_iiit_pet": Legend(["background", "pet"], {2: 0, 1: 1, 3: IGNORE})}
+
+
+@dataclass(frozen=True)
+class _Features:
+    """Which features of the dataset hold what; None where it has no such thing."""
+
+    image: str
+    label: str | None
+    objects: str | None
+    mask: str | None
+
+    def serves(self, task: str) -> bool:
+        """Whether there are labels for `task`."""
+        held = {"classification": self.label, "detection": self.objects, "segmentation": self.mask}
+        return held[task] is not None
+
+
+def read(name: str, task: str) -> Collection:
+    """The dataset `name` of TensorFlow Datasets (`beans`, `voc/2012`), with its own splits.
+
+    It is downloaded and prepared where that library keeps its data (`TFDS_DATA_DIR`), and its images are written out
+    beside it, below `cvlib/`, once. A held-out split without any label, as contests have it, is left out. Raises
+    `UserError` for a name that isn't known, a task it has no labels for, and where the download fails.
+    """
+    builder = _builder(name)
+    features = _features(name, builder.info.features)
+    if not features.serves(task):
+        served = [other for other in ("classification", "detection", "segmentation") if features.serves(other)]
+        raise UserError(f"data.tfds={name} has labels for {' and '.join(served) or 'no task of ours'}, not for {task}")
+    folder = _exported(name, builder, features)
+    parts = {part: _lines(folder / f"{part}.jsonl") for part in ("train", "val", "test")}
+    collection = Collection(folder, "tfds", task, [], {})
+    table = _legend(name, builder, features, folder, parts) if task == "segmentation" else None
+    collection.classes = table.classes if table else _names(builder.info.features, features, task)
+    for part, lines in parts.items():
+        if task == "detection" and part != "train" and not any(line["boxes"] for line in lines):
+            if lines:
+                collection.notes.append(f"the {part} split of {name} comes without labels: left out")
+            continue
+        if lines:
+            collection.parts[part] = [_sample(folder, line, task, table) for line in lines]
+    return collection
+
+
+def _builder(name: str) -> Any:
+    backend.import_quietly()
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import downloader
+
+    downloader.MAX_RETRIES = _RETRIES
+    try:
+        return tfds.builder(name, try_gcs=False, data_dir=os.environ.get("TFDS_DATA_DIR"))
+    except tfds.core.DatasetNotFoundError:
+        raise UserError(f"data.tfds={name} is no dataset of TensorFlow Datasets {tfds.__version__}: its catalogue has "
+                        "the names, such as beans, oxford_iiit_pet or voc/2012") from None  # fmt: skip
+    except Exception as error:  # a wrong config or version of a dataset raises anything
+        raise UserError(f"data.tfds={name}: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _features(name: str, features: Any) -> _Features:
+    import tensorflow_datasets as tfds
+
+    top = dict(features.items()) if hasattr(features, "items") else {}
+    pictures = {key: feature for key, feature in top.items() if isinstance(feature, tfds.features.Image)}
+    masks = [key for key, feature in pictures.items() if feature.shape[-1] == 1 and key != "image"
+             and any(word in key for word in ("mask", "segmentation", "label"))]  # fmt: skip
+    images = [key for key in pictures if key not in masks]
+    image = "image" if "image" in images else images[0] if len(images) == 1 else None
+    if image is None:
+        raise UserError(f"data.tfds={name} has no images: its features are {', '.join(top)}")
+    labels = [key for key, feature in top.items() if isinstance(feature, tfds.features.ClassLabel)]
+    label = "label" if "label" in labels else labels[0] if len(labels) == 1 else None
+    objects = [key for key, feature in top.items() if _is_objects(feature)]
+    return _Features(image, label, objects[0] if objects else None, masks[0] if masks else None)
+
+
+def _is_objects(feature: Any) -> bool:
+    import tensorflow_datasets as tfds
+
+    inner = getattr(feature, "feature", None)
+    if not isinstance(inner, tfds.features.FeaturesDict):
+        return False
+    held = dict(inner.items())
+    return isinstance(held.get("bbox"), tfds.features.BBoxFeature) and "label" in held
+
+
+def _names(features: Any, kinds: _Features, task: str) -> list[str]:
+    feature = features[kinds.label] if task == "classification" else features[kinds.objects].feature["label"]
+    return [str(name) for name in feature.names]
+
+
+def _legend(
+    name: str, builder: Any, features: _Features, folder: Path, parts: dict[str, list[dict[str, Any]]]
+) -> Legend:  # fmt: skip
+    names = getattr(builder.info.features[features.mask], "names", None)
+    if builder.name in _LEGENDS:
+        return _LEGENDS[builder.name]
+    if names:
+        return legend.named([str(label) for label in names])
+    return legend.found_in([folder / line["mask"] for lines in parts.values() for line in lines])
+
+
+def _exported(name: str, builder: Any, features: _Features) -> Path:
+    """The folder of the dataset's image files and lists, written the first time, whole or not at all."""
+    data_root = Path(builder.data_dir).parents[len(Path(builder.info.full_name).parts) - 1]
+    folder = data_root / "cvlib" / builder.info.full_name
+    if folder.is_dir():
+        return folder
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # it raises whatever its downloads and its datasets do
+        ways = "prepare it there on a machine with internet, give data.path=… a copy on disk, or use data=digits"
+        raise UserError(f"data.tfds={name} can't be had in {builder.data_dir} ({_line(error)}): {ways}") from error
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    try:
+        _export(builder, features, partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _export(builder: Any, features: _Features, folder: Path) -> None:
+    import tensorflow_datasets as tfds
+
+    encoded = [key for key in (features.image, features.mask) if key is not None]
+    decoders = {key: tfds.decode.SkipDecoding() for key in encoded}
+    print(f"writing the images of {builder.info.full_name} below {folder.parent}")
+    for split in builder.info.splits:
+        part = PART_NAMES.get(split)
+        if part is None:
+            continue
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        examples = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders))
+        with (folder / f"{part}.jsonl").open("w", encoding="utf-8") as lines:
+            for index, example in enumerate(examples):
+                lines.write(json.dumps(_record(example, features, folder, f"{part}/{index:06d}")) + "\n")
+
+
+def _record(example: dict[str, Any], features: _Features, folder: Path, stem: str) -> dict[str, Any]:
+    """Write the example's files; what its line in the list says."""
+    record: dict[str, Any] = {"image": _written(example[features.image], folder, stem)}
+    if features.label:
+        record["label"] = int(example[features.label])
+    if features.objects:
+        objects = example[features.objects]
+        crowd = next((objects[key] for key in _CROWD if key in objects), np.zeros(len(objects["label"])))
+        record["boxes"] = np.asarray(objects["bbox"], float).tolist()  # y_min, x_min, y_max, x_max, shares
+        record["classes"] = [int(label) for label in objects["label"]]
+        record["crowd"] = [bool(value) for value in crowd]
+    if features.mask:
+        record["mask"] = _written(example[features.mask], folder, f"{stem}_mask")
+    return record
+
+
+def _written(content: bytes, folder: Path, stem: str) -> str:
+    name = f"{stem}.jpg" if content.startswith(b"\xff\xd8") else f"{stem}.png"
+    (folder / name).write_bytes(content)
+    return name
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+
+
+def _sample(folder: Path, line: dict[str, Any], task: str, table: Legend | None) -> Sample:
+    image = folder / line["image"]
+    label: Label
+    if task == "classification":
+        label = line["label"]
+    elif table is not None:
+        label = MaskFile(folder / line["mask"], image, table)
+    else:
+        corners = [(x_min, y_min, x_max, y_max) for y_min, x_min, y_max, x_max in line["boxes"]]
+        places = [f"object {number}" for number in range(1, len(corners) + 1)]
+        label = boxes.raw(corners, line["classes"], line["crowd"], places, relative=True)
+    return Sample(line["image"], image, label)

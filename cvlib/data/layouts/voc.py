@@ -1,0 +1,224 @@
+"""Pascal VOC: `JPEGImages`, `Annotations` (XML), `ImageSets`, `SegmentationClass`; detection and segmentation."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path, PureWindowsPath
+from xml.etree.ElementTree import Element
+
+from cvlib.config import DataConfig
+from cvlib.data import images
+from cvlib.data.findings import ERROR, REMARK, WARNING
+from cvlib.data.layouts import boxes, legend, lists, masks
+from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, name_of, text_of
+from cvlib.errors import UserError
+
+CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt")
+_IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
+_XML_FOLDERS = ("Annotations", "annotations", "annotations/xmls")
+# The twenty classes of the challenge (Everingham et al. 2010), in the order of its masks' ids from 1 on.
+_CHALLENGE = [
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+]  # fmt: skip
+
+
+def tasks(root: Path) -> list[str]:
+    """The tasks that `root` has VOC labels for."""
+    has_images = _first(root, _IMAGE_FOLDERS) is not None
+    found = []
+    if has_images and _xml_folder(root) is not None:
+        found.append("detection")
+    if has_images and (root / "SegmentationClass").is_dir():
+        found.append("segmentation")
+    return found
+
+
+def read(root: Path, task: str, config: DataConfig) -> Collection:
+    """Detection: the images of `ImageSets/Main` (or all that have an XML) and their boxes as they are written.
+
+    Classes are those of `classes.txt` where there is one, else all names met, sorted. Segmentation: the images of
+    `ImageSets/Segmentation` with their masks; without a label file ids mean the challenge's 21 classes.
+    """
+    collection = Collection(root, "voc", task, [], {})
+    image_folder = _first(root, _IMAGE_FOLDERS)
+    if task not in tasks(root) or image_folder is None:
+        raise UserError(f"{root}: no VOC labels for {task} in it: expected JPEGImages with "
+                        f"{'Annotations' if task == 'detection' else 'SegmentationClass'} beside it")  # fmt: skip
+    if task == "segmentation":
+        list_folder = lists.folder_of(root / "ImageSets" / "Segmentation")
+        labels = legend.find(root) or legend.named(["background", *_CHALLENGE])
+        masks.fill(collection, {"": (image_folder, root / "SegmentationClass")}, list_folder, labels)
+        return collection
+    _read_boxes(collection, image_folder)
+    return collection
+
+
+def _first(root: Path, names: tuple[str, ...]) -> Path | None:
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def _xml_folder(root: Path) -> Path | None:
+    return next((root / name for name in _XML_FOLDERS if any((root / name).glob("*.xml"))), None)
+
+
+def _read_boxes(collection: Collection, image_folder: Path) -> None:
+    root = collection.root
+    xml_folder = _xml_folder(root)
+    assert xml_folder is not None, "tasks() has seen one"
+    pictures = {text_of(file.stem): file for file in sorted(image_folder.iterdir()) if images.looks_like_image(file)}
+    annotations = {text_of(file.stem): file for file in sorted(xml_folder.glob("*.xml"))}
+    list_folder = lists.folder_of(root / "ImageSets" / "Main", root / "ImageSets", root)
+    if list_folder is None:
+        entries = {"train": [(name, "") for name in annotations]}
+        for name in sorted(set(pictures) - set(annotations)):
+            collection.blame(WARNING, "missing annotation", pictures[name], "the image has no XML: left out",
+                             "add one, without objects if there are none")  # fmt: skip
+    else:
+        entries = lists.read(list_folder, collection)
+        listed = {_id(entry, annotations, pictures) for part in entries.values() for entry, _ in part}
+        for name in sorted(set(annotations) & set(pictures) - listed):
+            collection.blame(REMARK, "unlisted image", pictures[name], "it is in no split list: left out")
+    parsed: dict[str, list[tuple[str, Path, Path, Element]]] = {}
+    for part, names in entries.items():
+        list_file = None if list_folder is None else lists.file_for(list_folder, part)
+        found = [_open(collection, entry, place, list_file, annotations, pictures) for entry, place in names]
+        parsed[part] = [entry for entry in found if entry is not None]
+    collection.classes = _classes(collection, [entry[3] for part in parsed.values() for entry in part])
+    by_name = {name: index for index, name in enumerate(collection.classes)}
+    for part, found_entries in parsed.items():
+        collection.parts[part] = [
+            Sample(name_of(image, root), image, _objects(collection, xml, tree, by_name), xml)
+            for _, image, xml, tree in found_entries
+        ]
+
+
+def _id(entry: str, annotations: dict[str, Path], pictures: dict[str, Path]) -> str:
+    """The image's id in a list's line: the line, or what stands before the VOC's " 1" and " -1"."""
+    if entry in annotations or entry in pictures:
+        return entry
+    first, _, rest = entry.rpartition(" ")
+    short = first.strip() if rest in ("1", "-1", "0") else entry
+    stem = text_of(Path(short).stem)
+    return short if short in annotations or short in pictures or stem not in annotations else stem
+
+
+def _open(
+    collection: Collection, entry: str, place: str, list_file: Path | None,
+    annotations: dict[str, Path], pictures: dict[str, Path],
+) -> tuple[str, Path, Path, Element] | None:  # fmt: skip
+    """The sample's id, image, XML file and its tree; None, with a finding, where one of them lacks."""
+    name = _id(entry, annotations, pictures)
+    image, xml = pictures.get(name), annotations.get(name)
+    if xml is None:
+        if image is None:
+            collection.blame(ERROR, "missing image", list_file or name, f"{name} has neither an image nor an XML",
+                             "add the files, or take the line out", place)  # fmt: skip
+        else:
+            collection.blame(ERROR, "missing annotation", image, "the image is listed, but has no XML",
+                             "add one, without objects if there are none, or take it out of the list")  # fmt: skip
+        return None
+    tree = _parsed(collection, xml)
+    if tree is None:
+        return None
+    written = (tree.findtext("filename") or "").strip()
+    base = text_of(PureWindowsPath(written).name)
+    if image is None:
+        image = pictures.get(text_of(Path(base).stem))
+    if image is None:
+        collection.blame(ERROR, "missing image", xml, f"there is no image {name} (nor {base}) for this annotation",
+                         "add the image, or take the XML out")  # fmt: skip
+        return None
+    if base and Path(base).stem not in (text_of(image.stem), text_of(image.name)):
+        collection.blame(REMARK, "filename tag", xml, f"filename says {written}, the image is {image.name}: the file "
+                         "of the same name counts")  # fmt: skip
+    return name, image, xml, tree
+
+
+def _parsed(collection: Collection, xml: Path) -> Element | None:
+    from defusedxml import ElementTree
+
+    try:
+        content = xml.read_bytes()
+        tree = ElementTree.fromstring(content)
+    except (SyntaxError, ValueError, OSError) as error:  # ValueError: defusedxml refuses entities
+        reason = "it is empty" if xml.is_file() and not xml.stat().st_size else " ".join(str(error).split())
+        collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair it or take it out")
+        return None
+    for element in tree.iter():  # a namespace changes nothing of what the tags mean
+        if isinstance(element.tag, str):
+            element.tag = element.tag.rpartition("}")[2]
+    return tree
+
+
+def _classes(collection: Collection, trees: list[Element]) -> list[str]:
+    for file in CLASS_FILES:
+        if (collection.root / file).is_file():
+            lines = (collection.root / file).read_text("utf-8-sig", errors="replace").splitlines()
+            return [text_of(line.strip()) for line in lines if line.strip()]
+    met = {text_of((o.findtext("name") or "").strip()) for tree in trees for o in tree.iter("object")} - {""}
+    if not met:
+        raise UserError(f"{collection.root}: no object in any annotation, so there is no class to learn")
+    return sorted(met)
+
+
+def _objects(collection: Collection, xml: Path, tree: Element, by_name: dict[str, int]) -> RawBoxes:
+    corners, classes, crowd, places = [], [], [], []
+    for number, element in enumerate(tree.findall("object"), 1):
+        written = element.findtext("name") or ""
+        name = text_of(written.strip())
+        place = f"object {number} ({name})" if name else f"object {number}"
+        label = _class(collection, xml, name, place, by_name)
+        box = _corners(collection, xml, element, place)
+        if label is None or box is None:
+            continue
+        corners.append(box)
+        classes.append(label)
+        crowd.append((element.findtext("difficult") or "0").strip() == "1")
+        places.append(place)
+    return boxes.raw(corners, classes, crowd, places, size=_size(collection, xml, tree))
+
+
+def _class(collection: Collection, xml: Path, name: str, place: str, by_name: dict[str, int]) -> int | None:
+    if name in by_name:
+        return by_name[name]
+    alike = [known for known in by_name if known.casefold() == name.casefold()]
+    if len(alike) == 1:
+        collection.blame(WARNING, "class name", xml, f"class {name} is taken for {alike[0]}", "write it alike", place)
+        return by_name[alike[0]]
+    known = ", ".join(list(by_name)[:10])
+    message = f"class {name} is not one of {known}" if name else "the class has no name"
+    collection.blame(ERROR, "unknown class", xml, message, "correct it or take it out", place)
+    return None
+
+
+def _corners(
+    collection: Collection, xml: Path, element: Element, place: str
+) -> tuple[float, float, float, float] | None:
+    box = element.find("bndbox")
+    if box is None:
+        collection.blame(ERROR, "box missing", xml, "the object has no bndbox", "add one or take it out", place)
+        return None
+    values = []
+    for tag in ("xmin", "ymin", "xmax", "ymax"):
+        text = (box.findtext(tag) or "").strip()
+        try:
+            values.append(float(text))
+        except ValueError:
+            values.append(math.nan)
+        if not math.isfinite(values[-1]):
+            collection.blame(ERROR, "box no number", xml, f"{tag} is {text!r}, no number", "correct it", place)
+            return None
+    return values[0], values[1], values[2], values[3]
+
+
+def _size(collection: Collection, xml: Path, tree: Element) -> tuple[int, int] | None:
+    try:
+        height, width = (int(float(tree.findtext(f"size/{tag}") or "")) for tag in ("height", "width"))
+    except ValueError:
+        collection.blame(REMARK, "size tag", xml, "it doesn't say the image's size: the image itself does")
+        return None
+    if height <= 0 or width <= 0:
+        collection.blame(REMARK, "size tag", xml, f"it says {width}×{height}: the image itself counts")
+        return None
+    return height, width

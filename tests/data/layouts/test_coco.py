@@ -1,0 +1,223 @@
+"""COCO: ids of any kind, crowds, polygons and runs against pycocotools; faults named by annotation."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from cvlib import data
+from cvlib.config import DataConfig
+from cvlib.data import images, layouts
+from cvlib.errors import UserError
+
+MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "detection_coco"
+CATEGORIES = [{"id": 44, "name": "dog"}, {"id": 7, "name": "cat"}]
+
+
+def _image(file: Path, size=(40, 20), **options) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng([*str(file).encode()]).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(noise).save(file, **options)
+
+
+def _entry(number, name, size=(40, 20)):
+    return {"id": number, "file_name": name, "width": size[0], "height": size[1]}
+
+
+def _object(number, image, category, box=(1, 2, 10, 10), **more):
+    return {"id": number, "image_id": image, "category_id": category, "bbox": list(box), "iscrowd": 0, **more}
+
+
+def _write(file: Path, pictures, objects, categories=CATEGORIES) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"images": pictures, "annotations": objects, "categories": categories}))
+
+
+def _read(root: Path, task="detection"):
+    return layouts.read(root, None, task, DataConfig())
+
+
+def _told(collection, severity="error"):
+    return [(f.kind, f.path, f.place) for f in collection.findings if f.severity == severity]
+
+
+def test_ids_need_not_count(tmp_path):
+    for name in ("b.png", "a.png"):
+        _image(tmp_path / "images" / name)
+    _write(tmp_path / "annotations" / "instances.json", [_entry(900, "b.png"), _entry(13, "a.png")], [
+        _object(5, 13, 44, (1, 2, 10, 12.5)), _object(70, 13, 7, (0, 0, 40, 20), iscrowd=1)])  # fmt: skip
+    collection = _read(tmp_path)
+    assert collection.layout == "coco" and collection.classes == ["cat", "dog"] and collection.findings == []
+    first, second = collection.parts["train"]
+    assert first.name == "images/b.png" and len(first.label) == 0
+    assert second.label.corners.tolist() == [[1, 2, 11, 14.5], [0, 0, 40, 20]]
+    assert second.label.classes.tolist() == [1, 0] and second.label.crowd.tolist() == [False, True]
+
+
+def test_one_file_a_split_named_as_coco_does(tmp_path):
+    for part in ("train", "val"):
+        _image(tmp_path / f"{part}2017" / f"{part}.png")
+        _write(tmp_path / "annotations" / f"instances_{part}2017.json", [_entry(1, f"{part}.png")], [_object(1, 1, 7)])
+        _write(tmp_path / "annotations" / f"captions_{part}2017.json", [_entry(1, f"{part}.png")], [])
+    collection = _read(tmp_path)
+    assert {part: [s.name for s in samples] for part, samples in collection.parts.items()} == {
+        "train": ["train2017/train.png"], "val": ["val2017/val.png"]}  # fmt: skip
+
+
+def test_a_file_in_the_folder_of_each_split(tmp_path):
+    for part in ("train", "valid", "test"):
+        _image(tmp_path / part / "a.png")
+        _write(tmp_path / part / "_annotations.coco.json", [_entry(0, "a.png")], [_object(1, 0, 7)])
+    collection = _read(tmp_path)
+    assert {part: [s.name for s in samples] for part, samples in collection.parts.items()} == {
+        "train": ["train/a.png"], "val": ["valid/a.png"], "test": ["test/a.png"]}  # fmt: skip
+
+
+def _shapes(tmp_path):
+    """Four images with polygons, compressed and plain runs, and overlapping objects."""
+    for i in range(4):
+        _image(tmp_path / f"{i}.png")
+    square = np.zeros((20, 40), np.uint8)
+    square[5:15, 10:30] = 1
+    packed = coco_mask.encode(np.asfortranarray(square))
+    packed["counts"] = packed["counts"].decode()
+    plain = {"size": [20, 40], "counts": [200, 200, 400]}  # columns 10 to 19 whole
+    objects = [
+        _object(1, 0, 44, segmentation=[[2, 2, 30, 2, 30, 18, 2, 18]], area=448),
+        _object(2, 0, 7, segmentation=[[10, 6, 20, 6, 15, 16]], area=50),
+        _object(3, 1, 7, segmentation=packed),
+        _object(4, 1, 44, segmentation=plain, iscrowd=1),
+        _object(5, 2, 44, segmentation=[[1, 1, 5, 1, 5, 5], [20, 10, 30, 10, 30, 15, 20, 15]]),
+    ]
+    _write(tmp_path / "labels.json", [_entry(i, f"{i}.png") for i in range(4)], objects)
+    return tmp_path / "labels.json"
+
+
+def test_masks_are_those_of_pycocotools(tmp_path, capsys):
+    file = _shapes(tmp_path)
+    collection = _read(tmp_path, "segmentation")
+    assert collection.classes == ["background", "cat", "dog"] and collection.findings == []
+    coco = COCO(str(file))
+    capsys.readouterr()
+    masks = [pickle.loads(pickle.dumps(sample.label))() for sample in collection.parts["train"]]
+    own = {number: coco.annToMask(coco.loadAnns(number)[0]).astype(bool) for number in range(1, 6)}
+    first = np.where(own[1], 2, 0)
+    first[own[2]] = 1  # the smaller object lies on top, whatever the order in the file
+    second = np.where(own[4], 255, 0)
+    second[own[3]] = 1
+    for found, expected in zip(masks, (first, second, np.where(own[5], 2, 0), np.zeros((20, 40))), strict=True):
+        assert found.dtype == np.uint8 and np.array_equal(found, expected)
+    assert (masks[1] == 255).sum() == 200 - 100  # the crowd, less the square that lies over it
+
+
+def test_a_dataset_of_masks_is_loaded(tmp_path):
+    _shapes(tmp_path)
+    dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "segmentation")
+    assert dataset.layout == "coco" and dataset.size == (20, 40)
+    assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 4
+    assert all(label().shape == (20, 40) for label in dataset.train.labels)
+
+
+def test_a_mask_of_the_lying_image_is_turned_with_it(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _image(tmp_path / "0.png", exif=exif)
+    shape = [[0, 0, 20, 0, 20, 10, 0, 10]]
+    _write(tmp_path / "labels.json", [_entry(0, "0.png")], [_object(1, 0, 7, segmentation=shape)])
+    mask = _read(tmp_path, "segmentation").parts["train"][0].label()
+    stored = np.zeros((20, 40), np.uint8)
+    stored[:10, :20] = 1
+    assert mask.shape == (40, 20) and np.array_equal(mask, np.rot90(stored, -1))
+    assert images.read_image(tmp_path / "0.png", 3).shape == (40, 20, 3)
+
+
+@pytest.mark.parametrize(("change", "kind", "words"), [
+    ({"bbox": None}, "box missing", "no bbox"),
+    ({"bbox": [1, 2, 3]}, "box no number", "four numbers"),
+    ({"bbox": [1, 2, "3", 4]}, "box no number", "four numbers"),
+    ({"category_id": 999}, "unknown class", "category_id 999"),
+    ({"image_id": 999}, "unknown image", "image_id 999"),
+])  # fmt: skip
+def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
+    _image(tmp_path / "a.png")
+    _write(tmp_path / "x.json", [_entry(1, "a.png")], [_object(3, 1, 7), {**_object(8, 1, 44), **change}])
+    collection = _read(tmp_path)
+    assert _told(collection) == [(kind, "x.json", "annotation 8 (annotations[1])")]
+    assert words in collection.findings[0].message and len(collection.parts["train"][0].label) == 1
+
+
+@pytest.mark.parametrize("shape", [[], [[1, 2, 3, 4]], [[1, 2, 3, 4, 5]], None, {"counts": "x"}])
+def test_bad_segmentations_are_named(tmp_path, shape):
+    _image(tmp_path / "a.png")
+    good = _object(3, 1, 7, segmentation=[[1, 1, 9, 1, 9, 9]])
+    _write(tmp_path / "x.json", [_entry(1, "a.png")], [good, _object(8, 1, 44, segmentation=shape)])
+    collection = _read(tmp_path, "segmentation")
+    assert _told(collection) == [("bad segmentation", "x.json", "annotation 8 (annotations[1])")]
+
+
+def test_runs_of_another_size_are_an_error(tmp_path):
+    for name in "abcd":
+        _image(tmp_path / f"{name}.png")
+    objects = [_object(i, i, 7, segmentation=[[1, 1, 9, 1, 9, 9]]) for i in range(3)]
+    objects.append(_object(3, 3, 7, segmentation={"size": [9, 9], "counts": [40, 41]}))
+    _write(tmp_path / "x.json", [_entry(i, f"{name}.png") for i, name in enumerate("abcd")], objects)
+    with pytest.raises(UserError, match=r"1 error in the data: x\.json.*d\.png: an RLE of 9×9 pixels in a 40×20"):
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "segmentation")
+
+
+def test_images_that_are_missing_shared_or_outside(tmp_path):
+    for name in ("in/a.png", "in/b.png", "in/c.png", "secret.png"):
+        _image(tmp_path / name)
+    pictures = [_entry(1, "a.png"), _entry(2, "b.png"), _entry(2, "c.png"), _entry(3, "gone.png"),
+                _entry(4, "../secret.png"), _entry(5, "/etc/hostname")]  # fmt: skip
+    _write(tmp_path / "in" / "x.json", pictures, [_object(1, 1, 7), _object(2, 2, 7)])
+    collection = _read(tmp_path / "in")
+    assert [sample.name for sample in collection.parts["train"]] == ["a.png"]
+    assert [kind for kind, _, _ in _told(collection)] == ["duplicate image id"] * 2 + ["missing image"] * 3
+    assert [f.message for f in collection.findings[-2:]] == [
+        f"the path {path!r} leads out of the collection" for path in ("../secret.png", "/etc/hostname")
+    ]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    ("[]", "found a list"),
+    ('{"images": [{"id": 1, "file', "can't be read as JSON"),
+    ('{"images": [], "annotations": []}', "the list 'categories' is missing"),
+    ('{"images": [], "annotations": [], "categories": [{"name": "a"}]}', "a category without an id"),
+    ('{"images": [], "annotations": [], "categories": []}', "no categories"),
+])  # fmt: skip
+def test_what_is_no_coco_file_is_refused(tmp_path, content, words):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "x.json").write_text(content)
+    with pytest.raises(UserError, match=words) as caught:
+        _read(tmp_path)
+    assert "x.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't here")
+def test_the_messy_files_one_by_one():
+    with pytest.raises(UserError, match="several COCO files, and their names don't tell"):
+        _read(MESSY)
+    expected = {
+        "good": [], "category_zero": [], "file_name_subfolder": [], "iscrowd": [], "bbox_outside": [],
+        "bbox_negative_width": [], "size_wrong": [], "no_annotations": [], "no_annotations_key": [],
+        "duplicate_annotation_id": [], "bbox_missing": ["box missing"], "bbox_three_numbers": ["box no number"],
+        "category_unknown": ["unknown class"], "image_id_unknown": ["unknown image"],
+        "image_missing": ["missing image"],
+    }  # fmt: skip
+    for name, kinds in expected.items():
+        collection = _read(MESSY / "annotations" / f"{name}.json")
+        assert [kind for kind, _, _ in _told(collection)] == kinds, name
+        assert len(collection.parts["train"]) == 6 and collection.classes[0] == "ace"
+    for name in ("top_level_list", "truncated"):
+        with pytest.raises(UserError, match=rf"{name}\.json: "):
+            _read(MESSY / "annotations" / f"{name}.json")
+    crowd = _read(MESSY / "annotations" / "iscrowd.json").parts["train"]
+    assert sum(int(sample.label.crowd.sum()) for sample in crowd) == 1

@@ -1,0 +1,150 @@
+"""Which layout a collection has, which tasks it serves, and what is said where it serves none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvlib import data
+from cvlib.config import DataConfig
+from cvlib.data import layouts
+from cvlib.errors import UserError
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+def _image(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng([*str(file).encode()]).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(noise).save(file)
+
+
+def _folders(root: Path) -> None:
+    for name in ("a", "b"):
+        for i in range(6):
+            _image(root / name / f"{i}.png")
+
+
+def _voc(root: Path) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
+    (root / "Annotations").mkdir(parents=True)
+    for i in range(6):
+        _image(root / "JPEGImages" / f"{i}.png")
+        xml = f"<annotation><object><name>cat</name>{box}</object></annotation>"
+        (root / "Annotations" / f"{i}.xml").write_text(xml)
+
+
+def _coco(root: Path) -> None:
+    images = [{"id": i, "file_name": f"{i}.png", "width": 8, "height": 8} for i in range(6)]
+    objects = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 4, 4], "segmentation": [[1, 1, 5, 1, 5, 5]]}
+               for i in range(6)]  # fmt: skip
+    for i in range(6):
+        _image(root / "images" / f"{i}.png")
+    content = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "cat"}]}
+    (root / "labels.json").write_text(json.dumps(content))
+
+
+def _yolo(root: Path) -> None:
+    (root / "labels").mkdir(parents=True)
+    for i in range(6):
+        _image(root / "images" / f"{i}.png")
+        (root / "labels" / f"{i}.txt").write_text("0 0.5 0.5 0.5 0.5")
+
+
+def _masks(root: Path) -> None:
+    (root / "masks").mkdir(parents=True)
+    for i in range(6):
+        _image(root / "images" / f"{i}.png")
+        Image.fromarray(np.eye(8, dtype=np.uint8)).save(root / "masks" / f"{i}.png")
+
+
+def _table(root: Path) -> None:
+    for i in range(6):
+        _image(root / "pictures" / f"{i}.png")
+    lines = "".join(f"pictures/{i}.png,{'ab'[i % 2]}\n" for i in range(6))
+    (root / "labels.csv").write_text("file,label\n" + lines)
+
+
+MAKERS = {"folder": _folders, "voc": _voc, "coco": _coco, "yolo": _yolo, "masks": _masks, "csv": _table}
+SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["detection"], "yolo": ["detection"],
+          "coco": ["detection", "segmentation"], "masks": ["segmentation"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", MAKERS)
+def test_the_layout_is_found_out_and_named(tmp_path, layout):
+    MAKERS[layout](tmp_path)
+    assert {task: found for task, (found, _) in layouts.available(tmp_path).items()} == dict.fromkeys(
+        SERVES[layout], layout
+    )
+    assert layouts.detect(tmp_path) == layout
+    for task in SERVES[layout]:
+        dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task)
+        assert dataset.layout == layout and dataset.task == task
+        given = data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, task)
+        assert data.fingerprint(given) == data.fingerprint(dataset)
+    for task in set(layouts.TASKS) - set(SERVES[layout]):
+        with pytest.raises(UserError, match=rf"no labels for {task} in it, only for .*\({layout}\)"):
+            data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task)
+
+
+def test_one_collection_can_serve_every_task(tmp_path):
+    _voc(tmp_path)
+    _folders(tmp_path / "classification")
+    _masks(tmp_path / "segmentation")
+    found = layouts.available(tmp_path)
+    assert found == {"classification": ("folder", tmp_path / "classification"), "detection": ("voc", tmp_path),
+                     "segmentation": ("masks", tmp_path / "segmentation")}  # fmt: skip
+    kinds = [data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task).layout for task in layouts.TASKS]
+    assert kinds == ["folder", "voc", "masks"]
+
+
+def test_no_labels_at_all_for_a_task(tmp_path):
+    with pytest.raises(UserError, match="no labels for detection found: known are Pascal VOC, COCO, YOLO"):
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "detection")
+
+
+@pytest.mark.parametrize("layout", ["voc", "coco", "masks"])
+def test_a_layout_that_is_not_there_is_explained(tmp_path, layout):
+    _folders(tmp_path)
+    task = SERVES[layout][-1]
+    with pytest.raises(UserError, match=str(tmp_path)) as caught:
+        data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, task)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", MAKERS)
+def test_nothing_of_the_collection_is_changed(tmp_path, layout):
+    MAKERS[layout](tmp_path)
+    before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in tmp_path.rglob("*") if file.is_file()}
+    for task in SERVES[layout]:
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task)
+    assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in tmp_path.rglob("*") if f.is_file()} == before
+
+
+@pytest.mark.parametrize(("layout", "task"), [("yolo", "detection"), ("masks", "segmentation")])
+def test_fractions_are_nested_for_every_task(tmp_path, layout, task):
+    MAKERS[layout](tmp_path)
+    names = []
+    for fraction in (0.25, 0.5, 1.0):
+        dataset = data.load(DataConfig(name="folder", path=str(tmp_path), fraction=fraction), 0, task)
+        assert len(dataset.train) == len(dataset.train.labels) == round(fraction * 4)
+        names.append(set(dataset.train.names))
+    assert names[0] < names[1] < names[2]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
+def test_three_tasks_on_the_same_pets():
+    config = DataConfig(name="folder", path=str(SHARED / "pets3"))
+    datasets = {task: data.load(config, 0, task) for task in layouts.TASKS}
+    sizes = {task: [len(part) for part in (d.train, d.val, d.test)] for task, d in datasets.items()}
+    assert sizes == {"classification": [240, 60, 298], "detection": [201, 60, 35], "segmentation": [240, 60, 298]}
+    assert [d.classes for d in datasets.values()] == [
+        ["Abyssinian", "Bengal", "american_bulldog"], ["cat", "dog"], ["background", "cat", "dog"]]  # fmt: skip
+    assert datasets["segmentation"].colours.tolist() == [[0, 0, 0], [220, 60, 60], [60, 110, 220]]
+    boxes = [label for part in (datasets["detection"].train, datasets["detection"].test) for label in part.labels]
+    assert np.bincount(np.concatenate([label.classes for label in boxes])).tolist() == [158, 79]
+    assert len({data.fingerprint(dataset) for dataset in datasets.values()}) == 3
