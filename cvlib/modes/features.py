@@ -70,9 +70,9 @@ class FeatureFeed:
 
 
 def views(config: Config) -> int:
-    """How many differently augmented views of every training image are kept."""
+    """How many differently augmented views of every training image are kept; no more than there are epochs."""
     changes = augment.moves(config.augment) or augment.recolours(config.augment) or config.augment.blur
-    return config.mode.views if changes else 1
+    return min(config.mode.views, config.trainer.epochs) if changes else 1
 
 
 def cut(model: keras.Model) -> Cut:
