@@ -55,11 +55,13 @@ def run(
 
 def _describe(record: Record, dataset: Dataset) -> None:
     counts = [f"{name} {len(split.names)}" for name, split in _splits(dataset).items()]
-    record.say(f"{dataset.name}: {len(dataset.classes)} classes; {', '.join(counts)} images")
+    layout = f" ({dataset.layout} layout)" if dataset.layout else ""
+    record.say(f"{dataset.name}{layout}: {len(dataset.classes)} classes; {', '.join(counts)} images")
     for note in dataset.notes:
         record.say(f"note: {note}")
     record.update(
         data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
+        layout=dataset.layout, skipped=dataset.skipped,
         samples={name: len(split.names) for name, split in _splits(dataset).items()},
     )  # fmt: skip
 
