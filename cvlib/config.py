@@ -140,6 +140,7 @@ class TrainerConfig:
     jit: bool = False
     deterministic: bool = False
     steps_per_epoch: int | None = None
+    checkpoint_every: int | None = None  # steps between saves within an epoch; null: after five minutes
     bn_momentum: float | None = 0.9  # of every BatchNorm that learns; null: the architecture's own
 
 
@@ -176,10 +177,17 @@ def from_composed(composed: Any) -> Config:
     return config
 
 
+# What changes how a run is done, and not what comes out.
+_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every",)}
+
+
 def identity(config: Config) -> str:
     """A hash of everything that decides a run's result; its name and place don't."""
     content = dataclasses.asdict(config)
     del content["name"], content["output_root"]
+    for group, keys in _NO_RESULT.items():
+        for key in keys:
+            del content[group][key]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -347,6 +355,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "trainer.epochs": (1, _MOST),
     "trainer.patience": (1, _MOST),
     "trainer.steps_per_epoch": (1, _MOST),
+    "trainer.checkpoint_every": (1, _MOST),
     "trainer.bn_momentum": (0, 0.9999),
     "seed": (0, 2**32 - 1),
 }

@@ -218,8 +218,8 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> State:
     state, arrays, remarks = checkpoint.load(training.checkpoints)
     for remark in remarks:
         record.say(remark)
-    if state.epoch:
-        record.say(f"going on after epoch {state.epoch}")
+    if state.epoch or state.within:
+        record.say(f"going on after epoch {state.epoch}" + (f" and {state.within} steps" if state.within else ""))
     training.open_board(state.epoch)
     if not state.epoch:
         evaluation.show_start(training, dataset)
@@ -234,7 +234,7 @@ def _finish(training: Training, dataset: Dataset, state: State) -> None:
     from cvlib.training import checkpoint
 
     record, started = training.record, time.monotonic()
-    checkpoint.load_best(training.checkpoints, training.model)
+    checkpoint.load_best(training.checkpoints, training.model, state.best_epoch)
     evaluation.record_results(training, dataset, state.best_epoch)
     record.update(
         status="completed",
