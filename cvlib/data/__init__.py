@@ -12,7 +12,7 @@ import numpy as np
 
 from cvlib.config import DataConfig
 from cvlib.data import embedded, images, keras_datasets, layouts, preflight, splits
-from cvlib.data.dataset import Boxes, Dataset, Split
+from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.layouts.collection import Collection
 from cvlib.data.preflight import Facts
@@ -77,6 +77,11 @@ def _of_collection(config: DataConfig, task: str) -> Dataset:
     collection = read_collection(config, task)
     if config.classes is not None and task == "classification":
         _narrow(collection, config.classes)
+    if task == "segmentation" and len(collection.classes) > IGNORE:
+        count = len(collection.classes)
+        raise UserError(
+            f"{collection.root}: {count} classes are more than the {IGNORE} that masks of 8 bits tell apart"
+        )
     facts = preflight.look_over(collection)
     findings = collection.findings + facts.findings
     skipped = _skipped(collection, findings, config)

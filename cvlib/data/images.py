@@ -61,7 +61,8 @@ def header_of(image: Image.Image) -> Header:
     orientation = image.getexif().get(_ORIENTATION, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     size = (image.height, image.width)
-    return Header(size[::-1] if orientation >= 5 else size, orientation)
+    turned = image.format == "TIFF"  # Pillow gives the size of these upright before they are loaded
+    return Header(size[::-1] if orientation >= 5 and not turned else size, orientation)
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
