@@ -129,8 +129,10 @@ def _belongs_elsewhere(conf: Path, key: str) -> str | None:
 
 
 def _file_keys(path: Path) -> list[str]:
-    content = yaml.safe_load(path.read_text()) if path.exists() else {}
-    return [key for key in content or {} if key != "defaults"]
+    """The keys of a group's file, and of what all files of that group have in common."""
+    common = path.parents[1] / "common" / f"{path.parent.name}.yaml"
+    contents = [yaml.safe_load(file.read_text()) or {} for file in (path, common) if file.exists()]
+    return list(dict.fromkeys(key for content in contents for key in content if key != "defaults"))
 
 
 def _suggest(word: str, known: list[str]) -> str:

@@ -54,6 +54,11 @@ class ModeConfig:
     head_lr: float = 1.0  # multiplies the rate for the head as long as it learns alone
     # BatchNorm in the unfrozen base: train (learns, follows the new data) | frozen (stays as loaded).
     batch_norm: str = "train"
+    # Whether a base that is frozen whole runs once over the data and the head trains on what it gave: true | false |
+    # auto (where it can be).
+    cache_features: str = "auto"
+    views: int = 5  # augmented views of every training image that are then kept
+    cache_gb: float = 10.0  # the most that kept features take on disk
 
 
 @dataclass
@@ -188,6 +193,13 @@ def resize(config: Config) -> str:
     return config.data.resize or ("letterbox" if config.model.task == "detection" else "stretch")
 
 
+def caches_features(config: Config) -> bool:
+    """Whether the base is frozen whole from the first epoch to the last, and its features may be kept."""
+    mode = config.mode
+    whole = mode.name == "feature_extractor" and mode.freeze in ("all", True)
+    return whole and config.model.task == "classification" and mode.cache_features.lower() != "false"
+
+
 def check(config: Config) -> None:
     """Raise `UserError` at the first value, or pair of values, that can't make a run."""
     for key, allowed in _CHOICES.items():
@@ -238,6 +250,11 @@ def _check_pairs(config: Config) -> None:
             f"mode=scratch starts from random weights, so mode.weights={mode.weights} can't apply: "
             "use mode=finetune or mode=feature_extractor"
         )
+    if mode.cache_features.lower() == "true" and not caches_features(config):
+        raise UserError(
+            f"mode.cache_features=true needs a base that stays frozen whole, in classification, but this is "
+            f"mode={mode.name} with mode.freeze={mode.freeze}, doing {model.task}: leave it at auto"
+        )
     if mode.name != "scratch" and mode.weights is None:
         raise UserError(
             f"mode={mode.name} needs weights to start from: mode.weights=imagenet, a weights file or a "
@@ -272,6 +289,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "model.task": tuple(MONITORS),
     "mode.name": ("scratch", "feature_extractor", "finetune"),
     "mode.batch_norm": ("train", "frozen"),
+    "mode.cache_features": ("auto", "true", "false", "True", "False"),
     "model.padding": ("same", "valid"),
     "model.pooling": ("max", "average"),
     "model.features": ("flatten", "global_average"),
@@ -296,6 +314,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "mode.head_epochs": (0, _MOST),
     "mode.backbone_lr": (0, _MOST),
     "mode.head_lr": (0, _MOST),
+    "mode.views": (1, _MOST),
+    "mode.cache_gb": (0, _MOST),
     "data.image_size": (1, 8192),
     "data.fraction": (1e-9, 1),
     "data.batch_size": (1, _MOST),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cvlib.data.cache import Cache
     from cvlib.data.pipeline import Feed
     from cvlib.training.checkpoint import State
-    from cvlib.training.loop import OnEpoch, Training
+    from cvlib.training.loop import Fitted, OnEpoch, Training
 
 
 def run(
@@ -55,11 +55,13 @@ def run(
 
 def _describe(record: Record, dataset: Dataset) -> None:
     counts = [f"{name} {len(split.names)}" for name, split in _splits(dataset).items()]
-    record.say(f"{dataset.name}: {len(dataset.classes)} classes; {', '.join(counts)} images")
+    layout = f" ({dataset.layout} layout)" if dataset.layout else ""
+    record.say(f"{dataset.name}{layout}: {len(dataset.classes)} classes; {', '.join(counts)} images")
     for note in dataset.notes:
         record.say(f"note: {note}")
     record.update(
         data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
+        layout=dataset.layout, skipped=dataset.skipped,
         samples={name: len(split.names) for name, split in _splits(dataset).items()},
     )  # fmt: skip
 
@@ -97,7 +99,32 @@ def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Re
 
     weights = task.class_weights(dataset.train, len(dataset.classes)) if config.data.class_weights else None
     train = feed(dataset.train, augmentation=config.augment, shuffle=True, steps=config.trainer.steps_per_epoch)
-    return Training(config, record, model, task.network(model), train, feed(dataset.val), dataset.classes, weights)
+    training = Training(config, record, model, task.network(model), train, feed(dataset.val), dataset.classes, weights)
+    if configuration.caches_features(config):
+        training.on_features = _on_features(training)
+    return training
+
+
+def _on_features(training: Training) -> Fitted:
+    """The head on features that the frozen base gives once for each image, or for each of its augmented views."""
+    from cvlib import modes
+    from cvlib.modes import features
+    from cvlib.training.loop import Fitted
+
+    config, record = training.config, training.record
+    modes.apply(training.model.get_layer("backbone"), config.mode, modes.phases(config.mode, 1)[0], {})
+    cut = features.cut(training.model)
+    fingerprint = record.summary["data_fingerprint"]
+
+    def feed(part: str, source: Feed) -> features.FeatureFeed:
+        return features.FeatureFeed(source, features.kept(config, cut.base, source, part, fingerprint, record.say))
+
+    train, val = feed("train", training.train), feed("val", training.val)
+    record.update(feature_views=len(train.views))
+    if len(train.views) > 1:
+        record.say(f"mode.views={len(train.views)}: the epochs go through so many augmented views of every training "
+                   "image in turn, instead of a new one each epoch")  # fmt: skip
+    return Fitted(cut.head, training.task.network(cut.head), train, val)
 
 
 def _cache(config: Config, split: Split, dataset: Dataset, size: tuple[int, int], record: Record) -> Cache | None:

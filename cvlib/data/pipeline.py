@@ -66,7 +66,7 @@ class Feed:
         self.steps = steps or whole
         self.images = self.steps * batch_size if self.steps != whole else len(split)
         with tf.device("cpu"):
-            self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
+            self.number = tf.Variable(0, trainable=False, dtype=tf.int64)  # of the epoch that comes next
         self._cache_is_source = False
         self.dataset = self._build()
 
@@ -76,10 +76,14 @@ class Feed:
         if whole and not self._cache_is_source:
             self._cache_is_source = True
             self.dataset = self._build()
-        self._epoch.assign(number)
+        self.number.assign(number)
+
+    def rows(self) -> tf.data.Dataset:
+        """Sample indices and random draws of the next epoch, one by one, in its order."""
+        return tf.data.Dataset.from_tensors(0).map(self._epoch_drawer()).unbatch()
 
     def _build(self) -> tf.data.Dataset:
-        rows = tf.data.Dataset.from_tensors(0).map(self._epoch_drawer()).unbatch()
+        rows = self.rows()
         in_batch = self.batch_size * self.tiles
         if isinstance(self.split.images, np.ndarray):
             batches = rows.batch(in_batch).map(self._from_memory(self.split.images), tf.data.AUTOTUNE)
@@ -113,7 +117,7 @@ class Feed:
         def drawn(_: Any) -> tuple[Any, Any]:
             # Not Dataset.from_generator: its first use has malloc give all freed memory back at once (TensorFlow
             # 2.21), for the whole process. And TensorFlow never lets go of `draw`, so it holds no images.
-            indices, draws = tf.numpy_function(draw, [self._epoch], (tf.int64, tf.float32))
+            indices, draws = tf.numpy_function(draw, [self.number], (tf.int64, tf.float32))
             return tf.ensure_shape(indices, (None,)), tf.ensure_shape(draws, (None, augment.DRAWS))
 
         return drawn

@@ -29,10 +29,10 @@ class State:
     rows: list[dict[str, Any]] = field(default_factory=list)  # of metrics.csv
 
 
-def save(folder: Path, state: State, model: keras.Model) -> None:
+def save(folder: Path, state: State, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
     """Write the state with the network's and the optimizer's variables; keep the newest two."""
     arrays = {f"model/{i}": value for i, value in enumerate(_values(model.variables))}
-    arrays |= {f"optimizer/{i}": value for i, value in enumerate(_values(model.optimizer.variables))}
+    arrays |= {f"optimizer/{i}": value for i, value in enumerate(_values(optimizer.variables))}
     arrays["state"] = np.frombuffer(json.dumps(dataclasses.asdict(state)).encode(), np.uint8)
     _write(folder / f"epoch-{state.epoch:05d}.npz", arrays)
     for path in _newest_first(folder)[_KEPT:]:
@@ -52,12 +52,12 @@ def load(folder: Path) -> tuple[State, dict[str, np.ndarray], list[str]]:
     return State(), {}, remarks
 
 
-def restore(arrays: dict[str, np.ndarray], model: keras.Model, optimizer: bool) -> None:
-    """Put the saved numbers into a model compiled as it was when they were saved."""
+def restore(arrays: dict[str, np.ndarray], model: keras.Model, compiled: keras.Model | None = None) -> None:
+    """Put the saved numbers into a model, and into the optimizer of the one that was compiled as it was then."""
     _assign(model.variables, arrays, "model")
-    if optimizer:
-        model.optimizer.build(model.trainable_variables)
-        _assign(model.optimizer.variables, arrays, "optimizer")
+    if compiled is not None:
+        compiled.optimizer.build(compiled.trainable_variables)
+        _assign(compiled.optimizer.variables, arrays, "optimizer")
 
 
 def save_best(folder: Path, model: keras.Model) -> None:

@@ -15,6 +15,7 @@ from cvlib import config as configuration
 from cvlib import modes, tasks
 from cvlib.config import Config
 from cvlib.data.pipeline import Feed
+from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
 from cvlib.tensorboard import Board
 from cvlib.training import checkpoint, optimizer
@@ -22,6 +23,16 @@ from cvlib.training.checkpoint import State
 from cvlib.training.progress import Watch, epoch_line
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
+
+
+@dataclass
+class Fitted:
+    """What an epoch trains and validates: the network on images, or its head on kept features."""
+
+    model: keras.Model
+    network: keras.Model  # `model` with what validation needs as its output
+    train: Feed | FeatureFeed
+    val: Feed | FeatureFeed
 
 
 @dataclass
@@ -37,6 +48,11 @@ class Training:
     classes: list[str]
     class_weights: np.ndarray | None = None
     on_epoch: OnEpoch | None = None  # is told of every epoch; may raise `Pruned`
+    on_features: Fitted | None = None  # where the head alone is trained
+
+    @property
+    def fitted(self) -> Fitted:
+        return self.on_features or Fitted(self.model, self.network, self.train, self.val)
 
     @property
     def task(self) -> Any:
@@ -65,7 +81,7 @@ def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> Stat
         modes.apply(model.get_layer("backbone"), mode, phase, rates)
         _compile(training, phase.start * training.train.steps)
         if arrays:
-            checkpoint.restore(arrays, model, optimizer=state.epoch > phase.start)
+            checkpoint.restore(arrays, model, training.fitted.model if state.epoch > phase.start else None)
             arrays = {}
         _announce(training, phase)
         before = modes.frozen_hashes(model)
@@ -78,21 +94,21 @@ def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> Stat
 
 
 def _compile(training: Training, first_step: int) -> None:
-    config, model = training.config, training.model
+    config, model = training.config, training.fitted.model
     model.compile(
-        optimizer=optimizer.build(config, model, training.train.steps, first_step),
+        optimizer=optimizer.build(config, training.model, training.train.steps, first_step, model.trainable_variables),
         jit_compile=config.trainer.jit,
         **training.task.compile_arguments(model, config),
     )
 
 
 def _epoch(training: Training, state: State) -> None:
-    model = training.model
+    model, val = training.fitted.model, training.fitted.val
     started = time.monotonic()
     logs = _train_epoch(training, state.epoch)
     trained = time.monotonic() - started
-    training.val.epoch(state.epoch)
-    values = training.task.evaluate(training.network, training.val, training.classes).metrics()
+    val.epoch(state.epoch)
+    values = training.task.evaluate(training.fitted.network, val, training.classes).metrics()
     state.epoch += 1
     state.step += training.train.steps
     state.seconds += trained
@@ -106,17 +122,18 @@ def _epoch(training: Training, state: State) -> None:
     }
     state.rows.append(row)
     better = _keep_if_best(training, state, row)
-    checkpoint.save(training.checkpoints, state, model)
+    checkpoint.save(training.checkpoints, state, training.model, model.optimizer)
     _report(training, state, row, better, trained)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
 
 
 def _train_epoch(training: Training, epoch: int) -> dict[str, float]:
-    training.train.epoch(epoch)
-    stream = training.task.targets(training.train.dataset, training.model, training.class_weights)
-    watch = Watch(epoch, training.config.trainer.epochs, training.train.steps)
-    history = training.model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False,
+    model, train = training.fitted.model, training.fitted.train
+    train.epoch(epoch)
+    stream = training.task.targets(train.dataset, model, training.class_weights)
+    watch = Watch(epoch, training.config.trainer.epochs, train.steps)
+    history = model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False,
                                   callbacks=[watch])  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}
 

@@ -66,8 +66,11 @@ def _with_parts(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers
     return Parted
 
 
-def build(config: Config, model: keras.Model, steps_per_epoch: int, first_step: int) -> keras.optimizers.Optimizer:
-    """The optimizer for the model's present trainable variables.
+def build(
+    config: Config, model: keras.Model, steps_per_epoch: int, first_step: int,
+    variables: list[keras.Variable] | None = None,
+) -> keras.optimizers.Optimizer:  # fmt: skip
+    """The optimizer for the model's present trainable variables, in the order of `variables` where it is given.
 
     Base and head learn at the rates of their mode. Weight decay is decoupled (Loshchilov &
     Hutter 2019) and leaves biases and normalization out.
@@ -80,7 +83,7 @@ def build(config: Config, model: keras.Model, steps_per_epoch: int, first_step: 
     else:
         optimizer = _with_parts(keras.optimizers.Adam)(**common)
     in_base = {id(variable) for variable in model.get_layer("backbone").trainable_variables}
-    variables = model.trainable_variables
+    variables = variables or model.trainable_variables
     base_rate, head_rate = modes.multipliers(model, config.mode)
     optimizer.set_parts(
         [base_rate if id(variable) in in_base else head_rate for variable in variables],

@@ -32,13 +32,13 @@ def values(model: keras.Model) -> list[np.ndarray]:
 def test_going_on_equals_never_stopping_also_with_dropout_and_adam(tmp_path: Path) -> None:
     whole = build()
     train(whole, 3)
-    checkpoint.save(tmp_path, State(epoch=3, best=[0.5, -1.0], rows=[{"epoch": 3}]), whole)
+    checkpoint.save(tmp_path, State(epoch=3, best=[0.5, -1.0], rows=[{"epoch": 3}]), whole, whole.optimizer)
     train(whole, 2)
 
     state, arrays, remarks = checkpoint.load(tmp_path)
     assert (state.epoch, state.best, state.rows, remarks) == (3, [0.5, -1.0], [{"epoch": 3}], [])
     resumed = build()
-    checkpoint.restore(arrays, resumed, optimizer=True)
+    checkpoint.restore(arrays, resumed, resumed)
     train(resumed, 2)
     for expected, found in zip(values(whole), values(resumed), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -52,7 +52,7 @@ def test_without_a_checkpoint_a_run_starts_from_nothing(tmp_path: Path) -> None:
 def test_a_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path: Path, damage: bytes) -> None:
     model = build()
     for epoch in (1, 2, 3):
-        checkpoint.save(tmp_path, State(epoch=epoch), model)
+        checkpoint.save(tmp_path, State(epoch=epoch), model, model.optimizer)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00002.npz", "epoch-00003.npz"]
     (tmp_path / "epoch-00003.npz").write_bytes(damage)
     state, _, remarks = checkpoint.load(tmp_path)

@@ -1,0 +1,104 @@
+"""What is kept between runs to save computing, below `outputs/cache`: a folder of arrays per key.
+
+A folder takes its name when all of it is written, so any process finds whole arrays or none. Least recently used ones
+go first when there is no more room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+GIGABYTE = 2**30
+_ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kept thing."""
+
+    path: Path  # a folder of arrays, or a file of images
+    about: str  # what it is, for people
+    size: int  # bytes
+    used: float  # seconds since 1970, when last
+
+
+def root(output_root: str) -> Path:
+    """The folder that holds all that is kept."""
+    return Path(output_root) / "cache"
+
+
+def get(folder: Path, key: str) -> list[np.ndarray] | None:
+    """The arrays kept under `key`, read from disk as they are needed; None where there are none."""
+    kept = folder / key
+    try:
+        count = json.loads((kept / _ABOUT).read_text())["arrays"]
+        arrays = [np.load(kept / f"{i}.npy", mmap_mode="r", allow_pickle=False) for i in range(count)]
+        os.utime(kept)
+    except (OSError, ValueError, KeyError):  # none, or taken away just now by another process
+        return None
+    return arrays
+
+
+def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_bytes: float) -> bool:
+    """Keep arrays under `key`, making room; whether they are kept: not where they alone exceed the limit."""
+    size = sum(array.nbytes for array in arrays)
+    if size > limit_bytes:
+        return False
+    make_room(folder, limit_bytes - size)
+    partial = folder / f"{key}.{os.getpid()}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for number, array in enumerate(arrays):
+            np.save(partial / f"{number}.npy", array, allow_pickle=False)
+        (partial / _ABOUT).write_text(json.dumps({"about": about, "arrays": len(arrays)}))
+        if get(folder, key) is None:
+            shutil.rmtree(folder / key, ignore_errors=True)  # damaged
+        with contextlib.suppress(OSError):  # another process was first with the same key: its arrays are as good
+            partial.rename(folder / key)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return True
+
+
+def make_room(folder: Path, limit_bytes: float) -> None:
+    """Remove the least recently used until what is kept takes at most so much."""
+    entries = sorted(listing(folder), key=lambda entry: entry.used)
+    total = sum(entry.size for entry in entries)
+    for entry in entries:
+        if total <= limit_bytes:
+            return
+        remove(entry)
+        total -= entry.size
+
+
+def remove(entry: Entry) -> None:
+    """Take one kept thing away; a process that is reading it goes on with what it has open."""
+    shutil.rmtree(entry.path, ignore_errors=True) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
+
+
+def listing(folder: Path) -> list[Entry]:
+    """What is kept in `folder`, biggest first; half-written things of this moment are left out."""
+    found = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name.endswith(".partial"):
+            continue
+        with contextlib.suppress(OSError):
+            files = list(path.iterdir()) if path.is_dir() else [path]
+            size = sum(file.stat().st_size for file in files)
+            found.append(Entry(path, _about(path), size, path.stat().st_mtime))
+    return sorted(found, key=lambda entry: -entry.size)
+
+
+def _about(path: Path) -> str:
+    try:
+        return str(json.loads((path / _ABOUT).read_text())["about"])
+    except (OSError, ValueError, KeyError):
+        return "resized images" if path.suffix == ".npy" else "unknown"
