@@ -61,7 +61,9 @@ def available(root: Path) -> dict[str, tuple[str, Path]]:
         inner = available(root / task) if (root / task).is_dir() else {}
         if task in inner:
             found.setdefault(task, inner[task])
-    if table.found(root):
+    if not found and folder.has_splits(root):
+        found["classification"] = ("folder", root)
+    if table.understood(root) or (table.found(root) and not folder.found(root)):
         found.setdefault("classification", ("csv", root))
     if not found and folder.found(root):
         found["classification"] = ("folder", root)

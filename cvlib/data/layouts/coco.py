@@ -185,7 +185,7 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _image(collection: Collection, file: Path, entry: Any, place: str, bases: list[Path]) -> Path | None:
-    if not isinstance(entry, dict) or "id" not in entry or not isinstance(entry.get("file_name"), str):
+    if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
         collection.blame(ERROR, "bad image entry", file, "an image needs an id and a file_name", "add them", place)
         return None
     try:
@@ -209,14 +209,13 @@ def _annotations(
         collection.blame(WARNING, "no annotations", file, "it has no list of annotations: all images count as empty",
                          "is it the file of a test split without labels?")  # fmt: skip
         entries = []
-    known = {entry.get("id") for entry in content["images"] if isinstance(entry, dict)}
-    repeated = {number for number, count in Counter(e.get("id") for e in entries if isinstance(e, dict)).items()
-                if count > 1 and number is not None}  # fmt: skip
+    known = set(_ids(content["images"]))
+    repeated = {number for number, count in Counter(_ids(entries)).items() if count > 1}
     by_image: dict[Any, list[_Object]] = defaultdict(list)
     for index, entry in enumerate(entries):
         number = entry.get("id", "?") if isinstance(entry, dict) else "?"
         place = f"annotation {number} (annotations[{index}])"
-        if number in repeated:
+        if _is_id(number) and number in repeated:
             repeated.discard(number)
             collection.blame(WARNING, "duplicate annotation id", file, f"several annotations have the id {number}",
                              "give each its own", place)  # fmt: skip
@@ -234,9 +233,9 @@ def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], pla
     """The image's id and the object; raises `ValueError(kind, message)` where the annotation can't be used."""
     if not isinstance(entry, dict):
         raise ValueError("bad annotation", f"an annotation must be an object, not {type(entry).__name__}")
-    if entry.get("image_id") not in known:
+    if not _is_id(entry.get("image_id")) or entry["image_id"] not in known:
         raise ValueError("unknown image", f"image_id {entry.get('image_id')} is no image of this file")
-    if entry.get("category_id") not in numbers:
+    if not _is_id(entry.get("category_id")) or entry["category_id"] not in numbers:
         raise ValueError("unknown class", f"category_id {entry.get('category_id')} is no category of this file")
     label, crowd = numbers[entry["category_id"]], bool(entry.get("iscrowd", 0))
     if task == "segmentation":
@@ -254,6 +253,14 @@ def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], pla
         raise ValueError("box no number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
     x, y, width, height = (float(value) for value in box)
     return entry["image_id"], _Object(label, (x, y, x + width, y + height), None, crowd, place)
+
+
+def _ids(entries: list[Any]) -> list[int | str]:
+    return [entry["id"] for entry in entries if isinstance(entry, dict) and _is_id(entry.get("id"))]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

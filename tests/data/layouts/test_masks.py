@@ -247,6 +247,14 @@ def test_what_no_list_splits_is_split_by_us(tmp_path):
     assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [6, 2, 2]
 
 
+def test_one_of_two_images_of_the_same_stem_is_left_out(tmp_path):
+    _many(tmp_path, "ab")
+    Image.new("RGB", (9, 6)).save(tmp_path / "images" / "a.bmp")
+    collection = _read(tmp_path)
+    assert [sample.name for sample in collection.parts["train"]] == ["images/a.bmp", "images/b.png"]
+    assert [(f.severity, f.kind, f.path) for f in collection.findings] == [("warning", "same stem", "images/a.png")]
+
+
 def test_chosen_classes_and_what_becomes_of_the_others(tmp_path):
     _many(tmp_path, "abcdef")
     dogs = _load(tmp_path, classes=["background", "dog"])
