@@ -1,0 +1,125 @@
+"""Images that are there more than once: byte for byte, or encoded again, resized, brightened or mirrored."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvlib.data.check.scan import THUMBNAIL
+from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+
+# Correlation of two thumbnails. On photographs, JPEG quality 20 and half the size stay above 0.99 in 99 of 100 cases;
+# of 7 million pairs of different pictures of clothes none comes above 0.979, of 1.6 million of 8×8 digits one.
+_ALIKE = 0.99
+_FLAT = 4.0  # standard deviation in grey levels, below which a thumbnail is noise on one colour and tells nothing
+_NEIGHBOURS = 8  # looked at per image: of a video's thousand alike frames each is compared with some
+_BLOCK = 4096  # images or pairs at a time, so that memory doesn't grow with the collection
+_ORDER = {"train": 0, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class Copyable:
+    """One sample as far as copies are concerned."""
+
+    name: str
+    part: str  # train, val or test
+    label: str | None  # its class; None for boxes and masks
+    digest: str
+    thumbnail: bytes
+
+
+def findings(items: list[Copyable]) -> list[Finding]:
+    """A finding for every copy, naming the sample that it repeats: the one in train, with the commoner label."""
+    groups = defaultdict(list)
+    for item in items:
+        groups[item.digest].append(item)
+    found, originals = [], []
+    for group in groups.values():
+        votes = Counter(item.label for item in group)
+        group.sort(key=lambda item: (-votes[item.label], _ORDER[item.part], item.name))
+        originals.append(group[0])
+        for copy in group[1:]:
+            found += _judge(copy, group[0], exact=True, how="byte for byte")
+    originals.sort(key=lambda item: (_ORDER[item.part], item.name))
+    for copy, original, mirrored in near_pairs([item.thumbnail for item in originals]):
+        how = "mirrored" if mirrored else "encoded or resized anew"
+        found += _judge(originals[copy], originals[original], exact=False, how=how)
+    return found
+
+
+def _judge(copy: Copyable, original: Copyable, exact: bool, how: str) -> Iterator[Finding]:
+    same = f"the same image as {original.name}, {how}" if exact else f"nearly the same image as {original.name}, {how}"
+    prefix = "" if exact else "near "
+    if copy.label != original.label:
+        yield Finding(ERROR if exact else WARNING, f"{prefix}duplicate with another label", copy.name,
+                      f"{same}, labelled {copy.label} here and {original.label} there", "keep the right one")  # fmt: skip
+    if copy.part != original.part:
+        yield Finding(ERROR if exact else WARNING, f"{prefix}duplicate in another split", copy.name,
+                      f"{same}: {copy.part} then measures what {original.part} has shown", "keep one of them")  # fmt: skip
+    if (copy.label, copy.part) == (original.label, original.part):
+        yield Finding(WARNING if exact else REMARK, f"{prefix}duplicate", copy.name, same, "keep one of them")
+
+
+def near_pairs(thumbnails: list[bytes]) -> list[tuple[int, int, bool]]:
+    """Pairs (later, earlier, mirrored?) of thumbnails that show the same: for each the most alike earlier one.
+
+    Of a thumbnail's discrete cosine transform, 20 low frequencies make a point; the sign of those odd in the
+    horizontal is dropped, so that a mirrored picture falls on the same point. Points of two pictures that correlate
+    by r lie at most √(2 − 2r) apart, so none is missed among the neighbours within that distance; those are compared
+    whole.
+    """
+    from scipy.spatial import cKDTree
+
+    if len(thumbnails) < 2:
+        return []
+    pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), THUMBNAIL, THUMBNAIL)
+    telling = np.flatnonzero(np.concatenate([_deviation(block) for block in _blocks(pixels)]) >= _FLAT)
+    if len(telling) < 2:
+        return []
+    points = np.concatenate([_points(pixels[block]) for block in _blocks(telling)])
+    radius = np.sqrt(2 - 2 * _ALIKE)
+    neighbours = min(_NEIGHBOURS + 1, len(telling))
+    _, near = cKDTree(points).query(points, neighbours, distance_upper_bound=radius, workers=-1)
+    first = np.repeat(np.arange(len(telling)), neighbours)
+    second = near.ravel()
+    pairs = np.stack([first, second], 1)[(second < len(telling)) & (second < first)]
+    best: dict[int, tuple[float, int, bool]] = {}
+    for block in _blocks(pairs):
+        one, other = pixels[telling[block[:, 0]]], pixels[telling[block[:, 1]]]
+        straight, mirrored = _correlation(one, other), _correlation(one, other[:, :, ::-1])
+        for (later, earlier), plain, flipped in zip(telling[block].tolist(), straight, mirrored, strict=True):
+            best[later] = max(best.get(later, (0.0, 0, False)), (max(plain, flipped), earlier, bool(flipped > plain)))
+    return [(later, earlier, mirrored) for later, (r, earlier, mirrored) in sorted(best.items()) if r >= _ALIKE]
+
+
+def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    return (array[start : start + _BLOCK] for start in range(0, len(array), _BLOCK))
+
+
+def _deviation(pixels: np.ndarray) -> np.ndarray:
+    return pixels.reshape(len(pixels), -1).std(1)
+
+
+def _unit(pixels: np.ndarray) -> np.ndarray:
+    """Thumbnails (n, side, side) as vectors (n, side²) of mean 0 and length 1."""
+    vectors = pixels.reshape(len(pixels), -1).astype(np.float32)
+    vectors -= vectors.mean(1, keepdims=True)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", _unit(one), _unit(other))
+
+
+def _points(pixels: np.ndarray) -> np.ndarray:
+    """Low frequencies (n, 20) of thumbnails, the same for a picture and its mirror image."""
+    at = (np.arange(THUMBNAIL) + 0.5) * np.pi / THUMBNAIL
+    waves = [np.cos(frequency * at) / np.linalg.norm(np.cos(frequency * at)) for frequency in range(6)]
+    pairs = [(down, across) for down in range(6) for across in range(6 - down) if down + across > 0]
+    basis = np.stack([np.outer(waves[down], waves[across]).ravel() for down, across in pairs], 1).astype(np.float32)
+    odd = np.array([across % 2 == 1 for _, across in pairs])
+    points = _unit(pixels) @ basis
+    return np.where(odd, np.abs(points), points)

@@ -1,0 +1,123 @@
+"""Many files looked at by all cores, with what remains said on a terminal."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from cvlib.data.check.scan import Fault, Look, look
+from cvlib.data.findings import ERROR
+
+_FEW = 64  # files: fewer than this are looked at sooner than processes start
+_CHUNK = 32  # files handed over at once: little talk, and Ctrl-C is answered in a fraction of a second
+
+Looks = dict[str, Look | None]
+
+
+def look_at(paths: list[str], workers: int | None = None) -> Looks:
+    """What each of the files is, by path, with `workers` processes (None: one per core that may be used)."""
+    workers = workers or _cores()
+    progress = Progress(len(paths))
+    looks: Looks = {}
+    if workers == 1 or len(paths) < _FEW:
+        for path in paths:
+            looks[path] = look(path)
+            progress.show(len(looks))
+    else:
+        for chunk in _by_processes(paths, workers):
+            looks.update(chunk)
+            progress.show(len(looks))
+    progress.clear()
+    return looks
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _by_processes(paths: list[str], workers: int) -> Iterator[Looks]:
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    context = multiprocessing.get_context("spawn")  # a fork copies whatever threads' locks this process holds
+    with _interrupts_only_here():
+        pool = ProcessPoolExecutor(min(workers, len(chunks)), context)
+        pending = {pool.submit(_look_at_chunk, chunk): chunk for chunk in chunks}
+    try:
+        for future in as_completed(pending):
+            try:
+                yield future.result()
+            except BrokenProcessPool:  # one died, of memory or in a decoder, and took the waiting chunks with it
+                yield _by_itself(pending[future])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _look_at_chunk(paths: list[str]) -> Looks:
+    return {path: look(path) for path in paths}
+
+
+def _by_itself(chunk: list[str]) -> Looks:
+    """The chunk in a process of its own; where that dies too, file by file, until it is clear which one kills."""
+    with _interrupts_only_here():
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        future = pool.submit(_look_at_chunk, chunk)
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        if len(chunk) > 1:
+            return {path: found for path in chunk for found in _by_itself([path]).values()}
+        fault = Fault(ERROR, "unreadable image", "its decoder crashes or runs out of memory", "take it out")
+        return {chunk[0]: Look(faults=[fault])}
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_only_here() -> Iterator[None]:
+    """Processes started in this block ignore Ctrl-C: it is for the one that started them, which then ends them."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread, which alone gets Ctrl-C
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Progress:
+    """One line on a terminal that is written over: how many files are done, and how long the rest takes."""
+
+    def __init__(self, total: int):
+        self._total = total
+        self._terminal = sys.stderr.isatty()
+        self._started = self._shown = time.monotonic()
+        self._width = 0
+
+    def show(self, done: int) -> None:
+        """Say that `done` files are through, at most some times a second and not in the first."""
+        now = time.monotonic()
+        if not self._terminal or now - self._started < 1 or now - self._shown < 0.3:
+            return
+        self._shown = now
+        remaining = (now - self._started) / done * (self._total - done)
+        line = f"looking at the files: {done} of {self._total}, about {duration(remaining)} left"
+        print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
+        self._width = len(line)
+
+    def clear(self) -> None:
+        """Leave the line as if it had never been."""
+        if self._width:
+            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Such as "7 s" or "3 min"."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
