@@ -11,43 +11,60 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from cvlib.data.check.labels import Examined, examine
 from cvlib.data.check.scan import Fault, Look, look
 from cvlib.data.findings import ERROR
+from cvlib.data.layouts.collection import Label
 
 _FEW = 64  # files: fewer than this are looked at sooner than processes start
 _CHUNK = 32  # files handed over at once: little talk, and Ctrl-C is answered in a fraction of a second
 
-Looks = dict[str, Look | None]
+
+@dataclass(frozen=True)
+class Job:
+    """An image to look at and its label in each collection that has one, by the collection's number."""
+
+    path: Path
+    labels: dict[int, tuple[Label, str]] = field(default_factory=dict)  # the label and the name of its file
 
 
-def look_at(paths: list[str], workers: int | None = None) -> Looks:
-    """What each of the files is, by path, with `workers` processes (None: one per core that may be used)."""
+@dataclass(frozen=True)
+class Seen:
+    """What came of a job; no look where the file is no image, nothing examined where it can't be read as one."""
+
+    look: Look | None
+    labels: dict[int, Examined] = field(default_factory=dict)
+
+
+Results = dict[Path, Seen]
+
+
+def do_all(jobs: list[Job], workers: int | None = None) -> Results:
+    """What each job's file is, by its path, with `workers` processes (None: one per core that may be used)."""
     workers = workers or _cores()
-    progress = Progress(len(paths))
-    looks: Looks = {}
-    if workers == 1 or len(paths) < _FEW:
-        for path in paths:
-            looks[path] = look(path)
-            progress.show(len(looks))
-    else:
-        for chunk in _by_processes(paths, workers):
-            looks.update(chunk)
-            progress.show(len(looks))
+    progress = Progress(len(jobs))
+    seen: Results = {}
+    in_process = workers == 1 or len(jobs) < _FEW
+    for results in map(_do, ([job] for job in jobs)) if in_process else _by_processes(jobs, workers):
+        seen.update(results)
+        progress.show(len(seen))
     progress.clear()
-    return looks
+    return seen
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _by_processes(paths: list[str], workers: int) -> Iterator[Looks]:
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:
+    chunks = [jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK)]
     context = multiprocessing.get_context("spawn")  # a fork copies whatever threads' locks this process holds
     with _interrupts_only_here():
         pool = ProcessPoolExecutor(min(workers, len(chunks)), context)
-        pending = {pool.submit(_look_at_chunk, chunk): chunk for chunk in chunks}
+        pending = {pool.submit(_do, chunk): chunk for chunk in chunks}
     try:
         for future in as_completed(pending):
             try:
@@ -58,22 +75,30 @@ def _by_processes(paths: list[str], workers: int) -> Iterator[Looks]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _look_at_chunk(paths: list[str]) -> Looks:
-    return {path: look(path) for path in paths}
+def _do(chunk: list[Job]) -> Results:
+    return {job.path: _seen(job) for job in chunk}
 
 
-def _by_itself(chunk: list[str]) -> Looks:
+def _seen(job: Job) -> Seen:
+    found = look(job.path)
+    if found is None or found.header is None:
+        return Seen(found)
+    examined = {number: examine(label, found.header, path) for number, (label, path) in job.labels.items()}
+    return Seen(found, examined)
+
+
+def _by_itself(chunk: list[Job]) -> Results:
     """The chunk in a process of its own; where that dies too, file by file, until it is clear which one kills."""
     with _interrupts_only_here():
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        future = pool.submit(_look_at_chunk, chunk)
+        future = pool.submit(_do, chunk)
     try:
         return future.result()
     except BrokenProcessPool:
         if len(chunk) > 1:
-            return {path: found for path in chunk for found in _by_itself([path]).values()}
+            return {path: seen for job in chunk for path, seen in _by_itself([job]).items()}
         fault = Fault(ERROR, "unreadable image", "its decoder crashes or runs out of memory", "take it out")
-        return {chunk[0]: Look(faults=[fault])}
+        return {chunk[0].path: Seen(Look(faults=[fault]))}
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

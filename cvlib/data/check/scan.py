@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import simplejpeg
 from PIL import Image
 
 from cvlib.data import images
+from cvlib.data.images import Header
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.errors import UserError
 
@@ -58,35 +58,27 @@ class Fault:
 
 @dataclass(frozen=True)
 class Look:
-    """What reading one file has shown; `size` is None where it is no image that can be read."""
+    """What reading one file has shown; `header` is None where it is no image that can be read."""
 
     digest: str = ""  # sha256 of the bytes
     format: str = ""  # Pillow's name
     mode: str = ""  # Pillow's name, as stored
-    size: tuple[int, int] | None = None  # width, height of the upright image
+    header: Header | None = None  # its size and orientation
     thumbnail: bytes = b""  # THUMBNAIL × THUMBNAIL grey pixels of the upright image
     faults: list[Fault] = field(default_factory=list)
 
 
-def is_image_name(path: str) -> bool:
-    """Whether a file of this name is read as an image."""
-    return Path(path).suffix.lower() in images.EXTENSIONS
-
-
-def look(path: str) -> Look | None:
-    """What the file at `path` is; None where neither its name nor its content is an image's. Never raises."""
+def look(path: Path) -> Look | None:
+    """What the file is; None where neither its name nor its content is an image's. Never raises."""
+    if not images.looks_like_image(path):
+        return None
     try:
-        with Path(path).open("rb") as file:
-            start = file.read(16)
-            if not is_image_name(path) and _signature(start) is None:
-                return None
-            content = start + file.read()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return Look(faults=[Fault(ERROR, "unreadable file", f"can't be opened: {reason}", "make it readable")])
+        content = images.content_of(path)
+    except UserError as error:
+        return Look(faults=[Fault(ERROR, "unreadable file", str(error).removeprefix(f"{path}: "), "make it readable")])
     if not content:
         return Look(faults=[Fault(ERROR, "empty file", "holds no bytes", "restore it or take it out")])
-    found = _decoded(Path(path), content)
+    found = _decoded(path, content)
     found.faults.extend(_name_faults(path, found.format))
     return found
 
@@ -101,18 +93,17 @@ def _decoded(path: Path, content: bytes) -> Look:
     digest = hashlib.sha256(content).hexdigest()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            form, mode, stored = image.format or "", image.mode, image.size
+            form, mode = image.format or "", image.mode
             frames = getattr(image, "n_frames", 1) if form != "MPO" else 1
             transparent_palette = mode == "P" and image.has_transparency_data
-            orientation = image.getexif().get(0x0112, 1)
-        small, damage = _small(path, content, form, mode, orientation)
+            header = images.header_of(image)
+        small, damage = _small(path, content, form, mode, header.orientation)
     except UserError as error:
         return Look(digest, faults=[_refusal(content, str(error).rpartition("read as an image: ")[2])])
     except Exception as error:  # decoders raise anything, also while they read the header
         return Look(digest, faults=[_refusal(content, str(error))])
-    size = (stored[1], stored[0]) if orientation in (5, 6, 7, 8) else stored
-    faults = [*damage, *_size_faults(size), *_mode_faults(mode, transparent_palette, orientation, frames)]
-    return Look(digest, form, mode, size, small, faults)
+    faults = [*damage, *_size_faults(header), *_mode_faults(mode, transparent_palette, header.orientation, frames)]
+    return Look(digest, form, mode, header, small, faults)
 
 
 def _small(path: Path, content: bytes, form: str, mode: str, orientation: int) -> tuple[bytes, list[Fault]]:
@@ -164,22 +155,19 @@ def _plain(start: bytes) -> str:
     return "text"
 
 
-def _name_faults(path: str, form: str) -> list[Fault]:
-    suffix = Path(path).suffix
+def _name_faults(path: Path, form: str) -> list[Fault]:
+    suffix = path.suffix
     if not form or suffix.lower() in _EXTENSIONS.get(form, ()):
         return []
     proper = _EXTENSIONS.get(form, (".png",))[0]
-    if is_image_name(path):
-        return [Fault(REMARK, "wrong extension", f"{form} by its content, not {suffix}: read by its content",
-                      f"other programs may refuse it; its name should end in {proper}")]  # fmt: skip
-    what = f"extension {suffix} isn't known" if suffix else "no extension"
-    return [Fault(WARNING, "no image extension", f"{form} by its content, but {what}: left out",
-                  f"name it {Path(path).name}{proper} to have it read")]  # fmt: skip
+    named = f"not {suffix} as its name says" if suffix else "though its name has no extension"
+    return [Fault(REMARK, "wrong extension", f"{form} by its content, {named}: read by its content",
+                  f"other programs may refuse it: let its name end in {proper}")]  # fmt: skip
 
 
-def _size_faults(size: tuple[int, int]) -> list[Fault]:
-    width, height = size
-    if min(size) < _TINY:
+def _size_faults(header: Header) -> list[Fault]:
+    height, width = header.size
+    if min(height, width) < _TINY:
         return [Fault(WARNING, "tiny image", f"{width}×{height} pixels: blown up to the network's input, "
                       "it shows next to nothing", "take it out unless it is meant")]  # fmt: skip
     if width * height > _HUGE:
@@ -199,7 +187,7 @@ def _mode_faults(mode: str, transparent_palette: bool, orientation: int, frames:
         faults.append(Fault(REMARK, "colour mode", _MODES[mode]))
     if orientation in _TURNS:
         faults.append(Fault(REMARK, "EXIF rotation", f"stored {_TURNS[orientation]} (EXIF orientation {orientation}): "
-                            "turned upright when read", "boxes and masks are taken as drawn on the upright picture"))  # fmt: skip
+                            "turned upright when read"))  # fmt: skip
     if frames > 1:
         faults.append(Fault(REMARK, "animation", f"{frames} frames: only the first is used"))
     return faults

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.data.layouts.collection import text_of
 
 _LEFT_BEHIND = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
 
@@ -36,20 +37,20 @@ def walk(root: Path) -> Tree:
             if name.startswith(".") or name == "__MACOSX":
                 tree.findings.append(_left(within / name, "hidden folder", "a hidden folder: left out"))
             elif target in above:
-                tree.findings.append(Finding(WARNING, "circular link", _text(within / name),
+                tree.findings.append(Finding(WARNING, "circular link", _name(within / name),
                                              "a link to a folder above itself: not followed", "remove the link"))  # fmt: skip
             else:
                 ancestors[os.path.join(place, name)] = (*above, target)  # noqa: PTH118 (os.walk's own spelling)
                 kept.append(name)
         folders[:] = kept
         _sort_files(tree, root, within, files)
-        _alike(tree, within, [*kept, *files])
+        _alike(tree, within, files)
     tree.files.sort()
     return tree
 
 
 def _unreadable(tree: Tree, root: Path, error: OSError) -> None:
-    path = _text(Path(error.filename).relative_to(root))
+    path = _name(Path(error.filename).relative_to(root))
     tree.findings.append(Finding(ERROR, "unreadable folder", path, f"can't be opened: {error.strerror}",
                                  "make it readable"))  # fmt: skip
 
@@ -60,14 +61,14 @@ def _sort_files(tree: Tree, root: Path, within: Path, files: list[str]) -> None:
         if name.startswith(".") or name.lower() in _LEFT_BEHIND:
             tree.findings.append(_left(path, "stray file", "left by a desktop or a tool: not read"))
         elif not (root / path).exists():
-            tree.findings.append(Finding(WARNING, "broken link", _text(path), "a link to a file that isn't there",
+            tree.findings.append(Finding(WARNING, "broken link", _name(path), "a link to a file that isn't there",
                                          "remove it, or put the file back"))  # fmt: skip
         elif (root / path).is_file():
             tree.files.append(path.as_posix())
 
 
 def _left(path: Path, kind: str, message: str) -> Finding:
-    return Finding(REMARK, kind, _text(path), message)
+    return Finding(REMARK, kind, _name(path), message)
 
 
 def _alike(tree: Tree, within: Path, names: list[str]) -> None:
@@ -80,16 +81,11 @@ def _alike(tree: Tree, within: Path, names: list[str]) -> None:
             continue
         forms = {unicodedata.normalize("NFC", name) for name in group}
         how = "composition (Unicode form)" if len(forms) < len(group) else "upper and lower case"
-        others = ", ".join(_text(Path(name)) for name in group[1:])
-        tree.findings.append(Finding(WARNING, "names alike", _text(within / group[0]),
+        others = ", ".join(text_of(name) for name in group[1:])
+        tree.findings.append(Finding(WARNING, "names alike", _name(within / group[0]),
                                      f"differs from {others} beside it in {how} only: many systems keep just one",
                                      "rename one of them"))  # fmt: skip
 
 
-def _text(path: Path) -> str:
-    return printable(path.as_posix())
-
-
-def printable(path: str) -> str:
-    """The path fit to be written as UTF-8, whatever bytes its name holds."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _name(path: Path) -> str:
+    return text_of(path.as_posix())
