@@ -51,16 +51,16 @@ def findings(items: list[Copyable]) -> list[Finding]:
 
 
 def _judge(copy: Copyable, original: Copyable, exact: bool, how: str) -> Iterator[Finding]:
-    same = f"the same image as {original.name}, {how}" if exact else f"nearly the same image as {original.name}, {how}"
-    prefix = "" if exact else "near "
+    near, severity, ordinary = ("", ERROR, WARNING) if exact else ("near ", WARNING, REMARK)
+    same = f"{'' if exact else 'nearly '}the same image as {original.name}, {how}"
     if copy.label != original.label:
-        yield Finding(ERROR if exact else WARNING, f"{prefix}duplicate with another label", copy.name,
-                      f"{same}, labelled {copy.label} here and {original.label} there", "keep the right one")  # fmt: skip
+        yield Finding(severity, f"{near}duplicate with another label", copy.name,
+                      f"{same}: {copy.label} here, {original.label} there", "keep the right one")  # fmt: skip
     if copy.part != original.part:
-        yield Finding(ERROR if exact else WARNING, f"{prefix}duplicate in another split", copy.name,
-                      f"{same}: {copy.part} then measures what {original.part} has shown", "keep one of them")  # fmt: skip
+        yield Finding(severity, f"{near}duplicate in another split", copy.name,
+                      f"{same}: {copy.part} then asks what {original.part} has shown", "keep one of them")  # fmt: skip
     if (copy.label, copy.part) == (original.label, original.part):
-        yield Finding(WARNING if exact else REMARK, f"{prefix}duplicate", copy.name, same, "keep one of them")
+        yield Finding(ordinary, f"{near}duplicate", copy.name, same, "keep one of them")
 
 
 def near_pairs(thumbnails: list[bytes]) -> list[tuple[int, int, bool]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cvlib.data.findings import Finding
 from cvlib.data.images import Header
-from cvlib.data.layouts import boxes, masks
+from cvlib.data.layouts import boxes
 from cvlib.data.layouts.collection import Label, RawBoxes
 
 

@@ -12,8 +12,8 @@ import simplejpeg
 from PIL import Image
 
 from cvlib.data import images
-from cvlib.data.images import Header
 from cvlib.data.findings import ERROR, REMARK, WARNING
+from cvlib.data.images import Header
 from cvlib.errors import UserError
 
 THUMBNAIL = 32  # pixels of a side
@@ -44,6 +44,10 @@ _MODES = {
     "PA": "a palette with transparency: laid on white", "1": "1 bit: read as black and white",
     "F": "floating point: taken as 0–1 where all values lie in there, else as 0–255",
 }  # fmt: skip
+
+
+# Of libjpeg's warnings those that tell of lost data; others are of a harmless header.
+_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG", "Inconsistent progression")
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def _decoded(path: Path, content: bytes) -> Look:
     try:
         with Image.open(io.BytesIO(content)) as image:
             form, mode = image.format or "", image.mode
-            frames = getattr(image, "n_frames", 1) if form != "MPO" else 1
+            frames = _frames(image)
             transparent_palette = mode == "P" and image.has_transparency_data
             header = images.header_of(image)
         small, damage = _small(path, content, form, mode, header.orientation)
@@ -106,17 +110,26 @@ def _decoded(path: Path, content: bytes) -> Look:
     return Look(digest, form, mode, header, small, faults)
 
 
+def _frames(image: Image.Image) -> int:
+    if image.format == "MPO":  # a photograph and its preview, or a stereo pair: no animation
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # a later frame's header is broken, and only the first frame is read
+        return 1
+
+
 def _small(path: Path, content: bytes, form: str, mode: str, orientation: int) -> tuple[bytes, list[Fault]]:
     """The image's thumbnail and what a lenient decoder hides of its damage; raises what the strict one says."""
     damage: list[Fault] = []
     if form in ("JPEG", "MPO") and mode in ("RGB", "L"):
         try:
             return _thumbnail(_reduced(content), orientation), damage
-        except ValueError as error:  # the decoder's warnings; Pillow hides them, and refuses only what is cut
-            damage.append(Fault(WARNING, "corrupt image", f"can be read, but in part as garbage ({error})",
-                                "look at it; restore it from its source or take it out"))  # fmt: skip
-    upright = images.decode(path, content)
-    grey = Image.fromarray(images.pixels(upright, 1)[..., 0])
+        except ValueError as error:  # what the decoder warns of; Pillow hides it, and refuses only what is cut
+            if str(error).startswith(_DAMAGE):
+                damage.append(Fault(WARNING, "corrupt image", f"can be read, but maybe in part as garbage ({error})",
+                                    "look at it; restore it from its source or take it out"))  # fmt: skip
+    grey = Image.fromarray(images.pixels(images.decode(path, content), 1)[..., 0])
     return _thumbnail(grey, 1), damage
 
 

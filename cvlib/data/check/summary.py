@@ -120,5 +120,6 @@ def _numbers(classes: list[str]) -> list[Finding]:
     numbers = [name for name in classes if name.isdecimal()]
     if numbers == sorted(numbers, key=int):
         return []
-    return [Finding(REMARK, "class order", f"class {numbers[0]}", f"classes are in the order of text: "
-                    f"{', '.join(numbers[:6])}", "where the label's number matters, take it from labels.json")]  # fmt: skip
+    order = ", ".join(numbers[:6])
+    return [Finding(REMARK, "class order", f"class {numbers[0]}", f"classes are in the order of text: {order}",
+                    "where a label's number matters, take it from labels.json")]  # fmt: skip

@@ -38,7 +38,8 @@ def walk(root: Path) -> Tree:
                 tree.findings.append(_left(within / name, "hidden folder", "a hidden folder: left out"))
             elif target in above:
                 tree.findings.append(Finding(WARNING, "circular link", _name(within / name),
-                                             "a link to a folder above itself: not followed", "remove the link"))  # fmt: skip
+                                             "a link to a folder above itself: not followed",
+                                             "remove the link"))  # fmt: skip
             else:
                 ancestors[os.path.join(place, name)] = (*above, target)  # noqa: PTH118 (os.walk's own spelling)
                 kept.append(name)
