@@ -42,17 +42,16 @@ def findings(items: list[Copyable]) -> list[Finding]:
         group.sort(key=lambda item: (-votes[item.label], _ORDER[item.part], item.name))
         originals.append(group[0])
         for copy in group[1:]:
-            found += _judge(copy, group[0], exact=True, how="byte for byte")
+            found += _judge(copy, group[0], exact=True, how=", byte for byte")
     originals.sort(key=lambda item: (_ORDER[item.part], item.name))
     for copy, original, mirrored in near_pairs([item.thumbnail for item in originals]):
-        how = "mirrored" if mirrored else "encoded or resized anew"
-        found += _judge(originals[copy], originals[original], exact=False, how=how)
+        found += _judge(originals[copy], originals[original], exact=False, how=", mirrored" if mirrored else "")
     return found
 
 
 def _judge(copy: Copyable, original: Copyable, exact: bool, how: str) -> Iterator[Finding]:
     near, severity, ordinary = ("", ERROR, WARNING) if exact else ("near ", WARNING, REMARK)
-    same = f"{'' if exact else 'nearly '}the same image as {original.name}, {how}"
+    same = f"{'' if exact else 'nearly '}the same image as {original.name}{how}"
     if copy.label != original.label:
         yield Finding(severity, f"{near}duplicate with another label", copy.name,
                       f"{same}: {copy.label} here, {original.label} there", "keep the right one")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,17 +21,20 @@ class Examined:
     usable: bool = True
 
 
-def examine(label: Label, header: Header, path: str) -> Examined:
-    """The label of an image with this header, read from the file `path`."""
+def examine(label: Label, header: Header, path: str, subject: str) -> Examined:
+    """The label of an image with this header, read from the file `path`.
+
+    `subject` names the image where the file labels several; a finding that tells no other place is told of it.
+    """
     if isinstance(label, int):
         return Examined([], {label: 1})
     if isinstance(label, RawBoxes):
         settled, findings = boxes.settle(label, header, path)
-        return Examined(findings, _counts(settled.classes))
-    mask, findings = label.examine(header, path)
-    if mask is None:
-        return Examined(findings, {}, usable=False)
-    return Examined(findings, _counts(mask))
+        counts, usable = _counts(settled.classes), True
+    else:
+        mask, findings = label.examine(header, path)
+        counts, usable = ({}, False) if mask is None else (_counts(mask), True)
+    return Examined([replace(f, place=f.place or subject) for f in findings], counts, usable)
 
 
 def _counts(ids: np.ndarray) -> dict[int, int]:

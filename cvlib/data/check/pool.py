@@ -24,11 +24,20 @@ _CHUNK = 32  # files handed over at once: little talk, and Ctrl-C is answered in
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """An image's label, the name of its file, and the image's own name where that file labels several."""
+
+    label: Label
+    path: str
+    subject: str
+
+
+@dataclass(frozen=True)
 class Job:
     """An image to look at and its label in each collection that has one, by the collection's number."""
 
     path: Path
-    labels: dict[int, tuple[Label, str]] = field(default_factory=dict)  # the label and the name of its file
+    labels: dict[int, Labelled] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def _seen(job: Job) -> Seen:
     found = look(job.path)
     if found is None or found.header is None:
         return Seen(found)
-    examined = {number: examine(label, found.header, path) for number, (label, path) in job.labels.items()}
+    examined = {number: examine(one.label, found.header, one.path, one.subject) for number, one in job.labels.items()}
     return Seen(found, examined)
 
 

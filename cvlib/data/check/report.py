@@ -38,7 +38,8 @@ def as_json(report: Report) -> str:
 def as_text(report: Report) -> str:
     """For a terminal: what there is, then the findings by severity and kind, then one line in sum."""
     blocks = [f"{report.root}: {_number(report.files, 'file')}"]
-    blocks += [_counts_text(counts) for counts in report.collections]
+    blocks += [_counts_text(counts) for counts in report.collections if not counts.source]
+    blocks.append("\n".join(_counts_line(counts) for counts in report.collections if counts.source))
     blocks.append(_pictures_text(report.pictures))
     for severity, found in groupby(report.findings, lambda finding: finding.severity):
         kinds = groupby(found, lambda finding: finding.kind)
@@ -56,6 +57,12 @@ def _counts_text(counts: Counts) -> str:
     title = f"{counts.task} (layout {counts.layout}), {_UNITS[counts.task]} by class"
     notes = [f"  {note}" for note in counts.notes]
     return "\n".join([title, *_aligned(rows), *notes])
+
+
+def _counts_line(counts: Counts) -> str:
+    amount = sum(sum(by_class.values()) for by_class in counts.amount.values())
+    boxes = f", {_number(amount, 'box', 'boxes')}" if counts.task == "detection" else ""
+    return f"{counts.source}: {counts.task}, {_number(sum(counts.images.values()), 'usable image')}{boxes}"
 
 
 def _aligned(rows: list[list[str]]) -> Iterator[str]:
@@ -98,5 +105,5 @@ def _verdict(report: Report) -> str:
     return ", ".join(_number(numbers[severity], severity) for severity in _TITLES if numbers[severity])
 
 
-def _number(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+def _number(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cvlib.data.check.pool import Results
+from cvlib.data.check.readings import Reading
 from cvlib.data.check.scan import Look
 from cvlib.data.findings import REMARK, WARNING, Finding
-from cvlib.data.layouts.collection import Collection
 
 _IMBALANCE = 10  # times as much of one class as of another: from here on accuracy hides the small one
 _PARTS = ("train", "val", "test")
@@ -21,6 +21,7 @@ _PARTS = ("train", "val", "test")
 class Counts:
     """The numbers of one collection: of images by part, and of each class's images, boxes or pixels by part."""
 
+    source: str  # the label file it was read from, where that was chosen among others
     layout: str
     task: str
     classes: list[str]
@@ -56,8 +57,9 @@ def _spread(values: list[int]) -> tuple[int, int, int]:
     return min(values), int(np.median(values)), max(values)
 
 
-def count(collection: Collection, number: int, seen: Results) -> Counts:
+def count(reading: Reading, number: int, seen: Results) -> Counts:
     """What can be used of the collection that is the one of this `number` in `seen`."""
+    collection = reading.collection
     parts = [part for part in _PARTS if part in collection.parts]
     images = dict.fromkeys(parts, 0)
     holding = {part: dict.fromkeys(collection.classes, 0) for part in parts}
@@ -72,11 +74,22 @@ def count(collection: Collection, number: int, seen: Results) -> Counts:
                 if label < len(collection.classes):  # not a mask's ignored pixels
                     holding[part][collection.classes[label]] += 1
                     amount[part][collection.classes[label]] += times
-    return Counts(collection.layout, collection.task, collection.classes, images, holding, amount, collection.notes)
+    return Counts(
+        reading.source,
+        collection.layout,
+        collection.task,
+        collection.classes,
+        images,
+        holding,
+        amount,
+        collection.notes,
+    )
 
 
 def findings(counts: Counts) -> list[Finding]:
     """Classes without images or with one only, out of balance, or named in a way that will confuse."""
+    if counts.source:  # one of several files that mean the same images: each by itself may lack anything
+        return []
     found = []
     train = counts.holding.get("train", {})
     for name in counts.classes:
