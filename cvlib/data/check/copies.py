@@ -36,7 +36,8 @@ def findings(items: list[Copyable]) -> list[Finding]:
     groups = defaultdict(list)
     for item in items:
         groups[item.digest].append(item)
-    found, originals = [], []
+    found: list[Finding] = []
+    originals: list[Copyable] = []
     for group in groups.values():
         votes = Counter(item.label for item in group)
         group.sort(key=lambda item: (-votes[item.label], _ORDER[item.part], item.name))
@@ -44,8 +45,8 @@ def findings(items: list[Copyable]) -> list[Finding]:
         for copy in group[1:]:
             found += _judge(copy, group[0], exact=True, how=", byte for byte")
     originals.sort(key=lambda item: (_ORDER[item.part], item.name))
-    for copy, original, mirrored in near_pairs([item.thumbnail for item in originals]):
-        found += _judge(originals[copy], originals[original], exact=False, how=", mirrored" if mirrored else "")
+    for later, earlier, mirrored in near_pairs([item.thumbnail for item in originals]):
+        found += _judge(originals[later], originals[earlier], exact=False, how=", mirrored" if mirrored else "")
     return found
 
 

@@ -26,7 +26,7 @@ class Tree:
 def walk(root: Path) -> Tree:
     """The tree below `root`: links followed, though not in circles; hidden files and folders named and left out."""
     tree = Tree()
-    ancestors = {str(root): (os.path.realpath(root),)}
+    ancestors: dict[str, tuple[str, ...]] = {str(root): (os.path.realpath(root),)}
     for place, folders, files in os.walk(root, onerror=lambda error: _unreadable(tree, root, error), followlinks=True):
         within = Path(place).relative_to(root)
         tree.folders.append(within.as_posix())
