@@ -50,9 +50,9 @@ def check(data: str, layout: str | None = None, task: str | None = None, workers
     used = {sample.image for reading in read.all for _, sample in reading.samples}
     counts = [summary.count(reading, number, seen) for number, reading in enumerate(read.all)]
     found = [*files.findings, *read.findings, *_of_files(root, used, seen), *_of_labels(seen)]
-    for number, reading in enumerate(read.all):
-        found += copies.findings(list(_copyable(root, reading, seen)))
-        found += summary.findings(counts[number])
+    found += _of_copies(root, read.all, seen)
+    for one in counts:
+        found += summary.findings(one)
     looks = [one.look for path, one in seen.items() if one.look is not None and (path in used or not used)]
     return Report(place, len(files.files) or len(seen), counts, summary.pictures(looks), _in_order(found))
 
@@ -89,6 +89,20 @@ def _of_files(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
 
 def _of_labels(seen: Results) -> Iterator[Finding]:
     return (finding for one in seen.values() for examined in one.labels.values() for finding in examined.findings)
+
+
+def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Iterator[Finding]:
+    """Copies within each collection; what several tell of the same content is told once, of the first."""
+    told: set[tuple[str, str, str]] = set()
+    for reading in read:
+        here: set[tuple[str, str, str]] = set()
+        for repetition in copies.repetitions(list(_copyable(root, reading, seen))):
+            for finding in copies.findings(repetition):
+                key = (finding.kind, repetition.copy.digest, repetition.original.digest)
+                here.add(key)
+                if key not in told:
+                    yield finding
+        told |= here
 
 
 def _copyable(root: Path, reading: readings.Reading, seen: Results) -> Iterator[copies.Copyable]:

@@ -31,36 +31,49 @@ class Copyable:
     thumbnail: bytes
 
 
-def findings(items: list[Copyable]) -> list[Finding]:
-    """A finding for every copy, naming the sample that it repeats: the one in train, with the commoner label."""
+@dataclass(frozen=True)
+class Repetition:
+    """A sample that shows what another one shows, exactly or nearly."""
+
+    copy: Copyable
+    original: Copyable
+    exact: bool
+    mirrored: bool = False
+
+
+def repetitions(items: list[Copyable]) -> list[Repetition]:
+    """Every copy with the sample that it repeats: the one in train, of exact ones that with the commoner label."""
     groups = defaultdict(list)
     for item in items:
         groups[item.digest].append(item)
-    found: list[Finding] = []
+    found: list[Repetition] = []
     originals: list[Copyable] = []
     for group in groups.values():
         votes = Counter(item.label for item in group)
         group.sort(key=lambda item: (-votes[item.label], _ORDER[item.part], item.name))
         originals.append(group[0])
-        for copy in group[1:]:
-            found += _judge(copy, group[0], exact=True, how=", byte for byte")
+        found += [Repetition(copy, group[0], exact=True) for copy in group[1:]]
     originals.sort(key=lambda item: (_ORDER[item.part], item.name))
-    for later, earlier, mirrored in near_pairs([item.thumbnail for item in originals]):
-        found += _judge(originals[later], originals[earlier], exact=False, how=", mirrored" if mirrored else "")
-    return found
+    pairs = near_pairs([item.thumbnail for item in originals])
+    return found + [
+        Repetition(originals[later], originals[earlier], False, flipped) for later, earlier, flipped in pairs
+    ]
 
 
-def _judge(copy: Copyable, original: Copyable, exact: bool, how: str) -> Iterator[Finding]:
-    near, severity, ordinary = ("", ERROR, WARNING) if exact else ("near ", WARNING, REMARK)
-    same = f"{'' if exact else 'nearly '}the same image as {original.name}{how}"
+def findings(repetition: Repetition) -> list[Finding]:
+    """What a copy spoils, by the splits and labels of the two."""
+    copy, original = repetition.copy, repetition.original
+    near, severity, ordinary = ("", ERROR, WARNING) if repetition.exact else ("near ", WARNING, REMARK)
+    how = ", byte for byte" if repetition.exact else ", mirrored" if repetition.mirrored else ""
+    same = f"{'' if repetition.exact else 'nearly '}the same image as {original.name}{how}"
+    found = []
     if copy.label != original.label:
-        yield Finding(severity, f"{near}duplicate with another label", copy.name,
-                      f"{same}: {copy.label} here, {original.label} there", "keep the right one")  # fmt: skip
+        message = f"{same}: {copy.label} here, {original.label} there"
+        found.append(Finding(severity, f"{near}duplicate with another label", copy.name, message, "keep the right one"))
     if copy.part != original.part:
-        yield Finding(severity, f"{near}duplicate in another split", copy.name,
-                      f"{same}: {copy.part} then asks what {original.part} has shown", "keep one of them")  # fmt: skip
-    if (copy.label, copy.part) == (original.label, original.part):
-        yield Finding(ordinary, f"{near}duplicate", copy.name, same, "keep one of them")
+        message = f"{same}: {copy.part} then asks what {original.part} has shown"
+        found.append(Finding(severity, f"{near}duplicate in another split", copy.name, message, "keep one of them"))
+    return found or [Finding(ordinary, f"{near}duplicate", copy.name, same, "keep one of them")]
 
 
 def near_pairs(thumbnails: list[bytes]) -> list[tuple[int, int, bool]]:
