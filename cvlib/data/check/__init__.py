@@ -51,8 +51,8 @@ def check(data: str, layout: str | None = None, task: str | None = None, workers
     counts = [summary.count(reading, number, seen) for number, reading in enumerate(read.all)]
     found = [*files.findings, *read.findings, *_of_files(root, used, seen), *_of_labels(seen)]
     found += _of_copies(root, read.all, seen)
-    for one in counts:
-        found += summary.findings(one)
+    for one, reading in zip(counts, read.all, strict=True):
+        found += summary.findings(one, reading)
     looks = [one.look for path, one in seen.items() if one.look is not None and (path in used or not used)]
     return Report(place, len(files.files) or len(seen), counts, summary.pictures(looks), _in_order(found))
 

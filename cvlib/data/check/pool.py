@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from cvlib.data.check.labels import Examined, examine
@@ -71,10 +73,10 @@ def _cores() -> int:
 def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:
     chunks = [jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK)]
     context = multiprocessing.get_context("spawn")  # a fork copies whatever threads' locks this process holds
-    with _interrupts_only_here():
-        pool = ProcessPoolExecutor(min(workers, len(chunks)), context)
-        pending = {pool.submit(_do, chunk): chunk for chunk in chunks}
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), context)
     try:
+        with _interrupts_only_here():
+            pending = {pool.submit(_do, chunk): chunk for chunk in chunks}
         for future in as_completed(pending):
             try:
                 yield future.result()
@@ -98,10 +100,10 @@ def _seen(job: Job) -> Seen:
 
 def _by_itself(chunk: list[Job]) -> Results:
     """The chunk in a process of its own; where that dies too, file by file, until it is clear which one kills."""
-    with _interrupts_only_here():
-        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        future = pool.submit(_do, chunk)
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
     try:
+        with _interrupts_only_here():
+            future = pool.submit(_do, chunk)
         return future.result()
     except BrokenProcessPool:
         if len(chunk) > 1:
@@ -114,16 +116,26 @@ def _by_itself(chunk: list[Job]) -> Results:
 
 @contextmanager
 def _interrupts_only_here() -> Iterator[None]:
-    """Processes started in this block ignore Ctrl-C: it is for the one that started them, which then ends them."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread, which alone gets Ctrl-C
-        yield
-        return
+    """Processes started in this block never get Ctrl-C: it is for the one that started them, which then ends them.
+
+    Here it is answered at the block's end, for a process that is half started can't be ended in good order.
+    """
+    interrupted: list[int] = []
+    main = threading.current_thread() is threading.main_thread()  # the only one that may set handlers
+    handler = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number)) if main else None
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if masks:
+        resource_tracker.ensure_running()  # when the first process starts it, it unblocks the signal again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else None  # new processes inherit it
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 class Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,31 +86,29 @@ def count(reading: Reading, number: int, seen: Results) -> Counts:
     )
 
 
-def findings(counts: Counts) -> list[Finding]:
-    """Classes without images or with one only, out of balance, or named in a way that will confuse."""
+def findings(counts: Counts, reading: Reading) -> list[Finding]:
+    """Classes without images or with one only, out of balance, or in an order that will confuse."""
     if counts.source:  # one of several files that mean the same images: each by itself may lack anything
         return []
-    found = []
     train = counts.holding.get("train", {})
-    for name in counts.classes:
-        everywhere = sum(part[name] for part in counts.holding.values())
-        if everywhere == 0:
-            found.append(_of_class("empty class", name, f"no usable image holds it ({counts.task})",
-                                   "add images, or take it out of the classes"))  # fmt: skip
-        elif everywhere == 1 and len(counts.images) == 1:
-            found.append(_of_class("single-image class", name, "one image only: it can't be both learned and tested",
-                                   "add images, or leave it out with data.classes"))  # fmt: skip
-        elif train[name] == 1:
-            found.append(_of_class("single-image class", name, "one training image only: learned by heart, if at all",
-                                   "add images, or leave it out with data.classes"))  # fmt: skip
-        elif train[name] == 0:
-            found.append(_of_class("class without training", name, "held-out images show it, but no training image",
-                                   "add training images"))  # fmt: skip
+    found = [finding for name in counts.classes for finding in _of_class(counts, reading, train, name)]
     return [*found, *_imbalance(counts, train), *_numbers(counts.classes)]
 
 
-def _of_class(kind: str, name: str, message: str, advice: str) -> Finding:
-    return Finding(WARNING, kind, f"class {name}", message, advice)
+def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str) -> Iterator[Finding]:
+    everywhere = sum(part[name] for part in counts.holding.values())
+    if everywhere == 0:
+        yield Finding(WARNING, "empty class", f"class {name}", f"no usable image holds it ({counts.task})",
+                      "add images, or take it out of the classes")  # fmt: skip
+    elif train[name] == 0:
+        yield Finding(WARNING, "class without training", f"class {name}", "held-out images show it, but no training "
+                      "image", "add training images")  # fmt: skip
+    elif train[name] == 1 and counts.task == "classification":
+        label = counts.classes.index(name)
+        only = next(sample.name for part, sample in reading.samples if part == "train" and sample.label == label)
+        fate = "it can't be both learned and tested" if everywhere == 1 else "learned by heart, if at all"
+        yield Finding(WARNING, "single-image class", only, f"the only training image of class {name}: {fate}",
+                      "add images, or leave the class out by data.classes")  # fmt: skip
 
 
 def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
