@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -92,7 +92,7 @@ def findings(counts: Counts, reading: Reading) -> list[Finding]:
         return []
     train = counts.holding.get("train", {})
     found = [finding for name in counts.classes for finding in _of_class(counts, reading, train, name)]
-    return [*found, *_imbalance(counts, train), *_numbers(counts.classes)]
+    return [*found, *_alike(counts), *_imbalance(counts, train), *_numbers(counts.classes)]
 
 
 def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str) -> Iterator[Finding]:
@@ -111,6 +111,18 @@ def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str
                       "add images, or leave the class out by data.classes")  # fmt: skip
 
 
+def _alike(counts: Counts) -> Iterator[Finding]:
+    """Names that are one when case and blanks don't count: the rarer is told, for it is more likely the slip."""
+    groups = defaultdict(list)
+    for name in counts.classes:
+        groups["".join(name.split()).casefold()].append(name)
+    for names in groups.values():
+        names.sort(key=lambda name: -sum(part[name] for part in counts.holding.values()))
+        for name in names[1:]:
+            yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} in upper and lower "
+                          "case or blanks only", "let them have one name if they are one class")  # fmt: skip
+
+
 def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
     """Of masks the images that hold a class are counted, for pixels are never balanced."""
     numbers = counts.amount["train"] if counts.task == "detection" else train
@@ -121,9 +133,10 @@ def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
     ratio = present[most] / present[least]
     if ratio < _IMBALANCE:
         return []
-    unit = "boxes" if counts.task == "detection" else "images"
-    return [Finding(WARNING, "imbalance", f"class {least}", f"{present[least]} training {unit}, {most} has "
-                    f"{present[most]}: {ratio:.0f} times as many", "watch macro_f1 rather than accuracy; "
+    one, many = ("box", "boxes") if counts.task == "detection" else ("image", "images")
+    unit = one if present[least] == 1 else many
+    return [Finding(WARNING, "imbalance", f"class {least}", f"{present[least]} training {unit}, but {present[most]} of "
+                    f"{most}: {ratio:.0f} times as many", "watch macro_f1 rather than accuracy; "
                     "data.class_weights=balanced or more images of the rare class help")]  # fmt: skip
 
 

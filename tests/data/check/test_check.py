@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,30 @@ def test_classes_that_are_hard_to_learn(tmp_path):
         ("remark", "class order", "class 1"),
     ]
     assert "30 times as many" in check(str(tmp_path), workers=1).findings[0].message
+
+
+def test_class_names_that_are_one(tmp_path):
+    _collection(tmp_path, {"Cat": 2, "cat": 3, "c at ": 1, "dog": 4})
+    assert ("warning", "class name", "Cat") in _kinds(tmp_path)
+    assert ("warning", "class name", "c at ") in _kinds(tmp_path)
+    assert ("warning", "class name", "cat") not in _kinds(tmp_path)
+
+
+def test_a_link_to_the_whole_collection_adds_nothing(tmp_path):
+    _collection(tmp_path, {"cat": 3, "dog": 3})
+    (tmp_path / "cat" / "up").symlink_to(tmp_path)
+    report = check(str(tmp_path), workers=1)
+    assert [(f.kind, f.path) for f in report.findings] == [("circular link", "cat/up")]
+    assert report.collections[0].images == {"train": 6}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are of POSIX")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    _collection(tmp_path, {"cat": 3, "dog": 3})
+    os.mkfifo(tmp_path / "cat" / "pipe.jpg")
+    os.mkfifo(tmp_path / "cat" / "pipe")
+    assert {(kind, path) for _, kind, path in _kinds(tmp_path)} == {
+        ("stray file", "cat/pipe"), ("stray file", "cat/pipe.jpg")}  # fmt: skip
 
 
 def test_ten_to_one_is_where_imbalance_begins(tmp_path):
