@@ -53,6 +53,7 @@ def check(data: str, layout: str | None = None, task: str | None = None, workers
     found += _of_copies(root, read.all, seen)
     for one, reading in zip(counts, read.all, strict=True):
         found += summary.findings(one, reading)
+    found += _unused(root, used, seen, found)
     looks = [one.look for path, one in seen.items() if one.look is not None and (path in used or not used)]
     return Report(place, len(files.files) or len(seen), counts, summary.pictures(looks), _in_order(found))
 
@@ -85,6 +86,17 @@ def _of_files(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
                 yield finding
             elif fault.severity == ERROR:
                 yield replace(finding, severity=WARNING, message=f"{fault.message} (used by no label)")
+
+
+def _unused(root: Path, used: set[Path], seen: Results, found: list[Finding]) -> list[Finding]:
+    """Sound images that lie beside used ones, but have no label, as far as nothing was said of them yet."""
+    places = {path.parent for path in used}
+    named = {Path(finding.path).stem for finding in found}  # the image's own name, or that of its annotation
+    idle = (path for path, one in seen.items() if one.look is not None and one.look.header is not None
+            and path not in used and path.parent in places)  # fmt: skip
+    names = [name_of(path, root) for path in idle]
+    return [Finding(REMARK, "unused image", name, "no label names it: left out") for name in names
+            if Path(name).stem not in named]  # fmt: skip
 
 
 def _of_labels(seen: Results) -> Iterator[Finding]:

@@ -226,8 +226,13 @@ def test_what_lies_a_folder_too_deep_is_pointed_to(tmp_path):
 
 def test_what_no_label_uses_spoils_nothing(tmp_path):
     _coco(tmp_path, "train.json", [[1, 1, 20, 20]])
-    (tmp_path / "images" / "unused.jpg").write_bytes(b"")
-    assert ("warning", "empty file", "images/unused.jpg") in _kinds(tmp_path)
+    (tmp_path / "images" / "empty.jpg").write_bytes(b"")
+    _photograph(tmp_path / "images" / "sound.jpg", 2)
+    _photograph(tmp_path / "elsewhere" / "sound.jpg", 3)
+    assert _kinds(tmp_path) == [
+        ("warning", "empty file", "images/empty.jpg"),
+        ("remark", "unused image", "images/sound.jpg"),
+    ]
 
 
 def test_copies_that_two_tasks_show_are_told_once(tmp_path):
