@@ -14,6 +14,7 @@ from cvlib.data.check.summary import Counts, Pictures
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 
 _SHOWN = 10  # findings of one kind; the others are counted
+_ROWS = 15  # commonest classes that a table shows, and as many of the rarest
 _TITLES = {
     ERROR: "Errors, which would spoil a run", WARNING: "Warnings, which may spoil its result",
     REMARK: "Remarks, good to know",
@@ -53,10 +54,22 @@ def _counts_text(counts: Counts) -> str:
     shown = "images" if counts.task == "classification" else "amount" if counts.task == "detection" else "holding"
     table = counts.amount if shown == "amount" else counts.holding
     rows = [["", *parts], ["images", *(f"{counts.images[part]:,}" for part in parts)]]
-    rows += [[f"  {name}", *(f"{table[part][name]:,}" for part in parts)] for name in counts.classes]
+    rows += [[f"  {name}", *(f"{table[part][name]:,}" for part in parts)] for name in _shown(counts, table)]
     title = f"{counts.task} (layout {counts.layout}), {_UNITS[counts.task]} by class"
+    hidden = len(counts.classes) - (len(rows) - 2)
     notes = [f"  {note}" for note in counts.notes]
+    if hidden:
+        notes.insert(0, f"  the commonest and the rarest are shown; {hidden:,} more classes in --format json")
     return "\n".join([title, *_aligned(rows), *notes])
+
+
+def _shown(counts: Counts, table: dict[str, dict[str, int]]) -> list[str]:
+    """All classes where they are few, else the commonest and the rarest, in their order."""
+    if len(counts.classes) <= 2 * _ROWS:
+        return counts.classes
+    by_number = sorted(counts.classes, key=lambda name: -sum(part[name] for part in table.values()))
+    kept = {*by_number[:_ROWS], *by_number[-_ROWS:]}
+    return [name for name in counts.classes if name in kept]
 
 
 def _counts_line(counts: Counts) -> str:

@@ -124,6 +124,17 @@ def test_class_names_that_are_one(tmp_path):
     assert ("warning", "class name", "cat") not in _kinds(tmp_path)
 
 
+def test_of_very_many_classes_the_commonest_and_the_rarest_are_shown(tmp_path, capsys):
+    _collection(tmp_path, {f"class{i:02}": 4 if i == 20 else 2 if i == 21 else 3 for i in range(40)})
+    assert main(["check", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split()[0] for line in lines if line.startswith("  class")]
+    assert len(rows) == 30
+    assert {"class20", "class21"} <= set(rows)
+    assert rows == sorted(rows)
+    assert "  the commonest and the rarest are shown; 10 more classes in --format json" in lines
+
+
 def test_a_link_to_the_whole_collection_adds_nothing(tmp_path):
     _collection(tmp_path, {"cat": 3, "dog": 3})
     (tmp_path / "cat" / "up").symlink_to(tmp_path)
