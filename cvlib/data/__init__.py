@@ -12,7 +12,7 @@ import numpy as np
 
 from cvlib.config import DataConfig
 from cvlib.data import embedded, images, keras_datasets, layouts, preflight, splits
-from cvlib.data.dataset import Boxes, Dataset, Split
+from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.layouts.collection import Collection
 from cvlib.data.preflight import Facts
@@ -75,6 +75,9 @@ def _of_arrays(config: DataConfig, task: str) -> Dataset:
 
 def _of_collection(config: DataConfig, task: str) -> Dataset:
     collection = read_collection(config, task)
+    if task == "segmentation" and len(collection.classes) > IGNORE:
+        count = len(collection.classes)
+        raise UserError(f"{collection.root}: {count} classes are more than 8-bit masks tell apart ({IGNORE})")
     if config.classes is not None and task == "classification":
         _narrow(collection, config.classes)
     facts = preflight.look_over(collection)
@@ -83,23 +86,37 @@ def _of_collection(config: DataConfig, task: str) -> Dataset:
     notes = collection.notes + _notes(findings)
     if skipped:
         notes.append(f"data.on_error=skip: {len(skipped)} left out for errors: {_some(skipped)}")
-    given = {part: split for part, split in facts.parts.items() if part == "train" or len(split)}
-    classes, colours = collection.classes, collection.colours
-    if config.classes is not None:
-        chosen = dict(zip(given, splits.choose_classes(classes, list(given.values()), config.classes, task)[1],
-                          strict=True))  # fmt: skip
-        given, classes = chosen, list(config.classes)
-        colours = None if colours is None else colours[[collection.classes.index(name) for name in classes]]
-    train, val, test = splits.hold_out(given.pop("train"), given, config)
-    for part, share in (("val", config.val_fraction), ("test", config.test_fraction)):
-        if part not in given:
-            notes.append(f"no {part} {'folder' if collection.layout == 'folder' else 'split'}: {100 * share:.3g} % of "
-                         f"the training images taken{_STRATIFIED[task]}")  # fmt: skip
+    classes, given = _chosen(collection, facts, config)
+    train, val, test = splits.hold_out(given["train"], {p: s for p, s in given.items() if p != "train"}, config)
+    notes += _held_out_notes(collection, given, config)
     _note_leaks([train, val, test], facts, notes)
+    colours = collection.colours
+    if colours is not None:
+        colours = colours[[collection.classes.index(name) for name in classes]]
     return Dataset(
         config.name, task, classes, config.channels or facts.channels, facts.size, train, val, test, notes,
         layout=collection.layout, colours=colours, skipped=skipped,
     )  # fmt: skip
+
+
+def _chosen(collection: Collection, facts: Facts, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
+    """The classes asked for, and the collection's own parts with these alone; an empty val or test is as none."""
+    given = {part: split for part, split in facts.parts.items() if part == "train" or len(split)}
+    if config.classes is None:
+        return collection.classes, given
+    parts = list(given.values())
+    classes, parts = splits.choose_classes(collection.classes, parts, config.classes, collection.task)
+    return classes, dict(zip(given, parts, strict=True))
+
+
+def _held_out_notes(collection: Collection, given: dict[str, Split], config: DataConfig) -> list[str]:
+    """What was taken out of train for the parts that the collection lacks."""
+    kind = "folder" if collection.layout == "folder" else "split"
+    shares = {"val": config.val_fraction, "test": config.test_fraction}
+    return [
+        f"no {part} {kind}: {100 * share:.3g} % of the training images taken{_STRATIFIED[collection.task]}"
+        for part, share in shares.items() if part not in given
+    ]  # fmt: skip
 
 
 _STRATIFIED = {

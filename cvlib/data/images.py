@@ -61,7 +61,8 @@ def header_of(image: Image.Image) -> Header:
     orientation = image.getexif().get(_ORIENTATION, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     size = (image.height, image.width)
-    return Header(size[::-1] if orientation >= 5 else size, orientation)
+    turned = image.format == "TIFF"  # Pillow gives the size of these upright before they are loaded
+    return Header(size[::-1] if orientation >= 5 and not turned else size, orientation)
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -78,9 +79,9 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
 def looks_like_image(file: Path) -> bool:
     """Whether the file is an image by its name or, where the name says nothing of it, by its first bytes.
 
-    Hidden files never are. A name alone doesn't make a readable image: decoding shows that.
+    Hidden files, folders and pipes never are. A name alone doesn't make a readable image: decoding shows that.
     """
-    if file.name.startswith("."):
+    if file.name.startswith(".") or (not file.is_file() and file.exists()):  # opening a pipe would wait for ever
         return False
     if file.suffix.lower() in EXTENSIONS:
         return True

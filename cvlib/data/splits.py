@@ -155,13 +155,12 @@ def choose_classes(
     stays class 0, else they are ignored. Raises `UserError` as `check_chosen`.
     """
     check_chosen(classes, chosen, 1 if task == "detection" else 2)
-    other = -1
+    renumbered = np.full(len(classes), -1, np.int64)
     if task == "segmentation":
         background = is_background(classes[0]) and chosen[0] == classes[0]
-        other = 0 if background else IGNORE
-    renumbered = np.full(256, other, np.int64)
+        renumbered = np.full(IGNORE + 1, 0 if background else IGNORE, np.int64)
+        renumbered[IGNORE] = IGNORE
     renumbered[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
-    renumbered[IGNORE] = IGNORE
     return list(chosen), [_relabel(part, renumbered) for part in parts]
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config import DataConfig
+from cvlib.data.dataset import Boxes, Split
 
 
 @pytest.fixture
@@ -88,3 +89,16 @@ def test_it_does_not_depend_on_the_order_of_samples():
     order = np.random.default_rng(0).permutation(len(dataset.train))
     shuffled = data.splits.take(dataset.train, order)
     assert data.fingerprint(dataclasses.replace(dataset, train=shuffled)) == data.fingerprint(dataset)
+
+
+def test_it_sees_boxes_and_the_task():
+    def dataset(**change):
+        corners = np.array([[1, 2, 3, 4]], np.float32) + np.float32(change.get("shift", 0))
+        boxes = Boxes(corners, np.array([change.get("label", 0)]), np.array([change.get("crowd", False)]))
+        part = Split(["a"], np.zeros((1, 8, 8, 1), np.uint8), [boxes])
+        other = Split(["b"], part.images, [boxes]), Split(["c"], part.images, [boxes])
+        return data.Dataset("x", change.get("task", "detection"), ["p", "q"], 1, (8, 8), part, *other, [])
+
+    changes = ({}, {"shift": 0.25}, {"label": 1}, {"crowd": True}, {"task": "segmentation"})
+    assert len({data.fingerprint(dataset(**change)) for change in changes}) == 5
+    assert data.fingerprint(dataset()) == data.fingerprint(dataset())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 from cvlib.data import images
 from cvlib.errors import UserError
 
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+MESSY, CLOTHING = SHARED / "messy" / "classification" / "train" / "hat", SHARED / "clothing10"
 GREY = np.array([[0, 60, 120], [180, 200, 255]], np.uint8)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -120,6 +123,41 @@ def test_exif_orientation(tmp_path, orientation, expected):
     exif[0x0112] = orientation
     path = _saved(tmp_path, Image.fromarray(GREY), exif=exif)
     assert images.read_image(path, 1)[..., 0].tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_header_tells_the_upright_size(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = _saved(tmp_path, Image.fromarray(GREY), f"image.{kind}", exif=exif)
+    header = images.header(path)
+    assert header.size == images.size_of(path) == images.read_image(path, 1).shape[:2]
+    assert header.stored == GREY.shape and header.orientation == orientation
+    if kind in ("png", "tif"):
+        assert np.array_equal(images.upright(GREY, orientation), images.read_image(path, 1)[..., 0])
+
+
+@pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't here")
+@pytest.mark.parametrize(("name", "original"), [
+    ("cmyk.jpg", "24fcfe3e-4ea1-481e-9f39-37a2edcb2c99"), ("gray.jpg", "26fca408-4412-466b-972a-3a160051534a"),
+    ("gray16.png", "29c2d4f8-f682-4995-919b-2ce2a9a64c1d"), ("webp_image.webp", "340e3716-5961-4c41-b5a4-6a568b7d1e21"),
+    ("bitmap.bmp", "3d1948c4-067b-4f07-9310-7becd16dbd0f"), ("tiff_image.tif", "3f50fdef-ce2c-4409-b2a1-92497179f86f"),
+    ("png_named.jpg", "4423eb84-850c-4f82-8bc6-01b7fee5c1ef"),
+    ("webp_named.jpg", "471a5dba-b2d6-40ef-9856-37c83ac15ad2"),
+    ("no_extension", "47ce5231-abc8-4ab3-8a84-8deeb79fabb2"), ("UPPER.JPG", "4976873a-5058-45f9-b994-3d79868533a8"),
+    ("progressive.jpeg", "4ac3d6f0-a7e6-4197-899f-d3a65ae1ba7d"),
+    ("exif_rotated_6.jpg", "2d6afa47-fd6f-4b2b-9e51-010280547753"),
+    ("exif_rotated_3.jpg", "2f96b4e8-3af7-4b3f-9488-69a51df7a917"),
+    ("animated.gif", "30a55a1b-8e00-4df0-afcc-7ea3992db85d"), ("one_frame.gif", "324b3d8f-3a20-4668-b58b-b4083ed1039a"),
+])  # fmt: skip
+def test_odd_files_look_like_the_photographs_they_were_made_from(name, original):
+    found = images.read_image(MESSY / name, 1)[..., 0]
+    made_from = images.read_image(CLOTHING / "train" / "hat" / f"{original}.jpg", 1)[..., 0]
+    assert found.shape == made_from.shape
+    # Means of 8×8 pixels, for a GIF's few colours are dithered. Wrong channels, ranges or turns are far above.
+    blocks = [np.asarray(Image.fromarray(image).reduce(8), float) for image in (found, made_from)]
+    assert np.abs(blocks[0] - blocks[1]).mean() < 3
 
 
 def test_a_wrong_extension_does_not_matter(tmp_path):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cvlib.config import DataConfig
-from cvlib.data.layouts import coco, folder, masks, table, voc, yolo
+from cvlib.data.layouts import coco, coco_files, folder, masks, table, voc, yolo
 from cvlib.data.layouts.collection import Collection, settle_splits
 from cvlib.errors import UserError
 
@@ -50,9 +50,9 @@ def available(root: Path) -> dict[str, tuple[str, Path]]:
     """
     if root.is_file():
         layout = _BY_SUFFIX[root.suffix.lower()]
-        return dict.fromkeys(coco.found(root) if layout == "coco" else LAYOUTS[layout][1], (layout, root))
+        return dict.fromkeys(coco_files.tasks(root) if layout == "coco" else LAYOUTS[layout][1], (layout, root))
     found: dict[str, tuple[str, Path]] = {}
-    here = [(task, "voc") for task in voc.tasks(root)] + [(task, "coco") for task in coco.found(root)]
+    here = [(task, "voc") for task in voc.tasks(root)] + [(task, "coco") for task in coco_files.tasks(root)]
     here += [("detection", "yolo")] if yolo.found(root) else []
     here += [("segmentation", "masks")] if masks.found(root) else []
     for task, layout in here:
@@ -61,7 +61,9 @@ def available(root: Path) -> dict[str, tuple[str, Path]]:
         inner = available(root / task) if (root / task).is_dir() else {}
         if task in inner:
             found.setdefault(task, inner[task])
-    if table.found(root):
+    if not found and folder.has_splits(root):
+        found["classification"] = ("folder", root)
+    if table.understood(root) or (table.found(root) and not folder.found(root)):
         found.setdefault("classification", ("csv", root))
     if not found and folder.found(root):
         found["classification"] = ("folder", root)

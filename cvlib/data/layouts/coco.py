@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,76 +16,10 @@ from cvlib.data import images
 from cvlib.data.dataset import IGNORE
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
-from cvlib.data.layouts import boxes
-from cvlib.data.layouts.collection import PART_NAMES, Collection, RawBoxes, Sample, inside, name_of, subfolders, text_of
+from cvlib.data.layouts import boxes, coco_files
+from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, inside, name_of, text_of
 from cvlib.data.splits import is_background
 from cvlib.errors import UserError
-
-_HEAD = 2**16  # characters in which a COCO file has shown one of its keys
-
-
-def files(root: Path) -> dict[str, Path]:
-    """The JSON files by part; under "" the only one where its name tells no part; empty where there are none.
-
-    Looked for in `root`, `root/annotations`, and the folders named by a split. Raises `UserError` where there are
-    several and their names don't tell which is which.
-    """
-    if root.is_file():
-        return {"": root}
-    found = [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
-             for file in sorted(place.glob("*.json")) if _looks_right(file)]  # fmt: skip
-    by_part: dict[str, list[Path]] = defaultdict(list)
-    for file in found:
-        by_part[_part(file, root)].append(file)
-    if len(found) == 1:
-        return {"": found[0]} if not _part(found[0], root) else {_part(found[0], root): found[0]}
-    kept = {part: _instances(several) for part, several in by_part.items() if part}
-    doubtful = next((several for several in kept.values() if len(several) > 1), [])
-    if found and (doubtful or not kept):
-        names = ", ".join(file.name for file in (doubtful or found)[:5])
-        raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({names}): name one "
-                        f"by data.path={(doubtful or found)[0]}")  # fmt: skip
-    return {part: several[0] for part, several in kept.items()}
-
-
-def _split_folders(root: Path) -> list[Path]:
-    return [folder for folder in subfolders(root) if folder.name.lower() in PART_NAMES]
-
-
-def _looks_right(file: Path) -> bool:
-    with file.open(encoding="utf-8-sig", errors="replace") as opened:
-        head = opened.read(_HEAD)
-    keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
-    return any(key in head for key in keys) or file.parent.name == "annotations"
-
-
-def _part(file: Path, root: Path) -> str:
-    """The part that a file's name, or its folder's, tells: instances_val2017.json is val."""
-    for text in (file.stem, file.parent.name if file.parent != root else ""):
-        for word in re.split(r"[^a-z]+", text.lower()):
-            if word in PART_NAMES:
-                return PART_NAMES[word]
-    return ""
-
-
-def _instances(several: list[Path]) -> list[Path]:
-    """Of instances_, captions_ and person_keypoints_ of one split, the one with the objects."""
-    instances = [file for file in several if "instances" in file.stem.lower()]
-    return instances or several
-
-
-def found(root: Path) -> list[str]:
-    """The tasks that `root` (a folder or a JSON file) has COCO labels for; nothing is parsed."""
-    try:
-        some = files(root)
-    except UserError:
-        return ["detection"]
-    if not some:
-        return []
-    with next(iter(some.values())).open(encoding="utf-8-sig", errors="replace") as opened:
-        text = opened.read(64 * _HEAD)
-    masks = re.search(r'"segmentation"\s*:\s*(\[\s*\[\s*[\d.]|\{)', text)
-    return ["detection", "segmentation"] if masks else ["detection"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +72,7 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     Classes are the categories in the order of their ids; for segmentation a background comes first. Raises
     `UserError` for a file that is no COCO JSON as a whole.
     """
-    by_part = files(root)
+    by_part = coco_files.find(root)
     folder = _home(root)
     if not by_part:
         raise UserError(f"{folder}: no COCO JSON in it nor in annotations/")
@@ -205,7 +138,7 @@ def _samples(
     collection: Collection, file: Path, content: dict[str, Any], numbers: dict[int, int]
 ) -> list[Sample]:  # fmt: skip
     by_image = _annotations(collection, file, content, numbers)
-    bases = _image_folders(collection.root, file)
+    bases = coco_files.image_folders(collection.root, file)
     counts = Counter(str(entry.get("id")) for entry in content["images"] if isinstance(entry, dict))
     samples: dict[str, Sample] = {}
     for index, entry in enumerate(content["images"]):
@@ -251,16 +184,8 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return (height, width) if valid else None  # type: ignore[return-value]
 
 
-def _image_folders(root: Path, file: Path) -> list[Path]:
-    """Where the images of a JSON file may lie: beside it, in the root, in images/, in the folders of the splits."""
-    inner = [root / "images", *(subfolders(root / "images") if (root / "images").is_dir() else [])]
-    named = [folder for folder in subfolders(root) if folder.name != "annotations"]
-    own = [folder for folder in (*inner, *named) if _part(folder / "x", root) == _part(file, root)]
-    return list(dict.fromkeys([file.parent, root, *own, *inner, *named]))
-
-
 def _image(collection: Collection, file: Path, entry: Any, place: str, bases: list[Path]) -> Path | None:
-    if not isinstance(entry, dict) or "id" not in entry or not isinstance(entry.get("file_name"), str):
+    if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
         collection.blame(ERROR, "bad image entry", file, "an image needs an id and a file_name", "add them", place)
         return None
     try:
@@ -284,14 +209,13 @@ def _annotations(
         collection.blame(WARNING, "no annotations", file, "it has no list of annotations: all images count as empty",
                          "is it the file of a test split without labels?")  # fmt: skip
         entries = []
-    known = {entry.get("id") for entry in content["images"] if isinstance(entry, dict)}
-    repeated = {number for number, count in Counter(e.get("id") for e in entries if isinstance(e, dict)).items()
-                if count > 1 and number is not None}  # fmt: skip
+    known = set(_ids(content["images"]))
+    repeated = {number for number, count in Counter(_ids(entries)).items() if count > 1}
     by_image: dict[Any, list[_Object]] = defaultdict(list)
     for index, entry in enumerate(entries):
         number = entry.get("id", "?") if isinstance(entry, dict) else "?"
         place = f"annotation {number} (annotations[{index}])"
-        if number in repeated:
+        if _is_id(number) and number in repeated:
             repeated.discard(number)
             collection.blame(WARNING, "duplicate annotation id", file, f"several annotations have the id {number}",
                              "give each its own", place)  # fmt: skip
@@ -309,9 +233,9 @@ def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], pla
     """The image's id and the object; raises `ValueError(kind, message)` where the annotation can't be used."""
     if not isinstance(entry, dict):
         raise ValueError("bad annotation", f"an annotation must be an object, not {type(entry).__name__}")
-    if entry.get("image_id") not in known:
+    if not _is_id(entry.get("image_id")) or entry["image_id"] not in known:
         raise ValueError("unknown image", f"image_id {entry.get('image_id')} is no image of this file")
-    if entry.get("category_id") not in numbers:
+    if not _is_id(entry.get("category_id")) or entry["category_id"] not in numbers:
         raise ValueError("unknown class", f"category_id {entry.get('category_id')} is no category of this file")
     label, crowd = numbers[entry["category_id"]], bool(entry.get("iscrowd", 0))
     if task == "segmentation":
@@ -329,6 +253,14 @@ def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], pla
         raise ValueError("box no number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
     x, y, width, height = (float(value) for value in box)
     return entry["image_id"], _Object(label, (x, y, x + width, y + height), None, crowd, place)
+
+
+def _ids(entries: list[Any]) -> list[int | str]:
+    return [entry["id"] for entry in entries if isinstance(entry, dict) and _is_id(entry.get("id"))]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from cvlib.data import images
-from cvlib.data.findings import ERROR, Finding
+from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
 
 PART_NAMES = {
@@ -78,7 +78,7 @@ class Collection:
     ) -> None:
         """Add a finding; a `path` below the root is told relative to it."""
         shown = name_of(path, self.root) if isinstance(path, Path) else path
-        self.findings.append(Finding(severity, kind, shown, message, advice, place))
+        self.findings.append(Finding(severity, kind, shown, text_of(message), advice, place))
 
 
 def text_of(name: str) -> str:
@@ -105,7 +105,7 @@ def files_below(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
-    seen: set[str] = set()
+    seen = {str(above) for above in Path(os.path.realpath(folder)).parents}  # a link up leads into other classes
     for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         seen.add(os.path.realpath(place))
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX"))
@@ -128,15 +128,27 @@ def inside(root: Path, written: str, *bases: Path) -> Path | None:
         normal = Path(os.path.normpath(relative if relative.is_absolute() else root / relative))
         if not normal.is_relative_to(root):
             raise ValueError(f"the path {written!r} leads out of the collection")
-        return normal if normal.is_file() else None
-    for base in bases or (root,):
-        for form in ("NFC", "NFD"):
-            candidate = base / unicodedata.normalize(form, str(relative))
-            if candidate.is_file():
-                return candidate
-        if (base / relative).is_file():
-            return base / relative
-    return None
+        return normal if _is_file(normal) else None
+    spelled = dict.fromkeys([str(relative), *(unicodedata.normalize(form, str(relative)) for form in ("NFC", "NFD"))])
+    return next((base / name for base in bases or (root,) for name in spelled if _is_file(base / name)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than a name can be
+        return False
+
+
+def by_stem(collection: Collection, files: list[Path], folder: Path) -> dict[str, Path]:
+    """The files by their path below `folder` without extension; of two that differ in it alone the first counts."""
+    found: dict[str, Path] = {}
+    for file in files:
+        first = found.setdefault(name_of(file.with_suffix(""), folder), file)
+        if first != file:
+            collection.blame(WARNING, "same stem", file, f"{first.name} has the same name but for the extension: this "
+                             "one is left out", "rename one of them")  # fmt: skip
+    return dict(sorted(found.items()))
 
 
 def settle_splits(collection: Collection) -> None:

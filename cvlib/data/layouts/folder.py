@@ -18,6 +18,11 @@ def found(root: Path) -> bool:
     return any(images.looks_like_image(file) for folder in subfolders(root) for file in files_below(folder))
 
 
+def has_splits(root: Path) -> bool:
+    """Whether there is a train folder with class folders in it."""
+    return any(PART_NAMES.get(f.name.lower()) == "train" and found(f) for f in subfolders(root))
+
+
 def read(root: Path, task: str, config: DataConfig) -> Collection:
     """The images below the class folders of `root`; classes are sorted as text.
 

@@ -38,6 +38,10 @@ class Legend:
         return np.array([by_class[index] for index in range(len(self.classes))], np.uint8)
 
 
+# Oxford-IIIT Pets have trimaps (Parkhi et al. 2012): the pet, what is behind it, and the border between.
+PETS = Legend(["background", "pet"], {2: 0, 1: 1, 3: IGNORE})
+
+
 def find(root: Path) -> Legend | None:
     """The legend in the first label file that `root` has; None where it has none."""
     for name in FILES:

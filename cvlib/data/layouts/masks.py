@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,22 @@ from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.images import Header
 from cvlib.data.layouts import legend as legends
 from cvlib.data.layouts import lists
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, image_files, name_of, subfolders, text_of
+from cvlib.data.layouts.collection import (
+    PART_NAMES,
+    Collection,
+    Sample,
+    by_stem,
+    image_files,
+    name_of,
+    subfolders,
+    text_of,
+)
 from cvlib.data.layouts.legend import Legend
 from cvlib.errors import UserError
 
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
-MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "gt", "SegmentationClass")
+MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")
+_LOOKED_AT = 100  # files in a folder, to see whether it holds masks
 _SUFFIXES = ("", "_mask", "_masks", "_label", "_labels", "_L", "_gt", "-mask")  # a mask's stem after its image's
 _UNDEFINED = -1
 
@@ -188,8 +199,8 @@ def _pair(folder: Path) -> tuple[Path, Path] | None:
 
 
 def _some(folder: Path) -> list[Path]:
-    """The files in `folder`, or in the folders in it."""
-    return [entry for place in (folder, *subfolders(folder)) for entry in sorted(place.iterdir()) if entry.is_file()]
+    """The first files in `folder`, and in the folders in it."""
+    return [entry for place in (folder, *subfolders(folder)) for entry in islice(place.iterdir(), _LOOKED_AT)]
 
 
 def found(root: Path) -> bool:
@@ -208,7 +219,8 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
         raise UserError(f"{root}: no images/ with masks/ beside it")
     collection = Collection(root, "masks", task, [], {})
     list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets")
-    fill(collection, folders, list_folder, legends.find(root))
+    trimaps = any(mask_folder.name == "trimaps" for _, mask_folder in folders.values())
+    fill(collection, folders, list_folder, legends.find(root) or (legends.PETS if trimaps else None))
     return collection
 
 
@@ -216,43 +228,40 @@ def fill(
     collection: Collection, folders: dict[str, tuple[Path, Path]], list_folder: Path | None, legend: Legend | None
 ) -> None:
     """Put the samples of these folders into the collection, with their classes and colours."""
-    masks = {part: _by_stem(mask_folder) for part, (_, mask_folder) in folders.items()}
+    masks = {part: _stems_in(collection, mask_folder) for part, (_, mask_folder) in folders.items()}
     if legend is None:
-        legend = legends.found_in([file for by_stem in masks.values() for file in by_stem.values()])
+        legend = legends.found_in([file for stems in masks.values() for file in stems.values()])
         collection.notes.append(f"no label file: the masks' own values are the classes {', '.join(legend.classes)}")
     collection.classes, collection.colours = legend.classes, legend.painted()
     for part, (image_folder, _) in folders.items():
-        by_stem = _by_stem(image_folder)
+        pictures = _stems_in(collection, image_folder)
         if part or list_folder is None:
-            entries = [(stem, "") for stem in by_stem]
-            collection.parts[part or "train"] = _samples(collection, entries, None, by_stem, masks[part], legend)
-            for stem in sorted(set(masks[part]) - {name for known in by_stem for name in _stems(known)}):
+            entries = [(stem, "") for stem in pictures]
+            collection.parts[part or "train"] = _samples(collection, entries, None, pictures, masks[part], legend)
+            for stem in sorted(set(masks[part]) - {name for known in pictures for name in _stems(known)}):
                 collection.blame(WARNING, "missing image", masks[part][stem], "there is no image for this mask",
                                  "add it, or take the mask out")  # fmt: skip
             continue
         listed = lists.read(list_folder, collection)
         for listed_part, entries in listed.items():
             file = lists.file_for(list_folder, listed_part)
-            collection.parts[listed_part] = _samples(collection, entries, file, by_stem, masks[part], legend)
-        named = {_stem(entry, by_stem) for entries in listed.values() for entry, _ in entries}
-        for stem in sorted(set(by_stem) - named):
-            collection.blame(REMARK, "unlisted image", by_stem[stem], "it is in no split list: left out")
+            collection.parts[listed_part] = _samples(collection, entries, file, pictures, masks[part], legend)
+        named = {_stem(entry, pictures) for entries in listed.values() for entry, _ in entries}
+        for stem in sorted(set(pictures) - named):
+            collection.blame(REMARK, "unlisted image", pictures[stem], "it is in no split list: left out")
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Image files by their path below `folder` without extension; a lossless one counts before a JPEG."""
+def _stems_in(collection: Collection, folder: Path) -> dict[str, Path]:
+    """Image files by their stem; a lossless one counts before a JPEG."""
     files = sorted(image_files(folder), key=lambda f: (f.suffix.lower() in (".jpg", ".jpeg"), f.as_posix()))
-    found: dict[str, Path] = {}
-    for file in files:
-        found.setdefault(name_of(file.with_suffix(""), folder), file)
-    return dict(sorted(found.items()))
+    return by_stem(collection, files, folder)
 
 
-def _stem(entry: str, by_stem: dict[str, Path]) -> str:
+def _stem(entry: str, pictures: dict[str, Path]) -> str:
     """The stem that a list's entry means: an id, a file name, or a pair "image mask" of paths."""
-    first = entry if entry in by_stem else entry.split()[0]
+    first = entry if entry in pictures else entry.split()[0]
     for candidate in (entry, first, text_of(Path(first).with_suffix("").as_posix()), Path(first).stem):
-        if candidate in by_stem:
+        if candidate in pictures:
             return candidate
     return entry
 
@@ -263,17 +272,19 @@ def _stems(stem: str) -> list[str]:
 
 def _samples(
     collection: Collection, entries: list[tuple[str, str]], list_file: Path | None,
-    by_stem: dict[str, Path], masks: dict[str, Path], legend: Legend,
+    pictures: dict[str, Path], masks: dict[str, Path], legend: Legend,
 ) -> list[Sample]:  # fmt: skip
     samples = []
     for entry, place in entries:
-        stem = _stem(entry, by_stem)
-        image = by_stem.get(stem)
+        stem = _stem(entry, pictures)
+        image = pictures.get(stem)
         mask = next((masks[name] for name in _stems(stem) if name in masks), None)
-        if image is None:
-            what = "neither an image nor a mask" if mask is None else "a mask, but no image"
-            collection.blame(ERROR, "missing image", list_file or stem, f"{entry} has {what}",
-                             "add the file, or take the line out", place)  # fmt: skip
+        if image is None and mask is None:
+            collection.blame(ERROR, "missing image", list_file or stem, f"{entry} has neither an image nor a mask",
+                             "add the files, or take the line out", place)  # fmt: skip
+        elif image is None:
+            collection.blame(ERROR, "missing image", mask or stem, "it is listed, but there is no image for this mask",
+                             "add the image, or take the line out")  # fmt: skip
         elif mask is None:
             collection.blame(ERROR, "missing mask", image, "there is no mask for this image",
                              "add it, or take the image out")  # fmt: skip

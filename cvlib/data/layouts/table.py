@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cvlib.config import DataConfig
@@ -47,10 +48,18 @@ def found(root: Path) -> bool:
     return bool(files(root))
 
 
+def understood(root: Path) -> bool:
+    """Whether the columns of such a table can be told, so that it is no other list of these images."""
+    try:
+        return found(root) and all(_columns(file, _rows(file), root) for file in files(root).values())
+    except UserError:
+        return False
+
+
 def _lists_images(file: Path, root: Path) -> bool:
     """Whether one of the first rows names an existing image."""
-    rows = _rows(file)[1:4] or _rows(file)[:1]
-    return any(_locate(cell, root, _bases(root)) is not None for _, row in rows for cell in row if cell.strip())
+    bases = _bases(root)
+    return any(_locate(cell, root, bases) is not None for _, row in _rows(file, 4) for cell in row if cell.strip())
 
 
 def read(root: Path, task: str, config: DataConfig) -> Collection:
@@ -84,15 +93,15 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     return collection
 
 
-def _rows(file: Path) -> list[tuple[int, list[str]]]:
-    """The table's rows that aren't empty, each with the number of its line."""
+def _rows(file: Path, most: int | None = None) -> list[tuple[int, list[str]]]:
+    """The table's first `most` rows (all where None) without empty ones, each with the number of its line."""
     text = file.read_text("utf-8-sig", errors="surrogateescape")
     first = text.partition("\n")[0]
     delimiter = "\t" if file.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
     reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     rows = []
     try:
-        for row in reader:
+        for row in islice(reader, most):
             if any(cell.strip() for cell in row):
                 rows.append((reader.line_num, row))
     except csv.Error as error:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from cvlib import backend
-from cvlib.data.dataset import IGNORE
 from cvlib.data.layouts import boxes, legend
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
 from cvlib.data.layouts.legend import Legend
@@ -21,8 +20,7 @@ from cvlib.errors import UserError
 
 _RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
 _CROWD = ("is_crowd", "is_difficult", "difficult")
-# What ids mean where the library doesn't say it. Pets: a trimap of pet, background and the border between.
-_LEGENDS = {"oxford_iiit_pet": Legend(["background", "pet"], {2: 0, 1: 1, 3: IGNORE})}
+_LEGENDS = {"oxford_iiit_pet": legend.PETS}  # what ids mean where the library doesn't say it
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cvlib.config import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.layouts import boxes, legend, lists, masks
-from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, name_of, text_of
+from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, by_stem, name_of, text_of
 from cvlib.errors import UserError
 
 CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt")
@@ -66,7 +66,9 @@ def _read_boxes(collection: Collection, image_folder: Path) -> None:
     root = collection.root
     xml_folder = _xml_folder(root)
     assert xml_folder is not None, "tasks() has seen one"
-    pictures = {text_of(file.stem): file for file in sorted(image_folder.iterdir()) if images.looks_like_image(file)}
+    pictures = by_stem(
+        collection, [f for f in sorted(image_folder.iterdir()) if images.looks_like_image(f)], image_folder
+    )
     annotations = {text_of(file.stem): file for file in sorted(xml_folder.glob("*.xml"))}
     list_folder = lists.folder_of(root / "ImageSets" / "Main", root / "ImageSets", root)
     if list_folder is None:
@@ -141,7 +143,7 @@ def _parsed(collection: Collection, xml: Path) -> Element | None:
     try:
         content = xml.read_bytes()
         tree = ElementTree.fromstring(content)
-    except (SyntaxError, ValueError, OSError) as error:  # ValueError: defusedxml refuses entities
+    except (SyntaxError, ValueError, LookupError, OSError) as error:  # ValueError: defusedxml refuses entities
         reason = "it is empty" if xml.is_file() and not xml.stat().st_size else " ".join(str(error).split())
         collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair it or take it out")
         return None

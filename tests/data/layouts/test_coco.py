@@ -144,6 +144,9 @@ def test_a_mask_of_the_lying_image_is_turned_with_it(tmp_path):
     ({"bbox": [1, 2, "3", 4]}, "box no number", "four numbers"),
     ({"category_id": 999}, "unknown class", "category_id 999"),
     ({"image_id": 999}, "unknown image", "image_id 999"),
+    ({"image_id": [1]}, "unknown image", "image_id [1]"),
+    ({"category_id": {}}, "unknown class", "category_id {}"),
+    ({"bbox": [1, 2, float("nan"), 4]}, "box no number", "four numbers"),
 ])  # fmt: skip
 def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
     _image(tmp_path / "a.png")
@@ -176,11 +179,13 @@ def test_images_that_are_missing_shared_or_outside(tmp_path):
     for name in ("in/a.png", "in/b.png", "in/c.png", "secret.png"):
         _image(tmp_path / name)
     pictures = [_entry(1, "a.png"), _entry(2, "b.png"), _entry(2, "c.png"), _entry(3, "gone.png"),
+                _entry(6, "x" * 300), _entry([7], "a.png"),
                 _entry(4, "../secret.png"), _entry(5, "/etc/hostname")]  # fmt: skip
     _write(tmp_path / "in" / "x.json", pictures, [_object(1, 1, 7), _object(2, 2, 7)])
     collection = _read(tmp_path / "in")
     assert [sample.name for sample in collection.parts["train"]] == ["a.png"]
-    assert [kind for kind, _, _ in _told(collection)] == ["duplicate image id"] * 2 + ["missing image"] * 3
+    assert [kind for kind, _, _ in _told(collection)] == [
+        *["duplicate image id"] * 2, *["missing image"] * 2, "bad image entry", *["missing image"] * 2]  # fmt: skip
     assert [f.message for f in collection.findings[-2:]] == [
         f"the path {path!r} leads out of the collection" for path in ("../secret.png", "/etc/hostname")
     ]

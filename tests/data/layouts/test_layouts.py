@@ -148,3 +148,36 @@ def test_three_tasks_on_the_same_pets():
     boxes = [label for part in (datasets["detection"].train, datasets["detection"].test) for label in part.labels]
     assert np.bincount(np.concatenate([label.classes for label in boxes])).tolist() == [158, 79]
     assert len({data.fingerprint(dataset) for dataset in datasets.values()}) == 3
+
+
+def test_a_list_of_other_facts_beside_class_folders_is_no_list_of_labels(tmp_path):
+    _folders(tmp_path)
+    (tmp_path / "sizes.csv").write_text("path,width,height\na/0.png,8,8\nb/0.png,8,8\n")
+    assert layouts.detect(tmp_path) == "folder"
+    (tmp_path / "sizes.csv").write_text("path,label\na/0.png,x\na/1.png,x\nb/0.png,y\nb/1.png,y\n")
+    assert layouts.detect(tmp_path) == "csv"
+
+
+def test_own_split_folders_count_before_a_table(tmp_path):
+    for part in ("train", "test"):
+        _folders(tmp_path / part)
+    lines = "".join(f"{part}/{name}/0.png,{name}\n" for part in ("train", "test") for name in "ab")
+    (tmp_path / "labels.csv").write_text("file,label\n" + lines)
+    assert layouts.detect(tmp_path) == "folder"
+    assert len(data.load(DataConfig(name="folder", path=str(tmp_path)), 0).test) == 12
+
+
+def test_the_original_folders_of_the_pets(tmp_path):
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
+    for place in ("trimaps", "xmls"):
+        (tmp_path / "annotations" / place).mkdir(parents=True)
+    trimap = np.array([[1, 3, 2, 2, 2, 2, 2, 2]] * 8, np.uint8)
+    for i in range(6):
+        _image(tmp_path / "images" / f"{i}.jpg")
+        Image.fromarray(trimap).save(tmp_path / "annotations" / "trimaps" / f"{i}.png")
+        xml = f"<annotation><object><name>cat</name>{box}</object></annotation>"
+        (tmp_path / "annotations" / "xmls" / f"{i}.xml").write_text(xml)
+    assert layouts.available(tmp_path) == {"detection": ("voc", tmp_path), "segmentation": ("masks", tmp_path)}
+    dataset = data.load(DataConfig(name="pets", path=str(tmp_path)), 0, "segmentation")
+    assert dataset.classes == ["background", "pet"]
+    assert dataset.train.labels[0]().tolist() == [[1, 255, 0, 0, 0, 0, 0, 0]] * 8

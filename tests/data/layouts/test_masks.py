@@ -247,6 +247,14 @@ def test_what_no_list_splits_is_split_by_us(tmp_path):
     assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [6, 2, 2]
 
 
+def test_one_of_two_images_of_the_same_stem_is_left_out(tmp_path):
+    _many(tmp_path, "ab")
+    Image.new("RGB", (9, 6)).save(tmp_path / "images" / "a.bmp")
+    collection = _read(tmp_path)
+    assert [sample.name for sample in collection.parts["train"]] == ["images/a.bmp", "images/b.png"]
+    assert [(f.severity, f.kind, f.path) for f in collection.findings] == [("warning", "same stem", "images/a.png")]
+
+
 def test_chosen_classes_and_what_becomes_of_the_others(tmp_path):
     _many(tmp_path, "abcdef")
     dogs = _load(tmp_path, classes=["background", "dog"])
@@ -273,8 +281,8 @@ def test_the_messy_collection():
     dataset = _load(MESSY, on_error="skip")
     assert dataset.classes == ["background", "cat", "dog"]
     assert sorted(dataset.skipped) == sorted([
-        *(f"val.txt, line {number}" for number in range(1, 5)), "images/mask_missing.jpg", "train.txt, line 27",
-        "train.txt, line 31", *(f"masks/{name}" for name in (
+        *(f"val.txt, line {number}" for number in range(1, 5)), "images/mask_missing.jpg",
+        "masks/image_missing.png", "train.txt, line 31", *(f"masks/{name}" for name in (
             "mask_smaller.png", "mask_transposed.png", "mask_off_by_one.png", "label_undefined.png", "mask_jpeg.jpg",
             "mask_antialiased.png", "mask_empty_file.png", "mask_truncated.png"))])  # fmt: skip
     names = {Path(name).stem for part in (dataset.train, dataset.val, dataset.test) for name in part.names}

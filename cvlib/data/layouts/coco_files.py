@@ -1,0 +1,84 @@
+"""Where a COCO collection has its JSON files and its images, and which split each is."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from cvlib.data.layouts.collection import PART_NAMES, subfolders
+from cvlib.errors import UserError
+
+_HEAD = 2**16  # characters in which a COCO file has shown one of its keys
+
+
+def find(root: Path) -> dict[str, Path]:
+    """The JSON files by part; under "" where there is only one; empty where there are none.
+
+    Looked for in `root`, `root/annotations`, and the folders named by a split. Raises `UserError` where there are
+    several and their names don't tell which is which.
+    """
+    if root.is_file():
+        return {"": root}
+    found = [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
+             for file in sorted(place.glob("*.json")) if _looks_right(file)]  # fmt: skip
+    by_part: dict[str, list[Path]] = defaultdict(list)
+    for file in found:
+        by_part[_part(file, root)].append(file)
+    if len(found) == 1:
+        return {"": found[0]}
+    kept = {part: _instances(several) for part, several in by_part.items() if part}
+    doubtful = next((several for several in kept.values() if len(several) > 1), [])
+    if found and (doubtful or not kept):
+        names = ", ".join(file.name for file in (doubtful or found)[:5])
+        raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({names}): name one "
+                        f"by data.path={(doubtful or found)[0]}")  # fmt: skip
+    return {part: several[0] for part, several in kept.items()}
+
+
+def _split_folders(root: Path) -> list[Path]:
+    return [folder for folder in subfolders(root) if folder.name.lower() in PART_NAMES]
+
+
+def _looks_right(file: Path) -> bool:
+    with file.open(encoding="utf-8-sig", errors="replace") as opened:
+        head = opened.read(_HEAD)
+    keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
+    return any(key in head for key in keys) or file.parent.name == "annotations"
+
+
+def _part(file: Path, root: Path) -> str:
+    """The part that a file's name, or its folder's, tells: instances_val2017.json is val."""
+    for text in (file.stem, file.parent.name if file.parent != root else ""):
+        for word in re.split(r"[^a-z]+", text.lower()):
+            if word in PART_NAMES:
+                return PART_NAMES[word]
+    return ""
+
+
+def _instances(several: list[Path]) -> list[Path]:
+    """Of instances_, captions_ and person_keypoints_ of one split, the one with the objects."""
+    instances = [file for file in several if "instances" in file.stem.lower()]
+    return instances or several
+
+
+def tasks(root: Path) -> list[str]:
+    """The tasks that `root` (a folder or a JSON file) has COCO labels for; nothing is parsed."""
+    try:
+        some = find(root)
+    except UserError:
+        return ["detection"]
+    if not some:
+        return []
+    with next(iter(some.values())).open(encoding="utf-8-sig", errors="replace") as opened:
+        text = opened.read(64 * _HEAD)
+    masks = re.search(r'"segmentation"\s*:\s*(\[\s*\[\s*[\d.]|\{)', text)
+    return ["detection", "segmentation"] if masks else ["detection"]
+
+
+def image_folders(root: Path, file: Path) -> list[Path]:
+    """Where the images of a JSON file may lie: beside it, in the root, in images/, in the folders of the splits."""
+    inner = [root / "images", *(subfolders(root / "images") if (root / "images").is_dir() else [])]
+    named = [folder for folder in subfolders(root) if folder.name != "annotations"]
+    own = [folder for folder in (*inner, *named) if _part(folder / "x", root) == _part(file, root)]
+    return list(dict.fromkeys([file.parent, root, *own, *inner, *named]))
