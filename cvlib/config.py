@@ -25,7 +25,7 @@ class ModelConfig:
     imagenet: bool = False  # whether ImageNet weights exist for it
     lr: float = 1e-3  # the rate that suits it from scratch; optimizers start from it
     epochs: int = 20  # the length of training that suits it; equal for all regimes, so that they compare
-    depth: int = 50
+    depth: int | None = 50  # null: the smallest that the base comes with
     dropout: float = 0.0
     filters: list[int] = field(default_factory=lambda: [32, 64])
     kernel: int = 3
@@ -38,6 +38,8 @@ class ModelConfig:
     features: str = "flatten"
     dense: list[int] = field(default_factory=lambda: [128])
     auxiliary_weight: float = 0.3
+    backbone: str | None = None  # detectors, fcn: the family that the base is of
+    encoder: str | None = None  # segmenter: the same
 
 
 @dataclass
@@ -167,6 +169,17 @@ def from_composed(composed: Any) -> Config:
     assert isinstance(config, Config)
     check(config)
     return config
+
+
+def classifier_of(model: ModelConfig) -> ModelConfig:
+    """The classifier that has the same base as a detector or segmenter: where its weights may come from."""
+    family = model.encoder or model.backbone
+    if family is None:
+        return model
+    return dataclasses.replace(
+        model, name=family, task="classification", encoder=None, backbone=None, imagenet=family != "cnn",
+        minimum_size={"cnn": 1, "inception": 75}.get(family, 32), depth=model.depth or {"vgg": 16}.get(family, 50),
+    )  # fmt: skip
 
 
 def identity(config: Config) -> str:

@@ -13,9 +13,13 @@ from cvlib.models.classifier import image_input
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:
     """Raw 0–255 pixels `(batch, height, width, channels)` → logits `(batch, outputs)`."""
     image = image_input(input_shape)
-    x = layers.Rescaling(1 / 255, name="rescaling", dtype="float32")(image)
-    x = backbone(config, input_shape)(x)
+    x = backbone(config, input_shape)(preprocess(image))
     return keras.Model(image, layers.Dense(outputs, dtype="float32", name="logits")(x), name="cnn")
+
+
+def preprocess(image: KerasTensor) -> KerasTensor:
+    """Raw 0–255 pixels → 0–1."""
+    return layers.Rescaling(1 / 255, name="rescaling", dtype="float32")(image)
 
 
 def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:
@@ -36,6 +40,13 @@ def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Mo
         if config.dropout:
             x = layers.Dropout(config.dropout, name=f"dense{number}_dropout")(x)
     return keras.Model(pixels, x, name="backbone")
+
+
+def levels(config: ModelConfig) -> list[str]:
+    """The base's layers that are the last at their resolution, finest first."""
+    last = len(config.filters)
+    pooled = f"conv{last}_dropout" if config.spatial_dropout else f"conv{last}_pool"
+    return [f"conv{number}_relu" for number in range(1, last + 1)] + [pooled]
 
 
 def _stage(
