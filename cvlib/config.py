@@ -40,6 +40,19 @@ class ModelConfig:
     auxiliary_weight: float = 0.3
     backbone: str | None = None  # detectors, fcn: the family that the base is of
     encoder: str | None = None  # segmenter: the same
+    decoder: str = "interpolate"
+    skip: bool = True
+    decoder_filters: int = 128  # the most of a decoder's level; a level has no more than the encoder's
+    interpolation: str = "bilinear"
+    transpose_kernel: int = 4
+    transpose_stride: int = 2
+    transpose_padding: int = 1
+    transpose_output_padding: int = 0
+    prediction_stride: int = 8
+    fc_kernel: int = 7
+    fc_width: int = 4096
+    loss: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})  # segmentation: weights of a sum
+    focal_gamma: float = 2.0
 
 
 @dataclass
