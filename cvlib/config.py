@@ -13,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cvlib.errors import UserError
 
+SEGMENTATION_LOSSES = ("cross_entropy", "dice", "focal")
+
 
 @dataclass
 class ModelConfig:
@@ -28,6 +30,7 @@ class ModelConfig:
     depth: int | None = 50  # null: the smallest that the base comes with
     dropout: float = 0.0
     filters: list[int] = field(default_factory=lambda: [32, 64])
+    convolutions: int = 1  # cnn: before each pooling
     kernel: int = 3
     padding: str = "same"
     stride: int = 1
@@ -239,6 +242,7 @@ def _check_pairs(config: Config) -> None:
     if model.task != "detection" and config.augment.mosaic:
         raise UserError(f"augment.mosaic={config.augment.mosaic} is for detection, but model={model.name} does "
                         f"{model.task}: set it to 0")  # fmt: skip
+    _check_loss(model)
     if config.name is not None and (config.name.startswith(".") or set(config.name) & set("/\\\0")):
         raise UserError(f"name={config.name} becomes a folder's name: leave out slashes and a dot in front")
     _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
@@ -267,6 +271,14 @@ def _check_pairs(config: Config) -> None:
         )
 
 
+def _check_loss(model: ModelConfig) -> None:
+    unknown = [name for name in model.loss if name not in SEGMENTATION_LOSSES]
+    if unknown:
+        raise UserError(f"model.loss.{unknown[0]} can't be: a loss is a sum of {', '.join(SEGMENTATION_LOSSES)}")
+    if min(model.loss.values(), default=0) < 0 or not any(model.loss.values()):
+        raise UserError(f"model.loss={model.loss} can't be: no weight may be below 0, and one must be above")
+
+
 def _value(config: Config, key: str) -> Any:
     value: Any = config
     for part in key.split("."):
@@ -279,8 +291,8 @@ def _require(holds: bool, key: str, value: Any, allowed: str) -> None:
         raise UserError(f"{key}={value} can't be: it must be {allowed}")
 
 
-def _word(value: str | None) -> str:
-    return "null" if value is None else value
+def _word(value: str | int | None) -> str:
+    return "null" if value is None else str(value)
 
 
 # By task, what the best epoch may be chosen by; the first is the task's own.
@@ -290,12 +302,15 @@ MONITORS: dict[str, tuple[str, ...]] = {
     "segmentation": ("val/mIoU", "val/pixel_accuracy", "val/dice", "val/loss"),
 }
 
-_CHOICES: dict[str, tuple[str | None, ...]] = {
+_CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "model.task": tuple(MONITORS),
     "mode.name": ("scratch", "feature_extractor", "finetune"),
     "mode.batch_norm": ("train", "frozen"),
     "model.padding": ("same", "valid"),
     "model.pooling": ("max", "average"),
+    "model.decoder": ("interpolate", "unpool", "transpose"),
+    "model.interpolation": ("bilinear", "nearest"),
+    "model.prediction_stride": (32, 16, 8),
     "model.features": ("flatten", "global_average"),
     "optimizer.name": ("adam", "adamw", "sgd"),
     "schedule.name": ("constant", "cosine", "step"),
@@ -309,10 +324,19 @@ _MOST = float("inf")
 _RANGES: dict[str, tuple[float, float]] = {
     "model.dropout": (0, 0.95),
     "model.spatial_dropout": (0, 0.95),
+    "model.convolutions": (1, 99),
     "model.kernel": (1, 99),
     "model.stride": (1, 99),
     "model.dilation": (1, 99),
     "model.auxiliary_weight": (0, 10),
+    "model.decoder_filters": (1, _MOST),
+    "model.transpose_kernel": (1, 99),
+    "model.transpose_stride": (1, 99),
+    "model.transpose_padding": (0, 99),
+    "model.transpose_output_padding": (0, 99),
+    "model.fc_kernel": (1, 99),
+    "model.fc_width": (1, _MOST),
+    "model.focal_gamma": (0, 10),
     "mode.head_epochs": (0, _MOST),
     "mode.backbone_lr": (0, _MOST),
     "mode.head_lr": (0, _MOST),

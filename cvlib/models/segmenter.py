@@ -57,27 +57,40 @@ def _check_unpooling(config: ModelConfig, family: str) -> None:
                         "choose model.encoder=cnn or vgg, or model.decoder=interpolate or transpose")  # fmt: skip
 
 
-def inference(network: keras.Model, size: tuple[int, int]) -> keras.Model:
+def inference(network: keras.Model, size: tuple[int, int], how: str = "stretch") -> keras.Model:
     """The network as it is saved: raw images `(batch, any, any, channels)` → probabilities of every pixel.
 
-    `(batch, height, width, classes)` at the image's own size: the image is resized to `size` and rounded as in
-    training, the probabilities are resized back (bilinear, half-pixel centres). Plain Keras layers and operations
-    only, "backbone" among them; the weights are those of `network`.
+    `(batch, height, width, classes)` at the image's own size: the image is resized to `size` (`how`: stretch |
+    letterbox) and rounded as in training, the probabilities are resized back (bilinear, half-pixel centres). It
+    holds plain Keras layers and operations only, "backbone" among them, and shares the weights of `network`.
     """
     image = keras.Input((None, None, network.input_shape[-1]), name="image", dtype="float32")
-    resized = keras.layers.Resizing(*size, antialias=True, name="resizing", dtype="float32")(image)
+    resized = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox", name="resizing",
+                                    dtype="float32")(image)  # fmt: skip
     scores = network.call(ops.round(resized))
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
-    rows = _resizing_weights(image[:, :, :1, 0], size[0])
-    columns = _resizing_weights(ops.transpose(image[:, :1, :, 0], (0, 2, 1)), size[1])
-    tall = ops.einsum("bHh,bhwc->bHwc", rows, probabilities)
-    return keras.Model(image, ops.einsum("bWw,bHwc->bHWc", columns, tall), name="segmenter")
+    vertical, horizontal = image[:, :, :1, 0], ops.transpose(image[:, :1, :, 0], (0, 2, 1))
+    height, width = _counted(vertical), _counted(horizontal)
+    letterbox = how == "letterbox"
+    rows = _resizing_weights(vertical, _padding(height, width * size[0] / size[1]) if letterbox else 0, size[0])
+    columns = _resizing_weights(horizontal, _padding(width, height * size[1] / size[0]) if letterbox else 0, size[1])
+    tall = ops.einsum("bih,bhwc->biwc", rows, probabilities)
+    return keras.Model(image, ops.einsum("bjw,biwc->bijc", columns, tall), name="segmenter")
 
 
-def _resizing_weights(line: KerasTensor, side: int) -> KerasTensor:
+def _counted(line: KerasTensor) -> KerasTensor:
+    """The length of `line` (batch, any, 1), (batch, 1, 1): counted, for it isn't known before there is an image."""
+    return ops.sum(ops.ones_like(line), axis=1, keepdims=True)
+
+
+def _padding(side: KerasTensor, wanted: KerasTensor) -> KerasTensor:
+    """The pixels before the first one, as `Resizing` puts them there to keep the aspect ratio."""
+    return ops.floor(ops.maximum(ops.floor(wanted) - side, 0) / 2)
+
+
+def _resizing_weights(line: KerasTensor, padding: KerasTensor | int, side: int) -> KerasTensor:
     """The share that each of `side` positions has in each pixel of `line` (batch, any, 1): (batch, any, side)."""
-    ones = ops.ones_like(line)
-    centres = ops.cumsum(ones, axis=1) - 0.5  # counted, for the length isn't known before there is an image
-    positions = centres * side / ops.sum(ones, axis=1, keepdims=True) - 0.5
+    centres = ops.cumsum(ops.ones_like(line), axis=1) - 0.5 + padding
+    positions = centres * side / (_counted(line) + 2 * padding) - 0.5
     distances = ops.abs(ops.clip(positions, 0, side - 1) - ops.arange(side, dtype="float32"))
     return ops.relu(1 - distances)

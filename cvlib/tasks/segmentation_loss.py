@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -16,48 +16,50 @@ _LEAST = 1e-7  # keeps a batch without a single labelled pixel from dividing by 
 class SegmentationLoss(keras.losses.Loss):
     """The weighted sum of `cross_entropy`, `dice` and `focal` over the labelled pixels of a batch.
 
-    Args:
-        weights: how much each of the three counts; at least one above 0.
-        class_weights: what a pixel of each class counts, one number a class; None for 1.
-        focal_gamma: how much the focal loss spares pixels that are right already (0: cross-entropy).
-
-    Truth is `(batch, height, width)` class ids or `IGNORE`, prediction `(batch, height, width, classes)` logits.
+    Truth is `(batch, height, width)` class ids or `IGNORE`, prediction `(batch, height, width, classes)` logits, a
+    sample weight `(batch, height, width)` what each pixel counts. `focal_gamma` is how much the focal loss spares
+    pixels that are right already (0: cross-entropy).
     """
 
-    def __init__(self, weights: Mapping[str, float], class_weights: Sequence[float] | None = None,
-                 focal_gamma: float = 2.0):  # fmt: skip
+    def __init__(self, weights: Mapping[str, float], focal_gamma: float = 2.0):
         super().__init__(name="segmentation_loss")
-        self.weights, self.class_weights, self.focal_gamma = dict(weights), class_weights, focal_gamma
+        self.weights, self.focal_gamma = dict(weights), focal_gamma
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of a whole batch, one number."""
-        labels, counts = labelled(y_true, self.class_weights)
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss of the batch, one number: dice judges all its pixels together, so there is none per sample."""
+        labels, counts = labelled(y_true, sample_weight)
         logits = ops.cast(y_pred, "float32")
-        total = ops.zeros(())
-        if self.weights.get("cross_entropy"):
-            total += self.weights["cross_entropy"] * cross_entropy(labels, counts, logits)
-        if self.weights.get("dice"):
-            total += self.weights["dice"] * dice(labels, counts, logits)
-        if self.weights.get("focal"):
-            total += self.weights["focal"] * focal(labels, counts, logits, self.focal_gamma)
-        return total
+        parts = {
+            "cross_entropy": lambda: cross_entropy(labels, counts, logits),
+            "dice": lambda: dice(labels, counts, logits),
+            "focal": lambda: focal(labels, counts, logits, self.focal_gamma),
+        }
+        return sum(weight * parts[name]() for name, weight in self.weights.items() if weight)
 
 
-def labelled(truth: Any, class_weights: Sequence[float] | None) -> tuple[Any, Any]:
-    """Class ids with 0 where ignored, and what each pixel counts: 0 where ignored, else its class's weight."""
+class PixelAccuracy(keras.metrics.Mean):
+    """The share of labelled pixels whose class is right."""
+
+    def __init__(self) -> None:
+        super().__init__(name="pixel_accuracy")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Count a batch; weights of pixels don't matter."""
+        labels, counts = labelled(y_true, None)
+        return super().update_state(ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), labels), counts)
+
+
+def labelled(truth: Any, weights: Any) -> tuple[Any, Any]:
+    """Class ids with 0 where ignored, and what each pixel counts: 0 where ignored, else its weight or 1."""
     truth = ops.cast(truth, "int32")
     valid = ops.not_equal(truth, IGNORE)
-    labels = ops.where(valid, truth, 0)
     counts = ops.cast(valid, "float32")
-    if class_weights is not None:
-        counts = counts * ops.take(ops.convert_to_tensor(class_weights, "float32"), labels, axis=0)
-    return labels, counts
+    return ops.where(valid, truth, 0), counts if weights is None else counts * ops.cast(weights, "float32")
 
 
 def cross_entropy(labels: Any, counts: Any, logits: Any) -> Any:
     """The mean of −log p over pixels, weighted by `counts`."""
-    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    return _mean(losses, counts)
+    return _mean(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True), counts)
 
 
 def focal(labels: Any, counts: Any, logits: Any, gamma: float) -> Any:
@@ -69,18 +71,18 @@ def focal(labels: Any, counts: Any, logits: Any, gamma: float) -> Any:
 
 
 def dice(labels: Any, counts: Any, logits: Any) -> Any:
-    """1 − 2·|truth ∩ prediction| / (|truth| + |prediction|) with probabilities, mean over the batch's classes.
+    """1 − 2·|truth ∩ prediction| / (|truth| + |prediction|) with probabilities, the mean over classes.
 
-    Summed over the whole batch, so that a class is judged by all its pixels; classes that aren't in the batch's truth
-    are left out (Milletari et al., V-Net, 2016, has the squares in the denominator; we don't).
+    Sums go over the whole batch; classes that its truth doesn't have are left out. (Milletari et al., V-Net, 2016,
+    square in the denominator; here it is linear, as in the metric.)
     """
-    classes = logits.shape[-1]
     weights = ops.expand_dims(counts, -1)
-    truth = ops.one_hot(labels, classes) * weights
-    guess = ops.softmax(logits) * weights
+    truth = ops.one_hot(labels, logits.shape[-1])
+    guess = ops.softmax(logits)
     axes = (0, 1, 2)
-    there = ops.sum(truth, axes)
-    scores = 2 * ops.sum(truth * ops.softmax(logits), axes) / ops.maximum(there + ops.sum(guess, axes), _LEAST)
+    both = ops.sum(weights * truth * guess, axes)
+    there = ops.sum(weights * truth, axes)
+    scores = 2 * both / ops.maximum(there + ops.sum(weights * guess, axes), _LEAST)
     return _mean(1 - scores, ops.cast(there > 0, "float32"))
 
 

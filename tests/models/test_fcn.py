@@ -87,7 +87,7 @@ def test_the_published_count() -> None:
 
 
 def test_a_size_that_does_not_halve_five_times_and_another_base_are_refused() -> None:
-    with pytest.raises(UserError, match="images of 80×80 pixels don't fit model=fcn.*multiple of 32"):
+    with pytest.raises(UserError, match=r"images of 80×80 pixels don't fit model=fcn.*multiple of 32"):
         build(80)
     with pytest.raises(UserError, match=r"model.backbone=resnet can't be"):
         build(backbone="resnet")

@@ -34,7 +34,9 @@ def test_logits_for_every_pixel(decoder: str, skip: bool) -> None:
     assert joined == (["up2_skip", "up1_skip"] if skip else [])
 
 
-@pytest.mark.parametrize(("encoder", "side"), [("vgg", 32), ("resnet", 32), ("inception", 75)])
+@pytest.mark.parametrize(
+    ("encoder", "side"), [("vgg", 32), ("resnet", 32), pytest.param("inception", 75, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("decoder", ["interpolate", "transpose"])
 def test_every_encoder_comes_back_to_the_images_size(encoder: str, side: int, decoder: str) -> None:
     assert build(side, 1, encoder=encoder, decoder=decoder, decoder_filters=8).output.shape == (None, side, side, 5)
