@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.config import ModelConfig
+from cvlib.config import Config, DataConfig, ModelConfig
 from cvlib.errors import UserError
 from cvlib.models.pyramid import preprocess, pyramid
 from cvlib.modes import weights
@@ -100,3 +101,17 @@ def test_an_image_that_leaves_nothing_at_the_coarsest_level_is_refused(family: s
 def test_a_family_that_is_none_is_refused() -> None:
     with pytest.raises(UserError, match="a base of alexnet can't be: choose one of cnn, vgg, resnet, inception"):
         pyramid(config("cnn"), "alexnet", (64, 64, 3))
+
+
+@pytest.mark.parametrize("family", ["cnn", "vgg"])
+def test_a_segmenters_base_is_pretrained_as_a_classifier(family: str) -> None:
+    from cvlib.experiment import pretraining_config
+
+    run = Config(model=dataclasses.replace(config(family), name="segmenter"), data=DataConfig(pretrain_on="letters"))
+    pretraining = pretraining_config(run, 64, channels=3)
+    assert (pretraining.model.name, pretraining.model.task) == (family, "classification")
+    assert (pretraining.data.channels, pretraining.data.image_size) == (3, 64)
+    assert pretraining.name == f"letters-{family}-64px"
+    base = models.build(pretraining.model, (64, 64, 3), 7).get_layer("backbone")
+    target = pyramid(config(family), family, (64, 64, 3))
+    assert [w.shape for w in target.weights] == [w.shape for w in base.weights][: len(target.weights)]
