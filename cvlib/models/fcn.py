@@ -2,7 +2,8 @@
 
 VGG's dense layers become convolutions (a kernel as large as the map that the dense layer saw, then 1×1), so that the
 network classifies every place; its scores go up by transposed convolutions that begin as bilinear interpolation.
-FCN-32s goes up at once, FCN-16s and -8s add scores of the maps at stride 16 and 8 on the way.
+FCN-32s goes up at once, FCN-16s and -8s add scores of the maps at stride 16 and 8 on the way. `backbone=cnn` is the
+same on a base small enough for two cores.
 """
 
 from __future__ import annotations
@@ -11,27 +12,25 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig, classifier_of
+from cvlib.config import ModelConfig
 from cvlib.errors import UserError
-from cvlib.models import vgg
 from cvlib.models.classifier import image_input
+from cvlib.models.pyramid import preprocess, pyramid
 
-_STRIDE = 32  # of VGG's last pooling
+_STRIDE = 32  # of the last pooling
 
 
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:
     """Raw 0–255 pixels `(batch, height, width, 1 or 3)` → logits `(batch, height, width, outputs)` of every pixel.
 
-    Raises `UserError` where height or width isn't a multiple of 32, or the base is no VGG.
+    Raises `UserError` where height or width isn't a multiple of 32, or the base doesn't halve five times by pooling.
     """
     height, width, _ = input_shape
     if height % _STRIDE or width % _STRIDE:
         raise UserError(f"images of {height}×{width} pixels don't fit model=fcn: its maps halve five times, so "
                         f"data.image_size must be a multiple of {_STRIDE}")  # fmt: skip
-    if config.backbone != "vgg":
-        raise UserError(f"model.backbone={config.backbone} can't be: model=fcn is made of vgg")
     image = image_input(input_shape)
-    pixels = vgg.preprocess(image)
+    pixels = preprocess(_family(config), image)
     *pools, x = _base(config, pixels.shape[1:])(pixels)
     x = fully_connected(x, config.fc_width, config.fc_kernel, config.dropout, "fc6")
     x = fully_connected(x, config.fc_width, 1, config.dropout, "fc7")
@@ -45,10 +44,22 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
 
 
 def _base(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:
-    """VGG's convolutions; the maps after its last three poolings, strides 8, 16 and 32."""
-    base = vgg.backbone(classifier_of(config), input_shape)
-    pools = [base.get_layer(f"block{block}_pool").output for block in (3, 4, 5)]
-    return keras.Model(base.inputs, pools, name="backbone")
+    """The base's convolutions; the maps after its last three poolings, strides 8, 16 and 32."""
+    whole = pyramid(config, _family(config), input_shape)
+    name = "block{}_pool" if _family(config) == "vgg" else "conv{}_pool"
+    return keras.Model(
+        whole.inputs, [whole.get_layer(name.format(stage)).output for stage in (3, 4, 5)], name="backbone"
+    )
+
+
+def _family(config: ModelConfig) -> str:
+    if config.backbone not in ("vgg", "cnn"):
+        raise UserError(f"model.backbone={config.backbone} can't be: model=fcn is made of vgg or cnn, whose maps halve "
+                        "by 2×2 pooling")  # fmt: skip
+    if config.backbone == "cnn" and (len(config.filters), config.stride, config.padding) != (5, 1, "same"):
+        raise UserError(f"model.filters={config.filters} model.stride={config.stride} model.padding={config.padding} "
+                        "don't fit model=fcn: it needs five poolings by 2 and nothing else that halves")  # fmt: skip
+    return config.backbone
 
 
 def fully_connected(x: KerasTensor, width: int, kernel: int, dropout: float, name: str) -> KerasTensor:

@@ -91,3 +91,15 @@ def test_a_size_that_does_not_halve_five_times_and_another_base_are_refused() ->
         build(80)
     with pytest.raises(UserError, match=r"model.backbone=resnet can't be"):
         build(backbone="resnet")
+    with pytest.raises(UserError, match=r"model.filters=\[8, 8\] .*five poolings"):
+        build(backbone="cnn", filters=[8, 8])
+
+
+def test_a_small_base_gives_the_same_network() -> None:
+    model = build(backbone="cnn", filters=[4, 4, 6, 6, 8], prediction_stride=8)
+    assert [tuple(output.shape[1:]) for output in model.get_layer("backbone").outputs] == [
+        (8, 8, 6),
+        (4, 4, 6),
+        (2, 2, 8),
+    ]
+    assert model.output.shape == (None, 64, 64, 4)
