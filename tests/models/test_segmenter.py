@@ -92,6 +92,20 @@ def test_the_saved_model_labels_images_of_any_size(decoder: str, policy: str, tm
         np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(33, 47), (50, 9), (20, 20)])
+def test_letterboxed_images_come_back_without_their_margins(height: int, width: int) -> None:
+    model = build(pooling="average")
+    image = RNG.integers(0, 256, (1, height, width, 3)).astype(np.float32)
+    side = max(height, width)
+    rows, columns = (side - height) // 2, (side - width) // 2
+    padded = np.pad(image, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+    inside = tf.nn.softmax(model.predict_on_batch(tf.round(tf.image.resize(padded, (20, 20), antialias=True))))
+    whole = tf.image.resize(inside, padded.shape[1:3]).numpy()
+    expected = whole[:, rows : rows + height, columns : columns + width]
+    found = segmenter.inference(model, (20, 20), "letterbox").predict_on_batch(image)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:
     saved(build(decoder="unpool"), 20, tmp_path)
     code = (
