@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +21,15 @@ _TILE, _GAP, _LINE = 144, 8, 16  # pixels
 
 
 def palette(classes: int, colours: np.ndarray | None = None) -> np.ndarray:
-    """Colours of 256 ids, uint8 `(256, 3)`: the dataset's own `(classes, 3)`, else Pascal VOC's; `IGNORE` is grey.
+    """Colours of 256 ids, uint8 `(256, 3)`: the dataset's own `(classes, 3)`, else made ones; `IGNORE` is grey.
 
-    VOC's colours spread the bits of the id over red, green and blue, highest first; 0 is black.
+    Of the made ones 0 is black, and each next one a golden section further round the colour circle, by turns light
+    and dark, so that neighbours are easy to tell apart.
     """
-    ids = np.arange(256)
     made = np.zeros((256, 3), np.uint8)
-    for place in range(8):
-        for channel in range(3):
-            made[:, channel] |= ((ids >> (3 * place + channel) & 1) << (7 - place)).astype(np.uint8)
+    for number in range(1, 256):
+        hue, light = number * 0.618034 % 1, (1.0, 0.72, 0.9)[number % 3]
+        made[number] = np.rint(255 * np.array(colorsys.hsv_to_rgb(hue, (0.85, 1.0, 0.45)[number % 3], light)))
     if colours is not None:
         made[:classes] = colours
     made[IGNORE] = _GREY

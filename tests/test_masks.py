@@ -11,11 +11,13 @@ from cvlib import masks
 from cvlib.data.dataset import IGNORE
 
 
-def test_the_palette_is_pascal_vocs() -> None:
-    first = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128),
-             (128, 128, 128), (64, 0, 0), (192, 0, 0)]  # fmt: skip
-    assert [tuple(colour) for colour in masks.palette(10)[:10].tolist()] == first
-    assert len({tuple(colour) for colour in masks.palette(21)[:255].tolist()}) == 255
+def test_made_colours_can_be_told_apart() -> None:
+    colours = masks.palette(20)[[*range(20), IGNORE]].astype(int)
+    assert tuple(colours[0]) == (0, 0, 0)
+    distances = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
+    assert distances[~np.eye(21, dtype=bool)].min() > 30
+    assert distances[:11, :11][~np.eye(11, dtype=bool)].min() > 60
+    assert len({tuple(colour) for colour in masks.palette(256).tolist()}) == 256
 
 
 def test_a_datasets_own_colours_come_first() -> None:
