@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cvlib.config import DataConfig
-from cvlib.data import embedded, images, keras_datasets, layouts, preflight, splits
+from cvlib.data import embedded, images, keras_datasets, layouts, preflight, scenes, splits
 from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.layouts.collection import Collection
@@ -22,7 +23,11 @@ Reader = Callable[[DataConfig], tuple[list[str], list[Split], list[str]]]
 
 # Datasets that are made or downloaded as arrays, by name and task.
 READERS: dict[str, dict[str, Reader]] = {
-    "digits": {"classification": embedded.digits},
+    "digits": {
+        "classification": embedded.digits,
+        "detection": partial(scenes.digit_scenes, task="detection"),
+        "segmentation": partial(scenes.digit_scenes, task="segmentation"),
+    },
     "letters": {"classification": embedded.letters},
     **{name: {"classification": keras_datasets.read} for name in keras_datasets.SOURCES},
 }
