@@ -42,11 +42,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="cvlib", description="Looks at what runs of `python run.py` have left behind.")
+    parser = _Parser(
+        prog="cvlib", description="Looks at data before a run of `python run.py`, and at what runs have left behind."
+    )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_check(commands)
     _add_compare(commands)
     return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "check", help="a collection of images looked over before training",
+        description="Reads every image and label of a collection once and says what is in it and what is wrong with "
+        "it, by file. Nothing is changed. Exit code 1 if anything would spoil a run.",
+    )  # fmt: skip
+    parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
+    parser.add_argument("--layout", help="how its files lie, as for data.layout (default: found out)")
+    parser.add_argument("--task", choices=("classification", "detection", "segmentation"),
+                        help="look at its labels for this task only (default: all that it has labels for)")  # fmt: skip
+    parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, a table the first ten "
+                        "of a kind (default: by --output's ending, else table)")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
+    parser.set_defaults(command=_check)
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    _refuse_output(chosen.output)
+    from cvlib.data.check import check
+    from cvlib.data.check.report import as_json, as_text
+
+    report = check(chosen.data, chosen.layout, chosen.task)
+    form = chosen.format or ("json" if chosen.output and chosen.output.suffix.lower() == ".json" else "table")
+    _hand_over(as_json(report) if form == "json" else as_text(report), chosen.output)
+    return 1 if report.spoiled else 0
 
 
 def _add_compare(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -73,15 +103,24 @@ def _compare(chosen: argparse.Namespace) -> int:
 
     output: Path | None = chosen.output
     form = chosen.format or (_FORMATS.get(output.suffix.lower()) if output else None) or "table"
+    _refuse_output(output)
+    _hand_over(compare(chosen.folders, _say, chosen.by, chosen.metric, form), output)
+    return 0
+
+
+def _refuse_output(output: Path | None) -> None:
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
         raise UserError(f"--output {output}: give a file in a folder that exists")
-    text = compare(chosen.folders, _say, chosen.by, chosen.metric, form)
+
+
+def _hand_over(text: str, output: Path | None) -> None:
+    """Write to the file, or to the screen where there is none."""
     if output is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a terminal without ± or – shows ?, not a traceback
         sys.stdout.write(text)
         sys.stdout.flush()
-        return 0
+        return
     from cvlib.record import write_atomically
 
     try:
@@ -89,7 +128,6 @@ def _compare(chosen: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"--output {output}: can't be written, {error.strerror}") from None
     print(f"written: {output}")
-    return 0
 
 
 def _say(line: str) -> None:

@@ -13,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cvlib.errors import UserError
 
+SEGMENTATION_LOSSES = ("cross_entropy", "dice", "focal")
+
 
 @dataclass
 class ModelConfig:
@@ -25,9 +27,10 @@ class ModelConfig:
     imagenet: bool = False  # whether ImageNet weights exist for it
     lr: float = 1e-3  # the rate that suits it from scratch; optimizers start from it
     epochs: int = 20  # the length of training that suits it; equal for all regimes, so that they compare
-    depth: int = 50
+    depth: int | None = 50  # null: the smallest that the base comes with
     dropout: float = 0.0
     filters: list[int] = field(default_factory=lambda: [32, 64])
+    convolutions: int = 1  # cnn: before each pooling
     kernel: int = 3
     padding: str = "same"
     stride: int = 1
@@ -38,6 +41,21 @@ class ModelConfig:
     features: str = "flatten"
     dense: list[int] = field(default_factory=lambda: [128])
     auxiliary_weight: float = 0.3
+    backbone: str | None = None  # detectors, fcn: the family that the base is of
+    encoder: str | None = None  # segmenter: the same
+    decoder: str = "interpolate"
+    skip: bool = True
+    decoder_filters: int = 128  # the most of a decoder's level; a level has no more than the encoder's
+    interpolation: str = "bilinear"
+    transpose_kernel: int = 4
+    transpose_stride: int = 2
+    transpose_padding: int = 1
+    transpose_output_padding: int = 0
+    prediction_stride: int = 8
+    fc_kernel: int = 7
+    fc_width: int = 4096
+    loss: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})  # segmentation: weights of a sum
+    focal_gamma: float = 2.0
 
 
 @dataclass
@@ -140,6 +158,7 @@ class TrainerConfig:
     jit: bool = False
     deterministic: bool = False
     steps_per_epoch: int | None = None
+    checkpoint_every: int | None = None  # steps between saves within an epoch; null: after five minutes
     bn_momentum: float | None = 0.9  # of every BatchNorm that learns; null: the architecture's own
 
 
@@ -176,10 +195,28 @@ def from_composed(composed: Any) -> Config:
     return config
 
 
+def classifier_of(model: ModelConfig) -> ModelConfig:
+    """The classifier that has the same base as a detector or segmenter: where its weights may come from."""
+    family = model.encoder or model.backbone
+    if family is None:
+        return model
+    return dataclasses.replace(
+        model, name=family, task="classification", encoder=None, backbone=None, imagenet=family != "cnn",
+        minimum_size={"cnn": 1, "inception": 75}.get(family, 32), depth=model.depth or {"vgg": 16}.get(family, 50),
+    )  # fmt: skip
+
+
+# What changes how a run is done, and not what comes out.
+_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every",)}
+
+
 def identity(config: Config) -> str:
     """A hash of everything that decides a run's result; its name and place don't."""
     content = dataclasses.asdict(config)
     del content["name"], content["output_root"]
+    for group, keys in _NO_RESULT.items():
+        for key in keys:
+            del content[group][key]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -227,6 +264,7 @@ def _check_pairs(config: Config) -> None:
     if model.task != "detection" and config.augment.mosaic:
         raise UserError(f"augment.mosaic={config.augment.mosaic} is for detection, but model={model.name} does "
                         f"{model.task}: set it to 0")  # fmt: skip
+    _check_loss(model)
     if config.name is not None and (config.name.startswith(".") or set(config.name) & set("/\\\0")):
         raise UserError(f"name={config.name} becomes a folder's name: leave out slashes and a dot in front")
     _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
@@ -262,6 +300,14 @@ def _check_pairs(config: Config) -> None:
         )
 
 
+def _check_loss(model: ModelConfig) -> None:
+    unknown = [name for name in model.loss if name not in SEGMENTATION_LOSSES]
+    if unknown:
+        raise UserError(f"model.loss.{unknown[0]} can't be: a loss is a sum of {', '.join(SEGMENTATION_LOSSES)}")
+    if min(model.loss.values(), default=0) < 0 or not any(model.loss.values()):
+        raise UserError(f"model.loss={model.loss} can't be: no weight may be below 0, and one must be above")
+
+
 def _value(config: Config, key: str) -> Any:
     value: Any = config
     for part in key.split("."):
@@ -274,8 +320,8 @@ def _require(holds: bool, key: str, value: Any, allowed: str) -> None:
         raise UserError(f"{key}={value} can't be: it must be {allowed}")
 
 
-def _word(value: str | None) -> str:
-    return "null" if value is None else value
+def _word(value: str | int | None) -> str:
+    return "null" if value is None else str(value)
 
 
 # By task, what the best epoch may be chosen by; the first is the task's own.
@@ -285,13 +331,16 @@ MONITORS: dict[str, tuple[str, ...]] = {
     "segmentation": ("val/mIoU", "val/pixel_accuracy", "val/dice", "val/loss"),
 }
 
-_CHOICES: dict[str, tuple[str | None, ...]] = {
+_CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "model.task": tuple(MONITORS),
     "mode.name": ("scratch", "feature_extractor", "finetune"),
     "mode.batch_norm": ("train", "frozen"),
     "mode.cache_features": ("auto", "true", "false", "True", "False"),
     "model.padding": ("same", "valid"),
     "model.pooling": ("max", "average"),
+    "model.decoder": ("interpolate", "unpool", "transpose"),
+    "model.interpolation": ("bilinear", "nearest"),
+    "model.prediction_stride": (32, 16, 8),
     "model.features": ("flatten", "global_average"),
     "data.layout": (None, "folder", "csv", "voc", "coco", "yolo", "masks"),
     "data.on_error": ("stop", "skip"),
@@ -307,10 +356,19 @@ _MOST = float("inf")
 _RANGES: dict[str, tuple[float, float]] = {
     "model.dropout": (0, 0.95),
     "model.spatial_dropout": (0, 0.95),
+    "model.convolutions": (1, 99),
     "model.kernel": (1, 99),
     "model.stride": (1, 99),
     "model.dilation": (1, 99),
     "model.auxiliary_weight": (0, 10),
+    "model.decoder_filters": (1, _MOST),
+    "model.transpose_kernel": (1, 99),
+    "model.transpose_stride": (1, 99),
+    "model.transpose_padding": (0, 99),
+    "model.transpose_output_padding": (0, 99),
+    "model.fc_kernel": (1, 99),
+    "model.fc_width": (1, _MOST),
+    "model.focal_gamma": (0, 10),
     "mode.head_epochs": (0, _MOST),
     "mode.backbone_lr": (0, _MOST),
     "mode.head_lr": (0, _MOST),
@@ -347,6 +405,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "trainer.epochs": (1, _MOST),
     "trainer.patience": (1, _MOST),
     "trainer.steps_per_epoch": (1, _MOST),
+    "trainer.checkpoint_every": (1, _MOST),
     "trainer.bn_momentum": (0, 0.9999),
     "seed": (0, 2**32 - 1),
 }

@@ -163,7 +163,7 @@ def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int],
     except weights.WeightsUnavailable as unavailable:
         if config.data.pretrain_on is None:
             raise
-        folder = _pretrain(config, size[0], record, str(unavailable))
+        folder = _pretrain(config, size[0], dataset.channels, record, str(unavailable))
         backend.start(config)  # the pretraining run left its own random state and names behind
         model = build()
         loaded = weights.load_into(model.get_layer("backbone"), config.model, str(folder))
@@ -174,9 +174,9 @@ def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int],
     return model
 
 
-def _pretrain(config: Config, side: int, record: Record, reason: str) -> Path:
-    """The folder of a completed run that pretrained this network on the dataset's embedded stand-in."""
-    pretraining = pretraining_config(config, side)
+def _pretrain(config: Config, side: int, channels: int, record: Record, reason: str) -> Path:
+    """The folder of a completed run that pretrained this network's base on the dataset's embedded stand-in."""
+    pretraining = pretraining_config(config, side, channels)
     folder = Path(config.output_root) / "pretrained" / f"{pretraining.name}-{configuration.identity(pretraining)}"
     record.say(f"NOTE: {reason}")
     record.say(f"NOTE: data={config.data.name} starts from {config.data.pretrain_on} instead: pretrained once in "
@@ -186,15 +186,20 @@ def _pretrain(config: Config, side: int, record: Record, reason: str) -> Path:
     return folder
 
 
-def pretraining_config(config: Config, side: int) -> Config:
-    """The run that pretrains `config`'s network at the same input size: from scratch, on letters."""
-    source = config.data.pretrain_on
+def pretraining_config(config: Config, side: int, channels: int) -> Config:
+    """The run that pretrains a classifier with `config`'s base at the same input size: from scratch, on letters."""
+    source, classifier = config.data.pretrain_on, configuration.classifier_of(config.model)
     assert source is not None
     return Config(
-        model=config.model,
+        model=classifier,
         mode=ModeConfig(name="scratch"),
         data=DataConfig(
-            source, image_size=side, samples=config.data.pretrain_samples, val_fraction=0.05, test_fraction=0.05
+            source,
+            image_size=side,
+            channels=channels,
+            samples=config.data.pretrain_samples,
+            val_fraction=0.05,
+            test_fraction=0.05,
         ),
         schedule=ScheduleConfig(name="cosine", warmup_epochs=0.5),
         optimizer=OptimizerConfig(name="adam", lr=config.model.lr, clipnorm=1.0),
@@ -205,7 +210,7 @@ def pretraining_config(config: Config, side: int) -> Config:
             monitor=None,
             steps_per_epoch=None,
         ),
-        name=f"{source}-{config.model.name}-{side}px",
+        name=f"{source}-{classifier.name}-{side}px",
         output_root=config.output_root,
     )
 
@@ -218,8 +223,8 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> State:
     state, arrays, remarks = checkpoint.load(training.checkpoints)
     for remark in remarks:
         record.say(remark)
-    if state.epoch:
-        record.say(f"going on after epoch {state.epoch}")
+    if state.epoch or state.within:
+        record.say(f"going on after epoch {state.epoch}" + (f" and {state.within} steps" if state.within else ""))
     training.open_board(state.epoch)
     if not state.epoch:
         evaluation.show_start(training, dataset)
@@ -234,7 +239,7 @@ def _finish(training: Training, dataset: Dataset, state: State) -> None:
     from cvlib.training import checkpoint
 
     record, started = training.record, time.monotonic()
-    checkpoint.load_best(training.checkpoints, training.model)
+    checkpoint.load_best(training.checkpoints, training.model, state.best_epoch)
     evaluation.record_results(training, dataset, state.best_epoch)
     record.update(
         status="completed",

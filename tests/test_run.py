@@ -149,7 +149,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Sign
     command = [sys.executable, str(ROOT / "run.py"), *overrides, "hydra.run.dir=stopped"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("stopped/checkpoints/epoch-00002.npz")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("stopped/checkpoints/epoch-00002*.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(kind)
     _, stderr = process.communicate(timeout=60)

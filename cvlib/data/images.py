@@ -79,9 +79,9 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
 def looks_like_image(file: Path) -> bool:
     """Whether the file is an image by its name or, where the name says nothing of it, by its first bytes.
 
-    Hidden files never are. A name alone doesn't make a readable image: decoding shows that.
+    Hidden files, folders and pipes never are. A name alone doesn't make a readable image: decoding shows that.
     """
-    if file.name.startswith("."):
+    if file.name.startswith(".") or (not file.is_file() and file.exists()):  # opening a pipe would wait for ever
         return False
     if file.suffix.lower() in EXTENSIONS:
         return True

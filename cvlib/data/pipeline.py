@@ -67,16 +67,20 @@ class Feed:
         self.images = self.steps * batch_size if self.steps != whole else len(split)
         with tf.device("cpu"):
             self.number = tf.Variable(0, trainable=False, dtype=tf.int64)  # of the epoch that comes next
+            self._first = tf.Variable(0, trainable=False, dtype=tf.int64)  # of its rows
         self._cache_is_source = False
-        self.dataset = self._build()
+        self._batches = self._build()
+        self.dataset = counted(self._batches, self.steps)
 
-    def epoch(self, number: int) -> None:
-        """Let the next iteration be epoch `number` (from 0)."""
+    def epoch(self, number: int, start: int = 0) -> None:
+        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
+        self.number.assign(number)
+        self._first.assign(start * self.batch_size * self.tiles)
         whole = self.cache is not None and self.cache.complete and self.cache.held == len(self.split)
         if whole and not self._cache_is_source:
             self._cache_is_source = True
-            self.dataset = self._build()
-        self.number.assign(number)
+            self._batches = self._build()
+        self.dataset = counted(self._batches, self.steps - start)
 
     def rows(self) -> tf.data.Dataset:
         """Sample indices and random draws of the next epoch, one by one, in its order."""
@@ -91,8 +95,7 @@ class Feed:
             batches = rows.batch(in_batch).map(self._from_whole_cache(), tf.data.AUTOTUNE)
         else:
             batches = rows.map(self._from_files(self.split.images), tf.data.AUTOTUNE).batch(in_batch)
-        batches = batches.map(self._finisher(), tf.data.AUTOTUNE)
-        return batches.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(tf.data.AUTOTUNE)
+        return batches.map(self._finisher(), tf.data.AUTOTUNE)
 
     def _epoch_drawer(self) -> Any:
         """What gives an epoch's sample indices in their order `(rows,)` and their random draws `(rows, DRAWS)`.
@@ -118,6 +121,7 @@ class Feed:
             # Not Dataset.from_generator: its first use has malloc give all freed memory back at once (TensorFlow
             # 2.21), for the whole process. And TensorFlow never lets go of `draw`, so it holds no images.
             indices, draws = tf.numpy_function(draw, [self.number], (tf.int64, tf.float32))
+            indices, draws = indices[self._first :], draws[self._first :]
             return tf.ensure_shape(indices, (None,)), tf.ensure_shape(draws, (None, augment.DRAWS))
 
         return drawn
@@ -211,6 +215,11 @@ class Feed:
             return images, _as_fed(target, task)
 
         return finish
+
+
+def counted(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
+    """The stream with its length, which Keras asks for, and with the next batches made while one is trained on."""
+    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
 
 
 def stored_channels(channels: int, task: str) -> int:

@@ -10,12 +10,12 @@ import keras
 from cvlib.config import ModelConfig
 from cvlib.errors import UserError
 
-_SHARED = "classifier"  # the file here that is no architecture
+_SHARED = {"classifier", "decoders", "pyramid"}  # the files here that are no architectures
 
 
 def names() -> list[str]:
     """The architectures there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != _SHARED)
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
 
 
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:

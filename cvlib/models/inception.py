@@ -19,17 +19,26 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
     counts in training only.
     """
     image = image_input(input_shape)
-    pixels = layers.Rescaling(1 / 127.5, offset=-1, name="rescaling", dtype="float32")(to_rgb(image))
-    features, tap = backbone(config, (*input_shape[:2], 3))(pixels)
+    features, tap = backbone(config, (*input_shape[:2], 3))(preprocess(image))
     logits = pooled_head(features, config.dropout, outputs)
     if not config.auxiliary_weight:
         return keras.Model(image, logits, name="inception")
     return keras.Model(image, {"logits": logits, "auxiliary": _auxiliary_head(tap, outputs)}, name="inception")
 
 
+def preprocess(image: KerasTensor) -> KerasTensor:
+    """Raw 0–255 pixels, grey or RGB → RGB from −1 to 1."""
+    return layers.Rescaling(1 / 127.5, offset=-1, name="rescaling", dtype="float32")(to_rgb(image))
+
+
 def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:
     """Pixels from −1 to 1 → [features at stride 32, 2048 channels; the auxiliary tap, 768 channels]."""
     return _application(input_shape, None)
+
+
+def levels(config: ModelConfig) -> list[str]:
+    """The base's layers that are the last at their resolution, finest first: strides 2 to 32, sides without padding."""
+    return ["activation3", "activation5", "mixed2", "mixed7", "mixed10"]
 
 
 def imagenet_backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:

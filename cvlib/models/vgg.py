@@ -7,6 +7,7 @@ of VGG16's 138 million parameters and take any image size.
 from __future__ import annotations
 
 import keras
+from keras import KerasTensor
 
 from cvlib.config import ModelConfig
 from cvlib.errors import UserError
@@ -18,8 +19,13 @@ _DEPTHS = {16: keras.applications.VGG16, 19: keras.applications.VGG19}
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:
     """Raw 0–255 pixels `(batch, height, width, 1 or 3)` → logits `(batch, outputs)`."""
     image = image_input(input_shape)
-    features = backbone(config, (*input_shape[:2], 3))(caffe_preprocessing(image))
+    features = backbone(config, (*input_shape[:2], 3))(preprocess(image))
     return keras.Model(image, pooled_head(features, config.dropout, outputs), name="vgg")
+
+
+def preprocess(image: KerasTensor) -> KerasTensor:
+    """Raw 0–255 pixels, grey or RGB → BGR minus ImageNet's mean."""
+    return caffe_preprocessing(image)
 
 
 def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:
@@ -33,6 +39,12 @@ def backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Mo
         if isinstance(layer, keras.layers.Conv2D):
             layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
     return network
+
+
+def levels(config: ModelConfig) -> list[str]:
+    """The base's layers that are the last at their resolution, finest first: strides 1 to 32."""
+    last = (2, 2, 4, 4, 4) if config.depth == 19 else (2, 2, 3, 3, 3)
+    return [f"block{block}_conv{number}" for block, number in enumerate(last, start=1)] + ["block5_pool"]
 
 
 def imagenet_backbone(config: ModelConfig, input_shape: tuple[int, int, int]) -> keras.Model:

@@ -22,7 +22,7 @@ import tensorflow as tf
 from cvlib import store
 from cvlib.config import AugmentConfig, Config
 from cvlib.data import augment
-from cvlib.data.pipeline import Feed
+from cvlib.data.pipeline import Feed, counted
 
 Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
 
@@ -44,11 +44,13 @@ class FeatureFeed:
     def __init__(self, feed: Feed, views: list[Arrays]):
         self.split, self.steps, self.images, self.feed = feed.split, feed.steps, feed.images, feed
         self.views = views
-        self.dataset = self._build(views)
+        self._batches = self._build(views)
+        self.dataset = counted(self._batches, self.steps)
 
-    def epoch(self, number: int) -> None:
-        """Let the next iteration be epoch `number` (from 0)."""
-        self.feed.number.assign(number)
+    def epoch(self, number: int, start: int = 0) -> None:
+        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
+        self.feed.epoch(number, start)
+        self.dataset = counted(self._batches, self.steps - start)
 
     def _build(self, views: list[Arrays]) -> tf.data.Dataset:
         me, number = weakref.ref(self), self.feed.number  # TensorFlow never lets go of `take`
@@ -65,8 +67,7 @@ class FeatureFeed:
             features = [tf.ensure_shape(one, (None, *shape)) for one, shape in zip(found, shapes, strict=True)]
             return tuple(features) if len(features) > 1 else features[0], tf.gather(labels, indices)
 
-        batches = self.feed.rows().batch(self.feed.batch_size).map(gather, tf.data.AUTOTUNE)
-        return batches.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(tf.data.AUTOTUNE)
+        return self.feed.rows().batch(self.feed.batch_size).map(gather, tf.data.AUTOTUNE)
 
 
 def views(config: Config) -> int:

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import h5py
 import keras
+import yaml
 
-from cvlib.config import ModelConfig
+from cvlib.config import ModelConfig, classifier_of
 from cvlib.errors import UserError
 from cvlib.record import read_summary
 
@@ -43,9 +44,12 @@ class Loaded:
 def load_into(backbone: keras.Model, config: ModelConfig, source: str) -> Loaded:
     """Put the weights of `source` (imagenet, a file, a run's folder) into `backbone`.
 
+    For a detector or a segmenter that is the classifier's base of its family, so that any network with the same
+    base can give them.
     Raises `WeightsUnavailable` where ImageNet weights can't be had, `UserError` for a source that can't be read
     or holds another architecture.
     """
+    config = classifier_of(config)
     if source == "imagenet":
         return _from_imagenet(backbone, config)
     path = Path(source)
@@ -85,13 +89,24 @@ def _model_of_run(folder: Path, config: ModelConfig) -> Path:
     summary = read_summary(folder)
     if summary is None:
         raise UserError(f"mode.weights={folder}: this folder is no run (it has no summary.json); {WAYS_ON}")
-    if summary.get("model") != config.name:
-        raise UserError(f"mode.weights={folder} is a run of model={summary.get('model')}, but this is "
-                        f"model={config.name}: choose a run of the same model")  # fmt: skip
+    family = _family_of_run(folder) or summary.get("model")
+    if family != config.name:
+        of = f"model={summary.get('model')}" + (f" on {family}" if family != summary.get("model") else "")
+        raise UserError(f"mode.weights={folder} is a run of {of}, but the base here is that of model={config.name}: "
+                        "choose a run with the same base")  # fmt: skip
     if not (folder / "model.keras").exists():
         raise UserError(f"mode.weights={folder}: that run is {summary.get('status')} and has no model.keras yet: "
                         f"finish it first with hydra.run.dir={folder}")  # fmt: skip
     return folder / "model.keras"
+
+
+def _family_of_run(folder: Path) -> str | None:
+    """Of a detector's or segmenter's run, the family of its base."""
+    if not (folder / "config.yaml").exists():
+        return None
+    model = (yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}).get("model") or {}
+    family: str | None = model.get("encoder") or model.get("backbone")
+    return family
 
 
 @contextlib.contextmanager

@@ -17,10 +17,11 @@ _KEPT = 2  # the newest may turn out damaged
 
 @dataclass
 class State:
-    """Where a run stands after its last whole epoch."""
+    """Where a run stands."""
 
     epoch: int = 0  # epochs done
-    step: int = 0
+    step: int = 0  # of all epochs done
+    within: int = 0  # steps done of the epoch that has begun
     best_epoch: int = 0  # from 1; 0: none yet
     best: list[float] = field(default_factory=list)  # the monitor's value (larger is better), then -loss
     seconds: float = 0.0  # of training, over all processes
@@ -29,13 +30,20 @@ class State:
     rows: list[dict[str, Any]] = field(default_factory=list)  # of metrics.csv
 
 
-def save(folder: Path, state: State, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Write the state with the network's and the optimizer's variables; keep the newest two."""
+def save(folder: Path, state: State, model: keras.Model, compiled: keras.Model) -> None:
+    """Write the state with the network's, the optimizer's and the running metrics' variables; keep the newest two.
+
+    `compiled` is what is fitted: the network itself, or its head. Best weights that no state names any more go.
+    """
     arrays = {f"model/{i}": value for i, value in enumerate(_values(model.variables))}
-    arrays |= {f"optimizer/{i}": value for i, value in enumerate(_values(optimizer.variables))}
+    arrays |= {f"optimizer/{i}": value for i, value in enumerate(_values(compiled.optimizer.variables))}
+    if state.within:
+        arrays |= {f"metrics/{i}": value for i, value in enumerate(_values(compiled.metrics_variables))}
     arrays["state"] = np.frombuffer(json.dumps(dataclasses.asdict(state)).encode(), np.uint8)
-    _write(folder / f"epoch-{state.epoch:05d}.npz", arrays)
+    _write(folder / f"epoch-{state.epoch:05d}-step-{state.within:07d}.npz", arrays)
     for path in _newest_first(folder)[_KEPT:]:
+        path.unlink()
+    for path in sorted(folder.glob("best-*.npz"))[:-_KEPT]:
         path.unlink()
 
 
@@ -60,14 +68,20 @@ def restore(arrays: dict[str, np.ndarray], model: keras.Model, compiled: keras.M
         _assign(compiled.optimizer.variables, arrays, "optimizer")
 
 
-def save_best(folder: Path, model: keras.Model) -> None:
-    """Keep the weights of the best epoch so far."""
-    _write(folder / "best.npz", {f"weights/{i}": value for i, value in enumerate(_values(model.weights))})
+def restore_metrics(arrays: dict[str, np.ndarray], compiled: keras.Model) -> None:
+    """Put back what the epoch's metrics had summed up when it was left."""
+    _assign(compiled.metrics_variables, arrays, "metrics")
 
 
-def load_best(folder: Path, model: keras.Model) -> None:
+def save_best(folder: Path, model: keras.Model, epoch: int) -> None:
+    """Keep the weights of the best epoch so far; those of the best before stay, for a kill may take this epoch back."""
+    weights = {f"weights/{i}": value for i, value in enumerate(_values(model.weights))}
+    _write(folder / f"best-{epoch:05d}.npz", weights)
+
+
+def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
     """Put the best epoch's weights into the model."""
-    with np.load(folder / "best.npz", allow_pickle=False) as file:
+    with np.load(folder / f"best-{epoch:05d}.npz", allow_pickle=False) as file:
         _assign(model.weights, {name: file[name] for name in file.files}, "weights")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from cvlib.data.pipeline import Feed
 from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
 from cvlib.tensorboard import Board
-from cvlib.training import checkpoint, optimizer
+from cvlib.training import checkpoint, interrupt, optimizer
 from cvlib.training.checkpoint import State
-from cvlib.training.progress import Watch, epoch_line
+from cvlib.training.interrupt import Stop
+from cvlib.training.progress import Keep, Watch, epoch_line
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
 
@@ -71,7 +73,8 @@ class Training:
 def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> State:
     """Train to the last epoch or until patience runs out; return where the run stands.
 
-    Raises `Diverged` at a loss that isn't finite, `RunFailed` if a frozen weight moved.
+    Raises `Diverged` at a loss that isn't finite, `RunFailed` if a frozen weight moved, `KeyboardInterrupt` when
+    asked to stop, the last step saved.
     """
     model, mode = training.model, training.config.mode
     rates = modes.dropout_rates(model.get_layer("backbone"))
@@ -81,12 +84,14 @@ def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> Stat
         modes.apply(model.get_layer("backbone"), mode, phase, rates)
         _compile(training, phase.start * training.train.steps)
         if arrays:
-            checkpoint.restore(arrays, model, training.fitted.model if state.epoch > phase.start else None)
-            arrays = {}
+            begun = state.epoch > phase.start or state.within
+            checkpoint.restore(arrays, model, training.fitted.model if begun else None)
         _announce(training, phase)
         before = modes.frozen_hashes(model)
-        while state.epoch < phase.end and not state.stopped:
-            _epoch(training, state)
+        with interrupt.held() as stop:
+            while state.epoch < phase.end and not state.stopped:
+                _epoch(training, state, arrays, stop)
+                arrays = {}
         proven = modes.prove_unmoved(before, modes.frozen_hashes(model))
         if proven:
             training.record.say(f"proved by hash: none of {proven} frozen weights moved")
@@ -102,17 +107,17 @@ def _compile(training: Training, first_step: int) -> None:
     )
 
 
-def _epoch(training: Training, state: State) -> None:
+def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop: Stop) -> None:
     model, val = training.fitted.model, training.fitted.val
     started = time.monotonic()
-    logs = _train_epoch(training, state.epoch)
+    logs = _train_epoch(training, state, arrays, stop)
     trained = time.monotonic() - started
     val.epoch(state.epoch)
     values = training.task.evaluate(training.fitted.network, val, training.classes).metrics()
-    state.epoch += 1
-    state.step += training.train.steps
+    images = training.train.images - state.within * training.train.batch_size
+    state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
-    state.images += training.train.images
+    state.images += images
     row = {
         "epoch": state.epoch,
         **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
@@ -122,19 +127,35 @@ def _epoch(training: Training, state: State) -> None:
     }
     state.rows.append(row)
     better = _keep_if_best(training, state, row)
-    checkpoint.save(training.checkpoints, state, training.model, model.optimizer)
-    _report(training, state, row, better, trained)
+    checkpoint.save(training.checkpoints, state, training.model, model)
+    _report(training, state, row, better, images / trained)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
+    if stop.requested:
+        raise KeyboardInterrupt
 
 
-def _train_epoch(training: Training, epoch: int) -> dict[str, float]:
-    model, train = training.fitted.model, training.fitted.train
-    train.epoch(epoch)
+def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop: Stop) -> dict[str, float]:
+    """One epoch, or what is left of it: `arrays` then hold what its metrics had summed up."""
+    model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
+    first = state.within
+    train.epoch(state.epoch, first)
     stream = training.task.targets(train.dataset, model, training.class_weights)
-    watch = Watch(epoch, training.config.trainer.epochs, train.steps)
-    history = model.fit(stream, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False,
-                                  callbacks=[watch])  # fmt: skip
+
+    def save(done: int) -> None:
+        checkpoint.save(training.checkpoints, dataclasses.replace(state, within=done), training.model, model)
+
+    def begin() -> None:
+        if first:
+            checkpoint.restore_metrics(arrays, model)
+
+    if first:
+        model.test_on_batch(*next(iter(stream)))  # Keras makes the metrics' variables when they are first used
+
+    watch = Watch(state.epoch, trainer.epochs, first, train.steps)
+    keep = Keep(first, train.steps, trainer.checkpoint_every, begin, save, stop)
+    history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
+                        callbacks=[watch, keep])  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}
 
 
@@ -146,13 +167,13 @@ def _keep_if_best(training: Training, state: State, row: dict[str, Any]) -> bool
     better = not state.best or value > state.best
     if better:
         state.best, state.best_epoch = value, state.epoch
-        checkpoint.save_best(training.checkpoints, training.model)
+        checkpoint.save_best(training.checkpoints, training.model, state.epoch)
     elif trainer.patience is not None and state.epoch - state.best_epoch >= trainer.patience:
         state.stopped = True
     return better
 
 
-def _report(training: Training, state: State, row: dict[str, Any], better: bool, trained: float) -> None:
+def _report(training: Training, state: State, row: dict[str, Any], better: bool, speed: float) -> None:
     epochs = training.config.trainer.epochs
     record = training.record
     record.write_csv("metrics.csv", state.rows)
@@ -160,7 +181,7 @@ def _report(training: Training, state: State, row: dict[str, Any], better: bool,
                   metrics=_of(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
     training.board.scalars(state.epoch, {
         **_of(row, "train/", keep=False), "learning_rate": row["lr"],
-        "images_per_second": training.train.images / trained,
+        "images_per_second": speed,
     }, _of(row, "val/", keep=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
     record.say(epoch_line(row, training.task.METRICS[0], epochs, per_epoch * (epochs - state.epoch), better))

@@ -1,43 +1,79 @@
-"""What a person sees while a run trains, and the stop at a loss that is no number."""
+"""What happens from step to step: a line of progress, the stop at a loss that is no number, saves within an epoch."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from cvlib.errors import Diverged
+from cvlib.training.interrupt import Stop
+
+_SAVE_AFTER = 300  # seconds of an epoch that a kill may cost
 
 
 class Watch(keras.callbacks.Callback):
     """Draws a line of progress within the epoch on a terminal; stops at a loss that isn't finite."""
 
-    def __init__(self, epoch: int, epochs: int, steps: int):
+    def __init__(self, epoch: int, epochs: int, first: int, steps: int):
         super().__init__()
-        self.epoch, self.epochs, self.steps = epoch, epochs, steps
+        self.epoch, self.epochs, self.first, self.steps = epoch, epochs, first, steps
         self.started = time.monotonic()
         self.drawn = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = float((logs or {}).get("loss", 0.0))
+        loss, done = float((logs or {}).get("loss", 0.0)), self.first + batch + 1
         if not math.isfinite(loss):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            raise Diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}, at a learning rate "
+            raise Diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {done}, at a learning rate "
                            f"of {rate:g}: try a smaller optimizer.lr or optimizer.clipnorm=1")  # fmt: skip
         now = time.monotonic()
         if sys.stdout.isatty() and now - self.drawn > 0.2:
             self.drawn = now
-            left = (now - self.started) / (batch + 1) * (self.steps - batch - 1)
-            text = f"epoch {self.epoch + 1}/{self.epochs}  step {batch + 1}/{self.steps}  loss {loss:.4f}"
+            left = (now - self.started) / (batch + 1) * (self.steps - done)
+            text = f"epoch {self.epoch + 1}/{self.epochs}  step {done}/{self.steps}  loss {loss:.4f}"
             sys.stdout.write(f"\r{text}  {duration(left)} left in this epoch\x1b[K")
             sys.stdout.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if sys.stdout.isatty():
             sys.stdout.write("\r\x1b[K")
+
+
+class Keep(keras.callbacks.Callback):
+    """Saves within an epoch: every so many steps, or after some minutes, and when asked to stop.
+
+    Args:
+        first, steps: the epoch's first step now, and how many it has.
+        every: steps from one save to the next; None: minutes decide.
+        begin: what is to be done when the metrics have been reset for the epoch.
+        save: called with the number of the epoch's steps that are done.
+        stop: whether somebody has asked to stop; a step that is an epoch's last is saved with the epoch.
+    """
+
+    def __init__(self, first: int, steps: int, every: int | None, begin: Callable[[], None],
+                 save: Callable[[int], None], stop: Stop):  # fmt: skip
+        super().__init__()
+        self.first, self.steps, self.every, self.begin, self.save, self.stop = first, steps, every, begin, save, stop
+        self.saved = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.begin()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        done = self.first + batch + 1
+        if done == self.steps:
+            return
+        due = done % self.every == 0 if self.every else time.monotonic() - self.saved > _SAVE_AFTER
+        if due or self.stop.requested:
+            self.save(done)
+            self.saved = time.monotonic()
+        if self.stop.requested:
+            raise KeyboardInterrupt
 
 
 def epoch_line(row: dict[str, Any], headline: str, epochs: int, seconds_left: float, better: bool) -> str:

@@ -11,14 +11,20 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib import models, modes
+from cvlib import models, modes, tasks
 from cvlib.config import Config, ModeConfig
 from cvlib.errors import UserError
 from cvlib.modes import Phase
 from cvlib.tasks import classification
 from tests.models.conftest import CONF, config_of
 
-SMALL = {"alexnet": {"dense": [16, 8]}, "cnn": {"filters": [4, 6], "dense": [8]}}
+SMALL = {
+    "alexnet": {"dense": [16, 8]},
+    "cnn": {"filters": [4, 6], "dense": [8]},
+    "fcn": {"fc_kernel": 1, "fc_width": 8},
+    "segmenter": {"filters": [4, 6]},
+}
+PER_PIXEL = [name for name in models.names() if config_of(name).task == "segmentation"]
 REGIMES = {
     "scratch": (ModeConfig(), Phase(0, 1, None)),
     "feature_extractor": (ModeConfig("feature_extractor", "x", "all", batch_norm="frozen"), Phase(0, 1, "all")),
@@ -47,17 +53,20 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
     model = small(name)
     backbone = model.get_layer("backbone")
     rates = modes.dropout_rates(backbone)
+    task = tasks.of(config_of(name).task)
     images, labels = pixels(name, 4), np.array([0, 1, 2, 1])
+    if name in PER_PIXEL:
+        labels = np.broadcast_to(labels[:, None, None], images.shape[:3])
     for mode, phase in REGIMES.values():
         modes.apply(backbone, mode, phase, rates)
-        model.compile(keras.optimizers.SGD(1e-6), **classification.compile_arguments(model, Config()))
+        model.compile(keras.optimizers.SGD(1e-6), **task.compile_arguments(model, Config(config_of(name))))
         before = modes.frozen_hashes(model)
         targets = labels if model.output_names == ["logits"] else dict.fromkeys(model.output_names, labels)
         loss = model.train_on_batch(images, targets, return_dict=True)["loss"]
         assert np.isfinite(loss)
         modes.prove_unmoved(before, modes.frozen_hashes(model))
 
-    saved = classification.inference(model, (side(name), side(name)), "stretch")
+    saved = task.inference(model, (side(name), side(name)), "stretch")
     saved.save(tmp_path / "model.keras")
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         assert archive.getinfo("model.weights.h5").file_size < 5 * saved.count_params() + 500_000  # no optimizer
@@ -65,9 +74,10 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
     assert isinstance(loaded.get_layer("backbone"), keras.Model)
     assert "auxiliary" not in [layer.name for layer in loaded.layers]
     logits = models.logits(model).predict(images, verbose=0)
-    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)
-    assert loaded.predict(np.zeros((1, 50, 31, 1)), verbose=0).shape == (1, 3)
+    found = loaded.predict(np.zeros((1, 50, 31, 1)), verbose=0)
+    assert found.shape == ((1, 50, 31, 3) if name in PER_PIXEL else (1, 3))
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -91,7 +101,7 @@ def test_mixed_precision_spares_preprocessing_and_logits_and_can_be_saved(name: 
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = small(name)
-        saved = classification.inference(model, (side(name), side(name)), "stretch")
+        saved = tasks.of(config_of(name).task).inference(model, (side(name), side(name)), "stretch")
         saved.save(tmp_path / "model.keras")
         expected = saved.predict(pixels(name, 2), verbose=0)
     finally:

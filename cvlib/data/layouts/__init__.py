@@ -7,6 +7,7 @@ no image, and leaves out of the samples what an error finding blames. What needs
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +36,7 @@ _BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".
 
 def place(path: str) -> Path:
     """The absolute path of a collection: a folder, or one label file. Raises `UserError` where there is none."""
-    root = Path(path).expanduser().absolute()
+    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # without its .., but with its links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
     found = next((candidate for candidate in spelled if candidate.exists()), None)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):

@@ -282,10 +282,12 @@ def _samples(
         stem = _stem(entry, pictures)
         image = pictures.get(stem)
         mask = next((masks[name] for name in _stems(stem) if name in masks), None)
-        if image is None:
-            what = "neither an image nor a mask" if mask is None else "a mask, but no image"
-            collection.blame(ERROR, "missing image", list_file or stem, f"{entry} has {what}",
-                             "add the file, or take the line out", place)  # fmt: skip
+        if image is None and mask is None:
+            collection.blame(ERROR, "missing image", list_file or stem, f"{entry} has neither an image nor a mask",
+                             "add the files, or take the line out", place)  # fmt: skip
+        elif image is None:
+            collection.blame(ERROR, "missing image", mask or stem, "it is listed, but there is no image for this mask",
+                             "add the image, or take the line out")  # fmt: skip
         elif mask is None:
             collection.blame(ERROR, "missing mask", image, "there is no mask for this image",
                              "add it, or take the image out")  # fmt: skip

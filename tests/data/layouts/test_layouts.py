@@ -181,3 +181,9 @@ def test_the_original_folders_of_the_pets(tmp_path):
     dataset = data.load(DataConfig(name="pets", path=str(tmp_path)), 0, "segmentation")
     assert dataset.classes == ["background", "pet"]
     assert dataset.train.labels[0]().tolist() == [[1, 255, 0, 0, 0, 0, 0, 0]] * 8
+
+
+def test_a_path_with_dots_in_it_is_the_place_it_means(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert layouts.place(str(tmp_path / "a" / ".." / "b")) == tmp_path / "b"

@@ -309,8 +309,8 @@ def test_the_messy_collection():
     dataset = _load(MESSY, on_error="skip")
     assert dataset.classes == ["background", "cat", "dog"]
     assert sorted(dataset.skipped) == sorted([
-        *(f"val.txt, line {number}" for number in range(1, 5)), "images/mask_missing.jpg", "train.txt, line 27",
-        "train.txt, line 31", *(f"masks/{name}" for name in (
+        *(f"val.txt, line {number}" for number in range(1, 5)), "images/mask_missing.jpg",
+        "masks/image_missing.png", "train.txt, line 31", *(f"masks/{name}" for name in (
             "mask_smaller.png", "mask_transposed.png", "mask_off_by_one.png", "label_undefined.png", "mask_jpeg.jpg",
             "mask_antialiased.png", "mask_empty_file.png", "mask_truncated.png"))])  # fmt: skip
     names = {Path(name).stem for part in (dataset.train, dataset.val, dataset.test) for name in part.names}

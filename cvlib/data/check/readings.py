@@ -1,0 +1,95 @@
+"""Every collection that a folder holds labels for, read task by task, each with what its reader had to say."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cvlib.config import DataConfig
+from cvlib.data import layouts
+from cvlib.data.findings import ERROR, Finding
+from cvlib.data.layouts.collection import Collection, Sample, name_of, subfolders
+from cvlib.errors import UserError
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One collection, and the label file it was read from where that was chosen among others."""
+
+    collection: Collection
+    source: str = ""
+
+    @property
+    def samples(self) -> list[tuple[str, Sample]]:
+        """All samples, each with its part."""
+        return [(part, sample) for part, members in self.collection.parts.items() for sample in members]
+
+
+@dataclass
+class Readings:
+    """What the readers made of a folder or label file, and what was wrong with it."""
+
+    root: Path  # the folder that paths are told from
+    all: list[Reading] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read(place: Path, layout: str | None, task: str | None) -> Readings:
+    """All collections below the folder, or in the label file, `place`; of one task where it is given.
+
+    Of COCO files that can't be told apart by their names each is read by itself.
+    """
+    readings = Readings(place if place.is_dir() else _home(place))
+    found = layouts.available(place)
+    if layout is not None and layout not in layouts.LAYOUTS:
+        raise UserError(f"--layout={layout} is unknown: known are {', '.join(layouts.LAYOUTS)}")
+    if not found and layout is None:
+        _blame(readings, UserError(f"{place}: no labels found; {_hint(place)}"))
+    tasks = list(found) if layout is None else [t for t in layouts.LAYOUTS[layout][1] if t in found] or ["detection"]
+    for each in [task] if task else tasks:
+        try:
+            _add(readings, place, layout, each)
+        except UserError as error:
+            _blame(readings, error)
+            for file in _alternatives(place, layout or found.get(each, ("", place))[0]):
+                try:
+                    _add(readings, file, "coco", each, name_of(file, readings.root))
+                except UserError as its_own:
+                    _blame(readings, its_own)
+    return readings
+
+
+def _home(file: Path) -> Path:
+    return file.parent.parent if file.parent.name.lower() in ("annotations", "labels") else file.parent
+
+
+def _alternatives(place: Path, layout: str) -> list[Path]:
+    if layout != "coco" or not place.is_dir():
+        return []
+    return [file for folder in (place, place / "annotations") for file in sorted(folder.glob("*.json"))]
+
+
+def _add(readings: Readings, place: Path, layout: str | None, task: str, source: str = "") -> None:
+    config = DataConfig(name="folder", path=str(place), layout=layout)
+    collection = layouts.read(place, layout, task, config)
+    readings.all.append(Reading(collection, source))
+    inside = "" if collection.root == readings.root else name_of(collection.root, readings.root) + "/"
+    readings.findings += [dataclasses.replace(finding, path=inside + finding.path) for finding in collection.findings]
+
+
+def _blame(readings: Readings, error: UserError) -> None:
+    """An error of the whole collection, told of the file that it names first."""
+    start, _, rest = str(error).partition(": ")
+    named = Path(start)
+    if rest and named.is_absolute() and named.is_relative_to(readings.root):
+        readings.findings.append(Finding(ERROR, "can't be read", name_of(named, readings.root), rest))
+    else:
+        readings.findings.append(Finding(ERROR, "can't be read", ".", str(error)))
+
+
+def _hint(place: Path) -> str:
+    inner = [folder.name for folder in subfolders(place) if layouts.available(folder)] if place.is_dir() else []
+    if inner:
+        return f"is {' or '.join(inner)} in it meant?"
+    return "give --layout, or put each class's images into a folder of its own"

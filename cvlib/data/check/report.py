@@ -1,0 +1,122 @@
+"""A check's report as text for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from cvlib.data.check import Report
+from cvlib.data.check.summary import Counts, Pictures
+from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+
+_SHOWN = 10  # findings of one kind; the others are counted
+_ROWS = 15  # commonest classes that a table shows, and as many of the rarest
+_TITLES = {
+    ERROR: "Errors, which would spoil a run", WARNING: "Warnings, which may spoil its result",
+    REMARK: "Remarks, good to know",
+}  # fmt: skip
+_UNITS = {"classification": "images", "detection": "boxes", "segmentation": "images that show it"}
+
+
+def as_json(report: Report) -> str:
+    """Everything that was found; `findings` are all there are, in order."""
+    numbers = Counter(finding.severity for finding in report.findings)
+    content: dict[str, Any] = {
+        "path": str(report.root),
+        "files": report.files,
+        "collections": [dataclasses.asdict(counts) for counts in report.collections],
+        "pictures": dataclasses.asdict(report.pictures),
+        "numbers": {severity: numbers[severity] for severity in _TITLES},
+        "findings": [dataclasses.asdict(finding) for finding in report.findings],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_text(report: Report) -> str:
+    """For a terminal: what there is, then the findings by severity and kind, then one line in sum."""
+    blocks = [f"{report.root}: {_number(report.files, 'file')}"]
+    blocks += [_counts_text(counts) for counts in report.collections if not counts.source]
+    blocks.append("\n".join(_counts_line(counts) for counts in report.collections if counts.source))
+    blocks.append(_pictures_text(report.pictures))
+    for severity, found in groupby(report.findings, lambda finding: finding.severity):
+        kinds = groupby(found, lambda finding: finding.kind)
+        blocks.append("\n".join([_TITLES[severity], *(line for _, group in kinds for line in _group(list(group)))]))
+    blocks.append(_verdict(report))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _counts_text(counts: Counts) -> str:
+    parts = list(counts.images)
+    shown = "images" if counts.task == "classification" else "amount" if counts.task == "detection" else "holding"
+    table = counts.amount if shown == "amount" else counts.holding
+    rows = [["", *parts], ["images", *(f"{counts.images[part]:,}" for part in parts)]]
+    rows += [[f"  {name}", *(f"{table[part][name]:,}" for part in parts)] for name in _shown(counts, table)]
+    title = f"{counts.task} (layout {counts.layout}), {_UNITS[counts.task]} by class"
+    hidden = len(counts.classes) - (len(rows) - 2)
+    notes = [f"  {note}" for note in counts.notes]
+    if hidden:
+        notes.insert(0, f"  the commonest and the rarest are shown; {hidden:,} more classes in --format json")
+    return "\n".join([title, *_aligned(rows), *notes])
+
+
+def _shown(counts: Counts, table: dict[str, dict[str, int]]) -> list[str]:
+    """All classes where they are few, else the commonest and the rarest, in their order."""
+    if len(counts.classes) <= 2 * _ROWS:
+        return counts.classes
+    by_number = sorted(counts.classes, key=lambda name: -sum(part[name] for part in table.values()))
+    kept = {*by_number[:_ROWS], *by_number[-_ROWS:]}
+    return [name for name in counts.classes if name in kept]
+
+
+def _counts_line(counts: Counts) -> str:
+    amount = sum(sum(by_class.values()) for by_class in counts.amount.values())
+    boxes = f", {_number(amount, 'box', 'boxes')}" if counts.task == "detection" else ""
+    return f"{counts.source}: {counts.task}, {_number(sum(counts.images.values()), 'usable image')}{boxes}"
+
+
+def _aligned(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
+
+
+def _pictures_text(pictures: Pictures) -> str:
+    if pictures.widths is None or pictures.heights is None:
+        return "no readable image"
+    sides = (f"{name} {low}–{high} (median {middle})" for name, (low, middle, high)
+             in (("widths", pictures.widths), ("heights", pictures.heights)))  # fmt: skip
+    return "\n".join([f"pictures: {', '.join(sides)} pixels", f"  formats: {_listed(pictures.formats)}",
+                      f"  modes: {_listed(pictures.modes)}"])  # fmt: skip
+
+
+def _listed(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in numbers.items())
+
+
+def _group(findings: list[Finding]) -> Iterator[str]:
+    """The findings of one kind; what all of them have in common is said once, in the title."""
+    common = [texts.pop() for texts in ({f.message for f in findings}, {f.advice for f in findings}) if len(texts) == 1]
+    shared = [text for text in common if text] if len(findings) > 1 else []
+    yield f"  {findings[0].kind} ({len(findings):,})" + (": " + "; ".join(shared) if shared else "")
+    for finding in findings[:_SHOWN]:
+        where = ", ".join(filter(None, [finding.path, finding.place]))
+        own = [text for text in (finding.message, finding.advice) if text and text not in shared]
+        yield f"    {where}" + (": " + "; ".join(own) if own else "")
+    if len(findings) > _SHOWN:
+        yield f"    … and {len(findings) - _SHOWN:,} more"
+
+
+def _verdict(report: Report) -> str:
+    numbers = Counter(finding.severity for finding in report.findings)
+    if not report.findings:
+        return "nothing to complain of"
+    return ", ".join(_number(numbers[severity], severity) for severity in _TITLES if numbers[severity])
+
+
+def _number(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,149 @@
+"""How much of what a collection has, and what in these numbers would make learning hard."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cvlib.data.check.pool import Results
+from cvlib.data.check.readings import Reading
+from cvlib.data.check.scan import Look
+from cvlib.data.findings import REMARK, WARNING, Finding
+
+_IMBALANCE = 10  # times as much of one class as of another: from here on accuracy hides the small one
+_PARTS = ("train", "val", "test")
+
+
+@dataclass
+class Counts:
+    """The numbers of one collection: of images by part, and of each class's images, boxes or pixels by part."""
+
+    source: str  # the label file it was read from, where that was chosen among others
+    layout: str
+    task: str
+    classes: list[str]
+    images: dict[str, int]  # by part
+    holding: dict[str, dict[str, int]]  # images that hold the class, by part and class
+    amount: dict[str, dict[str, int]]  # boxes or pixels of the class, by part and class
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Pictures:
+    """The numbers of image files: sides in pixels as (least, median, most), and how they are stored."""
+
+    number: int = 0
+    widths: tuple[int, int, int] | None = None
+    heights: tuple[int, int, int] | None = None
+    formats: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+
+
+def pictures(looks: Iterable[Look]) -> Pictures:
+    """What the readable ones among `looks` have in common."""
+    readable = [(look, look.header.size) for look in looks if look.header is not None]
+    if not readable:
+        return Pictures()
+    heights, widths = (_spread([size[axis] for _, size in readable]) for axis in (0, 1))
+    formats = Counter(look.format for look, _ in readable)
+    modes = Counter(look.mode for look, _ in readable)
+    return Pictures(len(readable), widths, heights, dict(formats.most_common()), dict(modes.most_common()))
+
+
+def _spread(values: list[int]) -> tuple[int, int, int]:
+    return min(values), int(np.median(values)), max(values)
+
+
+def count(reading: Reading, number: int, seen: Results) -> Counts:
+    """What can be used of the collection that is the one of this `number` in `seen`."""
+    collection = reading.collection
+    parts = [part for part in _PARTS if part in collection.parts]
+    images = dict.fromkeys(parts, 0)
+    holding = {part: dict.fromkeys(collection.classes, 0) for part in parts}
+    amount = {part: dict.fromkeys(collection.classes, 0) for part in parts}
+    for part in parts:
+        for sample in collection.parts[part]:
+            examined = seen[sample.image].labels.get(number)
+            if examined is None or not examined.usable:
+                continue
+            images[part] += 1
+            for label, times in examined.counts.items():
+                if label < len(collection.classes):  # not a mask's ignored pixels
+                    holding[part][collection.classes[label]] += 1
+                    amount[part][collection.classes[label]] += times
+    return Counts(
+        reading.source,
+        collection.layout,
+        collection.task,
+        collection.classes,
+        images,
+        holding,
+        amount,
+        collection.notes,
+    )
+
+
+def findings(counts: Counts, reading: Reading) -> list[Finding]:
+    """Classes without images or with one only, out of balance, or in an order that will confuse."""
+    if counts.source:  # one of several files that mean the same images: each by itself may lack anything
+        return []
+    train = counts.holding.get("train", {})
+    found = [finding for name in counts.classes for finding in _of_class(counts, reading, train, name)]
+    return [*found, *_alike(counts), *_imbalance(counts, train), *_numbers(counts.classes)]
+
+
+def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str) -> Iterator[Finding]:
+    everywhere = sum(part[name] for part in counts.holding.values())
+    if everywhere == 0:
+        yield Finding(WARNING, "empty class", f"class {name}", f"no usable image holds it ({counts.task})",
+                      "add images, or take it out of the classes")  # fmt: skip
+    elif train[name] == 0:
+        yield Finding(WARNING, "class without training", f"class {name}", "held-out images show it, but no training "
+                      "image", "add training images")  # fmt: skip
+    elif train[name] == 1 and counts.task == "classification":
+        label = counts.classes.index(name)
+        only = next(sample.name for part, sample in reading.samples if part == "train" and sample.label == label)
+        fate = "it can't be both learned and tested" if everywhere == 1 else "learned by heart, if at all"
+        yield Finding(WARNING, "single-image class", only, f"the only training image of class {name}: {fate}",
+                      "add images, or leave the class out by data.classes")  # fmt: skip
+
+
+def _alike(counts: Counts) -> Iterator[Finding]:
+    """Names that are one when case and blanks don't count: the rarer is told, for it is more likely the slip."""
+    groups = defaultdict(list)
+    for name in counts.classes:
+        groups["".join(name.split()).casefold()].append(name)
+    for names in groups.values():
+        names.sort(key=lambda name: -sum(part[name] for part in counts.holding.values()))
+        for name in names[1:]:
+            yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} in upper and lower "
+                          "case or blanks only", "let them have one name if they are one class")  # fmt: skip
+
+
+def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
+    """Of masks the images that hold a class are counted, for pixels are never balanced."""
+    numbers = counts.amount["train"] if counts.task == "detection" else train
+    present = {name: number for name, number in numbers.items() if number}
+    if len(present) < 2:
+        return []
+    most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
+    ratio = present[most] / present[least]
+    if ratio < _IMBALANCE:
+        return []
+    one, many = ("box", "boxes") if counts.task == "detection" else ("image", "images")
+    unit = one if present[least] == 1 else many
+    return [Finding(WARNING, "imbalance", f"class {least}", f"{present[least]} training {unit}, but {present[most]} of "
+                    f"{most}: {ratio:.0f} times as many", "watch macro_f1 rather than accuracy; "
+                    "data.class_weights=balanced or more images of the rare class help")]  # fmt: skip
+
+
+def _numbers(classes: list[str]) -> list[Finding]:
+    numbers = [name for name in classes if name.isdecimal()]
+    if numbers == sorted(numbers, key=int):
+        return []
+    order = ", ".join(numbers[:6])
+    return [Finding(REMARK, "class order", f"class {numbers[0]}", f"classes are in the order of text: {order}",
+                    "where a label's number matters, take it from labels.json")]  # fmt: skip

@@ -1,0 +1,157 @@
+"""Digit scenes: scanned digits on textured backgrounds, for detection and segmentation; they need no download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from cvlib.config import DataConfig
+from cvlib.data.dataset import Boxes, Split
+from cvlib.data.embedded import digits
+from cvlib.errors import UserError
+
+SIDE = 96  # of a scene, pixels
+SCENES = 4000  # over all splits
+_MOST = 4  # digits a scene
+_HEIGHTS = (18, 36)  # of a scan's picture, pixels: one digit is up to twice as large as another
+_VISIBLE = 0.5  # the least share of a digit's ink that no later digit covers
+_CONTRAST = 120.0  # the distance in RGB between a digit's colour and those of the background and the other digits
+_TRIES = 40  # places for one digit before the scene is begun anew
+
+
+@dataclass(frozen=True)
+class _Scene:
+    image: np.ndarray  # uint8 (SIDE, SIDE, 3)
+    owner: np.ndarray  # int (SIDE, SIDE): which of the scene's digits a pixel's ink belongs to, −1 none
+    digits: list[int]  # what the digits say
+
+
+def digit_scenes(config: DataConfig, task: str) -> tuple[list[str], list[Split], list[str]]:
+    """Classes, [train, val, test] and notes of scenes, each with one to four of scikit-learn's scanned digits.
+
+    A digit is 18 to 36 pixels high, of one colour, on a background of two colours with a texture; later digits
+    may cover up to half of an earlier one's ink. Images are uint8 (n, 96, 96, 3). For `task` "detection" the
+    classes are the ten digits and the labels `Boxes` around the ink that can be seen; for "segmentation" the first
+    class is the background and the labels are masks, uint8 (n, 96, 96). The three splits hold disjoint scans and
+    together `config.samples` scenes (4000), shared out by `config.val_fraction` and `config.test_fraction`, fixed
+    by `config.split_seed`.
+    """
+    assert task in ("detection", "segmentation"), task
+    total = config.samples or SCENES
+    held_out = [round(total * config.val_fraction), round(total * config.test_fraction)]
+    counts = [total - sum(held_out), *held_out]
+    if min(counts) < 1:
+        raise UserError(f"data.samples={total} is too few: a split of data=digits would have no scene")
+    names, scans, _ = digits(config)
+    parts: list[Split] = []
+    for number, (pool, count) in enumerate(zip(scans, counts, strict=True)):
+        rng = np.random.default_rng([config.split_seed, 11, number])
+        start = sum(counts[:number])
+        scenes = [_scene(np.asarray(pool.images), np.asarray(pool.labels), rng) for _ in range(count)]
+        labels = [_boxes(scene) for scene in scenes] if task == "detection" else np.stack([_mask(s) for s in scenes])
+        parts.append(
+            Split([f"scenes/{start + i:05d}" for i in range(count)], np.stack([s.image for s in scenes]), labels)
+        )
+    return (names if task == "detection" else ["background", *names]), parts, []
+
+
+def _boxes(scene: _Scene) -> Boxes:
+    corners = np.zeros((len(scene.digits), 4), np.float32)
+    for number in range(len(scene.digits)):
+        rows, columns = np.nonzero(scene.owner == number)
+        corners[number] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return Boxes(corners, np.array(scene.digits, np.int64), np.zeros(len(scene.digits), bool))
+
+
+def _mask(scene: _Scene) -> np.ndarray:
+    """0 for the background, 1–10 for the digits 0–9."""
+    return np.array([*(digit + 1 for digit in scene.digits), 0], np.uint8)[scene.owner]
+
+
+def _scene(scans: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> _Scene:
+    while True:
+        chosen = rng.integers(len(scans), size=rng.integers(1, _MOST + 1))
+        inks = [_ink(scans[index, ..., 0], rng) for index in chosen]
+        places = _places(inks, rng)
+        if places is not None:
+            return _drawn(inks, places, labels[chosen].tolist(), rng)
+
+
+def _ink(scan: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The scan enlarged and cropped to its ink: opacity 0–1 (height, width); ink is where it is 0.5 or more."""
+    height = rng.integers(_HEIGHTS[0], _HEIGHTS[1] + 1)
+    width = round(height * rng.uniform(0.85, 1.15))
+    margin = Image.new("L", (10, 10))  # so that strokes at the scan's edge end softly, too
+    margin.paste(Image.fromarray(scan), (1, 1))
+    size = (round(width * 10 / 8), round(height * 10 / 8))
+    grey = np.asarray(margin.resize(size, Image.Resampling.BICUBIC), np.float32) / 255
+    opacity = np.clip((grey - 0.5) * 3 + 0.5, 0, 1)
+    rows, columns = np.nonzero(opacity >= 0.5)
+    return opacity[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+
+
+def _places(inks: list[np.ndarray], rng: np.random.Generator) -> list[tuple[int, int]] | None:
+    """The top left corner of each digit, so that enough of every one can be seen; None where that wasn't found."""
+    owner = np.full((SIDE, SIDE), -1)
+    areas = [int((ink >= 0.5).sum()) for ink in inks]
+    places: list[tuple[int, int]] = []
+    for number, ink in enumerate(inks):
+        for _ in range(_TRIES):
+            top, left = (int(rng.integers(SIDE - side + 1)) for side in ink.shape)
+            tried = owner.copy()
+            tried[top : top + ink.shape[0], left : left + ink.shape[1]][ink >= 0.5] = number
+            visible = np.bincount(tried[tried >= 0], minlength=number + 1)
+            if all(seen >= _VISIBLE * area for seen, area in zip(visible, areas, strict=False)):
+                break
+        else:
+            return None
+        owner = tried
+        places.append((top, left))
+    return places
+
+
+def _drawn(inks: list[np.ndarray], places: list[tuple[int, int]], says: list[int], rng: np.random.Generator) -> _Scene:
+    canvas, colours = _background(rng)
+    owner = np.full((SIDE, SIDE), -1)
+    for number, (ink, (top, left)) in enumerate(zip(inks, places, strict=True)):
+        window = slice(top, top + ink.shape[0]), slice(left, left + ink.shape[1])
+        colours = np.concatenate([colours, _distinct_colour(colours, rng)[np.newaxis]])
+        canvas[window] += (colours[-1] - canvas[window]) * ink[..., np.newaxis]
+        owner[window][ink >= 0.5] = number
+    canvas += rng.normal(0, rng.uniform(1, 6), canvas.shape)
+    return _Scene(np.clip(np.rint(canvas), 0, 255).astype(np.uint8), owner, says)
+
+
+def _background(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A canvas of two colours mixed by a texture, float (SIDE, SIDE, 3), and the two colours (2, 3)."""
+    first = rng.uniform(0, 255, 3)
+    colours = np.stack([first, np.clip(first + rng.uniform(-70, 70, 3), 0, 255)])
+    texture = _stripes(rng) if rng.random() < 0.4 else _clouds(rng)
+    share = texture[..., np.newaxis]
+    return colours[0] * (1 - share) + colours[1] * share, colours
+
+
+def _stripes(rng: np.random.Generator) -> np.ndarray:
+    """Parallel waves from 0 to 1, in any direction, 4 to 24 pixels long."""
+    angle, length = rng.uniform(0, np.pi), rng.uniform(4, 24)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    phase = (x * np.cos(angle) + y * np.sin(angle)) / length + rng.random()
+    return 0.5 + 0.5 * np.sin(2 * np.pi * phase)
+
+
+def _clouds(rng: np.random.Generator) -> np.ndarray:
+    """Smooth noise from 0 to 1, of 4 to 32 patches a side."""
+    patches = rng.integers(0, 256, size=(rng.integers(4, 33),) * 2).astype(np.uint8)
+    return np.asarray(Image.fromarray(patches).resize((SIDE, SIDE), Image.Resampling.BILINEAR)) / 255.0
+
+
+def _distinct_colour(colours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A colour away from `colours` (n, 3): by less and less, should none be found."""
+    least = _CONTRAST
+    while True:
+        colour: np.ndarray = rng.uniform(0, 255, 3)
+        if np.linalg.norm(colours - colour, axis=1).min() >= least:
+            return colour
+        least *= 0.99

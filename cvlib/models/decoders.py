@@ -1,0 +1,88 @@
+"""Three ways up: from a coarse feature map to the size of the next finer one.
+
+Each is `decoder(config, x, level, filters, name)`: `x` (batch, h, w, channels) → (batch, height, width, filters),
+height and width those of `level`, the encoder's finer map.
+"""
+
+from __future__ import annotations
+
+from keras import KerasTensor, layers, ops
+
+from cvlib.config import ModelConfig
+
+
+def interpolate(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+    """Resize, bilinear or nearest (`config.interpolation`), then a 3×3 convolution."""
+    resized = ops.image.resize(x, level.shape[1:3], interpolation=config.interpolation)
+    return convolution(resized, filters, f"{name}_interpolate")
+
+
+def unpool(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+    """Put every value where the 2×2 max pooling of `level` took its own from, zeros elsewhere; then a convolution.
+
+    Badrinarayanan, Kendall & Cipolla, SegNet, 2017. A 1×1 convolution goes before where the channels differ.
+    """
+    channels = level.shape[-1]
+    if x.shape[-1] != channels:
+        x = convolution(x, channels, f"{name}_match", kernel=1)
+    return convolution(max_unpool(x, level), filters, f"{name}_unpool")
+
+
+def transpose(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+    """A transposed convolution; resized (nearest) where its size isn't that of `level`."""
+    x = transposed_convolution(x, filters, config.transpose_kernel, config.transpose_stride, config.transpose_padding,
+                               config.transpose_output_padding, f"{name}_transpose")  # fmt: skip
+    x = _activated(x, f"{name}_transpose")
+    return x if x.shape[1:3] == level.shape[1:3] else ops.image.resize(x, level.shape[1:3], interpolation="nearest")
+
+
+def max_unpool(x: KerasTensor, level: KerasTensor) -> KerasTensor:
+    """`x` (batch, height // 2, width // 2, channels) spread to the size of `level` (batch, height, width, channels).
+
+    A value goes to the place of its window's maximum in `level`, among equals the first in rows; a last odd row or
+    column, which no window covers, stays zero.
+    """
+    height, width = level.shape[1:3]
+    rows, columns = height // 2 * 2, width // 2 * 2
+    corners = [level[:, top:rows:2, left:columns:2] for top in (0, 1) for left in (0, 1)]
+    most = ops.maximum(ops.maximum(corners[0], corners[1]), ops.maximum(corners[2], corners[3]))
+    free, placed = ops.ones_like(most), []
+    for corner in corners:
+        here = ops.cast(ops.equal(corner, most), most.dtype) * free
+        free = free - here
+        placed.append(ops.cast(here, x.dtype) * x)
+    upper, lower = ops.stack(placed[:2], axis=3), ops.stack(placed[2:], axis=3)
+    spread = ops.reshape(ops.stack([upper, lower], axis=2), (-1, rows, columns, level.shape[-1]))
+    if (rows, columns) == (height, width):
+        return spread
+    return ops.pad(spread, ((0, 0), (0, height - rows), (0, width - columns), (0, 0)))
+
+
+def transposed_convolution(x: KerasTensor, filters: int, kernel: int, stride: int, padding: int, output_padding: int,
+                           name: str) -> KerasTensor:  # fmt: skip
+    """The transpose of a convolution with `kernel`, `stride` and `padding`; no bias.
+
+    Its side is (side − 1) · stride − 2 · padding + kernel + output_padding: `output_padding` adds rows and columns
+    at the bottom and right (Dumoulin & Visin, A Guide to Convolution Arithmetic for Deep Learning, 2016).
+    """
+    full = layers.Conv2DTranspose(filters, kernel, stride, "valid", use_bias=False, name=name)(x)
+    sides = [transposed_side(side, kernel, stride, padding, output_padding) for side in x.shape[1:3]]
+    missing = [max(0, padding + side - there) for side, there in zip(sides, full.shape[1:3], strict=True)]
+    if any(missing):  # more output padding than the full map has rows left
+        full = ops.pad(full, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    return full[:, padding : padding + sides[0], padding : padding + sides[1]]
+
+
+def transposed_side(side: int, kernel: int, stride: int, padding: int, output_padding: int) -> int:
+    """The side in pixels of what a transposed convolution makes of `side` pixels."""
+    return (side - 1) * stride - 2 * padding + kernel + output_padding
+
+
+def convolution(x: KerasTensor, filters: int, name: str, kernel: int = 3) -> KerasTensor:
+    """Convolution, BatchNorm, ReLU at the same size."""
+    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+    return _activated(x, name)
+
+
+def _activated(x: KerasTensor, name: str) -> KerasTensor:
+    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))

@@ -1,0 +1,186 @@
+"""A class for every pixel: loss, metrics from one confusion matrix, and what is drawn. Metrics need no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib import masks
+from cvlib import pictures as draw
+from cvlib.config import Config
+from cvlib.data.dataset import IGNORE, Dataset, Split
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.pipeline import Feed
+
+METRICS = ("mIoU", "pixel_accuracy", "dice", "loss")
+
+_PICTURED = 12
+
+
+@dataclass
+class Scores:
+    """What a network said of a split, counted as it came: no mask is kept but those that are shown."""
+
+    classes: list[str]
+    confusion: np.ndarray  # int64 (classes, classes): pixels of each class (row) taken for each class (column)
+    loss_sum: float = 0.0  # of −log p over labelled pixels, nats
+    samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
+    shown: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # index → truth, prediction
+
+    def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
+        """Count a batch: class ids or `IGNORE` `(batch, height, width)`, logits `(batch, height, width, classes)`."""
+        guesses = logits.argmax(axis=-1)
+        for mask, guess in zip(truth, guesses, strict=True):
+            matrix = confusion(mask, guess, len(self.classes))
+            self.confusion += matrix
+            if keep and len(self.samples) in keep:
+                self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
+            self.samples.append((mean_iou(matrix), pixel_accuracy(matrix)))
+        self.loss_sum += _loss_sum(truth, logits)
+
+    def metrics(self) -> dict[str, float]:
+        """mIoU, pixel accuracy and mean dice of the whole split, 0–1, and the mean cross-entropy (nats).
+
+        Then `IoU/CLASS` of every class that the truth has. Ignored pixels count nowhere; a class that neither truth
+        nor prediction has is left out of the means.
+        """
+        hits, union, sizes = _counts(self.confusion)
+        occurring = union > 0
+        pixels = max(int(self.confusion.sum()), 1)
+        return {
+            "mIoU": mean_iou(self.confusion),
+            "pixel_accuracy": pixel_accuracy(self.confusion),
+            "dice": float((2 * hits[occurring] / sizes[occurring]).mean()) if occurring.any() else 0.0,
+            "loss": self.loss_sum / pixels,
+            **{
+                f"IoU/{self.classes[i]}": float(hits[i] / union[i])
+                for i in np.flatnonzero(self.confusion.sum(axis=1))
+            },
+        }  # fmt: skip
+
+
+def confusion(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels of each class (row) that were taken for each class (column), int64 `(classes, classes)`."""
+    valid = truth != IGNORE
+    pairs = truth[valid].astype(np.int64) * classes + guess[valid]
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def mean_iou(matrix: np.ndarray) -> float:
+    """The mean of intersection / union over the classes that occur in truth or prediction; 0 where none does."""
+    hits, union, _ = _counts(matrix)
+    occurring = union > 0
+    return float((hits[occurring] / union[occurring]).mean()) if occurring.any() else 0.0
+
+
+def pixel_accuracy(matrix: np.ndarray) -> float:
+    """The share of labelled pixels whose class is right; 0 where none is labelled."""
+    return float(np.trace(matrix) / max(int(matrix.sum()), 1))
+
+
+def _counts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By class: intersection, union, and the sizes of truth and prediction together."""
+    hits = np.diag(matrix)
+    sizes = matrix.sum(axis=0) + matrix.sum(axis=1)
+    return hits, sizes - hits, sizes
+
+
+def _loss_sum(truth: np.ndarray, logits: np.ndarray) -> float:
+    valid = truth != IGNORE
+    chosen = logits[valid].astype(np.float32)
+    most = chosen.max(axis=-1)
+    normalizers = most + np.log(np.exp(chosen - most[:, None]).sum(axis=-1))
+    return float((normalizers - chosen[np.arange(len(chosen)), truth[valid]]).sum(dtype=np.float64))
+
+
+def evaluate(network: keras.Model, feed: Feed, classes: list[str]) -> Scores:
+    """What the network says of a whole split, in the split's order, at the network's input size."""
+    scores = Scores(classes, np.zeros((len(classes), len(classes)), np.int64))
+    keep = set(np.linspace(0, len(feed.split) - 1, _PICTURED).astype(int).tolist())
+    for images, truth in feed.dataset:
+        scores.add(truth.numpy(), np.asarray(network.predict_on_batch(images)), keep)
+    return scores
+
+
+def network(model: keras.Model) -> keras.Model:
+    """The network itself: its logits are what validation needs."""
+    return model
+
+
+def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Model:
+    """The network as it is saved: see `cvlib.models.segmenter.inference`."""
+    from cvlib.models import segmenter
+
+    return segmenter.inference(model, size, how)
+
+
+def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[str, Any]]:
+    """The rows of test_results.csv: each image's name, its own mIoU over the classes in it, its pixel accuracy."""
+    return [
+        {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}"}
+        for name, (miou, accuracy) in zip(names, scores.samples, strict=True)
+    ]
+
+
+def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
+    """Loss and training metrics for the network, as `keras.Model.compile` takes them."""
+    from cvlib.tasks.segmentation_loss import PixelAccuracy, SegmentationLoss
+
+    return {"loss": SegmentationLoss(config.model.loss, config.model.focal_gamma), "metrics": [PixelAccuracy()]}
+
+
+def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
+    """The tf.data stream of (images, masks), with what each pixel counts where classes have weights."""
+    if weights is None:
+        return stream
+    import tensorflow as tf
+
+    by_id = np.zeros(IGNORE + 1, np.float32)
+    by_id[: len(weights)] = weights
+    return stream.map(lambda images, truth: (images, truth, tf.gather(by_id, truth)))
+
+
+def class_weights(split: Split, classes: int) -> np.ndarray:
+    """Float `(classes,)`: all pixels / (classes that occur · pixels of the class), so that a class counts 1/k."""
+    counts = np.zeros(IGNORE + 1, np.int64)
+    for mask in split.labels:
+        read = mask() if callable(mask) else np.asarray(mask)
+        counts += np.bincount(read.ravel(), minlength=IGNORE + 1)
+    pixels = counts[:classes]
+    return np.where(pixels > 0, pixels.sum() / (np.maximum(pixels, 1) * max((pixels > 0).sum(), 1)), 0.0)
+
+
+def training_metrics(logs: dict[str, float]) -> dict[str, float]:
+    """Loss and pixel accuracy out of what Keras reports."""
+    return {"loss": float(logs["loss"]), "pixel_accuracy": float(logs["pixel_accuracy"])}
+
+
+def samples(images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
+    """A picture of training images `(n, height, width, channels)` with their masks."""
+    colours = masks.palette(len(dataset.classes), dataset.colours)
+    count = min(len(images), _PICTURED)
+    truths = np.asarray(labels)[:count]
+    return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
+
+
+def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
+    """By tag, what is drawn of the scores alone."""
+    return {"confusion_matrix": draw.confusion_matrix(scores.confusion, dataset.classes)}
+
+
+def chosen(scores: Scores) -> np.ndarray:
+    """Indices of the samples that are shown, evenly over the split."""
+    return np.array(sorted(scores.shown))
+
+
+def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset: Dataset) -> np.ndarray:
+    """A picture of these samples: image | truth | prediction, each with its mIoU, and the classes' colours."""
+    truths, guesses = zip(*(scores.shown[int(index)] for index in indices), strict=True)
+    captions = ["mIoU {:.2f}, pixels {:.1%}".format(*scores.samples[int(index)]) for index in indices]
+    colours = masks.palette(len(dataset.classes), dataset.colours)
+    return masks.sheet(images, [("truth", truths), ("prediction", guesses)], captions, dataset.classes, colours)

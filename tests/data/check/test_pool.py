@@ -1,0 +1,85 @@
+"""Many files by several processes: the same as by one, and ended by Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cvlib.data.check.pool import Job, Labelled, Progress, do_all
+from cvlib.data.layouts.boxes import raw
+
+
+def _photographs(folder: Path, number: int) -> list[Path]:
+    random = np.random.default_rng(0)
+    paths = [folder / f"{i:05}.jpg" for i in range(number)]
+    for path in paths:
+        Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8)).save(path)
+    return paths
+
+
+def test_processes_find_what_one_finds(tmp_path):
+    paths = _photographs(tmp_path, 100)
+    paths[7].write_bytes(b"")
+    box = raw([(-5.0, 0.0, 90.0, 90.0)], [0], [False], ["object 1"])
+    jobs = [Job(path, {0: Labelled(box, path.name, "")}) for path in paths]
+    alone, together = do_all(jobs, workers=1), do_all(jobs, workers=2)
+    assert set(alone) == set(together) == set(paths)
+    for path in paths:
+        assert alone[path].look == together[path].look
+        assert [f.kind for e in together[path].labels.values() for f in e.findings] == (
+            [] if path == paths[7] else ["box outside"])  # fmt: skip
+    assert [fault.kind for fault in together[paths[7]].look.faults] == ["empty file"]
+
+
+def test_ctrl_c_ends_all_processes(tmp_path):
+    paths = _photographs(tmp_path, 70)
+    for i in range(9000):  # links: enough to be at it for seconds
+        (tmp_path / f"link{i:05}.jpg").symlink_to(paths[i % len(paths)])
+    command = [sys.executable, "-m", "cvlib.cli", "check", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    while not _children(process.pid):
+        assert process.poll() is None, "it was through before it could be interrupted"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
+    deadline = time.monotonic() + 10
+    while _group(process.pid):  # what kept watch over the processes goes last
+        assert time.monotonic() < deadline, "processes are left behind"
+        time.sleep(0.05)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if Path(f"/proc/{pid}").is_dir() else []
+
+
+def _group(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_progress_tells_what_remains_on_a_terminal_only(monkeypatch, capsys):
+    clock = iter([0.0, 0.5, 10.0, 10.1, 20.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    progress = Progress(400)
+    progress.show(1)  # too early to tell
+    progress.show(100)  # 10 s for 100: 30 s for the other 300
+    progress.show(101)  # just said
+    progress.show(300)
+    progress.clear()
+    said = capsys.readouterr().err
+    assert said.split("\r")[1].strip() == "looking at the files: 100 of 400, about 30 s left"
+    assert said.split("\r")[2].strip() == "looking at the files: 300 of 400, about 7 s left"
+    assert said.endswith("\r") and said.split("\r")[-2].strip() == ""

@@ -1,0 +1,91 @@
+"""Digit scenes: what is drawn is what the boxes and masks say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cvlib.config import DataConfig
+from cvlib.data import scenes
+from cvlib.data.dataset import Split
+from cvlib.errors import UserError
+
+SMALL = DataConfig(samples=120)
+
+
+def test_scenes_are_what_they_are_said_to_be():
+    classes, parts, _ = scenes.digit_scenes(SMALL, "detection")
+    assert classes == list("0123456789") and [len(part) for part in parts] == [84, 18, 18]
+    assert all(part.images.shape == (len(part), 96, 96, 3) and part.images.dtype == np.uint8 for part in parts)
+    boxes = [boxes for part in parts for boxes in part.labels]
+    assert set(np.bincount([len(one) for one in boxes]).nonzero()[0]) == {1, 2, 3, 4}
+    corners = np.concatenate([one.corners for one in boxes])
+    assert corners.min() >= 0 and corners.max() <= 96 and np.all(corners[:, 2:] > corners[:, :2])
+    assert len({name for part in parts for name in part.names}) == 120
+    assert set(np.concatenate([one.classes for one in boxes])) == set(range(10))
+
+
+def test_boxes_are_the_bounds_of_the_masks_ink():
+    _, detection, _ = scenes.digit_scenes(SMALL, "detection")
+    classes, segmentation, _ = scenes.digit_scenes(SMALL, "segmentation")
+    assert classes == ["background", *"0123456789"]
+    compared = 0
+    for part, masked in zip(detection, segmentation, strict=True):
+        assert np.array_equal(part.images, masked.images)
+        for boxes, mask in zip(part.labels, masked.labels, strict=True):
+            for corners, label in zip(boxes.corners, boxes.classes, strict=True):
+                if (boxes.classes == label).sum() == 1:
+                    rows, columns = np.nonzero(mask == label + 1)
+                    assert corners.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                    compared += 1
+            assert set(np.unique(mask)) == {0, *(boxes.classes + 1)}
+    assert compared > 200
+
+
+def test_ink_has_another_colour_than_what_surrounds_it():
+    _, (train, _, _), _ = scenes.digit_scenes(SMALL, "segmentation")
+    for image, mask in zip(train.images, train.labels, strict=True):
+        ground = np.median(image[mask == 0], axis=0)
+        for label in set(np.unique(mask)) - {0}:
+            assert np.linalg.norm(np.median(image[mask == label], axis=0) - ground) > 50
+
+
+def test_scenes_come_from_the_split_seed_alone():
+    one, same, other = (
+        scenes.digit_scenes(DataConfig(samples=30, split_seed=seed), "detection")[1] for seed in (3, 3, 4)
+    )
+    assert np.array_equal(one[0].images, same[0].images)
+    assert not np.array_equal(one[0].images, other[0].images)
+
+
+def test_splits_are_drawn_from_their_own_scans(monkeypatch):
+    scans = np.full((4, 8, 8, 1), 255, np.uint8)
+    pools = [Split([f"{k}{i}" for i in range(4)], scans, np.full(4, k)) for k in range(3)]
+    monkeypatch.setattr(scenes, "digits", lambda config: (list("0123456789"), pools, []))
+    _, parts, _ = scenes.digit_scenes(SMALL, "detection")
+    for number, part in enumerate(parts):
+        assert {int(label) for boxes in part.labels for label in boxes.classes} == {number}
+
+
+def test_enough_of_every_digit_can_be_seen(monkeypatch):
+    """A full square of ink keeps at least half of its pixels."""
+    square = np.ones((20, 20), np.float32)
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(scenes, "SIDE", 48)
+    overlaps = 0
+    for _ in range(50):
+        places = scenes._places([square] * 4, rng)
+        if places is None:
+            continue
+        seen = np.full((48, 48), -1)
+        for number, (top, left) in enumerate(places):
+            seen[top : top + 20, left : left + 20] = number
+        areas = np.bincount(seen[seen >= 0], minlength=4)
+        assert areas.min() >= 200
+        overlaps += areas.sum() < 1600
+    assert overlaps > 20
+
+
+def test_too_few_scenes_are_refused():
+    with pytest.raises(UserError, match=r"data\.samples=3 is too few"):
+        scenes.digit_scenes(DataConfig(samples=3), "detection")

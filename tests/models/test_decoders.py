@@ -1,0 +1,106 @@
+"""The three ways up against NumPy: where values land, and how large the result is."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib.models import decoders
+from tests.models.conftest import config_of
+
+RNG = np.random.default_rng(0)
+
+
+def run(outputs: keras.KerasTensor, inputs: list[keras.KerasTensor], *arrays: np.ndarray) -> np.ndarray:
+    return np.asarray(keras.Model(inputs, outputs).predict_on_batch(list(arrays)))
+
+
+def numpy_unpool(x: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Window by window, as it is said in words."""
+    result = np.zeros_like(level)
+    for b, row, column, channel in np.ndindex(*x.shape):
+        window = level[b, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2, channel]
+        place = int(window.argmax())  # the first in rows among equals
+        result[b, 2 * row + place // 2, 2 * column + place % 2, channel] = x[b, row, column, channel]
+    return result
+
+
+@pytest.mark.parametrize("side", [(6, 8), (7, 9), (2, 3)])
+def test_unpooling_puts_values_where_the_pooling_took_them(side: tuple[int, int]) -> None:
+    level = np.maximum(RNG.normal(size=(2, *side, 3)), 0).astype(np.float32)  # as after ReLU: many equal zeros
+    x = RNG.normal(size=(2, side[0] // 2, side[1] // 2, 3)).astype(np.float32)
+    coarse, fine = keras.Input(x.shape[1:]), keras.Input(level.shape[1:])
+    found = run(decoders.max_unpool(coarse, fine), [coarse, fine], x, level)
+    np.testing.assert_array_equal(found, numpy_unpool(x, level))
+
+
+def test_pooling_what_was_unpooled_gives_the_values_back() -> None:
+    level = RNG.normal(size=(1, 8, 8, 2)).astype(np.float32)
+    x = np.abs(RNG.normal(size=(1, 4, 4, 2))).astype(np.float32)
+    coarse, fine = keras.Input(x.shape[1:]), keras.Input(level.shape[1:])
+    pooled = keras.layers.MaxPooling2D(2)(decoders.max_unpool(coarse, fine))
+    np.testing.assert_array_equal(run(pooled, [coarse, fine], x, level), x)
+
+
+def numpy_transpose(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int, output_padding: int) -> np.ndarray:
+    """Every value adds its multiple of the kernel; then the padding is cut off."""
+    height, width, _ = x.shape
+    side = kernel.shape[0]
+    size = [(n - 1) * stride + side + padding + output_padding for n in (height, width)]
+    canvas = np.zeros((*size, kernel.shape[2]))
+    for row, column in np.ndindex(height, width):
+        top, left = row * stride, column * stride
+        canvas[top : top + side, left : left + side] += np.einsum("c,yxfc->yxf", x[row, column], kernel)
+    ends = [(n - 1) * stride + side - padding + output_padding for n in (height, width)]
+    return canvas[padding : ends[0], padding : ends[1]]
+
+
+# The cases of Dumoulin & Visin's guide: the sides before and after, kernel, stride, padding, output padding.
+TEXTBOOK = [
+    (2, 4, 3, 1, 0, 0),  # no padding, stride 1
+    (6, 5, 4, 1, 2, 0),  # arbitrary padding, stride 1
+    (5, 5, 3, 1, 1, 0),  # half padding
+    (7, 5, 3, 1, 2, 0),  # full padding
+    (2, 5, 3, 2, 0, 0),  # no padding, stride 2
+    (3, 5, 3, 2, 1, 0),  # padding, stride 2
+    (3, 6, 3, 2, 1, 1),  # padding, stride 2, odd: one row of output padding
+    (3, 6, 2, 2, 0, 0),  # U-Net's
+    (3, 6, 4, 2, 1, 0),  # twice as large, overlapping
+    (3, 9, 2, 3, 0, 1),  # a kernel smaller than the stride leaves gaps
+    (2, 7, 3, 2, 0, 2),  # more output padding than the kernel reaches
+]
+
+
+@pytest.mark.parametrize(("side", "result", "kernel", "stride", "padding", "output_padding"), TEXTBOOK)
+def test_transposed_convolution(
+    side: int, result: int, kernel: int, stride: int, padding: int, output_padding: int
+) -> None:
+    x = RNG.normal(size=(1, side, side, 2)).astype(np.float32)
+    given = keras.Input(x.shape[1:])
+    made = decoders.transposed_convolution(given, 3, kernel, stride, padding, output_padding, "up")
+    model = keras.Model(given, made)
+    assert made.shape == (None, result, result, 3)
+    expected = numpy_transpose(x[0], model.get_layer("up").kernel.numpy(), stride, padding, output_padding)
+    assert expected.shape == (result, result, 3)
+    np.testing.assert_allclose(model.predict_on_batch(x)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["interpolate", "unpool", "transpose"])
+@pytest.mark.parametrize("side", [(8, 12), (7, 11)])
+def test_every_decoder_reaches_the_finer_maps_size(name: str, side: tuple[int, int]) -> None:
+    coarse, fine = keras.Input((side[0] // 2, side[1] // 2, 6)), keras.Input((*side, 4))
+    made = getattr(decoders, name)(config_of("segmenter"), coarse, fine, 5, "up1")
+    assert made.shape == (None, *side, 5)
+
+
+@pytest.mark.parametrize(("method", "middle"), [("nearest", [1.0, 1.0, 3.0, 3.0]), ("bilinear", [1.0, 1.5, 2.5, 3.0])])
+def test_interpolation_is_what_was_asked_for(method: str, middle: list[float]) -> None:
+    coarse, fine = keras.Input((1, 2, 1)), keras.Input((1, 4, 1))
+    made = decoders.interpolate(config_of("segmenter", interpolation=method), coarse, fine, 1, "up1")
+    model = keras.Model([coarse, fine], made)
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    kernel[1, 1] = 1  # the convolution hands on what it gets
+    model.get_layer("up1_interpolate").kernel.assign(kernel)
+    found = model.predict_on_batch([np.array([[[[1.0], [3.0]]]], np.float32), np.zeros((1, 1, 4, 1), np.float32)])
+    np.testing.assert_allclose(found[0, 0, :, 0], middle, rtol=1e-2)  # BatchNorm's epsilon

@@ -1,0 +1,35 @@
+"""Eight scenes by heart: what no way up can do, it can't do on many either."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib import models, modes
+from cvlib.config import DataConfig
+from cvlib.data.scenes import digit_scenes
+from cvlib.tasks.segmentation import Scores
+from cvlib.tasks.segmentation_loss import SegmentationLoss
+from tests.models.conftest import config_of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", ["interpolate", "unpool", "transpose"])
+@pytest.mark.parametrize("skip", [True, False])
+def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
+    classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), "segmentation")
+    images, truth = splits[0].images[:8].astype(np.float32), splits[0].labels[:8].astype(np.int32)
+    config = config_of("segmenter", decoder=decoder, skip=skip)
+    model = models.build(config, images.shape[1:], len(classes))
+    modes.set_bn_momentum(model, 0.9)
+    model.compile(keras.optimizers.Adam(3e-3), SegmentationLoss(config.loss))
+    best = 0.0
+    for _ in range(10):
+        model.fit(images, truth, batch_size=4, epochs=20, verbose=0)
+        scores = Scores(classes, np.zeros((len(classes),) * 2, np.int64))
+        scores.add(truth, model.predict(images, verbose=0))
+        best = max(best, scores.metrics()["mIoU"])
+        if best >= 0.98:
+            break
+    assert best >= 0.98

@@ -1,0 +1,128 @@
+"""Metrics of masks against scikit-learn's, and what a split's evaluation keeps."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, jaccard_score, log_loss
+
+from cvlib.data.dataset import IGNORE, Dataset, Split
+from cvlib.tasks import segmentation
+from cvlib.tasks.segmentation import Scores
+
+CLASSES = ["ground", "cat", "dog", "bird"]
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(5, 6, 7, 4)).astype(np.float32)
+TRUTH = RNG.integers(0, 4, (5, 6, 7)).astype(np.int32)
+LOGITS += 2 * np.eye(4)[TRUTH]  # right more often than not
+TRUTH[:, 0] = IGNORE
+VALID = TRUTH != IGNORE
+GUESS = LOGITS.argmax(axis=-1)
+
+
+def scored(truth: np.ndarray = TRUTH, logits: np.ndarray = LOGITS, keep: set[int] | None = None) -> Scores:
+    scores = Scores(CLASSES, np.zeros((4, 4), np.int64))
+    for start in range(0, len(truth), 2):
+        scores.add(truth[start : start + 2], logits[start : start + 2], keep)
+    return scores
+
+
+def dataset(truth: Any = TRUTH) -> Dataset:
+    split = Split([str(i) for i in range(len(truth))], np.zeros((5, 6, 7, 3), np.uint8), truth)
+    return Dataset("d", "segmentation", CLASSES, 3, (6, 7), split, split, split, [])
+
+
+def test_metrics_are_scikit_learns_over_the_labelled_pixels() -> None:
+    truth, guess = TRUTH[VALID], GUESS[VALID]
+    exponentials = np.exp(LOGITS[VALID].astype(np.float64))
+    metrics = scored().metrics()
+    assert metrics["mIoU"] == pytest.approx(jaccard_score(truth, guess, average="macro"))
+    assert metrics["dice"] == pytest.approx(f1_score(truth, guess, average="macro"))
+    assert metrics["pixel_accuracy"] == pytest.approx(accuracy_score(truth, guess))
+    assert metrics["loss"] == pytest.approx(
+        log_loss(truth, exponentials / exponentials.sum(1, keepdims=True)), rel=1e-5
+    )
+    each = jaccard_score(truth, guess, average=None)
+    assert [metrics[f"IoU/{name}"] for name in CLASSES] == pytest.approx(each)
+    assert tuple(metrics)[:4] == segmentation.METRICS
+
+
+def test_a_class_in_neither_truth_nor_prediction_is_left_out_of_the_mean() -> None:
+    truth = np.array([[[0, 0], [1, IGNORE]]])
+    logits = np.eye(4, dtype=np.float32)[[[[0, 1], [1, 3]]]]
+    # ground: 1 of 2; cat: 1 of 2; dog never; bird only where ignored
+    metrics = scored(truth, logits).metrics()
+    assert metrics["mIoU"] == pytest.approx(0.5)
+    assert metrics["pixel_accuracy"] == pytest.approx(2 / 3)
+    assert [name for name in metrics if name.startswith("IoU")] == ["IoU/ground", "IoU/cat"]
+
+
+def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
+    logits = np.eye(4, dtype=np.float32)[[[[0, 2]]]]
+    assert scored(np.array([[[0, 0]]]), logits).metrics()["mIoU"] == pytest.approx((0.5 + 0) / 2)
+
+
+def test_nothing_labelled_gives_zeros_not_an_error() -> None:
+    metrics = scored(np.full((1, 2, 2), IGNORE), np.zeros((1, 2, 2, 4), np.float32)).metrics()
+    assert metrics == {"mIoU": 0.0, "pixel_accuracy": 0.0, "dice": 0.0, "loss": 0.0}
+
+
+def test_each_image_has_its_own_row() -> None:
+    rows = segmentation.results([f"image{i}" for i in range(5)], CLASSES, scored())
+    assert [row["name"] for row in rows] == [f"image{i}" for i in range(5)]
+    for row, truth, guess in zip(rows, TRUTH, GUESS, strict=True):
+        valid = truth != IGNORE
+        assert float(row["mIoU"]) == pytest.approx(jaccard_score(truth[valid], guess[valid], average="macro"), abs=1e-6)
+        assert float(row["pixel_accuracy"]) == pytest.approx((truth == guess)[valid].mean(), abs=1e-6)
+
+
+def test_evaluation_goes_over_the_feed_and_keeps_only_some_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmentation, "_PICTURED", 2)
+
+    class Tensor(np.ndarray):
+        def numpy(self) -> np.ndarray:
+            return np.asarray(self)
+
+    batches = [(np.array([i]), TRUTH[i : i + 1].view(Tensor)) for i in range(5)]
+    feed = types.SimpleNamespace(dataset=batches, split=range(5))
+    network = types.SimpleNamespace(predict_on_batch=lambda images: LOGITS[images])
+    scores = segmentation.evaluate(network, feed, CLASSES)  # type: ignore[arg-type]
+    assert scores.metrics() == scored().metrics()
+    assert segmentation.chosen(scores).tolist() == [0, 4]
+    np.testing.assert_array_equal(scores.shown[4][0], TRUTH[4])
+    np.testing.assert_array_equal(scores.shown[4][1], GUESS[4])
+
+
+def test_balanced_weights_give_every_class_the_same_share() -> None:
+    masks = np.array([[[0, 0, 0], [0, 1, IGNORE]], [[0, 0, 0], [2, 2, IGNORE]]], np.uint8)
+    # 10 labelled pixels: 7 ground, 1 cat, 2 dogs, no bird: 10 / (3 classes · pixels)
+    expected = [10 / 21, 10 / 3, 10 / 6, 0]
+    arrays = Split(["a", "b"], np.zeros((2, 2, 3, 3), np.uint8), masks)
+    readers = Split(["a", "b"], [], [lambda: masks[0], lambda: masks[1]])
+    for split in (arrays, readers):
+        np.testing.assert_allclose(segmentation.class_weights(split, 4), expected)
+
+
+def test_targets_carry_what_a_pixel_counts() -> None:
+    import tensorflow as tf
+
+    stream = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3, 1)), tf.constant([[[0, 2, IGNORE]]])))
+    assert segmentation.targets(stream, None, None) is stream  # type: ignore[arg-type]
+    weighted = segmentation.targets(stream, None, np.array([0.5, 1.0, 4.0]))  # type: ignore[arg-type]
+    _, _, pixels = next(iter(weighted))
+    assert pixels.numpy().tolist() == [[[0.5, 4.0, 0.0]]]
+
+
+def test_pictures_have_the_datasets_colours() -> None:
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+    data = Dataset(**{**dataset().__dict__, "colours": colours})
+    scores = scored(keep={0, 3})
+    images = np.full((2, 6, 7, 3), 128, np.uint8)
+    drawn = segmentation.predictions(images, segmentation.chosen(scores), scores, data)
+    seen = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
+    assert {(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)} <= seen
+    assert segmentation.samples(images, TRUTH[:2], data).shape[-1] == 3
+    assert segmentation.pictures(scores, data)["confusion_matrix"].shape[-1] == 3

@@ -1,0 +1,100 @@
+"""Losses of masks against NumPy and scikit-learn, and what ignored pixels do: nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import log_loss
+
+from cvlib.data.dataset import IGNORE
+from cvlib.tasks.segmentation_loss import PixelAccuracy, SegmentationLoss
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(2, 4, 5, 3)).astype(np.float32) * 2
+TRUTH = RNG.integers(0, 3, (2, 4, 5)).astype(np.int32)
+TRUTH[0, :2] = IGNORE
+VALID = TRUTH != IGNORE
+EACH = [{"cross_entropy": 1.0}, {"dice": 1.0}, {"focal": 1.0}, {"cross_entropy": 1.0, "dice": 0.5, "focal": 0.25}]
+
+
+def probabilities() -> np.ndarray:
+    exponentials = np.exp(LOGITS.astype(np.float64))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def loss(weights: dict[str, float], truth: Any = TRUTH, logits: Any = LOGITS, pixels: Any = None) -> float:
+    return float(SegmentationLoss(weights)(truth, logits, pixels))
+
+
+def test_cross_entropy_is_scikit_learns_over_the_labelled_pixels() -> None:
+    expected = log_loss(TRUTH[VALID], probabilities()[VALID], labels=[0, 1, 2])
+    assert loss({"cross_entropy": 1.0}) == pytest.approx(expected, rel=1e-5)
+
+
+def test_cross_entropy_with_a_weight_for_each_pixel() -> None:
+    by_class = np.array([1.0, 3.0, 0.5])
+    weights = np.where(VALID, by_class[np.where(VALID, TRUTH, 0)], 7.0)  # that of ignored pixels mustn't count
+    expected = log_loss(TRUTH[VALID], probabilities()[VALID], labels=[0, 1, 2], sample_weight=weights[VALID])
+    assert loss({"cross_entropy": 1.0}, pixels=weights) == pytest.approx(expected, rel=1e-5)
+
+
+def test_focal_loss_is_the_papers() -> None:
+    right = np.take_along_axis(probabilities(), np.where(VALID, TRUTH, 0)[..., None], axis=-1)[..., 0][VALID]
+    expected = (-((1 - right) ** 2) * np.log(right)).mean()
+    assert loss({"focal": 1.0}) == pytest.approx(expected, rel=1e-4)
+    without = SegmentationLoss({"focal": 1.0}, focal_gamma=0.0)(TRUTH, LOGITS)
+    assert float(without) == pytest.approx(loss({"cross_entropy": 1.0}), rel=1e-5)
+
+
+def test_dice_is_the_definition_over_the_classes_of_the_truth() -> None:
+    truth = np.where(TRUTH == 1, 2, TRUTH)  # no pixel of class 1
+    scores = []
+    for c in (0, 2):
+        p, t = probabilities()[VALID][:, c], truth[VALID] == c
+        scores.append(2 * p[t].sum() / (p.sum() + t.sum()))
+    assert loss({"dice": 1.0}, truth) == pytest.approx(1 - np.mean(scores), rel=1e-5)
+
+
+def test_a_certain_and_right_network_loses_nothing() -> None:
+    logits = 100.0 * (np.arange(3) == np.where(VALID, TRUTH, 0)[..., None])
+    for weights in EACH:
+        assert loss(weights, logits=logits) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("weights", EACH)
+def test_an_ignored_pixel_has_no_gradient_at_all_and_the_others_have(weights: dict[str, float]) -> None:
+    logits = tf.Variable(LOGITS)
+    with tf.GradientTape() as tape:
+        value = SegmentationLoss(weights)(TRUTH, logits)
+    gradient = tape.gradient(value, logits).numpy()
+    assert (gradient[~VALID] == 0).all()
+    assert (np.abs(gradient[VALID]).max(axis=-1) > 0).all()
+
+
+@pytest.mark.parametrize("weights", EACH)
+def test_a_batch_without_a_labelled_pixel_and_huge_logits_stay_finite(weights: dict[str, float]) -> None:
+    for truth, factor in ((np.full_like(TRUTH, IGNORE), 1.0), (TRUTH, 1e4)):
+        logits = tf.Variable(LOGITS * factor)
+        with tf.GradientTape() as tape:
+            value = SegmentationLoss(weights)(truth, logits)
+        assert np.isfinite(float(value))
+        assert np.isfinite(tape.gradient(value, logits).numpy()).all()
+
+
+def test_a_sum_is_the_sum() -> None:
+    parts = [loss({name: 1.0}) for name in ("cross_entropy", "dice", "focal")]
+    assert loss(EACH[-1]) == pytest.approx(np.dot(parts, [1.0, 0.5, 0.25]), rel=1e-5)
+
+
+def test_half_precision_logits_are_judged_in_float32() -> None:
+    rounded = tf.cast(LOGITS, "bfloat16")
+    assert loss({"dice": 1.0}, logits=rounded) == pytest.approx(loss({"dice": 1.0}, logits=tf.cast(rounded, "float32")))
+
+
+def test_pixel_accuracy_while_training() -> None:
+    accuracy = PixelAccuracy()
+    accuracy.update_state(TRUTH, LOGITS)
+    assert float(accuracy.result()) == pytest.approx((LOGITS.argmax(-1) == TRUTH)[VALID].mean())

@@ -1,0 +1,126 @@
+"""A run that is stopped within its epochs, again and again, ends as one that never was: bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Runs one experiment, stopped after so many steps each time, until it is completed.
+SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from cvlib import experiment
+from cvlib.config import (AugmentConfig, Config, DataConfig, ModeConfig, ModelConfig, OptimizerConfig, ScheduleConfig,
+                          TrainerConfig)
+
+mode, stops = sys.argv[1], [int(steps) for steps in sys.argv[2].split(",") if steps]
+data = DataConfig("digits", pretrain_on="letters", pretrain_samples=150, pretrain_epochs=1, fraction=0.15, split_seed=1)
+config = Config(
+    ModelConfig("cnn", filters=[4, 4], dense=[8], dropout=0.4, batch_norm=True),
+    {"scratch": ModeConfig(), "finetune": ModeConfig("finetune", "imagenet", head_epochs=1, backbone_lr=0.1),
+     "feature_extractor": ModeConfig("feature_extractor", "imagenet", "all", views=2)}[mode],
+    data, AugmentConfig(rotation=10, crop=0.8), OptimizerConfig(lr=0.01), ScheduleConfig("cosine"),
+    TrainerConfig(epochs=3, deterministic=True, checkpoint_every=1), output_root="outputs",
+)
+folder = Path(mode + ("-stopped" if stops else "-whole"))
+
+
+class Killed(BaseException):
+    pass
+
+
+left = None
+
+
+def run():
+    from cvlib.training import progress
+
+    original = progress.Watch.on_train_batch_begin
+
+    def count(self, batch, logs=None):
+        global left
+        if left is not None and self.model.name.startswith("cnn"):
+            if left == 0:
+                raise Killed
+            left -= 1
+        original(self, batch, logs)
+
+    progress.Watch.on_train_batch_begin = count
+    try:
+        return experiment.run(config, folder)
+    finally:
+        progress.Watch.on_train_batch_begin = original
+
+
+experiment.run(replace(config, trainer=replace(config.trainer, epochs=1)), Path(mode + "-pretrains"))
+for steps in stops:
+    left = steps
+    try:
+        run()
+    except Killed:
+        print("stopped after", steps, "steps")
+left = None
+assert run()["status"] == "completed"
+"""
+
+
+def finished(folder: Path, mode: str, stops: str) -> Path:
+    command = [sys.executable, "-c", SCRIPT, mode, stops]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(folder)}
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-3000:]
+    assert result.stdout.count("stopped after") == len([one for one in stops.split(",") if one])
+    return folder / (mode + ("-stopped" if stops else "-whole"))
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with zipfile.ZipFile(run / "model.keras") as archive, archive.open("model.weights.h5") as inner:
+        h5py.File(inner, "r").visititems(
+            lambda name, item: found.__setitem__(name, item[...].tobytes()) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    found = {}
+    for part in ("train", "validation"):
+        events = EventAccumulator(str(run / "tensorboard" / part), {"tensors": 0}).Reload()
+        for tag in events.Tags()["tensors"]:
+            points = [(event.step, make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
+            if tag != "images_per_second" and points[0][1].shape == () and points[0][1].dtype == np.float32:
+                found[f"{part}/{tag}"] = [(step, float(value)) for step, value in points]
+    return found
+
+
+SLOWER = [pytest.param(mode, marks=pytest.mark.slow) for mode in ("scratch", "finetune")]
+
+
+@pytest.mark.parametrize("mode", ["feature_extractor", *SLOWER])
+def test_stopped_at_any_step_it_ends_the_same(tmp_path: Path, mode: str) -> None:
+    whole = finished(tmp_path, mode, "")
+    stopped = finished(tmp_path, mode, "2,1,3,6,2")
+    assert rows(stopped) == rows(whole)
+    assert weights(stopped) == weights(whole)
+    assert (stopped / "test_results.csv").read_bytes() == (whole / "test_results.csv").read_bytes()
+    assert len(curves(whole)["train/loss"]) == 3
+    assert curves(stopped) == curves(whole)
