@@ -110,9 +110,15 @@ def content_of(path: Path) -> bytes:
 
 def decode(path: Path, content: bytes) -> Image.Image:
     """The upright, fully decoded image in `content`; raises `UserError` naming `path` otherwise."""
+    return decode_with_header(path, content)[1]
+
+
+def decode_with_header(path: Path, content: bytes) -> tuple[Header, Image.Image]:
+    """The same, and what the file says of it."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return _eight_bits(ImageOps.exif_transpose(image))
+            found = header_of(image)
+            return found, _eight_bits(ImageOps.exif_transpose(image))
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, …
         raise _unreadable(path, error) from error
 

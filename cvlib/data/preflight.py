@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import sys
 import time
@@ -11,15 +10,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cvlib.data import images
 from cvlib.data.dataset import Boxes, Labels, MaskReader, Split
 from cvlib.data.findings import ERROR, Finding
-from cvlib.data.images import Header
 from cvlib.data.layouts import boxes
 from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, name_of
 from cvlib.errors import UserError
@@ -75,7 +71,7 @@ def look(collection: Collection, sample: Sample) -> Look | list[Finding]:
     """What decoding the sample shows; only findings where the image or its mask can't be used."""
     try:
         content = images.content_of(sample.image)
-        header, image = _decoded(sample.image, content)
+        header, image = images.decode_with_header(sample.image, content)
     except UserError as error:
         message = str(error).removeprefix(f"{sample.image}: ")
         return [Finding(ERROR, "unreadable image", sample.name, message, "repair it or take it out")]
@@ -101,12 +97,6 @@ def look(collection: Collection, sample: Sample) -> Look | list[Finding]:
 def mask_bytes(mask: np.ndarray) -> bytes:
     """What tells masks apart, for a digest."""
     return repr(mask.shape).encode() + np.ascontiguousarray(mask, np.uint8).tobytes()
-
-
-def _decoded(path: Path, content: bytes) -> tuple[Header, Image.Image]:
-    image = images.decode(path, content)
-    with Image.open(io.BytesIO(content)) as opened:
-        return images.header_of(opened), image
 
 
 def _split(samples: list[Sample], looks: dict[str, Look], task: str) -> Split:

@@ -83,7 +83,10 @@ class Collection:
 
 def text_of(name: str) -> str:
     """The name in composed Unicode, as it reads on every system, and fit to be written as UTF-8."""
-    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of characters, which JSON can hold and no file system makes
+        readable = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return unicodedata.normalize("NFC", readable)
 
 

@@ -19,7 +19,10 @@ FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv
 _IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care")
 _MOST_FOUND = 64  # ids or colours in masks without a label file, beyond which they are no masks of classes
 
+_NAME, _ID = ("name", "class", "label"), ("id", "index", "value")  # what the columns are called
+
 Colour = tuple[int, int, int]
+Entry = tuple[int, str, Colour | None]  # id, class name, colour
 
 
 @dataclass(frozen=True)
@@ -93,30 +96,40 @@ def _values(file: Path) -> set[int | Colour]:
 
 
 def _read(file: Path) -> Legend | None:
+    """The legend in the file; None where it is a table of something else."""
     text = file.read_text("utf-8-sig", errors="replace")
-    if file.name == "labelmap.txt":  # CVAT: name:r,g,b:parts:actions
-        rows = [line.split(":") for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        return _legend([(i, row[0].strip(), _colour(row[1])) for i, row in enumerate(rows) if len(row) > 1])
-    if file.suffix == ".txt":
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-        return _legend([(index, name, None) for index, name in enumerate(names)])
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows_by_name = [{(key or "").strip().lower(): (value or "") for key, value in row.items() if isinstance(value, str)}
-                    for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]  # fmt: skip
-    if not rows_by_name or not ({"name", "class", "label"} & set(rows_by_name[0])):
-        return None
     try:
-        entries = [_entry(row, number) for number, row in enumerate(rows_by_name)]
-    except ValueError as error:
+        if file.suffix == ".txt":
+            return _legend(_entries_of_lines(file, text))
+        return _legend_of_table(text)
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{file}: a label file needs the columns id,name and perhaps r,g,b: {error}") from None
-    has_ids = any(key in rows_by_name[0] for key in ("id", "index", "value"))
+
+
+def _entries_of_lines(file: Path, text: str) -> list[Entry]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if file.name != "labelmap.txt":
+        return [(index, name, None) for index, name in enumerate(lines)]
+    rows = [line.split(":") for line in lines if not line.startswith("#")]  # CVAT: name:r,g,b:parts:actions
+    return [(i, row[0].strip(), _colour(row[1])) for i, row in enumerate(rows) if len(row) > 1]
+
+
+def _legend_of_table(text: str) -> Legend | None:
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    rows = [{(key or "").strip().lower(): (value or "") for key, value in row.items() if isinstance(value, str)}
+            for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]  # fmt: skip
+    if not rows or not set(_NAME) & set(rows[0]):
+        return None
+    entries = [_entry(row, number) for number, row in enumerate(rows)]
     has_colours = any(colour is not None for _, _, colour in entries)
-    return _legend(entries) if has_ids or has_colours else None
+    return _legend(entries) if set(_ID) & set(rows[0]) or has_colours else None
 
 
-def _entry(row: dict[str, str], number: int) -> tuple[int, str, Colour | None]:
-    name = next(row[key].strip() for key in ("name", "class", "label") if key in row)
-    own_id = next((int(row[key]) for key in ("id", "index", "value") if row.get(key, "").strip()), number)
+def _entry(row: dict[str, str], number: int) -> Entry:
+    name = next((row[key].strip() for key in _NAME if row.get(key, "").strip()), None)
+    if name is None:
+        raise ValueError(f"row {number + 1} has no name")
+    own_id = next((int(row[key]) for key in _ID if row.get(key, "").strip()), number)
     channels = next((keys for keys in (("r", "g", "b"), ("red", "green", "blue")) if set(keys) <= set(row)), None)
     if channels:
         return own_id, name, _colour(" ".join(row[key] for key in channels))
@@ -128,13 +141,13 @@ def _colour(text: str) -> Colour:
     text = text.strip()
     if re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
         return tuple(bytes.fromhex(text.lstrip("#")))  # type: ignore[return-value]
-    parts = [int(float(part)) for part in re.findall(r"[0-9.]+", text)]
+    parts = [int(part) for part in re.findall(r"\d+", text)]
     if len(parts) != 3 or max(parts) > 255:
         raise ValueError(f"{text!r} is no colour")
     return parts[0], parts[1], parts[2]
 
 
-def _legend(entries: list[tuple[int, str, Colour | None]]) -> Legend:
+def _legend(entries: list[Entry]) -> Legend:
     classes: list[str] = []
     ids: dict[int, int] = {IGNORE: IGNORE}
     colours: dict[Colour, int] = {}

@@ -88,12 +88,8 @@ def _opened(path: Path) -> tuple[Image.Image, bool]:
 def _class_ids(image: Image.Image, legend: Legend) -> tuple[np.ndarray, bool]:
     """int16 (height, width) of class ids, −1 where undefined; and whether colours overruled a palette's ids."""
     if image.mode == "P":
-        indices = np.asarray(image)
-        by_id = _lookup(legend)[indices]
-        by_colour = _by_palette(image, indices, legend)
-        if by_colour is None or np.array_equal(by_colour, by_id):
-            return by_id, False
-        return by_colour, True
+        by_id, by_colour = _lookup(legend)[:256], _by_palette(image, legend)
+        return (by_id if by_colour is None else by_colour)[np.asarray(image)], by_colour is not None
     if image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
         rgb = np.asarray(image.convert("RGB"))
         by_colour = _by_colour(rgb, legend)
@@ -115,16 +111,23 @@ def _lookup(legend: Legend) -> np.ndarray:
     return table
 
 
-def _by_palette(image: Image.Image, indices: np.ndarray, legend: Legend) -> np.ndarray | None:
-    """Class ids by the palette's colours; None where the legend lacks one of those that are used."""
+def _by_palette(image: Image.Image, legend: Legend) -> np.ndarray | None:
+    """What the palette's colours say that its 256 indices are; None where that is no more than the indices say.
+
+    It isn't where the legend lacks a colour that is used, nor where two used indices have one colour (unused
+    entries are often all black).
+    """
     palette = np.zeros((256, 3), np.int64)
     given = np.array(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[:256]
     palette[: len(given)] = given
-    table = np.array([legend.colours.get((r, g, b), _UNDEFINED) for r, g, b in palette.tolist()], np.int16)
-    used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
-    # Unused palette entries are often all black: two ids of one colour are no reordered palette.
-    distinct = len({tuple(colour) for colour in palette[used].tolist()}) == len(used)
-    return table[indices] if legend.colours and distinct and (table[used] != _UNDEFINED).all() else None
+    used = np.flatnonzero(image.histogram()[:256])
+    colours = [(r, g, b) for r, g, b in palette[used].tolist()]
+    known = [legend.colours.get(colour, _UNDEFINED) for colour in colours]
+    if _UNDEFINED in known or len(set(colours)) < len(colours) or known == _lookup(legend)[used].tolist():
+        return None
+    table = np.full(256, _UNDEFINED, np.int16)
+    table[used] = known
+    return table
 
 
 def _by_colour(rgb: np.ndarray, legend: Legend) -> np.ndarray:

@@ -125,7 +125,9 @@ def _columns(file: Path, rows: list[tuple[int, list[str]]], root: Path) -> _Colu
         file_column = next(i for i in left if i != label_column)
     if file_column is None or label_column is None:
         lacking = "image's file (such as file)" if file_column is None else "label (such as label)"
-        raise UserError(f"{file}: no column is known as the {lacking} among {', '.join(rows[0][1])}: rename one")
+        raise UserError(
+            f"{file}: no column is known as the {lacking} among {text_of(', '.join(rows[0][1]))}: rename one"
+        )
     return _Columns(file_column, label_column, split_column, True)
 
 

@@ -175,6 +175,17 @@ def test_runs_of_another_size_are_an_error(tmp_path):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "segmentation")
 
 
+def test_broken_characters_can_be_written(tmp_path):
+    _image(tmp_path / "a.png")
+    _write(tmp_path / "x.json", [_entry(1, "a.png"), _entry(2, "\ud800.png")], [_object(1, 1, 7)],
+           [{"id": 7, "name": "ca\ud800t"}])  # fmt: skip
+    collection = _read(tmp_path)
+    assert collection.classes == ["ca\\ud800t"]
+    assert [str(finding).encode() for finding in collection.findings] == [
+        b"x.json, image 2 (images[1]): there is no image \\ud800.png; add it, or take the entry out"
+    ]
+
+
 def test_images_that_are_missing_shared_or_outside(tmp_path):
     for name in ("in/a.png", "in/b.png", "in/c.png", "secret.png"):
         _image(tmp_path / name)

@@ -118,6 +118,34 @@ def test_a_list_of_names_counts_the_ids(tmp_path):
     assert np.array_equal(collection.parts["train"][0].label(), IDS)
 
 
+@pytest.mark.parametrize(("name", "text"), [
+    ("labelmap.txt", "# label:colour:parts:actions\nbackground:0,0,0::\ncat:220,60,60::\ndog:60,110,220::\n"),
+    ("class_dict.csv", "name, r, g, b\nbackground, 0, 0, 0\ncat, 220, 60, 60\ndog, 60, 110, 220\n"),
+    ("labels.csv", "id,label,rgb\n0,background,#000000\n1,cat,dc3c3c\n2,dog,60 110 220\n"),
+])  # fmt: skip
+def test_other_label_files(tmp_path, name, text):
+    _image(tmp_path, "a")
+    ids = np.where(IDS == 255, 0, IDS)
+    _mask(tmp_path, "a", _painted(ids))
+    (tmp_path / name).write_text(text)
+    collection = _read(tmp_path)
+    assert collection.classes == ["background", "cat", "dog"]
+    assert np.array_equal(collection.parts["train"][0].label(), ids)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("id,name\none,cat\n", "invalid literal"),
+    ("id,name\n0,cat\n1\n", "row 2 has no name"),
+    ("id,name,colour\n0,cat,blue\n", "'blue' is no colour"),
+])  # fmt: skip
+def test_a_label_file_that_cannot_be_understood(tmp_path, text, words):
+    _image(tmp_path, "a")
+    _mask(tmp_path, "a", IDS)
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(UserError, match=rf"labels\.csv: a label file needs the columns id,name.*{words}"):
+        _read(tmp_path)
+
+
 @pytest.mark.parametrize(("mask", "classes", "expected"), [
     (IDS, ["0", "1", "2"], IDS),
     (np.where(IDS == 1, 255, 0).astype(np.uint8), ["background", "foreground"], IDS == 1),
