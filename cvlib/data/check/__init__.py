@@ -111,8 +111,9 @@ def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Itera
     told: set[tuple[str, str, str]] = set()
     for reading in read:
         here: set[tuple[str, str, str]] = set()
+        drawn = set(reading.collection.parts) == {"train"}
         for repetition in copies.repetitions(list(_copyable(root, reading, seen))):
-            for finding in copies.findings(repetition):
+            for finding in copies.findings(repetition, drawn):
                 key = (finding.kind, repetition.copy.digest, repetition.original.digest)
                 here.add(key)
                 if key not in told:
