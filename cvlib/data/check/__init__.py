@@ -65,6 +65,9 @@ def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Jo
     for number, reading in enumerate(read):
         files_used = Counter(sample.label_file for _, sample in reading.samples)
         for _, sample in reading.samples:
+            if isinstance(sample.label, int):  # nothing to tell of it, so its name isn't worth making
+                jobs.setdefault(sample.image, Job(sample.image)).labels[number] = Labelled(sample.label, "", "")
+                continue
             subject = sample.name if sample.label_file and files_used[sample.label_file] > 1 else ""
             labelled = Labelled(sample.label, name_of(sample.label_file or sample.image, root), subject)
             jobs.setdefault(sample.image, Job(sample.image)).labels[number] = labelled
@@ -108,8 +111,9 @@ def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Itera
     told: set[tuple[str, str, str]] = set()
     for reading in read:
         here: set[tuple[str, str, str]] = set()
+        drawn = set(reading.collection.parts) == {"train"}
         for repetition in copies.repetitions(list(_copyable(root, reading, seen))):
-            for finding in copies.findings(repetition):
+            for finding in copies.findings(repetition, drawn):
                 key = (finding.kind, repetition.copy.digest, repetition.original.digest)
                 here.add(key)
                 if key not in told:

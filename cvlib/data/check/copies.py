@@ -64,8 +64,8 @@ def repetitions(items: list[Copyable]) -> list[Repetition]:
     ]
 
 
-def findings(repetition: Repetition) -> list[Finding]:
-    """What a copy spoils, by the splits and labels of the two."""
+def findings(repetition: Repetition, drawn: bool) -> list[Finding]:
+    """What a copy spoils, by the splits and labels of the two; `drawn` where the splits are still to be drawn."""
     copy, original = repetition.copy, repetition.original
     near, severity, ordinary = ("", ERROR, WARNING) if repetition.exact else ("near ", WARNING, REMARK)
     how = ", byte for byte" if repetition.exact else ", mirrored" if repetition.mirrored else ""
@@ -77,7 +77,8 @@ def findings(repetition: Repetition) -> list[Finding]:
     if copy.part != original.part:
         message = f"{same}: {copy.part} then asks what {original.part} has shown"
         found.append(Finding(severity, f"{near}duplicate in another split", copy.name, message, "keep one of them"))
-    return found or [Finding(ordinary, f"{near}duplicate", copy.name, same, "keep one of them")]
+    advice = "keep one of them" + (", for drawing a test split may part them" if drawn else "")
+    return found or [Finding(ordinary, f"{near}duplicate", copy.name, same, advice)]
 
 
 def near_pairs(thumbnails: list[bytes]) -> list[tuple[int, int, bool]]:

@@ -21,7 +21,7 @@ from cvlib.data.check.scan import Fault, Look, look
 from cvlib.data.findings import ERROR
 from cvlib.data.layouts.collection import Label
 
-_FEW = 64  # files: fewer than this are looked at sooner than processes start
+_PATIENCE = 1.5  # seconds: about what starting processes costs, so less work is done sooner without them
 _CHUNK = 32  # files handed over at once: little talk, and Ctrl-C is answered in a fraction of a second
 
 
@@ -53,14 +53,23 @@ class Seen:
 Results = dict[Path, Seen]
 
 
-def do_all(jobs: list[Job], workers: int | None = None) -> Results:
-    """What each job's file is, by its path, with `workers` processes (None: one per core that may be used)."""
+def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIENCE) -> Results:
+    """What each job's file is, by its path, with `workers` processes (None: one per core that may be used).
+
+    They are started when `patience` seconds of work here haven't been enough and as much at least is left to do.
+    """
     workers = workers or _cores()
     progress = Progress(len(jobs))
+    started = time.monotonic()
     seen: Results = {}
-    in_process = workers == 1 or len(jobs) < _FEW
-    for results in map(_do, ([job] for job in jobs)) if in_process else _by_processes(jobs, workers):
-        seen.update(results)
+    for number, job in enumerate(jobs):
+        spent = time.monotonic() - started
+        if workers > 1 and spent >= patience and spent / max(number, 1) * (len(jobs) - number) >= patience:
+            for results in _by_processes(jobs[number:], workers):
+                seen.update(results)
+                progress.show(len(seen))
+            break
+        seen[job.path] = _seen(job)
         progress.show(len(seen))
     progress.clear()
     return seen

@@ -82,10 +82,12 @@ def _blame(readings: Readings, error: UserError) -> None:
     """An error of the whole collection, told of the file that it names first."""
     start, _, rest = str(error).partition(": ")
     named = Path(start)
-    if rest and named.is_absolute() and named.is_relative_to(readings.root):
+    if rest and named == readings.root:
+        readings.findings.append(Finding(ERROR, "layout", ".", rest))
+    elif rest and named.is_absolute() and named.is_relative_to(readings.root):
         readings.findings.append(Finding(ERROR, "can't be read", name_of(named, readings.root), rest))
     else:
-        readings.findings.append(Finding(ERROR, "can't be read", ".", str(error)))
+        readings.findings.append(Finding(ERROR, "layout", ".", str(error)))
 
 
 def _hint(place: Path) -> str:

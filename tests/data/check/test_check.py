@@ -177,9 +177,9 @@ def test_coco_files_that_name_no_split_are_looked_at_one_by_one(tmp_path):
     (tmp_path / "annotations" / "third.json").write_text('{"images": [')
     report = check(str(tmp_path), workers=1)
     assert [(f.severity, f.kind, f.path, f.place) for f in report.findings] == [
-        ("error", "can't be read", ".", ""),
         ("error", "can't be read", "annotations/third.json", ""),
         ("error", "degenerate box", "annotations/second.json", "annotation 1 (annotations[1])"),
+        ("error", "layout", ".", ""),
         ("warning", "box outside", "annotations/second.json", "annotation 0 (annotations[0])"),
     ]
     assert [(c.source, c.images, c.amount["train"]) for c in report.collections] == [
@@ -226,7 +226,7 @@ def test_masks_count_images_and_pixels(tmp_path):
 def test_a_folder_without_labels_is_looked_at_all_the_same(tmp_path):
     _photograph(tmp_path / "1.jpg", 1)
     (tmp_path / "2.jpg").write_bytes(b"")
-    assert _kinds(tmp_path) == [("error", "can't be read", "."), ("error", "empty file", "2.jpg")]
+    assert _kinds(tmp_path) == [("error", "empty file", "2.jpg"), ("error", "layout", ".")]
 
 
 def test_what_lies_a_folder_too_deep_is_pointed_to(tmp_path):
@@ -262,7 +262,7 @@ def test_another_task_or_layout_can_be_asked_for(tmp_path):
     _collection(tmp_path, {"cat": 2, "dog": 2})
     assert check(str(tmp_path), layout="folder", task="classification", workers=1).collections[0].layout == "folder"
     (finding,) = check(str(tmp_path), task="detection", workers=1).findings
-    assert (finding.severity, finding.kind) == ("error", "can't be read")
+    assert (finding.severity, finding.kind) == ("error", "layout")
     with pytest.raises(UserError, match="known are"):
         check(str(tmp_path), layout="zip")
 

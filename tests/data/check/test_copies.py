@@ -81,7 +81,9 @@ def _item(name: str, digest: str, label: str | None = "hat", part: str = "train"
 
 
 def _told(items: list[Copyable]) -> list[tuple[str, str, str]]:
-    return [(f.severity, f.kind, f.path) for repetition in repetitions(items) for f in findings(repetition)]
+    return [
+        (f.severity, f.kind, f.path) for repetition in repetitions(items) for f in findings(repetition, drawn=False)
+    ]
 
 
 def test_the_one_in_train_with_the_common_label_is_no_copy():
@@ -94,6 +96,12 @@ def test_the_one_in_train_with_the_common_label_is_no_copy():
 
 def test_a_copy_beside_its_original_is_only_a_warning():
     assert _told([_item("a", "1"), _item("b", "1")]) == [("warning", "duplicate", "b")]
+
+
+def test_copies_are_worse_where_the_split_is_still_to_be_drawn():
+    (repetition,) = repetitions([_item("a", "1"), _item("b", "1")])
+    assert [findings(repetition, drawn)[0].advice for drawn in (False, True)] == [
+        "keep one of them", "keep one of them, for drawing a test split may part them"]  # fmt: skip
 
 
 def test_near_copies_are_less_certain():

@@ -10,17 +10,19 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from cvlib.data.check import pool
 from cvlib.data.check.pool import Job, Labelled, Progress, do_all
 from cvlib.data.layouts.boxes import raw
 
 
-def _photographs(folder: Path, number: int) -> list[Path]:
+def _photographs(folder: Path, number: int, side: int = 40) -> list[Path]:
     random = np.random.default_rng(0)
     paths = [folder / f"{i:05}.jpg" for i in range(number)]
     for path in paths:
-        Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8)).save(path)
+        Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)).save(path)
     return paths
 
 
@@ -29,7 +31,7 @@ def test_processes_find_what_one_finds(tmp_path):
     paths[7].write_bytes(b"")
     box = raw([(-5.0, 0.0, 90.0, 90.0)], [0], [False], ["object 1"])
     jobs = [Job(path, {0: Labelled(box, path.name, "")}) for path in paths]
-    alone, together = do_all(jobs, workers=1), do_all(jobs, workers=2)
+    alone, together = do_all(jobs, workers=1), do_all(jobs, workers=2, patience=0)
     assert set(alone) == set(together) == set(paths)
     for path in paths:
         assert alone[path].look == together[path].look
@@ -38,8 +40,15 @@ def test_processes_find_what_one_finds(tmp_path):
     assert [fault.kind for fault in together[paths[7]].look.faults] == ["empty file"]
 
 
+def test_what_is_soon_done_starts_no_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "_by_processes", lambda *_: pytest.fail("processes were started"))
+    jobs = [Job(path) for path in _photographs(tmp_path, 5)]
+    assert len(pool.do_all(jobs, workers=2, patience=60)) == 5
+    assert len(pool.do_all(jobs, workers=1, patience=0)) == 5
+
+
 def test_ctrl_c_ends_all_processes(tmp_path):
-    paths = _photographs(tmp_path, 70)
+    paths = _photographs(tmp_path, 30, side=800)
     for i in range(9000):  # links: enough to be at it for seconds
         (tmp_path / f"link{i:05}.jpg").symlink_to(paths[i % len(paths)])
     command = [sys.executable, "-m", "cvlib.cli", "check", str(tmp_path)]
