@@ -1,0 +1,123 @@
+"""A functional model as one flat list of steps, whatever models are nested in it, and what each step computes."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from cvlib.errors import UserError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of one layer or operation; a tensor between steps is a number."""
+
+    name: str  # unique; a layer that is called again has #2, #3, … behind its name
+    operation: Any  # keras.Operation, most often a keras.layers.Layer
+    node: Any  # Keras' record of the call: its arguments, inputs and outputs as KerasTensors
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def steps(model: keras.Model) -> list[Step]:
+    """Every call in the order in which it can be computed; the model's own inputs are the tensors 0, 1, ….
+
+    The layers of nested functional models stand in the list themselves. A layer that holds others in a `call` of
+    its own is one step.
+    """
+    function = _function(model)
+    numbers = itertools.count()
+    found: list[Step] = []
+    _expand(function, [next(numbers) for _ in function.inputs], numbers, found)
+    return _uniquely_named(found)
+
+
+def outputs(model: keras.Model) -> list[int]:
+    """The numbers of the tensors that the model returns, in the order of `model.outputs`."""
+    function = _function(model)
+    numbers = itertools.count()
+    return _expand(function, [next(numbers) for _ in function.inputs], numbers, [])
+
+
+def _function(model: Any) -> Any:
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def _expand(function: Any, inputs: Sequence[int], numbers: Iterator[int], found: list[Step]) -> list[int]:
+    """Append the steps of one (nested) model that is called on the tensors `inputs`; return its output tensors."""
+    number = {id(tensor): given for tensor, given in zip(function.inputs, inputs, strict=True)}
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        for node in function._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            taken = [number[id(tensor)] for tensor in node.input_tensors]
+            inner = _function(node.operation)
+            if hasattr(inner, "_nodes_by_depth"):
+                made = _expand(inner, taken, numbers, found)
+            else:
+                made = [next(numbers) for _ in node.outputs]
+                found.append(Step(node.operation.name, node.operation, node, tuple(taken), tuple(made)))
+            number.update({id(tensor): given for tensor, given in zip(node.outputs, made, strict=True)})
+    return [number[id(tensor)] for tensor in function.outputs]
+
+
+def _uniquely_named(found: list[Step]) -> list[Step]:
+    seen: dict[str, int] = {}
+    named = []
+    for step in found:
+        seen[step.name] = seen.get(step.name, 0) + 1
+        name = step.name if seen[step.name] == 1 else f"{step.name}#{seen[step.name]}"
+        named.append(Step(name, step.operation, step.node, step.inputs, step.outputs))
+    return named
+
+
+def activations(model: keras.Model, images: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What the named steps give for `images` (batch, height, width, channels), in inference: name → tensor.
+
+    Steps after the last one asked for are not computed. Raises `UserError` with the nearest names for a name that
+    there isn't.
+    """
+    listed = steps(model)
+    known = [step.name for step in listed]
+    for name in names:
+        check_name(name, known)
+    values: dict[int, Any] = {0: images}
+    wanted: dict[str, Any] = {}
+    for step in listed:
+        given = {id(tensor): values[number] for tensor, number in zip(step.node.input_tensors, step.inputs, strict=True)}
+        arguments, keywords = step.node.arguments.fill_in(given)
+        made = keras.tree.flatten(step.operation(*arguments, **keywords))
+        values.update(zip(step.outputs, made, strict=True))
+        if step.name in names:
+            wanted[step.name] = made[0]
+            if len(wanted) == len(set(names)):
+                break
+    return wanted
+
+
+def check_name(name: str, known: Sequence[str]) -> None:
+    """Raise `UserError` with the nearest names for a layer that there isn't."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [*known[:1], *known[-2:]]
+        raise UserError(f"{name}: there is no such layer; near are {', '.join(near)}; `cvlib inspect` lists them all")
+
+
+def shape_of(step: Step) -> tuple[int | None, ...]:
+    """The shape of the step's (first) output without the batch: (height, width, channels) for a feature map."""
+    return tuple(step.node.outputs[0].shape[1:])
+
+
+def maps(model: keras.Model) -> list[Step]:
+    """The steps whose output is a feature map (batch, height, width, channels)."""
+    return [step for step in steps(model) if len(shape_of(step)) == 3]
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """The numbers of a tensor."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
