@@ -77,11 +77,12 @@ def _uniquely_named(found: list[Step]) -> list[Step]:
     return named
 
 
-def activations(model: keras.Model, images: Any, names: Sequence[str]) -> dict[str, Any]:
+def activations(model: keras.Model, images: Any, names: Sequence[str],
+                replaced: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """What the named steps give for `images` (batch, height, width, channels), in inference: name → tensor.
 
-    Steps after the last one asked for are not computed. Raises `UserError` with the nearest names for a name that
-    there isn't.
+    `replaced` puts tensors in the place of what some steps give, to ask what depends on them. Steps after the last one
+    asked for are not computed. Raises `UserError` with the nearest names for a name that there isn't.
     """
     listed = steps(model)
     known = [step.name for step in listed]
@@ -90,15 +91,20 @@ def activations(model: keras.Model, images: Any, names: Sequence[str]) -> dict[s
     values: dict[int, Any] = {0: images}
     wanted: dict[str, Any] = {}
     for step in listed:
-        given = {id(tensor): values[number] for tensor, number in zip(step.node.input_tensors, step.inputs, strict=True)}
-        arguments, keywords = step.node.arguments.fill_in(given)
-        made = keras.tree.flatten(step.operation(*arguments, **keywords))
+        made = [replaced[step.name]] if replaced and step.name in replaced else _computed(step, values)
         values.update(zip(step.outputs, made, strict=True))
         if step.name in names:
             wanted[step.name] = made[0]
             if len(wanted) == len(set(names)):
                 break
     return wanted
+
+
+def _computed(step: Step, values: dict[int, Any]) -> list[Any]:
+    taken = zip(step.node.input_tensors, step.inputs, strict=True)
+    arguments, keywords = step.node.arguments.fill_in({id(tensor): values[number] for tensor, number in taken})
+    made: list[Any] = keras.tree.flatten(step.operation(*arguments, **keywords))
+    return made
 
 
 def check_name(name: str, known: Sequence[str]) -> None:
@@ -116,6 +122,34 @@ def shape_of(step: Step) -> tuple[int | None, ...]:
 def maps(model: keras.Model) -> list[Step]:
     """The steps whose output is a feature map (batch, height, width, channels)."""
     return [step for step in steps(model) if len(shape_of(step)) == 3]
+
+
+def scores(model: keras.Model) -> Step:
+    """The step that gives a classifier's logits (batch, classes): the last one, before the softmax if there is one.
+
+    Raises `UserError` for a network that is no classifier of whole images.
+    """
+    by_output = {number: step for step in steps(model) for number in step.outputs}
+    last = by_output[outputs(model)[0]]
+    while type(last.operation).__name__ in ("Softmax", "Activation") and last.inputs[0] in by_output:
+        last = by_output[last.inputs[0]]
+    if len(shape_of(last)) != 1:
+        raise UserError(f"{model.name} gives no class for a whole image, so there is none to explain")
+    return last
+
+
+def stages(model: keras.Model) -> list[Step]:
+    """The last feature map of every resolution: what a network has made of the image before it pools further.
+
+    The largest comes first; preprocessing, which comes before the first kernel, is left out.
+    """
+    found: dict[tuple[int | None, ...], Step] = {}
+    learned = False
+    for step in steps(model):
+        learned = learned or getattr(step.operation, "kernel", None) is not None
+        if learned and len(shape_of(step)) == 3:
+            found[shape_of(step)[:2]] = step
+    return sorted(found.values(), key=lambda step: -int(shape_of(step)[0] or 0))
 
 
 def as_array(tensor: Any) -> np.ndarray:

@@ -16,6 +16,10 @@ from cvlib.inspection.graph import Step
 from cvlib.inspection.receptive_field import PIXELS, Field
 
 _BYTES = {"float16": 2, "bfloat16": 2, "float64": 8, "int64": 8, "uint8": 1, "int8": 1, "bool": 1}
+_COLUMNS = (
+    "layer", "type", "output", "ΔH", "ΔW", "ΔC", "kernel", "stride", "padding", "dilation", "parameters", "state",
+    "multiply–adds", "memory", "field", "jump", "centre",
+)  # fmt: skip
 Pair = tuple[int, int]
 
 
@@ -206,11 +210,15 @@ def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]]
         size = max(pair[axis].size for pair in last)
         jump = min(pair[axis].jump for pair in last)
         if size < typical:
-            found.append(f"the receptive field of the last feature map is {size} pixels {side}, the typical {what} "
-                         f"{typical:g}: no unit sees it whole; use more layers, larger strides or a smaller image")  # fmt: skip
+            found.append(
+                f"the receptive field of the last feature map is {size} pixels {side}, the typical {what} {typical:g}: "
+                "no unit sees it whole; use more layers, larger strides or a smaller image"
+            )
         if jump > typical:
-            found.append(f"the last feature map has a unit every {float(jump):g} pixels, the typical {what} is only "
-                         f"{typical:g} {side}: it can fall between two; use larger images or a smaller stride")  # fmt: skip
+            found.append(
+                f"the last feature map has a unit every {float(jump):g} pixels, the typical {what} is only "
+                f"{typical:g} {side}: it can fall between two; use larger images or a smaller stride"
+            )
     return found
 
 
@@ -271,10 +279,7 @@ def _text(row: Layer) -> dict[str, str]:
 
 
 def _total_text(whole: dict[str, int]) -> dict[str, str]:
-    blank = dict.fromkeys(
-        ("layer type output ΔH ΔW ΔC kernel stride padding dilation parameters state multiply–adds memory field jump "
-         "centre").split(), ""
-    )  # fmt: skip
+    blank = dict.fromkeys(_COLUMNS, "")
     state = f"{whole['trainable']:,} trainable, {whole['frozen']:,} frozen"
     return blank | {
         "layer": "total", "parameters": f"{whole['parameters']:,}", "state": state,
@@ -319,4 +324,3 @@ def _memory(count: int) -> str:
 def as_json(rows: Sequence[Layer], model: keras.Model, warnings: Sequence[str]) -> dict[str, Any]:
     """Everything that the command shows, as JSON takes it."""
     return {"layers": records(rows), "total": total(rows, model), "warnings": list(warnings)}
-

@@ -188,7 +188,11 @@ def _resized(entering: int, leaving: int, interpolation: str, antialias: bool) -
 
     period, advance = ratio.denominator, ratio.numerator
     if interpolation == "nearest":
-        return Window(*[lambda unit: math.floor(place(unit) + Fraction(1, 2))] * 2, period, advance)
+
+        def nearest(unit: int) -> int:
+            return math.floor(place(unit) + Fraction(1, 2))
+
+        return Window(nearest, nearest, period, advance)
     radius = {"bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}[interpolation]
     reach = radius * (max(ratio, Fraction(1)) if antialias else 1)
     return Window(

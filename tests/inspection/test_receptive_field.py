@@ -31,15 +31,15 @@ def fields(model: keras.Model, name: str) -> tuple[Field, Field]:
     return found
 
 
-def skeleton(model: keras.Model) -> keras.Model:
-    """The same graph with one channel everywhere, averages for maxima and positive weights, in double precision.
+def skeleton(model: keras.Model, precision: str) -> keras.Model:
+    """The same graph with one channel everywhere, averages for maxima and positive weights.
 
     Nothing cancels, nothing is hidden behind a larger neighbour, so a gradient is zero only where nothing is seen.
     """
     random = np.random.default_rng(0)
 
     def thin(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = {**layer.get_config(), "dtype": "float64"}
+        config = {**layer.get_config(), "dtype": precision}
         if "filters" in config:
             config |= {"filters": 1, "groups": 1} if "groups" in config else {"filters": 1}
         if isinstance(layer, layers.MaxPooling2D):
@@ -54,35 +54,41 @@ def skeleton(model: keras.Model) -> keras.Model:
     return thinned
 
 
-def seen(image: tf.Tensor, gradient: tf.Tensor) -> list[tuple[int, int]]:
+def seen(gradient: tf.Tensor) -> list[tuple[int, int]]:
     """First and last row, first and last column that a unit depends on."""
     reached = np.abs(gradient.numpy()[0]).sum(axis=2) > 0
     rows, columns = np.flatnonzero(reached.any(axis=1)), np.flatnonzero(reached.any(axis=0))
     return [(int(found[0]), int(found[-1])) for found in (rows, columns)]
 
 
-def clipped(field: Field, unit: int, pixels: int) -> tuple[int, int]:
-    low, high = field.at(unit)
-    return max(low, 0), min(high, pixels - 1)
+def compare_with_gradients(model: keras.Model, names: list[str], units: Callable[[int], list[int]],
+                           precision: str = "float64") -> int:  # fmt: skip
+    """Assert that the units see exactly what theory says; return how many were compared.
 
-
-def compare_with_gradients(model: keras.Model, names: list[str], units: Callable[[int], list[int]]) -> int:
-    """Assert that every named map's units see exactly what theory says; return how many were compared."""
-    thinned = skeleton(model)
+    Where a window hangs over the border, a map's own zeros stand for pixels that may be in the image: there the unit
+    sees no more than theory says.
+    """
+    thinned = skeleton(model, precision)
     probe = keras.Model(thinned.inputs, [thinned.get_layer(name).output for name in names])
     sides = model.inputs[0].shape[1:3]
-    image = tf.random.stateless_uniform((1, *model.inputs[0].shape[1:]), (0, 0), 0.5, 1.5, tf.float64)
+    image = tf.random.stateless_uniform((1, *model.inputs[0].shape[1:]), (0, 0), 0.5, 1.5, precision)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(image)
-        found = probe(image)
-        found = found if isinstance(found, list) else [found]
-        picked = [(name, y, x, output[0, y, x, 0]) for name, output in zip(names, found, strict=True)
+        outputs = probe(image)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        picked = [(name, (y, x), tf.reduce_sum(output[0, y, x])) for name, output in zip(names, outputs, strict=True)
                   for y in units(output.shape[1]) for x in units(output.shape[2])]  # fmt: skip
-    for name, y, x, unit in picked:
-        theory = fields(model, name)
-        expected = [clipped(theory[0], y, sides[0]), clipped(theory[1], x, sides[1])]
-        assert seen(image, tape.gradient(unit, image)) == expected, (name, y, x)
-    return len(picked)
+    exact = 0
+    for name, place, unit in picked:
+        theory = [field.at(index) for field, index in zip(fields(model, name), place, strict=True)]
+        if any(low >= side or high < 0 for (low, high), side in zip(theory, sides, strict=True)):
+            continue  # in the padding
+        for found, (low, high), side in zip(seen(tape.gradient(unit, image)), theory, sides, strict=True):
+            inside = low >= 0 and high < side
+            exact += inside
+            message = (name, place, found, (low, high))
+            assert found == (low, high) if inside else low <= found[0] and found[1] <= high, message
+    return exact
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -90,8 +96,8 @@ def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
     side = max(config_of(name).minimum_size, 29) + 90  # even and odd sides occur on the way
     backbone = import_module(f"cvlib.models.{name}").backbone(config_of(name), (side, side + 9, 3))
     maps = [layer.name for layer in describe(backbone) if len(layer.shape) == 3]
-    some = [maps[i] for i in np.unique(np.linspace(0, len(maps) - 1, 12).astype(int))]
-    assert compare_with_gradients(backbone, some, lambda count: sorted({0, count // 2})) >= 12
+    some = [maps[i] for i in np.unique(np.linspace(0, len(maps) - 1, 7).astype(int))]
+    assert compare_with_gradients(backbone, some, lambda count: [count // 2]) >= 4
 
 
 @pytest.mark.slow
@@ -102,7 +108,7 @@ def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published
     side = published + 130
     backbone = import_module(f"cvlib.models.{name}").backbone(config_of(name, dense=[8]), (side, side, 3))
     assert fields(backbone, last)[0].size == published
-    compare_with_gradients(backbone, [last], lambda count: [count // 2])
+    assert compare_with_gradients(backbone, [last], lambda count: [count // 2]) == 2
 
 
 @pytest.mark.parametrize(("name", "changes", "last", "size", "jump"), [
@@ -115,7 +121,7 @@ def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published
     ("alexnet", {}, "conv5_pool", 195, 32),
 ])  # fmt: skip
 def test_published_sizes(name: str, changes: dict[str, Any], last: str, size: int, jump: int) -> None:
-    model = models.build(config_of(name, **changes), (224, 224, 3), 2)
+    model = models.build(config_of(name, dense=[8], **changes), (75, 75, 3), 2)
     vertical, horizontal = fields(model, last)
     assert (vertical.size, horizontal.size, vertical.jump) == (size, size, jump)
 
@@ -156,7 +162,7 @@ def test_other_layers_against_gradients(kind: str) -> None:
     image = keras.Input((24, 28, 2))
     x = layers.Conv2D(2, 3, 2, "same")(image)  # 12×14
     model = keras.Model(image, BRANCHES[kind](x))
-    compare_with_gradients(model, ["last"], lambda count: list(range(count)))
+    assert compare_with_gradients(model, ["last"], lambda count: list(range(0, count, 3)), "float32") >= 2
 
 
 def test_pooling_all_of_it_sees_the_image_and_what_follows_too() -> None:
