@@ -120,9 +120,9 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
     module.network = model
     module.serve = _resizing_by_products(model) if calibration is None else _after_resizing(model)
     with tempfile.TemporaryDirectory() as folder:
-        # From a saved model, because weights of a bare function stay variables that LiteRT finds empty.
         tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.experimental_enable_resource_variables = False  # its default leaves the weights out of the file
         content = _converted(converter, model, calibration)
     with _replacing(path) as partial:
         partial.write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
 import json
@@ -36,7 +37,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the table; warnings go to stderr, except in JSON, which has them inside."""
-    config, shape, outputs, notes = _subject(chosen.overrides)
+    with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of downloads
+        config, shape, outputs, notes = _subject(chosen.overrides)
     from cvlib.backend import start
     from cvlib.inspection import layers
 
@@ -99,6 +101,9 @@ def _subject(arguments: list[str]) -> tuple[Config, tuple[int, int, int], int, l
 
 def _from_data(config: Config) -> tuple[tuple[int, int, int], int, list[str]]:
     """Input shape and outputs as the data has them; where it can't be had, a size that was given is enough."""
+    from cvlib.backend import import_quietly
+
+    import_quietly()
     from cvlib import data
 
     side = config.data.image_size

@@ -204,21 +204,20 @@ def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]]
     last = [row.fields for row in rows if row.is_map and row.fields and row.fields[0].shift and row.fields[1].shift]
     if not last or not objects:
         return []
+    typical = [sorted(size[axis] for size in objects)[len(objects) // 2] for axis in (0, 1)]
+    sizes = [max(pair[axis].size for pair in last) for axis in (0, 1)]
+    jumps = [float(min(pair[axis].jump for pair in last)) for axis in (0, 1)]
     found = []
-    for axis, side in enumerate(("high", "wide")):
-        typical = sorted(size[axis] for size in objects)[len(objects) // 2]
-        size = max(pair[axis].size for pair in last)
-        jump = min(pair[axis].jump for pair in last)
-        if size < typical:
-            found.append(
-                f"the receptive field of the last feature map is {size} pixels {side}, the typical {what} {typical:g}: "
-                "no unit sees it whole; use more layers, larger strides or a smaller image"
-            )
-        if jump > typical:
-            found.append(
-                f"the last feature map has a unit every {float(jump):g} pixels, the typical {what} is only "
-                f"{typical:g} {side}: it can fall between two; use larger images or a smaller stride"
-            )
+    if any(size < side for size, side in zip(sizes, typical, strict=True)):
+        found.append(
+            f"the receptive field of the last feature map is {_cross(sizes)} pixels, the typical {what} "
+            f"{_cross(typical)}: no unit sees it whole; use more layers, larger strides or smaller images"
+        )
+    if any(jump > side for jump, side in zip(jumps, typical, strict=True)):
+        found.append(
+            f"the last feature map has a unit every {_cross(jumps)} pixels, the typical {what} is only "
+            f"{_cross(typical)}: it can fall between two; use larger images or smaller strides"
+        )
     return found
 
 

@@ -115,10 +115,11 @@ def test_warnings_where_objects_are_larger_than_the_field_or_smaller_than_the_ju
     model = keras.Model(image, layers.Conv2D(2, 3, 2, "same")(x))  # a field of 7, a unit every 4 pixels
     rows = inspection.describe(model)
     assert inspection.field_warnings(rows, [(7, 7), (4, 4)]) == []
-    high = inspection.field_warnings(rows, [(2, 5), (30, 5), (8, 5)])
-    assert len(high) == 1
-    assert "7 pixels high" in high[0]
-    assert "8" in high[0]
-    small_ones = inspection.field_warnings(rows, [(3, 3)])
-    assert [line.split(",")[0] for line in small_ones] == ["the last feature map has a unit every 4 pixels"] * 2
+    large = inspection.field_warnings(rows, [(2, 5), (30, 5), (8, 5)])
+    assert len(large) == 1
+    assert "is 7×7 pixels, the typical object 8×5" in large[0]
+    tiny = inspection.field_warnings(rows, [(3, 3)], "digit")
+    assert [line.split(":")[0] for line in tiny] == [
+        "the last feature map has a unit every 4×4 pixels, the typical digit is only 3×3"
+    ]
     assert inspection.field_warnings(rows, []) == []
