@@ -18,11 +18,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from cvlib import saved
-from cvlib.data.dataset import Dataset, Split
+from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
 from cvlib.errors import UserError
+from cvlib.inspection import graph
 from cvlib.saved import Run
 
 Predict = Callable[[np.ndarray], list[np.ndarray]]  # image (1, height, width, channels), 0–255 → the outputs
@@ -52,24 +54,29 @@ def export(run: Run, form: str, int8: bool, output: Path | None, images: int, to
     pictures = _some(dataset.test, images, dataset.channels)
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else _TOLERANCE
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
-    return _compared(model, reader(path, form, run.size if int8 else None), pictures, bound, dataset, say)
-
-
-def _compared(model: keras.Model, predict: Predict, pictures: list[np.ndarray], bound: float, dataset: Dataset,
-              say: Callable[[str], None]) -> int:  # fmt: skip
-    difference, agreeing = 0.0, 0
-    for picture in pictures:
-        image = picture[np.newaxis].astype(np.float32)
-        expected = [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(model(image, training=False))]
-        found = predict(image)
-        pairs = list(zip(expected, found, strict=True))
-        # np.max, unlike Python's, hands a NaN on.
-        difference = float(np.max([difference, *(np.abs(one - other).max() for one, other in pairs)]))
-        agreeing += all(np.array_equal(one.argmax(-1), other.argmax(-1)) for one, other in pairs)
+    read = reader(path, form)
+    predict = (lambda image: read(graph.as_seen(model, image))) if int8 else read
+    difference, agreeing = compare(model, predict, pictures)
     within = difference <= bound  # a NaN isn't
     say(f"compared with Keras on {len(pictures)} test images of {dataset.name}: largest difference {difference:.2g}, "
         f"{'within' if within else 'ABOVE'} {bound:g}; the same answer for {agreeing} of {len(pictures)}")  # fmt: skip
     return 0 if within else 1
+
+
+def compare(model: keras.Model, predict: Predict, pictures: list[np.ndarray]) -> tuple[float, int]:
+    """The largest difference to Keras in any output, and for how many images (height, width, channels) all agree.
+
+    Outputs agree where their largest value stands at the same place.
+    """
+    difference, agreeing = 0.0, 0
+    for picture in pictures:
+        image = picture[np.newaxis].astype(np.float32)
+        expected = [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(model(image, training=False))]
+        pairs = list(zip(expected, predict(image), strict=True))
+        # np.max, unlike Python's, hands a NaN on.
+        difference = float(np.max([difference, *(np.abs(one - other).max() for one, other in pairs)]))
+        agreeing += all(np.array_equal(one.argmax(-1), other.argmax(-1)) for one, other in pairs)
+    return difference, agreeing
 
 
 def require(form: str) -> None:
@@ -116,35 +123,43 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
     With `calibration`, images (height, width, channels), weights and activations are int8, and the image that it takes
     is uint8 of the network's own size.
     """
-    module = tf.Module()
-    module.network = model
-    module.serve = _resizing_by_products(model) if calibration is None else _after_resizing(model)
+    function = _resizing_by_products(model) if calibration is None else _after_resizing(model)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.experimental_enable_resource_variables = False  # its default leaves the weights out of the file
-        content = _converted(converter, model, calibration)
+        module, serve = _frozen(model, function)
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
+        content = _converted(tf.lite.TFLiteConverter.from_saved_model(folder), model, calibration)
     with _replacing(path) as partial:
         partial.write_bytes(content)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr("labels.json", json.dumps(labels, ensure_ascii=False, indent=2))
 
 
+def _frozen(model: keras.Model, function: Any) -> tuple[tf.Module, Any]:
+    """A module with the weights as constants, and its signature; as variables LiteRT (TensorFlow 2.21) loses them."""
+    constant = convert_variables_to_constants_v2(function.get_concrete_function())
+
+    @tf.function(input_signature=function.input_signature)
+    def serve(image: Any) -> dict[str, Any]:
+        return dict(zip(sorted(_output_names(model)), constant(image), strict=True))
+
+    module = tf.Module()
+    module.serve = serve
+    return module, serve
+
+
 def _converted(converter: Any, model: keras.Model, calibration: list[np.ndarray] | None) -> bytes:
     if calibration is not None:
-        resizing = model.get_layer("resizing")
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([resizing(image[np.newaxis].astype(np.float32))]
-                                                    for image in calibration)  # fmt: skip
+        converter.representative_dataset = lambda: ([graph.as_seen(model, image[np.newaxis])] for image in calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
     content: bytes = converter.convert()
     return content
 
 
-def reader(path: Path, form: str, size: tuple[int, int] | None = None) -> Predict:
-    """What runs an exported file in its own runtime; `size` is that of images which int8 wants."""
-    return {"saved_model": _saved_model, "onnx": _onnx, "litert": lambda p: _litert(p, size)}[form](path)
+def reader(path: Path, form: str) -> Predict:
+    """What runs an exported file in its own runtime, and gives the outputs in the order of their names."""
+    return {"saved_model": _saved_model, "onnx": _onnx, "litert": _litert}[form](path)
 
 
 def _saved_model(path: Path) -> Predict:
@@ -169,21 +184,24 @@ def _onnx(path: Path) -> Predict:
     return predict
 
 
-def _litert(path: Path, size: tuple[int, int] | None) -> Predict:
+def _litert(path: Path) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(path)).get_signature_runner("serving_default")
+    wanted = runner.get_input_details()["image"]["dtype"]
 
     def predict(image: np.ndarray) -> list[np.ndarray]:
-        if size is not None:
-            image = np.rint(tf.image.resize(image, size, antialias=True).numpy()).astype(np.uint8)
-        return [value for _, value in sorted(runner(image=image).items())]
+        return [value for _, value in sorted(runner(image=image.astype(wanted)).items())]
 
     return predict
 
 
 def _named(model: keras.Model, outputs: Any) -> dict[str, Any]:
-    return dict(zip(model.output_names, keras.tree.flatten(outputs), strict=True))
+    return dict(zip(_output_names(model), keras.tree.flatten(outputs), strict=True))
+
+
+def _output_names(model: keras.Model) -> list[str]:
+    return sorted(model.output) if isinstance(model.output, dict) else list(model.output_names)
 
 
 def _image(model: keras.Model) -> Any:
@@ -192,42 +210,55 @@ def _image(model: keras.Model) -> Any:
 
 def _after_resizing(model: keras.Model) -> Any:
     """The network from its own input size on, for one image."""
-    resized = model.get_layer("resizing").output
-    rest = keras.Model(resized, model.outputs)
+    first = graph.entry(model)
+    assert first is not None
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *resized.shape[1:]), tf.float32, name="image")])
+    @tf.function(input_signature=[tf.TensorSpec((1, *graph.shape_of(first)), tf.float32, name="image")])
     def function(image: Any) -> dict[str, Any]:
-        return _named(model, rest(image, training=False))
+        return _named(model, graph.predict(model, image, {first.name: image}))
 
     return function
 
 
 def _resizing_by_products(model: keras.Model) -> Any:
     """The whole network, with its resizing written as matrix products."""
-    resized = model.get_layer("resizing").output
-    rest = keras.Model(resized, model.outputs)
+    resizing = model.get_layer("resizing")
+    size, letterbox = (resizing.height, resizing.width), resizing.pad_to_aspect_ratio
 
     @tf.function(input_signature=[_image(model)])
     def function(image: Any) -> dict[str, Any]:
-        return _named(model, rest(resize(image, resized.shape[1:3]), training=False))
+        return _named(model, graph.predict(model, image, {"resizing": resize(image, size, letterbox)}))
 
     return function
 
 
-def resize(image: Any, size: tuple[int, int]) -> Any:
-    """Bilinear resizing with antialiasing of (batch, height, width, channels) to `size`, in products of matrices."""
+def resize(image: Any, size: tuple[int, int], letterbox: bool = False) -> Any:
+    """Bilinear resizing with antialiasing of (batch, height, width, channels) to `size`, in products of matrices.
+
+    With `letterbox` the whole image lies in the middle, in its own shape, on black.
+    """
     batch, height, width, channels = tf.unstack(tf.shape(image))
-    rows = tf.matmul(_weights(height, size[0]), tf.reshape(image, (batch, height, width * channels)))
-    return tf.matmul(_weights(width, size[1]), tf.reshape(rows, (batch, size[0], width, image.shape[-1])))
+    above = beside = 0
+    if letterbox:
+        above = _margin(height, tf.cast(tf.cast(width * size[0], tf.float32) / size[1], tf.int32))
+        beside = _margin(width, tf.cast(tf.cast(height * size[1], tf.float32) / size[0], tf.int32))
+    rows = tf.matmul(_weights(height, above, size[0]), tf.reshape(image, (batch, height, width * channels)))
+    return tf.matmul(_weights(width, beside, size[1]), tf.reshape(rows, (batch, size[0], width, image.shape[-1])))
 
 
-def _weights(entering: Any, leaving: int) -> Any:
-    """How much each of `entering` pixels counts in each of `leaving` ones: a triangle about its centre."""
+def _margin(side: Any, wanted: Any) -> Any:
+    return tf.maximum(wanted - side, 0) // 2
+
+
+def _weights(pixels: Any, margin: Any, leaving: int) -> Any:
+    """How much each pixel, with a black margin before and behind, counts in each of `leaving`: a triangle's share."""
+    entering = pixels + 2 * margin
     ratio = tf.cast(entering, tf.float32) / leaving
     centres = (tf.range(leaving, dtype=tf.float32) + 0.5) * ratio
     places = tf.cast(tf.range(entering), tf.float32) + 0.5
     weights = tf.maximum(0.0, 1 - tf.abs(places[tf.newaxis] - centres[:, tf.newaxis]) / tf.maximum(ratio, 1.0))
-    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
+    weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
+    return weights[:, margin : margin + pixels]
 
 
 def _some(split: Split, count: int, channels: int) -> list[np.ndarray]:

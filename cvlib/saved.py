@@ -81,7 +81,7 @@ def network(run: Run) -> keras.Model:
     """
     import keras
 
-    from cvlib import models
+    from cvlib import models, tasks
     from cvlib.training import checkpoint
 
     path = run.folder / "model.keras"
@@ -95,14 +95,16 @@ def network(run: Run) -> keras.Model:
         raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
     model = models.build(run.config.model, (*run.size, run.channels), len(run.classes))
     checkpoint.load_best(run.folder / "checkpoints", model)
-    return models.inference(model, run.size)
+    how = configuration.resize(run.config)
+    built: keras.Model = tasks.of(run.config.model.task).inference(model, run.size, how)
+    return built
 
 
 def dataset(run: Run) -> Dataset:
     """The data that the run was trained on, split as then; raises `UserError` where it can't be had any more."""
     from cvlib import data
 
-    return data.load(run.config.data, run.config.seed)
+    return data.load(run.config.data, run.config.seed, run.config.model.task)
 
 
 def labels(run: Run) -> dict[str, Any]:
@@ -112,4 +114,4 @@ def labels(run: Run) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
     return {"task": run.config.model.task, "classes": run.classes, "channels": run.channels,
-            "image_size": list(run.size)}  # fmt: skip
+            "image_size": list(run.size), "resize": configuration.resize(run.config)}  # fmt: skip

@@ -213,8 +213,8 @@ def _resized(model: keras.Model, image: np.ndarray) -> np.ndarray:
     """The image as the network's own resizing makes it."""
     from cvlib.inspection import graph
 
-    pixels = np.asarray(image, np.float32)[np.newaxis]
-    return graph.as_array(graph.activations(model, pixels, ["resizing"])["resizing"])[0]
+    seen: np.ndarray = graph.as_seen(model, np.asarray(image)[np.newaxis])[0]
+    return seen
 
 
 def _file_name(name: str) -> str:

@@ -1,7 +1,8 @@
 """Which part of an image speaks for a class: Grad-CAM, saliency, occlusion. Functions of a classifier and an image.
 
 The classifier takes raw images `(batch, height, width, channels)`, 0–255, as the `model.keras` of a run does. An
-image is float or uint8 `(height, width, channels)`; a heat map is float32 `(height, width)` from 0 to 1, its maximum.
+image is float or uint8 `(height, width, channels)` of the network's own size, as `graph.as_seen` gives it; a heat map
+is float32 `(height, width)` from 0 to 1, its maximum.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
     """
     pixels = _batch(image)
     name = layer or default_map(model).name
-    features = graph.activations(model, pixels, [name])[name]
+    features = graph.activations(model, pixels, [name], graph.behind_entry(model, pixels))[name]
     logits = graph.scores(model).name
 
     def score(replacement: Any) -> Any:
@@ -58,7 +59,7 @@ def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8
         pixels = pixels + random.normal(0, noise * np.ptp(pixels), pixels.shape).astype(np.float32)
 
     def score(images: Any) -> Any:
-        return graph.activations(model, images, [logits])[logits][:, label]
+        return graph.activations(model, images, [logits], graph.behind_entry(model, images))[logits][:, label]
 
     return _normalized(np.abs(gradient(score, pixels)).mean(axis=0).max(axis=-1))
 
@@ -78,7 +79,8 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
     grey = _batch(image).mean(axis=(0, 1, 2))
 
     def scores(images: np.ndarray) -> np.ndarray:
-        return graph.as_array(graph.activations(model, images, [logits])[logits])[:, label]
+        found = graph.activations(model, images, [logits], graph.behind_entry(model, images))
+        return graph.as_array(found[logits])[:, label]
 
     whole = scores(_batch(image))[0]
     fallen, covers = np.zeros((height, width)), np.zeros((height, width))

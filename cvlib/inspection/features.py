@@ -27,7 +27,7 @@ def first_filters(model: keras.Model) -> np.ndarray:
 
 
 def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """What the named layers give for one image (height, width, channels), 0–255: name → (height, width, channels).
+    """What the named layers give for one image, 0–255, as the network sees it: name → (height, width, channels).
 
     Raises `UserError` for a layer that there isn't, or whose output is no feature map.
     """
@@ -36,7 +36,8 @@ def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -
         graph.check_name(name, list(shapes))
         if len(shapes[name]) != 3:
             raise UserError(f"{name} gives no feature map: its output has the shape {shapes[name]}")
-    found = graph.activations(model, np.asarray(image, np.float32)[np.newaxis], layers)
+    pixels = np.asarray(image, np.float32)[np.newaxis]
+    found = graph.activations(model, pixels, layers, graph.behind_entry(model, pixels))
     return {name: graph.as_array(found[name])[0] for name in layers}
 
 
@@ -71,7 +72,7 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
 
 
 def _excitement(model: keras.Model, layer: str, units: Sequence[int], pixels: Any) -> Any:
-    found = graph.activations(model, pixels, [layer])[layer]
+    found = graph.activations(model, pixels, [layer], graph.behind_entry(model, pixels))[layer]
     chosen = keras.ops.one_hot(np.asarray(units), found.shape[-1], dtype=found.dtype)
     chosen = keras.ops.reshape(chosen, (len(units), *[1] * (len(found.shape) - 2), found.shape[-1]))
     return keras.ops.sum(found * chosen) / max(1, int(np.prod(found.shape[1:-1])))

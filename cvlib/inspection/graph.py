@@ -13,6 +13,8 @@ import numpy as np
 
 from cvlib.errors import UserError
 
+_UNCHANGED = ("Round", "ConvertToTensor", "Cast")  # operations that leave each pixel at its place and value
+
 
 @dataclass(frozen=True)
 class Step:
@@ -81,23 +83,36 @@ def activations(model: keras.Model, images: Any, names: Sequence[str],
                 replaced: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """What the named steps give for `images` (batch, height, width, channels), in inference: name → tensor.
 
-    `replaced` puts tensors in the place of what some steps give, to ask what depends on them. Steps after the last one
-    asked for are not computed. Raises `UserError` with the nearest names for a name that there isn't.
+    `replaced` puts tensors in the place of what some steps give, to ask what depends on them. Only what is needed is
+    computed. Raises `UserError` with the nearest names for a name that there isn't.
     """
     listed = steps(model)
-    known = [step.name for step in listed]
     for name in names:
-        check_name(name, known)
+        check_name(name, [step.name for step in listed])
+    numbers = {step.name: step.outputs[0] for step in listed}
+    values = _values(listed, images, [numbers[name] for name in names], replaced or {})
+    return {name: values[numbers[name]] for name in names}
+
+
+def predict(model: keras.Model, images: Any, replaced: dict[str, Any] | None = None) -> list[Any]:
+    """What the model returns, in the order of `model.outputs`; otherwise as `activations`."""
+    ends = outputs(model)
+    values = _values(steps(model), images, ends, replaced or {})
+    return [values[number] for number in ends]
+
+
+def _values(listed: Sequence[Step], images: Any, wanted: Sequence[int], replaced: dict[str, Any]) -> dict[int, Any]:
+    """Every tensor that the wanted ones need, by number."""
+    needed = set(wanted)
+    for step in reversed(listed):
+        if not needed.isdisjoint(step.outputs) and step.name not in replaced:
+            needed.update(step.inputs)
     values: dict[int, Any] = {0: images}
-    wanted: dict[str, Any] = {}
     for step in listed:
-        made = [replaced[step.name]] if replaced and step.name in replaced else _computed(step, values)
-        values.update(zip(step.outputs, made, strict=True))
-        if step.name in names:
-            wanted[step.name] = made[0]
-            if len(wanted) == len(set(names)):
-                break
-    return wanted
+        if not needed.isdisjoint(step.outputs):
+            made = [replaced[step.name]] if step.name in replaced else _computed(step, values)
+            values.update(zip(step.outputs, made, strict=True))
+    return values
 
 
 def _computed(step: Step, values: dict[int, Any]) -> list[Any]:
@@ -105,6 +120,40 @@ def _computed(step: Step, values: dict[int, Any]) -> list[Any]:
     arguments, keywords = step.node.arguments.fill_in({id(tensor): values[number] for tensor, number in taken})
     made: list[Any] = keras.tree.flatten(step.operation(*arguments, **keywords))
     return made
+
+
+def entry(model: keras.Model) -> Step | None:
+    """The step that gives what the network proper sees: the saved model's resizing, with its rounding to whole levels.
+
+    None where a model takes images of one size. Put at this place by `replaced`, images reach the network unchanged and
+    gradients reach the images, which rounding would stop.
+    """
+    found = None
+    for step in steps(model):
+        kind = type(step.operation).__name__
+        if step.name == "resizing" or (found and found.outputs == step.inputs and kind in _UNCHANGED):
+            found = step
+    return found
+
+
+def as_seen(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Images (batch, height, width, channels) of any size as the network proper sees them: float32, of its own size."""
+    first, pixels = entry(model), np.asarray(images, np.float32)
+    return pixels if first is None else as_array(activations(model, pixels, [first.name])[first.name])
+
+
+def behind_entry(model: keras.Model, pixels: Any) -> dict[str, Any]:
+    """What makes the network take `pixels` as they are: for `replaced`.
+
+    Raises `UserError` where they don't have the network's own size.
+    """
+    first = entry(model)
+    if first is None:
+        return {}
+    size, given = shape_of(first), tuple(pixels.shape[1:])
+    if given != size:
+        raise UserError(f"the network sees images of {size}, not {given}: give what `graph.as_seen` makes of them")
+    return {first.name: pixels}
 
 
 def check_name(name: str, known: Sequence[str]) -> None:

@@ -75,23 +75,24 @@ def _fields(step: Step, entering: Sequence[tuple[int | None, ...]], seen: Sequen
     before = receptive_field.union([pair[0] for pair in known]), receptive_field.union([pair[1] for pair in known])
     leaving = graph.shape_of(step)
     maps = [shape for shape in entering if len(shape) == 3]
+    windows = None
     if not maps:
-        return before
-    if receptive_field.collapses(step.operation):
+        windows = receptive_field.unfolded(entering[0], leaving)
+    elif receptive_field.collapses(step.operation):
         collapsed = [receptive_field.whole(before[a], maps[0][a] or 1, image[a]) for a in (0, 1)]
         return collapsed[0], collapsed[1]
-    if len(leaving) != 3:
-        return before  # reshaped to a list: each entry still sees what its unit saw
-    windows = receptive_field.windows(step.operation, maps[0][:2], leaving[:2])  # type: ignore[arg-type]
-    if windows is not None:
-        return receptive_field.through(before[0], windows[0]), receptive_field.through(before[1], windows[1])
-    in_place = all(shape[:2] in (leaving[:2], (1, 1)) for shape in maps)
-    return before if in_place else None
+    elif len(leaving) == 3:
+        windows = receptive_field.windows(step.operation, maps[0][:2], leaving[:2], step.node.arguments.args)  # type: ignore[arg-type]
+        if windows is None and not all(shape[:2] in (leaving[:2], (1, 1)) for shape in maps):
+            return None  # it moves pixels about in a way that isn't known here
+    if windows is None:
+        return before  # each pixel in its place; or reshaped to a list, whose entries still see what their units saw
+    return receptive_field.through(before[0], windows[0]), receptive_field.through(before[1], windows[1])
 
 
 def _gives_up_places(step: Step) -> bool:
     return receptive_field.collapses(step.operation) or (
-        len(graph.shape_of(step)) != 3 and any(len(tensor.shape) == 4 for tensor in step.node.input_tensors)
+        len(graph.shape_of(step)) < 3 and any(len(tensor.shape) == 4 for tensor in step.node.input_tensors)
     )
 
 

@@ -114,10 +114,11 @@ def _shortest(field: Field) -> Field:
     return field
 
 
-def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int]) -> tuple[Window, Window] | None:
+def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
+            arguments: Sequence[Any] = ()) -> tuple[Window, Window] | None:  # fmt: skip
     """How a layer reads (height, width) of its input; None for one that keeps every pixel in its place.
 
-    `entering` and `leaving` are the sides of its input and output.
+    `entering` and `leaving` are the sides of its input and output, `arguments` what it was called with.
     """
     kind = type(operation).__name__
     if isinstance(operation, (layers.Conv2DTranspose,)):
@@ -136,7 +137,21 @@ def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int]) -> 
     if isinstance(operation, (layers.UpSampling2D, layers.Resizing)) or kind == "Resize":
         antialias = bool(getattr(operation, "antialias", False))
         return _per_axis(_resized, entering, leaving, [operation.interpolation] * 2, [antialias] * 2)
+    if kind == "Pad" and len(operation.pad_width) == 4:
+        return _per_axis(_moved, [-before for before, _ in operation.pad_width[1:3]])
+    if kind == "GetItem" and isinstance(arguments[1], tuple):
+        return _per_axis(_sliced, entering, [*arguments[1], slice(None), slice(None)][1:3])
     return None
+
+
+def unfolded(entering: Sequence[int | None], leaving: Sequence[int | None]) -> tuple[Window, Window] | None:
+    """How a reshape of (height, a, width, b, channels) to (height · a, width · b, channels) reads; else None."""
+    if len(entering) != 5 or len(leaving) != 3 or None in entering:
+        return None
+    rows, below, columns, beside = (int(side or 0) for side in entering[:4])
+    if (rows * below, columns * beside) != tuple(leaving[:2]):
+        return None
+    return _per_axis(_resized, (rows, columns), (rows * below, columns * beside), ["nearest"] * 2, [False] * 2)
 
 
 def collapses(operation: Any) -> bool:
@@ -177,6 +192,12 @@ def _transposed(size: int, stride: int, dilation: int, padding: str) -> Window:
 
 def _moved(by: int) -> Window:
     return Window(lambda unit: unit + by, lambda unit: unit + by)
+
+
+def _sliced(side: int, key: Any) -> Window:
+    chosen = range(side)[key] if isinstance(key, slice) else range(side)
+    return Window(lambda unit: chosen.start + unit * chosen.step, lambda unit: chosen.start + unit * chosen.step, 1,
+                  chosen.step)  # fmt: skip
 
 
 def _resized(entering: int, leaving: int, interpolation: str, antialias: bool) -> Window:
