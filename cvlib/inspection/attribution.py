@@ -22,8 +22,9 @@ _LEAST_MAP = 4  # units a side from which on a feature map says where something 
 def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | None = None) -> np.ndarray:
     """Where the features are that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
 
-    `layer` is a feature map; by default the last one of at least 4×4 units (else the finest of the last ones). Raises
-    `UserError` for a layer that there isn't.
+    `layer` is a feature map; by default the last one of at least 4×4 units, or the largest. Where the head reads every
+    place by itself (a flattened map), a channel's gradients aren't averaged over the places (Draelos & Carin, HiResCAM,
+    2020); for a head on pooled features that would give the same. Raises `UserError` for a layer that there isn't.
     """
     pixels = _batch(image)
     name = layer or default_map(model).name
@@ -33,7 +34,9 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
     def score(replacement: Any) -> Any:
         return graph.activations(model, pixels, [logits], {name: replacement})[logits][:, label]
 
-    weights = gradient(score, features).mean(axis=(1, 2), keepdims=True)
+    weights = gradient(score, features)
+    if not any(isinstance(step.operation, keras.layers.Flatten) for step in graph.steps(model)):
+        weights = weights.mean(axis=(1, 2), keepdims=True)
     heat = np.maximum((weights * graph.as_array(features)).sum(axis=-1)[0], 0)
     return _enlarged(_normalized(heat), image.shape[:2])
 

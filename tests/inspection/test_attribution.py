@@ -11,6 +11,7 @@ import pytest
 from cvlib import models
 from cvlib.errors import UserError
 from cvlib.inspection import attribution, graph
+from cvlib.tasks import classification
 from tests.inspection.conftest import PATCH, SIDE, Planted
 from tests.models.conftest import config_of
 
@@ -49,6 +50,18 @@ def test_a_heat_map_is_of_its_own_class(planted: Planted) -> None:
     assert own[patch].mean() > 2 * other[patch].mean()
 
 
+def test_grad_cam_tells_places_apart_where_the_head_does() -> None:
+    """Two units with the same feature; the dense layer counts only the lower right one."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.AveragePooling2D(2, name="map")(image)
+    x = keras.layers.Dense(1, use_bias=False, name="logits")(keras.layers.Flatten()(x))
+    model = keras.Model(image, x)
+    model.set_weights([np.eye(16, 1, k=-15)])
+    heat = attribution.grad_cam(model, np.ones((8, 8, 1)), 0, "map")
+    assert heat[7, 7] == pytest.approx(1)
+    assert heat[:5].max() == heat[:, :5].max() == 0
+
+
 def test_the_gradient_is_the_derivative() -> None:
     at = np.array([[1.0, -2.0, 0.5]], np.float32)
     np.testing.assert_allclose(attribution.gradient(lambda x: keras.ops.sum(x**2 + 3 * x), at), 2 * at + 3, rtol=1e-6)
@@ -72,7 +85,9 @@ def test_occlusion_by_hand() -> None:
 @pytest.mark.parametrize(("name", "side"), [("inception", 139), ("vgg", 64), ("resnet", 64), ("alexnet", 99),
                                             ("cnn", 16)])  # fmt: skip
 def test_grad_cam_on_every_head_finds_a_map_with_places(name: str, side: int) -> None:
-    model = models.inference(models.build(config_of(name, dense=[8]), (side, side, 3), 3), (side, side))
+    model = classification.inference(
+        models.build(config_of(name, dense=[8]), (side, side, 3), 3), (side, side), "stretch"
+    )
     assert graph.scores(model).name == "logits"
     step = attribution.default_map(model)
     assert min(graph.shape_of(step)[:2]) >= 4 or name == "alexnet"  # type: ignore[type-var]
@@ -80,6 +95,24 @@ def test_grad_cam_on_every_head_finds_a_map_with_places(name: str, side: int) ->
     heat = attribution.grad_cam(model, image, 2)
     assert heat.shape == (side, side)
     assert np.isfinite(heat).all()
+
+
+def test_rounding_in_the_saved_model_stops_no_gradient() -> None:
+    model = classification.inference(models.build(config_of("cnn"), (12, 12, 1), 3), (12, 12), "stretch")
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype(np.float32)
+    assert (attribution.saliency(model, image, 1) > 0).mean() > 0.9
+
+
+def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
+    model = classification.inference(models.build(config_of("cnn"), (12, 12, 1), 3), (12, 12), "letterbox")
+    image = np.full((1, 20, 40, 1), 200.0)
+    with pytest.raises(UserError, match=r"sees images of \(12, 12, 1\), not \(20, 40, 1\): give what `graph.as_seen`"):
+        attribution.occlusion(model, image[0], 0)
+    seen = graph.as_seen(model, image)
+    assert seen.shape == (1, 12, 12, 1)
+    np.testing.assert_array_equal(seen[0, :2, 5, 0], 0)  # black above and below the whole image
+    np.testing.assert_array_equal(seen[0, 4:8, 5, 0], 200)
+    assert attribution.occlusion(model, seen[0], 0).shape == (12, 12)
 
 
 def test_an_unknown_layer(planted: Planted) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from cvlib import models
 from cvlib.inspection import embedding, graph
+from cvlib.tasks import classification
 from tests.inspection.conftest import Planted
 from tests.models.conftest import config_of
 
@@ -24,7 +25,7 @@ def test_features_are_what_the_last_layer_reads(planted: Planted) -> None:
 
 
 def test_dropout_before_the_head_changes_nothing() -> None:
-    model = models.inference(models.build(config_of("cnn", dropout=0.5), (12, 12, 1), 3), (12, 12))
+    model = classification.inference(models.build(config_of("cnn", dropout=0.5), (12, 12, 1), 3), (12, 12), "stretch")
     assert embedding.features_step(model).name == "dense1_dropout"
 
 

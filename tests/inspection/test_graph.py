@@ -10,6 +10,7 @@ from keras import layers
 from cvlib import models
 from cvlib.errors import UserError
 from cvlib.inspection import graph
+from cvlib.tasks import classification
 from tests.models.conftest import config_of
 
 
@@ -35,7 +36,9 @@ def test_nested_models_are_opened_and_repeated_calls_are_told_apart() -> None:
 @pytest.mark.parametrize("name", ["cnn", "inception"])
 def test_activations_are_those_of_the_network(name: str) -> None:
     side = max(config_of(name).minimum_size, 12)
-    model = models.inference(models.build(config_of(name, filters=[2, 3], dense=[5]), (side, side, 3), 4), (side, side))
+    model = classification.inference(
+        models.build(config_of(name, filters=[2, 3], dense=[5]), (side, side, 3), 4), (side, side), "stretch"
+    )
     images = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
     found = graph.activations(model, images, ["probabilities", "logits"])
     np.testing.assert_allclose(graph.as_array(found["probabilities"]), model.predict(images, verbose=0), atol=1e-6)
