@@ -30,7 +30,8 @@ from cvlib.saved import Run
 Predict = Callable[[np.ndarray], list[np.ndarray]]  # image (1, height, width, channels), 0–255 → the outputs
 
 _NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
-_TOLERANCE, _TOLERANCE_INT8 = 1e-4, 0.25
+# A pixel that resizing leaves on a half can be rounded the other way; it moves a probability by about 1e-4.
+_TOLERANCE, _TOLERANCE_INT8 = 1e-3, 0.25
 _CALIBRATION = 128  # training images that fix the ranges of 8-bit numbers
 _OPSET = 17
 

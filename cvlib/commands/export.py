@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--output", type=Path, metavar="PATH", help="where to (default: RUN/export/…)")
     parser.add_argument("--images", type=int, default=64, metavar="N", help="test images to compare on (64)")
     parser.add_argument("--tolerance", type=float, metavar="D", help="the largest difference of a probability that is "
-                        "allowed (default: 0.0001, with --int8 0.25)")  # fmt: skip
+                        "allowed (default: 0.001, with --int8 0.25)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
