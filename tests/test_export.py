@@ -51,7 +51,7 @@ def test_each_form_answers_as_keras_and_holds_its_labels(form: str, labels_of: o
     predict, model = export.reader(path, form), keras.saving.load_model(run / "model.keras")
     for picture in pictures():  # sizes that weren't among those that it was compared on
         image = picture[np.newaxis].astype(np.float32)
-        np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-4)
+        np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
 
 
 def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
@@ -89,7 +89,7 @@ def test_undefined_numbers_are_no_agreement(run: Path) -> None:
     model = keras.saving.load_model(run / "model.keras")
     difference, agreeing = export.compare(model, lambda image: [np.full((1, 10), np.nan)], pictures())
     assert np.isnan(difference)
-    assert agreeing < 3
+    assert agreeing == 0
 
 
 def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, tmp_path: Path) -> None:
