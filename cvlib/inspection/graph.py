@@ -196,7 +196,7 @@ def stages(model: keras.Model) -> list[Step]:
     learned = False
     for step in steps(model):
         learned = learned or getattr(step.operation, "kernel", None) is not None
-        if learned and len(shape_of(step)) == 3:
+        if learned and len(shape_of(step)) == 3 and None not in shape_of(step):
             found[shape_of(step)[:2]] = step
     return sorted(found.values(), key=lambda step: -int(shape_of(step)[0] or 0))
 
