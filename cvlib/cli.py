@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from cvlib.commands import export, inspect, visualize
 from cvlib.errors import UserError
 
 _FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".md": "md"}
@@ -43,12 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="cvlib", description="Looks at data before a run of `python run.py`, and at what runs have left behind."
+        prog="cvlib", description="Looks at data and networks before a run of `python run.py`, and at what runs left."
     )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_check(commands)
     _add_compare(commands)
+    for module in (inspect, visualize, export):
+        module.add(commands)
     return parser
 
 

@@ -1,0 +1,128 @@
+"""Which part of an image speaks for a class: Grad-CAM, saliency, occlusion. Functions of a classifier and an image.
+
+The classifier takes raw images `(batch, height, width, channels)`, 0–255, as the `model.keras` of a run does. An
+image is float or uint8 `(height, width, channels)` of the network's own size, as `graph.as_seen` gives it; a heat map
+is float32 `(height, width)` from 0 to 1, its maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from cvlib.inspection import graph
+from cvlib.inspection.graph import Step
+
+_LEAST_MAP = 4  # units a side from which on a feature map says where something is
+
+
+def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | None = None) -> np.ndarray:
+    """Where the features are that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
+
+    `layer` is a feature map; by default the last one of at least 4×4 units, or the largest. Where the head reads every
+    place by itself (a flattened map), a channel's gradients aren't averaged over the places (Draelos & Carin, HiResCAM,
+    2020); for a head on pooled features that would give the same. Raises `UserError` for a layer that there isn't.
+    """
+    pixels = _batch(image)
+    name = layer or default_map(model).name
+    features = graph.activations(model, pixels, [name], graph.behind_entry(model, pixels))[name]
+    logits = graph.scores(model).name
+
+    def score(replacement: Any) -> Any:
+        return graph.activations(model, pixels, [logits], {name: replacement})[logits][:, label]
+
+    weights = gradient(score, features)
+    if not any(isinstance(step.operation, keras.layers.Flatten) for step in graph.steps(model)):
+        weights = weights.mean(axis=(1, 2), keepdims=True)
+    heat = np.maximum((weights * graph.as_array(features)).sum(axis=-1)[0], 0)
+    return _enlarged(_normalized(heat), image.shape[:2])
+
+
+def default_map(model: keras.Model) -> Step:
+    """The feature map that Grad-CAM looks at: the last with at least 4×4 units, or the largest there is."""
+    found = graph.stages(model)
+    large = [step for step in found if min(int(side or 0) for side in graph.shape_of(step)[:2]) >= _LEAST_MAP]
+    return large[-1] if large else found[0]
+
+
+def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8, noise: float = 0.1,
+             seed: int = 0) -> np.ndarray:  # fmt: skip
+    """How strongly each pixel moves the class's logit: the gradient's size, the largest of the channels.
+
+    Simonyan, Vedaldi & Zisserman 2014, averaged over noisy copies of the image (SmoothGrad, Smilkov et al. 2017);
+    `noise` is a share of the image's range.
+    """
+    logits = graph.scores(model).name
+    random = np.random.default_rng(seed)
+    pixels = np.repeat(_batch(image), max(samples, 1), axis=0)
+    if samples > 1:
+        pixels = pixels + random.normal(0, noise * np.ptp(pixels), pixels.shape).astype(np.float32)
+
+    def score(images: Any) -> Any:
+        return graph.activations(model, images, [logits], graph.behind_entry(model, images))[logits][:, label]
+
+    return _normalized(np.abs(gradient(score, pixels)).mean(axis=0).max(axis=-1))
+
+
+def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | None = None, stride: int | None = None,
+              batch: int = 64) -> np.ndarray:  # fmt: skip
+    """How much the class's logit falls where a grey patch covers the image (Zeiler & Fergus, ECCV 2014).
+
+    `patch` is the patch's side in pixels (a fifth of the image), `stride` its step (half a patch). A pixel's value is
+    the mean over all patches that cover it.
+    """
+    height, width = image.shape[:2]
+    patch = patch or max(1, round(min(height, width) / 5))
+    stride = stride or max(1, patch // 2)
+    places = [(y, x) for y in _starts(height, patch, stride) for x in _starts(width, patch, stride)]
+    logits = graph.scores(model).name
+    grey = _batch(image).mean(axis=(0, 1, 2))
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        found = graph.activations(model, images, [logits], graph.behind_entry(model, images))
+        return graph.as_array(found[logits])[:, label]
+
+    whole = scores(_batch(image))[0]
+    fallen, covers = np.zeros((height, width)), np.zeros((height, width))
+    for start in range(0, len(places), batch):
+        some = places[start : start + batch]
+        covered = np.repeat(_batch(image), len(some), axis=0)
+        for one, (y, x) in zip(covered, some, strict=True):
+            one[y : y + patch, x : x + patch] = grey
+        for (y, x), value in zip(some, scores(covered), strict=True):
+            fallen[y : y + patch, x : x + patch] += whole - value
+            covers[y : y + patch, x : x + patch] += 1
+    return _normalized(np.maximum(fallen / covers, 0))
+
+
+def gradient(score: Callable[[Any], Any], at: Any) -> np.ndarray:
+    """The gradient of the sum of `score(at)` with respect to `at`; the one place that needs TensorFlow."""
+    import tensorflow as tf
+
+    point = tf.convert_to_tensor(at)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = score(point)
+    found = tape.gradient(value, point)
+    return np.zeros(point.shape, np.float32) if found is None else np.asarray(found, np.float32)
+
+
+def _batch(image: np.ndarray) -> np.ndarray:
+    return np.asarray(image, np.float32)[np.newaxis]
+
+
+def _starts(side: int, patch: int, stride: int) -> list[int]:
+    """Where patches begin so that every pixel is covered, the last ones too."""
+    return sorted({*range(0, max(side - patch, 0), stride), max(side - patch, 0)})
+
+
+def _normalized(heat: np.ndarray) -> np.ndarray:
+    return (heat / max(float(heat.max()), 1e-12)).astype(np.float32)
+
+
+def _enlarged(heat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    resized = keras.ops.image.resize(heat[..., np.newaxis], size, data_format="channels_last")
+    return graph.as_array(resized)[..., 0]

@@ -1,0 +1,90 @@
+"""What a network has learned to look for: its filters, its feature maps, and the images that excite a unit most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from cvlib.errors import UserError
+from cvlib.inspection import graph
+from cvlib.inspection.attribution import gradient
+
+_BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
+_BLURRED_FULLY_FROM = 48  # pixels a side; in smaller images a stroke is as thin as the blur is wide
+
+
+def first_filters(model: keras.Model) -> np.ndarray:
+    """The kernels of the first convolution: (filters, height, width, channels) as learned.
+
+    Raises `UserError` for a network without one.
+    """
+    for step in graph.steps(model):
+        kernel = getattr(step.operation, "kernel", None)
+        if kernel is not None and len(kernel.shape) == 4:
+            return graph.as_array(kernel).transpose(3, 0, 1, 2)
+    raise UserError(f"{model.name} has no convolution, so it has no filters to show")
+
+
+def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
+    """What the named layers give for one image, 0–255, as the network sees it: name → (height, width, channels).
+
+    Raises `UserError` for a layer that there isn't, or whose output is no feature map.
+    """
+    shapes = {step.name: graph.shape_of(step) for step in graph.steps(model)}
+    for name in layers:
+        graph.check_name(name, list(shapes))
+        if len(shapes[name]) != 3:
+            raise UserError(f"{name} gives no feature map: its output has the shape {shapes[name]}")
+    pixels = np.asarray(image, np.float32)[np.newaxis]
+    found = graph.activations(model, pixels, layers, graph.behind_entry(model, pixels))
+    return {name: graph.as_array(found[name])[0] for name in layers}
+
+
+def most_active(maps: np.ndarray, count: int) -> list[int]:
+    """The channels of a feature map (height, width, channels) that answer most strongly, the strongest first."""
+    return [int(channel) for channel in np.argsort(-maps.max(axis=(0, 1)), kind="stable")[:count]]
+
+
+def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[int, int], steps: int = 128,
+             rate: float = 8.0, jitter: float = 0.06, seed: int = 0) -> np.ndarray:  # fmt: skip
+    """Images that excite each of the units, (units, height, width, channels), uint8.
+
+    Gradient ascent from grey noise on a unit's mean answer (Erhan et al. 2009). What makes the pictures readable is
+    that fine noise can't pay: the image is moved about by up to `jitter` of its side before every step, and blurred
+    after it, less and less (Yosinski et al. 2015; Olah, Mordvintsev & Schubert 2017). `rate` is the step's size in
+    grey levels. Raises `UserError` for a layer or a unit that there isn't.
+    """
+    _check_units(model, layer, units)
+    random = np.random.default_rng(seed)
+    channels = model.inputs[0].shape[-1]
+    images = (128 + random.normal(0, 12, (len(units), *size, channels))).astype(np.float32)
+    strength = min(1.0, min(size) / _BLURRED_FULLY_FROM)
+    for step in range(steps):
+        moved = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
+        images = np.roll(images, moved, axis=(1, 2))
+        slope = gradient(lambda pixels: _excitement(model, layer, units, pixels), images)
+        norm = np.sqrt((slope**2).mean(axis=(1, 2, 3), keepdims=True))
+        images = images + rate * slope / np.maximum(norm, 1e-12)
+        images = np.roll(images, [-move for move in moved], axis=(1, 2))
+        sigma = strength * (_BLUR[0] + (_BLUR[1] - _BLUR[0]) * step / steps)
+        images = np.clip(gaussian_filter(images, (0, sigma, sigma, 0)), 0, 255)
+    return np.rint(images).astype(np.uint8)
+
+
+def _excitement(model: keras.Model, layer: str, units: Sequence[int], pixels: Any) -> Any:
+    found = graph.activations(model, pixels, [layer], graph.behind_entry(model, pixels))[layer]
+    chosen = keras.ops.one_hot(np.asarray(units), found.shape[-1], dtype=found.dtype)
+    chosen = keras.ops.reshape(chosen, (len(units), *[1] * (len(found.shape) - 2), found.shape[-1]))
+    return keras.ops.sum(found * chosen) / max(1, int(np.prod(found.shape[1:-1])))
+
+
+def _check_units(model: keras.Model, layer: str, units: Sequence[int]) -> None:
+    shapes = {step.name: graph.shape_of(step) for step in graph.steps(model)}
+    graph.check_name(layer, list(shapes))
+    count = int(shapes[layer][-1] or 0)
+    if not all(0 <= unit < count for unit in units):
+        raise UserError(f"{layer} has the units 0 to {count - 1}, not {max(units)}")

@@ -1,0 +1,326 @@
+"""The layer table: shapes, parameters, work, memory and receptive field of every layer, without running it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import keras
+from keras import layers
+
+from cvlib.inspection import graph, receptive_field
+from cvlib.inspection.graph import Step
+from cvlib.inspection.receptive_field import PIXELS, Field
+
+_BYTES = {"float16": 2, "bfloat16": 2, "float64": 8, "int64": 8, "uint8": 1, "int8": 1, "bool": 1}
+_COLUMNS = (
+    "layer", "type", "output", "ΔH", "ΔW", "ΔC", "kernel", "stride", "padding", "dilation", "parameters", "state",
+    "multiply–adds", "memory", "field", "jump", "centre",
+)  # fmt: skip
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the table. Spatial pairs are (vertical, horizontal); None is what a layer of its kind doesn't have."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]  # of the output, without the batch
+    change: tuple[int, int, int] | None  # of height, width and channels against the (first) input
+    kernel: Pair | None
+    stride: Pair | None
+    padding: str | None
+    dilation: Pair | None
+    parameters: int  # as Keras counts; 0 where an earlier row has counted the same layer
+    formula: int | None  # (Kh·Kw·Cin/groups + bias)·Cout and its like for other layers
+    state: str  # trainable | frozen | shared | "" without parameters
+    multiply_adds: int  # of convolutions and dense layers, per image
+    activation_bytes: int  # of the output, per image
+    fields: tuple[Field, Field] | None  # receptive field, vertical and horizontal; None where it isn't known
+    is_map: bool  # whether it is a feature map that an output or a layer that pools all of it reads
+
+
+def describe(model: keras.Model) -> list[Layer]:
+    """A `Layer` for every call in the network, nested models included; the model's input has known sides."""
+    listed = graph.steps(model)
+    height, width = model.inputs[0].shape[1:3]
+    shapes: dict[int, tuple[int | None, ...]] = {0: tuple(model.inputs[0].shape[1:])}
+    fields: dict[int, tuple[Field, Field] | None] = {0: (PIXELS, PIXELS)}
+    ends = set(graph.outputs(model))
+    counted: set[int] = set()
+    for step in listed:
+        found = _fields(step, [shapes[n] for n in step.inputs], [fields[n] for n in step.inputs], (height, width))
+        for number, tensor in zip(step.outputs, step.node.outputs, strict=True):
+            shapes[number], fields[number] = tuple(tensor.shape[1:]), found
+        if _gives_up_places(step):
+            ends.update(step.inputs)
+    rows = []
+    for step in listed:
+        entering = shapes[step.inputs[0]] if step.inputs else ()
+        is_map = len(graph.shape_of(step)) == 3 and not ends.isdisjoint(step.outputs)
+        rows.append(_layer(step, entering, fields[step.outputs[0]], is_map, id(step.operation) in counted))
+        counted.add(id(step.operation))
+    return rows
+
+
+def _fields(step: Step, entering: Sequence[tuple[int | None, ...]], seen: Sequence[tuple[Field, Field] | None],
+            image: Pair) -> tuple[Field, Field] | None:  # fmt: skip
+    known = [pair for pair in seen if pair is not None]
+    if not known or len(known) < len(seen):
+        return None
+    before = receptive_field.union([pair[0] for pair in known]), receptive_field.union([pair[1] for pair in known])
+    leaving = graph.shape_of(step)
+    maps = [shape for shape in entering if len(shape) == 3]
+    windows = None
+    if not maps:
+        windows = receptive_field.unfolded(entering[0], leaving)
+    elif receptive_field.collapses(step.operation):
+        collapsed = [receptive_field.whole(before[a], maps[0][a] or 1, image[a]) for a in (0, 1)]
+        return collapsed[0], collapsed[1]
+    elif len(leaving) == 3:
+        windows = receptive_field.windows(step.operation, maps[0][:2], leaving[:2], step.node.arguments.args)  # type: ignore[arg-type]
+        if windows is None and not all(shape[:2] in (leaving[:2], (1, 1)) for shape in maps):
+            return None  # it moves pixels about in a way that isn't known here
+    if windows is None:
+        return before  # each pixel in its place; or reshaped to a list, whose entries still see what their units saw
+    return receptive_field.through(before[0], windows[0]), receptive_field.through(before[1], windows[1])
+
+
+def _gives_up_places(step: Step) -> bool:
+    return receptive_field.collapses(step.operation) or (
+        len(graph.shape_of(step)) < 3 and any(len(tensor.shape) == 4 for tensor in step.node.input_tensors)
+    )
+
+
+def _layer(step: Step, entering: tuple[int | None, ...], fields: tuple[Field, Field] | None, is_map: bool,
+           again: bool) -> Layer:  # fmt: skip
+    operation, shape = step.operation, graph.shape_of(step)
+    parameters = 0 if again or not hasattr(operation, "count_params") else operation.count_params()
+    change = None
+    if len(shape) == len(entering) == 3 and None not in shape and None not in entering:
+        change = tuple(int(now) - int(was) for now, was in zip(shape, entering, strict=True))  # type: ignore[arg-type]
+    convolves = hasattr(operation, "dilation_rate") and hasattr(operation, "kernel_size")
+    window = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
+    return Layer(
+        name=step.name, kind=type(operation).__name__, shape=shape, change=change,  # type: ignore[arg-type]
+        kernel=_pair(window), stride=_pair(getattr(operation, "strides", None) or window) if window else None,
+        padding=getattr(operation, "padding", None) if window else None,
+        dilation=_pair(operation.dilation_rate) if convolves else None,
+        parameters=parameters, formula=0 if again else formula(operation, entering),
+        state=_state(operation, again), multiply_adds=multiply_adds(operation, entering, shape),
+        activation_bytes=sum(_bytes(tensor) for tensor in step.node.outputs), fields=fields, is_map=is_map,
+    )  # fmt: skip
+
+
+def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
+    """A layer's count of parameters worked out from its settings; None for a kind without a formula here."""
+    if not getattr(operation, "weights", []):
+        return 0
+    channels = int(entering[-1] or 0) if entering else 0
+    bias = int(getattr(operation, "use_bias", False))
+    if isinstance(operation, layers.Dense):
+        return (channels + bias) * operation.units
+    if isinstance(operation, layers.BatchNormalization):
+        return channels * (2 + int(operation.scale) + int(operation.center))
+    if not hasattr(operation, "kernel_size"):
+        return None
+    area = math.prod(operation.kernel_size)
+    if isinstance(operation, layers.DepthwiseConv2D):
+        return (area + bias) * channels * operation.depth_multiplier
+    if isinstance(operation, layers.SeparableConv2D):
+        between = channels * operation.depth_multiplier
+        return area * between + (between + bias) * operation.filters
+    groups = getattr(operation, "groups", 1)
+    return (area * channels // groups + bias) * operation.filters
+
+
+def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Sequence[int | None]) -> int:
+    """Multiplications with an addition per image, of convolutions and dense layers; other layers count as none."""
+    if None in entering or None in leaving or not entering or not leaving:
+        return 0
+    came, left = [int(n or 0) for n in entering], [int(n or 0) for n in leaving]
+    if isinstance(operation, layers.Dense):
+        return came[-1] * math.prod(left)
+    if not hasattr(operation, "kernel_size"):
+        return 0
+    area, places = math.prod(operation.kernel_size), math.prod(left[:-1])
+    if isinstance(operation, layers.Conv2DTranspose):
+        return area * math.prod(came) * left[-1]
+    if isinstance(operation, layers.DepthwiseConv2D):
+        return area * math.prod(left)
+    if isinstance(operation, layers.SeparableConv2D):
+        between = came[-1] * operation.depth_multiplier
+        return places * (area * between + between * left[-1])
+    return area * came[-1] // getattr(operation, "groups", 1) * math.prod(left)
+
+
+def _state(operation: Any, again: bool) -> str:
+    if not getattr(operation, "weights", []):
+        return ""
+    if again:
+        return "shared"
+    return "trainable" if operation.trainable_variables else "frozen"
+
+
+def _bytes(tensor: Any) -> int:
+    sides = [side or 1 for side in tensor.shape[1:]]
+    return math.prod(sides) * _BYTES.get(str(tensor.dtype), 4)
+
+
+def _pair(value: Any) -> Pair | None:
+    if value is None:
+        return None
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
+    """Of the whole network: parameters (total, trainable, frozen), multiply–adds and bytes of activations per image."""
+    counted = model.count_params()
+    learning = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    return {
+        "parameters": counted,
+        "trainable": learning,
+        "frozen": counted - learning,
+        "multiply_adds": sum(row.multiply_adds for row in rows),
+        "activation_bytes": sum(row.activation_bytes for row in rows),
+    }
+
+
+def miscounted(rows: Sequence[Layer]) -> list[Layer]:
+    """The layers whose formula and Keras' count disagree; there should be none."""
+    return [row for row in rows if row.formula is not None and row.formula != row.parameters]
+
+
+def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]], what: str = "object") -> list[str]:
+    """A line where the network's last feature maps see less than a typical object, or step over it.
+
+    `objects` are heights and widths in pixels of the network's input, the typical one is their median; for
+    classification it is the image, and `what` says so. Of several last feature maps the largest receptive field and
+    the smallest jump count.
+    """
+    last = [row.fields for row in rows if row.is_map and row.fields and row.fields[0].shift and row.fields[1].shift]
+    if not last or not objects:
+        return []
+    typical = [sorted(size[axis] for size in objects)[len(objects) // 2] for axis in (0, 1)]
+    sizes = [max(pair[axis].size for pair in last) for axis in (0, 1)]
+    jumps = [float(min(pair[axis].jump for pair in last)) for axis in (0, 1)]
+    found = []
+    if any(size < side for size, side in zip(sizes, typical, strict=True)):
+        found.append(
+            f"the receptive field of the last feature map is {_cross(sizes)} pixels, the typical {what} "
+            f"{_cross(typical)}: no unit sees it whole; use more layers, larger strides or smaller images"
+        )
+    if any(jump > side for jump, side in zip(jumps, typical, strict=True)):
+        found.append(
+            f"the last feature map has a unit every {_cross(jumps)} pixels, the typical {what} is only "
+            f"{_cross(typical)}: it can fall between two; use larger images or smaller strides"
+        )
+    return found
+
+
+def records(rows: Sequence[Layer]) -> list[dict[str, Any]]:
+    """The table as numbers, for CSV and JSON: a flat mapping per layer, None where a value doesn't exist."""
+    return [_record(row) for row in rows]
+
+
+def _record(row: Layer) -> dict[str, Any]:
+    nothing = (None, None, None)
+    found: dict[str, Any] = {"layer": row.name, "type": row.kind}
+    found["shape"] = "×".join("?" if side is None else str(side) for side in row.shape)
+    for name, value in zip(("height", "width", "channels"), row.change or nothing, strict=True):
+        found[f"delta_{name}"] = value
+    for name in ("kernel", "stride", "dilation"):
+        pair = getattr(row, name) or nothing
+        found[f"{name}_height"], found[f"{name}_width"] = pair[0], pair[1]
+    found["padding"] = row.padding
+    for name in ("parameters", "formula", "state", "multiply_adds", "activation_bytes"):
+        found[name] = getattr(row, name)
+    vertical, horizontal = row.fields or (None, None)
+    for name in ("size", "jump", "centre"):
+        for axis, field in (("y", vertical), ("x", horizontal)):
+            found[f"field_{name}_{axis}"] = None if field is None else _number(getattr(field, name))
+    return found
+
+
+def _number(value: int | float | Fraction) -> int | float:
+    return value if isinstance(value, int) else float(value)
+
+
+def table(model: keras.Model) -> list[dict[str, str]]:
+    """The table as text: a row per layer, and one for the whole."""
+    rows = describe(model)
+    return [*map(_text, rows), _total_text(total(rows, model))]
+
+
+def _text(row: Layer) -> dict[str, str]:
+    deltas = row.change or (None, None, None)
+    return {
+        "layer": row.name,
+        "type": row.kind,
+        "output": "×".join("?" if side is None else str(side) for side in row.shape),
+        **{name: "" if delta is None else f"{delta:+d}" if delta else "0"
+           for name, delta in zip(("ΔH", "ΔW", "ΔC"), deltas, strict=True)},
+        "kernel": _cross(row.kernel),
+        "stride": _cross(row.stride),
+        "padding": row.padding or "",
+        "dilation": _cross(row.dilation),
+        "parameters": f"{row.parameters:,}" if row.state else "",
+        "state": row.state,
+        "multiply–adds": f"{row.multiply_adds:,}" if row.multiply_adds else "",
+        "memory": _memory(row.activation_bytes),
+        "field": "?" if row.fields is None else _cross([field.size for field in row.fields]),
+        "jump": _cross([float(field.jump) for field in row.fields]) if row.fields and row.fields[0].shift else "",
+        "centre": ", ".join(f"{field.centre:g}" for field in row.fields) if row.fields else "",
+    }  # fmt: skip
+
+
+def _total_text(whole: dict[str, int]) -> dict[str, str]:
+    blank = dict.fromkeys(_COLUMNS, "")
+    state = f"{whole['trainable']:,} trainable, {whole['frozen']:,} frozen"
+    return blank | {
+        "layer": "total", "parameters": f"{whole['parameters']:,}", "state": state,
+        "multiply–adds": f"{whole['multiply_adds']:,}", "memory": _memory(whole["activation_bytes"]),
+    }  # fmt: skip
+
+
+def lines(rows: Sequence[dict[str, str]]) -> list[str]:
+    """Rows of equal keys as aligned lines under a header, numbers to the right; the last row, the whole, as words."""
+    *body, whole = rows
+    cells = [list(body[0]), *[list(row.values()) for row in body]]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    left = {"layer", "type", "state", "padding"}
+    aligned = [
+        "  ".join(cell.ljust(width) if name in left else cell.rjust(width)
+                  for cell, width, name in zip(line, widths, cells[0], strict=True)).rstrip()
+        for line in cells
+    ]  # fmt: skip
+    words = (f"total: {whole['parameters']} parameters ({whole['state']}), {whole['multiply–adds'] or 0} multiply–adds "
+             f"and {whole['memory']} of activations per image")  # fmt: skip
+    return [*aligned, words]
+
+
+def markdown(rows: Sequence[dict[str, str]]) -> str:
+    """The same for TensorBoard's text tab."""
+    header = list(rows[0])
+    body = [header, ["---"] * len(header), *[list(row.values()) for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in body)
+
+
+def _cross(pair: Sequence[float] | None) -> str:
+    return "" if pair is None else "×".join(f"{value:g}" for value in pair)
+
+
+def _memory(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def as_json(rows: Sequence[Layer], model: keras.Model, warnings: Sequence[str]) -> dict[str, Any]:
+    """Everything that the command shows, as JSON takes it."""
+    return {"layers": records(rows), "total": total(rows, model), "warnings": list(warnings)}

@@ -1,0 +1,222 @@
+"""Which pixels of the input a unit can see, exactly, through branches, strides, dilation and upsampling.
+
+Per axis a layer is described by the window of input units that an output unit reads. Windows are composed layer
+by layer. After Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019;
+upsampling, whose units don't all see equally much, is added by keeping the window of every phase of the pattern.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from keras import layers
+
+
+@dataclass(frozen=True)
+class Field:
+    """The pixels that the units of one axis see: unit i those from low(i) to high(i), both included.
+
+    Pixels are counted from 0 and go on beyond the image into the padding. The pattern repeats: unit i + period sees
+    what unit i sees, moved by `shift` pixels. A shift of 0 means that all units see the same.
+    """
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    shift: int
+
+    @property
+    def period(self) -> int:
+        return len(self.low)
+
+    @property
+    def size(self) -> int:
+        """The most pixels that a unit sees."""
+        return max(high - low + 1 for low, high in zip(self.low, self.high, strict=True))
+
+    @property
+    def jump(self) -> Fraction:
+        """Pixels from one unit to the next: the effective stride, below 1 after enough upsampling."""
+        return Fraction(self.shift, self.period)
+
+    @property
+    def centre(self) -> float:
+        """Where the first unit looks, in pixels; the middle of pixel 0 is 0."""
+        return (self.low[0] + self.high[0]) / 2
+
+    def at(self, unit: int) -> tuple[int, int]:
+        """The first and the last pixel that a unit sees."""
+        turns, phase = divmod(unit, self.period)
+        return self.low[phase] + turns * self.shift, self.high[phase] + turns * self.shift
+
+
+PIXELS = Field((0,), (0,), 1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a layer's output unit reads of its input: the units first(i) to last(i).
+
+    `period` output units further it reads the same, `advance` input units further.
+    """
+
+    first: Callable[[int], int]
+    last: Callable[[int], int]
+    period: int = 1
+    advance: int = 1
+
+
+def through(field: Field, window: Window) -> Field:
+    """The field of a layer's units, from the field of its input's."""
+    repeats = field.period // math.gcd(field.period, window.advance)
+    period = window.period * repeats
+    ranges = [range(window.first(unit), window.last(unit) + 1) for unit in range(period)]
+    low = [min(field.at(seen)[0] for seen in units) for units in ranges]
+    high = [max(field.at(seen)[1] for seen in units) for units in ranges]
+    return _shortest(Field(tuple(low), tuple(high), field.shift * window.advance * repeats // field.period))
+
+
+def union(fields: Sequence[Field]) -> Field:
+    """What is seen through several branches: from the first pixel of any to the last of any.
+
+    Branches of unequal jumps meet only where places are given up (boxes of several scales in one list): there the
+    largest field stands for all.
+    """
+    if len(set(fields)) == 1:
+        return fields[0]
+    if any(field.shift == 0 for field in fields):
+        return max((field for field in fields if field.shift == 0), key=lambda field: field.size)
+    if len({field.jump for field in fields}) > 1:
+        return max(fields, key=lambda field: field.size)
+    period = math.lcm(*(field.period for field in fields))
+    low = tuple(min(field.at(unit)[0] for field in fields) for unit in range(period))
+    high = tuple(max(field.at(unit)[1] for field in fields) for unit in range(period))
+    return _shortest(Field(low, high, int(fields[0].jump * period)))
+
+
+def whole(field: Field, units: int, pixels: int) -> Field:
+    """What all units of an axis see together, within the image."""
+    seen = [field.at(unit) for unit in range(units)]
+    low, high = min(low for low, _ in seen), max(high for _, high in seen)
+    return Field((max(low, 0),), (min(high, pixels - 1),), 0)
+
+
+def _shortest(field: Field) -> Field:
+    """The same with the shortest period, so that numbers stay small through many layers."""
+    for period in range(1, field.period):
+        if field.period % period == 0 and (field.shift * period) % field.period == 0:
+            short = Field(field.low[:period], field.high[:period], field.shift * period // field.period)
+            if all(short.at(unit) == field.at(unit) for unit in range(field.period)):
+                return short
+    return field
+
+
+def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
+            arguments: Sequence[Any] = ()) -> tuple[Window, Window] | None:  # fmt: skip
+    """How a layer reads (height, width) of its input; None for one that keeps every pixel in its place.
+
+    `entering` and `leaving` are the sides of its input and output, `arguments` what it was called with.
+    """
+    kind = type(operation).__name__
+    if isinstance(operation, (layers.Conv2DTranspose,)):
+        return _per_axis(_transposed, operation.kernel_size, operation.strides, operation.dilation_rate,
+                         [operation.padding] * 2)  # fmt: skip
+    if hasattr(operation, "kernel_size") and hasattr(operation, "dilation_rate"):
+        return _per_axis(_sliding, operation.kernel_size, operation.strides, operation.dilation_rate,
+                         [operation.padding] * 2, entering)  # fmt: skip
+    if hasattr(operation, "pool_size"):
+        return _per_axis(_sliding, _pair(operation.pool_size), _pair(operation.strides or operation.pool_size), (1, 1),
+                         [operation.padding] * 2, entering)  # fmt: skip
+    if isinstance(operation, layers.ZeroPadding2D):
+        return _per_axis(_moved, [-before for before, _ in operation.padding])
+    if isinstance(operation, layers.Cropping2D):
+        return _per_axis(_moved, [before for before, _ in operation.cropping])
+    if isinstance(operation, (layers.UpSampling2D, layers.Resizing)) or kind == "Resize":
+        antialias = bool(getattr(operation, "antialias", False))
+        return _per_axis(_resized, entering, leaving, [operation.interpolation] * 2, [antialias] * 2)
+    if kind == "Pad" and len(operation.pad_width) == 4:
+        return _per_axis(_moved, [-before for before, _ in operation.pad_width[1:3]])
+    if kind == "GetItem" and isinstance(arguments[1], tuple):
+        return _per_axis(_sliced, entering, [*arguments[1], slice(None), slice(None)][1:3])
+    return None
+
+
+def unfolded(entering: Sequence[int | None], leaving: Sequence[int | None]) -> tuple[Window, Window] | None:
+    """How a reshape of (height, a, width, b, channels) to (height · a, width · b, channels) reads; else None."""
+    if len(entering) != 5 or len(leaving) != 3 or None in entering:
+        return None
+    rows, below, columns, beside = (int(side or 0) for side in entering[:4])
+    if (rows * below, columns * beside) != tuple(leaving[:2]):
+        return None
+    return _per_axis(_resized, (rows, columns), (rows * below, columns * beside), ["nearest"] * 2, [False] * 2)
+
+
+def collapses(operation: Any) -> bool:
+    """Whether every output of the layer reads the whole feature map."""
+    pooling = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.Flatten)
+    return isinstance(operation, pooling) or type(operation).__name__ in ("Mean", "Max", "Sum", "Min")
+
+
+def _per_axis(make: Callable[..., Window], *settings: Sequence[Any]) -> tuple[Window, Window]:
+    return make(*(setting[0] for setting in settings)), make(*(setting[1] for setting in settings))
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _sliding(size: int, stride: int, dilation: int, padding: str, side: int) -> Window:
+    """Convolution and pooling; "same" puts the odd one of its padding behind, as TensorFlow does."""
+    reach = dilation * (size - 1)
+    needed = (-(-side // stride) - 1) * stride + reach + 1 - side if padding == "same" else 0
+    before = max(needed, 0) // 2
+    return Window(lambda unit: unit * stride - before, lambda unit: unit * stride - before + reach, 1, stride)
+
+
+def _transposed(size: int, stride: int, dilation: int, padding: str) -> Window:
+    """Transposed convolution: input unit m writes to m·stride − before + t·dilation for t = 0 … size − 1."""
+    reach = dilation * (size - 1)
+    before = max(reach + 1 - stride, 0) // 2 if padding == "same" else 0
+
+    def last(unit: int) -> int:
+        return (unit + before) // stride
+
+    def first(unit: int) -> int:
+        return min(-(-(unit + before - reach) // stride), last(unit))  # a gap between kernels sees its neighbour
+
+    return Window(first, last, stride, 1)
+
+
+def _moved(by: int) -> Window:
+    return Window(lambda unit: unit + by, lambda unit: unit + by)
+
+
+def _sliced(side: int, key: Any) -> Window:
+    chosen = range(side)[key] if isinstance(key, slice) else range(side)
+    return Window(lambda unit: chosen.start + unit * chosen.step, lambda unit: chosen.start + unit * chosen.step, 1,
+                  chosen.step)  # fmt: skip
+
+
+def _resized(entering: int, leaving: int, interpolation: str, antialias: bool) -> Window:
+    """Resizing to `leaving` units, with pixel centres at halves; a smaller picture is smoothed with antialias."""
+    ratio = Fraction(entering, leaving)
+
+    def place(unit: int) -> Fraction:
+        return (unit + Fraction(1, 2)) * ratio - Fraction(1, 2)
+
+    period, advance = ratio.denominator, ratio.numerator
+    if interpolation == "nearest":
+
+        def nearest(unit: int) -> int:
+            return math.floor(place(unit) + Fraction(1, 2))
+
+        return Window(nearest, nearest, period, advance)
+    radius = {"bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}[interpolation]
+    reach = radius * (max(ratio, Fraction(1)) if antialias else 1)
+    return Window(
+        lambda unit: math.floor(place(unit) - reach) + 1, lambda unit: math.ceil(place(unit) + reach) - 1,
+        period, advance,
+    )  # fmt: skip

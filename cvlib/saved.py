@@ -1,0 +1,117 @@
+"""A run opened again: its config, its classes and its network, from the folder that it left behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cvlib import config as configuration
+from cvlib.config import Config
+from cvlib.errors import UserError
+from cvlib.record import read_summary
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run's folder says of it."""
+
+    folder: Path
+    config: Config
+    summary: dict[str, Any]
+    notes: list[str]  # remarks for the person: that the run isn't finished
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of the outputs."""
+        return list(self.summary["classes"])
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return int(self.summary["channels"])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that the network resizes images to."""
+        side = self.summary["image_size"]
+        return (int(side), int(side)) if isinstance(side, int) else (int(side[0]), int(side[1]))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder has the record of a run in it."""
+    return (folder / "summary.json").is_file()
+
+
+def open_run(folder: Path) -> Run:
+    """The run in `folder`, finished or not; raises `UserError` where there is none, or none that can be used yet."""
+    folder = Path(folder)
+    summary = read_summary(folder) if folder.is_dir() else None
+    if summary is None or not (folder / "config.yaml").is_file():
+        what = "is no run: it has no summary.json" if folder.is_dir() else "is no folder"
+        raise UserError(
+            f"{folder} {what}; give the folder that a `python run.py` wrote, such as outputs/runs/NAME/TIME"
+        )
+    try:
+        config = configuration.from_composed(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder / 'config.yaml'} can't be read: {str(error).splitlines()[0]}") from None
+    if not all(summary.get(key) for key in ("classes", "channels", "image_size")):
+        raise UserError(f"{folder}: this run ({summary.get('status')}) stopped before its data was read; run it again")
+    notes = []
+    if summary.get("status") != "completed":
+        notes.append(f"{folder} is {summary.get('status')}, after {summary.get('epochs', 0)} of "
+                     f"{config.trainer.epochs} epochs: its best so far is used")  # fmt: skip
+    return Run(folder, config, summary, notes)
+
+
+def network(run: Run) -> keras.Model:
+    """The run's best network: raw images (batch, any, any, channels) 0–255 → predictions; of an unfinished run the
+    best so far.
+
+    Raises `UserError` for a run without a finished epoch.
+    """
+    import keras
+
+    from cvlib import models, tasks
+    from cvlib.training import checkpoint
+
+    path = run.folder / "model.keras"
+    if path.is_file():
+        try:
+            loaded: keras.Model = keras.saving.load_model(path, compile=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} can't be loaded: {str(error).splitlines()[0]}") from None
+        return loaded
+    if not (run.folder / "checkpoints" / "best.npz").is_file():
+        raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
+    model = models.build(run.config.model, (*run.size, run.channels), len(run.classes))
+    checkpoint.load_best(run.folder / "checkpoints", model)
+    how = configuration.resize(run.config)
+    built: keras.Model = tasks.of(run.config.model.task).inference(model, run.size, how)
+    return built
+
+
+def dataset(run: Run) -> Dataset:
+    """The data that the run was trained on, split as then; raises `UserError` where it can't be had any more."""
+    from cvlib import data
+
+    return data.load(run.config.data, run.config.seed, run.config.model.task)
+
+
+def labels(run: Run) -> dict[str, Any]:
+    """labels.json: the task, the classes, channels and image size."""
+    path = run.folder / "labels.json"
+    if path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    return {"task": run.config.model.task, "classes": run.classes, "channels": run.channels,
+            "image_size": list(run.size), "resize": configuration.resize(run.config)}  # fmt: skip

@@ -1,0 +1,65 @@
+"""The flat list of a network's steps, and what they compute."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from cvlib import models
+from cvlib.errors import UserError
+from cvlib.inspection import graph
+from cvlib.tasks import classification
+from tests.models.conftest import config_of
+
+
+def nested() -> keras.Model:
+    """A nested model that is called twice, and a layer that is shared."""
+    x = inner_input = keras.Input((8, 8, 2))
+    inner = keras.Model(inner_input, layers.Conv2D(2, 3, padding="same", name="convolution")(x), name="inner")
+    first, second = keras.Input((8, 8, 2)), keras.Input((8, 8, 2))
+    dense = layers.Dense(3, name="dense")
+    return keras.Model([first, second], [dense(inner(first)), dense(inner(second))])
+
+
+def test_nested_models_are_opened_and_repeated_calls_are_told_apart() -> None:
+    found = graph.steps(nested())
+    assert sorted(step.name for step in found) == ["convolution", "convolution#2", "dense", "dense#2"]
+    by_name = {step.name: step for step in found}
+    assert by_name["dense"].inputs == by_name["convolution"].outputs
+    assert by_name["dense#2"].inputs == by_name["convolution#2"].outputs
+    assert by_name["convolution"].inputs != by_name["convolution#2"].inputs
+    assert sorted(graph.outputs(nested())) == sorted([*by_name["dense"].outputs, *by_name["dense#2"].outputs])
+
+
+@pytest.mark.parametrize("name", ["cnn", "inception"])
+def test_activations_are_those_of_the_network(name: str) -> None:
+    side = max(config_of(name).minimum_size, 12)
+    model = classification.inference(
+        models.build(config_of(name, filters=[2, 3], dense=[5]), (side, side, 3), 4), (side, side), "stretch"
+    )
+    images = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
+    found = graph.activations(model, images, ["probabilities", "logits"])
+    np.testing.assert_allclose(graph.as_array(found["probabilities"]), model.predict(images, verbose=0), atol=1e-6)
+    backbone = model.get_layer("backbone")
+    last = [layer for layer in backbone.layers if len(layer.output.shape) == 4][-1].name
+    front = keras.Model(model.inputs, backbone._inbound_nodes[-1].input_tensors)
+    expected = keras.Model(backbone.inputs, backbone.get_layer(last).output)(front([images]))
+    np.testing.assert_allclose(graph.as_array(graph.activations(model, images, [last])[last]), expected, atol=1e-5)
+
+
+def test_dropout_is_quiet() -> None:
+    image = keras.Input((4, 4, 1))
+    model = keras.Model(image, layers.Dropout(0.5, name="dropout")(image))
+    np.testing.assert_array_equal(graph.activations(model, np.ones((1, 4, 4, 1)), ["dropout"])["dropout"], 1)
+
+
+def test_a_sequential_model_is_listed() -> None:
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3, name="a"), layers.Flatten(name="b")])
+    assert [step.name for step in graph.steps(model)] == ["a", "b"]
+
+
+def test_an_unknown_layer_is_answered_with_the_nearest_names() -> None:
+    with pytest.raises(UserError, match="conv9: there is no such layer; near are conv2, conv1"):
+        graph.activations(models.build(config_of("cnn"), (12, 12, 1), 2), np.zeros((1, 12, 12, 1)), ["conv9"])

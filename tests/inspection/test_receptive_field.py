@@ -1,0 +1,196 @@
+"""Receptive fields against published ones, against hand-worked cases, and against gradients that reach the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from cvlib import models
+from cvlib.inspection import receptive_field
+from cvlib.inspection.layers import Layer, describe
+from cvlib.inspection.receptive_field import PIXELS, Field
+from tests.models.conftest import config_of
+
+ARCHITECTURES = [name for name in models.names() if hasattr(import_module(f"cvlib.models.{name}"), "backbone")]
+
+
+def row(model: keras.Model, name: str) -> Layer:
+    return next(layer for layer in describe(model) if layer.name == name)
+
+
+def fields(model: keras.Model, name: str) -> tuple[Field, Field]:
+    found = row(model, name).fields
+    assert found is not None
+    return found
+
+
+def skeleton(model: keras.Model, precision: str) -> keras.Model:
+    """The same graph with one channel everywhere, averages for maxima and positive weights.
+
+    Nothing cancels, nothing is hidden behind a larger neighbour, so a gradient is zero only where nothing is seen.
+    """
+    random = np.random.default_rng(0)
+
+    def thin(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = {**layer.get_config(), "dtype": precision}
+        if "filters" in config:
+            config |= {"filters": 1, "groups": 1} if "groups" in config else {"filters": 1}
+        if isinstance(layer, layers.MaxPooling2D):
+            return layers.AveragePooling2D.from_config(config)
+        return type(layer).from_config(config)
+
+    thinned = keras.models.clone_model(model, clone_function=thin)
+    for layer in thinned.layers:
+        kernels = [weight for weight in layer.weights if len(weight.shape) == 4]
+        for kernel in kernels:
+            kernel.assign(random.uniform(0.5, 1.5, kernel.shape) / np.prod(kernel.shape))
+    return thinned
+
+
+def seen(gradient: tf.Tensor) -> list[tuple[int, int]]:
+    """First and last row, first and last column that a unit depends on."""
+    reached = np.abs(gradient.numpy()[0]).sum(axis=2) > 0
+    rows, columns = np.flatnonzero(reached.any(axis=1)), np.flatnonzero(reached.any(axis=0))
+    return [(int(found[0]), int(found[-1])) for found in (rows, columns)]
+
+
+def compare_with_gradients(model: keras.Model, names: list[str], units: Callable[[int], list[int]],
+                           precision: str = "float64") -> int:  # fmt: skip
+    """Assert that the units see exactly what theory says; return how many were compared.
+
+    Where a window hangs over the border, a map's own zeros stand for pixels that may be in the image: there the unit
+    sees no more than theory says.
+    """
+    thinned = skeleton(model, precision)
+    probe = keras.Model(thinned.inputs, [thinned.get_layer(name).output for name in names])
+    sides = model.inputs[0].shape[1:3]
+    image = tf.random.stateless_uniform((1, *model.inputs[0].shape[1:]), (0, 0), 0.5, 1.5, precision)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(image)
+        outputs = probe(image)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        picked = [(name, (y, x), tf.reduce_sum(output[0, y, x])) for name, output in zip(names, outputs, strict=True)
+                  for y in units(output.shape[1]) for x in units(output.shape[2])]  # fmt: skip
+    exact = 0
+    for name, place, unit in picked:
+        theory = [field.at(index) for field, index in zip(fields(model, name), place, strict=True)]
+        if any(low >= side or high < 0 for (low, high), side in zip(theory, sides, strict=True)):
+            continue  # in the padding
+        for found, (low, high), side in zip(seen(tape.gradient(unit, image)), theory, sides, strict=True):
+            inside = low >= 0 and high < side
+            exact += inside
+            message = (name, place, found, (low, high))
+            assert found == (low, high) if inside else low <= found[0] and found[1] <= high, message
+    return exact
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
+    side = max(config_of(name).minimum_size, 29) + 90  # even and odd sides occur on the way
+    backbone = import_module(f"cvlib.models.{name}").backbone(config_of(name), (side, side + 9, 3))
+    maps = [layer.name for layer in describe(backbone) if len(layer.shape) == 3]
+    some = [maps[i] for i in np.unique(np.linspace(0, len(maps) - 1, 7).astype(int))]
+    assert compare_with_gradients(backbone, some, lambda count: [count // 2]) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "last", "published"), [("resnet", "conv5_block3_out", 483),
+                                                         ("inception", "mixed10", 1311), ("vgg", "block5_pool", 212),
+                                                         ("alexnet", "conv5_pool", 195)])  # fmt: skip
+def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published: int) -> None:
+    side = published + 130
+    backbone = import_module(f"cvlib.models.{name}").backbone(config_of(name, dense=[8]), (side, side, 3))
+    assert fields(backbone, last)[0].size == published
+    assert compare_with_gradients(backbone, [last], lambda count: [count // 2]) == 2
+
+
+@pytest.mark.parametrize(("name", "changes", "last", "size", "jump"), [
+    ("vgg", {}, "block5_pool", 212, 32),
+    ("vgg", {"depth": 19}, "block5_pool", 268, 32),
+    ("resnet", {}, "conv5_block3_out", 483, 32),
+    ("resnet", {"depth": 101}, "conv5_block3_out", 1027, 32),
+    ("resnet", {"depth": 152}, "conv5_block3_out", 1507, 32),
+    ("inception", {}, "mixed10", 1311, 32),
+    ("alexnet", {}, "conv5_pool", 195, 32),
+])  # fmt: skip
+def test_published_sizes(name: str, changes: dict[str, Any], last: str, size: int, jump: int) -> None:
+    model = models.build(config_of(name, dense=[8], **changes), (75, 75, 3), 2)
+    vertical, horizontal = fields(model, last)
+    assert (vertical.size, horizontal.size, vertical.jump) == (size, size, jump)
+
+
+def test_by_hand_two_convolutions_and_pooling() -> None:
+    image = keras.Input((20, 30, 1))
+    x = layers.Conv2D(2, (3, 5), strides=(1, 2), name="wide")(image)  # rows 0–2, columns 0–4
+    x = layers.MaxPooling2D(2, name="pool")(x)  # rows 0–3, columns 0–6
+    x = layers.Conv2D(2, 3, padding="same", dilation_rate=2, name="apart")(x)
+    model = keras.Model(image, x)
+    assert fields(model, "wide") == (Field((0,), (2,), 1), Field((0,), (4,), 2))
+    assert fields(model, "pool") == (Field((0,), (3,), 2), Field((0,), (6,), 4))
+    # a reach of 2 units to either side: −4 … 3 + 4 in rows, −8 … 6 + 8 in columns
+    assert fields(model, "apart") == (Field((-4,), (7,), 2), Field((-8,), (14,), 4))
+    assert [field.size for field in fields(model, "apart")] == [12, 23]
+    assert [field.centre for field in fields(model, "apart")] == [1.5, 3.0]
+
+
+BRANCHES = {
+    "transposed": lambda x: layers.Conv2DTranspose(2, 3, 2, "same", name="last")(x),
+    "transposed_valid": lambda x: layers.Conv2DTranspose(2, 5, 3, "valid", name="last")(x),
+    "transposed_gaps": lambda x: layers.Conv2DTranspose(2, 2, 2, "same", name="last")(x),
+    "nearest": lambda x: layers.UpSampling2D(3, name="last")(x),
+    "bilinear": lambda x: layers.UpSampling2D(2, interpolation="bilinear", name="last")(x),
+    "resized_up": lambda x: layers.Resizing(19, 23, name="last")(x),
+    "resized_down": lambda x: layers.Resizing(5, 4, antialias=True, name="last")(x),
+    "cropped": lambda x: layers.Cropping2D(((1, 2), (0, 3)), name="last")(x),
+    "depthwise": lambda x: layers.DepthwiseConv2D(3, 2, "same", name="last")(x),
+    "separable": lambda x: layers.SeparableConv2D(3, 5, 1, "same", name="last")(x),
+    "upsampled_and_convolved": lambda x: layers.Conv2D(2, 3, name="last")(layers.UpSampling2D(2)(x)),
+    "skip": lambda x: layers.Concatenate(name="last")([x, layers.UpSampling2D(2)(layers.MaxPooling2D(2)(x))]),
+    "unequal": lambda x: layers.Add(name="last")([layers.Conv2D(2, 5, padding="same")(x), x]),
+}
+
+
+@pytest.mark.parametrize("kind", BRANCHES)
+def test_other_layers_against_gradients(kind: str) -> None:
+    image = keras.Input((24, 28, 2))
+    x = layers.Conv2D(2, 3, 2, "same")(image)  # 12×14
+    model = keras.Model(image, BRANCHES[kind](x))
+    assert compare_with_gradients(model, ["last"], lambda count: list(range(0, count, 3)), "float32") >= 2
+
+
+def test_pooling_all_of_it_sees_the_image_and_what_follows_too() -> None:
+    image = keras.Input((12, 10, 3))
+    x = layers.Conv2D(4, 3)(image)
+    scale = layers.Dense(4)(layers.GlobalAveragePooling2D(keepdims=True, name="squeezed")(x))
+    x = layers.Multiply(name="excited")([x, scale])
+    model = keras.Model(image, layers.Dense(2, name="out")(layers.Flatten(name="flat")(x)))
+    for name in ("squeezed", "excited", "flat", "out"):
+        assert [(field.size, field.shift) for field in fields(model, name)] == [(12, 0), (10, 0)]
+
+
+def test_pixels_that_a_strided_network_leaves_out_are_not_counted() -> None:
+    image = keras.Input((11, 12, 1))
+    model = keras.Model(image, layers.Flatten(name="flat")(layers.MaxPooling2D(4)(image)))
+    assert [field.size for field in fields(model, "flat")] == [8, 12]
+
+
+def test_an_operation_that_moves_pixels_about_is_unknown_and_so_is_what_follows() -> None:
+    image = keras.Input((8, 6, 1))
+    x = layers.Permute((2, 1, 3), name="turned")(image)
+    model = keras.Model(image, layers.Conv2D(1, 3, name="after")(x))
+    assert row(model, "turned").fields is None
+    assert row(model, "after").fields is None
+
+
+def test_the_shortest_period_stands_for_the_pattern() -> None:
+    twice = receptive_field.through(PIXELS, receptive_field.Window(lambda i: i // 2, lambda i: i // 2, 2, 1))
+    assert (twice.low, twice.shift) == ((0, 0), 1)
+    pooled = receptive_field.through(twice, receptive_field.Window(lambda i: 2 * i, lambda i: 2 * i + 1, 1, 2))
+    assert pooled == PIXELS

@@ -1,0 +1,122 @@
+"""Exported networks answer as Keras does, each in its own runtime, with labels inside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cvlib import cli, export
+from cvlib.errors import UserError
+from tests.runs import CLASSES, write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write_run(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def pictures() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, size).astype(np.uint8) for size in ((12, 12, 1), (40, 17, 1), (7, 9, 1))]
+
+
+@pytest.mark.parametrize("letterbox", [False, True])
+@pytest.mark.parametrize("size", [(12, 12), (31, 45), (96, 48), (5, 9), (7, 3)])
+def test_resizing_by_products_is_keras_own(size: tuple[int, int], letterbox: bool) -> None:
+    image = np.random.default_rng(1).uniform(0, 255, (2, *size, 3)).astype(np.float32)
+    layer = keras.layers.Resizing(12, 16, antialias=True, pad_to_aspect_ratio=letterbox)
+    found = export.resize(tf.constant(image), (12, 16), letterbox)
+    np.testing.assert_allclose(found, layer(image), atol=1e-3)
+
+
+@pytest.mark.parametrize(("form", "labels_of"), [
+    ("saved_model", lambda path: (path / "assets.extra/labels.json").read_text()),
+    ("onnx", lambda path: __import__("onnx").load(path).metadata_props[0].value),
+    ("litert", lambda path: zipfile.ZipFile(path).read("labels.json").decode()),
+])  # fmt: skip
+def test_each_form_answers_as_keras_and_holds_its_labels(form: str, labels_of: object, run: Path) -> None:
+    assert cli.main(["export", str(run), "--format", form, "--images", "5"]) == 0
+    path = run / "export" / {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}[form]
+    assert json.loads(labels_of(path))["classes"] == CLASSES  # type: ignore[operator]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    predict, model = export.reader(path, form), keras.saving.load_model(run / "model.keras")
+    for picture in pictures():  # sizes that weren't among those that it was compared on
+        image = picture[np.newaxis].astype(np.float32)
+        np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
+
+
+def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
+    assert cli.main(["export", str(run), "--format", "saved_model", "--images", "2"]) == 0
+    code = (
+        "import sys, tensorflow as tf; serve = tf.saved_model.load(sys.argv[1]).signatures['serving_default']; "
+        "print(float(tf.reduce_sum(serve(tf.zeros((1, 30, 20, 1)))['probabilities'])))"
+    )
+    command = [sys.executable, "-I", "-c", code, str(run / "export/saved_model")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=run, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(1, abs=1e-5)
+
+
+def test_int8_takes_bytes_and_stays_near(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    assert cli.main(["export", str(run), "--format", "litert", "--int8", "--images", "20"]) == 0
+    path = run / "export/model_int8.tflite"
+    details = Interpreter(str(path)).get_signature_runner("serving_default").get_input_details()["image"]
+    assert (details["dtype"], details["shape"].tolist()) == (np.uint8, [1, 12, 12, 1])
+    said = capsys.readouterr().out
+    difference = float(said.split("largest difference ")[1].split(",")[0])
+    assert 0 < difference < 0.1
+    assert json.loads(zipfile.ZipFile(path).read("labels.json"))["classes"] == CLASSES
+
+
+def test_above_the_tolerance_it_fails(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["export", str(run), "--format", "litert", "--int8", "--images", "3", "--tolerance", "1e-9"]
+    assert cli.main(arguments) == 1
+    assert "ABOVE 1e-09" in capsys.readouterr().out
+
+
+def test_undefined_numbers_are_no_agreement(run: Path) -> None:
+    model = keras.saving.load_model(run / "model.keras")
+    difference, agreeing = export.compare(model, lambda image: [np.full((1, 10), np.nan)], pictures())
+    assert np.isnan(difference)
+    assert agreeing == 0
+
+
+def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/old.pb").write_text("")
+    arguments = ["export", str(run), "--format", "saved_model", "--images", "2", "--output", str(tmp_path / "there")]
+    assert cli.main(arguments) == 0
+    assert not (tmp_path / "there/old.pb").exists()
+    assert (tmp_path / "there/saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["{}", "--format", "onnx", "--int8"], "--int8 goes with --format litert"),
+    (["{}", "--format", "pdf"], "invalid choice: 'pdf'"),
+    (["{}"], "required: --format"),
+    (["{}/absent", "--format", "onnx"], "absent is no folder"),
+    (["{}", "--format", "onnx", "--images", "0"], "--images 0"),
+])  # fmt: skip
+def test_mistakes(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert cli.main(["export", *[argument.replace("{}", str(run)) for argument in arguments]]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not (run / "export").exists()
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tf2onnx" else object())
+    with pytest.raises(UserError, match=r"needs tf2onnx: pip install 'cvlib-experiments\[export\]'"):
+        export.require("onnx")

@@ -1,0 +1,59 @@
+"""A run opened again from its folder: finished, unfinished, broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvlib import models, saved
+from cvlib.errors import UserError
+from tests.runs import SIDE, write_run
+
+
+def test_a_finished_run(tmp_path: Path) -> None:
+    model = write_run(tmp_path / "run")
+    run = saved.open_run(tmp_path / "run")
+    assert (run.size, run.channels, run.classes[:2], run.notes) == ((SIDE, SIDE), 1, ["0", "1"], [])
+    images = np.random.default_rng(0).uniform(0, 255, (2, 11, 7, 1)).astype(np.float32)
+    np.testing.assert_array_equal(saved.network(run).predict(images, verbose=0), model.predict(images, verbose=0))
+    dataset = saved.dataset(run)
+    assert len(dataset.classes) == 10
+    assert dataset.task == "classification"
+
+
+def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> None:
+    model = write_run(tmp_path / "run", status="interrupted")
+    run = saved.open_run(tmp_path / "run")
+    assert run.notes == [f"{tmp_path / 'run'} is interrupted, after 1 of 3 epochs: its best so far is used"]
+    images = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 1)).astype(np.float32)
+    logits = models.logits(model).predict(images, verbose=0)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(saved.network(run).predict(images, verbose=0), expected, atol=1e-5)
+    assert saved.labels(run)["classes"] == list("0123456789")
+
+
+def test_a_run_without_an_epoch_has_no_network(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", status="interrupted")
+    (tmp_path / "run/checkpoints/best.npz").unlink()
+    with pytest.raises(UserError, match="no epoch of this run is finished"):
+        saved.network(saved.open_run(tmp_path / "run"))
+
+
+def test_a_damaged_network_is_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    (tmp_path / "run/model.keras").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"model\.keras can't be loaded"):
+        saved.network(saved.open_run(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda folder: None, "is no folder"),
+    (lambda folder: folder.mkdir(), "is no run: it has no summary.json"),
+    (lambda folder: write_run(folder, classes=None), "stopped before its data was read"),
+])  # fmt: skip
+def test_what_is_no_run(tmp_path: Path, make: object, words: str) -> None:
+    make(tmp_path / "run")  # type: ignore[operator]
+    with pytest.raises(UserError, match=words):
+        saved.open_run(tmp_path / "run")
