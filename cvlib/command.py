@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
 import signal
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from cvlib.errors import RunFailed, UserError
 
@@ -34,7 +36,7 @@ def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
     """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
     from cvlib import config, experiment, record
 
-    signal.signal(signal.SIGTERM, _interrupt)  # how clusters preempt
+    signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
     try:
         summary = experiment.run(config.from_composed(composed), folder, provenance)
         return Outcome(folder, COMPLETED, summary)
@@ -48,21 +50,50 @@ def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
         return Outcome(folder, FAILED, {}, f"{type(error).__name__}: {error}")
 
 
-def _interrupt(*_: object) -> None:
+def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
+    """`run_job` in a process of its own, which takes with it what the job leaves behind or breaks."""
+    from cvlib import isolation
+
+    try:
+        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet)
+        return outcome
+    except isolation.Killed as error:
+        return Outcome(arguments[1], FAILED, {}, str(error))
+
+
+def shares_process(launcher: str) -> bool:
+    """Whether a launcher of Hydra's runs several jobs in one process; Ray's and SLURM's jobs have their own."""
+    return launcher.endswith(("BasicLauncher", "JoblibLauncher"))
+
+
+def interrupt(*_: object) -> None:
+    """A signal's handler: as if the user had pressed Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def conclude(outcomes: list[Outcome], multirun: bool) -> int:
-    """Say how the job, or every job of a sweep, ended; return the exit code."""
-    bad = [outcome for outcome in outcomes if outcome.code != COMPLETED]
-    if not multirun:
-        for outcome in bad:
+def provenance(composed: Any, hydra_config: Any) -> dict[str, str]:
+    """What Hydra knows of a job, as files for the run's folder."""
+    overrides = OmegaConf.to_container(hydra_config.overrides.task)
+    return {
+        ".hydra/config.yaml": OmegaConf.to_yaml(composed),
+        ".hydra/hydra.yaml": OmegaConf.to_yaml(hydra_config),
+        ".hydra/overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(overrides)),
+    }
+
+
+def cores_per_job(jobs: int) -> int:
+    """The threads that each of `jobs` at a time may use without fighting for cores; −1 jobs: one per core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(cores // jobs, 1) if jobs > 0 else 1
+
+
+def conclude(outcomes: list[Outcome]) -> int:
+    """Say what kept a single run from completing; return the exit code."""
+    for outcome in outcomes:
+        if outcome.code != COMPLETED:
             complain(outcome.error or "failed")
-        return bad[0].code if bad else COMPLETED
-    print(f"\n{len(outcomes) - len(bad)} of {len(outcomes)} runs of this sweep completed.")
-    for outcome in bad:
-        complain(f"{outcome.folder.name}: {outcome.error}")
-    return FAILED if bad else COMPLETED
+            return outcome.code
+    return COMPLETED
 
 
 def complain(message: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,15 +50,13 @@ def test_keys_are_those_of_the_chosen_files() -> None:
     assert {"seed", "name", "trainer.epochs", "model"} <= set(command.keys(CONF, []))
 
 
-def test_a_sweep_with_a_failed_job_ends_with_1_and_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = Outcome(Path("a"), 0, {}), Outcome(Path("seed=2"), 2, {}, "no such file")
-    assert command.conclude([good, bad], multirun=True) == 1
-    captured = capsys.readouterr()
-    assert "1 of 2" in captured.out
-    assert captured.err == "error: seed=2: no such file\n"
-
-
 def test_a_single_job_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.conclude([Outcome(Path("a"), 0, {})], multirun=False) == 0
-    assert command.conclude([Outcome(Path("a"), 2, {}, "two\nlines")], multirun=False) == 2
+    assert command.conclude([]) == 0
+    assert command.conclude([Outcome(Path("a"), 0, {})]) == 0
+    assert command.conclude([Outcome(Path("a"), 2, {}, "two\nlines")]) == 2
     assert capsys.readouterr().err == "error: two lines\n"
+
+
+def test_threads_are_shared_out_among_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert [command.cores_per_job(jobs) for jobs in (1, 2, 3, 16, -1)] == [8, 4, 2, 1, 1]
