@@ -49,7 +49,8 @@ class _OurSweeper(Sweeper):
     params: dict[str, Any] | None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        with read_write(config), open_dict(config):  # absolute, for jobs may run on another machine or from another folder
+        # Absolute, for jobs may run on another machine or from another folder.
+        with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir).resolve())
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}")
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
