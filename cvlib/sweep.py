@@ -78,6 +78,13 @@ def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
     return [job for job in jobs if not job.mistake and look(job).status not in done]
 
 
+def settle(jobs: list[Job], seconds: float = 15) -> None:
+    """Wait until the processes of a stopped sweep have written that they stopped."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(look(job).status == "running" for job in jobs):
+        time.sleep(0.2)
+
+
 def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
     """How many jobs there are, and why some are not run."""
     statuses = [look(job).status for job in jobs]

@@ -99,6 +99,7 @@ class ResumableSweeper(_OurSweeper):
         try:
             self._launch(running, errors)
         except KeyboardInterrupt:
+            sweep.settle(running)
             sweep.conclude(self.folder, jobs, errors, interrupted=True)
             raise
         sweep.conclude(self.folder, jobs, errors)
@@ -126,6 +127,7 @@ class ResumableSweeper(_OurSweeper):
                 if attempt == _RELAUNCHES:
                     raise RunFailed(f"the launcher lost its processes {attempt + 1} times: {lost}") from error
                 print(f"the launcher lost a process ({lost}): going on with what is not completed", flush=True)
+                sweep.settle(jobs)
                 jobs = sweep.to_run(jobs, self.rerun_failed and attempt == 0)
                 continue
             for job, one in zip(jobs, returned, strict=True):
