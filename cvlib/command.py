@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,16 @@ class Outcome:
     error: str | None = None
 
 
-def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
+def run_job(
+    composed: Any, folder: Path, provenance: dict[str, str],
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> Outcome:  # fmt: skip
     """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
     from cvlib import config, experiment, record
 
     signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
     try:
-        summary = experiment.run(config.from_composed(composed), folder, provenance)
+        summary = experiment.run(config.from_composed(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)
     except UserError as error:
         record.remove_if_empty(folder, Path(composed.output_root))

@@ -9,14 +9,12 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from cvlib import backend
-
-_INTERRUPTED = 130
+from cvlib import backend, command
 
 
 class Killed(Exception):
@@ -31,6 +29,32 @@ def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False) -> 
     Elsewhere it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has ended before
     the `KeyboardInterrupt` goes up. Raises `Killed` where the child ended without an answer.
     """
+    (answer,) = call_all(function, [arguments], quiet)
+    if isinstance(answer, Killed):
+        raise answer
+    return answer
+
+
+def call_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], quiet: bool = False) -> list[Any]:
+    """As `call`, for several calls at a time; the place of a killed one holds its `Killed`."""
+    started = [_start(function, arguments, quiet) for arguments in calls]
+    try:
+        answers = [_receive(receiver) for _, receiver in started]
+        for process, _ in started:
+            process.join()
+    except BaseException:
+        for process, _ in started:
+            process.terminate()
+        for process, _ in started:
+            process.join()
+        raise
+    return [
+        Killed(_cause(process.exitcode)) if answer is None else answer[0]
+        for (process, _), answer in zip(started, answers, strict=True)
+    ]
+
+
+def _start(function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool) -> tuple[Any, Connection]:
     forking = sys.platform == "linux"
     if forking:
         backend.import_quietly(devices=False)
@@ -42,16 +66,7 @@ def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False) -> 
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     sender.close()
-    try:
-        answer = _receive(receiver)
-        process.join()
-    except BaseException:
-        process.terminate()
-        process.join()
-        raise
-    if answer is None:
-        raise Killed(_cause(process.exitcode))
-    return answer[0]
+    return process, receiver
 
 
 def _receive(receiver: Connection) -> tuple[Any] | None:
@@ -63,7 +78,7 @@ def _receive(receiver: Connection) -> tuple[Any] | None:
 
 
 def _cause(code: int) -> str:
-    if code == _INTERRUPTED:
+    if code == command.INTERRUPTED:
         return "its process was told to stop"
     if code >= 0:
         return f"its process ended with exit code {code} before it had a result"
@@ -74,6 +89,7 @@ def _cause(code: int) -> str:
 def _answer(
     sender: Connection, parent: int, quiet: bool, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
+    signal.signal(signal.SIGTERM, command.interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to both; the parent passes it on, once
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if quiet:
@@ -81,7 +97,7 @@ def _answer(
     try:
         sender.send((function(*arguments),))
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(command.INTERRUPTED)
 
 
 def _end_with(parent: int) -> None:

@@ -41,19 +41,30 @@ class Composed(NamedTuple):
     hydra: DictConfig
 
 
-class _OurSweeper(Sweeper):
-    """What the two sweepers share: overrides in, composed jobs out."""
+class ResumableSweeper(Sweeper):
+    """Every combination once by any launcher, or a search among them; what is completed is left, the rest goes on."""
 
-    hydra_context: HydraContext
-    config: DictConfig
-    params: dict[str, Any] | None
+    def __init__(self, params: dict[str, str] | None, rerun_failed: bool, trials: int | None, **search: Any):
+        self.params = params
+        self.rerun_failed = rerun_failed
+        self.trials = trials
+        self.search_options = search
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         # Absolute, for jobs may run on another machine or from another folder.
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir).resolve())
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}")
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = _launcher(hydra_context, task_function, config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run what is to run; raises `RunFailed` where a job is not completed at the end."""
+        overrides = self.overrides(arguments)
+        if self.trials is None:
+            self._every(overrides)
+        else:
+            self._search(overrides)
 
     @property
     def folder(self) -> Path:
@@ -75,21 +86,8 @@ class _OurSweeper(Sweeper):
                 composed.hydra.runtime.output_dir = str(folder)
             return Composed(composed, folder, composed.hydra)
 
-
-class ResumableSweeper(_OurSweeper):
-    """Every combination once, by any launcher; what is completed is left, and the rest goes on."""
-
-    def __init__(self, params: dict[str, str] | None = None, rerun_failed: bool = False):
-        self.params = params
-        self.rerun_failed = rerun_failed
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.launcher = _launcher(hydra_context, task_function, config)
-
-    def sweep(self, arguments: list[str]) -> None:
-        """Run what is to run; raises `RunFailed` where a job is not completed at the end."""
-        jobs = self._jobs(arguments)
+    def _every(self, overrides: list[Override]) -> None:
+        jobs = self._jobs(overrides)
         running = sweep.to_run(jobs, self.rerun_failed)
         print(sweep.announce(jobs, running, self.rerun_failed), flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,8 +102,12 @@ class ResumableSweeper(_OurSweeper):
             raise
         sweep.conclude(self.folder, jobs, errors)
 
-    def _jobs(self, arguments: list[str]) -> list[Job]:
-        batches = BasicSweeper.split_arguments(self.overrides(arguments), max_batch_size=None)
+    def _jobs(self, overrides: list[Override]) -> list[Job]:
+        for override in overrides:
+            if override.is_interval_sweep():
+                raise UserError(f"{override.input_line}: an interval is searched, not run through; say how long with "
+                                "hydra.sweeper.trials=20")  # fmt: skip
+        batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
         combinations = [tuple(job) for batch in batches for job in batch]
         jobs: dict[Path, Job] = {}
         for overrides, label in zip(combinations, sweep.labels(combinations), strict=True):
@@ -135,6 +137,42 @@ class ResumableSweeper(_OurSweeper):
                     errors[job.folder] = error_text
             return
 
+    def _search(self, overrides: list[Override]) -> None:
+        from cvlib import search
+
+        if not self.config.hydra.launcher._target_.endswith("BasicLauncher"):
+            raise UserError("a search runs its own workers: hydra.sweeper.workers=2, and the same command on further "
+                            "machines, instead of hydra/launcher=…")  # fmt: skip
+        fixed = tuple(str(one.input_line) for one in overrides if not one.is_sweep_override())
+        space = {one.get_key_element(): _choice(one) for one in overrides if one.is_sweep_override()}
+        if not space:
+            raise UserError("hydra.sweeper.trials asks for a search, but no override leaves a choice")
+
+        def compose(job: Sequence[str]) -> search.Prepared:
+            composed = self.compose(job)
+            return search.Prepared(
+                _task(composed.config), composed.folder, command.provenance(_task(composed.config), composed.hydra)
+            )
+
+        monitor = self.compose(fixed).config.trainer.monitor
+        search.run(search.Search(
+            self.folder, space, fixed, monitor, compose, trials=self.trials or 0, **self.search_options
+        ))  # fmt: skip
+
+
+def _choice(override: Override) -> Any:
+    """Hydra's sweep as Optuna takes it: a range or choices."""
+    from cvlib.search import Range
+
+    value: Any = override.value()
+    if override.is_interval_sweep():
+        return Range(value.start, value.end, log="log" in value.tags, whole=isinstance(value.start, int))
+    choices = list(override.sweep_iterator())
+    if override.is_range_sweep() and len(choices) > 1:
+        whole = all(isinstance(choice, int) for choice in choices)
+        return Range(choices[0], choices[-1], whole=whole, step=value.step)
+    return tuple(override.sweep_string_iterator())
+
 
 @contextmanager
 def _current(composed: DictConfig) -> Iterator[None]:
@@ -149,12 +187,16 @@ def _current(composed: DictConfig) -> Iterator[None]:
 
 
 def _mistake(composed: Composed) -> str | None:
-    task = OmegaConf.masked_copy(composed.config, [key for key in composed.config if key != "hydra"])
     try:
-        config.from_composed(task)
+        config.from_composed(_task(composed.config))
     except UserError as error:
         return str(error)
     return None
+
+
+def _task(composed: DictConfig) -> DictConfig:
+    """The config without Hydra's own part, as a job gets it."""
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def _launcher(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
