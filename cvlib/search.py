@@ -75,7 +75,7 @@ class Search:
 
 def run(search: Search) -> None:
     """Run trials until there are as many as asked for; raises `RunFailed` where one failed or none completed."""
-    search.folder.mkdir(parents=True, exist_ok=True)
+    (search.folder / ".locks").mkdir(parents=True, exist_ok=True)
     with _claiming(search):
         study = _create(search)
     left = search.trials - len(study.trials) + len(_running(study))
@@ -152,7 +152,7 @@ class Reporter:
 
 @contextmanager
 def _claiming(search: Search) -> Iterator[None]:
-    with FileLock(search.folder / ".claim.lock"):
+    with FileLock(search.folder / ".locks/claim"):
         yield
 
 
@@ -188,7 +188,7 @@ def _drawn(trial: optuna.Trial, space: Space) -> optuna.Trial:
 
 
 def _hold(search: Search, number: int) -> FileLock | None:
-    lock = FileLock(search.folder / f".trial-{number}.lock", timeout=0)
+    lock = FileLock(search.folder / f".locks/trial-{number}", timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -254,7 +254,7 @@ def _label(params: dict[str, Any]) -> str:
 def _rows(search: Search, study: optuna.Study) -> list[Row]:
     rows = []
     for trial in study.trials:
-        label = f"{trial.number + 1}: {_label(trial.params)}"
+        label = f"trial {trial.number + 1}: {_label(trial.params)}"
         folder, error = trial.user_attrs.get("folder"), trial.user_attrs.get("error")
         job = Job(label, search.fixed, search.folder / folder, error) if folder else None
         rows.append(sweep.look(job, search.monitor) if job else Row(label, "failed", None, None, None, error, ""))
@@ -282,6 +282,6 @@ def _conclude(search: Search, interrupted: bool = False) -> None:
         print("interrupted: the same command goes on from here", flush=True)
         return
     for row in failed:
-        command.complain(f"trial {row.job}: {row.error}")
+        command.complain(f"{row.job}: {row.error}")
     if failed or not completed:
         raise RunFailed(f"{len(failed)} of {len(rows)} trials failed" if failed else "no trial completed")

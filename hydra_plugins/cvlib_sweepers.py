@@ -154,7 +154,8 @@ class ResumableSweeper(Sweeper):
                 _task(composed.config), composed.folder, command.provenance(_task(composed.config), composed.hydra)
             )
 
-        monitor = self.compose(fixed).config.trainer.monitor
+        shared = self.compose(fixed).config
+        monitor = shared.trainer.monitor or config.MONITORS[shared.model.task][0]
         search.run(search.Search(
             self.folder, space, fixed, monitor, compose, trials=self.trials or 0, **self.search_options
         ))  # fmt: skip
