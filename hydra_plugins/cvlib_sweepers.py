@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from cvlib import command, config, sweep
-from cvlib.errors import RunFailed, UserError
+from cvlib.errors import UserError
 from cvlib.sweep import Job
 
 # Here rather than in run.py, for this module is what the processes of every launcher import.
@@ -125,9 +126,10 @@ class ResumableSweeper(Sweeper):
             except (ImportError, UserError):
                 raise
             except Exception as error:
-                lost = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+                lost = f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[-1].strip()}"
                 if attempt == _RELAUNCHES:
-                    raise RunFailed(f"the launcher lost its processes {attempt + 1} times: {lost}") from error
+                    command.complain(f"the launcher lost processes {attempt + 1} times, the last by {lost}")
+                    return
                 print(f"the launcher lost a process ({lost}): going on with what is not completed", flush=True)
                 sweep.settle(jobs)
                 jobs = sweep.to_run(jobs, self.rerun_failed and attempt == 0)
@@ -206,6 +208,9 @@ def _launcher(hydra_context: HydraContext, task_function: TaskFunction, config: 
         if f"hydra_{word}_launcher" in target and target not in Plugins.instance().class_name_to_class:
             chosen = config.hydra.runtime.choices["hydra/launcher"]
             raise UserError(f"hydra/launcher={chosen} isn't installed: pip install -e '.[{extra}]'")
+    if "submitit" in target:  # its jobs start elsewhere, by an interpreter that knows nothing of run.py's folder
+        here, known = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([here, *([known] if known else [])])
     launcher: Launcher = Plugins.instance().instantiate_launcher(
         hydra_context=hydra_context, task_function=task_function, config=config
     )
