@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -223,10 +224,16 @@ def _open(search: Search) -> optuna.Study:
 
 
 def _storage(search: Search) -> Any:
+    return _connected(search.storage, search.folder, os.getpid())
+
+
+@lru_cache(maxsize=4)
+def _connected(storage: str, folder: Path, process: int) -> Any:
+    """Opened once in a process: a forked one must not go on with its parent's connections."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if search.storage == "journal":
-        return optuna.storages.JournalStorage(JournalFileBackend(str(search.folder / "study.journal")))
-    return f"sqlite:///{search.folder / 'study.db'}" if search.storage == "sqlite" else search.storage
+    if storage == "journal":
+        return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
 
 
 def _text(value: Any) -> str:
