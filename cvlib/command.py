@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from cvlib.errors import RunFailed, UserError
 
+LAUNCHER_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # a word of its plugin's name → our extra
 COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 _LONGEST_NAME = 150  # bytes; file systems take 255, TensorBoard's list of runs is read by people
 
@@ -123,7 +124,9 @@ def is_hydra_error(error: Exception) -> bool:
 def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
     """One line for an error of Hydra's: the key or value that is wrong, and the nearest right one."""
     text = str(error)
-    if missing := re.search(r"Could not find '([\w-]+)/([^']*)'", text):
+    if absent := re.search(r"Could not load 'hydra/launcher/(submitit)\w*'", text):
+        return not_installed("slurm", LAUNCHER_EXTRAS[absent.group(1)])
+    if missing := re.search(r"Could not find '([\w/-]+)/([^'/]*)'", text):
         group, choice = missing.groups()
         return f"{group}={choice}: there is no such {group}; " + _suggest(choice, choices(conf, group))
     if type(error).__name__ == "OverrideParseException":
@@ -132,9 +135,16 @@ def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
     if studies := [a for a in overrides if a.startswith("experiment=")]:
         return f"{studies[0]}: a study is added with a plus, +{studies[0]}"
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):
+        if key.startswith("hydra.sweeper.") and key not in (known := _sweeper_keys(conf)):
+            return f"{key}: there is no such key; " + _suggest(key, known)
         if not key.startswith("hydra") and "@" not in key and key not in (known := keys(conf, arguments)):
             return f"{key}: " + (_belongs_elsewhere(conf, key) or "there is no such key; " + _suggest(key, known))
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def not_installed(launcher: str, extra: str) -> str:
+    """One line for a launcher that is an extra."""
+    return f"hydra/launcher={launcher} isn't installed: pip install -e '.[{extra}]'"
 
 
 def choices(conf: Path, group: str) -> list[str]:
@@ -155,6 +165,10 @@ def keys(conf: Path, arguments: list[str]) -> list[str]:
         for name in {choice, chosen.split(",")[0]}:
             found += [f"{group}.{key}" for key in _file_keys(conf / group / f"{name}.yaml")]
     return sorted(set(found))
+
+
+def _sweeper_keys(conf: Path) -> list[str]:
+    return [f"hydra.sweeper.{key}" for key in _file_keys(conf / "hydra/sweeper/resumable.yaml") if key != "_target_"]
 
 
 def _belongs_elsewhere(conf: Path, key: str) -> str | None:

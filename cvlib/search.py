@@ -31,6 +31,7 @@ except ImportError:
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 _STUDY = "search"
+_FILES = ("journal", "sqlite")
 _MAXIMIZE = optuna.study.StudyDirection.MAXIMIZE
 
 
@@ -76,6 +77,8 @@ class Search:
 
 def run(search: Search) -> None:
     """Run trials until there are as many as asked for; raises `RunFailed` where one failed or none completed."""
+    if search.storage not in _FILES:
+        _storage(search)  # a mistake in it is said before anything is written
     (search.folder / ".locks").mkdir(parents=True, exist_ok=True)
     with _claiming(search):
         study = _create(search)
@@ -233,7 +236,11 @@ def _connected(storage: str, folder: Path, process: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if storage == "journal":
         return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
+    try:
+        return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
+    except Exception as error:  # of whichever database's driver
+        raise UserError(f"hydra.sweeper.storage={storage} can't be opened ({error}): it must be journal, sqlite or a "
+                        "database's URL such as postgresql://host/name") from error  # fmt: skip
 
 
 def _text(value: Any) -> str:

@@ -31,7 +31,6 @@ for name, resolver in {
     OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 _RELAUNCHES = 3
-_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}
 
 
 class Composed(NamedTuple):
@@ -89,6 +88,8 @@ class ResumableSweeper(Sweeper):
 
     def _every(self, overrides: list[Override]) -> None:
         jobs = self._jobs(overrides)
+        if all(job.mistake for job in jobs):
+            raise UserError(f"{jobs[0].label}: {jobs[0].mistake}")
         running = sweep.to_run(jobs, self.rerun_failed)
         print(sweep.announce(jobs, running, self.rerun_failed), flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +148,9 @@ class ResumableSweeper(Sweeper):
                             "machines, instead of hydra/launcher=…")  # fmt: skip
         fixed = tuple(str(one.input_line) for one in overrides if not one.is_sweep_override())
         space = {one.get_key_element(): _choice(one) for one in overrides if one.is_sweep_override()}
+        for option, value in {"trials": self.trials, "workers": self.search_options["workers"]}.items():
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"hydra.sweeper.{option}={value} can't be: it must be a whole number from 1 on")
         if not space:
             raise UserError("hydra.sweeper.trials asks for a search, but no override leaves a choice")
 
@@ -169,6 +173,9 @@ def _choice(override: Override) -> Any:
 
     value: Any = override.value()
     if override.is_interval_sweep():
+        if value.start >= value.end or ("log" in value.tags and value.start <= 0):
+            above = " and above 0" if "log" in value.tags else ""
+            raise UserError(f"{override.input_line}: an interval goes from the lower to the higher value{above}")
         return Range(value.start, value.end, log="log" in value.tags, whole=isinstance(value.start, int))
     choices = list(override.sweep_iterator())
     if override.is_range_sweep() and len(choices) > 1:
@@ -204,10 +211,9 @@ def _task(composed: DictConfig) -> DictConfig:
 
 def _launcher(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
     target = str(config.hydra.launcher._target_)
-    for word, extra in _EXTRAS.items():
+    for word, extra in command.LAUNCHER_EXTRAS.items():
         if f"hydra_{word}_launcher" in target and target not in Plugins.instance().class_name_to_class:
-            chosen = config.hydra.runtime.choices["hydra/launcher"]
-            raise UserError(f"hydra/launcher={chosen} isn't installed: pip install -e '.[{extra}]'")
+            raise UserError(command.not_installed(config.hydra.runtime.choices["hydra/launcher"], extra))
     if "submitit" in target:  # its jobs start elsewhere, by an interpreter that knows nothing of run.py's folder
         here, known = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join([here, *([known] if known else [])])

@@ -33,6 +33,13 @@ def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
         ("Could not find 'model/resnett'\n\nAvailable options", ["model=resnett"], ["model=resnett", "resnet"]),
         ("Could not find 'model/zzz'\n", ["model=zzz"], ["alexnet", "cnn", "inception", "resnet", "vgg"]),
         ("Could not override 'trainer.epoch'.", ["trainer.epoch=3"], ["trainer.epoch:", "trainer.epochs"]),
+        (
+            "Could not find 'hydra/launcher/paralel'\n",
+            [],
+            ["hydra/launcher=paralel", "parallel", "ray_cluster", "slurm"],
+        ),
+        ("In 'hydra/launcher/slurm': Could not load 'hydra/launcher/submitit_slurm'.", [], [".[slurm]"]),
+        ("Could not override 'hydra.sweeper.trial'.", ["hydra.sweeper.trial=3"], ["hydra.sweeper.trials"]),
         ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
         ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
         ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "model=resnet and vgg"]),
