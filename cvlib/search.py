@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +55,7 @@ class Range:
     step: float | None = None
 
 
+Compose = Callable[[Sequence[str]], Prepared]  # overrides → a job; Hydra's errors go up
 Space = dict[str, Range | tuple[str, ...]]  # override → a range, or its choices
 
 
@@ -65,7 +67,6 @@ class Search:
     space: Space
     fixed: tuple[str, ...]  # the overrides that all trials share
     monitor: str  # such as val/accuracy: what trials are judged by
-    compose: Callable[[Sequence[str]], Prepared] = field(repr=False)
     trials: int = 20
     workers: int = 1
     startup_trials: int = 8
@@ -75,8 +76,12 @@ class Search:
     storage: str = "journal"
 
 
-def run(search: Search) -> None:
+def run(search: Search, compose: Compose) -> None:
     """Run trials until there are as many as asked for; raises `RunFailed` where one failed or none completed."""
+    if search.workers > 1 and sys.platform != "linux":
+        raise UserError(
+            "hydra.sweeper.workers above 1 needs Linux: start the same command in further terminals instead"
+        )
     if search.storage not in _FILES:
         _storage(search)  # a mistake in it is said before anything is written
     (search.folder / ".locks").mkdir(parents=True, exist_ok=True)
@@ -86,15 +91,15 @@ def run(search: Search) -> None:
     print(f"{search.trials} trials, {search.trials - left} over before; {max(left, 0)} to run", flush=True)
     try:
         if left > 0 and search.workers > 1:
-            isolation.call_all(_work, [(search, True)] * min(search.workers, left))
-        _work(search, False)  # alone, or what a killed worker has left
+            isolation.call_all(_work, [(search, compose, True)] * min(search.workers, left))
+        _work(search, compose, False)  # alone, or what a killed worker has left
     except KeyboardInterrupt:
         _conclude(search, interrupted=True)
         raise
     _conclude(search)
 
 
-def _work(search: Search, quiet: bool) -> None:
+def _work(search: Search, compose: Compose, quiet: bool) -> None:
     """One worker: claim a trial, run it, tell Optuna, until none is left."""
     if quiet:
         for name in _THREADS:
@@ -103,18 +108,19 @@ def _work(search: Search, quiet: bool) -> None:
     while claimed := _claim(search):
         trial, lock = claimed
         with lock:
-            _run_trial(search, trial, quiet)
+            _run_trial(search, compose, trial, quiet)
 
 
-def _run_trial(search: Search, trial: optuna.Trial, quiet: bool) -> None:
+def _run_trial(search: Search, compose: Compose, trial: optuna.Trial, quiet: bool) -> None:
     overrides = [*search.fixed, *(f"{key}={_text(value)}" for key, value in trial.params.items())]
     try:
-        prepared = search.compose(overrides)
+        prepared = compose(overrides)
     except Exception as error:
         _tell_failed(search, trial, f"{type(error).__name__}: {error}")
         return
     trial.set_user_attr("folder", prepared.folder.name)
     print("\n" + _progress(search, trial), flush=True)
+    sweep.settle([Job("", (), prepared.folder)])  # the run of a killed worker needs a moment to notice
     report = Reporter(search, trial.number) if search.prune else None
     outcome = command.run_isolated(*prepared, report, quiet=quiet)
     _tell(search, trial, prepared.folder, outcome)

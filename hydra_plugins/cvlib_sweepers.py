@@ -162,9 +162,8 @@ class ResumableSweeper(Sweeper):
 
         shared = self.compose(fixed).config
         monitor = shared.trainer.monitor or config.MONITORS[shared.model.task][0]
-        search.run(search.Search(
-            self.folder, space, fixed, monitor, compose, trials=self.trials or 0, **self.search_options
-        ))  # fmt: skip
+        asked = search.Search(self.folder, space, fixed, monitor, trials=self.trials or 0, **self.search_options)
+        search.run(asked, compose)
 
 
 def _choice(override: Override) -> Any:

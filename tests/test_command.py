@@ -36,7 +36,7 @@ def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
         (
             "Could not find 'hydra/launcher/paralel'\n",
             [],
-            ["hydra/launcher=paralel", "parallel", "ray_cluster", "slurm"],
+            ["hydra/launcher=paralel", "did you mean parallel?"],
         ),
         ("In 'hydra/launcher/slurm': Could not load 'hydra/launcher/submitit_slurm'.", [], [".[slurm]"]),
         ("Could not override 'hydra.sweeper.trial'.", ["hydra.sweeper.trial=3"], ["hydra.sweeper.trials"]),

@@ -15,7 +15,7 @@ optuna = pytest.importorskip("optuna", reason="searching needs the extra: pip in
 from cvlib import command, search  # noqa: E402
 from cvlib.command import Outcome  # noqa: E402
 from cvlib.errors import Pruned, RunFailed, UserError  # noqa: E402
-from cvlib.search import Prepared, Range, Search  # noqa: E402
+from cvlib.search import Compose, Prepared, Range, Search  # noqa: E402
 
 SPACE: search.Space = {
     "optimizer.lr": Range(1e-4, 1e-1, log=True),
@@ -47,13 +47,15 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Search]:
-    def compose(overrides: Sequence[str]) -> Prepared:
-        return Prepared({}, tmp_path / command.folder_name(",".join(overrides)), {})
+def compose(tmp_path: Path) -> Compose:
+    return lambda overrides: Prepared({}, tmp_path / command.folder_name(",".join(overrides)), {})
 
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Search]:
     def make_search(**changes: Any) -> Search:
         return Search(**{
-            "folder": tmp_path, "space": SPACE, "fixed": ("seed=1",), "monitor": "val/accuracy", "compose": compose,
+            "folder": tmp_path, "space": SPACE, "fixed": ("seed=1",), "monitor": "val/accuracy",
             "trials": 5, **changes,
         })  # fmt: skip
 
@@ -66,20 +68,20 @@ def states(given: Search) -> list[str]:
 
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
 def test_as_many_trials_as_asked_and_no_more_when_asked_again(
-    make: Callable[..., Search], played: list[str], storage: str
+    make: Callable[..., Search], compose: Compose, played: list[str], storage: str
 ) -> None:
-    search.run(make(trials=3, storage=storage))
+    search.run(make(trials=3, storage=storage), compose)
     assert len(played) == 3
-    search.run(make(trials=3, storage=storage))
+    search.run(make(trials=3, storage=storage), compose)
     assert len(played) == 3
-    search.run(make(trials=4, storage=storage))
+    search.run(make(trials=4, storage=storage), compose)
     assert len(played) == 4
     assert states(make(storage=storage)) == ["COMPLETE"] * 4
 
 
-def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], played: list[str]) -> None:
+def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
     given = make(trials=12)
-    search.run(given)
+    search.run(given, compose)
     drawn = [trial.params for trial in search._open(given).trials]
     assert all(1e-4 <= one["optimizer.lr"] <= 1e-1 for one in drawn)
     assert {one["model.depth"] for one in drawn} <= {1, 2, 3, 4, 5}
@@ -89,15 +91,17 @@ def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], played: 
     assert 2 <= below <= 10
 
 
-def test_the_same_seed_draws_the_same(make: Callable[..., Search], played: list[str], tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same(
+    make: Callable[..., Search], compose: Compose, played: list[str], tmp_path: Path
+) -> None:
     for name in ("a", "b", "c"):
-        search.run(make(folder=tmp_path / name, startup_trials=5, seed=name == "c"))
+        search.run(make(folder=tmp_path / name, startup_trials=5, seed=name == "c"), compose)
     assert played[:5] == played[5:10]
     assert played[:5] != played[10:]
 
 
 def test_a_trial_whose_worker_was_killed_goes_on_and_counts_once(
-    make: Callable[..., Search], played: list[str], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Search], compose: Compose, played: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = command.run_isolated
 
@@ -106,18 +110,18 @@ def test_a_trial_whose_worker_was_killed_goes_on_and_counts_once(
 
     monkeypatch.setattr(command, "run_isolated", die)
     with pytest.raises(KeyboardInterrupt):
-        search.run(make(trials=2))
+        search.run(make(trials=2), compose)
     assert states(make()) == ["RUNNING"]
     begun = search._open(make()).trials[0].params
     monkeypatch.setattr(command, "run_isolated", run)
-    search.run(make(trials=2))
+    search.run(make(trials=2), compose)
     assert states(make()) == ["COMPLETE", "COMPLETE"]
     assert len(played) == 2
     assert search._open(make()).trials[0].params == begun
 
 
 def test_a_trial_that_another_worker_runs_is_neither_taken_nor_exceeded(
-    make: Callable[..., Search], played: list[str]
+    make: Callable[..., Search], compose: Compose, played: list[str]
 ) -> None:
     given = make(trials=3)
     (given.folder / ".locks").mkdir()
@@ -125,20 +129,20 @@ def test_a_trial_that_another_worker_runs_is_neither_taken_nor_exceeded(
     claimed = search._claim(given)
     assert claimed is not None
     with claimed[1]:
-        search._work(given, quiet=False)
+        search._work(given, compose, quiet=False)
         assert states(given) == ["RUNNING", "COMPLETE", "COMPLETE"]
         assert search._claim(given) is None
 
 
-def _work(given: Search) -> None:
-    search._work(given, quiet=False)
+def _work(given: Search, compose: Compose) -> None:
+    search._work(given, compose, quiet=False)
 
 
-def test_three_workers_share_the_trials(make: Callable[..., Search], played: list[str]) -> None:
+def test_three_workers_share_the_trials(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
     given = make(trials=7)
     (given.folder / ".locks").mkdir()
     search._create(given)
-    workers = [multiprocessing.get_context("fork").Process(target=_work, args=(given,)) for _ in range(3)]
+    workers = [multiprocessing.get_context("fork").Process(target=_work, args=(given, compose)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -147,7 +151,7 @@ def test_three_workers_share_the_trials(make: Callable[..., Search], played: lis
     assert len(list(given.folder.glob("*/summary.json"))) == 7
 
 
-def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Search]) -> None:
+def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Search], compose: Compose) -> None:
     given = make(startup_trials=3, warmup_epochs=2)
     given.folder.joinpath(".locks").mkdir()
     study = search._create(given)
@@ -168,7 +172,7 @@ def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Se
     ("status", "state"), [("pruned", "PRUNED"), ("diverged", "PRUNED"), ("failed", "FAIL"), ("interrupted", "FAIL")]
 )
 def test_what_a_run_came_to_is_told(
-    make: Callable[..., Search], monkeypatch: pytest.MonkeyPatch, status: str, state: str,
+    make: Callable[..., Search], compose: Compose, monkeypatch: pytest.MonkeyPatch, status: str, state: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     def run(config: Any, folder: Path, provenance: Any, on_epoch: Any, quiet: bool) -> Outcome:
@@ -176,34 +180,40 @@ def test_what_a_run_came_to_is_told(
 
     monkeypatch.setattr(command, "run_isolated", run)
     with pytest.raises(RunFailed):  # no trial completed
-        search.run(make(trials=1))
+        search.run(make(trials=1), compose)
     assert states(make()) == [state]
     assert ("error: trial 1" in capsys.readouterr().err) == (state == "FAIL")
 
 
 def test_an_impossible_combination_is_a_failed_trial_and_the_search_goes_on(
-    make: Callable[..., Search], played: list[str], tmp_path: Path
+    make: Callable[..., Search], compose: Compose, played: list[str], tmp_path: Path
 ) -> None:
-    def compose(overrides: Sequence[str]) -> Prepared:
+    def refuse(overrides: Sequence[str]) -> Prepared:
         if "mode=finetune" in overrides:
             raise UserError("mode=finetune needs weights")
-        return Prepared({}, tmp_path / command.folder_name(",".join(overrides)), {})
+        return compose(overrides)
 
     with pytest.raises(RunFailed, match="trials failed"):
-        search.run(make(trials=8, compose=compose))
+        search.run(make(trials=8), refuse)
     assert set(states(make())) == {"COMPLETE", "FAIL"}
     assert len(states(make())) == 8
 
 
-def test_another_space_in_the_same_folder_is_refused(make: Callable[..., Search], played: list[str]) -> None:
-    search.run(make(trials=1))
+def test_another_space_in_the_same_folder_is_refused(
+    make: Callable[..., Search], compose: Compose, played: list[str]
+) -> None:
+    search.run(make(trials=1), compose)
     for changes in ({"space": {"optimizer.lr": Range(1e-4, 1)}}, {"fixed": ("seed=2",)}, {"monitor": "val/loss"}):
         with pytest.raises(UserError, match="another space"):
-            search.run(make(**changes))
+            search.run(make(**changes), compose)
 
 
 def test_the_best_is_the_largest_accuracy_or_the_smallest_loss(
-    make: Callable[..., Search], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    make: Callable[..., Search],
+    compose: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     values = iter([0.2, 0.9, 0.4] * 2)
 
@@ -215,7 +225,7 @@ def test_the_best_is_the_largest_accuracy_or_the_smallest_loss(
         return outcome
 
     monkeypatch.setattr(command, "run_isolated", run)
-    search.run(make(trials=3))
+    search.run(make(trials=3), compose)
     assert "trial 2, val/accuracy 0.9000" in capsys.readouterr().out
-    search.run(make(trials=3, monitor="val/loss", folder=tmp_path / "loss"))
+    search.run(make(trials=3, monitor="val/loss", folder=tmp_path / "loss"), compose)
     assert "trial 1, val/loss 0.2000" in capsys.readouterr().out
