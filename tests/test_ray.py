@@ -50,9 +50,12 @@ def cluster(tmp_path: Path) -> Iterator[None]:
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     nodes = []
     for command in (head, [*ray, f"--address={ADDRESS}", "--block"]):
-        with (tmp_path / f"node-{len(nodes)}.log").open("w") as log:
+        said = tmp_path / f"node-{len(nodes)}.log"
+        with said.open("w") as log:
             nodes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=tmp_path))
-        time.sleep(10)
+        deadline = time.monotonic() + 180
+        while "Ray runtime started" not in said.read_text() and time.monotonic() < deadline:
+            time.sleep(0.5)
     yield
     for node in reversed(nodes):
         node.terminate()
@@ -66,8 +69,9 @@ def test_a_killed_job_goes_on_and_the_others_are_unhurt_on_a_cluster(tmp_path: P
                f"hydra.launcher.ray.init.address={ADDRESS}"]  # fmt: skip
     with (tmp_path / "out").open("w") as out:
         sweep = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out)
-    deadline = time.monotonic() + 240
-    while not list(tmp_path.glob("sweep/*seed=0*/checkpoints/epoch-00002.npz")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("sweep/*seed=0*/checkpoints/epoch-*.npz")) and time.monotonic() < deadline:
+        assert sweep.poll() is None, (tmp_path / "out").read_text()[-4000:]
         time.sleep(0.05)
     (victim,) = tmp_path.glob("sweep/*seed=0*/summary.json")
     psutil.Process(json.loads(victim.read_text())["pid"]).kill()
