@@ -24,7 +24,7 @@ class Killed(Exception):
 def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False) -> Any:
     """Return `function(*arguments)`, computed in a child process; `quiet` keeps its printing from the screen.
 
-    On Linux the child is forked after TensorFlow's import and before its runtime starts: the import is paid once,
+    On Linux with TensorFlow the child is forked after TensorFlow's import and before its runtime starts: the import is paid once,
     while threads, devices, precision, determinism, random state, layer names and memory are new for every job.
     Elsewhere it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has ended before
     the `KeyboardInterrupt` goes up. Raises `Killed` where the child ended without an answer.
@@ -55,7 +55,8 @@ def call_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], qui
 
 
 def _start(function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool) -> tuple[Any, Connection]:
-    forking = sys.platform == "linux"
+    # JAX starts threads at its import that a fork would cut off.
+    forking = sys.platform == "linux" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
     if forking:
         backend.import_quietly(devices=False)
     context: Any = multiprocessing.get_context("fork" if forking else "spawn")
