@@ -24,9 +24,9 @@ class Killed(Exception):
 def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False) -> Any:
     """Return `function(*arguments)`, computed in a child process; `quiet` keeps its printing from the screen.
 
-    On Linux with TensorFlow the child is forked after TensorFlow's import and before its runtime starts: the import is paid once,
+    On Linux the child is forked after TensorFlow's import and before its runtime starts: the import is paid once,
     while threads, devices, precision, determinism, random state, layer names and memory are new for every job.
-    Elsewhere it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has ended before
+    Elsewhere, and with JAX, it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has ended before
     the `KeyboardInterrupt` goes up. Raises `Killed` where the child ended without an answer.
     """
     (answer,) = call_all(function, [arguments], quiet)
