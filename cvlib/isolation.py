@@ -26,8 +26,8 @@ def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False) -> 
 
     On Linux the child is forked after TensorFlow's import and before its runtime starts: the import is paid once,
     while threads, devices, precision, determinism, random state, layer names and memory are new for every job.
-    Elsewhere, and with JAX, it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has ended before
-    the `KeyboardInterrupt` goes up. Raises `Killed` where the child ended without an answer.
+    Elsewhere, and with JAX, it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has
+    ended before the `KeyboardInterrupt` goes up. Raises `Killed` where the child ended without an answer.
     """
     (answer,) = call_all(function, [arguments], quiet)
     if isinstance(answer, Killed):
