@@ -43,15 +43,24 @@ def call_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], qui
         for process, _ in started:
             process.join()
     except BaseException:
-        for process, _ in started:
-            process.terminate()
-        for process, _ in started:
-            process.join()
+        _stop([process for process, _ in started])
         raise
     return [
         Killed(_cause(process.exitcode)) if answer is None else answer[0]
         for (process, _), answer in zip(started, answers, strict=True)
     ]
+
+
+def _stop(processes: list[Any]) -> None:
+    """Tell all to stop and wait for them; each further Ctrl-C tells them again."""
+    while any(process.is_alive() for process in processes):
+        try:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join()
+        except KeyboardInterrupt:
+            continue
 
 
 def _start(function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool) -> tuple[Any, Connection]:
@@ -90,8 +99,8 @@ def _cause(code: int) -> str:
 def _answer(
     sender: Connection, parent: int, quiet: bool, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
+    os.setpgid(0, 0)  # or the terminal would send Ctrl-C here too, beside what the parent passes on
     signal.signal(signal.SIGTERM, command.interrupt)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to both; the parent passes it on, once
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if quiet:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
