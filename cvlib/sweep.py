@@ -28,6 +28,7 @@ class Job:
     overrides: tuple[str, ...]
     folder: Path
     mistake: str | None = None
+    identity: str | None = None  # of its config
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ def look(job: Job, metric: str | None = None) -> Row:
     value = (summary.get("metrics") or {}).get(metric)
     seconds = round(sum((summary.get("timing") or {}).get(part, 0.0) for part in ("setup", "train", "evaluate")), 1)
     reason = summary.get("error") or job.mistake
-    return Row(job.label, str(summary.get("status")), metric, value, seconds, reason, job.folder.name)
+    status = str(summary.get("status"))
+    if status == "completed" and job.mistake:  # the run there isn't this job's
+        return Row(job.label, "failed", None, None, None, job.mistake, job.folder.name)
+    return Row(job.label, status, metric, value, seconds, reason, job.folder.name)
 
 
 def usual_metric(task: str) -> str:
@@ -75,7 +79,13 @@ def usual_metric(task: str) -> str:
 def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
     """The jobs that are neither completed nor, unless asked for, failed before."""
     done = ("completed", "running") if rerun_failed else (*_OVER, "running")
-    return [job for job in jobs if not job.mistake and look(job).status not in done]
+    return [job for job in jobs if not job.mistake and (look(job).status not in done or _of_another_config(job))]
+
+
+def _of_another_config(job: Job) -> bool:
+    """Such a folder is refused when the job is run, in words that say what differs."""
+    summary = record.read_summary(job.folder) or {}
+    return None not in (job.identity, found := summary.get("config_hash")) and found != job.identity
 
 
 def settle(jobs: list[Job], seconds: float = 15) -> None:

@@ -114,7 +114,7 @@ class ResumableSweeper(Sweeper):
         jobs: dict[Path, Job] = {}
         for overrides, label in zip(combinations, sweep.labels(combinations), strict=True):
             composed = self.compose(overrides)
-            jobs.setdefault(composed.folder, Job(label, overrides, composed.folder, _mistake(composed)))
+            jobs.setdefault(composed.folder, Job(label, overrides, composed.folder, *_checked(composed)))
         return list(jobs.values())
 
     def _launch(self, jobs: list[Job], errors: dict[Path, str]) -> None:
@@ -195,12 +195,12 @@ def _current(composed: DictConfig) -> Iterator[None]:
         holder.cfg = before
 
 
-def _mistake(composed: Composed) -> str | None:
+def _checked(composed: Composed) -> tuple[str | None, str | None]:
+    """Why the job's config can't be one, if it can't, and its identity, if it can."""
     try:
-        config.from_composed(_task(composed.config))
+        return None, config.identity(config.from_composed(_task(composed.config)))
     except UserError as error:
-        return str(error)
-    return None
+        return str(error), None
 
 
 def _task(composed: DictConfig) -> DictConfig:

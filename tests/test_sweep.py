@@ -55,6 +55,14 @@ def test_a_damaged_record_is_a_failed_job_and_no_crash(tmp_path: Path) -> None:
     assert "summary.json" in str(row.error)
 
 
+def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> None:
+    write(tmp_path / "a", "completed", config_hash="old")
+    assert sweep.to_run([Job("a", (), tmp_path / "a", identity="old")], False) == []
+    changed = Job("a", (), tmp_path / "a", identity="new")
+    assert sweep.to_run([changed], False) == [changed]
+    assert sweep.look(Job("a", (), tmp_path / "a", "holds a run of another config")).status == "failed"
+
+
 def test_the_announcement_counts(jobs: list[Job]) -> None:
     said = sweep.announce(jobs, sweep.to_run(jobs, False), False)
     assert said == (
