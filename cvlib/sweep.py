@@ -84,7 +84,10 @@ def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
 
 def _of_another_config(job: Job) -> bool:
     """Such a folder is refused when the job is run, in words that say what differs."""
-    summary = record.read_summary(job.folder) or {}
+    try:
+        summary = record.read_summary(job.folder) or {}
+    except UserError:  # is in the table as a failed job
+        return False
     return None not in (job.identity, found := summary.get("config_hash")) and found != job.identity
 
 

@@ -50,7 +50,9 @@ def test_a_run_whose_process_is_gone_is_run_again(tmp_path: Path) -> None:
 def test_a_damaged_record_is_a_failed_job_and_no_crash(tmp_path: Path) -> None:
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/summary.json").write_text('{"status": "comp')
-    row = sweep.look(Job("torn", (), tmp_path / "torn"))
+    job = Job("torn", (), tmp_path / "torn", identity="some")
+    assert sweep.to_run([job], False) == []
+    row = sweep.look(job)
     assert row.status == "failed"
     assert "summary.json" in str(row.error)
 
