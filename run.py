@@ -1,9 +1,9 @@
 """Train one network on one dataset in one regime: `python run.py model=resnet mode=finetune`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises its errors, for us to say in one line
 
@@ -11,45 +11,44 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cvlib import command
-from cvlib.errors import UserError
+from cvlib import command, sweep
+from cvlib.errors import RunFailed, UserError
 
 CONF = Path(__file__).resolve().parent / "conf"
-outcomes: list[command.Outcome] = []  # of the jobs that ran in this process
-
-OmegaConf.register_new_resolver("first", lambda *values: next(v for v in values if v is not None))
-OmegaConf.register_new_resolver("folder_name", command.folder_name)
+outcomes: list[command.Outcome] = []  # of the single run
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def job(composed: DictConfig) -> dict[str, Any]:
-    """One run; a user's mistake or a failure becomes an outcome, so that a sweep goes on to its next job."""
+def job(composed: DictConfig) -> str | None:
+    """One run, alone or of a sweep; a mistake or a failure is an outcome, so that a sweep goes on to its next job."""
     hydra_config = HydraConfig.get()
-    overrides = OmegaConf.to_container(hydra_config.overrides.task)
-    provenance = {
-        ".hydra/config.yaml": OmegaConf.to_yaml(composed),
-        ".hydra/hydra.yaml": OmegaConf.to_yaml(hydra_config),
-        ".hydra/overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(overrides)),
-    }
-    outcome = command.run_job(composed, Path(hydra_config.runtime.output_dir), provenance)
-    outcomes.append(outcome)
-    return outcome.summary
+    folder = Path(hydra_config.runtime.output_dir)
+    provenance = command.provenance(composed, hydra_config)
+    if OmegaConf.is_missing(hydra_config.job, "num"):
+        outcomes.append(command.run_job(composed, folder, provenance))
+        return None
+    print("\n" + sweep.progress(Path(hydra_config.sweep.dir), folder), flush=True)
+    run = command.run_isolated if command.shares_process(hydra_config.launcher._target_) else command.run_job
+    return run(composed, folder, provenance).error
 
 
 def main() -> int:
     """Run the job or the sweep; return the exit code of the contract."""
+    signal.signal(signal.SIGTERM, command.interrupt)  # how clusters preempt
     try:
         job()
     except KeyboardInterrupt:
         return command.INTERRUPTED
     except UserError as error:
         return command.complain(str(error))
+    except RunFailed as error:
+        command.complain(str(error))
+        return command.FAILED
     except Exception as error:
         if not command.is_hydra_error(error):
             raise
         return command.complain(command.explain(error, CONF, sys.argv[1:]))
-    multirun = any(argument in ("-m", "--multirun") for argument in sys.argv[1:])
-    return command.conclude(outcomes, multirun)
+    return command.conclude(outcomes)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,11 @@ def start(config: Config) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def import_quietly() -> None:
-    """Import TensorFlow and Keras without the remarks of TensorFlow's C++ start-up."""
+def import_quietly(devices: bool = True) -> None:
+    """Import TensorFlow and Keras without the remarks of TensorFlow's C++ start-up.
+
+    Without `devices` nothing of its runtime is started, so that a process forked from here starts its own.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow's own gradient of a convolution is up to 60 times slower where the image has shrunk to a few
     # pixels (ResNet50 at 32 px as a whole: twice), and without AVX-512 oneDNN isn't its default.
@@ -35,7 +38,8 @@ def import_quietly() -> None:
         import keras  # noqa: F401
         import tensorflow
 
-        tensorflow.config.list_physical_devices()
+        if devices:
+            tensorflow.config.list_physical_devices()
 
 
 @contextlib.contextmanager

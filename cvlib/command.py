@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from cvlib.errors import RunFailed, UserError
 
+LAUNCHER_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # a word of its plugin's name → our extra
 COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 _LONGEST_NAME = 150  # bytes; file systems take 255, TensorBoard's list of runs is read by people
 
@@ -30,13 +34,16 @@ class Outcome:
     error: str | None = None
 
 
-def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
+def run_job(
+    composed: Any, folder: Path, provenance: dict[str, str],
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> Outcome:  # fmt: skip
     """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
     from cvlib import config, experiment, record
 
-    signal.signal(signal.SIGTERM, _interrupt)  # how clusters preempt
+    signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
     try:
-        summary = experiment.run(config.from_composed(composed), folder, provenance)
+        summary = experiment.run(config.from_composed(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)
     except UserError as error:
         record.remove_if_empty(folder, Path(composed.output_root))
@@ -48,21 +55,50 @@ def run_job(composed: Any, folder: Path, provenance: dict[str, str]) -> Outcome:
         return Outcome(folder, FAILED, {}, f"{type(error).__name__}: {error}")
 
 
-def _interrupt(*_: object) -> None:
+def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
+    """`run_job` in a process of its own, which takes with it what the job leaves behind or breaks."""
+    from cvlib import isolation
+
+    try:
+        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet)
+        return outcome
+    except isolation.Killed as error:
+        return Outcome(arguments[1], FAILED, {}, str(error))
+
+
+def shares_process(launcher: str) -> bool:
+    """Whether a launcher of Hydra's runs several jobs in one process; Ray's and SLURM's jobs have their own."""
+    return launcher.endswith(("BasicLauncher", "JoblibLauncher"))
+
+
+def interrupt(*_: object) -> None:
+    """A signal's handler: as if the user had pressed Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def conclude(outcomes: list[Outcome], multirun: bool) -> int:
-    """Say how the job, or every job of a sweep, ended; return the exit code."""
-    bad = [outcome for outcome in outcomes if outcome.code != COMPLETED]
-    if not multirun:
-        for outcome in bad:
+def provenance(composed: Any, hydra_config: Any) -> dict[str, str]:
+    """What Hydra knows of a job, as files for the run's folder."""
+    overrides = OmegaConf.to_container(hydra_config.overrides.task)
+    return {
+        ".hydra/config.yaml": OmegaConf.to_yaml(composed),
+        ".hydra/hydra.yaml": OmegaConf.to_yaml(hydra_config),
+        ".hydra/overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(overrides)),
+    }
+
+
+def cores_per_job(jobs: int) -> int:
+    """The threads that each of `jobs` at a time may use without fighting for cores; −1 jobs: one per core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(cores // jobs, 1) if jobs > 0 else 1
+
+
+def conclude(outcomes: list[Outcome]) -> int:
+    """Say what kept a single run from completing; return the exit code."""
+    for outcome in outcomes:
+        if outcome.code != COMPLETED:
             complain(outcome.error or "failed")
-        return bad[0].code if bad else COMPLETED
-    print(f"\n{len(outcomes) - len(bad)} of {len(outcomes)} runs of this sweep completed.")
-    for outcome in bad:
-        complain(f"{outcome.folder.name}: {outcome.error}")
-    return FAILED if bad else COMPLETED
+            return outcome.code
+    return COMPLETED
 
 
 def complain(message: str) -> int:
@@ -88,7 +124,9 @@ def is_hydra_error(error: Exception) -> bool:
 def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
     """One line for an error of Hydra's: the key or value that is wrong, and the nearest right one."""
     text = str(error)
-    if missing := re.search(r"Could not find '([\w-]+)/([^']*)'", text):
+    if absent := re.search(r"Could not load 'hydra/launcher/(submitit)\w*'", text):
+        return not_installed("slurm", LAUNCHER_EXTRAS[absent.group(1)])
+    if missing := re.search(r"Could not find '([\w/-]+)/([^'/]*)'", text):
         group, choice = missing.groups()
         return f"{group}={choice}: there is no such {group}; " + _suggest(choice, choices(conf, group))
     if type(error).__name__ == "OverrideParseException":
@@ -97,9 +135,16 @@ def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
     if studies := [a for a in overrides if a.startswith("experiment=")]:
         return f"{studies[0]}: a study is added with a plus, +{studies[0]}"
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):
+        if key.startswith("hydra.sweeper.") and key not in (known := _sweeper_keys(conf)):
+            return f"{key}: there is no such key; " + _suggest(key, known)
         if not key.startswith("hydra") and "@" not in key and key not in (known := keys(conf, arguments)):
             return f"{key}: " + (_belongs_elsewhere(conf, key) or "there is no such key; " + _suggest(key, known))
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def not_installed(launcher: str, extra: str) -> str:
+    """One line for a launcher that is an extra."""
+    return f"hydra/launcher={launcher} isn't installed: pip install -e '.[{extra}]'"
 
 
 def choices(conf: Path, group: str) -> list[str]:
@@ -120,6 +165,10 @@ def keys(conf: Path, arguments: list[str]) -> list[str]:
         for name in {choice, chosen.split(",")[0]}:
             found += [f"{group}.{key}" for key in _file_keys(conf / group / f"{name}.yaml")]
     return sorted(set(found))
+
+
+def _sweeper_keys(conf: Path) -> list[str]:
+    return [f"hydra.sweeper.{key}" for key in _file_keys(conf / "hydra/sweeper/resumable.yaml") if key != "_target_"]
 
 
 def _belongs_elsewhere(conf: Path, key: str) -> str | None:

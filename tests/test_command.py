@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
         ("Could not find 'model/resnett'\n\nAvailable options", ["model=resnett"], ["model=resnett", "resnet"]),
         ("Could not find 'model/zzz'\n", ["model=zzz"], ["alexnet", "cnn", "inception", "resnet", "vgg"]),
         ("Could not override 'trainer.epoch'.", ["trainer.epoch=3"], ["trainer.epoch:", "trainer.epochs"]),
+        (
+            "Could not find 'hydra/launcher/paralel'\n",
+            [],
+            ["hydra/launcher=paralel", "did you mean parallel?"],
+        ),
+        ("In 'hydra/launcher/slurm': Could not load 'hydra/launcher/submitit_slurm'.", [], [".[slurm]"]),
+        ("Could not override 'hydra.sweeper.trial'.", ["hydra.sweeper.trial=3"], ["hydra.sweeper.trials"]),
         ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
         ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
         ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "model=resnet and vgg"]),
@@ -49,15 +57,13 @@ def test_keys_are_those_of_the_chosen_files() -> None:
     assert {"seed", "name", "trainer.epochs", "model"} <= set(command.keys(CONF, []))
 
 
-def test_a_sweep_with_a_failed_job_ends_with_1_and_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
-    good, bad = Outcome(Path("a"), 0, {}), Outcome(Path("seed=2"), 2, {}, "no such file")
-    assert command.conclude([good, bad], multirun=True) == 1
-    captured = capsys.readouterr()
-    assert "1 of 2" in captured.out
-    assert captured.err == "error: seed=2: no such file\n"
-
-
 def test_a_single_job_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.conclude([Outcome(Path("a"), 0, {})], multirun=False) == 0
-    assert command.conclude([Outcome(Path("a"), 2, {}, "two\nlines")], multirun=False) == 2
+    assert command.conclude([]) == 0
+    assert command.conclude([Outcome(Path("a"), 0, {})]) == 0
+    assert command.conclude([Outcome(Path("a"), 2, {}, "two\nlines")]) == 2
     assert capsys.readouterr().err == "error: two lines\n"
+
+
+def test_threads_are_shared_out_among_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert [command.cores_per_job(jobs) for jobs in (1, 2, 3, 16, -1)] == [8, 4, 2, 1, 1]

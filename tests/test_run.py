@@ -201,21 +201,3 @@ def test_help_and_a_typo_do_not_import_tensorflow(tmp_path: Path) -> None:
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
         assert "hydra" in result.stderr
         assert "tensorflow" not in result.stderr
-
-
-def test_a_sweep_runs_every_combination_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    overrides = ["-m", *QUICK, "model.kernel=1,3", "hydra.sweep.dir=sweep"]
-    first = run(tmp_path, *overrides)
-    assert first.returncode == 0, first.stderr
-    runs = sorted(path.parent for path in (tmp_path / "sweep").rglob("summary.json"))
-    assert len(runs) == 2
-    assert all(summary(folder)["status"] == "completed" for folder in runs)
-    again = run(tmp_path, *overrides)
-    assert again.stdout.count("already completed") == 2
-
-
-def test_one_bad_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
-    result = run(tmp_path, "-m", *QUICK, "data=digits,folder", "hydra.sweep.dir=sweep")
-    assert result.returncode == 1
-    assert "data.path" in result.stderr
-    assert len(list((tmp_path / "sweep").rglob("summary.json"))) == 1

@@ -10,7 +10,7 @@ from typing import Any
 from cvlib.compare.runs import SEED_KEYS, Run
 from cvlib.errors import UserError
 
-_DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
+DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
 _DATASET_KEYS = ("data.name", "data.path", "data.classes")
 
 
@@ -94,7 +94,7 @@ def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> S
 
 def _choose_metric(task: str, runs: list[Run], asked: str | None, remark: Callable[[str], None]) -> str:
     known = sorted({name for run in runs for name in run.summary.get("metrics") or {} if run.metric(name) is not None})
-    usual = _DEFAULT_METRIC.get(task, "test/accuracy")
+    usual = DEFAULT_METRIC.get(task, "test/accuracy")
     wanted = asked or usual
     if wanted in known or not known:
         return wanted
