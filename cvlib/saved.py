@@ -91,10 +91,11 @@ def network(run: Run) -> keras.Model:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} can't be loaded: {str(error).splitlines()[0]}") from None
         return loaded
-    if not (run.folder / "checkpoints" / "best.npz").is_file():
+    state = checkpoint.load(run.folder / "checkpoints")[0]
+    if not state.best_epoch:
         raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
     model = models.build(run.config.model, (*run.size, run.channels), len(run.classes))
-    checkpoint.load_best(run.folder / "checkpoints", model)
+    checkpoint.load_best(run.folder / "checkpoints", model, state.best_epoch)
     how = configuration.resize(run.config)
     built: keras.Model = tasks.of(run.config.model.task).inference(model, run.size, how)
     return built

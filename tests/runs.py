@@ -14,6 +14,7 @@ from cvlib import models
 from cvlib.config import Config, DataConfig, ModelConfig, TrainerConfig
 from cvlib.tasks import classification
 from cvlib.training import checkpoint
+from cvlib.training.checkpoint import State
 
 SIDE = 12
 CLASSES = list("0123456789")
@@ -37,7 +38,9 @@ def write_run(folder: Path, status: str = "completed", classes: list[str] | None
     keras.utils.set_random_seed(3)
     model = models.build(config().model, (SIDE, SIDE, 1), len(CLASSES))
     if status != "completed":
-        checkpoint.save_best(folder / "checkpoints", model)
+        model.compile("sgd", "mse")
+        checkpoint.save_best(folder / "checkpoints", model, 1)
+        checkpoint.save(folder / "checkpoints", State(epoch=1, best_epoch=1), model, model)
         return model
     inference = classification.inference(model, (SIDE, SIDE), "stretch")
     inference.save(folder / "model.keras")
