@@ -174,7 +174,7 @@ def _sweeper_keys(conf: Path) -> list[str]:
 def _belongs_elsewhere(conf: Path, key: str) -> str | None:
     group, _, name = key.partition(".")
     owners = [choice for choice in choices(conf, group) if name in _file_keys(conf / group / f"{choice}.yaml")]
-    return f"only {group}={' and '.join(owners)} has this key" if name and owners else None
+    return f"only {group}={' | '.join(owners)} has this key" if name and owners else None
 
 
 def _file_keys(path: Path) -> list[str]:
