@@ -42,7 +42,7 @@ def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
         ("Could not override 'hydra.sweeper.trial'.", ["hydra.sweeper.trial=3"], ["hydra.sweeper.trials"]),
         ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
         ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
-        ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "model=resnet and vgg"]),
+        ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "only model=", "resnet", "vgg"]),
     ],
 )
 def test_an_error_of_hydras_names_the_nearest_right_word(text: str, arguments: list[str], words: list[str]) -> None:
