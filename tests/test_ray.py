@@ -69,15 +69,24 @@ def test_a_killed_job_goes_on_and_the_others_are_unhurt_on_a_cluster(tmp_path: P
                f"hydra.launcher.ray.init.address={ADDRESS}"]  # fmt: skip
     with (tmp_path / "out").open("w") as out:
         sweep = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out)
-    deadline = time.monotonic() + 300
-    while not list(tmp_path.glob("sweep/*seed=0*/checkpoints/epoch-*.npz")) and time.monotonic() < deadline:
-        assert sweep.poll() is None, (tmp_path / "out").read_text()[-4000:]
-        time.sleep(0.05)
-    (victim,) = tmp_path.glob("sweep/*seed=0*/summary.json")
-    psutil.Process(json.loads(victim.read_text())["pid"]).kill()
-    assert sweep.wait(timeout=600) == 0, (tmp_path / "out").read_text()[-4000:]
+    try:
+        victim = _kill_the_first(sweep, tmp_path)
+        assert sweep.wait(timeout=600) == 0, (tmp_path / "out").read_text()[-4000:]
+    finally:
+        sweep.kill()
     summaries = [json.loads(path.read_text()) for path in tmp_path.glob("sweep/*/summary.json")]
     assert [one["status"] for one in summaries] == ["completed"] * 3
     assert len({one["pid"] for one in summaries}) == 3  # max_calls=1: a process for every job
     logs = {path.parent.name: path.read_text() for path in tmp_path.glob("sweep/*/train.log")}
     assert {name for name, text in logs.items() if "going on after epoch" in text} == {victim.parent.name}
+
+
+def _kill_the_first(sweep: subprocess.Popen[bytes], folder: Path) -> Path:
+    """Kill the process of one job after its first checkpoint; return its run's summary."""
+    deadline = time.monotonic() + 300
+    while not list(folder.glob("sweep/*seed=0*/checkpoints/epoch-*.npz")) and time.monotonic() < deadline:
+        assert sweep.poll() is None, (folder / "out").read_text()[-4000:]
+        time.sleep(0.05)
+    (victim,) = folder.glob("sweep/*seed=0*/summary.json")
+    psutil.Process(json.loads(victim.read_text())["pid"]).kill()
+    return victim

@@ -116,10 +116,10 @@ def test_memory_stays_flat_over_30_jobs(tmp_path: Path) -> None:
 def test_a_killed_job_is_one_line_and_a_killed_sweep_goes_on(tmp_path: Path) -> None:
     overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1", "hydra.sweep.dir=sweep"]
     process = start(tmp_path, *overrides)
-    wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002.npz")
+    wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002*.npz")
     (job,) = psutil.Process(process.pid).children()
     job.kill()
-    wait_for(tmp_path, "sweep/*seed=1*/checkpoints/epoch-00002.npz")
+    wait_for(tmp_path, "sweep/*seed=1*/checkpoints/epoch-00002*.npz")
     (job,) = psutil.Process(process.pid).children()
     process.kill()
     process.communicate()
@@ -135,7 +135,7 @@ def test_a_killed_job_is_one_line_and_a_killed_sweep_goes_on(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_ctrl_c_stops_the_whole_sweep(tmp_path: Path) -> None:
     process = start(tmp_path, "-m", *TINY, "trainer.epochs=50", "seed=0,1", "hydra.sweep.dir=sweep")
-    wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002.npz")
+    wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002*.npz")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -150,7 +150,7 @@ def test_two_jobs_at_a_time_and_one_worker_killed(tmp_path: Path) -> None:
     overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1,2",
                  "hydra.sweep.dir=sweep", "hydra/launcher=parallel"]  # fmt: skip
     process = start(tmp_path, *overrides)
-    wait_for(tmp_path, "sweep/*/checkpoints/epoch-00002.npz")
+    wait_for(tmp_path, "sweep/*/checkpoints/epoch-00002*.npz")
     workers = [child for child in psutil.Process(process.pid).children() if child.children()]
     assert len(workers) == 2
     workers[0].kill()
@@ -167,7 +167,7 @@ def test_a_search_is_killed_and_ends_with_as_many_trials_as_asked(tmp_path: Path
                  "optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.kernel=1,3", "hydra.sweeper.trials=4",
                  "hydra.sweeper.workers=2"]  # fmt: skip
     process = start(tmp_path, *overrides)
-    wait_for(tmp_path, "search/*/checkpoints/epoch-00002.npz")
+    wait_for(tmp_path, "search/*/checkpoints/epoch-00002*.npz")
     below = psutil.Process(process.pid).children(recursive=True)
     for one in [psutil.Process(process.pid), *below]:
         one.kill()
