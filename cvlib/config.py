@@ -207,8 +207,9 @@ def classifier_of(model: ModelConfig) -> ModelConfig:
     if family is None:
         return model
     return dataclasses.replace(
-        model, name=family, task="classification", encoder=None, backbone=None, imagenet=family not in ("cnn", "darknet"),
-        minimum_size={"cnn": 1, "inception": 75}.get(family, 32), depth=model.depth or {"vgg": 16}.get(family, 50),
+        model, name=family, task="classification", encoder=None, backbone=None,
+        imagenet=family not in ("cnn", "darknet"), minimum_size={"cnn": 1, "inception": 75}.get(family, 32),
+        depth=model.depth or {"vgg": 16}.get(family, 50),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ level of a path-aggregation pyramid (Liu et al., PANet, CVPR 2018).
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import keras
@@ -26,7 +27,8 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
     """Raw 0–255 pixels `(batch, height, width, channels)` → one raw output a place, for `outputs` classes.
 
     `config.head` "grid": `(batch, cells, 5B + classes)`; "anchor_free": `(batch, points, 4 + classes)`; in float32.
-    Raises `UserError` for a size that isn't a multiple of the strides, or a grid finer than the features.
+    `config` is kept as the model's `settings`: `cvlib.tasks.detection` reads the raw output by it. Raises
+    `UserError` for a size that isn't a multiple of the strides, or a grid finer than the features.
     """
     family = config.backbone or "darknet"
     check_size(config, input_shape[:2])
@@ -35,7 +37,9 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
     base = pyramid(config, family, pixels.shape[1:])
     features = _by_stride(base(pixels), input_shape[:2])
     head = _grid if config.head == "grid" else _anchor_free
-    return keras.Model(image, head(config, features, input_shape[:2], outputs), name="yolo")
+    model = keras.Model(image, head(config, features, input_shape[:2], outputs), name="yolo")
+    model.settings = config  # what the raw output means
+    return model
 
 
 def strides(config: ModelConfig, size: tuple[int, int]) -> list[int]:
@@ -134,7 +138,7 @@ def _top_down(features: dict[int, KerasTensor], finest: int, width: int) -> dict
 def _bottom_up(levels: dict[int, KerasTensor], steps: list[int], width: int) -> dict[int, KerasTensor]:
     """The same levels, each with what the finer ones know."""
     joined = dict(levels)
-    for finer, coarser in zip(steps, steps[1:], strict=False):
+    for finer, coarser in itertools.pairwise(steps):
         x = joined[finer]
         for halved in range(int(math.log2(coarser // finer))):
             x = convolution(x, width, 3, f"up{coarser}_{halved + 1}", stride=2)

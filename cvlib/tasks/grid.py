@@ -28,9 +28,7 @@ def decode(raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int) 
     return corners * _pixels(size), ops.reshape(scores, (-1, cells[0] * cells[1] * count, classes.shape[-1]))
 
 
-def loss_parts(
-    targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int
-) -> dict[str, Any]:
+def loss_parts(targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int) -> dict[str, Any]:
     """The published squared errors, each part weighted and `(batch,)`.
 
     `targets` are `(batch, M, 5)`: corners in pixels and class, −1 where there is no box. A cell learns the first
@@ -54,13 +52,10 @@ def loss_parts(
     }
 
 
-def crowded(corners: np.ndarray, size: tuple[int, int], cells: tuple[int, int]) -> int:
-    """How many of the boxes `(n, 4)` of an image of `size` share their cell with an earlier one: never learned."""
-    if not len(corners):
-        return 0
-    middles = (corners[:, :2] + corners[:, 2:]) / 2 / np.array([size[1], size[0]])
-    places = np.clip((middles * np.array([cells[1], cells[0]])).astype(int), 0, [cells[1] - 1, cells[0] - 1])
-    return len(places) - len(np.unique(places, axis=0))
+def crowded(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
+    """How many objects of each image share their cell with an earlier one and so aren't learned: `(batch,)`."""
+    held = _held(targets, size, cells)
+    return ops.sum(held * ops.cast(ops.cumsum(held, axis=1) > 1.5, "float32"), axis=(1, 2))
 
 
 def _parted(raw: Any, count: int) -> tuple[Any, Any]:
@@ -82,16 +77,22 @@ def _boxes_of(truth: Any) -> Any:
 def _targets(targets: Any, size: tuple[int, int], cells: tuple[int, int], classes: int) -> tuple[Any, Any, Any]:
     """Per cell: its object's centre and sides in shares of the image, its class one-hot, and whether it has one."""
     corners, labels = targets[..., :4] / _pixels(size), targets[..., 4]
-    centres = (corners[..., :2] + corners[..., 2:]) / 2
-    column, row = (ops.clip(ops.floor(centres[..., i] * cells[1 - i]), 0, cells[1 - i] - 1) for i in (0, 1))
-    cell = ops.where(labels >= 0, row * cells[1] + column, -1.0)
-    held = ops.cast(ops.equal(cell[..., None], np.arange(cells[0] * cells[1], dtype=np.float32)), "float32")
+    held = _held(targets, size, cells)
     first = held * ops.cast(ops.cumsum(held, axis=1) < 1.5, "float32")
     to_cells = ops.transpose(first, (0, 2, 1))
-    sides = ops.relu(corners[..., 2:] - corners[..., :2])
+    centres, sides = (corners[..., :2] + corners[..., 2:]) / 2, ops.relu(corners[..., 2:] - corners[..., :2])
     kinds = ops.one_hot(ops.cast(ops.maximum(labels, 0), "int32"), classes)
     truth = ops.matmul(to_cells, ops.concatenate([centres, sides], axis=-1))
     return truth, ops.matmul(to_cells, kinds), ops.sum(first, axis=1)
+
+
+def _held(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
+    """1 where a cell holds an object's centre: `(batch, M, cells)`."""
+    x, y = ((targets[..., i] + targets[..., i + 2]) / 2 for i in (0, 1))
+    column = ops.clip(ops.floor(x * (cells[1] / size[1])), 0, cells[1] - 1)
+    row = ops.clip(ops.floor(y * (cells[0] / size[0])), 0, cells[0] - 1)
+    cell = ops.where(targets[..., 4] >= 0, row * cells[1] + column, -1.0)
+    return ops.cast(ops.equal(cell[..., None], np.arange(cells[0] * cells[1], dtype=np.float32)), "float32")
 
 
 def _responsible(overlap: Any, said: Any, truth: Any, cells: tuple[int, int]) -> Any:
