@@ -25,8 +25,9 @@ def fixture(seed: int, images: int = 40) -> tuple[list[Boxes], list[Detections]]
         corners = np.concatenate([low, low + np.exp(rng.uniform(2, 5.5, (count, 2)))], axis=1).astype(np.float32)
         labels = rng.integers(0, CLASSES - 1, count)
         truths.append(Boxes(corners, labels, rng.random(count) < 0.15))
-        near = np.concatenate([corners + rng.normal(0, 0.1, corners.shape) * (corners[:, 2:] - corners[:, :2]).mean()
-                               if count else corners, corners[: count // 2] + rng.normal(0, 3, (count // 2, 4))])  # fmt: skip
+        mean_side = (corners[:, 2:] - corners[:, :2]).mean() if count else 0
+        doubled = corners[: count // 2] + rng.normal(0, 3, (count // 2, 4))
+        near = np.concatenate([corners + rng.normal(0, 0.1, corners.shape) * mean_side, doubled])
         stray = rng.uniform(0, 300, (rng.integers(0, 4), 2))
         guesses = np.concatenate([near, np.concatenate([stray, stray + rng.uniform(5, 150, stray.shape)], axis=1)])
         kinds = np.concatenate([labels, labels[: count // 2], rng.integers(0, CLASSES, len(stray))])
