@@ -151,12 +151,12 @@ def _undo(boxes: Any, image: Any, size: tuple[int, int], how: str) -> Any:
     ones = ops.ones_like(image[..., :1])
     height = ops.sum(ones[:, :, :1], axis=(1, 2))[:, None]  # (batch, 1, 1)
     width = ops.sum(ones[:, :1], axis=(1, 2))[:, None]
-    whole_height, whole_width = height, width
+    rows, columns = ops.zeros_like(height), ops.zeros_like(width)
     if how == "letterbox":
-        whole_height = ops.maximum(height, ops.floor(width * size[0] / size[1]))
-        whole_width = ops.maximum(width, ops.floor(height * size[1] / size[0]))
-    offset = ops.concatenate([ops.floor((whole_width - width) / 2), ops.floor((whole_height - height) / 2)] * 2, -1)
-    scale = ops.concatenate([whole_width / size[1], whole_height / size[0]] * 2, axis=-1)
+        rows = ops.floor((ops.maximum(height, ops.floor(width * size[0] / size[1])) - height) / 2)
+        columns = ops.floor((ops.maximum(width, ops.floor(height * size[1] / size[0])) - width) / 2)
+    offset = ops.concatenate([columns, rows] * 2, axis=-1)
+    scale = ops.concatenate([(width + 2 * columns) / size[1], (height + 2 * rows) / size[0]] * 2, axis=-1)
     most = ops.concatenate([width, height] * 2, axis=-1)
     return ops.minimum(ops.maximum(boxes * scale - offset, 0.0), most)
 
@@ -242,7 +242,8 @@ def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset
 
     truths, found = [], []
     for i in indices:
-        scale_x, scale_y, offset_x, offset_y = resize.placement(*scores.sizes[i], images.shape[1:3], scores.how)
+        height, width = scores.sizes[i].tolist()
+        scale_x, scale_y, offset_x, offset_y = resize.placement(height, width, images.shape[1:3], scores.how)
         scale, offset = np.array([scale_x, scale_y] * 2), np.array([offset_x, offset_y] * 2)
         truth, guesses = scores.truths[i], scores.found[i]
         truths.append(replace(truth, corners=truth.corners * scale + offset))
