@@ -215,6 +215,17 @@ def classifier_of(model: ModelConfig) -> ModelConfig:
 
 # What changes how a run is done, and not what comes out.
 _NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every",)}
+def input_side(config: Config, own: tuple[int, int]) -> int:
+    """The side in pixels that images of `own` height and width are resized to.
+
+    `data.image_size`, or else their longer side, raised to what the model needs. Detectors need a multiple of their
+    strides; beyond the published 448 pixels they shrink images.
+    """
+    side = config.data.image_size or max(config.model.minimum_size, *own)
+    if config.data.image_size or config.model.task != "detection":
+        return side
+    step = max([32, *(config.model.strides or [])])
+    return max(step, min(-(-side // step), _MOST_DETECTED // step) * step)
 
 
 def identity(config: Config) -> str:
@@ -359,6 +370,8 @@ _CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "data.class_weights": (None, "balanced"),
     "trainer.precision": ("float32", "bfloat16", "float16"),
 }
+
+_MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
 
 _MOST = float("inf")
 _RANGES: dict[str, tuple[float, float]] = {
