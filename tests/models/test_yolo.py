@@ -13,18 +13,28 @@ from tests.models.conftest import config_of
 SMALL = {"neck": 8, "filters": [4, 4, 8, 8, 8]}
 
 
-@pytest.mark.parametrize(("backbone", "side"), [("darknet", 96), ("cnn", 64), ("vgg", 64), ("resnet", 64),
-                                                ("inception", 96)])  # fmt: skip
-def test_every_base_carries_both_heads(backbone, side):
+def places(head: str, side: int) -> int:
+    """At 64 and 96 pixels: strides 4, 8 and 16, or cells of 8 pixels."""
+    return (side // 8) ** 2 if head == "grid" else sum((side // stride) ** 2 for stride in (4, 8, 16))
+
+
+@pytest.mark.parametrize("head", ["anchor_free", "grid"])
+@pytest.mark.parametrize(("backbone", "side"), [("darknet", 96), ("cnn", 64)])
+def test_what_the_heads_say_is_finite(backbone, side, head):
     image = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
-    for head in ("anchor_free", "grid"):
-        config = config_of("yolo", backbone=backbone, head=head, **SMALL)
-        model = models.build(config, (side, side, 3), 6)
-        assert model.get_layer("backbone").trainable_weights
-        places = (side // 4) ** 2 + (side // 8) ** 2 + (side // 16) ** 2 if head == "anchor_free" else (side // 8) ** 2
-        said = model.predict(image, verbose=0)
-        assert said.shape == (2, places, 10 if head == "anchor_free" else 16)
-        assert np.isfinite(said).all() and said.dtype == np.float32
+    model = models.build(config_of("yolo", backbone=backbone, head=head, **SMALL), (side, side, 3), 6)
+    said = np.asarray(model(image))
+    assert said.shape == (2, places(head, side), 10 if head == "anchor_free" else 16)
+    assert np.isfinite(said).all() and said.dtype == np.float32
+
+
+@pytest.mark.parametrize(("backbone", "side", "head"), [("vgg", 64, "grid"), ("resnet", 64, "anchor_free"),
+                                                        ("inception", 96, "anchor_free")])  # fmt: skip
+def test_every_base_carries_a_head(backbone, side, head):
+    model = models.build(config_of("yolo", backbone=backbone, head=head, **SMALL), (side, side, 1), 6)
+    assert model.output_shape == (None, places(head, side), 10 if head == "anchor_free" else 16)
+    base = {id(weight) for weight in model.get_layer("backbone").trainable_weights}
+    assert 0 < len(base) < len(model.trainable_weights)
 
 
 def test_strides_follow_the_size():
@@ -49,9 +59,8 @@ def test_points_lie_where_the_features_look():
     image = np.full((1, 64, 64, 3), 128, np.float32)
     changed = image.copy()
     changed[0, 40:48, 8:16] = 255
-    moved = np.abs(model.predict(changed, verbose=0) - model.predict(image, verbose=0))[0].sum(axis=-1)
-    places = anchor_free.points((64, 64), [8])
-    nearest = np.abs(places[:, :2] - [12, 44]).max(axis=1)
+    moved = np.abs(np.asarray(model(changed)) - np.asarray(model(image)))[0].sum(axis=-1)
+    nearest = np.abs(anchor_free.points((64, 64), [8])[:, :2] - [12, 44]).max(axis=1)
     assert nearest[moved.argmax()] <= 8
 
 

@@ -83,7 +83,7 @@ def test_the_saved_detector_says_what_evaluation_measured(tmp_path, head, how):
     assert scores.truths == labels and all(len(found) > 20 for found in scores.found)
     detection.inference(model, (64, 64), how).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    said = loaded.predict(images.astype(np.float32), verbose=0)
+    said = {name: np.asarray(part) for name, part in loaded(images.astype(np.float32)).items()}
     assert said["boxes"].shape == (3, 100, 4) and said["classes"].dtype == np.int32
     for i, found in enumerate(scores.found):
         count = len(found)
@@ -91,8 +91,8 @@ def test_the_saved_detector_says_what_evaluation_measured(tmp_path, head, how):
         assert said["boxes"][i, :count] == pytest.approx(found.corners, abs=0.01)
         assert np.all(said["classes"][i, count:] == -1) and np.all(said["scores"][i, count:] == 0)
         assert found.corners.min() >= 0 and found.corners[:, 2].max() <= 50 and found.corners[:, 3].max() <= 70
-    other = loaded.predict(images[:1, :, :20].astype(np.float32), verbose=0)
-    assert other["boxes"][..., 2].max() <= 20
+    other = loaded(images[:1, :, :20].astype(np.float32))
+    assert np.asarray(other["boxes"])[..., 2].max() <= 20
 
 
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
