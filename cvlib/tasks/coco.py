@@ -46,7 +46,7 @@ def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) 
     categories = [{"id": label, "name": str(label)} for label in range(classes)]
     images = [{"id": number} for number in range(len(truths))]
     truth = COCO({"images": images, "annotations": _annotations(truths), "categories": categories})
-    guesses = truth.loadRes(_guesses(found))
+    guesses = truth.loadRes(as_results(found))
     evaluation = COCOeval_faster(truth, guesses, "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
@@ -90,7 +90,8 @@ def _annotations(truths: Sequence[Boxes]) -> list[dict[str, Any]]:
     return rows
 
 
-def _guesses(found: Sequence[Detections]) -> list[dict[str, Any]]:
+def as_results(found: Sequence[Detections]) -> list[dict[str, Any]]:
+    """COCO's format of results: image_id and category_id count from 0, bbox is left, top, width, height in pixels."""
     return [
         {"image_id": number, "category_id": label, "score": score, "bbox": [left, top, right - left, bottom - top]}
         for number, one in enumerate(found)

@@ -25,7 +25,6 @@ _CANDIDATES = 300  # of the highest scores, before suppression
 _LEAST = 0.001  # scores below count for nothing in the metrics
 _PICTURED = 12
 _NO_OBJECT = -1
-_OUTPUTS = ("boxes", "scores", "classes")
 
 
 @dataclass(frozen=True)
@@ -94,21 +93,25 @@ def network(model: keras.Model) -> keras.Model:
     from cvlib.tasks.boxes import suppress
 
     found = suppress(*_decode(model, model.output), _CANDIDATES, MOST, model.settings.nms_iou, _LEAST)
-    return keras.Model(model.input, dict(zip(_OUTPUTS, found, strict=True)), name="found")
+    return keras.Model(model.input, dict(zip(("boxes", "scores", "classes"), found, strict=True)), name="found")
 
 
 def evaluate(network: keras.Model, feed: Feed, classes: list[str]) -> Scores:
     """What the network finds in a whole split, in the split's order."""
     from cvlib.data import resize
 
-    found = network.predict(feed.dataset, verbose=0)
     sizes = _sizes(feed.split)
-    detections = [
-        Detections(resize.back(boxes[kept], int(height), int(width), feed.size, feed.how), scores[kept], labels[kept])
-        for boxes, scores, labels, (height, width) in zip(*(found[name] for name in _OUTPUTS), sizes, strict=True)
-        for kept in [labels >= 0]
+    found = [
+        replace(one, corners=resize.back(one.corners, height, width, feed.size, feed.how))
+        for one, (height, width) in zip(answers(network.predict(feed.dataset, verbose=0)), sizes.tolist(), strict=True)
     ]
-    return Scores(detections, list(feed.split.labels), classes, sizes, feed.how)  # type: ignore[arg-type]
+    return Scores(found, list(feed.split.labels), classes, sizes, feed.how)  # type: ignore[arg-type]
+
+
+def answers(said: dict[str, np.ndarray]) -> list[Detections]:
+    """One `Detections` per image of what a network, or a saved detector, says of a batch."""
+    rows = zip(said["boxes"], said["scores"], said["classes"], strict=True)
+    return [Detections(boxes[labels >= 0], scores[labels >= 0], labels[labels >= 0]) for boxes, scores, labels in rows]
 
 
 def _sizes(split: Split) -> np.ndarray:
