@@ -213,8 +213,6 @@ def classifier_of(model: ModelConfig) -> ModelConfig:
     )  # fmt: skip
 
 
-# What changes how a run is done, and not what comes out.
-_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every",)}
 def input_side(config: Config, own: tuple[int, int]) -> int:
     """The side in pixels that images of `own` height and width are resized to.
 
@@ -226,6 +224,10 @@ def input_side(config: Config, own: tuple[int, int]) -> int:
         return side
     step = max([32, *(config.model.strides or [])])
     return max(step, min(-(-side // step), _MOST_DETECTED // step) * step)
+
+
+# What changes how a run is done, and not what comes out.
+_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every",)}
 
 
 def identity(config: Config) -> str:
@@ -372,7 +374,6 @@ _CHOICES: dict[str, tuple[str | int | None, ...]] = {
 }
 
 _MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
-
 _MOST = float("inf")
 _RANGES: dict[str, tuple[float, float]] = {
     "model.dropout": (0, 0.95),

@@ -14,7 +14,6 @@ import numpy as np
 from cvlib.config import DataConfig
 from cvlib.data import embedded, images, keras_datasets, layouts, preflight, scenes, splits
 from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
-from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.layouts.collection import Collection
 from cvlib.data.preflight import Facts
