@@ -56,6 +56,12 @@ class ModelConfig:
     fc_width: int = 4096
     loss: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})  # segmentation: weights of a sum
     focal_gamma: float = 2.0
+    head: str = "anchor_free"  # detectors: anchor_free | grid
+    strides: list[int] | None = None  # anchor_free: pixels between points, by level; null: by the input's size
+    neck: int = 64  # detectors: channels of the layers between base and predictions
+    grid: int | None = None  # grid: cells a side; null: the coarsest grid of at least 7
+    boxes_per_cell: int = 2  # grid
+    nms_iou: float = 0.6  # detectors: of two boxes of one class that overlap by more, the better one stays
 
 
 @dataclass
@@ -201,9 +207,23 @@ def classifier_of(model: ModelConfig) -> ModelConfig:
     if family is None:
         return model
     return dataclasses.replace(
-        model, name=family, task="classification", encoder=None, backbone=None, imagenet=family != "cnn",
-        minimum_size={"cnn": 1, "inception": 75}.get(family, 32), depth=model.depth or {"vgg": 16}.get(family, 50),
+        model, name=family, task="classification", encoder=None, backbone=None,
+        imagenet=family not in ("cnn", "darknet"), minimum_size={"cnn": 1, "inception": 75}.get(family, 32),
+        depth=model.depth or {"vgg": 16}.get(family, 50),
     )  # fmt: skip
+
+
+def input_side(config: Config, own: tuple[int, int]) -> int:
+    """The side in pixels that images of `own` height and width are resized to.
+
+    `data.image_size`, or else their longer side, raised to what the model needs. Detectors need a multiple of their
+    strides; beyond the published 448 pixels they shrink images.
+    """
+    side = config.data.image_size or max(config.model.minimum_size, *own)
+    if config.data.image_size or config.model.task != "detection":
+        return side
+    step = max([32, *(config.model.strides or [])])
+    return max(step, min(-(-side // step), _MOST_DETECTED // step) * step)
 
 
 # What changes how a run is done, and not what comes out.
@@ -341,6 +361,7 @@ _CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "model.decoder": ("interpolate", "unpool", "transpose"),
     "model.interpolation": ("bilinear", "nearest"),
     "model.prediction_stride": (32, 16, 8),
+    "model.head": ("anchor_free", "grid"),
     "model.features": ("flatten", "global_average"),
     "data.layout": (None, "folder", "csv", "voc", "coco", "yolo", "masks"),
     "data.on_error": ("stop", "skip"),
@@ -352,6 +373,7 @@ _CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "trainer.precision": ("float32", "bfloat16", "float16"),
 }
 
+_MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
 _MOST = float("inf")
 _RANGES: dict[str, tuple[float, float]] = {
     "model.dropout": (0, 0.95),
@@ -369,6 +391,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "model.fc_kernel": (1, 99),
     "model.fc_width": (1, _MOST),
     "model.focal_gamma": (0, 10),
+    "model.neck": (1, 4096),
+    "model.grid": (1, 1024),
+    "model.boxes_per_cell": (1, 16),
+    "model.nms_iou": (0, 1),
     "mode.head_epochs": (0, _MOST),
     "mode.backbone_lr": (0, _MOST),
     "mode.head_lr": (0, _MOST),

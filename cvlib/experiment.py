@@ -73,7 +73,7 @@ def _splits(dataset: Dataset) -> dict[str, Any]:
 def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, int]:
     """The side that images are resized to: as asked, else the data's own raised to the model's least."""
     least = config.model.minimum_size
-    side = config.data.image_size or max(least, *dataset.size)
+    side = configuration.input_side(config, dataset.size)
     if dataset.size != (side, side):
         own = f"{dataset.size[0]}×{dataset.size[1]}"
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""

@@ -82,3 +82,21 @@ def test_identity_depends_on_what_decides_the_result_only() -> None:
     base = Config()
     assert config.identity(base) == config.identity(dataclasses.replace(base, name="other", output_root="elsewhere"))
     assert config.identity(base) != config.identity(dataclasses.replace(base, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "own", "side"),
+    [
+        ("classification", None, (300, 200), 300),
+        ("detection", None, (96, 96), 96),
+        ("detection", None, (270, 360), 384),
+        ("detection", None, (2000, 3000), 448),
+        ("detection", None, (8, 8), 32),
+        ("detection", 100, (96, 96), 100),
+        ("segmentation", None, (8, 8), 32),
+    ],
+)
+def test_a_detectors_input_is_a_multiple_of_its_strides(task, asked, own, side) -> None:
+    changed = Config()
+    changed.model.task, changed.model.minimum_size, changed.data.image_size = task, 32, asked
+    assert config.input_side(changed, own) == side

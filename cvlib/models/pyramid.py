@@ -16,9 +16,9 @@ from keras import KerasTensor
 from cvlib.config import ModelConfig, classifier_of
 from cvlib.errors import UserError
 
-FAMILIES = ("cnn", "vgg", "resnet", "inception")
+FAMILIES = ("cnn", "darknet", "vgg", "resnet", "inception")
 
-_LEAST = {"cnn": 1, "vgg": 32, "resnet": 32, "inception": 75}  # pixels a side
+_LEAST = {"cnn": 1, "darknet": 32, "vgg": 32, "resnet": 32, "inception": 75}  # pixels a side
 
 
 def pyramid(config: ModelConfig, family: str, input_shape: tuple[int, int, int]) -> keras.Model:

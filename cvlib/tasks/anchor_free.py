@@ -1,0 +1,109 @@
+"""The anchor-free head: every point of every feature map says one box and its classes' scores.
+
+A point's raw output is (dx, dy, log w, log h, class logits …). Points learn those objects that they fit best by
+now, by score and overlap together: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from cvlib.tasks import boxes
+
+_SIDE = 4.0  # strides, the side of the box that a raw 0 stands for
+_LONGEST = 4.0  # the log of the side is kept within ± this
+_SCORE_POWER, _OVERLAP_POWER = 0.5, 6.0
+_POSITIVES = 10  # points that learn one object, at most
+_NEAR = 1.0  # strides: points this near to an object's centre may learn it even from outside its box
+_BOX_WEIGHT, _CLASS_WEIGHT = 5.0, 1.0
+
+
+def points(size: tuple[int, int], strides: list[int]) -> np.ndarray:
+    """Each point's x, y and stride in pixels of the input, level by level: float32 `(points, 3)`."""
+    levels = []
+    for stride in strides:
+        y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
+        levels.append(np.stack([(x + 0.5) * stride, (y + 0.5) * stride, np.full(x.shape, stride)], axis=-1))
+    return np.concatenate([level.reshape(-1, 3) for level in levels]).astype(np.float32)
+
+
+def decode(raw: Any, size: tuple[int, int], strides: list[int]) -> tuple[Any, Any]:
+    """Raw `(batch, points, 4 + classes)` → boxes `(batch, points, 4)` in pixels, scores `(batch, points, classes)`."""
+    return _corners(raw, points(size, strides)), ops.sigmoid(raw[..., 4:])
+
+
+def _corners(raw: Any, places: np.ndarray) -> Any:
+    centres = raw[..., :2] * places[:, 2:] + places[:, :2]
+    halves = ops.exp(ops.clip(raw[..., 2:4], -_LONGEST, _LONGEST)) * (places[:, 2:] * (_SIDE / 2))
+    return ops.concatenate([centres - halves, centres + halves], axis=-1)
+
+
+def loss_parts(targets: Any, raw: Any, size: tuple[int, int], strides: list[int]) -> dict[str, Any]:
+    """Weighted loss of boxes and of classes, each `(batch,)`.
+
+    Args:
+        targets: `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
+        raw: `(batch, points, 4 + classes)`.
+
+    Both parts are sums over the image's points, scaled so that their mean over the batch is the batch's sum per
+    unit of target score: images without boxes count by what they wrongly score.
+    """
+    places = points(size, strides)
+    guesses, logits = _corners(raw, places), raw[..., 4:]
+    wanted, goals = assign(targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), places)
+    weights = ops.sum(goals, axis=-1)
+    scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
+    # Where nothing is wanted the point's own guess stands in: no gradient, and nothing that isn't finite.
+    wanted = ops.where(weights[..., None] > 0, wanted, ops.stop_gradient(guesses))
+    entropy = ops.relu(logits) - logits * goals + ops.log1p(ops.exp(-ops.absolute(logits)))
+    return {
+        "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(wanted, guesses)), axis=-1),
+        "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
+    }
+
+
+def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple[Any, Any]:
+    """What each point should say: boxes `(batch, points, 4)` and class scores `(batch, points, classes)`.
+
+    An object goes to the at most ten points, inside its box or next to its centre, that align best with it; a
+    point wanted by several takes the one that it overlaps most. The best point's goal is the overlap that the
+    object has reached, the others' less in proportion to their alignment.
+    """
+    corners, labels = targets[..., :4], ops.cast(targets[..., 4], "int32")
+    real = ops.cast(labels >= 0, "float32")[..., None]
+    kinds = ops.one_hot(ops.maximum(labels, 0), scores.shape[-1]) * real
+    overlap = boxes.iou(corners[:, :, None], guesses[:, None]) * real
+    score = ops.matmul(kinds, ops.transpose(scores, (0, 2, 1)))
+    allowed = _candidates(corners, places) * real
+    # Before anything overlaps, alignment must still order the points: hence the small constants.
+    alignment = allowed * (score + 1e-3) ** _SCORE_POWER * (overlap + 1e-2) ** _OVERLAP_POWER
+    positive = _most_aligned(alignment, min(_POSITIVES, len(places))) * allowed
+    positive = positive * _first_of_largest(overlap * positive + positive, axis=1)
+    alignment, overlap = alignment * positive, overlap * positive
+    reached = ops.max(overlap, axis=-1, keepdims=True)
+    share = alignment / ops.maximum(ops.max(alignment, axis=-1, keepdims=True), 1e-20)
+    goals = ops.matmul(ops.transpose(positive * share * reached, (0, 2, 1)), kinds)
+    return ops.matmul(ops.transpose(positive, (0, 2, 1)), corners), goals
+
+
+def _candidates(corners: Any, places: np.ndarray) -> Any:
+    """Which points may learn which object: `(batch, M, points)`, 1 or 0."""
+    corners = corners[:, :, None]
+    inside = ops.minimum(ops.min(places[:, :2] - corners[..., :2], axis=-1),
+                         ops.min(corners[..., 2:] - places[:, :2], axis=-1)) > 0  # fmt: skip
+    away = ops.max(ops.absolute((corners[..., :2] + corners[..., 2:]) / 2 - places[:, :2]), axis=-1)
+    return ops.cast(ops.logical_or(inside, away < _NEAR * places[:, 2]), "float32")
+
+
+def _most_aligned(alignment: Any, count: int) -> Any:
+    """1 for each object's `count` largest, else 0: `(batch, M, points)`."""
+    least = ops.top_k(alignment, count)[0][..., -1:]
+    return ops.cast(alignment >= least, "float32")
+
+
+def _first_of_largest(values: Any, axis: int) -> Any:
+    largest = ops.cast(values >= ops.max(values, axis=axis, keepdims=True), "float32")
+    return largest * ops.cast(ops.cumsum(largest, axis=axis) < 1.5, "float32")

@@ -1,0 +1,104 @@
+"""Boxes drawn on images, and precision over recall, as uint8 arrays `(height, width, 3)`."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+
+from cvlib.data.dataset import Boxes
+from cvlib.tasks.coco import Detections
+
+SURE = 0.25  # detections with at least this score are drawn
+_LEAST_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
+
+
+def colour(label: int) -> tuple[int, int, int]:
+    """A class's colour: neighbours in number lie far apart on the circle of hues."""
+    red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.85, 0.85)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str]) -> np.ndarray:
+    """The image `(height, width, 1 or 3)`, 0–255, with boxes in its pixels, and classes and scores beside them.
+
+    Images under 240 pixels are enlarged. Of detections those with a score of 0.25 or more are drawn.
+    """
+    from PIL import Image, ImageDraw
+
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    picture = Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
+    scale = max(1, -(-_LEAST_SIDE // min(picture.size)))
+    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    pen, width = ImageDraw.Draw(picture), max(2, min(picture.size) // 200)
+    for corners, label, text in _drawable(boxes, classes):
+        left, top, right, bottom = (float(value) * scale for value in corners)
+        pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour(label), width=width)
+        _caption(pen, left, top, text, colour(label), picture.size)
+    return np.asarray(picture)
+
+
+def _drawable(boxes: Boxes | Detections, classes: Sequence[str]) -> list[tuple[np.ndarray, int, str]]:
+    from cvlib.pictures import shortened
+
+    names = [shortened(classes[label], 16) for label in boxes.classes]
+    if isinstance(boxes, Boxes):
+        texts = [f"{name} (crowd)" if crowd else name for name, crowd in zip(names, boxes.crowd, strict=True)]
+        return list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
+    texts = [f"{name} {score:.0%}" for name, score in zip(names, boxes.scores, strict=True)]
+    rows = list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
+    # The surest is drawn last, over the others.
+    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= SURE]
+
+
+def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int, int, int],
+             size: tuple[int, int]) -> None:  # fmt: skip
+    from cvlib.pictures import _font
+
+    _, _, width, height = pen.textbbox((0, 0), text, font=_font())  # type: ignore[attr-defined]
+    x = min(max(0.0, left), max(0.0, size[0] - width - 2))
+    y = top - height - 2 if top > height + 2 else top + 2
+    pen.rectangle((x, y, x + width + 2, y + height + 2), fill=ground)  # type: ignore[attr-defined]
+    pen.text((x + 1, y), text, (255, 255, 255), font=_font())  # type: ignore[attr-defined]
+
+
+def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
+          classes: Sequence[str]) -> np.ndarray:  # fmt: skip
+    """Images with their true boxes, four a row; where there are detections, these on a second copy below."""
+    columns, gap = 4, 8
+    rows = []
+    for start in range(0, len(images), columns):
+        row = slice(start, start + columns)
+        rows.append([boxed(*pair, classes) for pair in zip(images[row], truths[row], strict=True)])
+        if found[start] is not None:
+            rows.append([boxed(*pair, classes) for pair in zip(images[row], found[row], strict=True)])  # type: ignore[arg-type]
+    height, width = rows[0][0].shape[:2]
+    whole = np.full((len(rows) * (height + gap) + gap, len(rows[0]) * (width + gap) + gap, 3), 255, np.uint8)
+    for i, row_pictures in enumerate(rows):
+        for j, picture in enumerate(row_pictures):
+            top, left = gap + i * (height + gap), gap + j * (width + gap)
+            whole[top : top + height, left : left + width] = picture
+    return whole
+
+
+def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Curves at IoU 0.5, one a class that has truth; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from cvlib.pictures import shortened
+
+    figure = Figure(figsize=(7, 5), dpi=90, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    recalls = np.linspace(0, 1, precision.shape[1])
+    known = [label for label in range(len(classes)) if not np.isnan(precision[label, 0])]
+    for label in known:
+        name = f"{shortened(classes[label], 16)}  AP {precision[label].mean():.2f}"
+        axes.plot(recalls, precision[label], color=np.array(colour(label)) / 255, label=name)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), title="at IoU 0.5")
+    if 0 < len(known) <= 25:
+        axes.legend(fontsize=8, loc="lower left")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
