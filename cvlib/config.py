@@ -11,9 +11,10 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cvlib import limits
 from cvlib.errors import UserError
 
-SEGMENTATION_LOSSES = ("cross_entropy", "dice", "focal")
+_MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
 
 
 @dataclass
@@ -242,7 +243,7 @@ def identity(config: Config) -> str:
 
 def monitor(config: Config) -> str:
     """What the best epoch is chosen by: `trainer.monitor`, or the task's own."""
-    return config.trainer.monitor or MONITORS[config.model.task][0]
+    return config.trainer.monitor or limits.MONITORS[config.model.task][0]
 
 
 def resize(config: Config) -> str:
@@ -259,9 +260,9 @@ def caches_features(config: Config) -> bool:
 
 def check(config: Config) -> None:
     """Raise `UserError` at the first value, or pair of values, that can't make a run."""
-    for key, allowed in _CHOICES.items():
+    for key, allowed in limits.CHOICES.items():
         _require(_value(config, key) in allowed, key, _value(config, key), "one of " + ", ".join(map(_word, allowed)))
-    for key, (low, high) in _RANGES.items():
+    for key, (low, high) in limits.RANGES.items():
         value = _value(config, key)
         if value is not None:
             _require(low <= value <= high, key, value, f"between {low:g} and {high:g}")
@@ -278,7 +279,7 @@ def _check_pairs(config: Config) -> None:
             f"model={model.name} does {model.task}, but data={data.name} has labels for "
             f"{', '.join(data.tasks)} only: choose another model or another dataset"
         )
-    monitors = MONITORS[model.task]
+    monitors = limits.MONITORS[model.task]
     _require(monitor(config) in monitors, "trainer.monitor", monitor(config),
              f"for {model.task} one of {', '.join(monitors)}")  # fmt: skip
     if model.task != "detection" and config.augment.mosaic:
@@ -321,9 +322,9 @@ def _check_pairs(config: Config) -> None:
 
 
 def _check_loss(model: ModelConfig) -> None:
-    unknown = [name for name in model.loss if name not in SEGMENTATION_LOSSES]
+    unknown = [name for name in model.loss if name not in limits.SEGMENTATION_LOSSES]
     if unknown:
-        raise UserError(f"model.loss.{unknown[0]} can't be: a loss is a sum of {', '.join(SEGMENTATION_LOSSES)}")
+        raise UserError(f"model.loss.{unknown[0]} can't be: a loss is a sum of {', '.join(limits.SEGMENTATION_LOSSES)}")
     if min(model.loss.values(), default=0) < 0 or not any(model.loss.values()):
         raise UserError(f"model.loss={model.loss} can't be: no weight may be below 0, and one must be above")
 
@@ -342,96 +343,3 @@ def _require(holds: bool, key: str, value: Any, allowed: str) -> None:
 
 def _word(value: str | int | None) -> str:
     return "null" if value is None else str(value)
-
-
-# By task, what the best epoch may be chosen by; the first is the task's own.
-MONITORS: dict[str, tuple[str, ...]] = {
-    "classification": ("val/accuracy", "val/top5_accuracy", "val/macro_f1", "val/loss"),
-    "detection": ("val/mAP", "val/mAP50", "val/recall"),
-    "segmentation": ("val/mIoU", "val/pixel_accuracy", "val/dice", "val/loss"),
-}
-
-_CHOICES: dict[str, tuple[str | int | None, ...]] = {
-    "model.task": tuple(MONITORS),
-    "mode.name": ("scratch", "feature_extractor", "finetune"),
-    "mode.batch_norm": ("train", "frozen"),
-    "mode.cache_features": ("auto", "true", "false", "True", "False"),
-    "model.padding": ("same", "valid"),
-    "model.pooling": ("max", "average"),
-    "model.decoder": ("interpolate", "unpool", "transpose"),
-    "model.interpolation": ("bilinear", "nearest"),
-    "model.prediction_stride": (32, 16, 8),
-    "model.head": ("anchor_free", "grid"),
-    "model.features": ("flatten", "global_average"),
-    "data.layout": (None, "folder", "csv", "voc", "coco", "yolo", "masks"),
-    "data.on_error": ("stop", "skip"),
-    "optimizer.name": ("adam", "adamw", "sgd"),
-    "schedule.name": ("constant", "cosine", "step"),
-    "data.resize": (None, "stretch", "letterbox"),
-    "data.cache": (None, "memory", "disk"),
-    "data.class_weights": (None, "balanced"),
-    "trainer.precision": ("float32", "bfloat16", "float16"),
-}
-
-_MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
-_MOST = float("inf")
-_RANGES: dict[str, tuple[float, float]] = {
-    "model.dropout": (0, 0.95),
-    "model.spatial_dropout": (0, 0.95),
-    "model.convolutions": (1, 99),
-    "model.kernel": (1, 99),
-    "model.stride": (1, 99),
-    "model.dilation": (1, 99),
-    "model.auxiliary_weight": (0, 10),
-    "model.decoder_filters": (1, _MOST),
-    "model.transpose_kernel": (1, 99),
-    "model.transpose_stride": (1, 99),
-    "model.transpose_padding": (0, 99),
-    "model.transpose_output_padding": (0, 99),
-    "model.fc_kernel": (1, 99),
-    "model.fc_width": (1, _MOST),
-    "model.focal_gamma": (0, 10),
-    "model.neck": (1, 4096),
-    "model.grid": (1, 1024),
-    "model.boxes_per_cell": (1, 16),
-    "model.nms_iou": (0, 1),
-    "mode.head_epochs": (0, _MOST),
-    "mode.backbone_lr": (0, _MOST),
-    "mode.head_lr": (0, _MOST),
-    "mode.views": (1, _MOST),
-    "mode.cache_gb": (0, _MOST),
-    "data.image_size": (1, 8192),
-    "data.fraction": (1e-9, 1),
-    "data.batch_size": (1, _MOST),
-    "data.cache_gb": (0, _MOST),
-    "data.val_fraction": (0, 0.9),
-    "data.test_fraction": (0, 0.9),
-    "data.samples": (1, _MOST),
-    "data.pretrain_samples": (1, _MOST),
-    "data.pretrain_epochs": (1, _MOST),
-    "augment.horizontal_flip": (0, 1),
-    "augment.vertical_flip": (0, 1),
-    "augment.rotation": (0, 180),
-    "augment.crop": (0.01, 1),
-    "augment.zoom_out": (1, 16),
-    "augment.mosaic": (0, 1),
-    "augment.brightness": (0, 1),
-    "augment.contrast": (0, 1),
-    "augment.saturation": (0, 1),
-    "augment.hue": (0, 0.5),
-    "augment.blur": (0, 20),
-    "optimizer.lr": (1e-12, 1e30),
-    "optimizer.weight_decay": (0, 1e3),
-    "optimizer.momentum": (0, 1),
-    "optimizer.clipnorm": (1e-12, _MOST),
-    "schedule.warmup_epochs": (0, _MOST),
-    "schedule.final": (0, 1),
-    "schedule.every": (1, _MOST),
-    "schedule.factor": (0, 1),
-    "trainer.epochs": (1, _MOST),
-    "trainer.patience": (1, _MOST),
-    "trainer.steps_per_epoch": (1, _MOST),
-    "trainer.checkpoint_every": (1, _MOST),
-    "trainer.bn_momentum": (0, 0.9999),
-    "seed": (0, 2**32 - 1),
-}
