@@ -275,9 +275,10 @@ def check(config: Config) -> None:
 def _check_pairs(config: Config) -> None:
     model, mode, data = config.model, config.mode, config.data
     if model.task not in data.tasks:
+        others = limits.DATASETS.get(model.task)
         raise UserError(
-            f"model={model.name} does {model.task}, but data={data.name} has labels for "
-            f"{', '.join(data.tasks)} only: choose another model or another dataset"
+            f"model={model.name} does {model.task}, but data={data.name} has labels for {', '.join(data.tasks)} only: "
+            + (f"choose data={' | '.join(others)}, or another model" if others else "choose another dataset or model")
         )
     monitors = limits.MONITORS[model.task]
     _require(monitor(config) in monitors, "trainer.monitor", monitor(config),

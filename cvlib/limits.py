@@ -11,6 +11,12 @@ MONITORS: dict[str, tuple[str, ...]] = {
     "segmentation": ("val/mIoU", "val/pixel_accuracy", "val/dice", "val/loss"),
 }
 
+# By task, the answers to `data=` that have labels for it, beside those that have labels for classification alone.
+DATASETS: dict[str, tuple[str, ...]] = {
+    "detection": ("coco", "digits", "folder", "pets", "tfds", "voc"),
+    "segmentation": ("coco", "digits", "folder", "pets", "tfds", "voc"),
+}
+
 CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "model.task": tuple(MONITORS),
     "mode.name": ("scratch", "feature_extractor", "finetune"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cvlib import config
+from cvlib import config, limits
 from cvlib.config import Config
 from cvlib.errors import UserError
 
@@ -100,3 +100,11 @@ def test_a_detectors_input_is_a_multiple_of_its_strides(task, asked, own, side) 
     changed = Config()
     changed.model.task, changed.model.minimum_size, changed.data.image_size = task, 32, asked
     assert config.input_side(changed, own) == side
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels(task: str) -> None:
+    having = [path.stem for path in (CONF / "data").glob("*.yaml") if task in yaml.safe_load(path.read_text())["tasks"]]
+    assert sorted(having) == list(limits.DATASETS[task])
+    with pytest.raises(UserError, match=r"data=coco \| digits"):
+        config.check(Config(config.ModelConfig(task=task), data=config.DataConfig(tasks=["classification"])))
