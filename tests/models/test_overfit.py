@@ -15,8 +15,9 @@ from tests.models.conftest import config_of
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", ["interpolate", "unpool", "transpose"])
-@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(
+    ("decoder", "skip"), [("interpolate", True), ("unpool", True), ("transpose", True), ("unpool", False)]
+)
 def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), "segmentation")
     images, truth = splits[0].images[:8].astype(np.float32), splits[0].labels[:8].astype(np.int32)
