@@ -12,6 +12,7 @@ from cvlib import config as configuration
 from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.pipeline import Feed, preview
+from cvlib.inspection import layers
 from cvlib.training.loop import Training
 
 _PICTURED = 24
@@ -39,12 +40,15 @@ def feed(training: Training, split: Split, batch_size: int | None = None) -> Fee
 
 
 def show_start(training: Training, dataset: Dataset) -> None:
-    """TensorBoard's view of what is about to be trained: augmented samples, config, graph."""
+    """TensorBoard's view of what is about to be trained: augmented samples, config, graph, layers."""
     images, labels = preview(training.train, _PICTURED)
     training.board.image("train", "augmented_samples", training.task.samples(images, labels, dataset), 0)
     text = json.dumps(dataclasses.asdict(training.config), indent=2)
     training.board.text("train", "config", f"```\n{text}\n```", 0)
     training.board.graph(training.network)
+    rows = layers.table(training.network)
+    training.board.text("train", "layers", layers.markdown(rows), 0)
+    training.record.write_text("layers.txt", "\n".join(layers.lines(rows)) + "\n")
 
 
 def labels(dataset: Dataset, size: tuple[int, int], how: str) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def _from_data(config: Config) -> tuple[tuple[int, int, int], int, list[str]]:
     from cvlib.backend import import_quietly
 
     import_quietly()
+    from cvlib import config as configuration
     from cvlib import data
 
     side = config.data.image_size
@@ -116,7 +117,7 @@ def _from_data(config: Config) -> tuple[tuple[int, int, int], int, list[str]]:
         channels = config.data.channels or 3
         note = f"note: {error}; the network is shown for {channels} channels and {classes} classes"
         return (side, side, channels), classes, [" ".join(note.split())]
-    side = side or max(config.model.minimum_size, *dataset.size)
+    side = configuration.input_side(config, dataset.size)
     return (side, side, dataset.channels), len(dataset.classes), []
 
 
