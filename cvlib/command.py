@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from cvlib.errors import RunFailed, UserError
+from cvlib.errors import RunFailed, UserError, in_words
 
 LAUNCHER_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # a word of its plugin's name → our extra
 COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -51,8 +51,10 @@ def run_job(
     except RunFailed as error:
         return Outcome(folder, FAILED, {}, str(error))
     except Exception as error:
-        traceback.print_exc()
-        return Outcome(folder, FAILED, {}, f"{type(error).__name__}: {error}")
+        words = in_words(error)
+        if words is None:
+            traceback.print_exc()
+        return Outcome(folder, FAILED, {}, words or f"{type(error).__name__}: {error}")
 
 
 def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:

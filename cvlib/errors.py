@@ -1,5 +1,13 @@
 """The ways in which a run can end badly that a person has to be told about."""
 
+from __future__ import annotations
+
+import errno
+import re
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 class UserError(Exception):
     """Something the user gave can't be used: one line saying what, where and what to do (exit code 2)."""
@@ -15,3 +23,19 @@ class Diverged(RunFailed):
 
 class Pruned(RunFailed):
     """The run was given up early, for others do better: raised by the `on_epoch` of whoever compares them."""
+
+
+def in_words(error: BaseException) -> str | None:
+    """One line for what no program can help: a full disk, a folder that may not be written, no memory, a file that was
+    spoiled during the training; None for anything else, which deserves its traceback."""
+    text = " ".join(str(error).split())
+    if (isinstance(error, OSError) and error.errno in _NO_ROOM) or "No space left on device" in text:
+        place = getattr(error, "filename", None)
+        return (f"no space left on the disk{f' for {place}' if place else ''}: make room, then give the same command "
+                "again; what was saved is whole, and the run goes on from it")  # fmt: skip
+    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
+        return f"{error.filename}: can't be written ({error.strerror}): choose another hydra.run.dir, or its rights"
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "out of memory: try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
+    spoiled = re.search(r"UserError: (.*?)(?: Traceback| \[\[|$)", text)  # from within TensorFlow's input pipeline
+    return spoiled.group(1) if spoiled else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import os
 import platform
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from cvlib import config as configuration
 from cvlib.config import Config
-from cvlib.errors import Diverged, Pruned, RunFailed, UserError
+from cvlib.errors import Diverged, Pruned, RunFailed, UserError, in_words
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
@@ -43,7 +44,12 @@ class Record:
         self.resumed = False
 
     def __enter__(self) -> Record:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(
+                f"{self.folder}: a file is where this folder would be; choose another hydra.run.dir"
+            ) from None
         try:
             self._lock.acquire()
         except Timeout:
@@ -107,12 +113,11 @@ class Record:
         """Write rows of equal keys as a table, atomically."""
         path = self.folder / name
         self._claim(path)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(path, text.getvalue().encode("utf-8"))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:  # fmt: skip
@@ -129,7 +134,11 @@ class Record:
             elif isinstance(error, RunFailed):
                 self.update(status="failed", error=str(error))
             elif error is not None:
-                self.update(status="failed", error=f"{type(error).__name__}: {error}"[:2000])
+                self.update(status="failed", error=in_words(error) or f"{type(error).__name__}: {error}"[:2000])
+        except OSError:
+            if error is None:
+                raise
+            # The disk is full or gone, which the error itself says; the summary reads interrupted without us.
         finally:
             self._lock.release()
 
@@ -209,11 +218,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name, then rename: the name never stands for half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:
