@@ -111,7 +111,7 @@ def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
     import onnx
     import tf2onnx
 
-    function = _resizing_by_products(model)
+    _, function = _frozen(model, _resizing_by_products(model))
     proto, _ = tf2onnx.convert.from_function(function, [_image(model)], opset=_OPSET)
     onnx.helper.set_model_props(proto, {"labels": json.dumps(labels, ensure_ascii=False)})
     onnx.checker.check_model(proto)

@@ -152,11 +152,14 @@ def _explained(gallery: Gallery, model: keras.Model, opened: Run, samples: list[
 
 def _embedded(gallery: Gallery, model: keras.Model, dataset: Dataset) -> None:
     """The test set's features by PCA and t-SNE, and for TensorBoard's projector."""
-    from cvlib.inspection import embedding
+    from cvlib.inspection import embedding, graph
 
     split = dataset.test
     chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), _MOST_EMBEDDED)).astype(int))
-    images = [_resized(model, _pixels(split, int(index), dataset.channels)) for index in chosen]
+    if isinstance(split.images, np.ndarray):
+        images = list(graph.as_seen(model, split.images[chosen]))
+    else:
+        images = [_resized(model, _pixels(split, int(index), dataset.channels)) for index in chosen]
     batches = [np.stack(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
     values = embedding.features(model, batches)
     labels = np.asarray(split.labels)[chosen] if dataset.task == "classification" else None

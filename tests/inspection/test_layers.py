@@ -50,12 +50,13 @@ def test_parameters_and_work_by_hand(name: str, parameters: int, multiply_adds: 
 
 @pytest.mark.parametrize("name", models.names())
 def test_every_formula_agrees_with_keras_in_every_architecture(name: str) -> None:
-    side = max(config_of(name).minimum_size, 12)
+    side = max(config_of(name).minimum_size, 32)
     model = models.build(config_of(name), (side, side, 3), 10)
     rows = inspection.describe(model)
     assert inspection.miscounted(rows) == []
     assert sum(row.parameters for row in rows) == model.count_params()
     assert all(row.formula is not None for row in rows if row.parameters)
+    assert all(row.fields is not None for row in rows)
 
 
 @pytest.mark.parametrize(("name", "side", "billions"), [("resnet", 224, 3.86), ("vgg", 224, 15.35),

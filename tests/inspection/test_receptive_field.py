@@ -16,6 +16,7 @@ from cvlib import models
 from cvlib.inspection import receptive_field
 from cvlib.inspection.layers import Layer, describe
 from cvlib.inspection.receptive_field import PIXELS, Field
+from cvlib.models.decoders import max_unpool
 from tests.models.conftest import config_of
 
 ARCHITECTURES = [name for name in models.names() if hasattr(import_module(f"cvlib.models.{name}"), "backbone")]
@@ -38,7 +39,9 @@ def skeleton(model: keras.Model, precision: str) -> keras.Model:
     """
     random = np.random.default_rng(0)
 
-    def thin(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def thin(layer: keras.Operation) -> keras.Operation:
+        if not isinstance(layer, layers.Layer):
+            return type(layer).from_config(layer.get_config())
         config = {**layer.get_config(), "dtype": precision}
         if "filters" in config:
             config |= {"filters": 1, "groups": 1} if "groups" in config else {"filters": 1}
@@ -46,10 +49,9 @@ def skeleton(model: keras.Model, precision: str) -> keras.Model:
             return layers.AveragePooling2D.from_config(config)
         return type(layer).from_config(config)
 
-    thinned = keras.models.clone_model(model, clone_function=thin)
-    for layer in thinned.layers:
-        kernels = [weight for weight in layer.weights if len(weight.shape) == 4]
-        for kernel in kernels:
+    thinned = keras.models.clone_model(model, clone_function=thin, recursive=True)
+    for kernel in thinned.weights:
+        if len(kernel.shape) == 4:
             kernel.assign(random.uniform(0.5, 1.5, kernel.shape) / np.prod(kernel.shape))
     return thinned
 
@@ -98,6 +100,21 @@ def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
     maps = [layer.name for layer in describe(backbone) if len(layer.shape) == 3]
     some = [maps[i] for i in np.unique(np.linspace(0, len(maps) - 1, 7).astype(int))]
     assert compare_with_gradients(backbone, some, lambda count: [count // 2]) >= 4
+
+
+@pytest.mark.parametrize("decoder", ["interpolate", "transpose"])
+def test_theory_and_gradients_agree_on_the_way_up(decoder: str) -> None:
+    config = config_of("segmenter", filters=[4, 6, 8], decoder=decoder)
+    model = models.build(config, (160, 160, 1), 2)
+    assert compare_with_gradients(model, ["logits"], lambda count: [count // 2, count // 2 + 1], "float32") == 8
+
+
+def test_unpooling_sees_what_its_maxima_and_its_values_see() -> None:
+    """2×2 pooling, a 3×3 convolution on it, unpooled: units 2i and 2i + 1 see pooled units i − 1 to i + 1."""
+    image = keras.Input((8, 12, 1))
+    x = layers.Conv2D(1, 3, padding="same")(layers.MaxPooling2D(2)(image))
+    model = keras.Model(image, layers.ReLU(name="last")(max_unpool(x, image)))
+    assert fields(model, "last") == (Field((-2, -2), (3, 3), 2), Field((-2, -2), (3, 3), 2))
 
 
 @pytest.mark.slow

@@ -1,0 +1,126 @@
+"""What a run's classifier says of image files: read, resized and answered as in its evaluation."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib.data.images import EXTENSIONS, read_image
+from cvlib.errors import UserError
+from cvlib.record import write_atomically
+
+if TYPE_CHECKING:
+    import keras
+
+TOP = 5
+_PER_SHEET = 48
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The most probable classes of one file, the most probable one first."""
+
+    file: Path
+    classes: list[str]  # at most five
+    probabilities: list[float]
+    pixels: np.ndarray  # uint8 (height, width, channels), as the network saw them
+
+
+def find_files(paths: Sequence[str]) -> list[Path]:
+    """The image files that paths mean: a file itself, all images below a folder, what a glob (also with **) matches.
+
+    Each once, in the order given. Raises `UserError` for a path that means none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if Path(path).is_dir():
+            matches = _images_below(Path(path))
+        elif Path(path).exists():
+            matches = [Path(path)]
+        else:
+            hits = [Path(hit) for hit in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  Path.glob takes no absolute pattern
+            matches = [file for hit in hits for file in (_images_below(hit) if hit.is_dir() else [hit])]
+        if not matches:
+            what = "has no images in it" if Path(path).is_dir() else "is no file, folder or pattern that matches any"
+            raise UserError(f"{path} {what}; images end in {', '.join(sorted(EXTENSIONS))}")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def _images_below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+
+
+def answers(
+    model: keras.Model, files: Sequence[Path], classes: Sequence[str], size: tuple[int, int], how: str,
+    bad: Callable[[Path, str], None], batch_size: int = 32,
+) -> Iterator[Answer]:  # fmt: skip
+    """An `Answer` for every readable file, in order; `bad` is told of the others and why.
+
+    `size` and `how` are those that the run's images were resized with.
+    """
+    channels = model.inputs[0].shape[-1]
+    for start in range(0, len(files), batch_size):
+        read: list[tuple[Path, np.ndarray]] = []
+        for file in files[start : start + batch_size]:
+            try:
+                read.append((file, _pixels(file, channels, size, how)))
+            except UserError as error:
+                bad(file, str(error))
+        if read:
+            images = np.stack([pixels for _, pixels in read])
+            probabilities = model.predict(images.astype(np.float32), verbose=0)
+            for (file, pixels), row in zip(read, probabilities, strict=True):
+                order = np.argsort(-row, kind="stable")[:TOP]
+                yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
+
+
+def _pixels(file: Path, channels: int, size: tuple[int, int], how: str) -> np.ndarray:
+    from cvlib.data import resize
+
+    return np.asarray(resize.image(read_image(file, channels), size, how))
+
+
+def write(folder: Path, found: Sequence[Answer]) -> None:
+    """predictions.json, predictions.csv and, 48 to a sheet, the drawn pictures predictions-1.png, …"""
+    from cvlib import pictures
+
+    content = [
+        {"file": str(answer.file), "prediction": answer.classes[0], "probability": answer.probabilities[0],
+         "top": [{"class": name, "probability": value}
+                 for name, value in zip(answer.classes, answer.probabilities, strict=True)]}
+        for answer in found
+    ]  # fmt: skip
+    write_atomically(folder / "predictions.json", (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / "predictions.csv", _csv(found).encode())
+    for earlier in folder.glob("predictions-*.png"):
+        earlier.unlink()
+    for start in range(0, len(found), _PER_SHEET):
+        some = found[start : start + _PER_SHEET]
+        captions = [f"{answer.classes[0]} {answer.probabilities[0]:.0%}\n{answer.file.name}" for answer in some]
+        sheet = pictures.contact_sheet(np.stack([answer.pixels for answer in some]), captions, columns=8)
+        pictures.save_png(sheet, folder / f"predictions-{start // _PER_SHEET + 1}.png")
+
+
+def _csv(found: Sequence[Answer]) -> str:
+    """file, prediction, probability, and the next ones as prediction2, probability2, …"""
+    count = max((len(answer.classes) for answer in found), default=1)
+    header = ["file", "prediction", "probability"]
+    for place in range(2, count + 1):
+        header += [f"prediction{place}", f"probability{place}"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for answer in found:
+        pairs = zip(answer.classes, answer.probabilities, strict=True)
+        cells: list[Any] = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
+        writer.writerow([str(answer.file), *cells])
+    return text.getvalue()
