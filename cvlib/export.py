@@ -72,7 +72,8 @@ def compare(model: keras.Model, predict: Predict, pictures: list[np.ndarray]) ->
     difference, agreeing = 0.0, 0
     for picture in pictures:
         image = picture[np.newaxis].astype(np.float32)
-        expected = [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(model(image, training=False))]
+        named = sorted(_named(model, model(image, training=False)).items())
+        expected = [keras.ops.convert_to_numpy(value) for _, value in named]
         pairs = list(zip(expected, predict(image), strict=True))
         # np.max, unlike Python's, hands a NaN on.
         difference = float(np.max([difference, *(np.abs(one - other).max() for one, other in pairs)]))
@@ -203,7 +204,11 @@ def _named(model: keras.Model, outputs: Any) -> dict[str, Any]:
 
 
 def _output_names(model: keras.Model) -> list[str]:
-    return sorted(model.output) if isinstance(model.output, dict) else list(model.output_names)
+    """The outputs' names in the order of `model.outputs`."""
+    if not isinstance(model.output, dict):
+        return list(model.output_names)
+    names: list[str] = keras.tree.flatten({name: name for name in model.output})
+    return names
 
 
 def _image(model: keras.Model) -> Any:

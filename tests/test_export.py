@@ -92,6 +92,23 @@ def test_undefined_numbers_are_no_agreement(run: Path) -> None:
     assert agreeing == 0
 
 
+@pytest.mark.parametrize(("form", "write"), [
+    ("saved_model", export.write_saved_model), ("onnx", export.write_onnx),
+    ("litert", lambda model, path, labels: export.write_litert(model, path, labels, None)),
+])  # fmt: skip
+def test_several_outputs_keep_their_names(form: str, write: object, tmp_path: Path) -> None:
+    image = keras.Input((None, None, 1), name="image")
+    x = keras.layers.Resizing(4, 4, antialias=True, name="resizing")(image)
+    low, high = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
+    model = keras.Model(image, {"mean": low, "least": -high, "most": high})
+    write(model, tmp_path / "model", {})  # type: ignore[operator]
+    difference, agreeing = export.compare(model, export.reader(tmp_path / "model", form), pictures())
+    assert difference < 1e-3
+    assert agreeing == 3
+    one = np.full((1, 4, 4, 1), 7.0, np.float32)
+    assert [value.item() for value in export.reader(tmp_path / "model", form)(one)] == [-7, 7, 7]
+
+
 def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there/old.pb").write_text("")
