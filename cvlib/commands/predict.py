@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
         "predict", help="what a run's network says of images: predictions.json, .csv and drawn pictures",
-        description="Reads images as the run's evaluation does and writes its predictions, the five most probable "
-        "classes of each. A file that can't be read is reported and skipped; the exit code is then 1.",
+        description="Reads images as the run's evaluation does and writes its predictions: the five most probable "
+        "classes, boxes, or a mask. A file that can't be read is reported and skipped; the exit code is then 1.",
     )  # fmt: skip
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders of them, or quoted patterns")
@@ -25,13 +26,10 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Predict, write, say where; 1 if any file couldn't be read."""
-    from cvlib import config as configuration
     from cvlib import predict, saved
     from cvlib.backend import import_quietly
 
     opened = saved.open_run(chosen.run)
-    if opened.config.model.task != "classification":
-        raise UserError(f"{chosen.run} is a run of {opened.config.model.task}: `cvlib predict` takes classifiers")
     files = predict.find_files(chosen.paths)
     output: Path = chosen.output or opened.folder / "predictions"
     if output.is_file():
@@ -40,19 +38,21 @@ def run(chosen: argparse.Namespace) -> int:
     for note in opened.notes:
         print(note)
     failed: list[Path] = []
+    started, done = time.monotonic(), 0
 
     def bad(file: Path, why: str) -> None:
         failed.append(file)
         print(f"\rskipped: {why}", file=sys.stderr)
 
-    model, how = saved.network(opened), configuration.resize(opened.config)
-    found = []
-    for answer in predict.answers(model, files, opened.classes, opened.size, how, bad):
-        found.append(answer)
+    def tick() -> None:
+        nonlocal done
+        done += 1
         if sys.stderr.isatty():
-            print(f"\r{len(found) + len(failed)} of {len(files)}", end="", file=sys.stderr)
-    if not found:
+            left = (time.monotonic() - started) / done * (len(files) - done - len(failed))
+            print(f"\r{done + len(failed)} of {len(files)}, {left:.0f} s left\x1b[K", end="", file=sys.stderr)
+
+    count = predict.of(opened.config.model.task).predict(opened, saved.network(opened), files, output, bad, tick)
+    if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
-    predict.write(output, found)
-    print(f"\r{len(found)} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
+    print(f"\r{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     return 1 if failed else 0

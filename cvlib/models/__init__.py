@@ -41,3 +41,12 @@ def logits(model: keras.Model) -> keras.Model:
     if isinstance(model.output, dict):
         return keras.Model(model.input, model.output["logits"], name=model.name)
     return model
+
+
+def network_input(channels: int, size: tuple[int, int], how: str) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Raw images `(batch, any, any, channels)`, 0–255, and the same as training sees them: of `size`, whole levels."""
+    image = keras.Input((None, None, channels), name="image", dtype="float32")
+    resizing = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox", name="resizing",
+                                     dtype="float32")  # fmt: skip
+    # Keras' Resizing is in training mode unless told otherwise, and with it every layer behind it.
+    return image, keras.ops.round(resizing(image, training=False))

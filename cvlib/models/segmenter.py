@@ -8,6 +8,7 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers, ops
 
+from cvlib import models
 from cvlib.config import ModelConfig
 from cvlib.errors import UserError
 from cvlib.models import decoders
@@ -64,10 +65,8 @@ def inference(network: keras.Model, size: tuple[int, int], how: str = "stretch")
     letterbox) and rounded as in training, the probabilities are resized back (bilinear, half-pixel centres). It
     holds plain Keras layers and operations only, "backbone" among them, and shares the weights of `network`.
     """
-    image = keras.Input((None, None, network.input_shape[-1]), name="image", dtype="float32")
-    resized = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox", name="resizing",
-                                    dtype="float32")(image)  # fmt: skip
-    scores = network.call(ops.round(resized))
+    image, pixels = models.network_input(network.input_shape[-1], size, how)
+    scores = network.call(pixels)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
     vertical, horizontal = image[:, :, :1, 0], ops.transpose(image[:, :1, :, 0], (0, 2, 1))
     height, width = _counted(vertical), _counted(horizontal)

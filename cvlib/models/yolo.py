@@ -83,7 +83,8 @@ def _by_stride(features: list[KerasTensor], size: tuple[int, int]) -> dict[int, 
         stride = 2 ** round(math.log2(size[0] / feature.shape[1]))
         sides = size[0] // stride, size[1] // stride
         if tuple(feature.shape[1:3]) != sides:
-            feature = layers.Resizing(*sides, name=f"level{stride}_resized")(feature)
+            # Were it not told so, this layer would put all behind it in training mode.
+            feature = layers.Resizing(*sides, name=f"level{stride}_resized")(feature, training=False)
         found[stride] = feature
     return found
 

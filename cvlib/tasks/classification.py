@@ -89,11 +89,11 @@ def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Mode
     """
     import keras
 
-    image = keras.Input((None, None, model.input_shape[-1]), name="image", dtype="float32")
-    resized = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox", name="resizing",
-                                    dtype="float32")(image)  # fmt: skip
+    from cvlib import models
+
+    image, pixels = models.network_input(model.input_shape[-1], size, how)
     # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
-    scores = network(model).call(keras.ops.round(resized))
+    scores = network(model).call(pixels)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
     return keras.Model(image, probabilities, name="classifier")
 

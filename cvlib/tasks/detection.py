@@ -133,15 +133,13 @@ def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Mode
     non-maximum suppression are inside; it holds plain Keras layers and operations only and shares `model`'s weights.
     """
     import keras
-    from keras import ops
 
+    from cvlib import models
     from cvlib.tasks.boxes import suppress
 
-    image = keras.Input((None, None, model.input_shape[-1]), name="image", dtype="float32")
-    resized = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox", name="resizing",
-                                    dtype="float32")(image)  # fmt: skip
+    image, pixels = models.network_input(model.input_shape[-1], size, how)
     # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
-    raw = model.call(ops.round(resized))
+    raw = model.call(pixels)
     boxes, scores, classes = suppress(*_decode(model, raw), _CANDIDATES, MOST, model.settings.nms_iou, _LEAST)
     return keras.Model(image, {"boxes": _undo(boxes, image, size, how), "scores": scores, "classes": classes},
                        name="detector")  # fmt: skip

@@ -23,7 +23,9 @@ SMALL = {
     "cnn": {"filters": [4, 6], "dense": [8]},
     "fcn": {"fc_kernel": 1, "fc_width": 8},
     "segmenter": {"filters": [4, 6]},
+    "yolo": {"neck": 8},
 }
+DETECTORS = [name for name in models.names() if config_of(name).task == "detection"]
 PER_PIXEL = [name for name in models.names() if config_of(name).task == "segmentation"]
 REGIMES = {
     "scratch": (ModeConfig(), Phase(0, 1, None)),
@@ -57,11 +59,13 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
     images, labels = pixels(name, 4), np.array([0, 1, 2, 1])
     if name in PER_PIXEL:
         labels = np.broadcast_to(labels[:, None, None], images.shape[:3])
+    if name in DETECTORS:
+        labels = np.stack([[[2, 3, 9, 12, label]] for label in labels]).astype(np.float32)
     for mode, phase in REGIMES.values():
         modes.apply(backbone, mode, phase, rates)
         model.compile(keras.optimizers.SGD(1e-6), **task.compile_arguments(model, Config(config_of(name))))
         before = modes.frozen_hashes(model)
-        targets = labels if model.output_names == ["logits"] else dict.fromkeys(model.output_names, labels)
+        targets = dict.fromkeys(model.output_names, labels) if isinstance(model.output, dict) else labels
         loss = model.train_on_batch(images, targets, return_dict=True)["loss"]
         assert np.isfinite(loss)
         modes.prove_unmoved(before, modes.frozen_hashes(model))
@@ -73,11 +77,27 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(loaded.get_layer("backbone"), keras.Model)
     assert "auxiliary" not in [layer.name for layer in loaded.layers]
+    if name in DETECTORS:
+        expected, found = task.network(model).predict(images, verbose=0), loaded.predict(images, verbose=0)
+        np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-5)
+        return
     logits = models.logits(model).predict(images, verbose=0)
     expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)
     found = loaded.predict(np.zeros((1, 50, 31, 1)), verbose=0)
     assert found.shape == ((1, 50, 31, 3) if name in PER_PIXEL else (1, 3))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_saved_model_that_is_simply_called_infers(name: str) -> None:
+    task = tasks.of(config_of(name).task)
+    saved = task.inference(small(name), (side(name), side(name)), "stretch")
+    before = [keras.ops.convert_to_numpy(weight) for weight in saved.weights]
+    first, second = (keras.tree.flatten(saved(pixels(name, 2))) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)  # no Dropout
+    for weight, value in zip(saved.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)  # no BatchNorm that follows
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -106,11 +126,13 @@ def test_mixed_precision_spares_preprocessing_and_logits_and_can_be_saved(name: 
         expected = saved.predict(pixels(name, 2), verbose=0)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert models.logits(model).output.dtype == "float32"
+    assert {tensor.dtype for tensor in keras.tree.flatten(models.logits(model).output)} == {"float32"}
     assert model.get_layer("backbone")._inbound_nodes[0].input_tensors[0].dtype == "float32"
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.output.dtype == "float32"
-    np.testing.assert_allclose(loaded.predict(pixels(name, 2), verbose=0), expected, atol=1e-5)
+    assert {tensor.dtype for tensor in keras.tree.flatten(loaded.output)} <= {"float32", "int32"}
+    found = loaded.predict(pixels(name, 2), verbose=0)
+    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib.data.images import EXTENSIONS, read_image
+from cvlib import config as configuration
+from cvlib.data.images import read_image
 from cvlib.errors import UserError
 from cvlib.record import write_atomically
 
 if TYPE_CHECKING:
     import keras
+
+    from cvlib.saved import Run
 
 TOP = 5
 _PER_SHEET = 48
@@ -32,31 +34,6 @@ class Answer:
     classes: list[str]  # at most five
     probabilities: list[float]
     pixels: np.ndarray  # uint8 (height, width, channels), as the network saw them
-
-
-def find_files(paths: Sequence[str]) -> list[Path]:
-    """The image files that paths mean: a file itself, all images below a folder, what a glob (also with **) matches.
-
-    Each once, in the order given. Raises `UserError` for a path that means none.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if Path(path).is_dir():
-            matches = _images_below(Path(path))
-        elif Path(path).exists():
-            matches = [Path(path)]
-        else:
-            hits = [Path(hit) for hit in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  Path.glob takes no absolute pattern
-            matches = [file for hit in hits for file in (_images_below(hit) if hit.is_dir() else [hit])]
-        if not matches:
-            what = "has no images in it" if Path(path).is_dir() else "is no file, folder or pattern that matches any"
-            raise UserError(f"{path} {what}; images end in {', '.join(sorted(EXTENSIONS))}")
-        found += matches
-    return list(dict.fromkeys(found))
-
-
-def _images_below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
 
 
 def answers(
@@ -87,6 +64,20 @@ def _pixels(file: Path, channels: int, size: tuple[int, int], how: str) -> np.nd
     from cvlib.data import resize
 
     return np.asarray(resize.image(read_image(file, channels), size, how))
+
+
+def predict(
+    run: Run, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
+    tick: Callable[[], None],
+) -> int:  # fmt: skip
+    """Answers of a run's network for files, written to `folder`; how many could be read."""
+    found = []
+    for answer in answers(model, files, run.classes, run.size, configuration.resize(run.config), bad):
+        found.append(answer)
+        tick()
+    if found:
+        write(folder, found)
+    return len(found)
 
 
 def write(folder: Path, found: Sequence[Answer]) -> None:

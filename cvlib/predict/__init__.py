@@ -1,0 +1,55 @@
+"""What a run's network says of image files: found here, answered in the file of each task.
+
+Each task has `predict(run, model, files, folder, bad, tick)`: it writes predictions.json, predictions.csv and drawn
+pictures to `folder`, tells `bad` of every file that can't be read, calls `tick` after each other one, and returns how
+many those were.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cvlib.data.images import EXTENSIONS
+from cvlib.errors import UserError
+
+
+def of(task: str) -> Any:
+    """The module that predicts for a task."""
+    return import_module(f"cvlib.predict.{task}")
+
+
+def picture_names(files: Sequence[Path]) -> Iterator[str]:
+    """A name for each file's drawn picture, without its ending: the file's own, with a number where it came before."""
+    count: dict[str, int] = {}
+    for file in files:
+        count[file.stem] = count.get(file.stem, 0) + 1
+        yield file.stem if count[file.stem] == 1 else f"{file.stem}~{count[file.stem]}"
+
+
+def find_files(paths: Sequence[str]) -> list[Path]:
+    """The image files that paths mean: a file itself, all images below a folder, what a glob (also with **) matches.
+
+    Each once, in the order given. Raises `UserError` for a path that means none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if Path(path).is_dir():
+            matches = _images_below(Path(path))
+        elif Path(path).exists():
+            matches = [Path(path)]
+        else:
+            hits = [Path(hit) for hit in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  Path.glob takes no absolute pattern
+            matches = [file for hit in hits for file in (_images_below(hit) if hit.is_dir() else [hit])]
+        if not matches:
+            what = "has no images in it" if Path(path).is_dir() else "is no file, folder or pattern that matches any"
+            raise UserError(f"{path} {what}; images end in {', '.join(sorted(EXTENSIONS))}")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def _images_below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())

@@ -1,0 +1,75 @@
+"""What a run's detector finds in image files: boxes in their own pixels, as its evaluation has them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib import pictures
+from cvlib.data.images import read_image
+from cvlib.errors import UserError
+from cvlib.predict import picture_names
+from cvlib.record import write_atomically
+from cvlib.tasks import detection
+from cvlib.tasks.coco import Detections, as_results
+from cvlib.tasks.detection_pictures import boxed
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.saved import Run
+
+_COLUMNS = ("file", "class", "score", "x_min", "y_min", "x_max", "y_max")
+
+
+def predict(
+    run: Run, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
+    tick: Callable[[], None],
+) -> int:  # fmt: skip
+    """Boxes for every readable file, in COCO's format of results (with file and class names) and as CSV, and drawn."""
+    read: list[Path] = []
+    found: list[Detections] = []
+    for file, name in zip(files, picture_names(files), strict=True):
+        try:
+            image = read_image(file, run.channels)
+        except UserError as error:
+            bad(file, str(error))
+            continue
+        (boxes,) = detection.answers(_said(model, image))
+        pictures.save_png(boxed(image, boxes, run.classes), folder / "images" / f"{name}.png")
+        read.append(file)
+        found.append(boxes)
+        tick()
+    if read:
+        _write(folder, read, found, run.classes)
+    return len(read)
+
+
+def _said(model: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
+    # A call, for `predict` traces the network anew for every size of image.
+    return {
+        name: np.asarray(value) for name, value in model(image[np.newaxis].astype(np.float32), training=False).items()
+    }
+
+
+def _write(folder: Path, files: Sequence[Path], found: Sequence[Detections], classes: Sequence[str]) -> None:
+    rows: list[dict[str, Any]] = [
+        {**row, "file": str(files[row["image_id"]]), "category": classes[row["category_id"]]}
+        for row in as_results(found)
+    ]
+    content = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "predictions.json", content.encode())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        left, top, width, height = row["bbox"]
+        corners = [f"{value:.2f}" for value in (left, top, left + width, top + height)]
+        writer.writerow([row["file"], row["category"], f"{row['score']:.6f}", *corners])
+    write_atomically(folder / "predictions.csv", text.getvalue().encode())

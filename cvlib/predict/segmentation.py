@@ -1,0 +1,62 @@
+"""What a run's segmenter says of every pixel of image files: masks of their own size."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib import masks, pictures, saved
+from cvlib.data.images import read_image
+from cvlib.errors import UserError
+from cvlib.predict import picture_names
+from cvlib.record import write_atomically
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.saved import Run
+
+
+def predict(
+    run: Run, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
+    tick: Callable[[], None],
+) -> int:  # fmt: skip
+    """A mask for every readable file as an indexed PNG with the classes' colours, an overlay, and shares per class."""
+    own = saved.labels(run).get("colours")
+    colours = masks.palette(len(run.classes), None if own is None else np.array(own, np.uint8))
+    rows: list[dict[str, Any]] = []
+    for file, name in zip(files, picture_names(files), strict=True):
+        try:
+            image = read_image(file, run.channels)
+        except UserError as error:
+            bad(file, str(error))
+            continue
+        # A call, for `predict` traces the network anew for every size of image.
+        probabilities = np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0]
+        mask = probabilities.argmax(axis=-1).astype(np.uint8)
+        masks.save_indexed(mask, colours, folder / "masks" / f"{name}.png")
+        pictures.save_png(masks.overlay(image, mask, colours), folder / "overlays" / f"{name}.png")
+        shares = np.bincount(mask.reshape(-1), minlength=len(run.classes)) / mask.size
+        rows.append({"file": str(file), "mask": f"masks/{name}.png",
+                     "shares": dict(zip(run.classes, shares.round(6).tolist(), strict=True))})  # fmt: skip
+        tick()
+    if rows:
+        _write(folder, rows, run.classes)
+    return len(rows)
+
+
+def _write(folder: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
+    content = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "predictions.json", content.encode())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "mask", *classes])
+    for row in rows:
+        writer.writerow([row["file"], row["mask"], *(f"{share:.6f}" for share in row["shares"].values())])
+    write_atomically(folder / "predictions.csv", text.getvalue().encode())
