@@ -24,7 +24,7 @@ def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     config = config_of("segmenter", decoder=decoder, skip=skip)
     model = models.build(config, images.shape[1:], len(classes))
     modes.set_bn_momentum(model, 0.9)
-    model.compile(keras.optimizers.Adam(3e-3), SegmentationLoss(config.loss))
+    model.compile(keras.optimizers.Adam(1e-2), SegmentationLoss(config.loss))
     best = 0.0
     for _ in range(15):
         model.fit(images, truth, batch_size=8, epochs=20, verbose=0)
