@@ -26,7 +26,8 @@ def iou(first: Any, second: Any) -> Any:
     high = ops.minimum(first[..., 2:], second[..., 2:])
     sides = ops.relu(high - low)
     both = sides[..., 0] * sides[..., 1]
-    return both / ops.maximum(area(first) + area(second) - both, _TINY)
+    # In this order: Keras (3.15, TensorFlow) takes the sum of (1, n, 1) and (1, 1, n) for a bias, and gets (1, n, 1).
+    return both / ops.maximum(area(first) - both + area(second), _TINY)
 
 
 def ciou(truth: Any, guess: Any) -> Any:

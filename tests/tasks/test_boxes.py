@@ -114,3 +114,17 @@ def test_suppression_can_be_saved_in_a_model(tmp_path):
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     for own, loaded in zip(model.predict(given, verbose=0), again.predict(given, verbose=0), strict=True):
         assert np.array_equal(own, loaded)
+
+
+def test_a_model_suppresses_in_one_image_as_in_many():
+    rng = np.random.default_rng(3)
+    low = rng.uniform(0, 40, (4, 30, 2))
+    corners = np.concatenate([low, low + rng.uniform(8, 30, (4, 30, 2))], axis=-1).astype(np.float32)
+    scores = rng.permutation(4 * 30 * 2).reshape(4, 30, 2).astype(np.float32) / 240
+    given = keras.Input((30, 4)), keras.Input((30, 2))
+    model = keras.Model(given, list(boxes.suppress(*given, 60, 20, 0.4, 0.1)))
+    for image in range(4):
+        alone = model([corners[image : image + 1], scores[image : image + 1]])
+        expected = greedy(corners[image], scores[image], 0.4, 0.1, 20)
+        assert keras.ops.convert_to_numpy(alone[1])[0][: len(expected)] == pytest.approx([row[0] for row in expected])
+        assert keras.ops.convert_to_numpy(alone[2])[0][: len(expected)].tolist() == [row[2] for row in expected]
