@@ -79,8 +79,10 @@ def check_size(config: ModelConfig, size: tuple[int, int]) -> None:
 def _by_stride(features: list[KerasTensor], size: tuple[int, int]) -> dict[int, KerasTensor]:
     """The base's feature maps by their stride, brought to exactly the input's size over the stride."""
     found: dict[int, KerasTensor] = {}
-    for feature in features:
-        stride = 2 ** round(math.log2(size[0] / feature.shape[1]))
+    # Each level halves the one before; sides alone don't tell where a base convolves without padding.
+    first = round(math.log2(size[0] / features[0].shape[1]))
+    for halved, feature in enumerate(features, start=first):
+        stride = 2**halved
         sides = size[0] // stride, size[1] // stride
         if tuple(feature.shape[1:3]) != sides:
             # Were it not told so, this layer would put all behind it in training mode.
@@ -93,7 +95,7 @@ def _level(features: dict[int, KerasTensor], stride: int, width: int, what: str)
     """Add the level of `stride` to `features`: convolutions halve the coarsest one as often as it takes."""
     if stride < min(features):
         raise UserError(f"{what} is finer than the features, whose least stride is {min(features)} pixels")
-    while stride not in features:
+    while max(features) < stride:
         coarsest = max(features)
         features[2 * coarsest] = convolution(features[coarsest], width, 3, f"level{2 * coarsest}", stride=2)
 

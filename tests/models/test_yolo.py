@@ -51,19 +51,6 @@ def test_levels_beyond_the_base_are_made_of_convolutions():
     assert models.build(config, (64, 64, 3), 2).output_shape == (None, 16 * 16 + 4 * 4, 6)
 
 
-def test_points_lie_where_the_features_look():
-    """The point whose raw output moves most with a pixel is the point that lies there."""
-    from cvlib.tasks import anchor_free
-
-    model = models.build(config_of("yolo", strides=[8], **SMALL), (64, 64, 3), 1)
-    image = np.full((1, 64, 64, 3), 128, np.float32)
-    changed = image.copy()
-    changed[0, 40:48, 8:16] = 255
-    moved = np.abs(np.asarray(model(changed)) - np.asarray(model(image)))[0].sum(axis=-1)
-    nearest = np.abs(anchor_free.points((64, 64), [8])[:, :2] - [12, 44]).max(axis=1)
-    assert nearest[moved.argmax()] <= 8
-
-
 @pytest.mark.parametrize(
     ("changes", "side", "message"),
     [
