@@ -109,8 +109,11 @@ def _grid(config: ModelConfig, features: dict[int, KerasTensor], size: tuple[int
         x = convolution(x, 2 * config.neck, 3, f"head_conv{number}")
     count = 5 * config.boxes_per_cell + outputs
     # Boxes of √w = 0 would overlap nothing and so be responsible for nothing.
-    some = keras.initializers.Constant(0.1)
-    x = layers.Conv2D(count, 1, bias_initializer=some, dtype="float32", name="head_output")(x)
+    # And what is linear and squared starts near its mean: from wild boxes and scores the base learned only slowly.
+    some, little = keras.initializers.Constant(0.1), keras.initializers.RandomNormal(stddev=0.01)
+    x = layers.Conv2D(count, 1, bias_initializer=some, kernel_initializer=little, dtype="float32", name="head_output")(
+        x
+    )
     return layers.Reshape((rows * columns, count), name="predictions", dtype="float32")(x)
 
 
