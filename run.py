@@ -44,6 +44,8 @@ def main() -> int:
     except RunFailed as error:
         command.complain(str(error))
         return command.FAILED
+    except (FileExistsError, NotADirectoryError) as error:  # from Hydra, which makes the folder first
+        return command.complain(f"{error.filename}: a file is where a folder would be; choose another hydra.run.dir")
     except Exception as error:
         if not command.is_hydra_error(error):
             raise

@@ -132,7 +132,8 @@ def explain(error: Exception, conf: Path, arguments: list[str]) -> str:
         group, choice = missing.groups()
         return f"{group}={choice}: there is no such {group}; " + _suggest(choice, choices(conf, group))
     if type(error).__name__ == "OverrideParseException":
-        return f"{text.splitlines()[0]}: an override reads key=value; quote what holds brackets, commas or spaces"
+        said = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
+        return f"{said}: an override reads key=value; brackets, commas or spaces need quotes inside: \"key='a value'\""
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     if studies := [a for a in overrides if a.startswith("experiment=")]:
         return f"{studies[0]}: a study is added with a plus, +{studies[0]}"

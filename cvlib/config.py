@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -310,6 +311,11 @@ def _check_pairs(config: Config) -> None:
         raise UserError(
             f"mode=scratch starts from random weights, so mode.weights={mode.weights} can't apply: "
             "use mode=finetune or mode=feature_extractor"
+        )
+    if mode.weights not in (None, "imagenet") and not Path(str(mode.weights)).expanduser().exists():
+        raise UserError(
+            f"mode.weights={mode.weights}: there is no such file or folder; give a weights file, an earlier run's "
+            "folder or imagenet, or train with mode=scratch"
         )
     if mode.cache_features.lower() == "true" and not caches_features(config):
         raise UserError(

@@ -13,6 +13,7 @@ from cvlib import backend, data, tasks
 from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
+from cvlib.errors import UserError
 from cvlib.record import Record, run_name
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def run(
     Raises `UserError` (and leaves nothing behind) for what the user gave, `RunFailed` for a run gone wrong.
     """
     configuration.check(config)
+    _refuse_in_data(config, folder)
     started = time.monotonic()
     with Record(folder, config, provenance, wait) as record:
         if record.completed:
             print(f"already completed: {folder}")
             return record.summary
-        record.say(f"{run_name(config)}: {'going on in' if record.resumed else 'recorded in'} {folder}")
+        record.say(f"{run_name(config)}{', going on' if record.resumed else ''}: {folder}")
         dataset = data.load(config.data, config.seed, config.model.task)
         _describe(record, dataset)
         size = _input_size(config, dataset, record)
@@ -51,6 +53,15 @@ def run(
         state = _fit(training, dataset, time.monotonic() - started)
         _finish(training, dataset, state)
         return record.summary
+
+
+def _refuse_in_data(config: Config, folder: Path) -> None:
+    """Nothing of the user's is changed: a run's folder may not lie among the images."""
+    if config.data.path is None:
+        return
+    own, images = folder.resolve(), Path(config.data.path).expanduser().resolve()
+    if images.is_dir() and (own == images or images in own.parents):
+        raise UserError(f"{folder} lies among the images of data.path={config.data.path}: choose another hydra.run.dir")
 
 
 def _describe(record: Record, dataset: Dataset) -> None:

@@ -167,7 +167,8 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
     for row in bad:
         complain(f"{row.job}: {row.error or row.status}")
     if bad:
-        raise RunFailed(f"{len(bad)} of {len(rows)} jobs are not completed; the same command runs what was interrupted")
+        raise RunFailed(f"{len(bad)} of {len(rows)} jobs are not completed; the same command runs what was broken off, "
+                        "with hydra.sweeper.rerun_failed=true also what failed")  # fmt: skip
 
 
 def _compare(folders: list[Path]) -> None:

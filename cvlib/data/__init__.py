@@ -235,6 +235,16 @@ def _check_parts(config: DataConfig, dataset: Dataset) -> None:
         listed = ", ".join(dataset.classes[label] for label in untrained)
         why = ": so few images that their only one is held out" if dataset.task == "classification" else ""
         dataset.notes.append(f"no training image for {listed}{why}")
+    _note_unmeasured(dataset)
+
+
+def _note_unmeasured(dataset: Dataset) -> None:
+    """Classes that no test image shows, so that nothing will be known of them."""
+    if dataset.task == "classification":
+        untested = set(range(len(dataset.classes))) - set(np.asarray(dataset.test.labels).tolist())
+        if untested:
+            listed = ", ".join(dataset.classes[label] for label in sorted(untested))
+            dataset.notes.append(f"no test image for {listed}: the test metrics say nothing of it")
 
 
 def _note_leaks(parts: list[Split], facts: Facts, notes: list[str]) -> None:

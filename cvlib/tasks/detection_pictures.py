@@ -66,20 +66,28 @@ def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int,
 def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
           classes: Sequence[str]) -> np.ndarray:  # fmt: skip
     """Images with their true boxes, four a row; where there are detections, these on a second copy below."""
-    columns, gap = 4, 8
-    rows = []
+    from PIL import Image, ImageDraw
+
+    from cvlib.pictures import _font
+
+    columns, gap, line = 4, 8, 16
+    rows, titles = [], []
     for start in range(0, len(images), columns):
         row = slice(start, start + columns)
         rows.append([boxed(*pair, classes) for pair in zip(images[row], truths[row], strict=True)])
+        titles.append("truth")
         if found[start] is not None:
             rows.append([boxed(*pair, classes) for pair in zip(images[row], found[row], strict=True)])  # type: ignore[arg-type]
+            titles.append("prediction")
     height, width = rows[0][0].shape[:2]
-    whole = np.full((len(rows) * (height + gap) + gap, len(rows[0]) * (width + gap) + gap, 3), 255, np.uint8)
-    for i, row_pictures in enumerate(rows):
+    whole = Image.new("RGB", (len(rows[0]) * (width + gap) + gap, len(rows) * (height + line + gap)), "white")
+    pen = ImageDraw.Draw(whole)
+    for i, (title, row_pictures) in enumerate(zip(titles, rows, strict=True)):
+        top = i * (height + line + gap)
+        pen.text((gap, top + 1), title, (30, 30, 30), font=_font())
         for j, picture in enumerate(row_pictures):
-            top, left = gap + i * (height + gap), gap + j * (width + gap)
-            whole[top : top + height, left : left + width] = picture
-    return whole
+            whole.paste(Image.fromarray(picture), (gap + j * (width + gap), top + line))
+    return np.asarray(whole)
 
 
 def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarray:

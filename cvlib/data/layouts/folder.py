@@ -90,6 +90,9 @@ def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
     root, classes = collection.root, collection.classes
     if not classes:
         listed = ", ".join(sorted(images.EXTENSIONS))
+        loose = any(images.looks_like_image(entry) for entry in root.iterdir() if entry.is_file())
+        if loose:
+            raise UserError(f"{root}: images lie in it, but no folders of classes: is data.path={root.parent} meant?")
         raise UserError(f"{root}: no images in it; expected a folder per class with {listed} files inside")
     if len(classes) == 1:
         inner = root / classes[0]
