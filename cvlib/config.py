@@ -28,7 +28,7 @@ class ModelConfig:
     minimum_size: int = 1
     imagenet: bool = False  # whether ImageNet weights exist for it
     lr: float = 1e-3  # the rate that suits it from scratch; optimizers start from it
-    batch_size: int | None = None  # the one that suits it; null: 32
+    batch_size: int = 32  # the one that suits it
     epochs: int = 20  # the length of training that suits it; equal for all regimes, so that they compare
     depth: int | None = 50  # null: the smallest that the base comes with
     dropout: float = 0.0
