@@ -160,13 +160,14 @@ def test_pictures_show_boxes_in_their_colours():
     feed = Feed(split, (96, 96), 3, 5, 0, task="detection", how="letterbox")
     images, labels = preview(feed, 5)
     picture = detection.predictions(images, shown, scores, dataset)
-    # Two rows of pairs, four images a row, 96 pixels enlarged threefold.
-    assert picture.shape == (4 * 296 + 8, 4 * 296 + 8, 3) and picture.dtype == np.uint8
+    # Two rows of pairs, four images a row, 96 pixels enlarged threefold, a line above each row and a gap below.
+    step = 16 + 288 + 8
+    assert picture.shape == (4 * step, 4 * 296 + 8, 3) and picture.dtype == np.uint8
     left = int(split.labels[0].corners[0][0] * 3)
     ground = detection.detection_pictures.colour(int(split.labels[0].classes[0]))
     bottom = int(split.labels[0].corners[0][3] * 3) - 1
-    assert tuple(picture[8 + bottom, 8 + left + 3]) == ground == tuple(picture[8 + 296 + bottom, 8 + left + 3])
-    assert detection.samples(images, labels, dataset).shape == (2 * 296 + 8, 4 * 296 + 8, 3)
+    assert tuple(picture[16 + bottom, 8 + left + 3]) == ground == tuple(picture[16 + step + bottom, 8 + left + 3])
+    assert detection.samples(images, labels, dataset).shape == (2 * step, 4 * 296 + 8, 3)
     curves = detection.pictures(scores, dataset)["precision_recall"]
     assert curves.ndim == 3 and curves.std() > 10
 
