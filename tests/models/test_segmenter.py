@@ -22,7 +22,9 @@ RNG = np.random.default_rng(0)
 
 
 def build(side: int = 20, channels: int = 3, **changes: Any) -> keras.Model:
-    return models.build(config_of("segmenter", **{"filters": [4, 6], **changes}), (side, side, channels), 5)
+    return models.build(
+        config_of("segmenter", **{"filters": [4, 6], "minimum_size": 4, **changes}), (side, side, channels), 5
+    )
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -58,7 +60,7 @@ def test_unpooling_without_max_pooling_is_refused(changes: dict[str, Any], why: 
 
 
 def test_the_segnet_holds_what_its_layers_add_up_to() -> None:
-    model = build(filters=[4, 6], batch_norm=False, decoder="unpool", skip=False)
+    model = build(filters=[4, 6], convolutions=1, batch_norm=False, decoder="unpool", skip=False)
     encoder = (3 * 9 + 1) * 4 + (4 * 9 + 1) * 6
     first = 9 * 6 * 6 + 4 * 6 + 9 * 6 * 6 + 4 * 6  # a level up: two convolutions, each with BatchNorm
     second = (6 * 4 + 4 * 4) + 2 * (9 * 4 * 4 + 4 * 4)  # 6 channels are made 4 before they are unpooled
