@@ -161,7 +161,7 @@ class ResumableSweeper(Sweeper):
             )
 
         shared = self.compose(fixed).config
-        monitor = shared.trainer.monitor or config.MONITORS[shared.model.task][0]
+        monitor = config.monitor(shared)
         asked = search.Search(self.folder, space, fixed, monitor, trials=self.trials or 0, **self.search_options)
         search.run(asked, compose)
 
