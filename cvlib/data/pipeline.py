@@ -252,12 +252,13 @@ def _label_lookup(split: Split, task: str, size: tuple[int, int], how: str) -> C
         classes = tf.constant(split.labels, tf.int32)
         return lambda indices: tf.gather(classes, indices)
     corners, classes = follow.padded(split.labels)  # type: ignore[arg-type]
-    corners = tf.constant(follow.placed(corners, _sizes(split), size, how))
+    corners = tf.constant(follow.placed(corners, sizes(split), size, how))
     classes = tf.constant(classes)
     return lambda indices: (tf.gather(corners, indices), tf.gather(classes, indices))
 
 
-def _sizes(split: Split) -> np.ndarray:
+def sizes(split: Split) -> np.ndarray:
+    """Each original image's height and width, `(n, 2)`."""
     if split.sizes is not None:
         return split.sizes
     if isinstance(split.images, np.ndarray):

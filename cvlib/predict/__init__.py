@@ -8,12 +8,14 @@ many those were.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cvlib.data.images import EXTENSIONS
+import numpy as np
+
+from cvlib.data.images import EXTENSIONS, read_image
 from cvlib.errors import UserError
 
 
@@ -28,6 +30,19 @@ def picture_names(files: Sequence[Path]) -> Iterator[str]:
     for file in files:
         count[file.stem] = count.get(file.stem, 0) + 1
         yield file.stem if count[file.stem] == 1 else f"{file.stem}~{count[file.stem]}"
+
+
+def readable(
+    files: Sequence[Path], channels: int, bad: Callable[[Path, str], None]
+) -> Iterator[tuple[Path, str, np.ndarray]]:
+    """Every file that can be read, the name for its picture, and its pixels; `bad` is told of the others."""
+    for file, name in zip(files, picture_names(files), strict=True):
+        try:
+            pixels = read_image(file, channels)
+        except UserError as error:
+            bad(file, str(error))
+            continue
+        yield file, name, pixels
 
 
 def find_files(paths: Sequence[str]) -> list[Path]:

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import pictures
-from cvlib.data.images import read_image
-from cvlib.errors import UserError
-from cvlib.predict import picture_names
+from cvlib.predict import readable
 from cvlib.record import write_atomically
 from cvlib.tasks import detection
 from cvlib.tasks.coco import Detections, as_results
@@ -35,12 +33,7 @@ def predict(
     """Boxes for every readable file, in COCO's format of results (with file and class names) and as CSV, and drawn."""
     read: list[Path] = []
     found: list[Detections] = []
-    for file, name in zip(files, picture_names(files), strict=True):
-        try:
-            image = read_image(file, run.channels)
-        except UserError as error:
-            bad(file, str(error))
-            continue
+    for file, name, image in readable(files, run.channels, bad):
         (boxes,) = detection.answers(_said(model, image))
         pictures.save_png(boxed(image, boxes, run.classes), folder / "images" / f"{name}.png")
         read.append(file)

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import masks, pictures, saved
-from cvlib.data.images import read_image
-from cvlib.errors import UserError
-from cvlib.predict import picture_names
+from cvlib.predict import readable
 from cvlib.record import write_atomically
 
 if TYPE_CHECKING:
@@ -31,12 +29,7 @@ def predict(
     own = saved.labels(run).get("colours")
     colours = masks.palette(len(run.classes), None if own is None else np.array(own, np.uint8))
     rows: list[dict[str, Any]] = []
-    for file, name in zip(files, picture_names(files), strict=True):
-        try:
-            image = read_image(file, run.channels)
-        except UserError as error:
-            bad(file, str(error))
-            continue
+    for file, name, image in readable(files, run.channels, bad):
         # A call, for `predict` traces the network anew for every size of image.
         probabilities = np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0]
         mask = probabilities.argmax(axis=-1).astype(np.uint8)

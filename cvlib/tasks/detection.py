@@ -98,9 +98,9 @@ def network(model: keras.Model) -> keras.Model:
 
 def evaluate(network: keras.Model, feed: Feed, classes: list[str]) -> Scores:
     """What the network finds in a whole split, in the split's order."""
-    from cvlib.data import resize
+    from cvlib.data import pipeline, resize
 
-    sizes = _sizes(feed.split)
+    sizes = pipeline.sizes(feed.split)
     found = [
         replace(one, corners=resize.back(one.corners, height, width, feed.size, feed.how))
         for one, (height, width) in zip(answers(network.predict(feed.dataset, verbose=0)), sizes.tolist(), strict=True)
@@ -112,17 +112,6 @@ def answers(said: dict[str, np.ndarray]) -> list[Detections]:
     """One `Detections` per image of what a network, or a saved detector, says of a batch."""
     rows = zip(said["boxes"], said["scores"], said["classes"], strict=True)
     return [Detections(boxes[labels >= 0], scores[labels >= 0], labels[labels >= 0]) for boxes, scores, labels in rows]
-
-
-def _sizes(split: Split) -> np.ndarray:
-    """Each original image's height and width, `(n, 2)`."""
-    from cvlib.data.images import size_of
-
-    if split.sizes is not None:
-        return split.sizes
-    if isinstance(split.images, np.ndarray):
-        return np.tile(split.images.shape[1:3], (len(split), 1))
-    return np.array([size_of(file) for file in split.images])
 
 
 def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Model:
