@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib import backend, data, tasks
+from cvlib import backend, data, store, tasks
 from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
@@ -148,8 +148,8 @@ def _cache(config: Config, split: Split, dataset: Dataset, size: tuple[int, int]
     file = None
     if config.data.cache == "disk":
         name = cache.key(split, size, dataset.channels, f"{how} {dataset.task}")
-        file = Path(config.output_root) / "cache" / "images" / f"{name}.npy"
-    kept = cache.Cache(len(split), shape, config.data.cache_gb * cache.GIGABYTE, file)
+        file = store.root(config.output_root) / "images" / f"{name}.npy"
+    kept = cache.Cache(len(split), shape, config.data.cache_gb * store.GIGABYTE, file)
     if kept.held < len(split):
         record.say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are "
                    "read from their files each time")  # fmt: skip

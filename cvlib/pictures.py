@@ -77,6 +77,11 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
+def spread(indices: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the indices, evenly over all of them."""
+    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
+
+
 def save_png(picture: np.ndarray, path: Path) -> None:
     """Write a picture atomically."""
     from PIL import Image

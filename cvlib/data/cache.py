@@ -10,8 +10,6 @@ import numpy as np
 
 from cvlib.data.dataset import Split
 
-GIGABYTE = 2**30
-
 
 class Cache:
     """Up to `limit_bytes` of one split's resized images, filled in whatever order they come.

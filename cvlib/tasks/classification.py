@@ -172,8 +172,8 @@ def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
 def chosen(scores: Scores) -> np.ndarray:
     """Indices of samples worth showing: evenly over the split, a third of them mistakes where there are as many."""
     correct = scores.predictions == scores.labels
-    wrong = _spread(np.flatnonzero(~correct), _PICTURED // 3)
-    return np.sort(np.concatenate([wrong, _spread(np.flatnonzero(correct), _PICTURED - len(wrong))]))
+    wrong = draw.spread(np.flatnonzero(~correct), _PICTURED // 3)
+    return np.sort(np.concatenate([wrong, draw.spread(np.flatnonzero(correct), _PICTURED - len(wrong))]))
 
 
 def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset: Dataset) -> np.ndarray:
@@ -181,7 +181,3 @@ def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset
     guesses = scores.predictions[indices]
     return draw.predictions(images, scores.labels[indices], guesses, scores.probabilities[indices, guesses],
                             dataset.classes)  # fmt: skip
-
-
-def _spread(indices: np.ndarray, count: int) -> np.ndarray:
-    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]

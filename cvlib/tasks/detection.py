@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvlib import pictures as draw
 from cvlib.config import Config, ModelConfig
 from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.errors import UserError
@@ -221,9 +222,9 @@ def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
 def chosen(scores: Scores) -> np.ndarray:
     """Indices of images worth showing: evenly over the split, a third of them badly done where there are as many."""
     precision = np.array([coco.image_precision(*pair) for pair in zip(scores.truths, scores.found, strict=True)])
-    bad = _spread(np.flatnonzero(precision < 0.5), _PICTURED // 3)
+    bad = draw.spread(np.flatnonzero(precision < 0.5), _PICTURED // 3)
     others = np.setdiff1d(np.arange(len(precision)), np.flatnonzero(precision < 0.5))
-    return np.sort(np.concatenate([bad, _spread(others, _PICTURED - len(bad))]))
+    return np.sort(np.concatenate([bad, draw.spread(others, _PICTURED - len(bad))]))
 
 
 def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset: Dataset) -> np.ndarray:
@@ -239,7 +240,3 @@ def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset
         truths.append(replace(truth, corners=truth.corners * scale + offset))
         found.append(replace(guesses, corners=guesses.corners * scale + offset))
     return detection_pictures.sheet(images, truths, found, dataset.classes)
-
-
-def _spread(indices: np.ndarray, count: int) -> np.ndarray:
-    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
