@@ -15,8 +15,8 @@ from cvlib import pictures
 from cvlib.predict import readable
 from cvlib.record import write_atomically
 from cvlib.tasks import detection
-from cvlib.tasks.coco import Detections, as_results
-from cvlib.tasks.detection_pictures import boxed
+from cvlib.tasks.detection.coco import Detections, as_results
+from cvlib.tasks.detection.drawing import boxed
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,7 @@ from cvlib import models, modes
 from cvlib.config import DataConfig
 from cvlib.data.scenes import digit_scenes
 from cvlib.tasks.segmentation import Scores
-from cvlib.tasks.segmentation_loss import SegmentationLoss
+from cvlib.tasks.segmentation.loss import SegmentationLoss
 from tests.models.conftest import config_of
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.tasks import boxes
+from cvlib.tasks.detection import boxes
 
 
 def number(value) -> float:

@@ -12,8 +12,8 @@ from cvlib import pictures as draw
 from cvlib.config import Config, ModelConfig
 from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.errors import UserError
-from cvlib.tasks import coco, detection_pictures
-from cvlib.tasks.coco import Detections, Measures
+from cvlib.tasks.detection import coco, drawing
+from cvlib.tasks.detection.coco import Detections, Measures
 
 if TYPE_CHECKING:
     import keras
@@ -91,7 +91,7 @@ def network(model: keras.Model) -> keras.Model:
     """The detector with its boxes in pixels of its own input: `(batch, 100, 4)`, scores, classes (−1: none)."""
     import keras
 
-    from cvlib.tasks.boxes import suppress
+    from cvlib.tasks.detection.boxes import suppress
 
     found = suppress(*_decode(model, model.output), _CANDIDATES, MOST, model.settings.nms_iou, _LEAST)
     return keras.Model(model.input, dict(zip(("boxes", "scores", "classes"), found, strict=True)), name="found")
@@ -125,7 +125,7 @@ def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Mode
     import keras
 
     from cvlib import models
-    from cvlib.tasks.boxes import suppress
+    from cvlib.tasks.detection.boxes import suppress
 
     image, pixels = models.network_input(model.input_shape[-1], size, how)
     # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
@@ -154,7 +154,7 @@ def _undo(boxes: Any, image: Any, size: tuple[int, int], how: str) -> Any:
 
 def _loss_parts(model: keras.Model, truth: Any, raw: Any) -> dict[str, Any]:
     from cvlib.models import yolo
-    from cvlib.tasks import anchor_free, grid
+    from cvlib.tasks.detection import anchor_free, grid
 
     settings, size = _settings(model)
     if settings.head == "grid":
@@ -164,7 +164,7 @@ def _loss_parts(model: keras.Model, truth: Any, raw: Any) -> dict[str, Any]:
 
 def _crowded(model: keras.Model, truth: Any) -> Any:
     from cvlib.models import yolo
-    from cvlib.tasks import grid
+    from cvlib.tasks.detection import grid
 
     settings, size = _settings(model)
     return grid.crowded(truth, size, yolo.cells(settings, size))
@@ -172,7 +172,7 @@ def _crowded(model: keras.Model, truth: Any) -> Any:
 
 def _decode(model: keras.Model, raw: Any) -> tuple[Any, Any]:
     from cvlib.models import yolo
-    from cvlib.tasks import anchor_free, grid
+    from cvlib.tasks.detection import anchor_free, grid
 
     settings, size = _settings(model)
     if settings.head == "grid":
@@ -205,7 +205,7 @@ def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[s
 def samples(images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
     """A picture of training images `(n, height, width, channels)` with their boxes."""
     truths = [_unpadded(label) for label in labels]
-    return detection_pictures.sheet(images, truths, [None] * len(images), dataset.classes)
+    return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
 
 def _unpadded(label: dict[str, np.ndarray]) -> Boxes:
@@ -216,7 +216,7 @@ def _unpadded(label: dict[str, np.ndarray]) -> Boxes:
 def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
     """By tag, what is drawn of the scores alone."""
     measures = scores.measures
-    return {"precision_recall": detection_pictures.precision_recall(measures.precision, dataset.classes)}
+    return {"precision_recall": drawing.precision_recall(measures.precision, dataset.classes)}
 
 
 def chosen(scores: Scores) -> np.ndarray:
@@ -239,4 +239,4 @@ def predictions(images: np.ndarray, indices: np.ndarray, scores: Scores, dataset
         truth, guesses = scores.truths[i], scores.found[i]
         truths.append(replace(truth, corners=truth.corners * scale + offset))
         found.append(replace(guesses, corners=guesses.corners * scale + offset))
-    return detection_pictures.sheet(images, truths, found, dataset.classes)
+    return drawing.sheet(images, truths, found, dataset.classes)

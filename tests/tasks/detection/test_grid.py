@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.tasks import grid
+from cvlib.tasks.detection import grid
 
 SIZE, CELLS, COUNT, CLASSES = (64, 96), (2, 3), 2, 4  # cells of 32 pixels
 

@@ -129,7 +129,7 @@ def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[s
 
 def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
     """Loss and training metrics for the network, as `keras.Model.compile` takes them."""
-    from cvlib.tasks.segmentation_loss import PixelAccuracy, SegmentationLoss
+    from cvlib.tasks.segmentation.loss import PixelAccuracy, SegmentationLoss
 
     return {"loss": SegmentationLoss(config.model.loss, config.model.focal_gamma), "metrics": [PixelAccuracy()]}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cvlib.data.dataset import Boxes
-from cvlib.tasks import coco
-from cvlib.tasks.coco import Detections
+from cvlib.tasks.detection import coco
+from cvlib.tasks.detection.coco import Detections
 
 CLASSES = 5  # of which the last never occurs as truth, and class 3 never as a guess
 

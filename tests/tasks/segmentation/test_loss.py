@@ -10,7 +10,7 @@ import tensorflow as tf
 from sklearn.metrics import log_loss
 
 from cvlib.data.dataset import IGNORE
-from cvlib.tasks.segmentation_loss import PixelAccuracy, SegmentationLoss
+from cvlib.tasks.segmentation.loss import PixelAccuracy, SegmentationLoss
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(2, 4, 5, 3)).astype(np.float32) * 2

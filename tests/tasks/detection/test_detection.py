@@ -164,7 +164,7 @@ def test_pictures_show_boxes_in_their_colours():
     step = 16 + 288 + 8
     assert picture.shape == (4 * step, 4 * 296 + 8, 3) and picture.dtype == np.uint8
     left = int(split.labels[0].corners[0][0] * 3)
-    ground = detection.detection_pictures.colour(int(split.labels[0].classes[0]))
+    ground = detection.drawing.colour(int(split.labels[0].classes[0]))
     bottom = int(split.labels[0].corners[0][3] * 3) - 1
     assert tuple(picture[16 + bottom, 8 + left + 3]) == ground == tuple(picture[16 + step + bottom, 8 + left + 3])
     assert detection.samples(images, labels, dataset).shape == (2 * step, 4 * 296 + 8, 3)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.tasks import anchor_free, boxes
+from cvlib.tasks.detection import anchor_free, boxes
 
 SIZE, STRIDES = (32, 48), [8, 16]  # 24 + 6 points
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from cvlib.tasks import boxes
+from cvlib.tasks.detection import boxes
 
 _SIDE = 4.0  # strides, the side of the box that a raw 0 stands for
 _LONGEST = 4.0  # the log of the side is kept within ± this

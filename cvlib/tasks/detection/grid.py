@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from cvlib.tasks import boxes
+from cvlib.tasks.detection import boxes
 
 COORDINATES, NO_OBJECT = 5.0, 0.5  # the published weights
 

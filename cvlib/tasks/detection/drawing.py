@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cvlib.data.dataset import Boxes
-from cvlib.tasks.coco import Detections
+from cvlib.tasks.detection.coco import Detections
 
 SURE = 0.25  # detections with at least this score are drawn
 _LEAST_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
