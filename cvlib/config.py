@@ -29,6 +29,7 @@ class ModelConfig:
     imagenet: bool = False  # whether ImageNet weights exist for it
     lr: float = 1e-3  # the rate that suits it from scratch; optimizers start from it
     batch_size: int = 32  # the one that suits it
+    class_weights: str | None = None  # that suit it, see data.class_weights
     epochs: int = 20  # the length of training that suits it; equal for all regimes, so that they compare
     depth: int | None = 50  # null: the smallest that the base comes with
     dropout: float = 0.0
@@ -102,7 +103,7 @@ class DataConfig:
     resize: str | None = None  # stretch | letterbox; null: letterbox for detection, else stretch
     cache: str | None = None  # memory | disk: resized images are kept after their first use; null: not
     cache_gb: float = 4.0  # the most that the cache takes; what goes beyond is read each time
-    class_weights: str | None = None  # balanced: rare classes count as much as frequent ones; null: by their number
+    class_weights: str | None = None  # balanced: rare classes count as much as frequent ones; sqrt: half-way there
     channels: int | None = None  # 1 | 3; null: the data's own
     fraction: float = 1.0  # of the training split, stratified and nested
     classes: list[str] | None = None  # a subset, in this order; null: all

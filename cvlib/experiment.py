@@ -108,7 +108,8 @@ def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Re
             how=configuration.resize(config), cache=_cache(config, split, dataset, size, record), **options,
         )  # fmt: skip
 
-    weights = task.class_weights(dataset.train, len(dataset.classes)) if config.data.class_weights else None
+    how = config.data.class_weights
+    weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
     train = feed(dataset.train, augmentation=config.augment, shuffle=True, steps=config.trainer.steps_per_epoch)
     training = Training(config, record, model, task.network(model), train, feed(dataset.val), dataset.classes, weights)
     if configuration.caches_features(config):

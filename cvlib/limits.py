@@ -35,7 +35,7 @@ CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "schedule.name": ("constant", "cosine", "step"),
     "data.resize": (None, "stretch", "letterbox"),
     "data.cache": (None, "memory", "disk"),
-    "data.class_weights": (None, "balanced"),
+    "data.class_weights": (None, "balanced", "sqrt"),
     "trainer.precision": ("float32", "bfloat16", "float16"),
 }
 

@@ -1,7 +1,7 @@
 """Three ways up: from a coarse feature map to the size of the next finer one.
 
 Each is `decoder(config, x, level, filters, name)`: `x` (batch, h, w, channels) → (batch, height, width, filters),
-height and width those of `level`, the encoder's finer map.
+height and width those of `level`, the encoder's finer map. A convolution over what it gives is for the caller to add.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ from cvlib.config import ModelConfig
 
 
 def interpolate(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """Resize, bilinear or nearest (`config.interpolation`), then a 3×3 convolution."""
-    resized = ops.image.resize(x, level.shape[1:3], interpolation=config.interpolation)
-    return convolution(resized, filters, f"{name}_interpolate")
+    """Resize, bilinear or nearest (`config.interpolation`), after a 1×1 convolution where the channels differ."""
+    if x.shape[-1] != filters:
+        x = convolution(x, filters, f"{name}_interpolate", kernel=1)
+    return ops.image.resize(x, level.shape[1:3], interpolation=config.interpolation)
 
 
 def unpool(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """Put every value where the 2×2 max pooling of `level` took its own from, zeros elsewhere; then a convolution.
+    """Put every value where the 2×2 max pooling of `level` took its own from, zeros elsewhere.
 
-    Badrinarayanan, Kendall & Cipolla, SegNet, 2017. A 1×1 convolution goes before where the channels differ.
+    Badrinarayanan, Kendall & Cipolla, SegNet, 2017. A 1×1 convolution goes before where the channels differ; there
+    are as many as `level` has, whatever `filters` says.
     """
     channels = level.shape[-1]
     if x.shape[-1] != channels:
         x = convolution(x, channels, f"{name}_match", kernel=1)
-    return convolution(max_unpool(x, level), filters, f"{name}_unpool")
+    return max_unpool(x, level)
 
 
 def transpose(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:

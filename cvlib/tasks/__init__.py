@@ -18,7 +18,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 
 def of(task: str) -> Any:
     """The module of a task: classification, detection or segmentation."""
     return import_module(f"cvlib.tasks.{task}")
+
+
+def balanced(counts: np.ndarray, how: str) -> np.ndarray:
+    """What each class weighs in the loss, by how often it occurs: float `(classes,)`, the mean over all samples is 1.
+
+    `how` is "balanced", in inverse proportion, so that k classes count 1/k each, or "sqrt", by the square root of
+    that, where the rare ones are so rare that full balance would drown the frequent ones. 0 for what never occurs.
+    """
+    rarity = np.where(counts > 0, counts.sum() / np.maximum(counts, 1), 0.0) ** {"balanced": 1.0, "sqrt": 0.5}[how]
+    return np.asarray(rarity * counts.sum() / max((rarity * counts).sum(), 1))

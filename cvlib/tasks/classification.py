@@ -10,6 +10,7 @@ import numpy as np
 from cvlib import pictures as draw
 from cvlib.config import Config
 from cvlib.data.dataset import Dataset, Split
+from cvlib.tasks import balanced
 
 if TYPE_CHECKING:
     import keras
@@ -140,10 +141,9 @@ def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
     return stream.map(spread)
 
 
-def class_weights(split: Split, classes: int) -> np.ndarray:
-    """Float `(classes,)`: all samples / (classes that occur · samples of the class), so that a class counts 1/k."""
-    counts = np.bincount(np.asarray(split.labels), minlength=classes)
-    return np.where(counts > 0, counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
+def class_weights(split: Split, classes: int, how: str) -> np.ndarray:
+    """Float `(classes,)`, by how many samples each has: see `cvlib.tasks.balanced`."""
+    return balanced(np.bincount(np.asarray(split.labels), minlength=classes), how)
 
 
 def training_metrics(logs: dict[str, float]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, top_k_accuracy_score
 
+from cvlib.data.dataset import Split
 from cvlib.tasks import classification
 from cvlib.tasks.classification import Scores
 
@@ -59,3 +60,11 @@ def test_training_metrics_leave_the_auxiliary_output_out() -> None:
     logs = {"loss": 1.3, "logits_loss": 1.0, "auxiliary_loss": 1.0, "logits_accuracy": 0.5}
     assert classification.training_metrics(logs) == {"loss": 1.0, "accuracy": 0.5}
     assert classification.training_metrics({"loss": 2.0, "accuracy": 0.1}) == {"loss": 2.0, "accuracy": 0.1}
+
+
+def test_class_weights_balance_by_number_or_half_of_it() -> None:
+    split = Split(["a"] * 6, np.zeros((6, 1, 1, 1), np.uint8), np.array([0, 0, 0, 0, 2, 0]))
+    np.testing.assert_allclose(classification.class_weights(split, 3, "balanced"), [6 / 10, 0, 6 / 2])
+    # 1/√(5/6) and 1/√(1/6), and as five times the one and once the other are 6·(√(5/6) + √(1/6)), over that mean
+    mean = (5 / 6) ** 0.5 + (1 / 6) ** 0.5
+    np.testing.assert_allclose(classification.class_weights(split, 3, "sqrt"), [1.2**0.5 / mean, 0, 6**0.5 / mean])

@@ -77,9 +77,9 @@ def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
     return stream.map(packed)
 
 
-def class_weights(split: Split, classes: int) -> np.ndarray:
+def class_weights(split: Split, classes: int, how: str) -> np.ndarray:
     """Raise `UserError`: a detector's classes are weighed by its own loss."""
-    raise UserError("data.class_weights=balanced is for classification and segmentation: leave it out for detection")
+    raise UserError(f"data.class_weights={how} is for classification and segmentation: leave it out for detection")
 
 
 def training_metrics(logs: dict[str, float]) -> dict[str, float]:

@@ -97,7 +97,7 @@ def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarra
 
     from cvlib.pictures import shortened
 
-    figure = Figure(figsize=(7, 5), dpi=90, layout="constrained")
+    figure = Figure(figsize=(8, 5), dpi=90, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     recalls = np.linspace(0, 1, precision.shape[1])
@@ -107,6 +107,6 @@ def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarra
         axes.plot(recalls, precision[label], color=np.array(colour(label)) / 255, label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), title="at IoU 0.5")
     if 0 < len(known) <= 25:
-        axes.legend(fontsize=8, loc="lower left")
+        figure.legend(fontsize=8, loc="outside right center")  # a curve may be anywhere inside
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

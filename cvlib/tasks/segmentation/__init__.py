@@ -11,6 +11,7 @@ from cvlib import masks
 from cvlib import pictures as draw
 from cvlib.config import Config
 from cvlib.data.dataset import IGNORE, Dataset, Split
+from cvlib.tasks import balanced
 
 if TYPE_CHECKING:
     import keras
@@ -145,14 +146,13 @@ def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
     return stream.map(lambda images, truth: (images, truth, tf.gather(by_id, truth)))
 
 
-def class_weights(split: Split, classes: int) -> np.ndarray:
-    """Float `(classes,)`: all pixels / (classes that occur · pixels of the class), so that a class counts 1/k."""
+def class_weights(split: Split, classes: int, how: str) -> np.ndarray:
+    """Float `(classes,)`, by how many pixels each has: see `cvlib.tasks.balanced`."""
     counts = np.zeros(IGNORE + 1, np.int64)
     for mask in split.labels:
         read = mask() if callable(mask) else np.asarray(mask)
         counts += np.bincount(read.ravel(), minlength=IGNORE + 1)
-    pixels = counts[:classes]
-    return np.where(pixels > 0, pixels.sum() / (np.maximum(pixels, 1) * max((pixels > 0).sum(), 1)), 0.0)
+    return balanced(counts[:classes], how)
 
 
 def training_metrics(logs: dict[str, float]) -> dict[str, float]:

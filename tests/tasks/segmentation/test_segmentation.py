@@ -103,7 +103,7 @@ def test_balanced_weights_give_every_class_the_same_share() -> None:
     arrays = Split(["a", "b"], np.zeros((2, 2, 3, 3), np.uint8), masks)
     readers = Split(["a", "b"], [], [lambda: masks[0], lambda: masks[1]])
     for split in (arrays, readers):
-        np.testing.assert_allclose(segmentation.class_weights(split, 4), expected)
+        np.testing.assert_allclose(segmentation.class_weights(split, 4, "balanced"), expected)
 
 
 def test_targets_carry_what_a_pixel_counts() -> None:
