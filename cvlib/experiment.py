@@ -18,6 +18,7 @@ from cvlib.record import Record, run_name
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from cvlib.data.cache import Cache
     from cvlib.data.pipeline import Feed
@@ -86,11 +87,20 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
     least = config.model.minimum_size
     side = configuration.input_side(config, dataset.size)
     if dataset.size != (side, side):
-        own = f"{dataset.size[0]}×{dataset.size[1]}"
+        own = _span(dataset.train.sizes) or f"{dataset.size[0]}×{dataset.size[1]}"
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
         record.say(f"images ({own}) are resized to {side}×{side} pixels{why}")
     record.update(image_size=side, channels=dataset.channels)
     return side, side
+
+
+def _span(sizes: np.ndarray | None) -> str | None:
+    """Of images' heights and widths `(n, 2)`, such as "192×256 to 600×800"; None where all are equal."""
+    if sizes is None or (sizes == sizes[:1]).all():
+        return None
+    areas = sizes.prod(axis=1)
+    (height, width), (most_height, most_width) = sizes[areas.argmin()].tolist(), sizes[areas.argmax()].tolist()
+    return f"{height}×{width} to {most_height}×{most_width}"
 
 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
@@ -236,7 +246,8 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> State:
     for remark in remarks:
         record.say(remark)
     if state.epoch or state.within:
-        record.say(f"going on after epoch {state.epoch}" + (f" and {state.within} steps" if state.within else ""))
+        steps = f" and {state.within} step{'s' * (state.within > 1)} of the next" if state.within else ""
+        record.say(f"going on after epoch {state.epoch}{steps}")
     training.open_board(state.epoch)
     if not state.epoch:
         evaluation.show_start(training, dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cvlib import experiment
@@ -24,3 +25,9 @@ def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below:
 def test_weights_that_are_not_there_are_said_before_anything_is_loaded() -> None:
     with pytest.raises(UserError, match=r"mode\.weights=nowhere\.h5: there is no such file"):
         check_config(Config(mode=ModeConfig("finetune", "nowhere.h5")))
+
+
+def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None:
+    assert experiment._span(np.array([[200, 300], [100, 150], [400, 300]])) == "100×150 to 400×300"
+    assert experiment._span(np.array([[96, 96], [96, 96]])) is None
+    assert experiment._span(None) is None
