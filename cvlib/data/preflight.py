@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from cvlib.data import images
+from cvlib.data.check.pool import Progress
 from cvlib.data.dataset import Boxes, Labels, MaskReader, Split
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.layouts import boxes
@@ -108,12 +107,8 @@ def _split(samples: list[Sample], looks: dict[str, Look], task: str) -> Split:
 
 
 def _with_progress(results: Iterable[Look | list[Finding]], total: int) -> Iterator[Look | list[Finding]]:
-    started = shown = time.monotonic()
+    progress = Progress(total)
     for done, result in enumerate(results, 1):
         yield result
-        now = time.monotonic()
-        if now - started > 2 and now - shown > 0.5:
-            shown = now
-            print(f"\rlooking at every image: {done} of {total}", end="", file=sys.stderr, flush=True)
-    if shown > started:
-        print(f"\rlooking at every image: {total} of {total}", file=sys.stderr)
+        progress.show(done)
+    progress.clear()

@@ -13,7 +13,7 @@ from cvlib.data.embedded import digits
 from cvlib.errors import UserError
 
 SIDE = 96  # of a scene, pixels
-SCENES = 4000  # over all splits
+SCENES = 8000  # over all splits
 _MOST = 4  # digits a scene
 _HEIGHTS = (18, 36)  # of a scan's picture, pixels: one digit is up to twice as large as another
 _VISIBLE = 0.5  # the least share of a digit's ink that no later digit covers
@@ -35,7 +35,7 @@ def digit_scenes(config: DataConfig, task: str) -> tuple[list[str], list[Split],
     may cover up to half of an earlier one's ink. Images are uint8 (n, 96, 96, 3). For `task` "detection" the
     classes are the ten digits and the labels `Boxes` around the ink that can be seen; for "segmentation" the first
     class is the background and the labels are masks, uint8 (n, 96, 96). The three splits hold disjoint scans and
-    together `config.samples` scenes (4000), shared out by `config.val_fraction` and `config.test_fraction`, fixed
+    together `config.samples` scenes (8000), shared out by `config.val_fraction` and `config.test_fraction`, fixed
     by `config.split_seed`.
     """
     assert task in ("detection", "segmentation"), task
@@ -118,19 +118,20 @@ def _drawn(inks: list[np.ndarray], places: list[tuple[int, int]], says: list[int
     for number, (ink, (top, left)) in enumerate(zip(inks, places, strict=True)):
         window = slice(top, top + ink.shape[0]), slice(left, left + ink.shape[1])
         colours = np.concatenate([colours, _distinct_colour(colours, rng)[np.newaxis]])
-        canvas[window] += (colours[-1] - canvas[window]) * ink[..., np.newaxis]
+        canvas[window] += (colours[-1].astype(np.float32) - canvas[window]) * ink[..., np.newaxis]
         owner[window][ink >= 0.5] = number
-    canvas += rng.normal(0, rng.uniform(1, 6), canvas.shape)
+    canvas += rng.standard_normal(canvas.shape, np.float32) * np.float32(rng.uniform(1, 6))
     return _Scene(np.clip(np.rint(canvas), 0, 255).astype(np.uint8), owner, says)
 
 
 def _background(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A canvas of two colours mixed by a texture, float (SIDE, SIDE, 3), and the two colours (2, 3)."""
+    """A canvas of two colours mixed by a texture, float32 (SIDE, SIDE, 3), and the two colours (2, 3)."""
     first = rng.uniform(0, 255, 3)
     colours = np.stack([first, np.clip(first + rng.uniform(-70, 70, 3), 0, 255)])
     texture = _stripes(rng) if rng.random() < 0.4 else _clouds(rng)
-    share = texture[..., np.newaxis]
-    return colours[0] * (1 - share) + colours[1] * share, colours
+    share = texture[..., np.newaxis].astype(np.float32)
+    one, other = colours.astype(np.float32)
+    return one + (other - one) * share, colours
 
 
 def _stripes(rng: np.random.Generator) -> np.ndarray:
