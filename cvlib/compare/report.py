@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from cvlib import compare
-from cvlib.compare import plots, statistics, tables
-from cvlib.compare.groups import Group, Section, differing_keys, label, listed, lower_is_better, plain
+from cvlib.compare import caveats, plots, statistics, tables
+from cvlib.compare.groups import Group, Section, differing_keys, listed, lower_is_better, plain
 from cvlib.compare.plots import Line
 from cvlib.compare.runs import SEED_KEYS, Run, epochs
 from cvlib.compare.tables import Row, validation_metric
@@ -50,6 +50,8 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 def html(sections: list[Section], made: list[list[Comparison]], warnings: list[str]) -> str:
     """The whole page; it loads nothing from anywhere."""
     body = ["<h1>Comparison of runs</h1>"]
+    if apart := caveats.apart(sections):
+        body.append(f"<p>{escape(apart)}</p>")
     if warnings:
         body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
     for section, comparisons in zip(sections, made, strict=True):
@@ -136,7 +138,7 @@ def _line(group: Group, curves: list[list[plots.Point]]) -> Line:
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*curves, strict=False)
     ]
-    return Line(group.label, mean, curves if len(curves) > 1 else [])
+    return Line(group.described, mean, curves if len(curves) > 1 else [])
 
 
 def _data_efficiency(section: Section) -> str:
@@ -151,7 +153,7 @@ def _data_efficiency(section: Section) -> str:
             values = [_scale(section.metric) * value for value in group.values(section.metric)]
             mean, deviation, _, _ = statistics.interval(values)
             point = (100 * fraction, mean, mean - deviation, mean + deviation)
-            regimes.setdefault(label(group.runs[0], others), []).append(point)
+            regimes.setdefault(group.spoken(others), []).append(point)
     lines = []
     for name, points in list(regimes.items())[: plots.COLOURS]:
         points.sort()
@@ -167,8 +169,9 @@ def _config_differences(section: Section) -> str:
     if not keys:
         return ""
     if len(section.groups) <= _MOST_COLUMNS:
-        rows = [{"key": key} | {f"{i + 1}. {group.label}": plain(group.runs[0].config.get(key))
-                                for i, group in enumerate(section.groups)} for key in keys]  # fmt: skip
+        heads = [group.label if group.numbered else f"#{i} {group.label}" for i, group in enumerate(section.groups, 1)]
+        values = {key: [plain(group.runs[0].config.get(key)) for group in section.groups] for key in keys}
+        rows = [{"key": key, **dict(zip(heads, values[key], strict=True))} for key in keys]
     else:
         rows = [{"key": key, "values": _values(section.runs, key)} for key in keys]
     return "<h3>What differs between the configs</h3>" + _table(rows)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cvlib.compare import statistics
-from cvlib.compare.groups import Group, Section, lower_is_better
+from cvlib.compare.groups import Group, Section, bounds, lower_is_better
 from cvlib.compare.runs import Run, sample_values
 from cvlib.compare.statistics import Estimate
 
@@ -61,6 +61,8 @@ def comparisons(section: Section) -> list[Comparison]:
         for leader, *others in contests
         for other in others[: max(MOST_COMPARED // len(contests), 3)]
     ]
+    low, high = bounds(section.metric)
+    made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(contests))
     for index, p in zip(tested, corrected, strict=True):

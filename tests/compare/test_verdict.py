@@ -146,3 +146,13 @@ def test_one_group_and_no_group(tmp_path: Path, make_run: MakeRun) -> None:
                                          (0.5, "p = 0.50")])  # fmt: skip
 def test_p_in_words(p: float, text: str) -> None:
     assert verdict.p_text(p) == text
+
+
+def test_a_difference_of_shares_cant_be_above_100_points(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed, (first, second) in enumerate([(0.9, 0.1), (0.4, 0.3)]):  # 45 ± 129 by Student's t
+        make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"val/accuracy": first, "val/loss": first})
+        make_run(f"b{seed}", {"seed": seed}, metrics={"val/accuracy": second, "val/loss": second})
+    _, (one,), _ = compared(tmp_path, "val/accuracy")
+    assert (one.estimate.low, one.estimate.high) == (-1, 1)
+    _, (loss,), _ = compared(tmp_path, "val/loss")
+    assert loss.estimate.high > 1
