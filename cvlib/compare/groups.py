@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from cvlib.compare import names
@@ -14,6 +15,7 @@ from cvlib.compare.runs import SEED_KEYS, Run
 from cvlib.errors import UserError
 
 DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
+FRACTION = "data.fraction"
 _DATASET_KEYS = ("data.name", "data.path", "data.classes")
 
 
@@ -53,10 +55,17 @@ class Section:
     title: str
     metric: str
     keys: list[str]  # the settings worth a column
-    groups: list[Group]  # best first; completed runs with the metric alone
+    # Groups to hold against each other, best first, of completed runs with the metric alone: all, or those of each
+    # share of the training data.
+    contests: list[list[Group]]
     others: list[Run]  # not completed
     remarks: list[str]
     by_run: bool
+
+    @property
+    def groups(self) -> list[Group]:
+        """Those of all contests."""
+        return [group for contest in self.contests for group in contest]
 
     @property
     def runs(self) -> list[Run]:
@@ -115,11 +124,18 @@ def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> S
     keys = shown_keys(counted, by == "run")
     by_run = by == "run" or (by is None and len(_by_experiment(counted)) == len(counted))
     alike = [[run] for run in counted] if by_run else list(_by_experiment(counted).values())
+    apart = not by_run and FRACTION in keys and len(keys) > 1
     sign = 1 if lower_is_better(metric) else -1
-    alike.sort(key=lambda members: sign * _mean([run.metric(metric) or 0.0 for run in members]))
+
+    def place(members: list[Run]) -> tuple[bool, float, float]:
+        fraction = members[0].config.get(FRACTION) if apart else None
+        return fraction is None, fraction or 0.0, sign * _mean([run.metric(metric) or 0.0 for run in members])
+
+    groups = _named(sorted(alike, key=place), keys)
+    contests = [list(same) for _, same in groupby(groups, lambda group: group.settings[FRACTION] if apart else None)]
     others = [run for run in runs if run.status != "completed"]
     title = f"{task} on {runs[0].config.get('data.name', 'unnamed data')}"
-    return Section(title, metric, keys, _named(alike, keys), others, remarks, by_run)
+    return Section(title, metric, keys, contests, others, remarks, by_run)
 
 
 def _choose_metric(task: str, runs: list[Run], asked: str | None, remark: Callable[[str], None]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cvlib.compare import names, statistics
 from cvlib.compare.groups import Group, Section, bounds, lower_is_better, plain
-from cvlib.compare.verdict import Comparison, scaling
+from cvlib.compare.verdict import Comparison, same_test, scaling
 
 Row = dict[str, str]
 _LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
@@ -122,7 +122,7 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
             "p networks": _p(one.p_networks),
             "p seeds too": _p(one.estimate.p) if one.over_seeds else "",
             "p Holm": _p(one.corrected),
-            "test": one.test,
+            "test": "" if same_test(made) else one.test,
         })  # fmt: skip
     filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
     return [{column: row[column] or "–" for column in filled} for row in rows]

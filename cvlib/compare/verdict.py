@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from cvlib.compare.runs import Run, sample_values
 from cvlib.compare.statistics import Estimate
 
 SIGNIFICANT = 0.05
-FRACTION = "data.fraction"
 MOST_COMPARED = 12  # groups behind the leader; what lies further back is no contender
 _UNKNOWN_TEST_TO_TRAIN = 0.25
 
@@ -55,33 +53,21 @@ def comparisons(section: Section) -> list[Comparison]:
     chance that a group is set aside which is in truth the best (multiple comparisons with the best, Hsu 1984).
     """
     samples = _reader(section.metric)
-    contests = _contests(section)
+    most = max(MOST_COMPARED // max(len(section.contests), 1), 3)
     made = [
-        _pair(leader, other, section.metric, samples)
-        for leader, *others in contests
-        for other in others[: max(MOST_COMPARED // len(contests), 3)]
+        _pair(leader, other, section.metric, samples) for leader, *others in section.contests for other in others[:most]
     ]
     low, high = bounds(section.metric)
     made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
-    corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(contests))
+    corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
     for index, p in zip(tested, corrected, strict=True):
         made[index] = replace(made[index], corrected=p)
     return made
 
 
-def _contests(section: Section) -> list[list[Group]]:
-    """Groups to hold against each other, best first: all, or those of each share of the training data."""
-    if FRACTION not in section.keys or len(section.keys) == 1 or section.by_run:
-        return [section.groups] if section.groups else []
-    apart: dict[Any, list[Group]] = {}
-    for group in section.groups:
-        apart.setdefault(group.settings[FRACTION], []).append(group)
-    return [apart[fraction] for fraction in sorted(apart, key=lambda value: (value is None, value))]
-
-
-def _behind(contests: list[list[Group]]) -> int:
-    return sum(len(contest) - 1 for contest in contests)
+def _behind(section: Section) -> int:
+    return len(section.groups) - len(section.contests)
 
 
 def _reader(metric: str) -> Callable[[Run], Samples | None]:
@@ -170,11 +156,18 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
         return
     for one in made:
         yield _sentence(one, section.metric)
-    if (untested := _behind(_contests(section)) - len(made)) > 0:
+    if (untested := _behind(section) - len(made)) > 0:
         yield f"{untested} further groups lie behind these and were not tested"
+    if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
+        yield f"tested by {test}"
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
         yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
                "otherwise")  # fmt: skip
+
+
+def same_test(made: list[Comparison]) -> str:
+    """The test where all comparisons had the same, else nothing."""
+    return made[0].test if len({one.test for one in made}) == 1 else ""
 
 
 def _sentence(one: Comparison, metric: str) -> str:
