@@ -7,6 +7,7 @@ import io
 import math
 from typing import Any
 
+from cvlib.clock import duration
 from cvlib.compare import names, statistics
 from cvlib.compare.groups import Group, Section, bounds, lower_is_better, plain
 from cvlib.compare.verdict import Comparison, same_test, scaling
@@ -96,7 +97,8 @@ def _results(section: Section, row: dict[str, Any]) -> Row:
     shown[f"best {val}{unit} (epoch)"] = _at_epoch(row["best"], row["best_epoch"], metric)
     shown["last (epoch)"] = _at_epoch(row["last"], row["last_epoch"], metric)
     shown["parameters"] = _parameters(row["parameters"], row["trainable"])
-    shown["training"] = duration(row["train_seconds"])
+    seconds = row["train_seconds"]
+    shown["training"] = "" if seconds is None else duration(seconds)
     shown["memory"] = memory(row["peak_memory_mb"])
     return shown
 
@@ -197,16 +199,6 @@ def _count(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g}{unit}"
     return f"{number:.0f}"
-
-
-def duration(seconds: float | None) -> str:
-    """`8.3 s`, `2 min 5 s` or `1 h 12 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def memory(megabytes: float | None) -> str:
