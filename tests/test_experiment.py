@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cvlib import experiment
+from cvlib.checks import check as check_config
 from cvlib.config import Config, DataConfig, ModeConfig
-from cvlib.config import check as check_config
 from cvlib.errors import UserError
 
 
