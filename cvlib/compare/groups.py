@@ -67,6 +67,16 @@ class Section:
         """Those of all contests."""
         return [group for contest in self.contests for group in contest]
 
+    def share(self, group: Group) -> str:
+        """The share of the training data that sets the group's contest apart; empty where there is one contest."""
+        return plain(group.settings[FRACTION]) if len(self.contests) > 1 else ""
+
+    def called(self, group: Group) -> str:
+        """The group's label within its contest."""
+        if len(self.contests) < 2 or group.numbered:
+            return group.label
+        return group.spoken([key for key in self.keys if key != FRACTION])
+
     @property
     def runs(self) -> list[Run]:
         """Every run that counts."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from cvlib import compare
 from cvlib.compare import caveats, plots, statistics, tables
-from cvlib.compare.groups import FRACTION, Group, Section, differing_keys, listed, lower_is_better, plain
+from cvlib.compare.groups import FRACTION, Section, differing_keys, listed, lower_is_better, plain
 from cvlib.compare.plots import Line
 from cvlib.compare.runs import SEED_KEYS, Run, epochs
 from cvlib.compare.tables import Row, validation_metric
@@ -108,8 +108,9 @@ def _figures(section: Section) -> str:
     over_epochs, over_time = [], []
     for group in shown:
         curves = [curve for run in group.runs if (curve := _curve(run, metric))]
-        over_epochs.append(_line(group, [[(epoch, value) for epoch, _, value in curve] for curve in curves]))
-        over_time.append(_line(group, [[(seconds, value) for _, seconds, value in curve] for curve in curves]))
+        name = section.called(group)
+        over_epochs.append(_line(name, [[(epoch, value) for epoch, _, value in curve] for curve in curves]))
+        over_time.append(_line(name, [[(seconds, value) for _, seconds, value in curve] for curve in curves]))
     y_label = _axis_name(metric)
     figures = [
         _figure(f"Learning curves: {metric}", plots.chart(over_epochs, "epoch", y_label), over_epochs),
@@ -140,13 +141,13 @@ def _curve(run: Run, metric: str) -> list[tuple[float, float, float]]:
     return curve
 
 
-def _line(group: Group, curves: list[list[plots.Point]]) -> Line:
+def _line(name: str, curves: list[list[plots.Point]]) -> Line:
     """The mean of the group's curves, as far as all of them go, and the curves themselves behind it."""
     mean = [
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*curves, strict=False)
     ]
-    return Line(group.label, mean, curves if len(curves) > 1 else [])
+    return Line(name, mean, curves if len(curves) > 1 else [])
 
 
 def _data_efficiency(section: Section) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cvlib.clock import duration
 from cvlib.compare import names, statistics
-from cvlib.compare.groups import Group, Section, bounds, lower_is_better, plain
+from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better, plain
 from cvlib.compare.verdict import Comparison, same_test, scaling
 
 Row = dict[str, str]
@@ -114,9 +114,11 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
         scale, digits, unit = scaling(section.metric)
         error = "" if math.isnan(one.estimate.error) else f" ± {scale * one.estimate.error:.{digits}f}"
         low, high = (scale * bound for bound in (one.estimate.low, one.estimate.high))
+        leader = section.called(one.leader)
         rows.append({
-            **({} if one_leader else {"leader": one.leader.label}),
-            f"{one.leader.label} against" if one_leader else "against": one.other.label,
+            FRACTION: section.share(one.leader),
+            "leader": "" if one_leader else leader,
+            f"{leader} against" if one_leader else "against": section.called(one.other),
             f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
             "better / worse on": "" if one.wins is None else f"{one.wins} / {one.losses}",

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from cvlib.compare import statistics
-from cvlib.compare.groups import Group, Section, bounds, lower_is_better
+from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better
 from cvlib.compare.runs import Run, sample_values
 from cvlib.compare.statistics import Estimate
 
@@ -155,7 +155,8 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
         yield "only one group: nothing to compare it with"
         return
     for one in made:
-        yield _sentence(one, section.metric)
+        share = section.share(one.leader)
+        yield (f"{FRACTION}={share}: " if share else "") + _sentence(section, one)
     if (untested := _behind(section) - len(made)) > 0:
         yield f"{untested} further groups lie behind these and were not tested"
     if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
@@ -170,15 +171,15 @@ def same_test(made: list[Comparison]) -> str:
     return made[0].test if len({one.test for one in made}) == 1 else ""
 
 
-def _sentence(one: Comparison, metric: str) -> str:
-    amount = _amount(one.estimate, metric)
+def _sentence(section: Section, one: Comparison) -> str:
+    amount = _amount(one.estimate, section.metric)
+    leader, other = section.called(one.leader), section.called(one.other)
     if math.isnan(one.estimate.p):
-        return f"{one.leader.label} is {amount} ahead of {one.other.label}, untested: {one.test}, and one seed alone"
+        return f"{leader} is {amount} ahead of {other}, untested: {one.test}, and one seed alone"
     if one.told_apart:
-        return f"{one.leader.label} beats {one.other.label} by {amount} ({p_text(one.corrected)})"
+        return f"{leader} beats {other} by {amount} ({p_text(one.corrected)})"
     seeds = _seeds(len(one.leader.runs), len(one.other.runs))
-    return (f"{one.leader.label} and {one.other.label} can't be told apart with {seeds} "
-            f"({amount}, {p_text(one.corrected)})")  # fmt: skip
+    return f"{leader} and {other} can't be told apart with {seeds} ({amount}, {p_text(one.corrected)})"
 
 
 def _amount(estimate: Estimate, metric: str) -> str:

@@ -123,7 +123,11 @@ def test_regimes_meet_at_each_share_of_the_training_data(tmp_path: Path, make_ru
         make_run(f"a{fraction}", {"data.fraction": fraction, **FINETUNE}, right=[1] * int(10 * fraction) + [0] * 9)
         make_run(f"b{fraction}", {"data.fraction": fraction}, right=[1] * 5 + [0] * int(5 + 9 * fraction))
         make_run(f"c{fraction}", {"data.fraction": fraction, "seed": 1}, right=[1, 0])
-    section, made, _ = compared(tmp_path)
+    section, made, said = compared(tmp_path)
+    assert [line.split(" with")[0] for line in said[:2]] == [
+        "data.fraction=0.1: scratch and finetune can't be told apart",
+        "data.fraction=1: finetune and scratch can't be told apart",
+    ]
     assert [group.settings["data.fraction"] for group in section.groups] == [0.1, 0.1, 1, 1]
     pairs = [(one.leader.label, one.other.label) for one in made]
     assert [[label.split("=")[1] for label in pair] for pair in pairs] == [["0.1", "0.1"], ["1", "1"]]
