@@ -152,7 +152,7 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
     if not section.groups:
         return
     if not made:
-        yield "only one group: nothing to compare it with"
+        yield f"only one group{' of each share' if len(section.contests) > 1 else ''}: nothing to compare it with"
         return
     for one in made:
         share = section.share(one.leader)
