@@ -91,7 +91,9 @@ def _add_compare(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="a folder with runs somewhere below it")
     parser.add_argument("--by", choices=("run", "group"), help="a row per run, or per group over seeds "
                         "(default: group where there are several seeds)")  # fmt: skip
-    parser.add_argument("--metric", help="such as test/accuracy (default: the task's usual one)")
+    parser.add_argument(
+        "--metric", help="such as test/accuracy (default: the task's usual one); list shows all that there are"
+    )
     parser.add_argument(
         "--format",
         choices=("table", "md", "csv", "html"),

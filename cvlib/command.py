@@ -39,11 +39,11 @@ def run_job(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Outcome:  # fmt: skip
     """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
-    from cvlib import config, experiment, record
+    from cvlib import checks, experiment, record
 
     signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
     try:
-        summary = experiment.run(config.from_composed(composed), folder, provenance, on_epoch=on_epoch)
+        summary = experiment.run(checks.from_composed(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)
     except UserError as error:
         record.remove_if_empty(folder, Path(composed.output_root))

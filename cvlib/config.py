@@ -1,4 +1,4 @@
-"""The typed schema of `conf/` and the checks across its fields; imports neither Hydra nor TensorFlow."""
+"""The typed schema of `conf/` and what follows from its values; imports neither Hydra nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from cvlib import limits
-from cvlib.errors import UserError
 
 _MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
 
@@ -169,6 +164,7 @@ class TrainerConfig:
     deterministic: bool = False
     steps_per_epoch: int | None = None
     checkpoint_every: int | None = None  # steps between saves within an epoch; null: after five minutes
+    profile_steps: list[int] | None = None  # the first and last of the steps whose time is recorded; null: none
     bn_momentum: float | None = 0.9  # of every BatchNorm that learns; null: the architecture's own
 
 
@@ -186,23 +182,6 @@ class Config:
     seed: int = 0
     name: str | None = None
     output_root: str = "outputs"
-
-
-def from_composed(composed: Any) -> Config:
-    """The typed config of a composed (Hydra or plain) mapping.
-
-    Raises `UserError` naming the key for an unknown key, a wrong type or a value that can't be.
-    """
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
-        config = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        first_line = str(error).splitlines()[0]
-        key = getattr(error, "full_key", None) or "config"
-        raise UserError(f"{key}: {first_line}") from None
-    assert isinstance(config, Config)
-    check(config)
-    return config
 
 
 def classifier_of(model: ModelConfig) -> ModelConfig:
@@ -231,7 +210,7 @@ def input_side(config: Config, own: tuple[int, int]) -> int:
 
 
 # What changes how a run is done, and not what comes out.
-_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every",)}
+_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
 
 
 def identity(config: Config) -> str:
@@ -259,96 +238,3 @@ def caches_features(config: Config) -> bool:
     mode = config.mode
     whole = mode.name == "feature_extractor" and mode.freeze in ("all", True)
     return whole and config.model.task == "classification" and mode.cache_features.lower() != "false"
-
-
-def check(config: Config) -> None:
-    """Raise `UserError` at the first value, or pair of values, that can't make a run."""
-    for key, allowed in limits.CHOICES.items():
-        _require(_value(config, key) in allowed, key, _value(config, key), "one of " + ", ".join(map(_word, allowed)))
-    for key, (low, high) in limits.RANGES.items():
-        value = _value(config, key)
-        if value is not None:
-            _require(low <= value <= high, key, value, f"between {low:g} and {high:g}")
-    for key in ("model.filters", "model.dense"):
-        widths = _value(config, key)
-        _require(all(width >= 1 for width in widths), key, widths, "a list of whole numbers from 1 on")
-    _check_pairs(config)
-
-
-def _check_pairs(config: Config) -> None:
-    model, mode, data = config.model, config.mode, config.data
-    if model.task not in data.tasks:
-        others = limits.DATASETS.get(model.task)
-        raise UserError(
-            f"model={model.name} does {model.task}, but data={data.name} has labels for {', '.join(data.tasks)} only: "
-            + (f"choose data={' | '.join(others)}, or another model" if others else "choose another dataset or model")
-        )
-    monitors = limits.MONITORS[model.task]
-    _require(monitor(config) in monitors, "trainer.monitor", monitor(config),
-             f"for {model.task} one of {', '.join(monitors)}")  # fmt: skip
-    if model.task != "detection" and config.augment.mosaic:
-        raise UserError(f"augment.mosaic={config.augment.mosaic} is for detection, but model={model.name} does "
-                        f"{model.task}: set it to 0")  # fmt: skip
-    _check_loss(model)
-    if config.name is not None and (config.name.startswith(".") or set(config.name) & set("/\\\0")):
-        raise UserError(f"name={config.name} becomes a folder's name: leave out slashes and a dot in front")
-    _require(data.channels in (None, 1, 3), "data.channels", data.channels, "1, 3 or null")
-    _require(
-        data.val_fraction + data.test_fraction < 1,
-        "data.val_fraction + data.test_fraction",
-        data.val_fraction + data.test_fraction,
-        "under 1, so that something is left to train on",
-    )
-    if data.image_size is not None and data.image_size < model.minimum_size:
-        raise UserError(
-            f"data.image_size={data.image_size} is too small: model={model.name} needs at least "
-            f"{model.minimum_size} pixels; raise it, or leave it out to have images resized"
-        )
-    if data.name == "folder" and not data.path:
-        raise UserError("data=folder needs data.path=…, the folder that holds the images")
-    if data.name == "tfds" and not (data.tfds or data.path):
-        raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
-    if mode.name == "scratch" and mode.weights is not None:
-        raise UserError(
-            f"mode=scratch starts from random weights, so mode.weights={mode.weights} can't apply: "
-            "use mode=finetune or mode=feature_extractor"
-        )
-    if mode.weights not in (None, "imagenet") and not Path(str(mode.weights)).expanduser().exists():
-        raise UserError(
-            f"mode.weights={mode.weights}: there is no such file or folder; give a weights file, an earlier run's "
-            "folder or imagenet, or train with mode=scratch"
-        )
-    if mode.cache_features.lower() == "true" and not caches_features(config):
-        raise UserError(
-            f"mode.cache_features=true needs a base that stays frozen whole, in classification, but this is "
-            f"mode={mode.name} with mode.freeze={mode.freeze}, doing {model.task}: leave it at auto"
-        )
-    if mode.name != "scratch" and mode.weights is None:
-        raise UserError(
-            f"mode={mode.name} needs weights to start from: mode.weights=imagenet, a weights file or a "
-            "run's folder; to train from random weights use mode=scratch"
-        )
-
-
-def _check_loss(model: ModelConfig) -> None:
-    unknown = [name for name in model.loss if name not in limits.SEGMENTATION_LOSSES]
-    if unknown:
-        raise UserError(f"model.loss.{unknown[0]} can't be: a loss is a sum of {', '.join(limits.SEGMENTATION_LOSSES)}")
-    if min(model.loss.values(), default=0) < 0 or not any(model.loss.values()):
-        raise UserError(f"model.loss={model.loss} can't be: no weight may be below 0, and one must be above")
-
-
-def _value(config: Config, key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def _require(holds: bool, key: str, value: Any, allowed: str) -> None:
-    if not holds:
-        raise UserError(f"{key}={value} can't be: it must be {allowed}")
-
-
-def _word(value: str | int | None) -> str:
-    return "null" if value is None else str(value)

@@ -13,6 +13,8 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.pipeline import Feed, preview
 from cvlib.inspection import layers
+from cvlib.record import overridden
+from cvlib.tensorboard import hyperparameters
 from cvlib.training.loop import Training
 
 _PICTURED = 24
@@ -29,7 +31,9 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     record.write_csv("test_results.csv", task.results(dataset.test.names, dataset.classes, test))
     _save_model(training, dataset)
     _draw(training, dataset, val, test, epoch)
-    training.board.hparams(dataclasses.asdict(config), metrics, epoch)
+    headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in task.METRICS}
+    row = hyperparameters(dataclasses.asdict(config), overridden(record.folder))
+    training.board.hparams(row, headline, epoch)
     training.board.close()
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib import backend, data, store, tasks
+from cvlib import backend, checks, data, sources, store, tasks
 from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
@@ -37,7 +37,8 @@ def run(
     told of every epoch (its number and its row of metrics.csv) and may raise `Pruned`.
     Raises `UserError` (and leaves nothing behind) for what the user gave, `RunFailed` for a run gone wrong.
     """
-    configuration.check(config)
+    checks.check(config)
+    sources.check(config)
     _refuse_in_data(config, folder)
     started = time.monotonic()
     with Record(folder, config, provenance, wait) as record:
@@ -182,7 +183,7 @@ def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int],
         return model
     try:
         loaded = weights.load_into(model.get_layer("backbone"), config.model, source)
-    except weights.WeightsUnavailable as unavailable:
+    except sources.WeightsUnavailable as unavailable:
         if config.data.pretrain_on is None:
             raise
         folder = _pretrain(config, size[0], dataset.channels, record, str(unavailable))

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -177,6 +178,15 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     if summary.get("status") == "running" and not _alive(summary):
         summary["status"] = "interrupted"
     return summary
+
+
+def overridden(folder: Path) -> frozenset[str]:
+    """The keys that were given on the command line of the run in `folder`, where it recorded them."""
+    try:
+        text = (folder / ".hydra/overrides.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+    return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
 
 
 def _alive(summary: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cvlib import checks
 from cvlib import config as configuration
 from cvlib.config import Config
 from cvlib.errors import UserError
@@ -61,7 +62,7 @@ def open_run(folder: Path) -> Run:
             f"{folder} {what}; give the folder that a `python run.py` wrote, such as outputs/runs/NAME/TIME"
         )
     try:
-        config = configuration.from_composed(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+        config = checks.from_composed(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / 'config.yaml'} can't be read: {str(error).splitlines()[0]}") from None
     if not all(summary.get(key) for key in ("classes", "channels", "image_size")):

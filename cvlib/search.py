@@ -1,4 +1,4 @@
-"""A search by Optuna: trials are ordinary runs, the study is a file beside them. No Hydra, no TensorFlow.
+"""A search by Optuna: trials are ordinary runs, the study is kept beside them by `cvlib.trials`. No Hydra.
 
 Optuna is told and asked (ask-and-tell); claiming a trial happens under a lock, so that several workers, on one
 machine or on more that share the folder, never start more trials than asked for. A trial is held by a lock that
@@ -7,33 +7,22 @@ dies with its worker: whoever comes next takes it up again, and its run goes on 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from cvlib import command, isolation, record, sweep
+from cvlib import command, isolation, record, sweep, trials
+from cvlib.clock import about
 from cvlib.errors import Pruned, RunFailed, UserError
 from cvlib.sweep import Job, Row
-
-try:
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-except ImportError:
-    raise UserError("hydra.sweeper.trials searches with Optuna, which isn't installed: pip install -e '.[search]'") \
-        from None  # fmt: skip
+from cvlib.trials import Search, optuna  # where Optuna is not installed, that module says what to do
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-_STUDY = "search"
-_FILES = ("journal", "sqlite")
-_MAXIMIZE = optuna.study.StudyDirection.MAXIMIZE
 
 
 class Prepared(NamedTuple):
@@ -44,36 +33,7 @@ class Prepared(NamedTuple):
     provenance: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, both included; whole ones or in steps where these are given."""
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-    step: float | None = None
-
-
 Compose = Callable[[Sequence[str]], Prepared]  # overrides → a job; Hydra's errors go up
-Space = dict[str, Range | tuple[str, ...]]  # override → a range, or its choices
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is searched, where, and for how long."""
-
-    folder: Path
-    space: Space
-    fixed: tuple[str, ...]  # the overrides that all trials share
-    monitor: str  # such as val/accuracy: what trials are judged by
-    trials: int = 20
-    workers: int = 1
-    startup_trials: int = 8
-    prune: bool = True
-    warmup_epochs: int = 3
-    seed: int = 0
-    storage: str = "journal"
 
 
 def run(search: Search, compose: Compose) -> None:
@@ -82,12 +42,11 @@ def run(search: Search, compose: Compose) -> None:
         raise UserError(
             "hydra.sweeper.workers above 1 needs Linux: start the same command in further terminals instead"
         )
-    if search.storage not in _FILES:
-        _storage(search)  # a mistake in it is said before anything is written
+    trials.check_storage(search)  # a mistake is said before anything is written
     (search.folder / ".locks").mkdir(parents=True, exist_ok=True)
     with _claiming(search):
-        study = _create(search)
-    left = search.trials - len(study.trials) + len(_running(study))
+        study = trials.create(search)
+    left = search.trials - len(study.trials) + len(trials.running(study))
     print(f"{search.trials} trials, {search.trials - left} over before; {max(left, 0)} to run", flush=True)
     try:
         if left > 0 and search.workers > 1:
@@ -130,7 +89,7 @@ def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: command.Ou
     """A trial cut short or diverged counts as bad where it was, so that the sampler keeps away from there."""
     summary = record.read_summary(folder) or {}
     status, value = summary.get("status"), (summary.get("metrics") or {}).get(search.monitor)
-    study = _open(search)
+    study = trials.opened(search)
     if status == "completed" and value is not None and not outcome.error:
         study.tell(trial.number, value)
     elif status in ("pruned", "diverged"):
@@ -141,7 +100,7 @@ def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: command.Ou
 
 def _tell_failed(search: Search, trial: optuna.Trial, error: str) -> None:
     trial.set_user_attr("error", error)
-    _open(search).tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    trials.opened(search).tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
 class Reporter:
@@ -153,7 +112,7 @@ class Reporter:
 
     def __call__(self, epoch: int, values: dict[str, float]) -> None:
         if self.trial is None:  # in the process of the run, with connections of its own
-            self.trial = _trial(_open(self.search), self.number)
+            self.trial = trials.begun(trials.opened(self.search), self.number)
         self.trial.report(values[self.search.monitor], epoch)
         if self.trial.should_prune():
             raise Pruned(f"pruned after epoch {epoch}: {self.search.monitor} {values[self.search.monitor]:.4f} is "
@@ -169,10 +128,10 @@ def _claiming(search: Search) -> Iterator[None]:
 def _claim(search: Search) -> tuple[optuna.Trial, FileLock] | None:
     """The next trial with its lock: one whose worker is gone, else a new one, else None."""
     with _claiming(search):
-        study = _open(search)
-        for number in _running(study):
+        study = trials.opened(search)
+        for number in trials.running(study):
             if lock := _hold(search, number):
-                return _drawn(_trial(study, number), search.space), lock
+                return trials.drawn(trials.begun(study, number), search.space), lock
         if len(study.trials) >= search.trials:
             return None
         # A sampler of its own for each trial: workers started with one seed would all draw the same.
@@ -182,19 +141,7 @@ def _claim(search: Search) -> tuple[optuna.Trial, FileLock] | None:
         trial = study.ask()
         lock = _hold(search, trial.number)
         assert lock is not None
-        return _drawn(trial, search.space), lock
-
-
-def _drawn(trial: optuna.Trial, space: Space) -> optuna.Trial:
-    for key, choice in space.items():
-        if isinstance(choice, tuple):
-            trial.suggest_categorical(key, choice)
-        elif choice.whole:
-            step = int(choice.step or 1)
-            trial.suggest_int(key, int(choice.low), int(choice.high), log=choice.log, step=step)
-        else:
-            trial.suggest_float(key, choice.low, choice.high, log=choice.log, step=choice.step)
-    return trial
+        return trials.drawn(trial, search.space), lock
 
 
 def _hold(search: Search, number: int) -> FileLock | None:
@@ -206,56 +153,13 @@ def _hold(search: Search, number: int) -> FileLock | None:
     return lock
 
 
-def _running(study: optuna.Study) -> list[int]:
-    return [trial.number for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
-
-
-def _trial(study: optuna.Study, number: int) -> optuna.Trial:
-    return optuna.trial.Trial(study, study.trials[number]._trial_id)
-
-
-def _create(search: Search) -> optuna.Study:
-    """The study in the folder, or a new one; raises `UserError` where the folder's searches something else."""
-    direction = optuna.study.StudyDirection.MINIMIZE if search.monitor.endswith("loss") else _MAXIMIZE
-    study = optuna.create_study(study_name=_STUDY, storage=_storage(search), direction=direction, load_if_exists=True)
-    space = {key: asdict(value) if isinstance(value, Range) else list(value) for key, value in search.space.items()}
-    asked = json.dumps({"space": space, "fixed": sorted(search.fixed), "monitor": search.monitor}, sort_keys=True)
-    if study.user_attrs.setdefault("asked", asked) != asked:
-        raise UserError(f"{search.folder} holds a search of another space, other overrides or another monitor: "
-                        "choose another name=… or hydra.sweep.dir=…")  # fmt: skip
-    study.set_user_attr("asked", asked)
-    return study
-
-
-def _open(search: Search) -> optuna.Study:
-    pruner = optuna.pruners.MedianPruner(search.startup_trials, search.warmup_epochs)
-    return optuna.load_study(study_name=_STUDY, storage=_storage(search), pruner=pruner)
-
-
-def _storage(search: Search) -> Any:
-    return _connected(search.storage, search.folder, os.getpid())
-
-
-@lru_cache(maxsize=4)
-def _connected(storage: str, folder: Path, process: int) -> Any:
-    """Opened once in a process: a forked one must not go on with its parent's connections."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if storage == "journal":
-        return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    try:
-        return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
-    except Exception as error:  # of whichever database's driver
-        raise UserError(f"hydra.sweeper.storage={storage} can't be opened ({error}): it must be journal, sqlite or a "
-                        "database's URL such as postgresql://host/name") from error  # fmt: skip
-
-
 def _text(value: Any) -> str:
     """A drawn value as an override; four digits of a rate are enough, and readable."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _progress(search: Search, trial: optuna.Trial) -> str:
-    study = _open(search)
+    study = trials.opened(search)
     over = [one for one in study.trials if one.state.is_finished()]
     parts = [f"{len(over)} over"]
     if any(one.state == optuna.trial.TrialState.COMPLETE for one in over):
@@ -263,7 +167,7 @@ def _progress(search: Search, trial: optuna.Trial) -> str:
     spans = [one.duration.total_seconds() for one in over if one.duration]
     if spans:
         seconds = sum(spans) / len(spans) * (search.trials - len(over)) / search.workers
-        parts.append(f"about {sweep.about(seconds)} left")
+        parts.append(f"about {about(seconds)} left")
     return f"trial {trial.number + 1} of {search.trials}: {_label(trial.params)} ({', '.join(parts)})"
 
 
@@ -282,7 +186,7 @@ def _rows(search: Search, study: optuna.Study) -> list[Row]:
 
 
 def _conclude(search: Search, interrupted: bool = False) -> None:
-    study = _open(search)
+    study = trials.opened(search)
     rows = _rows(search, study)
     lost = [one.state == optuna.trial.TrialState.FAIL for one in study.trials]
     failed = [row for row, one in zip(rows, lost, strict=True) if one]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cvlib import record
+from cvlib.clock import about
 from cvlib.command import complain
 from cvlib.errors import RunFailed, UserError
 from cvlib.record import write_atomically
@@ -193,10 +194,3 @@ def table(rows: list[Row]) -> list[str]:
 def number(value: float | None, digits: int) -> str:
     """With so many decimals; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def about(seconds: float) -> str:
-    """An estimate, no finer than it can be: `40 s`, `5 min`, `2.5 h`."""
-    if seconds < 90:
-        return f"{max(round(seconds, -1), 10):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

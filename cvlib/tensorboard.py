@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,18 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 from tensorflow.core.util import event_pb2
 
+_USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
+
 
 class Board:
-    """The event files `train` and `validation` in a run's `tensorboard` folder.
+    """The event files `train`, `validation` and, of the finished run, `result` in a run's `tensorboard` folder.
 
     Steps are epochs from 1; what is shown before the training has step 0. A run that goes on after epoch k drops
     what was written of later epochs, so that no curve has a point twice.
     """
 
     def __init__(self, folder: Path, done_epochs: int):
+        self.folder = folder
         self._writers = {}
         for split in ("train", "validation"):
             _drop_after(folder / split, done_epochs)
@@ -30,7 +35,7 @@ class Board:
         for split, values in (("train", train), ("validation", validation)):
             with self._writers[split].as_default():
                 for name, value in values.items():
-                    tf.summary.scalar(name, value, step)
+                    tf.summary.scalar(f"per_class/{name}" if "/" in name else name, value, step)
             self._writers[split].flush()
 
     def image(self, split: str, tag: str, picture: np.ndarray, step: int) -> None:
@@ -50,10 +55,13 @@ class Board:
         with self._writers["train"].as_default():
             tf.summary.graph(concrete.graph.as_graph_def())
 
-    def hparams(self, config: dict[str, Any], metrics: dict[str, float], step: int) -> None:
-        """The config, flattened, with the final metrics beside it in the HParams tab."""
-        with self._writers["validation"].as_default():
-            hparams_api.hparams(flatten(config))
+    def hparams(self, values: dict[str, Any], metrics: dict[str, float], step: int) -> None:
+        """A row of the HParams tab; every scalar beside it there becomes a column, so it has a writer to itself."""
+        own, folder = self.folder.parent, self.folder / "result"
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier process that was killed at the end
+        self._writers["result"] = tf.summary.create_file_writer(str(folder))
+        with self._writers["result"].as_default():
+            hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name}")
             for name, value in metrics.items():
                 tf.summary.scalar(name, value, step)
 
@@ -63,14 +71,56 @@ class Board:
             writer.close()
 
 
+class Profile(keras.callbacks.Callback):
+    """Records where the time of some steps goes, for TensorBoard's profile tab (package `xprof`).
+
+    Args:
+        folder: the run's `tensorboard` folder.
+        steps: the first and the last step, counted from 1 over all epochs.
+        done: steps of the run before those that this callback sees.
+    """
+
+    def __init__(self, folder: Path, steps: list[int], done: int):
+        super().__init__()
+        (self.first, self.last), self.folder, self.done, self.active = steps, folder, done, False
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self.active and self.first <= self.done + batch + 1 <= self.last:
+            tf.profiler.experimental.start(str(self.folder / "train"))
+            self.active = True
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.done + batch + 1 >= self.last:
+            self._stop()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._stop()  # validation between epochs is no part of it
+
+    def _stop(self) -> None:
+        if self.active:
+            tf.profiler.experimental.stop()
+            self.active = False
+
+
+def hyperparameters(config: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """What may set a run apart in the HParams tab: its choices, the usual knobs, and the keys `given` for it.
+
+    All else follows from a choice or is a default; of a hundred columns nobody would find the three that vary.
+    """
+    kept = [*_USUAL, *(key for key in given if "." in key)]  # the others are choices, or say where a run goes
+    return {key.removesuffix(".name"): value for key, value in flatten(config).items()
+            if key.endswith(".name") or any(f"{key}.".startswith(f"{one}.") for one in kept)}  # fmt: skip
+
+
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys; None and lists as text, for the HParams tab takes numbers, truth values and text only."""
+    """Dotted keys; null and lists as text, for the HParams tab takes numbers, truth values and text only."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, (bool, int, float, str)) else str(value)
+            text = "null" if value is None else str(value)
+            flat[f"{prefix}{key}"] = value if isinstance(value, (bool, int, float, str)) else text
     return flat
 
 

@@ -18,7 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from cvlib import command, config, sweep
+from cvlib import checks, command, config, sources, sweep
 from cvlib.errors import UserError
 from cvlib.sweep import Job
 
@@ -141,7 +141,7 @@ class ResumableSweeper(Sweeper):
             return
 
     def _search(self, overrides: list[Override]) -> None:
-        from cvlib import search
+        from cvlib import search, trials
 
         if not self.config.hydra.launcher._target_.endswith("BasicLauncher"):
             raise UserError("a search runs its own workers: hydra.sweeper.workers=2, and the same command on further "
@@ -162,13 +162,13 @@ class ResumableSweeper(Sweeper):
 
         shared = self.compose(fixed).config
         monitor = config.monitor(shared)
-        asked = search.Search(self.folder, space, fixed, monitor, trials=self.trials or 0, **self.search_options)
+        asked = trials.Search(self.folder, space, fixed, monitor, trials=self.trials or 0, **self.search_options)
         search.run(asked, compose)
 
 
 def _choice(override: Override) -> Any:
     """Hydra's sweep as Optuna takes it: a range or choices."""
-    from cvlib.search import Range
+    from cvlib.trials import Range
 
     value: Any = override.value()
     if override.is_interval_sweep():
@@ -198,7 +198,9 @@ def _current(composed: DictConfig) -> Iterator[None]:
 def _checked(composed: Composed) -> tuple[str | None, str | None]:
     """Why the job's config can't be one, if it can't, and its identity, if it can."""
     try:
-        return None, config.identity(config.from_composed(_task(composed.config)))
+        built = checks.from_composed(_task(composed.config))
+        sources.check(built)
+        return None, config.identity(built)
     except UserError as error:
         return str(error), None
 

@@ -51,7 +51,7 @@ def test_help_is_quick() -> None:
         (["compare", "{}", "--format", "pdf"], "invalid choice: 'pdf'"),
         (["compare", "{}/absent"], "absent is no folder"),
         (["compare", "{}/first/empty"], "no runs below"),
-        (["compare", "{}", "--metric", "test/mAP"], "no run has it; there are test/accuracy"),
+        (["compare", "{}", "--metric", "test/mAP"], "no run has it; --metric list shows all"),
         (["compare", "{}", "--output", "{}/absent/file.md"], "give a file in a folder that exists"),
         (["compare", "{}", "--output", "{}"], "give a file in a folder that exists"),
     ],

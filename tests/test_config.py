@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cvlib import config, limits
+from cvlib import checks, config, limits
 from cvlib.config import Config
 from cvlib.errors import UserError
 
@@ -60,20 +60,21 @@ def change(**sections: dict[str, Any]) -> dict[str, Any]:
         (change(mode={"weights": "imagenet"}), ["mode=scratch", "finetune"]),
         (change(mode={"name": "finetune"}), ["mode=finetune", "mode.weights"]),
         (change(mode={"name": "fine_tune"}), ["mode.name=fine_tune", "feature_extractor"]),
+        (change(trainer={"profile_steps": [5, 2]}), ["trainer.profile_steps=[5, 2]", "first and the last"]),
         ({"seed": -1}, ["seed=-1"]),
         ({"name": "../up"}, ["name=../up"]),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
-        config.from_composed(sections)
+        checks.from_composed(sections)
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
 
 
 def test_values_are_converted_to_the_types_of_the_schema() -> None:
-    built = config.from_composed({"optimizer": {"lr": 1}, "model": {"filters": [8]}})
+    built = checks.from_composed({"optimizer": {"lr": 1}, "model": {"filters": [8]}})
     assert isinstance(built.optimizer.lr, float)
     assert built.model.filters == [8]
 
@@ -107,4 +108,4 @@ def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels(task: s
     having = [path.stem for path in (CONF / "data").glob("*.yaml") if task in yaml.safe_load(path.read_text())["tasks"]]
     assert sorted(having) == list(limits.DATASETS[task])
     with pytest.raises(UserError, match=r"data=coco \| digits"):
-        config.check(Config(config.ModelConfig(task=task), data=config.DataConfig(tasks=["classification"])))
+        checks.check(Config(config.ModelConfig(task=task), data=config.DataConfig(tasks=["classification"])))

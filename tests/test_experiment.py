@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from cvlib import experiment
-from cvlib.config import Config, DataConfig, ModeConfig
-from cvlib.config import check as check_config
+from cvlib.config import Config, DataConfig
 from cvlib.errors import UserError
 
 
@@ -20,11 +19,6 @@ def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below:
     with pytest.raises(UserError, match="among"):
         experiment.run(config, tmp_path / "images" / below)
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat"]
-
-
-def test_weights_that_are_not_there_are_said_before_anything_is_loaded() -> None:
-    with pytest.raises(UserError, match=r"mode\.weights=nowhere\.h5: there is no such file"):
-        check_config(Config(mode=ModeConfig("finetune", "nowhere.h5")))
 
 
 def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None:

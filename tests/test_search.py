@@ -12,12 +12,13 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="searching needs the extra: pip install -e '.[search]'")
 
-from cvlib import command, search  # noqa: E402
+from cvlib import command, search, trials  # noqa: E402
 from cvlib.command import Outcome  # noqa: E402
 from cvlib.errors import Pruned, RunFailed, UserError  # noqa: E402
-from cvlib.search import Compose, Prepared, Range, Search  # noqa: E402
+from cvlib.search import Compose, Prepared  # noqa: E402
+from cvlib.trials import Range, Search  # noqa: E402
 
-SPACE: search.Space = {
+SPACE: trials.Space = {
     "optimizer.lr": Range(1e-4, 1e-1, log=True),
     "model.depth": Range(1, 5, whole=True),
     "mode": ("scratch", "finetune"),
@@ -63,7 +64,7 @@ def make(tmp_path: Path) -> Callable[..., Search]:
 
 
 def states(given: Search) -> list[str]:
-    return [trial.state.name for trial in search._open(given).trials]
+    return [trial.state.name for trial in trials.opened(given).trials]
 
 
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
@@ -82,7 +83,7 @@ def test_as_many_trials_as_asked_and_no_more_when_asked_again(
 def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
     given = make(trials=12)
     search.run(given, compose)
-    drawn = [trial.params for trial in search._open(given).trials]
+    drawn = [trial.params for trial in trials.opened(given).trials]
     assert all(1e-4 <= one["optimizer.lr"] <= 1e-1 for one in drawn)
     assert {one["model.depth"] for one in drawn} <= {1, 2, 3, 4, 5}
     assert {one["mode"] for one in drawn} == {"scratch", "finetune"}
@@ -112,12 +113,12 @@ def test_a_trial_whose_worker_was_killed_goes_on_and_counts_once(
     with pytest.raises(KeyboardInterrupt):
         search.run(make(trials=2), compose)
     assert states(make()) == ["RUNNING"]
-    begun = search._open(make()).trials[0].params
+    begun = trials.opened(make()).trials[0].params
     monkeypatch.setattr(command, "run_isolated", run)
     search.run(make(trials=2), compose)
     assert states(make()) == ["COMPLETE", "COMPLETE"]
     assert len(played) == 2
-    assert search._open(make()).trials[0].params == begun
+    assert trials.opened(make()).trials[0].params == begun
 
 
 def test_a_trial_that_another_worker_runs_is_neither_taken_nor_exceeded(
@@ -125,7 +126,7 @@ def test_a_trial_that_another_worker_runs_is_neither_taken_nor_exceeded(
 ) -> None:
     given = make(trials=3)
     (given.folder / ".locks").mkdir()
-    search._create(given)
+    trials.create(given)
     claimed = search._claim(given)
     assert claimed is not None
     with claimed[1]:
@@ -141,7 +142,7 @@ def _work(given: Search, compose: Compose) -> None:
 def test_three_workers_share_the_trials(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
     given = make(trials=7)
     (given.folder / ".locks").mkdir()
-    search._create(given)
+    trials.create(given)
     workers = [multiprocessing.get_context("fork").Process(target=_work, args=(given, compose)) for _ in range(3)]
     for worker in workers:
         worker.start()
@@ -154,7 +155,7 @@ def test_three_workers_share_the_trials(make: Callable[..., Search], compose: Co
 def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Search], compose: Compose) -> None:
     given = make(startup_trials=3, warmup_epochs=2)
     given.folder.joinpath(".locks").mkdir()
-    study = search._create(given)
+    study = trials.create(given)
     for curve in ([0.2, 0.5], [0.3, 0.6], [0.4, 0.7]):
         trial = study.ask()
         for epoch, value in enumerate(curve, start=1):

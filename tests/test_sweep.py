@@ -115,10 +115,3 @@ def test_a_sweep_with_everything_completed_ends_well(tmp_path: Path, capsys: pyt
 def test_labels_leave_out_what_all_jobs_share() -> None:
     assert sweep.labels([("name=x", "seed=0"), ("name=x", "seed=1")]) == ["seed=0", "seed=1"]
     assert sweep.labels([("name=x", "seed=0")]) == ["name=x seed=0"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "10 s"), (44, "40 s"), (91, "2 min"), (3000, "50 min"), (9000, "2.5 h")]
-)
-def test_estimates_are_no_finer_than_they_can_be(seconds: float, words: str) -> None:
-    assert sweep.about(seconds) == words

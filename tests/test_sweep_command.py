@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from cvlib.config import from_composed
+from cvlib.checks import from_composed
 from tests.test_run import ROOT, run, summary, weights
 
 TINY = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]

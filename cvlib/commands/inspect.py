@@ -67,8 +67,7 @@ def compose(overrides: list[str]) -> Config:
     """The config that run.py would compose; raises `UserError` in one line for what Hydra refuses."""
     import hydra
 
-    from cvlib import command
-    from cvlib import config as configuration
+    from cvlib import checks, command
 
     conf = ROOT / "conf"
     if not (conf / "config.yaml").is_file():
@@ -82,7 +81,7 @@ def compose(overrides: list[str]) -> Config:
         if not command.is_hydra_error(error):
             raise
         raise UserError(command.explain(error, conf, overrides)) from None
-    return configuration.from_composed(composed)
+    return checks.from_composed(composed)
 
 
 def _subject(arguments: list[str]) -> tuple[Config, tuple[int, int, int], int, list[str]]:

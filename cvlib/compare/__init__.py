@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cvlib.compare import caveats, runs, tables, verdict
-from cvlib.compare.groups import Section, sections
+from cvlib.compare.groups import Section, metrics, sections
 from cvlib.compare.verdict import Comparison
 
+LIST = "list"
 FORMATS = ("table", "md", "csv", "html")
 EXPLANATION = (
     "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error; effect d: over the "
@@ -24,11 +25,15 @@ def compare(
 ) -> str:  # fmt: skip
     """What the runs below `folders` show, as text of one of `FORMATS`.
 
-    `by` is run or group (over seeds; None chooses), `metric` such as test/accuracy (None: the task's usual one).
+    `by` is run or group (over seeds; None chooses), `metric` such as test/accuracy (None: the task's usual one; list:
+    the text names all that there are).
     Skipped folders and, for csv, verdicts and warnings go line by line to `say`. Raises `UserError` for a folder
     that doesn't exist, no run at all, or a metric that no run has.
     """
-    found = sections(runs.find(folders, say), by, metric)
+    there = runs.find(folders, say)
+    if metric == LIST:
+        return "\n".join(tables.aligned(metrics(there))) + "\n"
+    found = sections(there, by, metric)
     made = [verdict.comparisons(section) for section in found]
     warnings = list(caveats.warnings(found))
     if form == "html":
@@ -36,13 +41,17 @@ def compare(
 
         return report.html(found, made, warnings)
     if form == "csv":
-        for line in [*warnings, *(line for one, them in zip(found, made, strict=True) for line in remarks(one, them))]:
+        for line in [
+            *filter(None, [caveats.apart(found)]),
+            *warnings,
+            *(line for one, them in zip(found, made, strict=True) for line in remarks(one, them)),
+        ]:
             say(line)
         return tables.csv_text(found, made)
     blocks = [_block(section, them, form) for section, them in zip(found, made, strict=True)]
     ending = _paragraph([f"warning: {line}" for line in warnings], form)
     small_print = EXPLANATION if form == "md" else textwrap.fill(EXPLANATION, 110)
-    return "\n\n".join(filter(None, [*blocks, ending, small_print])) + "\n"
+    return "\n\n".join(filter(None, [caveats.apart(found), *blocks, ending, small_print])) + "\n"
 
 
 def _block(section: Section, made: list[Comparison], form: str) -> str:

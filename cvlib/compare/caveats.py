@@ -16,10 +16,6 @@ _SAME_IMAGES = ("data.batch_size", "data.image_size", "data.channels", "data.spl
 def warnings(sections: list[Section]) -> Iterator[str]:
     """One line for each way in which the runs that are compared weren't treated alike."""
     runs = [run for section in sections for run in section.runs]
-    for kind in ("task", "dataset"):
-        found = _kinds(sections, kind)
-        if len(found) > 1:
-            yield f"runs of different {kind}s ({listed(found, 5)}) are compared apart"
     for section in sections:
         yield from _data(section.runs)
         yield from _budgets(section.runs)
@@ -27,8 +23,13 @@ def warnings(sections: list[Section]) -> Iterator[str]:
     yield from _versions(runs)
 
 
-def _kinds(sections: list[Section], kind: str) -> list[str]:
-    return list(dict.fromkeys(section.title.split(" on ", 1)[0 if kind == "task" else 1] for section in sections))
+def apart(sections: list[Section]) -> str:
+    """What keeps runs from being compared with each other at all; empty where nothing does."""
+    kinds = {"tasks": [section.title.split(" on ", 1)[0] for section in sections],
+             "datasets": [section.title.split(" on ", 1)[1] for section in sections]}  # fmt: skip
+    found = [f"{kind} ({listed(names, 5)})" for kind, all_names in kinds.items()
+             if len(names := list(dict.fromkeys(all_names))) > 1]  # fmt: skip
+    return f"{len(sections)} comparisons, each within its own: runs of different {' and '.join(found)}" if found else ""
 
 
 def _data(runs: list[Run]) -> Iterator[str]:

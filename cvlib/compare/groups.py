@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
+from cvlib.compare import names
 from cvlib.compare.runs import SEED_KEYS, Run
 from cvlib.errors import UserError
 
 DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
+FRACTION = "data.fraction"
 _DATASET_KEYS = ("data.name", "data.path", "data.classes")
 
 
@@ -18,9 +23,25 @@ _DATASET_KEYS = ("data.name", "data.path", "data.classes")
 class Group:
     """Runs of one experiment that differ in their seeds alone, or a single run."""
 
-    label: str
+    label: str  # in sentences: its settings, or its number among the groups where these are long
     settings: dict[str, Any]  # of the keys that differ in the section
+    words: dict[str, str]  # the same, as people read them
     runs: list[Run]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the label needs the table to be understood."""
+        return self.label.startswith("#")
+
+    @property
+    def described(self) -> str:
+        """The label with all that it stands for."""
+        return f"{self.label} {self.spoken(list(self.words)) or self.runs[0].name}" if self.numbered else self.label
+
+    def spoken(self, keys: list[str]) -> str:
+        """Its settings of `keys` in words: a choice by its name, all else as an override."""
+        return " ".join(word if key.endswith(".name") else f"{key}={word}"
+                        for key in keys if (word := self.words[key]))  # fmt: skip
 
     def values(self, metric: str) -> list[float]:
         """The metric of each run."""
@@ -34,10 +55,27 @@ class Section:
     title: str
     metric: str
     keys: list[str]  # the settings worth a column
-    groups: list[Group]  # best first; completed runs with the metric alone
+    # Groups to hold against each other, best first, of completed runs with the metric alone: all, or those of each
+    # share of the training data.
+    contests: list[list[Group]]
     others: list[Run]  # not completed
     remarks: list[str]
     by_run: bool
+
+    @property
+    def groups(self) -> list[Group]:
+        """Those of all contests."""
+        return [group for contest in self.contests for group in contest]
+
+    def share(self, group: Group) -> str:
+        """The share of the training data that sets the group's contest apart; empty where there is one contest."""
+        return plain(group.settings[FRACTION]) if len(self.contests) > 1 else ""
+
+    def called(self, group: Group) -> str:
+        """The group's label within its contest."""
+        if len(self.contests) < 2 or group.numbered:
+            return group.label
+        return group.spoken([key for key in self.keys if key != FRACTION])
 
     @property
     def runs(self) -> list[Run]:
@@ -48,6 +86,11 @@ class Section:
 def lower_is_better(metric: str) -> bool:
     """Whether a metric is a loss."""
     return metric.endswith("loss")
+
+
+def bounds(metric: str) -> tuple[float, float]:
+    """Between what a metric lies."""
+    return (0.0, math.inf) if lower_is_better(metric) else (0.0, 1.0)
 
 
 def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Section]:
@@ -68,9 +111,15 @@ def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
     known = sorted({name for run in runs for name in run.summary.get("metrics") or {}})
     if metric is None or metric in known or not known:
         return
-    close = difflib.get_close_matches(metric, known, n=1) or [name for name in known if name.endswith("/" + metric)]
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UserError(f"--metric {metric}: no run has it; {hint}there are {', '.join(known)}")
+    nearest = [name for name in known if name.endswith("/" + metric)] + difflib.get_close_matches(metric, known)
+    hint = f"did you mean {' or '.join(dict.fromkeys(nearest[:3]))}? " if nearest else ""
+    raise UserError(f"--metric {metric}: no run has it; {hint}--metric list shows all {len(known)}")
+
+
+def metrics(runs: list[Run]) -> list[dict[str, str]]:
+    """Rows of task, metric, and how many of the task's runs have it."""
+    counts = Counter((run.summary["task"], name) for run in runs for name in run.summary.get("metrics") or {})
+    return [{"task": task, "metric": name, "runs": str(count)} for (task, name), count in sorted(counts.items())]
 
 
 def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> Section:
@@ -84,12 +133,19 @@ def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> S
     counted = _newest_of_each(counted, remarks.append) if by != "run" else counted
     keys = shown_keys(counted, by == "run")
     by_run = by == "run" or (by is None and len(_by_experiment(counted)) == len(counted))
-    groups = _each(counted, keys) if by_run else _grouped(counted, keys)
+    alike = [[run] for run in counted] if by_run else list(_by_experiment(counted).values())
+    apart = not by_run and FRACTION in keys and len(keys) > 1
     sign = 1 if lower_is_better(metric) else -1
-    groups.sort(key=lambda group: sign * _mean(group.values(metric)))
+
+    def place(members: list[Run]) -> tuple[bool, float, float]:
+        fraction = members[0].config.get(FRACTION) if apart else None
+        return fraction is None, fraction or 0.0, sign * _mean([run.metric(metric) or 0.0 for run in members])
+
+    groups = _named(sorted(alike, key=place), keys)
+    contests = [list(same) for _, same in groupby(groups, lambda group: group.settings[FRACTION] if apart else None)]
     others = [run for run in runs if run.status != "completed"]
     title = f"{task} on {runs[0].config.get('data.name', 'unnamed data')}"
-    return Section(title, metric, keys, groups, others, remarks, by_run)
+    return Section(title, metric, keys, contests, others, remarks, by_run)
 
 
 def _choose_metric(task: str, runs: list[Run], asked: str | None, remark: Callable[[str], None]) -> str:
@@ -125,17 +181,26 @@ def _by_experiment(runs: list[Run]) -> dict[Any, list[Run]]:
     return alike
 
 
-def _each(runs: list[Run], keys: list[str]) -> list[Group]:
-    """A group for every run, named by its settings where these tell the runs apart."""
-    labels = [label(run, keys) for run in runs]
+def _named(alike: list[list[Run]], keys: list[str]) -> list[Group]:
+    """The groups, called by what sets them apart, by the names of runs, or by number, whichever is clear and short."""
+    firsts = [members[0] for members in alike]
+    short = {key: names.shortened(plain(run.config.get(key)) for run in firsts) for key in keys}
+    groups = [
+        Group(_plain_label(run), {key: run.config.get(key) for key in keys},
+              {key: short[key][plain(run.config.get(key))] for key in keys}, members)
+        for run, members in zip(firsts, alike, strict=True)
+    ]  # fmt: skip
+    labels = [group.spoken(keys) or group.label for group in groups]
     if len(set(labels)) < len(labels):
-        labels = [run.name for run in runs]
-    return [Group(name, settings(run, keys), [run]) for name, run in zip(labels, runs, strict=True)]
+        labels = [run.name for run in firsts]
+    if max(map(len, labels), default=0) > names.LONGEST and len(labels) > 1:
+        labels = [f"#{place}" for place in range(1, len(labels) + 1)]
+    return [replace(group, label=label) for group, label in zip(groups, labels, strict=True)]
 
 
-def _grouped(runs: list[Run], keys: list[str]) -> list[Group]:
-    groups = list(_by_experiment(runs).values())
-    return [Group(label(members[0], keys), settings(members[0], keys), members) for members in groups]
+def _plain_label(run: Run) -> str:
+    named = [run.summary.get(key) for key in ("model", "mode")]
+    return " ".join(str(name) for name in named if name) or run.name
 
 
 def differing_keys(runs: list[Run]) -> list[str]:
@@ -166,24 +231,6 @@ def _decides(runs: list[Run], choice: str, key: str) -> bool:
     for run in runs:
         values.setdefault(run.config.get(choice), set()).add(run.config.get(key))
     return all(len(found) == 1 for found in values.values())
-
-
-def settings(run: Run, keys: list[str]) -> dict[str, Any]:
-    """The run's values of `keys`."""
-    return {key: run.config.get(key) for key in keys}
-
-
-def label(run: Run, keys: list[str]) -> str:
-    """What sets the run's group apart: `resnet finetune data.fraction=0.1`."""
-    if not keys:
-        named = [run.summary.get(key) for key in ("model", "mode")]
-        return " ".join(str(name) for name in named if name) or run.name
-    return " ".join(spoken(key, run.config.get(key)) for key in keys)
-
-
-def spoken(key: str, value: Any) -> str:
-    """A setting in words: a choice by its name, all else as an override."""
-    return str(value) if key.endswith(".name") else f"{key}={plain(value)}"
 
 
 def plain(value: Any) -> str:

@@ -39,13 +39,15 @@ class _Axis:
         return self.start + (value - low) / ((high - low) or 1.0) * (self.end - self.start)
 
 
-def chart(lines: Sequence[Line], x_label: str, y_label: str, ticks: Sequence[float] | None = None) -> str:
-    """An SVG figure of the lines; `ticks` puts x on a logarithmic axis, with exactly those marks."""
+def chart(
+    lines: Sequence[Line], x_label: str, y_label: str, ticks: Sequence[float] | None = None, least: float = math.inf
+) -> str:
+    """An SVG figure of the lines, x from `least` on; `ticks` puts x on a logarithmic axis, with exactly those marks."""
     points = [point for line in lines for run in (line.points, *line.thin) for point in run]
     points += [(x, y) for line in lines for x, *ends in line.bars for y in ends]
     if not points:
         return ""
-    x_axis = _x_axis([x for x, _ in points], ticks)
+    x_axis = _x_axis([x for x, _ in points], ticks, least)
     y_axis = _y_axis([y for _, y in points])
     parts = [*_frame(x_axis, y_axis, ticks), *_labels(x_label, y_label)]
     for index, line in enumerate(lines):
@@ -72,11 +74,11 @@ def marks(low: float, high: float, about: int = 5, whole: bool = False) -> list[
     return [round(number * step, 12) for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _x_axis(values: list[float], ticks: Sequence[float] | None) -> _Axis:
+def _x_axis(values: list[float], ticks: Sequence[float] | None, least: float) -> _Axis:
     start, end = _LEFT, _WIDTH - _RIGHT
     if ticks:
         return _Axis(min(values) / 1.15, max(values) * 1.15, start, end, log=True)
-    return _Axis(0.0 if min(values) < 0.3 * max(values) else min(values), max(values), start, end)
+    return _Axis(min(*values, least), max(values), start, end)
 
 
 def _y_axis(values: list[float]) -> _Axis:

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 from typing import Any
 
 from cvlib import compare
-from cvlib.compare import plots, statistics, tables
-from cvlib.compare.groups import Group, Section, differing_keys, label, listed, lower_is_better, plain
+from cvlib.compare import caveats, plots, statistics, tables
+from cvlib.compare.groups import FRACTION, Section, differing_keys, listed, lower_is_better, plain
 from cvlib.compare.plots import Line
 from cvlib.compare.runs import SEED_KEYS, Run, epochs
 from cvlib.compare.tables import Row, validation_metric
-from cvlib.compare.verdict import FRACTION, Comparison, words
+from cvlib.compare.verdict import Comparison, words
 
 _MOST_COLUMNS = 8
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5c6670; --rule: #d9dee3; --page: #fff; --tint: #f1f6fb;
-  --warn: #8a4b00; --warn-page: #fff6e6;
+  --edge: #0003; --warn: #8a4b00; --warn-page: #fff6e6;
   --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b65a92; --c4: #b98500; --c5: #3b9ed8; --c6: #6b5b95; --c7: #555; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7eaed; --soft: #a0a9b2; --rule: #3a4148; --page: #16191c;
-  --tint: #1e2831; --warn: #ffca80; --warn-page: #33270f;
+  --tint: #1e2831; --edge: #fff4; --warn: #ffca80; --warn-page: #33270f;
   --c0: #56b4e9; --c1: #ff8c42; --c2: #2fd0a0; --c3: #e39bc6; --c4: #f0c040; --c5: #8fd0ff; --c6: #b9a9e6;
   --c7: #bbb; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 76rem;
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 96rem;
   margin: 2.5rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; margin: 0 0 1.2rem; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .3rem; }
 h3 { font-size: 1rem; margin: 1.8rem 0 .5rem; } .soft, figcaption { color: var(--soft); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; background: linear-gradient(to right, var(--page) 30%, transparent) left / 3rem 100% local,
+  linear-gradient(to left, var(--page) 30%, transparent) right / 3rem 100% local,
+  linear-gradient(to right, var(--edge), transparent) left / .8rem 100%,
+  linear-gradient(to left, var(--edge), transparent) right / .8rem 100%; background-repeat: no-repeat; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .32rem .8rem .32rem 0; text-align: left; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: normal; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 .number { text-align: right; }
 .leader td { font-weight: 600; background: var(--tint); } td:first-child, th:first-child { padding-left: .5rem; }
 .verdict { padding: .9rem 1.2rem; background: var(--tint); border-left: 4px solid var(--c0); margin: 1rem 0; }
@@ -50,6 +54,8 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 def html(sections: list[Section], made: list[list[Comparison]], warnings: list[str]) -> str:
     """The whole page; it loads nothing from anywhere."""
     body = ["<h1>Comparison of runs</h1>"]
+    if apart := caveats.apart(sections):
+        body.append(f"<p>{escape(apart)}</p>")
     if warnings:
         body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
     for section, comparisons in zip(sections, made, strict=True):
@@ -69,7 +75,8 @@ def _section(section: Section, made: list[Comparison]) -> Iterator[str]:
     yield f"<h2>{escape(compare.title(section))}</h2>"
     if verdict:
         yield '<div class="verdict">' + "".join(f"<p>{escape(line)}</p>" for line in verdict) + "</div>"
-    yield _table(tables.display(section, made), leads=len(section.groups) > 1)
+    leaders = {section.groups.index(contest[0]) for contest in section.contests if len(contest) > 1}
+    yield _table(tables.display(section, made), leaders)
     yield _figures(section)
     if made:
         yield "<h3>The leading group against each other one</h3>" + _table(tables.comparison_rows(section, made))
@@ -78,38 +85,42 @@ def _section(section: Section, made: list[Comparison]) -> Iterator[str]:
         yield "<h3>Left out</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in rest) + "</ul>"
 
 
-def _table(rows: list[Row], leads: bool = False) -> str:
+def _table(rows: list[Row], leaders: Collection[int] = ()) -> str:
     if not rows:
         return ""
     right = tables.numeric(rows)
 
     def cell(kind: str, column: str, text: str) -> str:
-        return f"<{kind}{' class=number' if column in right else ''}>{escape(text)}</{kind}>"
+        inner = escape(text).replace(" (", "<br/>(") if kind == "th" else escape(text)
+        return f"<{kind}{' class=number' if column in right else ''}>{inner}</{kind}>"
 
     lines = ["<tr>" + "".join(cell("th", column, column) for column in rows[0]) + "</tr>"]
     for index, row in enumerate(rows):
         cells = "".join(cell("td", column, text) for column, text in row.items())
-        lines.append(f"<tr{' class=leader' if leads and index == 0 else ''}>{cells}</tr>")
+        lines.append(f"<tr{' class=leader' if index in leaders else ''}>{cells}</tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
 def _figures(section: Section) -> str:
     metric = validation_metric(section.metric)
-    shown = section.groups[: plots.COLOURS]
+    contest = section.contests[-1] if section.contests else []
+    shown = contest[: plots.COLOURS]
     over_epochs, over_time = [], []
     for group in shown:
         curves = [curve for run in group.runs if (curve := _curve(run, metric))]
-        over_epochs.append(_line(group, [[(epoch, value) for epoch, _, value in curve] for curve in curves]))
-        over_time.append(_line(group, [[(seconds, value) for _, seconds, value in curve] for curve in curves]))
+        name = section.called(group)
+        over_epochs.append(_line(name, [[(epoch, value) for epoch, _, value in curve] for curve in curves]))
+        over_time.append(_line(name, [[(seconds, value) for _, seconds, value in curve] for curve in curves]))
     y_label = _axis_name(metric)
     figures = [
         _figure(f"Learning curves: {metric}", plots.chart(over_epochs, "epoch", y_label), over_epochs),
-        _figure(f"{metric} over time", plots.chart(over_time, "seconds of training", y_label), over_time),
+        _figure(f"{metric} over time", plots.chart(over_time, "seconds of training", y_label, least=0.0), over_time),
         _data_efficiency(section),
     ]
     note = ""
     if len(section.groups) > len(shown):
-        note = f'<p class="soft">The curves show the {len(shown)} leading groups of {len(section.groups)}.</p>'
+        of = f" with {FRACTION}={plain(contest[0].settings[FRACTION])}" if len(section.contests) > 1 else ""
+        note = f'<p class="soft">The curves show the {len(shown)} leading groups{of}, of {len(section.groups)}.</p>'
     return f'<div class="figures">{"".join(figures)}</div>{note}' if any(figures) else ""
 
 
@@ -130,13 +141,13 @@ def _curve(run: Run, metric: str) -> list[tuple[float, float, float]]:
     return curve
 
 
-def _line(group: Group, curves: list[list[plots.Point]]) -> Line:
+def _line(name: str, curves: list[list[plots.Point]]) -> Line:
     """The mean of the group's curves, as far as all of them go, and the curves themselves behind it."""
     mean = [
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*curves, strict=False)
     ]
-    return Line(group.label, mean, curves if len(curves) > 1 else [])
+    return Line(name, mean, curves if len(curves) > 1 else [])
 
 
 def _data_efficiency(section: Section) -> str:
@@ -145,13 +156,13 @@ def _data_efficiency(section: Section) -> str:
         return ""
     others = [key for key in section.keys if key != FRACTION]
     regimes: dict[str, list[tuple[float, float, float, float]]] = {}
-    for group in section.groups:
+    for group in (group for contest in reversed(section.contests) for group in contest):  # colours as in the curves
         fraction = group.settings[FRACTION]
         if isinstance(fraction, (int, float)) and fraction > 0:
             values = [_scale(section.metric) * value for value in group.values(section.metric)]
             mean, deviation, _, _ = statistics.interval(values)
             point = (100 * fraction, mean, mean - deviation, mean + deviation)
-            regimes.setdefault(label(group.runs[0], others), []).append(point)
+            regimes.setdefault(group.spoken(others), []).append(point)
     lines = []
     for name, points in list(regimes.items())[: plots.COLOURS]:
         points.sort()
@@ -167,8 +178,9 @@ def _config_differences(section: Section) -> str:
     if not keys:
         return ""
     if len(section.groups) <= _MOST_COLUMNS:
-        rows = [{"key": key} | {f"{i + 1}. {group.label}": plain(group.runs[0].config.get(key))
-                                for i, group in enumerate(section.groups)} for key in keys]  # fmt: skip
+        heads = [group.label if group.numbered else f"#{i} {group.label}" for i, group in enumerate(section.groups, 1)]
+        values = {key: [plain(group.runs[0].config.get(key)) for group in section.groups] for key in keys}
+        rows = [{"key": key, **dict(zip(heads, values[key], strict=True))} for key in keys]
     else:
         rows = [{"key": key, "values": _values(section.runs, key)} for key in keys]
     return "<h3>What differs between the configs</h3>" + _table(rows)

@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from cvlib.errors import UserError
+from cvlib.record import overridden
 
 SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
 _NOT_THE_EXPERIMENT = ("name", "output_root")
@@ -113,7 +114,7 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
     if status == "running" and _process_is_gone(summary):
         status = "interrupted"
     config = {key: value for key, value in config.items() if key not in _NOT_THE_EXPERIMENT}
-    return Run(folder, name, summary, config, _overridden(folder), status)
+    return Run(folder, name, summary, config, overridden(folder), status)
 
 
 def _is_summary(content: Any) -> bool:
@@ -176,14 +177,6 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_frozen(item) for item in value)
     return value if isinstance(value, (str, int, float, type(None))) else str(value)
-
-
-def _overridden(folder: Path) -> frozenset[str]:
-    try:
-        text = (folder / ".hydra/overrides.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return frozenset()
-    return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
 
 
 def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], tuple[float, ...]] | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,14 +32,19 @@ class Estimate:
     p: float
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float, float]:
-    """Mean, standard deviation (n − 1) and 95 % t-interval of the mean; NaN where one value can't tell."""
+def interval(
+    values: Sequence[float], least: float = -math.inf, most: float = math.inf
+) -> tuple[float, float, float, float]:
+    """Mean, standard deviation (n − 1) and 95 % t-interval of the mean, cut where no value can lie.
+
+    NaN where one value can't tell.
+    """
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return mean, math.nan, math.nan, math.nan
     deviation = float(np.std(values, ddof=1))
     half = _quantile(n - 1) * deviation / math.sqrt(n)
-    return mean, deviation, mean - half, mean + half
+    return mean, deviation, max(mean - half, least), min(mean + half, most)
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
@@ -117,6 +122,11 @@ def holm(p_values: Sequence[float], comparisons: int) -> list[float]:
         highest = max(highest, min(1.0, (comparisons - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
+
+
+def within(estimate: Estimate, width: float) -> Estimate:
+    """The estimate with its interval cut to what a difference of two values can be that lie in a range so wide."""
+    return replace(estimate, low=max(estimate.low, -width), high=min(estimate.high, width))
 
 
 def _residual(group: np.ndarray) -> float:

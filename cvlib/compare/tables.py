@@ -7,18 +7,20 @@ import io
 import math
 from typing import Any
 
-from cvlib.compare import statistics
-from cvlib.compare.groups import Group, Section, lower_is_better, plain
-from cvlib.compare.verdict import Comparison, scaling
+from cvlib.clock import duration
+from cvlib.compare import names, statistics
+from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better, plain
+from cvlib.compare.verdict import Comparison, same_test, scaling
 
 Row = dict[str, str]
+_LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
 
 
 def record(section: Section, group: Group, comparison: Comparison | None) -> dict[str, Any]:
     """A group's row in plain numbers: metrics as recorded, seconds, megabytes; None for what isn't known."""
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
-    mean, deviation, low, high = statistics.interval(group.values(metric))
-    row: dict[str, Any] = {"group": group.label, "section": section.title, **group.settings}
+    mean, deviation, low, high = statistics.interval(group.values(metric), *bounds(metric))
+    row: dict[str, Any] = {"group": group.described, "section": section.title, **group.settings}
     row |= {
         "run": runs[0].name if len(runs) == 1 else "", "seeds": len(runs), "metric": metric,
         "mean": mean, "deviation": deviation, "ci95_low": low, "ci95_high": high, "best_metric": val,
@@ -74,30 +76,31 @@ def _bare(value: Any) -> Any:
 
 def display(section: Section, made: list[Comparison]) -> list[Row]:
     """Every group's row as people read it; columns that would be empty throughout are left out."""
-    rows = [_display_row(section, row) for row in records(section, made)]
+    runs = names.shortened((group.runs[0].name for group in section.groups), _LONGEST_RUN)
+    rows = []
+    for group, row in zip(section.groups, records(section, made), strict=True):
+        named = {"group": group.label} if group.numbered or not (section.by_run or section.keys) else {}
+        run = {"run": runs[group.runs[0].name]} if section.by_run else {}
+        rows.append(
+            {**named, **run, **{_heading(key): word for key, word in group.words.items()}, **_results(section, row)}
+        )
     filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
     return [{column: row[column] or "–" for column in filled} for row in rows]
 
 
-def _display_row(section: Section, row: dict[str, Any]) -> Row:
+def _results(section: Section, row: dict[str, Any]) -> Row:
     metric, val = section.metric, row["best_metric"]
-    shown: Row = {"run": row["run"]} if section.by_run else {} if section.keys else {"group": row["group"]}
-    shown |= {_heading(key): _setting(key, row[key]) for key in section.keys}
-    if not section.by_run:
-        shown["seeds"] = str(row["seeds"])
+    shown: Row = {} if section.by_run else {"seeds": str(row["seeds"])}
     unit = "" if lower_is_better(metric) else " %"
     shown[metric + unit] = with_error(row["mean"], row["deviation"], metric)
     shown["95 % CI"] = span(row["ci95_low"], row["ci95_high"], metric)
     shown[f"best {val}{unit} (epoch)"] = _at_epoch(row["best"], row["best_epoch"], metric)
     shown["last (epoch)"] = _at_epoch(row["last"], row["last_epoch"], metric)
     shown["parameters"] = _parameters(row["parameters"], row["trainable"])
-    shown["training"] = duration(row["train_seconds"])
+    seconds = row["train_seconds"]
+    shown["training"] = "" if seconds is None else duration(seconds)
     shown["memory"] = memory(row["peak_memory_mb"])
     return shown
-
-
-def _setting(key: str, value: Any) -> str:
-    return str(value) if key.endswith(".name") and value is not None else plain(value)
 
 
 def _heading(key: str) -> str:
@@ -111,9 +114,11 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
         scale, digits, unit = scaling(section.metric)
         error = "" if math.isnan(one.estimate.error) else f" ± {scale * one.estimate.error:.{digits}f}"
         low, high = (scale * bound for bound in (one.estimate.low, one.estimate.high))
+        leader = section.called(one.leader)
         rows.append({
-            **({} if one_leader else {"leader": one.leader.label}),
-            f"{one.leader.label} against" if one_leader else "against": one.other.label,
+            FRACTION: section.share(one.leader),
+            "leader": "" if one_leader else leader,
+            f"{leader} against" if one_leader else "against": section.called(one.other),
             f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
             "better / worse on": "" if one.wins is None else f"{one.wins} / {one.losses}",
@@ -121,7 +126,7 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
             "p networks": _p(one.p_networks),
             "p seeds too": _p(one.estimate.p) if one.over_seeds else "",
             "p Holm": _p(one.corrected),
-            "test": one.test,
+            "test": "" if same_test(made) else one.test,
         })  # fmt: skip
     filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
     return [{column: row[column] or "–" for column in filled} for row in rows]
@@ -170,12 +175,8 @@ def with_error(mean: float, deviation: float, metric: str) -> str:
 
 
 def span(low: float, high: float, metric: str) -> str:
-    """`96.20 – 98.24`; a share ends at 0 and 100 %."""
-    if math.isnan(low):
-        return ""
-    if not lower_is_better(metric):
-        low, high = max(low, 0.0), min(high, 1.0)
-    return f"{amount(low, metric)} – {amount(high, metric)}"
+    """`96.20 – 98.24`."""
+    return "" if math.isnan(low) else f"{amount(low, metric)} – {amount(high, metric)}"
 
 
 def amount(value: float, metric: str) -> str:
@@ -200,16 +201,6 @@ def _count(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g}{unit}"
     return f"{number:.0f}"
-
-
-def duration(seconds: float | None) -> str:
-    """`8.3 s`, `2 min 5 s` or `1 h 12 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def memory(megabytes: float | None) -> str:

@@ -6,17 +6,15 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from cvlib.compare import statistics
-from cvlib.compare.groups import Group, Section, lower_is_better
+from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better
 from cvlib.compare.runs import Run, sample_values
 from cvlib.compare.statistics import Estimate
 
 SIGNIFICANT = 0.05
-FRACTION = "data.fraction"
 MOST_COMPARED = 12  # groups behind the leader; what lies further back is no contender
 _UNKNOWN_TEST_TO_TRAIN = 0.25
 
@@ -55,31 +53,21 @@ def comparisons(section: Section) -> list[Comparison]:
     chance that a group is set aside which is in truth the best (multiple comparisons with the best, Hsu 1984).
     """
     samples = _reader(section.metric)
-    contests = _contests(section)
+    most = max(MOST_COMPARED // max(len(section.contests), 1), 3)
     made = [
-        _pair(leader, other, section.metric, samples)
-        for leader, *others in contests
-        for other in others[: max(MOST_COMPARED // len(contests), 3)]
+        _pair(leader, other, section.metric, samples) for leader, *others in section.contests for other in others[:most]
     ]
+    low, high = bounds(section.metric)
+    made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
-    corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(contests))
+    corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
     for index, p in zip(tested, corrected, strict=True):
         made[index] = replace(made[index], corrected=p)
     return made
 
 
-def _contests(section: Section) -> list[list[Group]]:
-    """Groups to hold against each other, best first: all, or those of each share of the training data."""
-    if FRACTION not in section.keys or len(section.keys) == 1 or section.by_run:
-        return [section.groups] if section.groups else []
-    apart: dict[Any, list[Group]] = {}
-    for group in section.groups:
-        apart.setdefault(group.settings[FRACTION], []).append(group)
-    return [apart[fraction] for fraction in sorted(apart, key=lambda value: (value is None, value))]
-
-
-def _behind(contests: list[list[Group]]) -> int:
-    return sum(len(contest) - 1 for contest in contests)
+def _behind(section: Section) -> int:
+    return len(section.groups) - len(section.contests)
 
 
 def _reader(metric: str) -> Callable[[Run], Samples | None]:
@@ -164,26 +152,34 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
     if not section.groups:
         return
     if not made:
-        yield "only one group: nothing to compare it with"
+        yield f"only one group{' of each share' if len(section.contests) > 1 else ''}: nothing to compare it with"
         return
     for one in made:
-        yield _sentence(one, section.metric)
-    if (untested := _behind(_contests(section)) - len(made)) > 0:
+        share = section.share(one.leader)
+        yield (f"{FRACTION}={share}: " if share else "") + _sentence(section, one)
+    if (untested := _behind(section) - len(made)) > 0:
         yield f"{untested} further groups lie behind these and were not tested"
+    if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
+        yield f"tested by {test}"
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
         yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
                "otherwise")  # fmt: skip
 
 
-def _sentence(one: Comparison, metric: str) -> str:
-    amount = _amount(one.estimate, metric)
+def same_test(made: list[Comparison]) -> str:
+    """The test where all comparisons had the same, else nothing."""
+    return made[0].test if len({one.test for one in made}) == 1 else ""
+
+
+def _sentence(section: Section, one: Comparison) -> str:
+    amount = _amount(one.estimate, section.metric)
+    leader, other = section.called(one.leader), section.called(one.other)
     if math.isnan(one.estimate.p):
-        return f"{one.leader.label} is {amount} ahead of {one.other.label}, untested: {one.test}, and one seed alone"
+        return f"{leader} is {amount} ahead of {other}, untested: {one.test}, and one seed alone"
     if one.told_apart:
-        return f"{one.leader.label} beats {one.other.label} by {amount} ({p_text(one.corrected)})"
+        return f"{leader} beats {other} by {amount} ({p_text(one.corrected)})"
     seeds = _seeds(len(one.leader.runs), len(one.other.runs))
-    return (f"{one.leader.label} and {one.other.label} can't be told apart with {seeds} "
-            f"({amount}, {p_text(one.corrected)})")  # fmt: skip
+    return f"{leader} and {other} can't be told apart with {seeds} ({amount}, {p_text(one.corrected)})"
 
 
 def _amount(estimate: Estimate, metric: str) -> str:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cvlib.config import DataConfig
 from cvlib.data.dataset import Split
-from cvlib.data.splits import hold_out
+from cvlib.data.splits import hold_out, nested, take
 from cvlib.errors import UserError
 
 SIDE = 32  # of a letter's picture, pixels
@@ -36,14 +36,20 @@ _FONTS = (
 def digits(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     """Classes, [train, val, test] and notes of scikit-learn's 1,797 scanned digits: (n, 8, 8, 1), ink is 255.
 
-    The scans come as ink per pixel, 0–16 (E. Alpaydin, C. Kaynak, 1998).
+    `config.samples` of them, evenly over the classes, chosen by `config.split_seed`; more there are not. The scans
+    come as ink per pixel, 0–16 (E. Alpaydin, C. Kaynak, 1998).
     """
     from sklearn.datasets import load_digits
 
     scans = load_digits()
     images = np.rint(scans.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     pool = Split([f"digits/{i:04d}" for i in range(len(images))], images, scans.target.astype(np.int64))
-    return list("0123456789"), hold_out(pool, {}, config), []
+    notes: list[str] = []
+    if config.samples is not None and config.samples > len(images):
+        notes.append(f"data.samples={config.samples}: data=digits has {len(images)} scans, all are used")
+    elif config.samples is not None:
+        pool = take(pool, nested(scans.target, config.samples / len(images), config.split_seed))
+    return list("0123456789"), hold_out(pool, {}, config), notes
 
 
 def letters(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:

@@ -19,17 +19,10 @@ from pathlib import Path
 
 import h5py
 import keras
-import yaml
 
 from cvlib.config import ModelConfig, classifier_of
 from cvlib.errors import UserError
-from cvlib.record import read_summary
-
-WAYS_ON = "give mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
-
-
-class WeightsUnavailable(UserError):
-    """ImageNet weights can't be had here."""
+from cvlib.sources import WAYS_ON, WeightsUnavailable, refuse_without_imagenet, weights_file
 
 
 @dataclass(frozen=True)
@@ -52,24 +45,18 @@ def load_into(backbone: keras.Model, config: ModelConfig, source: str) -> Loaded
     config = classifier_of(config)
     if source == "imagenet":
         return _from_imagenet(backbone, config)
-    path = Path(source)
-    if not path.exists():
-        raise UserError(f"mode.weights={source}: there is no such file or folder; {WAYS_ON}")
-    file = _model_of_run(path, config) if path.is_dir() else path
+    file = weights_file(source, config)
     with _readable(source):
         if file.suffix == ".keras":
             with zipfile.ZipFile(file) as archive, archive.open("model.weights.h5") as inner:
                 return _from_tree(backbone, h5py.File(inner, "r"), source)
-        if file.suffix in (".h5", ".hdf5"):
-            with h5py.File(file, "r") as opened:
-                topological = "layer_names" in opened.attrs or "model_weights" in opened
-                return (_from_topological if topological else _from_tree)(backbone, opened, source)
-    raise UserError(f"mode.weights={source}: only .keras, .weights.h5 and .h5 files hold weights that can be read")
+        with h5py.File(file, "r") as opened:
+            topological = "layer_names" in opened.attrs or "model_weights" in opened
+            return (_from_topological if topological else _from_tree)(backbone, opened, source)
 
 
 def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
-    if not config.imagenet:
-        raise WeightsUnavailable(f"mode.weights=imagenet: there are no ImageNet weights for {config.name}; {WAYS_ON}")
+    refuse_without_imagenet(config)
     family = import_module(f"cvlib.models.{config.name}")
     try:
         with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
@@ -83,30 +70,6 @@ def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
         ) from error
     backbone.set_weights(published.get_weights())
     return Loaded("imagenet", backbone.count_params(), [])
-
-
-def _model_of_run(folder: Path, config: ModelConfig) -> Path:
-    summary = read_summary(folder)
-    if summary is None:
-        raise UserError(f"mode.weights={folder}: this folder is no run (it has no summary.json); {WAYS_ON}")
-    family = _family_of_run(folder) or summary.get("model")
-    if family != config.name:
-        of = f"model={summary.get('model')}" + (f" on {family}" if family != summary.get("model") else "")
-        raise UserError(f"mode.weights={folder} is a run of {of}, but the base here is that of model={config.name}: "
-                        "choose a run with the same base")  # fmt: skip
-    if not (folder / "model.keras").exists():
-        raise UserError(f"mode.weights={folder}: that run is {summary.get('status')} and has no model.keras yet: "
-                        f"finish it first with hydra.run.dir={folder}")  # fmt: skip
-    return folder / "model.keras"
-
-
-def _family_of_run(folder: Path) -> str | None:
-    """Of a detector's or segmenter's run, the family of its base."""
-    if not (folder / "config.yaml").exists():
-        return None
-    model = (yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) or {}).get("model") or {}
-    family: str | None = model.get("encoder") or model.get("backbone")
-    return family
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from cvlib.config import Config
 from cvlib.data.pipeline import Feed
 from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
-from cvlib.tensorboard import Board
+from cvlib.tensorboard import Board, Profile
 from cvlib.training import checkpoint, interrupt, optimizer
 from cvlib.training.checkpoint import State
 from cvlib.training.interrupt import Stop
@@ -154,8 +154,11 @@ def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray]
 
     watch = Watch(state.epoch, trainer.epochs, first, train.steps)
     keep = Keep(first, train.steps, trainer.checkpoint_every, begin, save, stop)
+    callbacks = [watch, keep]
+    if trainer.profile_steps:
+        callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
-                        callbacks=[watch, keep])  # fmt: skip
+                        callbacks=callbacks)  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from cvlib.clock import duration
 from cvlib.errors import Diverged
 from cvlib.training.interrupt import Stop
 
@@ -87,11 +88,3 @@ def epoch_line(row: dict[str, Any], headline: str, epochs: int, seconds_left: fl
         f"epoch {row['epoch']:>3}/{epochs}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"
         f"  {duration(row['seconds'])}, {duration(seconds_left)} left{'  *best' if better else ''}"
     )
-
-
-def duration(seconds: float) -> str:
-    """`8.3 s`, `2 min 5 s` or `1 h 12 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

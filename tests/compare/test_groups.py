@@ -68,19 +68,36 @@ def test_tasks_and_datasets_are_compared_apart(tmp_path: Path, make_run: MakeRun
         ("classification on mnist", "test/accuracy"),
         ("segmentation on digits", "test/mIoU"),
     ]
-    warnings = list(caveats.warnings(found))
-    assert "runs of different tasks (classification, segmentation) are compared apart" in warnings
-    assert "runs of different datasets (digits, mnist) are compared apart" in warnings
+    assert caveats.apart(found) == (
+        "3 comparisons, each within its own: runs of different tasks (classification, segmentation) "
+        "and datasets (digits, mnist)"
+    )
+    assert caveats.apart(found[:1]) == ""
 
 
-def test_an_unknown_metric_is_an_error_that_lists_those_there_are(tmp_path: Path, make_run: MakeRun) -> None:
+def test_an_unknown_metric_is_an_error_that_names_the_nearest(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     with pytest.raises(UserError) as raised:
-        sections_of(tmp_path, metric="test/acuracy")
-    assert str(raised.value) == (
-        "--metric test/acuracy: no run has it; did you mean test/accuracy? "
-        "there are test/accuracy, test/loss, test/macro_f1, val/accuracy"
-    )
+        sections_of(tmp_path, metric="loss")
+    assert str(raised.value) == ("--metric loss: no run has it; did you mean test/loss? --metric list shows all 4")
+    with pytest.raises(UserError, match="no run has it; --metric list shows all 4"):
+        sections_of(tmp_path, metric="xyz")
+
+
+def test_groups_of_many_long_settings_are_numbered_in_order_and_their_values_cut(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
+    for index, source in enumerate(("letters", "clothing")):
+        weights = f"/home/somebody/projects/birds/outputs/runs/{source}"
+        make_run(source, {"mode.weights": weights, "optimizer.lr": 0.1**index}, right=[1, index])
+    (section,) = sections_of(tmp_path)
+    assert [group.label for group in section.groups] == ["mode.weights=…/clothing optimizer.lr=0.1",
+                                                         "mode.weights=…/letters optimizer.lr=1"]  # fmt: skip
+    make_run("a", {"mode.weights": "imagenet", "model.filters": [8, 16, 32], "optimizer.lr": 0.5}, right=[0, 0])
+    (section,) = sections_of(tmp_path)
+    assert [group.label for group in section.groups] == ["#1", "#2", "#3"]
+    assert section.groups[0].words["mode.weights"] == "…/clothing"
+    assert section.groups[0].described == "#1 model.filters=[32,64] mode.weights=…/clothing optimizer.lr=0.1"
 
 
 def test_another_metric_stands_in_with_a_word(tmp_path: Path, make_run: MakeRun) -> None:

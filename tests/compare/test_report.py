@@ -138,11 +138,6 @@ def test_marks_are_round_numbers() -> None:
     assert plots.marks(5, 5) == [5]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, ""), (8.31, "8.3 s"), (125, "2 min 5 s"), (4320, "1 h 12 min")])
-def test_durations(seconds: float | None, text: str) -> None:
-    assert tables.duration(seconds) == text
-
-
 def test_a_thousand_runs_take_two_seconds_and_no_tensorflow(tmp_path: Path, make_run: MakeRun) -> None:
     for index in range(1000):
         make_run(

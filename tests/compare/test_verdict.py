@@ -33,7 +33,8 @@ def test_one_seed_each_is_mcnemars_and_says_what_it_is_about(tmp_path: Path, mak
     assert one.estimate.p == pytest.approx(stats.binomtest(10, 11).pvalue)
     assert one.corrected == one.estimate.p
     assert said[0] == "finetune beats scratch by 45.0 ± 13.5 points (p = 0.012)"
-    assert said[1].startswith("where a group has one seed, p is about these trained networks alone")
+    assert said[1] == "tested by exact McNemar"
+    assert said[2].startswith("where a group has one seed, p is about these trained networks alone")
 
 
 def test_several_seeds_are_tested_over_seeds_and_samples(tmp_path: Path, make_run: MakeRun) -> None:
@@ -47,8 +48,8 @@ def test_several_seeds_are_tested_over_seeds_and_samples(tmp_path: Path, make_ru
     assert one.over_seeds
     assert one.estimate == verdict.statistics.seeds_and_samples(first.astype(float), second.astype(float))
     assert one.p_networks < 0.001
-    assert len(said) == 1
     assert said[0].startswith("finetune beats scratch by ")
+    assert said[1:] == ["tested by t over seeds and paired samples"]
 
 
 def test_what_cant_be_told_apart_is_said_with_the_seeds(tmp_path: Path, make_run: MakeRun) -> None:
@@ -105,7 +106,7 @@ def test_a_loss_is_said_in_its_own_unit(tmp_path: Path, make_run: MakeRun) -> No
         make_run(f"b{seed}", {"seed": seed}, metrics={"test/loss": 0.30 + seed / 1000})
     _, (one,), said = compared(tmp_path, "test/loss")
     assert one.estimate.difference == pytest.approx(0.2)
-    assert said == ["finetune beats scratch by 0.200 ± 0.001 (p < 0.001)"]
+    assert said[0] == "finetune beats scratch by 0.200 ± 0.001 (p < 0.001)"
 
 
 def test_p_values_are_corrected_by_holm(tmp_path: Path, make_run: MakeRun) -> None:
@@ -122,7 +123,12 @@ def test_regimes_meet_at_each_share_of_the_training_data(tmp_path: Path, make_ru
         make_run(f"a{fraction}", {"data.fraction": fraction, **FINETUNE}, right=[1] * int(10 * fraction) + [0] * 9)
         make_run(f"b{fraction}", {"data.fraction": fraction}, right=[1] * 5 + [0] * int(5 + 9 * fraction))
         make_run(f"c{fraction}", {"data.fraction": fraction, "seed": 1}, right=[1, 0])
-    _, made, _ = compared(tmp_path)
+    section, made, said = compared(tmp_path)
+    assert [line.split(" with")[0] for line in said[:2]] == [
+        "data.fraction=0.1: scratch and finetune can't be told apart",
+        "data.fraction=1: finetune and scratch can't be told apart",
+    ]
+    assert [group.settings["data.fraction"] for group in section.groups] == [0.1, 0.1, 1, 1]
     pairs = [(one.leader.label, one.other.label) for one in made]
     assert [[label.split("=")[1] for label in pair] for pair in pairs] == [["0.1", "0.1"], ["1", "1"]]
 
@@ -146,3 +152,13 @@ def test_one_group_and_no_group(tmp_path: Path, make_run: MakeRun) -> None:
                                          (0.5, "p = 0.50")])  # fmt: skip
 def test_p_in_words(p: float, text: str) -> None:
     assert verdict.p_text(p) == text
+
+
+def test_a_difference_of_shares_cant_be_above_100_points(tmp_path: Path, make_run: MakeRun) -> None:
+    for seed, (first, second) in enumerate([(0.9, 0.1), (0.4, 0.3)]):  # 45 ± 129 by Student's t
+        make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"val/accuracy": first, "val/loss": first})
+        make_run(f"b{seed}", {"seed": seed}, metrics={"val/accuracy": second, "val/loss": second})
+    _, (one,), _ = compared(tmp_path, "val/accuracy")
+    assert (one.estimate.low, one.estimate.high) == (-1, 1)
+    _, (loss,), _ = compared(tmp_path, "val/loss")
+    assert loss.estimate.high > 1

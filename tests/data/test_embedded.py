@@ -36,6 +36,15 @@ def test_digits_are_stratified():
     assert np.all(np.abs(np.bincount(dataset.test.labels) - 0.15 * totals) < 1.5)
 
 
+def test_so_many_digits_as_asked_and_more_there_are_not():
+    dataset = data.load(DataConfig(samples=300), seed=0)
+    assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 300
+    assert set(np.bincount(np.concatenate([part.labels for part in (dataset.train, dataset.val, dataset.test)]))) <= {
+        29, 30, 31}  # fmt: skip
+    everything = data.load(DataConfig(samples=5000), seed=0)
+    assert everything.notes == ["data.samples=5000: data=digits has 1797 scans, all are used"]
+
+
 def test_split_seed_decides_the_split_and_the_runs_seed_does_not():
     one, same, other = (data.load(DataConfig(split_seed=s), seed=r) for s, r in ((0, 0), (0, 9), (1, 0)))
     assert one.test.names == same.test.names != other.test.names

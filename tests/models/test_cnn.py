@@ -8,7 +8,8 @@ import keras
 import pytest
 
 from cvlib import models
-from cvlib.config import Config, check
+from cvlib.checks import check
+from cvlib.config import Config
 from cvlib.errors import UserError
 from tests.models.conftest import config_of
 

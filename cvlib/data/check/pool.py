@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+from cvlib.clock import about
 from cvlib.data.check.labels import Examined, examine
 from cvlib.data.check.scan import Fault, Look, look
 from cvlib.data.findings import ERROR
@@ -163,7 +164,7 @@ class Progress:
             return
         self._shown = now
         remaining = (now - self._started) / done * (self._total - done)
-        line = f"looking at the files: {done} of {self._total}, about {duration(remaining)} left"
+        line = f"looking at the files: {done} of {self._total}, about {about(remaining)} left"
         print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
         self._width = len(line)
 
@@ -171,8 +172,3 @@ class Progress:
         """Leave the line as if it had never been."""
         if self._width:
             print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Such as "7 s" or "3 min"."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
