@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import masks, pictures, saved
-from cvlib.predict import readable
+from cvlib.prediction import readable
 from cvlib.record import write_atomically
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import pictures
-from cvlib.predict import readable
+from cvlib.prediction import readable
 from cvlib.record import write_atomically
 from cvlib.tasks import detection
 from cvlib.tasks.detection.coco import Detections, as_results

@@ -21,7 +21,7 @@ from cvlib.errors import UserError
 
 def of(task: str) -> Any:
     """The module that predicts for a task."""
-    return import_module(f"cvlib.predict.{task}")
+    return import_module(f"cvlib.prediction.{task}")
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:
