@@ -9,6 +9,9 @@ Every task has the same functions, which the training loop and the evaluation ca
     network                 the network with what validation needs as its output
     evaluate                what a network says of a whole split: scores, which know their `metrics()`
     results                 a row per sample of test_results.csv
+    by_class                a row per class, and CLASS_METRIC, the column that says how well it is done
+    worst                   indices of the samples that are done worst
+    flip_averaged           the network that also looks at each image's mirror image
     inference               the network as it is saved: raw images of any size → predictions in their pixels
     samples, pictures       what TensorBoard shows of the training samples, and of a network's scores
 """
