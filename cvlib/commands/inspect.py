@@ -104,9 +104,7 @@ def _built(config: Config, shape: tuple[int, int, int], outputs: int) -> keras.M
     from cvlib import models, modes
 
     model = models.build(config.model, shape, outputs)
-    backbone = model.get_layer("backbone")
-    phase = modes.phases(config.mode, config.trainer.epochs)[-1]
-    modes.apply(backbone, config.mode, phase, modes.dropout_rates(backbone))
+    modes.apply_last(model, config.mode, config.trainer.epochs)
     return model
 
 

@@ -37,8 +37,10 @@ class Evaluation:
 
     def lines(self) -> list[str]:
         """The table of classes and the metrics, for a person."""
-        found = [*_table(self.by_class, tasks.of(self.samples.dataset.task).CLASS_METRIC), ""]
-        found += [f"{name:<16}{value:.4f}" for name, value in self.metrics.items() if "/" not in name]
+        task = tasks.of(self.samples.dataset.task)
+        names = dict.fromkeys([*task.METRICS, *(name for name in self.metrics if "/" not in name)])
+        found = [*_table(self.by_class, task.CLASS_METRIC), ""]
+        found += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
         return found + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
 
 
