@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Answer:
     file: Path | None  # None where it is no file
     classes: list[str]  # at most five
     probabilities: list[float]
-    pixels: np.ndarray  # uint8 (height, width, channels), as the network saw them
+    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), as the network saw them
 
 
 def answers(
