@@ -37,9 +37,9 @@ class Evaluation:
 
     def lines(self) -> list[str]:
         """The table of classes and the metrics, for a person."""
-        task = tasks.of(self.samples.dataset.task)
-        names = dict.fromkeys([*task.METRICS, *(name for name in self.metrics if "/" not in name)])
-        found = [*_table(self.by_class, task.CLASS_METRIC), ""]
+        task = self.samples.dataset.task
+        names = tasks.shown_metrics(task, len(self.by_class))
+        found = [*_table(self.by_class, tasks.of(task).CLASS_METRIC), ""]
         found += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
         return found + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
 

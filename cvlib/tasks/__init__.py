@@ -25,3 +25,8 @@ from typing import Any
 def of(task: str) -> Any:
     """The module of a task: classification, detection or segmentation."""
     return import_module(f"cvlib.tasks.{task}")
+
+
+def shown_metrics(task: str, classes: int) -> list[str]:
+    """The metrics that a person is shown, the headline one first: no top-5 accuracy where it can't but be 1."""
+    return [name for name in of(task).METRICS if name != "top5_accuracy" or classes > 5]

@@ -14,6 +14,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from cvlib import tasks
 from cvlib.tasks import classification
 from cvlib.tasks.classification import Scores
 
@@ -82,3 +83,8 @@ def test_training_metrics_leave_the_auxiliary_output_out() -> None:
     logs = {"loss": 1.3, "logits_loss": 1.0, "auxiliary_loss": 1.0, "logits_accuracy": 0.5}
     assert classification.training_metrics(logs) == {"loss": 1.0, "accuracy": 0.5}
     assert classification.training_metrics({"loss": 2.0, "accuracy": 0.1}) == {"loss": 2.0, "accuracy": 0.1}
+
+
+def test_a_top_5_that_can_only_be_1_is_not_shown() -> None:
+    assert "top5_accuracy" not in tasks.shown_metrics("classification", 5)
+    assert tasks.shown_metrics("classification", 6) == list(classification.METRICS)
