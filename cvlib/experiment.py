@@ -288,6 +288,6 @@ def peak_memory_mb() -> float:
 def _closing_table(record: Record) -> None:
     metrics = record.summary["metrics"]
     record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
-    for name in tasks.of(record.config.model.task).METRICS:
+    for name in tasks.shown_metrics(record.config.model.task, len(record.summary["classes"])):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     record.say(f"recorded in {record.folder}")

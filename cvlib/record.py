@@ -112,13 +112,8 @@ class Record:
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write rows of equal keys as a table, atomically."""
-        path = self.folder / name
-        self._claim(path)
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(path, text.getvalue().encode("utf-8"))
+        self._claim(self.folder / name)
+        write_atomically(self.folder / name, csv_of(rows))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:  # fmt: skip
@@ -236,6 +231,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def csv_of(rows: list[dict[str, Any]]) -> bytes:
+    """Rows of equal keys as a table under a header."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8")
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:

@@ -82,8 +82,7 @@ def network(run: Run) -> keras.Model:
     """
     import keras
 
-    from cvlib import models, tasks
-    from cvlib.training import checkpoint
+    from cvlib import tasks
 
     path = run.folder / "model.keras"
     if path.is_file():
@@ -92,14 +91,32 @@ def network(run: Run) -> keras.Model:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} can't be loaded: {str(error).splitlines()[0]}") from None
         return loaded
-    state = checkpoint.load(run.folder / "checkpoints")[0]
-    if not state.best_epoch:
-        raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
-    model = models.build(run.config.model, (*run.size, run.channels), len(run.classes))
-    checkpoint.load_best(run.folder / "checkpoints", model, state.best_epoch)
     how = configuration.resize(run.config)
-    built: keras.Model = tasks.of(run.config.model.task).inference(model, run.size, how)
+    built: keras.Model = tasks.of(run.config.model.task).inference(as_trained(run), run.size, how)
     return built
+
+
+def as_trained(run: Run) -> keras.Model:
+    """The run's best network as it was trained: images of `run.size` → what the task's loss and metrics take.
+
+    An auxiliary classifier is left out. Raises `UserError` as `network`, and for a network of other code than this.
+    """
+    from cvlib import models
+    from cvlib.training import checkpoint
+
+    model = models.build(run.config.model, (*run.size, run.channels), len(run.classes))
+    if not (run.folder / "model.keras").is_file():
+        state = checkpoint.load(run.folder / "checkpoints")[0]
+        if not state.best_epoch:
+            raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
+        checkpoint.load_best(run.folder / "checkpoints", model, state.best_epoch)
+        return models.logits(model)
+    model, kept = models.logits(model), network(run).weights
+    if [weight.shape for weight in kept] != [weight.shape for weight in model.weights]:
+        raise UserError(f"{run.folder / 'model.keras'} doesn't fit the run's config: it was written by another version")
+    for weight, value in zip(model.weights, kept, strict=True):
+        weight.assign(value)
+    return model
 
 
 def dataset(run: Run) -> Dataset:

@@ -15,7 +15,17 @@ import tensorflow as tf
 
 from cvlib import cli, export
 from cvlib.errors import UserError
+from cvlib.export import resizing
+from cvlib.tasks import detection
+from tests.prediction.test_prediction import SMALL
+from tests.prediction.test_prediction import write_run as write_untrained
 from tests.runs import CLASSES, write_run
+from tests.tasks.detection.test_detection import learned
+
+WRITERS = {
+    "saved_model": export.write_saved_model, "onnx": export.write_onnx,
+    "litert": lambda model, path, labels: export.write_litert(model, path, labels, None),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -34,7 +44,7 @@ def pictures() -> list[np.ndarray]:
 def test_resizing_by_products_is_keras_own(size: tuple[int, int], letterbox: bool) -> None:
     image = np.random.default_rng(1).uniform(0, 255, (2, *size, 3)).astype(np.float32)
     layer = keras.layers.Resizing(12, 16, antialias=True, pad_to_aspect_ratio=letterbox)
-    found = export.resize(tf.constant(image), (12, 16), letterbox)
+    found = resizing.resize(tf.constant(image), (12, 16), letterbox)
     np.testing.assert_allclose(found, layer(image), atol=1e-3)
 
 
@@ -87,24 +97,21 @@ def test_above_the_tolerance_it_fails(run: Path, capsys: pytest.CaptureFixture[s
 
 def test_undefined_numbers_are_no_agreement(run: Path) -> None:
     model = keras.saving.load_model(run / "model.keras")
-    difference, agreeing = export.compare(model, lambda image: [np.full((1, 10), np.nan)], pictures())
-    assert np.isnan(difference)
-    assert agreeing == 0
+    found = export.compare(model, lambda image: [np.full((1, 10), np.nan)], pictures())
+    assert np.isnan(found.difference)
+    assert (found.same, found.answers) == (0, 3)
 
 
-@pytest.mark.parametrize(("form", "write"), [
-    ("saved_model", export.write_saved_model), ("onnx", export.write_onnx),
-    ("litert", lambda model, path, labels: export.write_litert(model, path, labels, None)),
-])  # fmt: skip
-def test_several_outputs_keep_their_names(form: str, write: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", WRITERS)
+def test_several_outputs_keep_their_names(form: str, tmp_path: Path) -> None:
     image = keras.Input((None, None, 1), name="image")
     x = keras.layers.Resizing(4, 4, antialias=True, name="resizing")(image)
     low, high = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
     model = keras.Model(image, {"mean": low, "least": -high, "most": high})
-    write(model, tmp_path / "model", {})  # type: ignore[operator]
-    difference, agreeing = export.compare(model, export.reader(tmp_path / "model", form), pictures())
-    assert difference < 1e-3
-    assert agreeing == 3
+    WRITERS[form](model, tmp_path / "model", {})
+    found = export.compare(model, export.reader(tmp_path / "model", form), pictures())
+    assert found.difference < 1e-3
+    assert found.same == found.answers == 9  # three outputs of three images
     one = np.full((1, 4, 4, 1), 7.0, np.float32)
     assert [value.item() for value in export.reader(tmp_path / "model", form)(one)] == [-7, 7, 7]
 
@@ -135,5 +142,70 @@ def test_mistakes(run: Path, capsys: pytest.CaptureFixture[str], arguments: list
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tf2onnx" else object())
-    with pytest.raises(UserError, match=r"needs tf2onnx: pip install 'cvlib-experiments\[export\]'"):
+    with pytest.raises(UserError, match=r"needs tf2onnx: pip install -e '\.\[export\]'"):
         export.require("onnx")
+
+
+BOXES = {
+    "boxes": np.array([[[10, 10, 50, 50], [60, 60, 90, 90], [0, 0, 9, 9]]], np.float32),
+    "classes": np.array([[1, 2, 1]], np.int32),
+    "scores": np.array([[0.9, 0.5, 0.1]], np.float32),
+}
+
+
+@pytest.mark.parametrize(("name", "place", "value", "difference", "same", "answers"), [
+    ("scores", (0, 0), 0.88, 0.02, 4, 4),
+    ("boxes", (0, 1, 2), 94, 4 / 100, 4, 4),  # a corner, 4 of 100 pixels away
+    ("scores", (0, 2), 0.2, 0.0, 4, 4),  # of no sure box
+    ("scores", (0, 1), 0.24, 0.26, 3, 3),  # of one that only Keras is sure of
+    ("classes", (0, 0), 2, 1.0, 2, 4),  # neither has its like in the other
+    ("classes", (0, 1), -1, 1.0, 2, 3),  # one is missing
+])  # fmt: skip
+def test_boxes_agree_by_place_class_and_score(
+    monkeypatch: pytest.MonkeyPatch, name: str, place: tuple[int, ...], value: float, difference: float, same: int,
+    answers: int,
+) -> None:  # fmt: skip
+    other = {key: array.copy() for key, array in BOXES.items()}
+    other[name][place] = value
+    pairs = [(BOXES[key], other[key][:, [2, 0, 1]]) for key in sorted(BOXES)]  # their order says nothing
+    monkeypatch.setattr("cvlib.export.agreement._both", lambda *_: pairs)
+    found = export.compare_boxes(None, None, [np.zeros((80, 100, 3), np.uint8)])  # type: ignore[arg-type]
+    assert found.difference == pytest.approx(difference, abs=1e-6)
+    assert (found.same, found.answers) == (same, answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
+    write_untrained(tmp_path / "run", SMALL["segmentation"])
+    model = keras.saving.load_model(tmp_path / "run/model.keras")
+    WRITERS[form](model, tmp_path / "model", {})
+    colour = [np.repeat(picture, 3, axis=-1) for picture in pictures()]
+    found = export.compare(model, export.reader(tmp_path / "model", form), colour)
+    assert found.answers == sum(picture.shape[0] * picture.shape[1] for picture in colour)
+    assert found.same > 0.999 * found.answers
+    assert found.difference < 1e-2
+
+
+@pytest.fixture(scope="module")
+def detector() -> tuple[keras.Model, np.ndarray]:
+    """A detector that knows eight scenes by heart, and these."""
+    model, split = learned("anchor_free", 220)
+    return detection.inference(model, (96, 96), "letterbox"), np.asarray(split.images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_detector_answers_as_keras(form: str, detector: tuple[keras.Model, np.ndarray], tmp_path: Path) -> None:
+    model, images = detector
+    WRITERS[form](model, tmp_path / "model", {})
+    found = export.compare_boxes(model, export.reader(tmp_path / "model", form), [*images, images[0, :70]])
+    assert found.answers > 20
+    assert found.same == found.answers
+    assert found.difference < 1e-3
+
+
+def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_untrained(tmp_path / "run", SMALL["detection"])
+    assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cvlib.config import Config
 
 _GUESSED_CLASSES = 10
-ROOT = Path(__file__).resolve().parents[2]  # where run.py and conf/ lie
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -63,30 +62,10 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def compose(overrides: list[str]) -> Config:
-    """The config that run.py would compose; raises `UserError` in one line for what Hydra refuses."""
-    import hydra
-
-    from cvlib import checks, command
-
-    conf = ROOT / "conf"
-    if not (conf / "config.yaml").is_file():
-        raise UserError(
-            f"{conf} has no config.yaml: `cvlib inspect` works in a checkout, where conf/ lies beside run.py"
-        )
-    try:
-        with hydra.initialize_config_dir(str(conf), version_base="1.3"):
-            composed = hydra.compose("config", overrides)
-    except Exception as error:
-        if not command.is_hydra_error(error):
-            raise
-        raise UserError(command.explain(error, conf, overrides)) from None
-    return checks.from_composed(composed)
-
-
 def _subject(arguments: list[str]) -> tuple[Config, tuple[int, int, int], int, list[str]]:
     """The config, the network's input shape, its outputs and remarks, of a run or of overrides."""
     from cvlib import saved
+    from cvlib.compose import compose
 
     folders = [argument for argument in arguments if "=" not in argument or Path(argument).is_dir()]
     if folders and len(arguments) > 1:
@@ -125,9 +104,7 @@ def _built(config: Config, shape: tuple[int, int, int], outputs: int) -> keras.M
     from cvlib import models, modes
 
     model = models.build(config.model, shape, outputs)
-    backbone = model.get_layer("backbone")
-    phase = modes.phases(config.mode, config.trainer.epochs)[-1]
-    modes.apply(backbone, config.mode, phase, modes.dropout_rates(backbone))
+    modes.apply_last(model, config.mode, config.trainer.epochs)
     return model
 
 

@@ -26,11 +26,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Predict, write, say where; 1 if any file couldn't be read."""
-    from cvlib import predict, saved
+    from cvlib import prediction, saved
     from cvlib.backend import import_quietly
 
     opened = saved.open_run(chosen.run)
-    files = predict.find_files(chosen.paths)
+    files = prediction.find_files(chosen.paths)
     output: Path = chosen.output or opened.folder / "predictions"
     if output.is_file():
         raise UserError(f"--output {output} is a file: give a folder")
@@ -51,7 +51,7 @@ def run(chosen: argparse.Namespace) -> int:
             left = (time.monotonic() - started) / done * (len(files) - done - len(failed))
             print(f"\r{done + len(failed)} of {len(files)}, {left:.0f} s left\x1b[K", end="", file=sys.stderr)
 
-    count = predict.of(opened.config.model.task).predict(opened, saved.network(opened), files, output, bad, tick)
+    count = prediction.of(opened.config.model.task).predict(opened, saved.network(opened), files, output, bad, tick)
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
     print(f"\r{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))

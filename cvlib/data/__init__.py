@@ -51,6 +51,16 @@ def load(config: DataConfig, seed: int, task: str = "classification") -> Dataset
     return dataset
 
 
+def undivided(config: DataConfig, task: str) -> Dataset:
+    """As `load`, but nothing is held out: a split that a collection doesn't have itself is empty, and train has it all.
+
+    Datasets that are made or downloaded as arrays are split as `load` does it.
+    """
+    if _is_of_arrays(config):
+        return _of_arrays(config, task)
+    return _of_collection(replace(config, val_fraction=0, test_fraction=0), task)
+
+
 def _is_of_arrays(config: DataConfig) -> bool:
     """Whether the dataset is made or downloaded as arrays, and no collection of files; `UserError` if it is neither."""
     if config.name in READERS:
@@ -120,7 +130,7 @@ def _held_out_notes(collection: Collection, given: dict[str, Split], config: Dat
     shares = {"val": config.val_fraction, "test": config.test_fraction}
     return [
         f"no {part} {kind}: {100 * share:.3g} % of the training images taken{_STRATIFIED[collection.task]}"
-        for part, share in shares.items() if part not in given
+        for part, share in shares.items() if part not in given and share
     ]  # fmt: skip
 
 

@@ -164,6 +164,13 @@ def choose_classes(
     return list(chosen), [_relabel(part, renumbered) for part in parts]
 
 
+def renumber(part: Split, classes: list[str], wanted: list[str]) -> Split:
+    """The same samples with their labels counted in `wanted`, which has every one of `classes`, in any order."""
+    numbers = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
+    numbers[: len(classes)] = [wanted.index(name) for name in classes]
+    return _relabel(part, numbers)
+
+
 def is_background(name: str) -> bool:
     """Whether a class's name says that it is what lies behind the objects."""
     return name.casefold().strip("_ ") in ("background", "bg", "backgrounds")

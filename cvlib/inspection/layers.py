@@ -178,13 +178,21 @@ def _pair(value: Any) -> Pair | None:
 
 
 def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
-    """Of the whole network: parameters (total, trainable, frozen), multiply–adds and bytes of activations per image."""
+    """Of the whole network: parameters, multiply–adds and bytes of activations per image.
+
+    Parameters are trainable, frozen, or averages of a BatchNorm that isn't frozen: these follow the data.
+    """
     counted = model.count_params()
     learning = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    free = {
+        id(step.operation): step.operation for step in graph.steps(model) if getattr(step.operation, "trainable", 0)
+    }
+    averages = sum(math.prod(weight.shape) for layer in free.values() for weight in layer.non_trainable_weights)
     return {
         "parameters": counted,
         "trainable": learning,
-        "frozen": counted - learning,
+        "frozen": counted - learning - averages,
+        "averages": averages,
         "multiply_adds": sum(row.multiply_adds for row in rows),
         "activation_bytes": sum(row.activation_bytes for row in rows),
     }
@@ -281,6 +289,8 @@ def _text(row: Layer) -> dict[str, str]:
 def _total_text(whole: dict[str, int]) -> dict[str, str]:
     blank = dict.fromkeys(_COLUMNS, "")
     state = f"{whole['trainable']:,} trainable, {whole['frozen']:,} frozen"
+    if whole["averages"]:
+        state += f", {whole['averages']:,} averages of BatchNorm"
     return blank | {
         "layer": "total", "parameters": f"{whole['parameters']:,}", "state": state,
         "multiply–adds": f"{whole['multiply_adds']:,}", "memory": _memory(whole["activation_bytes"]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import keras
 
@@ -41,6 +43,15 @@ def logits(model: keras.Model) -> keras.Model:
     if isinstance(model.output, dict):
         return keras.Model(model.input, model.output["logits"], name=model.name)
     return model
+
+
+def flip_averaged(network: keras.Model, back: Callable[[Any], Any]) -> keras.Model:
+    """Logits of the mean of the probabilities for an image and for its horizontal flip, these brought `back` first."""
+    ops = keras.ops
+    image = keras.Input(network.input_shape[1:], name="image", dtype="float32")
+    flipped = back(ops.softmax(network(ops.flip(image, axis=2))))
+    mean = (ops.softmax(network(image)) + flipped) / 2
+    return keras.Model(image, ops.log(ops.maximum(mean, 1e-37)), name="flip_averaged")
 
 
 def network_input(channels: int, size: tuple[int, int], how: str) -> tuple[keras.KerasTensor, keras.KerasTensor]:

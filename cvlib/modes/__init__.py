@@ -55,6 +55,12 @@ def apply(backbone: keras.Model, mode: ModeConfig, phase: Phase, rates: dict[str
             layer.rate = 0.0 if frozen else rates[layer.name]
 
 
+def apply_last(model: keras.Model, mode: ModeConfig, epochs: int) -> None:
+    """Freeze the network as it is in the last phase of a run."""
+    backbone = model.get_layer("backbone")
+    apply(backbone, mode, phases(mode, epochs)[-1], dropout_rates(backbone))
+
+
 def frozen_layers(backbone: keras.Model, freeze: Any) -> int:
     """How many of the backbone's layers, from the input on, `mode.freeze` means.
 

@@ -9,6 +9,9 @@ Every task has the same functions, which the training loop and the evaluation ca
     network                 the network with what validation needs as its output
     evaluate                what a network says of a whole split: scores, which know their `metrics()`
     results                 a row per sample of test_results.csv
+    by_class                a row per class, and CLASS_METRIC, the column that says how well it is done
+    worst                   indices of the samples that are done worst
+    flip_averaged           the network that also looks at each image's mirror image
     inference               the network as it is saved: raw images of any size → predictions in their pixels
     samples, pictures       what TensorBoard shows of the training samples, and of a network's scores
 """
@@ -34,3 +37,8 @@ def balanced(counts: np.ndarray, how: str) -> np.ndarray:
     """
     rarity = np.where(counts > 0, counts.sum() / np.maximum(counts, 1), 0.0) ** {"balanced": 1.0, "sqrt": 0.5}[how]
     return np.asarray(rarity * counts.sum() / max((rarity * counts).sum(), 1))
+
+
+def shown_metrics(task: str, classes: int) -> list[str]:
+    """The metrics that a person is shown, the headline one first: no top-5 accuracy where it can't but be 1."""
+    return [name for name in of(task).METRICS if name != "top5_accuracy" or classes > 5]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PICTURED = 24
 
 METRICS = ("accuracy", "top5_accuracy", "macro_f1", "loss")
+CLASS_METRIC = "f1"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,35 @@ def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[s
         {"name": name, "truth": classes[label], "prediction": classes[guess], "score": f"{row[guess]:.6f}"}
         for name, label, guess, row in zip(names, scores.labels, predictions, probabilities, strict=True)
     ]
+
+
+def by_class(scores: Scores, classes: list[str]) -> list[dict[str, Any]]:
+    """A row per class: precision, recall, F1 (0–1; None where undefined) and support, the samples that are of it."""
+    matrix = confusion(scores)
+    hits, truths, guesses = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return [
+        {"class": name, "precision": _share(hits[i], guesses[i]), "recall": _share(hits[i], truths[i]),
+         "f1": _share(2 * hits[i], truths[i] + guesses[i]), "support": int(truths[i])}
+        for i, name in enumerate(classes)
+    ]  # fmt: skip
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def worst(scores: Scores, count: int) -> np.ndarray:
+    """Indices of at most `count` mistakes, the most confident first."""
+    surest = scores.probabilities.max(axis=1)
+    wrong = np.flatnonzero(scores.predictions != scores.labels)
+    return wrong[np.argsort(-surest[wrong], kind="stable")[:count]]
+
+
+def flip_averaged(network: keras.Model) -> keras.Model:
+    """The network whose logits are of the mean probability over an image and its mirror image."""
+    from cvlib import models
+
+    return models.flip_averaged(network, lambda probabilities: probabilities)
 
 
 def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvlib import cli, models, predict, saved
+from cvlib import cli, models, prediction, saved
 from cvlib.data.pipeline import Feed
 from cvlib.errors import UserError
 from cvlib.tasks import classification
@@ -77,14 +77,14 @@ def test_a_bad_file_is_named_and_skipped(run: Path, tmp_path: Path, capsys: pyte
 def test_files_folders_and_patterns(tmp_path: Path) -> None:
     a, b = picture(tmp_path / "a.png"), picture(tmp_path / "deep/er/b.JPG")
     (tmp_path / "deep/notes.txt").write_text("")
-    assert predict.find_files([str(tmp_path)]) == [a, b]
-    assert predict.find_files([str(b), str(tmp_path / "**/*.JPG"), str(a)]) == [b, a]
-    assert predict.find_files([str(tmp_path / "de*")]) == [b]
+    assert prediction.find_files([str(tmp_path)]) == [a, b]
+    assert prediction.find_files([str(b), str(tmp_path / "**/*.JPG"), str(a)]) == [b, a]
+    assert prediction.find_files([str(tmp_path / "de*")]) == [b]
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty has no images in it"):
-        predict.find_files([str(tmp_path / "empty")])
+        prediction.find_files([str(tmp_path / "empty")])
     with pytest.raises(UserError, match="is no file, folder or pattern"):
-        predict.find_files([str(tmp_path / "absent.png")])
+        prediction.find_files([str(tmp_path / "absent.png")])
 
 
 def test_only_unreadable_files_are_a_mistake(run: Path, tmp_path: Path) -> None:

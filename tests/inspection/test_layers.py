@@ -78,6 +78,16 @@ def test_a_shared_layer_is_counted_once() -> None:
     assert inspection.total(rows, model)["parameters"] == 38
 
 
+def test_averages_of_a_free_batch_norm_are_not_frozen() -> None:
+    model = models.build(config_of("cnn", filters=[4, 6], dense=[], batch_norm=True), (12, 12, 1), 2)
+    whole = inspection.total(inspection.describe(model), model)
+    assert (whole["frozen"], whole["averages"]) == (0, 2 * (4 + 6))
+    assert ", 0 frozen, 20 averages of BatchNorm)" in inspection.lines(inspection.table(model))[-1]
+    model.get_layer("backbone").trainable = False
+    whole = inspection.total(inspection.describe(model), model)
+    assert (whole["frozen"], whole["averages"]) == (whole["parameters"] - whole["trainable"], 0)
+
+
 def test_freezing_shows() -> None:
     model = models.build(config_of("cnn"), (12, 12, 1), 2)
     modes.apply(model.get_layer("backbone"), ModeConfig(freeze="conv1_pool"), Phase(0, 1, "conv1_pool"), {})

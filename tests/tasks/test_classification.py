@@ -6,8 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, f1_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 
+from cvlib import tasks
 from cvlib.data.dataset import Split
 from cvlib.tasks import classification
 from cvlib.tasks.classification import Scores
@@ -33,6 +40,23 @@ def test_metrics_equal_scikit_learns(scores: Scores) -> None:
     np.testing.assert_array_equal(
         classification.confusion(scores), confusion_matrix(scores.labels, scores.predictions, labels=range(8))
     )
+
+
+def test_rows_by_class_equal_scikit_learns(scores: Scores) -> None:
+    rows = classification.by_class(scores, list("abcdefgh"))
+    expected = precision_recall_fscore_support(
+        scores.labels, scores.predictions, labels=range(8), zero_division=float("nan")
+    )
+    for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
+        found = np.array([row[name] for row in rows], float)  # None is NaN
+        np.testing.assert_allclose(found[[0, 1, 2, 4, 5, 6]], values[[0, 1, 2, 4, 5, 6]])
+    assert rows[3] == {"class": "d", "precision": 0.0, "recall": None, "f1": 0.0, "support": 0}
+    assert rows[7] == {"class": "h", "precision": None, "recall": None, "f1": None, "support": 0}
+
+
+def test_the_worst_are_the_surest_mistakes() -> None:
+    logits = np.array([[0, 1], [0, 9], [0, 3], [0, 5], [7, 0]], float)
+    assert classification.worst(Scores(logits, np.array([0, 1, 0, 0, 0])), 2).tolist() == [3, 2]
 
 
 def test_metrics_by_hand() -> None:
@@ -68,3 +92,8 @@ def test_class_weights_balance_by_number_or_half_of_it() -> None:
     # 1/√(5/6) and 1/√(1/6), and as five times the one and once the other are 6·(√(5/6) + √(1/6)), over that mean
     mean = (5 / 6) ** 0.5 + (1 / 6) ** 0.5
     np.testing.assert_allclose(classification.class_weights(split, 3, "sqrt"), [1.2**0.5 / mean, 0, 6**0.5 / mean])
+
+
+def test_a_top_5_that_can_only_be_1_is_not_shown() -> None:
+    assert "top5_accuracy" not in tasks.shown_metrics("classification", 5)
+    assert tasks.shown_metrics("classification", 6) == list(classification.METRICS)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cvlib.data.pipeline import Feed
 
 METRICS = ("mAP", "mAP50", "mAP75", "recall")
+CLASS_METRIC = "AP"
 MOST = 100  # boxes an image
 _CANDIDATES = 300  # of the highest scores, before suppression
 _LEAST = 0.001  # scores below count for nothing in the metrics
@@ -202,6 +203,36 @@ def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[s
     ]
 
 
+def by_class(scores: Scores, classes: list[str]) -> list[dict[str, Any]]:
+    """A row per class: AP over IoU 0.5 to 0.95 and at 0.5, 0–1 (None without truth), and its objects, crowds aside."""
+    measures = scores.measures
+    labels = np.concatenate([np.empty(0, np.int64), *(truth.classes[~truth.crowd] for truth in scores.truths)])
+    objects = np.bincount(labels, minlength=len(classes))
+    at50 = measures.precision.mean(axis=1)
+    return [{"class": name, "AP": _known(measures.per_class[i]), "AP50": _known(at50[i]), "objects": int(objects[i])}
+            for i, name in enumerate(classes)]  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def worst(scores: Scores, count: int) -> np.ndarray:
+    """Indices of the `count` images with the least precision of their own, the worst first; perfect ones left out."""
+    precision = _image_precisions(scores)
+    order = np.argsort(precision, kind="stable")[:count]
+    return order[precision[order] < 1]
+
+
+def flip_averaged(network: keras.Model) -> keras.Model:
+    """Raise `UserError`: two sets of boxes have no mean."""
+    raise UserError("--tta is for classification and segmentation: boxes found in two views have no mean")
+
+
+def _image_precisions(scores: Scores) -> np.ndarray:
+    return np.array([coco.image_precision(*pair) for pair in zip(scores.truths, scores.found, strict=True)])
+
+
 def samples(images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
     """A picture of training images `(n, height, width, channels)` with their boxes."""
     truths = [_unpadded(label) for label in labels]
@@ -221,7 +252,7 @@ def pictures(scores: Scores, dataset: Dataset) -> dict[str, np.ndarray]:
 
 def chosen(scores: Scores) -> np.ndarray:
     """Indices of images worth showing: evenly over the split, a third of them badly done where there are as many."""
-    precision = np.array([coco.image_precision(*pair) for pair in zip(scores.truths, scores.found, strict=True)])
+    precision = _image_precisions(scores)
     bad = draw.spread(np.flatnonzero(precision < 0.5), _PICTURED // 3)
     others = np.setdiff1d(np.arange(len(precision)), np.flatnonzero(precision < 0.5))
     return np.sort(np.concatenate([bad, draw.spread(others, _PICTURED - len(bad))]))

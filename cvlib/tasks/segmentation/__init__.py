@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cvlib.data.pipeline import Feed
 
 METRICS = ("mIoU", "pixel_accuracy", "dice", "loss")
+CLASS_METRIC = "IoU"
 
 _PICTURED = 12
 
@@ -126,6 +127,30 @@ def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[s
         {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}"}
         for name, (miou, accuracy) in zip(names, scores.samples, strict=True)
     ]
+
+
+def by_class(scores: Scores, classes: list[str]) -> list[dict[str, Any]]:
+    """A row per class: its IoU, 0–1 (None where neither truth nor prediction has it), and its share of the pixels."""
+    hits, union, _ = _counts(scores.confusion)
+    shares = scores.confusion.sum(axis=1) / max(int(scores.confusion.sum()), 1)
+    return [{"class": name, "IoU": float(hits[i] / union[i]) if union[i] else None, "pixels": float(shares[i])}
+            for i, name in enumerate(classes)]  # fmt: skip
+
+
+def worst(scores: Scores, count: int) -> np.ndarray:
+    """Indices of at most `count` images with the least mIoU of their own, the worst first; perfect ones left out."""
+    values = np.array([miou for miou, _ in scores.samples])
+    order = np.argsort(values, kind="stable")[:count]
+    return order[values[order] < 1]
+
+
+def flip_averaged(network: keras.Model) -> keras.Model:
+    """The network whose logits are of the mean probability over an image and its mirror image, mirrored back."""
+    import keras
+
+    from cvlib import models
+
+    return models.flip_averaged(network, lambda probabilities: keras.ops.flip(probabilities, axis=2))
 
 
 def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cvlib.data.dataset import Boxes
+from cvlib.tasks import detection
 from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
 
@@ -131,3 +132,15 @@ def test_what_lies_in_a_crowd_counts_neither_way():
     found = detections([45, 45, 60, 60, 0.9], [0, 0, 10, 10, 0.8], [0, 50, 10, 60, 0.7])
     assert coco.match(truth, found).tolist() == [-1, 1, 0]
     assert coco.image_precision(truth, found) == 1
+
+
+def test_rows_by_class_are_pycocotools_and_count_no_crowds():
+    truths, found = fixture(0)
+    _, precision = reference(truths, found)  # (IoUs, recalls, classes, sizes, most detections)
+    names = list("abcde")
+    rows = detection.by_class(detection.Scores(found, truths, names, np.full((len(truths), 2), 500), "stretch"), names)
+    assert rows[4] == {"class": "e", "AP": None, "AP50": None, "objects": 0}
+    for label, row in enumerate(rows[:4]):
+        assert row["AP"] == pytest.approx(precision[:, :, label, 0, 2].mean())
+        assert row["AP50"] == pytest.approx(precision[0, :, label, 0, 2].mean())
+        assert row["objects"] == sum(int(((one.classes == label) & ~one.crowd).sum()) for one in truths)

@@ -50,6 +50,21 @@ def test_metrics_are_scikit_learns_over_the_labelled_pixels() -> None:
     assert tuple(metrics)[:4] == segmentation.METRICS
 
 
+def test_rows_by_class_are_scikit_learns() -> None:
+    rows = segmentation.by_class(scored(), CLASSES)
+    assert [row["IoU"] for row in rows] == pytest.approx(jaccard_score(TRUTH[VALID], GUESS[VALID], average=None))
+    assert [row["pixels"] for row in rows] == pytest.approx(np.bincount(TRUTH[VALID]) / VALID.sum())
+    nothing = segmentation.by_class(scored(np.zeros((1, 2, 2), int), np.eye(4, dtype=np.float32)[[[[0, 0], [0, 0]]]]),
+                                    CLASSES)  # fmt: skip
+    assert [row["IoU"] for row in nothing] == [1, None, None, None]
+
+
+def test_the_worst_images_come_first_and_perfect_ones_never() -> None:
+    scores = Scores(CLASSES, np.zeros((4, 4), np.int64), samples=[(0.5, 1), (1.0, 1), (0.1, 1), (0.9, 1)])
+    assert segmentation.worst(scores, 2).tolist() == [2, 0]
+    assert segmentation.worst(scores, 9).tolist() == [2, 0, 3]
+
+
 def test_a_class_in_neither_truth_nor_prediction_is_left_out_of_the_mean() -> None:
     truth = np.array([[[0, 0], [1, IGNORE]]])
     logits = np.eye(4, dtype=np.float32)[[[[0, 1], [1, 3]]]]

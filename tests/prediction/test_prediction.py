@@ -18,7 +18,7 @@ from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.pipeline import Feed
-from cvlib.predict import picture_names
+from cvlib.prediction import picture_names
 from tests.models.conftest import config_of
 
 SIDE = 64

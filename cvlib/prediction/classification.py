@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,12 @@ _PER_SHEET = 48
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one file, the most probable one first."""
+    """The most probable classes of one image, the most probable one first."""
 
-    file: Path
+    file: Path | None  # None where it is no file
     classes: list[str]  # at most five
     probabilities: list[float]
-    pixels: np.ndarray  # uint8 (height, width, channels), as the network saw them
+    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), as the network saw them
 
 
 def answers(
@@ -49,21 +49,32 @@ def answers(
         read: list[tuple[Path, np.ndarray]] = []
         for file in files[start : start + batch_size]:
             try:
-                read.append((file, _pixels(file, channels, size, how)))
+                read.append((file, _resized(read_image(file, channels), size, how)))
             except UserError as error:
                 bad(file, str(error))
         if read:
             images = np.stack([pixels for _, pixels in read])
             probabilities = model.predict(images.astype(np.float32), verbose=0)
             for (file, pixels), row in zip(read, probabilities, strict=True):
-                order = np.argsort(-row, kind="stable")[:TOP]
-                yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
+                yield _answer(file, row, classes, pixels)
 
 
-def _pixels(file: Path, channels: int, size: tuple[int, int], how: str) -> np.ndarray:
+def values(run: Run, model: keras.Model, images: Sequence[np.ndarray]) -> list[Answer]:
+    """An `Answer` for every image, uint8 `(height, width, channels)`."""
+    seen = np.stack([_resized(image, run.size, configuration.resize(run.config)) for image in images])
+    rows = model.predict(seen.astype(np.float32), verbose=0)
+    return [_answer(None, row, run.classes, pixels) for row, pixels in zip(rows, seen, strict=True)]
+
+
+def _answer(file: Path | None, row: np.ndarray, classes: Sequence[str], pixels: np.ndarray) -> Answer:
+    order = np.argsort(-row, kind="stable")[:TOP]
+    return Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
+
+
+def _resized(image: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
     from cvlib.data import resize
 
-    return np.asarray(resize.image(read_image(file, channels), size, how))
+    return np.asarray(resize.image(image, size, how))
 
 
 def predict(
@@ -96,7 +107,10 @@ def write(folder: Path, found: Sequence[Answer]) -> None:
         earlier.unlink()
     for start in range(0, len(found), _PER_SHEET):
         some = found[start : start + _PER_SHEET]
-        captions = [f"{answer.classes[0]} {answer.probabilities[0]:.0%}\n{answer.file.name}" for answer in some]
+        captions = [
+            f"{answer.classes[0]} {answer.probabilities[0]:.0%}\n{answer.file.name if answer.file else ''}"
+            for answer in some
+        ]
         sheet = pictures.contact_sheet(np.stack([answer.pixels for answer in some]), captions, columns=8)
         pictures.save_png(sheet, folder / f"predictions-{start // _PER_SHEET + 1}.png")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import pictures
-from cvlib.predict import readable
+from cvlib.prediction import readable
 from cvlib.record import write_atomically
 from cvlib.tasks import detection
 from cvlib.tasks.detection.coco import Detections, as_results
@@ -34,7 +34,7 @@ def predict(
     read: list[Path] = []
     found: list[Detections] = []
     for file, name, image in readable(files, run.channels, bad):
-        (boxes,) = detection.answers(_said(model, image))
+        (boxes,) = values(run, model, [image])
         pictures.save_png(boxed(image, boxes, run.classes), folder / "images" / f"{name}.png")
         read.append(file)
         found.append(boxes)
@@ -44,11 +44,11 @@ def predict(
     return len(read)
 
 
-def _said(model: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
+def values(run: Run, model: keras.Model, images: Sequence[np.ndarray]) -> list[Detections]:
+    """The boxes found in every image, uint8 `(height, width, channels)`, in its own pixels."""
     # A call, for `predict` traces the network anew for every size of image.
-    return {
-        name: np.asarray(value) for name, value in model(image[np.newaxis].astype(np.float32), training=False).items()
-    }
+    said = [model(image[np.newaxis].astype(np.float32), training=False) for image in images]
+    return [one for found in said for one in detection.answers({k: np.asarray(v) for k, v in found.items()})]
 
 
 def _write(folder: Path, files: Sequence[Path], found: Sequence[Detections], classes: Sequence[str]) -> None:

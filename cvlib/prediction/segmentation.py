@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import masks, pictures, saved
-from cvlib.predict import readable
+from cvlib.prediction import readable
 from cvlib.record import write_atomically
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def predict(
     colours = masks.palette(len(run.classes), None if own is None else np.array(own, np.uint8))
     rows: list[dict[str, Any]] = []
     for file, name, image in readable(files, run.channels, bad):
-        # A call, for `predict` traces the network anew for every size of image.
-        probabilities = np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0]
-        mask = probabilities.argmax(axis=-1).astype(np.uint8)
+        (mask,) = values(run, model, [image])
         masks.save_indexed(mask, colours, folder / "masks" / f"{name}.png")
         pictures.save_png(masks.overlay(image, mask, colours), folder / "overlays" / f"{name}.png")
         shares = np.bincount(mask.reshape(-1), minlength=len(run.classes)) / mask.size
@@ -42,6 +40,13 @@ def predict(
     if rows:
         _write(folder, rows, run.classes)
     return len(rows)
+
+
+def values(run: Run, model: keras.Model, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """For every image, uint8 `(height, width, channels)`, its mask: uint8 `(height, width)`, indices of the classes."""
+    # A call, for `predict` traces the network anew for every size of image.
+    said = [np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0] for image in images]
+    return [probabilities.argmax(axis=-1).astype(np.uint8) for probabilities in said]
 
 
 def _write(folder: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:

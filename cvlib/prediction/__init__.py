@@ -1,8 +1,8 @@
-"""What a run's network says of image files: found here, answered in the file of each task.
+"""What a run's network says of images: files are found here, answered in the file of each task.
 
 Each task has `predict(run, model, files, folder, bad, tick)`: it writes predictions.json, predictions.csv and drawn
 pictures to `folder`, tells `bad` of every file that can't be read, calls `tick` after each other one, and returns how
-many those were.
+many those were. And `values(run, model, images)`: the same of images (height, width, channels), as Python has it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cvlib.errors import UserError
 
 def of(task: str) -> Any:
     """The module that predicts for a task."""
-    return import_module(f"cvlib.predict.{task}")
+    return import_module(f"cvlib.prediction.{task}")
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:

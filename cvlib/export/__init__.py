@@ -1,0 +1,90 @@
+"""A run's network for other runtimes: SavedModel, ONNX, LiteRT; its preprocessing and labels inside, checked.
+
+Each takes raw images, 0–255, of any size, and resizes them itself as Keras does: bilinear with antialiasing, written
+as two matrix products, for neither ONNX nor LiteRT has that kind of resizing. Only the int8 form wants images of the
+network's own size, in uint8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cvlib import saved
+from cvlib.data.dataset import Split
+from cvlib.data.images import read_image
+from cvlib.errors import UserError
+from cvlib.export.agreement import Agreement, compare, compare_boxes
+from cvlib.export.runtimes import reader
+from cvlib.export.writers import write_litert, write_onnx, write_saved_model
+from cvlib.inspection import graph
+from cvlib.saved import Run
+
+_NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
+# A pixel that resizing leaves on a half can be rounded the other way; it moves a probability by about 1e-4, and the
+# most of millions, those of masks, by more.
+_TOLERANCE = {"classification": 1e-3, "detection": 1e-3, "segmentation": 1e-2}
+_TOLERANCE_INT8 = 0.25
+_CALIBRATION = 128  # training images that fix the ranges of 8-bit numbers
+_ANSWERS = {"classification": "images", "detection": "sure boxes", "segmentation": "pixels"}
+
+
+def export(run: Run, form: str, int8: bool, output: Path | None, images: int, tolerance: float | None,
+           say: Callable[[str], None]) -> int:  # fmt: skip
+    """Write the run's network as `form`, compare it with Keras on test images; return 0, or 1 above the tolerance.
+
+    Raises `UserError` for what can't be written or has no data to be compared on.
+    """
+    require(form)
+    task = run.config.model.task
+    path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
+    model, dataset = saved.network(run), saved.dataset(run)
+    labels = saved.labels(run)
+    if form == "saved_model":
+        write_saved_model(model, path, labels)
+    elif form == "onnx":
+        write_onnx(model, path, labels)
+    else:
+        write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, dataset.channels) if int8 else None)
+    pictures = _some(dataset.test, images, dataset.channels)
+    if int8:  # which takes images of the network's own size
+        pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
+    bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else _TOLERANCE[task]
+    say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
+    found = (compare_boxes if task == "detection" else compare)(model, reader(path, form), pictures)
+    say(
+        f"compared with Keras on {len(pictures)} test images of {dataset.name}: " + _words(found, bound, _ANSWERS[task])
+    )
+    return 0 if found.difference <= bound else 1  # a NaN isn't
+
+
+def _words(found: Agreement, bound: float, answers: str) -> str:
+    if not found.answers:
+        return f"there are no {answers} in them, so all that is known is that it runs"
+    within = "within" if found.difference <= bound else "ABOVE"
+    return (f"largest difference {found.difference:.2g}, {within} {bound:g}; "
+            f"the same answer for {found.same} of {found.answers} {answers}")  # fmt: skip
+
+
+def require(form: str) -> None:
+    """Raise `UserError` where the packages that a format needs are missing."""
+    wanted = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}.get(form, ())
+    from importlib.util import find_spec
+
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        raise UserError(f"--format {form} needs {', '.join(missing)}: pip install -e '.[export]'")
+
+
+def _some(split: Split, count: int, channels: int) -> list[np.ndarray]:
+    """Images evenly over a split, uint8 (height, width, channels)."""
+    chosen = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
+    found = [split.images[int(index)] for index in chosen]
+    return [read_image(image, channels) if isinstance(image, Path) else image for image in found]
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,36 @@
+"""Resizing as Keras does it, bilinear with antialiasing, in operations that every runtime has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def resize(image: Any, size: tuple[int, int], letterbox: bool = False) -> Any:
+    """Bilinear resizing with antialiasing of (batch, height, width, channels) to `size`, in products of matrices.
+
+    With `letterbox` the whole image lies in the middle, in its own shape, on black.
+    """
+    batch, height, width, channels = tf.unstack(tf.shape(image))
+    above = beside = 0
+    if letterbox:
+        above = _margin(height, tf.cast(tf.cast(width * size[0], tf.float32) / size[1], tf.int32))
+        beside = _margin(width, tf.cast(tf.cast(height * size[1], tf.float32) / size[0], tf.int32))
+    rows = tf.matmul(_weights(height, above, size[0]), tf.reshape(image, (batch, height, width * channels)))
+    return tf.matmul(_weights(width, beside, size[1]), tf.reshape(rows, (batch, size[0], width, image.shape[-1])))
+
+
+def _margin(side: Any, wanted: Any) -> Any:
+    return tf.maximum(wanted - side, 0) // 2
+
+
+def _weights(pixels: Any, margin: Any, leaving: int) -> Any:
+    """How much each pixel, with a black margin before and behind, counts in each of `leaving`: a triangle's share."""
+    entering = pixels + 2 * margin
+    ratio = tf.cast(entering, tf.float32) / leaving
+    centres = (tf.range(leaving, dtype=tf.float32) + 0.5) * ratio
+    places = tf.cast(tf.range(entering), tf.float32) + 0.5
+    weights = tf.maximum(0.0, 1 - tf.abs(places[tf.newaxis] - centres[:, tf.newaxis]) / tf.maximum(ratio, 1.0))
+    weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
+    return weights[:, margin : margin + pixels]

@@ -1,0 +1,149 @@
+"""The three forms written: each with the labels inside, and none that stands for half of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from cvlib.export.resizing import resize
+from cvlib.inspection import graph
+
+_OPSET = 17
+
+
+def write_saved_model(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
+    """A folder for `tf.saved_model.load` and TensorFlow Serving, with labels.json in `assets.extra`."""
+
+    def serve(image: Any) -> dict[str, Any]:
+        return named(model, model(image, training=False))
+
+    archive = keras.export.ExportArchive()  # tracks what Keras keeps to itself: the random state of Dropout
+    archive.track(model)
+    archive.add_endpoint("serving_default", serve, [_image(model)])
+    with _replacing(path) as partial:
+        archive.write_out(str(partial), verbose=False)
+        (partial / "assets.extra").mkdir()
+        (partial / "assets.extra" / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=2))
+
+
+def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
+    """An ONNX file; the labels are JSON in its metadata under "labels"."""
+    import onnx
+    import tf2onnx
+
+    _, function = _frozen(model, _resizing_by_products(model))
+    proto, _ = tf2onnx.convert.from_function(function, [_image(model)], opset=_OPSET)
+    onnx.helper.set_model_props(proto, {"labels": json.dumps(labels, ensure_ascii=False)})
+    onnx.checker.check_model(proto)
+    with _replacing(path) as partial:
+        partial.write_bytes(proto.SerializeToString())
+
+
+def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibration: list[np.ndarray] | None) -> None:
+    """A LiteRT (.tflite) file; it is also a zip archive that holds labels.json, as LiteRT's metadata are.
+
+    With `calibration`, images (height, width, channels), weights and activations are int8, and the image that it takes
+    is uint8 of the network's own size.
+    """
+    function = _resizing_by_products(model) if calibration is None else _after_resizing(model)
+    with tempfile.TemporaryDirectory() as folder:
+        module, serve = _frozen(model, function)
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
+        content = _converted(tf.lite.TFLiteConverter.from_saved_model(folder), model, calibration)
+    with _replacing(path) as partial:
+        partial.write_bytes(content)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr("labels.json", json.dumps(labels, ensure_ascii=False, indent=2))
+
+
+def _frozen(model: keras.Model, function: Any) -> tuple[tf.Module, Any]:
+    """A module with the weights as constants, and its signature; as variables LiteRT (TensorFlow 2.21) loses them."""
+    constant = convert_variables_to_constants_v2(function.get_concrete_function())
+
+    @tf.function(input_signature=function.input_signature)
+    def serve(image: Any) -> dict[str, Any]:
+        return dict(zip(sorted(output_names(model)), constant(image), strict=True))
+
+    module = tf.Module()
+    module.serve = serve
+    return module, serve
+
+
+def _converted(converter: Any, model: keras.Model, calibration: list[np.ndarray] | None) -> bytes:
+    if calibration is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([graph.as_seen(model, image[np.newaxis])] for image in calibration)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+    content: bytes = converter.convert()
+    return content
+
+
+def named(model: keras.Model, outputs: Any) -> dict[str, Any]:
+    return dict(zip(output_names(model), keras.tree.flatten(outputs), strict=True))
+
+
+def output_names(model: keras.Model) -> list[str]:
+    """The outputs' names in the order of `model.outputs`."""
+    if not isinstance(model.output, dict):
+        return list(model.output_names)
+    names: list[str] = keras.tree.flatten({name: name for name in model.output})
+    return names
+
+
+def _image(model: keras.Model) -> Any:
+    return tf.TensorSpec((None, None, None, model.inputs[0].shape[-1]), tf.float32, name="image")
+
+
+def _after_resizing(model: keras.Model) -> Any:
+    """The network from its own input size on, for one image."""
+    first = graph.entry(model)
+    assert first is not None
+
+    @tf.function(input_signature=[tf.TensorSpec((1, *graph.shape_of(first)), tf.float32, name="image")])
+    def function(image: Any) -> dict[str, Any]:
+        return named(model, graph.predict(model, image, {first.name: image}))
+
+    return function
+
+
+def _resizing_by_products(model: keras.Model) -> Any:
+    """The whole network, with its resizing written as matrix products."""
+    resizing = model.get_layer("resizing")
+    size, letterbox = (resizing.height, resizing.width), resizing.pad_to_aspect_ratio
+
+    @tf.function(input_signature=[_image(model)])
+    def function(image: Any) -> dict[str, Any]:
+        return named(model, graph.predict(model, image, {"resizing": resize(image, size, letterbox)}))
+
+    return function
+
+
+class _replacing:  # noqa: N801
+    """A temporary path beside `path` that takes its name when all went well."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> Path:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path.parent))
+        return self.folder / self.path.name
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        try:
+            if kind is None:
+                if self.path.is_dir():
+                    shutil.rmtree(self.path)
+                (self.folder / self.path.name).replace(self.path)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,48 @@
+"""The calibration error against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cvlib.evaluation.calibration import calibration, diagram
+
+
+def two_classes(surest: list[float], right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
+    probabilities = np.array([[value, 1 - value] for value in surest])
+    return probabilities, np.where(right, 0, 1)
+
+
+def test_the_error_by_hand() -> None:
+    # Bins are (8/15, 9/15]: 0.55 wrong and 0.6, its upper edge, right; (14/15, 1]: 0.95 right, 0.97 wrong.
+    found = calibration(*two_classes([0.95, 0.6, 0.97, 0.55], [True, True, False, False]))
+    assert found.error == pytest.approx(2 / 4 * abs(0.575 - 0.5) + 2 / 4 * abs(0.96 - 0.5))
+    assert [row["samples"] for row in found.rows()] == [2, 2]
+    assert found.rows()[0] == pytest.approx(
+        {"above": 8 / 15, "to": 9 / 15, "samples": 2, "confidence": 0.575, "accuracy": 0.5}
+    )
+
+
+def test_sure_and_right_is_no_error_sure_and_wrong_a_whole_one() -> None:
+    assert calibration(*two_classes([1.0] * 3, [True] * 3)).error == 0
+    assert calibration(*two_classes([1.0] * 3, [False] * 3)).error == 1
+
+
+def test_many_predictions_against_a_loop() -> None:
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.full(5, 0.4), 500)
+    labels = random.integers(0, 5, 500)
+    expected = 0.0
+    for low in range(15):
+        surest = probabilities.max(axis=1)
+        inside = (surest > low / 15) & (surest <= (low + 1) / 15)
+        if inside.any():
+            right = probabilities[inside].argmax(axis=1) == labels[inside]
+            expected += inside.sum() / 500 * abs(right.mean() - surest[inside].mean())
+    assert calibration(probabilities, labels).error == pytest.approx(expected)
+
+
+def test_the_diagram_is_a_picture() -> None:
+    picture = diagram(calibration(*two_classes([0.6, 0.9], [True, False])))
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 3
