@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib import backend, data, store, tasks
+from cvlib import backend, data, hardware, store, tasks
 from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
@@ -37,6 +37,7 @@ def run(
     Raises `UserError` (and leaves nothing behind) for what the user gave, `RunFailed` for a run gone wrong.
     """
     configuration.check(config)
+    asked, config = config, configuration.resolved(config)
     _refuse_in_data(config, folder)
     started = time.monotonic()
     with Record(folder, config, provenance, wait) as record:
@@ -44,6 +45,8 @@ def run(
             print(f"already completed: {folder}")
             return record.summary
         record.say(f"{run_name(config)}{', going on' if record.resumed else ''}: {folder}")
+        if asked.trainer.precision == "auto":
+            record.say(f"trainer.precision=auto: {config.trainer.precision}, for {hardware.native()[1]}")
         dataset = data.load(config.data, config.seed, config.model.task)
         _describe(record, dataset)
         size = _input_size(config, dataset, record)

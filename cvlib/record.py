@@ -81,10 +81,10 @@ class Record:
         self.update(
             status="running", name=run_name(self.config), task=self.config.model.task,
             model=self.config.model.name, mode=self.config.mode.name, data=self.config.data.name,
-            seed=self.config.seed, metrics={}, epochs=0, steps=0, parameters={}, weights=None,
-            data_fingerprint=None, timing={}, peak_memory_mb=None, versions=versions(), git=git_state(),
-            error=None, config_hash=configuration.identity(self.config), pid=os.getpid(),
-            host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
+            seed=self.config.seed, precision=self.config.trainer.precision, metrics={}, epochs=0, steps=0,
+            parameters={}, weights=None, data_fingerprint=None, timing={}, peak_memory_mb=None,
+            versions=versions(), git=git_state(), error=None, config_hash=configuration.identity(self.config),
+            pid=os.getpid(), host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
         )  # fmt: skip
 
     @property
