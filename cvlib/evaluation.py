@@ -28,6 +28,7 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     record.update(metrics=metrics)
     record.write_csv("test_results.csv", task.results(dataset.test.names, dataset.classes, test))
     _save_model(training, dataset)
+    training.board.begin_results()
     _draw(training, dataset, val, test, epoch)
     training.board.hparams(dataclasses.asdict(config), metrics, epoch)
     training.board.close()

@@ -24,6 +24,8 @@ from cvlib import config as configuration
 from cvlib.config import Config
 from cvlib.errors import Diverged, Pruned, RunFailed, UserError, in_words
 
+# What processes that were killed may have left in a run's folder.
+_HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
 _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
 
@@ -64,6 +66,9 @@ class Record:
         return self
 
     def _open(self) -> None:
+        for pattern in _HALF_WRITTEN:
+            for path in self.folder.glob(pattern):
+                path.unlink()
         before = read_summary(self.folder)
         if before is None:
             self._start()
