@@ -1,34 +1,65 @@
-"""Training images a second against the same U-Net written bare: `python experiments/benchmarks/segmentation.py`.
+"""Training of `model=segmenter` against the same U-Net written bare.
 
-Both see the same scenes at 96 px in batches of 32, in turns within one process; printed is each turn and the ratio of
-the medians. Ours has the feed, the checks for ignored pixels, dice beside cross-entropy and the accuracy of pixels;
-the bare one has tf.data, Keras' cross-entropy and nothing else.
+Both see the same scenes at 96 px in batches of 32. Ours has the feed, the checks for ignored pixels, dice beside
+cross-entropy and the accuracy of pixels; the bare one has tf.data, Keras' cross-entropy and nothing else.
 """
 
 from __future__ import annotations
 
-import resource
-import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
+import measure
 import yaml
-from keras import layers
+from measure import Cost, Row, timed
 
-from cvlib import models
-from cvlib.config import AugmentConfig, Config, DataConfig, ModelConfig
-from cvlib.data.dataset import Split
-from cvlib.data.pipeline import Feed
-from cvlib.data.scenes import digit_scenes
-from cvlib.tasks import segmentation
-
-_SCENES, _BATCH, _TURNS = 960, 32, 4
+SCENES, BATCH = 640, 32
+Turn = Callable[[], dict[str, Cost]]
 
 
-def bare(filters: list[int], classes: int) -> keras.Model:
+def segmentation(quick: bool, **_: Any) -> list[Row]:
+    """An epoch of each in turns."""
+    turns = measure.in_turns({"ours": (ours, ()), "bare": (bare, ())}, 1 if quick else 3)
+    return [measure.faster("segmenter training", "images/s", turns["ours"], turns["bare"], "training", "bare fit",
+                           note="ours learns dice beside cross-entropy")]  # fmt: skip
+
+
+def ours() -> Turn:
+    """The network, loss and feed of `python run.py model=segmenter`."""
+    from cvlib import models
+    from cvlib.config import AugmentConfig, Config
+    from cvlib.data.pipeline import Feed
+    from cvlib.tasks import segmentation as task
+
+    config, classes, train = Config(_settings()), *_scenes()
+    model = models.build(config.model, (96, 96, 3), classes)
+    model.compile("adam", **task.compile_arguments(model, config))
+    feed = Feed(train, (96, 96), 3, BATCH, 0, augmentation=AugmentConfig(), shuffle=True, task="segmentation")
+    return lambda: {"training": timed(lambda: model.fit(feed.dataset, verbose=0), len(train))}
+
+
+def _settings() -> Any:
+    from cvlib.config import ModelConfig
+
+    return ModelConfig(**yaml.safe_load((Path(__file__).parents[2] / "conf/model/segmenter.yaml").read_text()))
+
+
+def _scenes() -> tuple[int, Any]:
+    from cvlib.config import DataConfig
+    from cvlib.data.scenes import digit_scenes
+
+    classes, parts, _ = digit_scenes(DataConfig(samples=round(SCENES / 0.7)), "segmentation")
+    return len(classes), parts[0]
+
+
+def bare() -> Turn:
     """The layers of conf/model/segmenter.yaml, one after the other."""
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    filters, classes, train = _settings().filters, *_scenes()
 
     def convolution(x: Any, width: int, bias: bool = False) -> Any:
         x = layers.Conv2D(width, 3, padding="same", use_bias=bias)(x)
@@ -43,42 +74,8 @@ def bare(filters: list[int], classes: int) -> keras.Model:
     for level, width in zip(reversed(levels), reversed(filters), strict=True):
         x = convolution(layers.UpSampling2D(interpolation="bilinear")(x), width)
         x = convolution(layers.Concatenate()([x, level]), width)
-    return keras.Model(image, layers.Conv2D(classes, 1)(x))
-
-
-def seconds(model: keras.Model, stream: tf.data.Dataset) -> float:
-    """CPU seconds of an epoch: on a machine with other work the clock on the wall says little."""
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    model.fit(stream, verbose=0)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
-def main() -> None:
-    settings = yaml.safe_load((Path(__file__).parents[2] / "conf" / "model" / "segmenter.yaml").read_text())
-    config = Config(ModelConfig(**settings))
-    classes, parts, _ = digit_scenes(DataConfig(samples=round(_SCENES / 0.7)), "segmentation")
-    train: Split = parts[0]
-
-    ours = models.build(config.model, (96, 96, 3), len(classes))
-    ours.compile("adam", **segmentation.compile_arguments(ours, config))
-    feed = Feed(train, (96, 96), 3, _BATCH, 0, augmentation=AugmentConfig(), shuffle=True, task="segmentation")
-    theirs = bare(config.model.filters, len(classes))
-    theirs.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    stream = tf.data.Dataset.from_tensor_slices((train.images, train.labels)).shuffle(len(train)).batch(_BATCH)
+    model = keras.Model(image, layers.Conv2D(classes, 1)(x))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    stream = tf.data.Dataset.from_tensor_slices((train.images, train.labels)).shuffle(len(train)).batch(BATCH)
     stream = stream.map(lambda images, truth: (tf.cast(images, tf.float32), truth)).prefetch(tf.data.AUTOTUNE)
-    print(f"{ours.count_params():,} parameters here, {theirs.count_params():,} bare")
-
-    rates: dict[str, list[float]] = {"here": [], "bare": []}
-    for turn in range(_TURNS + 1):
-        for name, model, data in (("here", ours, feed.dataset), ("bare", theirs, stream)):
-            rate = len(train) / seconds(model, data)
-            if turn:  # the first turn traces and warms up
-                rates[name].append(rate)
-                print(f"turn {turn}: {name} {rate:.1f} images per CPU second")
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    print(f"here / bare: {medians['here'] / medians['bare']:.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    return lambda: {"training": timed(lambda: model.fit(stream, verbose=0), len(train))}
