@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from cvlib import hardware
 from cvlib.config import Config
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -19,7 +20,7 @@ def start(config: Config) -> None:
     import tensorflow
 
     keras.utils.clear_session()
-    keras.config.set_dtype_policy(_POLICIES[config.trainer.precision])
+    keras.config.set_dtype_policy(_POLICIES[hardware.precision(config.trainer.precision)])
     keras.utils.set_random_seed(config.seed)
     if config.trainer.deterministic:
         tensorflow.config.experimental.enable_op_determinism()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from cvlib.commands import evaluate, export, inspect, predict, visualize
+from cvlib.commands import cache, evaluate, export, inspect, predict, visualize
 from cvlib.errors import UserError
 
 _FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".md": "md"}
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_check(commands)
     _add_compare(commands)
-    for module in (inspect, visualize, evaluate, predict, export):
+    for module in (inspect, visualize, evaluate, predict, export, cache):
         module.add(commands)
     return parser
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from cvlib import limits
+from cvlib import hardware, limits
 
 _MOST_DETECTED = 448  # pixels, the side of a detector's input where none is asked for
 
@@ -159,7 +159,7 @@ class TrainerConfig:
     epochs: int = 20
     patience: int | None = None  # epochs without a better monitor before stopping; null: never
     monitor: str | None = None  # what the best epoch is chosen by; null: the task's own
-    precision: str = "float32"
+    precision: str = "float32"  # auto: what the hardware multiplies natively
     jit: bool = False
     deterministic: bool = False
     steps_per_epoch: int | None = None
@@ -209,13 +209,19 @@ def input_side(config: Config, own: tuple[int, int]) -> int:
     return max(step, min(-(-side // step), _MOST_DETECTED // step) * step)
 
 
+def resolved(config: Config) -> Config:
+    """The config with what `auto` comes to on this machine."""
+    precision = hardware.precision(config.trainer.precision)
+    return dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, precision=precision))
+
+
 # What changes how a run is done, and not what comes out.
 _NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
 
 
 def identity(config: Config) -> str:
     """A hash of everything that decides a run's result; its name and place don't."""
-    content = dataclasses.asdict(config)
+    content = dataclasses.asdict(resolved(config))
     del content["name"], content["output_root"]
     for group, keys in _NO_RESULT.items():
         for key in keys:

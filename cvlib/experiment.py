@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib import backend, checks, data, sources, store, tasks
+from cvlib import backend, checks, data, hardware, sources, store, tasks
 from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
@@ -39,6 +39,7 @@ def run(
     """
     checks.check(config)
     sources.check(config)
+    asked, config = config, configuration.resolved(config)
     _refuse_in_data(config, folder)
     started = time.monotonic()
     with Record(folder, config, provenance, wait) as record:
@@ -46,6 +47,8 @@ def run(
             print(f"already completed: {folder}")
             return record.summary
         record.say(f"{run_name(config)}{', going on' if record.resumed else ''}: {folder}")
+        if asked.trainer.precision == "auto":
+            record.say(f"trainer.precision=auto: {config.trainer.precision}, for {hardware.native()[1]}")
         dataset = data.load(config.data, config.seed, config.model.task)
         _describe(record, dataset)
         size = _input_size(config, dataset, record)

@@ -36,7 +36,7 @@ CHOICES: dict[str, tuple[str | int | None, ...]] = {
     "data.resize": (None, "stretch", "letterbox"),
     "data.cache": (None, "memory", "disk"),
     "data.class_weights": (None, "balanced", "sqrt"),
-    "trainer.precision": ("float32", "bfloat16", "float16"),
+    "trainer.precision": ("float32", "bfloat16", "float16", "auto"),
 }
 
 _MOST = float("inf")

@@ -25,6 +25,8 @@ from cvlib import config as configuration
 from cvlib.config import Config
 from cvlib.errors import Diverged, Pruned, RunFailed, UserError, in_words
 
+# What processes that were killed may have left in a run's folder.
+_HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
 _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
 
@@ -65,6 +67,9 @@ class Record:
         return self
 
     def _open(self) -> None:
+        for pattern in _HALF_WRITTEN:
+            for path in self.folder.glob(pattern):
+                path.unlink()
         before = read_summary(self.folder)
         if before is None:
             self._start()
@@ -82,10 +87,10 @@ class Record:
         self.update(
             status="running", name=run_name(self.config), task=self.config.model.task,
             model=self.config.model.name, mode=self.config.mode.name, data=self.config.data.name,
-            seed=self.config.seed, metrics={}, epochs=0, steps=0, parameters={}, weights=None,
-            data_fingerprint=None, timing={}, peak_memory_mb=None, versions=versions(), git=git_state(),
-            error=None, config_hash=configuration.identity(self.config), pid=os.getpid(),
-            host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
+            seed=self.config.seed, precision=self.config.trainer.precision, metrics={}, epochs=0, steps=0,
+            parameters={}, weights=None, data_fingerprint=None, timing={}, peak_memory_mb=None,
+            versions=versions(), git=git_state(), error=None, config_hash=configuration.identity(self.config),
+            pid=os.getpid(), host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
         )  # fmt: skip
 
     @property

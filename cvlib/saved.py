@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     import keras
 
     from cvlib.data.dataset import Dataset
+
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
+_CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_LONGEST = 160  # characters of others' words in one line
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def network(run: Run) -> keras.Model:
     """The run's best network: raw images (batch, any, any, channels) 0–255 → predictions; of an unfinished run the
     best so far.
 
-    Raises `UserError` for a run without a finished epoch.
+    Raises `UserError` for a run without a finished epoch, and for a file that can't be loaded, or that no run writes.
     """
     import keras
 
@@ -86,10 +93,9 @@ def network(run: Run) -> keras.Model:
 
     path = run.folder / "model.keras"
     if path.is_file():
-        try:
+        with _loading(path):
+            _refuse_foreign(path)
             loaded: keras.Model = keras.saving.load_model(path, compile=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} can't be loaded: {str(error).splitlines()[0]}") from None
         return loaded
     how = configuration.resize(run.config)
     built: keras.Model = tasks.of(run.config.model.task).inference(as_trained(run), run.size, how)
@@ -109,7 +115,8 @@ def as_trained(run: Run) -> keras.Model:
         state = checkpoint.load(run.folder / "checkpoints")[0]
         if not state.best_epoch:
             raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
-        checkpoint.load_best(run.folder / "checkpoints", model, state.best_epoch)
+        with _loading(run.folder / "checkpoints"):
+            checkpoint.load_best(run.folder / "checkpoints", model, state.best_epoch)
         return models.logits(model)
     model, kept = models.logits(model), network(run).weights
     if [weight.shape for weight in kept] != [weight.shape for weight in model.weights]:
@@ -117,6 +124,41 @@ def as_trained(run: Run) -> keras.Model:
     for weight, value in zip(model.weights, kept, strict=True):
         weight.assign(value)
     return model
+
+
+@contextlib.contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} can't be loaded ({why[:_LONGEST]}): is it whole?") from None
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Our networks are made of Keras' own parts; what could run code isn't even shown to Keras, which refuses most."""
+    with zipfile.ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name not in _MEMBERS]
+        parts = list(_parts(json.loads(archive.read("config.json"))))
+    foreign = [f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)]
+    if found := [*foreign, *members]:
+        raise UserError(f"{path} has {found[0][:_LONGEST]} in it, which no run writes and which could do harm: it "
+                        "isn't opened; take the file as its run left it")  # fmt: skip
+
+
+def _is_foreign(part: dict[str, Any]) -> bool:
+    module = str(part.get("module") or "keras").split(".")[0]
+    return module != "keras" or part["class_name"] in _CODE
+
+
+def _parts(config: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a saved network's description that names a class."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    for inner in config if isinstance(config, list) else []:
+        yield from _parts(inner)
 
 
 def dataset(run: Run) -> Dataset:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 
 GIGABYTE = 2**30
 _ABOUT = "about.json"
+_PARTIAL = ".partial"
+_ABANDONED = 86400  # seconds after which nobody is still writing
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_byte
     if size > limit_bytes:
         return False
     make_room(folder, limit_bytes - size)
-    partial = folder / f"{key}.{os.getpid()}.partial"
+    partial = folder / f"{key}.{os.getpid()}{_PARTIAL}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -85,20 +88,24 @@ def remove(entry: Entry) -> None:
 
 
 def listing(folder: Path) -> list[Entry]:
-    """What is kept in `folder`, biggest first; half-written things of this moment are left out."""
+    """What is kept in `folder`, biggest first; what a process is writing at this moment is left out."""
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name.endswith(".partial"):
-            continue
         with contextlib.suppress(OSError):
             files = list(path.iterdir()) if path.is_dir() else [path]
-            size = sum(file.stat().st_size for file in files)
-            found.append(Entry(path, _about(path), size, path.stat().st_mtime))
+            entry = Entry(path, _about(path), sum(f.stat().st_size for f in files), path.stat().st_mtime)
+            if not path.name.endswith(_PARTIAL) or time.time() - entry.used > _ABANDONED:
+                found.append(entry)
     return sorted(found, key=lambda entry: -entry.size)
 
 
 def _about(path: Path) -> str:
+    if path.name.endswith(_PARTIAL):
+        return "half-written by a process that was killed"
     try:
+        if path.suffix == ".npy":
+            count, height, width, *_ = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            return f"{count:,} resized images of {height}×{width} px"
         return str(json.loads((path / _ABOUT).read_text())["about"])
     except (OSError, ValueError, KeyError):
-        return "resized images" if path.suffix == ".npy" else "unknown"
+        return "unknown"

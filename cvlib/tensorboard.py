@@ -14,21 +14,27 @@ from tensorboard.plugins.hparams import api as hparams_api
 from tensorflow.core.util import event_pb2
 
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
+_RESULTS = ".results"  # ends the name of the event file that holds what is shown after the training
 
 
 class Board:
     """The event files `train`, `validation` and, of the finished run, `result` in a run's `tensorboard` folder.
 
     Steps are epochs from 1; what is shown before the training has step 0. A run that goes on after epoch k drops
-    what was written of later epochs, so that no curve has a point twice.
+    what was written of later epochs, and of results, so that no curve has a point twice.
     """
 
     def __init__(self, folder: Path, done_epochs: int):
         self.folder = folder
         self._writers = {}
         for split in ("train", "validation"):
-            _drop_after(folder / split, done_epochs)
+            for path in folder.glob(f"{split}/events.out.tfevents.*"):
+                if done_epochs and not path.name.endswith(_RESULTS):
+                    _drop_after(path, done_epochs)
+                else:
+                    path.unlink()
             self._writers[split] = tf.summary.create_file_writer(str(folder / split))
+        self._folder = folder
 
     def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
         """Curves; on disk when this returns, so that a kill loses none."""
@@ -64,6 +70,12 @@ class Board:
             hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name}")
             for name, value in metrics.items():
                 tf.summary.scalar(name, value, step)
+
+    def begin_results(self) -> None:
+        """What validation is shown from now on goes into a file of its own: a kill before its end takes all back."""
+        self._writers["validation"].close()
+        place = str(self._folder / "validation")
+        self._writers["validation"] = tf.summary.create_file_writer(place, filename_suffix=_RESULTS)
 
     def close(self) -> None:
         """Write out what is pending."""
@@ -124,18 +136,17 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _drop_after(folder: Path, step: int) -> None:
-    """Rewrite the event files of an earlier process without the events after `step`."""
-    for path in folder.glob("events.out.tfevents.*"):
-        kept = []
-        try:
-            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                if event_pb2.Event.FromString(record).step <= step:
-                    kept.append(record)
-        except tf.errors.DataLossError:
-            pass  # a kill in the middle of a record: what came before it is kept
-        partial = path.with_name("partial." + path.name.removeprefix("events.out.tfevents."))
-        with tf.io.TFRecordWriter(str(partial)) as writer:
-            for record in kept:
-                writer.write(record)
-        partial.replace(path)
+def _drop_after(path: Path, step: int) -> None:
+    """Rewrite an event file of an earlier process without the events after `step`."""
+    kept = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            if event_pb2.Event.FromString(record).step <= step:
+                kept.append(record)
+    except tf.errors.DataLossError:
+        pass  # a kill in the middle of a record: what came before it is kept
+    partial = path.with_name("partial." + path.name.removeprefix("events.out.tfevents."))
+    with tf.io.TFRecordWriter(str(partial)) as writer:
+        for record in kept:
+            writer.write(record)
+    partial.replace(path)

@@ -102,6 +102,30 @@ def test_a_run_has_one_writer_at_a_time(tmp_path: Path) -> None:
     assert status(tmp_path / "run") == "completed"
 
 
+def test_the_lock_dies_with_its_process_and_what_it_left_half_written_goes(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from cvlib.config import Config; from cvlib.record import Record\n"
+        "held = Record(Path(sys.argv[1]), Config()).__enter__(); print('held', flush=True); time.sleep(60)"
+    )
+    run = tmp_path / "run"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match="another process is writing this run"), Record(run, Config()):
+        pass
+    holder.kill()
+    holder.communicate()
+    (run / "checkpoints").mkdir()
+    left = [run / "summary.json.77.partial", run / "checkpoints/epoch-00001-step-0000000.npz.partial"]
+    for path in left:
+        path.touch()
+    (run / "mine.partial").touch()
+    with Record(run, Config()) as second:
+        assert second.resumed
+        second.update(status="completed")
+    assert not any(path.exists() for path in left)
+    assert (run / "mine.partial").exists()
+
+
 def test_a_run_whose_process_is_gone_reads_as_interrupted(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from cvlib.config import Config; from cvlib.record import Record\n"

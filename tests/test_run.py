@@ -18,7 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from cvlib import record
+from cvlib import hardware, record
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
@@ -177,6 +177,19 @@ def test_other_precisions_train(tmp_path: Path, precision: str) -> None:
     result = run(tmp_path, *QUICK, f"trainer.precision={precision}", "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
     assert summary(tmp_path / "run")["status"] == "completed"
+
+
+def test_automatic_precision_is_recorded_as_what_it_came_to_and_goes_on_under_that_name(tmp_path: Path) -> None:
+    chosen, why = hardware.native()
+    result = run(tmp_path, *QUICK, "trainer.precision=auto", "hydra.run.dir=run")
+    assert result.returncode == 0, result.stderr
+    assert f"trainer.precision=auto: {chosen}, for {why}" in result.stdout
+    assert summary(tmp_path / "run")["precision"] == chosen
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["trainer"]["precision"] == chosen
+    again = run(tmp_path, *QUICK, f"trainer.precision={chosen}", "hydra.run.dir=run")
+    assert "already completed" in again.stdout
+    other = run(tmp_path, *QUICK, "trainer.precision=float16", "hydra.run.dir=run")
+    assert f"trainer.precision: {chosen} there, float16 now" in error_of(other)
 
 
 def test_a_frozen_base_pretrained_offline_stays_as_it_was_pretrained(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,14 @@ def test_half_written_and_damaged_ones_are_no_hits(tmp_path: Path) -> None:
     assert [entry.path.name for entry in store.listing(tmp_path)] == ["a"]
     store.put(tmp_path, "a", [np.ones(3)], "a", 1e6)
     assert store.get(tmp_path, "a") is not None
+
+
+def test_what_a_killed_process_left_half_written_counts_after_a_day_and_goes_first(tmp_path: Path) -> None:
+    left = tmp_path / "b.77.partial"
+    left.mkdir(parents=True)
+    (left / "0.npy").write_bytes(b"0" * 1000)
+    store.put(tmp_path, "a", [np.zeros(100, np.uint8)], "a", 1e6)
+    os.utime(left, (time.time() - 90000,) * 2)
+    assert {entry.path.name for entry in store.listing(tmp_path)} == {"a", "b.77.partial"}
+    store.make_room(tmp_path, 1100)
+    assert [entry.path.name for entry in store.listing(tmp_path)] == ["a"]

@@ -51,6 +51,21 @@ def test_a_run_that_goes_on_has_no_point_twice(tmp_path: Path) -> None:
     assert sorted(points) == [(1, 0.5), (2, 1.0), (3, 1.5), (4, 2.0)]
 
 
+def test_results_that_a_kill_cut_off_are_taken_back_and_what_is_shown_at_the_start_too(tmp_path: Path) -> None:
+    for done in (0, 0, 2):
+        board = Board(tmp_path, done)
+        if not done:
+            board.text("train", "config", "seed: 0", 0)
+        for epoch in range(done + 1, 3):
+            board.scalars(epoch, {"loss": 1.0}, {"loss": 1.0})
+        board.begin_results()
+        board.hparams({"seed": 0}, {"test/accuracy": 0.5}, 1)
+        board.close()
+    assert len(tensors(tmp_path / "validation", "test/accuracy")) == 1
+    assert tensors(tmp_path / "validation", "loss") == [(1, 1.0), (2, 1.0)]
+    assert len(EventAccumulator(str(tmp_path / "train")).Reload().Tensors("config")) == 1
+
+
 def test_an_event_file_cut_short_keeps_what_came_before(tmp_path: Path) -> None:
     write(tmp_path, range(1, 4))
     (file,) = (tmp_path / "train").iterdir()

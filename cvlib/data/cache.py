@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -29,6 +30,8 @@ class Cache:
         if file is None:
             self.pixels = np.empty((self.held, *shape), np.uint8)
         elif self.complete:
+            with contextlib.suppress(OSError):  # not ours to change
+                os.utime(file)  # the store tells by it when the file was used last
             self.pixels = np.load(file, mmap_mode="r", allow_pickle=False)
         else:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     record.update(metrics=metrics)
     record.write_csv("test_results.csv", task.results(dataset.test.names, dataset.classes, test))
     _save_model(training, dataset)
+    training.board.begin_results()
     _draw(training, dataset, val, test, epoch)
     headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in task.METRICS}
     row = hyperparameters(dataclasses.asdict(config), overridden(record.folder))

@@ -13,6 +13,7 @@ import json
 import weakref
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -125,7 +126,9 @@ def kept(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: 
             which = f"view {number + 1} of {count}" if count > 1 else "once"
             say(f"features of {len(feed.split)} {part} images are computed ({which})")
             arrays = compute(base, feed, number)
-            about = f"{part} features of {config.model.name} at {feed.size[0]} px, {config.data.name}"
+            of = Path(config.data.path or config.data.name).name
+            about = (f"{part} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
+                     + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip
             if store.put(folder, name, arrays, about, config.mode.cache_gb * store.GIGABYTE):
                 arrays = store.get(folder, name) or arrays
         else:

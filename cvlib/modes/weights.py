@@ -19,6 +19,7 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from cvlib.config import ModelConfig, classifier_of
 from cvlib.errors import UserError
@@ -76,7 +77,7 @@ def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
 def _readable(source: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
         reason = str(error).splitlines()[0][:120]
         raise UserError(f"mode.weights={source} can't be read ({reason}): is the file whole?") from error
 
@@ -94,7 +95,7 @@ def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
         _refuse_other_layers(inside - set(wanted), wanted, source)
         with h5py.File(own, "r+") as written:
             for name in wanted:
-                written[name][...] = held[prefix + name][...]
+                written[name][...] = _finite(name, held[prefix + name], source)
         backbone.load_weights(own)
     others = [name for name in held if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
     return Loaded(source, backbone.count_params(), _by_layer({name: held[name].shape for name in others}))
@@ -104,8 +105,24 @@ def _arrays(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Every array of layers by its path; the optimizer's are no weights."""
     found: dict[str, h5py.Dataset] = {}
     file.visititems(lambda name, item: found.__setitem__(name, item) if isinstance(item, h5py.Dataset) else None)
+    _refuse_other_files(file, found)
     return {name: array for name, array in found.items() if not name.startswith(("optimizer", "seed_generator"))
             and "/seed_generator/" not in name}  # fmt: skip
+
+
+def _refuse_other_files(file: h5py.File, arrays: dict[str, h5py.Dataset]) -> None:
+    """HDF5 can take an array from any file of this machine; no weights file does."""
+    for name, array in arrays.items():
+        if array.external or array.is_virtual or array.file.filename != file.filename:
+            raise ValueError(f"{name} lies in another file")
+
+
+def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
+    numbers: np.ndarray = array[...]
+    if not np.isfinite(numbers).all():
+        raise UserError(f"mode.weights={source}: {name} holds numbers that aren't finite; take weights of a run that "
+                        "hasn't diverged")  # fmt: skip
+    return numbers
 
 
 def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], source: str) -> str:
@@ -136,8 +153,9 @@ def _refuse_other_layers(extra: set[str], wanted: dict[str, tuple[int, ...]], so
 def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
     """From a file as Keras 2 and the official ImageNet files have it: layers listed in order."""
     root = file.get("model_weights", file)
-    held = [(_text(name), root[_text(layer)][_text(name)][...])
+    held = [(_text(name), root[_text(layer)][_text(name)])
             for layer in root.attrs["layer_names"] for name in root[_text(layer)].attrs["weight_names"]]  # fmt: skip
+    _refuse_other_files(file, dict(held))
     variables = [variable for layer in backbone.layers for variable in layer.weights]
     for variable, (name, array) in zip(variables, held, strict=False):
         if tuple(variable.shape) != array.shape:
@@ -152,7 +170,8 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
     if any(len(shape) > 2 for shape in top.values()):
         raise UserError(f"mode.weights={source} holds another architecture: it has {len(top)} more arrays, such as "
                         f"{next(iter(top))}; choose weights of the same model and size")  # fmt: skip
-    for variable, (_, array) in zip(variables, held, strict=False):
+    arrays = [_finite(name, array, source) for name, array in held[: len(variables)]]
+    for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
     return Loaded(source, backbone.count_params(), _by_layer(top))
 

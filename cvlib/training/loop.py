@@ -127,8 +127,9 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
     }
     state.rows.append(row)
     better = _keep_if_best(training, state, row)
-    checkpoint.save(training.checkpoints, state, training.model, model)
     _report(training, state, row, better, images / trained)
+    # Last: what is on record of an epoch that a kill takes back is written again, while a gap would stay.
+    checkpoint.save(training.checkpoints, state, training.model, model)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
     if stop.requested:

@@ -1,22 +1,18 @@
-"""How fast images reach the network, as ratios measured in one run: `python experiments/benchmarks/feeding.py DATA`.
-
-DATA is a folder per class with train and val above the classes. Each figure is the median of `--rounds` rounds in
-which every contender comes once, in turn: what else the machine does then hits all of them alike.
-"""
+"""How fast images reach the network at 160 px with `augment=standard`, and how long a step waits for them."""
 
 from __future__ import annotations
 
-import argparse
-import resource
-import statistics
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import measure
 import yaml
+from measure import Row, timed
 
-from cvlib import backend, data
+from cvlib import backend
+from cvlib import data as datasets
 from cvlib.config import AugmentConfig, DataConfig
 from cvlib.data.dataset import Dataset
 
@@ -24,31 +20,25 @@ SIDE, BATCH = 160, 32
 STANDARD = Path(__file__).parents[2] / "conf/augment/standard.yaml"
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    chosen = parser.parse_args()
+def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
+    """Ours, also from its cache, against Keras' own layers, mapped; decoding alone is the least there can be."""
+    if data is None:
+        return [measure.left_out("feeding", "give --data, a folder per class")]
     backend.import_quietly()
-    dataset = data.load(DataConfig(name="folder", path=str(chosen.data)), 0, "classification")
-    count = len(dataset.train)
-    contenders = {"plain decoding (floor)": _plain(chosen.data), "keras, the same layers mapped": _keras(chosen.data),
-                  "cvlib": _ours(dataset, None), "cvlib, cached": _ours(dataset, "memory")}  # fmt: skip
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for epoch in range(chosen.rounds + 1):  # the first round warms up, and fills the cache
+    dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0, "classification")
+    keras, note = "keras, the same layers mapped", f"{len(dataset.train):,} images of {data.name}"
+    contenders = {"plain decoding": _plain(data), keras: _keras(data), "cvlib": _ours(dataset, None),
+                  "cvlib, cached": _ours(dataset, "memory")}  # fmt: skip
+    turns: dict[str, measure.Turns] = {name: [] for name in contenders}
+    for epoch in range(2 if quick else 4):  # the first warms up, and fills the cache
         for name, stream in contenders.items():
-            started = time.perf_counter()
-            for _ in stream(epoch):
-                pass
+            cost = timed(lambda: sum(1 for _ in stream(epoch)), len(dataset.train))  # noqa: B023  (called at once)
             if epoch:
-                seconds[name].append(time.perf_counter() - started)
-    rates = {name: count / statistics.median(taken) for name, taken in seconds.items()}
-    base = rates["keras, the same layers mapped"]
-    print(f"\n{count} images at {SIDE} px, augment=standard, median of {chosen.rounds} epochs each")
-    for name, rate in rates.items():
-        print(f"{name:<32}{rate:>8.0f} images/s{rate / base:>8.2f} × keras")
-    _waiting(dataset)
+                turns[name].append({"feeding": cost})
+                print(f"  {name}, round {epoch}: {cost.rate:.0f} images/s", flush=True)
+    rows = [measure.faster(f"feeding, {name}", "images/s", turns[name], turns[keras], "feeding", keras, note=note)
+            for name in ("cvlib", "cvlib, cached", "plain decoding")]  # fmt: skip
+    return [*rows, _waiting(dataset)]
 
 
 def _ours(dataset: Dataset, kept: str | None) -> Callable[[int], Iterable[Any]]:
@@ -97,9 +87,8 @@ def _from_directory(folder: Path) -> Any:
     )
 
 
-def _waiting(dataset: Dataset) -> None:
-    """The share of a training step that `cnn` at 96 px waits for its images, and the memory it takes."""
-    import keras
+def _waiting(dataset: Dataset) -> Row:
+    """The share of a training step that `cnn` at 96 px waits for its images."""
 
     from cvlib import models
     from cvlib.config import Config, ModelConfig
@@ -111,7 +100,6 @@ def _waiting(dataset: Dataset) -> None:
     model = models.build(ModelConfig(), (96, 96, 3), len(dataset.classes))
     model.compile("adam", **classification.compile_arguments(model, Config()))
     waited = computed = 0.0
-    peaks = []
     for epoch in range(2):
         feed.epoch(epoch)
         batches = iter(feed.dataset)
@@ -124,12 +112,5 @@ def _waiting(dataset: Dataset) -> None:
             model.train_on_batch(*batch)
             if epoch:
                 waited, computed = waited + arrived - started, computed + time.perf_counter() - arrived
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
-    keras.utils.clear_session()
-    print(f"cnn at 96 px waits for images {waited / (waited + computed):.1%} of its time "
-          f"({1000 * waited / feed.steps:.1f} of {1000 * (waited + computed) / feed.steps:.1f} ms a step)")  # fmt: skip
-    print(f"peak memory after each epoch: {', '.join(f'{peak:.0f} MB' for peak in peaks)}")
-
-
-if __name__ == "__main__":
-    main()
+    return Row("waiting for images, cnn at 96 px", "% of a step", 100 * waited / (waited + computed), "",
+               date=time.strftime("%Y-%m-%d"))  # fmt: skip

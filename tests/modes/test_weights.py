@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -141,6 +144,77 @@ def test_nothing_in_a_file_can_run(tmp_path: Path) -> None:
     touched.unlink()  # building it once ran it
     assert_unchanged_after_refusal(base(cnn()), CNN, tmp_path / "hostile.keras")
     assert not touched.exists()
+
+
+def _from_elsewhere(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
+    (folder / "secret").write_bytes(bytes(4 * int(np.prod(shape))))
+    file.create_dataset(name, shape, "f4", external=[(str(folder / "secret"), 0, h5py.h5f.UNLIMITED)])
+
+
+def _linked(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
+    with h5py.File(folder / "other.h5", "a") as other:
+        other.create_dataset(name, shape, "f4")
+    file[name] = h5py.ExternalLink(str(folder / "other.h5"), "/" + name)
+
+
+def _infinite(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
+    file.create_dataset(name, data=np.full(shape, np.inf, np.float32))
+
+
+def _enormous(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
+    file.create_dataset(name, (10**6,) * len(shape), "f4", chunks=True)  # takes no room where it is kept
+
+
+def _pickled(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
+    file.create_dataset(name, data=np.void(b"cos\nsystem\n(S'touch touched'\ntR."))
+
+
+@pytest.mark.parametrize(("topological", "make", "words"), [
+    (False, _from_elsewhere, "lies in another file"), (True, _from_elsewhere, "lies in another file"),
+    (False, _linked, "another architecture"), (True, _linked, "lies in another file"),
+    (False, _infinite, "aren't finite"), (True, _infinite, "aren't finite"),
+    (False, _enormous, "another architecture"), (True, _enormous, "another architecture"),
+    (False, _pickled, "another architecture"), (True, _pickled, "another architecture"),
+])  # fmt: skip
+def test_arrays_that_no_weights_file_has_are_refused(
+    tmp_path: Path, topological: bool, make: Callable[..., None], words: str
+) -> None:
+    target = base(cnn())
+    with h5py.File(tmp_path / "strange.weights.h5", "w") as file:
+        target.save_weights(tmp_path / "own.weights.h5")
+        with h5py.File(tmp_path / "own.weights.h5") as own:
+            for name, array in weights._arrays(own).items() if not topological else ():
+                make(file, name, array.shape, tmp_path)
+        if topological:
+            file.attrs["layer_names"] = [b"all"]
+            file.create_group("all").attrs["weight_names"] = [v.path.encode() for v in target.weights]
+            for variable in target.weights:
+                make(file["all"], variable.path, tuple(variable.shape), tmp_path)
+    assert_unchanged_after_refusal(target, CNN, tmp_path / "strange.weights.h5", words)
+
+
+def test_archives_are_read_without_being_unpacked(run_folder: tuple[Path, keras.Model]) -> None:
+    folder, source = run_folder
+    with zipfile.ZipFile(folder / "model.keras", "a") as archive:
+        for name in ("../touched", "../../touched", str(folder / "touched")):
+            archive.writestr(name, b"x")
+    before = sorted(folder.parent.rglob("*"))
+    target = base(cnn())
+    weights.load_into(target, CNN, str(folder / "model.keras"))
+    assert_equal(target, base(source))
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_an_encrypted_archive_is_said_to_be_unreadable(run_folder: tuple[Path, keras.Model]) -> None:
+    file = run_folder[0] / "model.keras"
+    content = bytearray(file.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # of a member, and of it in the list of members
+        start = content.find(signature)
+        while start >= 0:
+            content[start + flags] |= 1
+            start = content.find(signature, start + 1)
+    file.write_bytes(content)
+    assert_unchanged_after_refusal(base(cnn()), CNN, file, "can't be read", "encrypted")
 
 
 def test_imagenet_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:

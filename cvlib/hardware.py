@@ -1,0 +1,52 @@
+"""What the machine multiplies natively, for `trainer.precision=auto`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # flags of x86 processors, the faster first
+_CAPABILITIES = """
+import json
+import tensorflow as tf
+known = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+print(json.dumps([details.get("compute_capability", (0, 0)) for details in known]))
+"""
+
+
+def precision(asked: str) -> str:
+    """`trainer.precision` as it will be computed in: what was asked for, or what `native` finds for auto."""
+    return native()[0] if asked == "auto" else asked
+
+
+@functools.cache
+def native() -> tuple[str, str]:
+    """The precision that the hardware multiplies natively, and in words why: of the GPU where TensorFlow uses one."""
+    if capabilities := _of_gpus():
+        return of_gpu(min(capabilities))
+    cpuinfo = Path("/proc/cpuinfo")
+    return of_processor(cpuinfo.read_text() if cpuinfo.exists() else "")
+
+
+def of_gpu(capability: tuple[int, int]) -> tuple[str, str]:
+    """bfloat16 from NVIDIA's Ampere (8.0) on, float16 on Volta and Turing, which have tensor cores for it alone."""
+    chosen = "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
+    return chosen, f"the GPU's compute capability is {capability[0]}.{capability[1]}"
+
+
+def of_processor(cpuinfo: str) -> tuple[str, str]:
+    """bfloat16 where the first processor of Linux' /proc/cpuinfo has instructions for its products."""
+    flags = next((line.split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
+    found = [flag for flag in _BFLOAT16 if flag in flags]
+    return ("bfloat16", f"the processor has {found[0]}") if found else ("float32", "the processor has nothing shorter")
+
+
+def _of_gpus() -> list[tuple[int, int]]:
+    """The compute capabilities of the GPUs that TensorFlow uses; asked in a process of its own, for ours may fork."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
+        return []
+    asked = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)
+    return [(major, minor) for major, minor in json.loads(asked.stdout.splitlines()[-1])] if asked.stdout else []

@@ -1,0 +1,194 @@
+"""Contenders measured in turns, and what came of it as a row of the table.
+
+Each contender is a process of its own, so that no thread pool, precision or memory of one is in the other's way. All
+take their turn in every round: what else the machine does hits them alike. A ratio is the median over the rounds of
+ours to theirs in that round, by the clock and by processor time, which other programs hardly change.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("tensorflow", "keras", "numpy", "torch", "timm", "ultralytics", "pycocotools", "faster-coco-eval")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one turn took."""
+
+    units: float  # images, epochs, … done
+    seconds: float
+    processor: float  # seconds of processor time
+
+    @property
+    def rate(self) -> float:
+        return self.units / self.seconds
+
+
+Turns = list[dict[str, Cost]]  # what was measured in each round, by its label
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; above 1 the ratio is in our favour, whatever the unit."""
+
+    what: str
+    unit: str
+    ours: float
+    against: str
+    theirs: float | None = None
+    ratio: float | None = None
+    by_processor: float | None = None
+    target: str = ""
+    note: str = ""
+    rounds: int = 1
+    load: float = 0.0  # of the machine, at the end
+    date: str = ""
+
+
+def timed(function: Callable[[], Any], units: float = 1) -> Cost:
+    """Call it once; processor time is that of all threads of this process."""
+    used, started = sum(os.times()[:2]), time.perf_counter()
+    function()
+    return Cost(units, time.perf_counter() - started, sum(os.times()[:2]) - used)
+
+
+def timed_command(command: list[str], folder: Path, **environment: str) -> Cost:
+    """Run a command to its end; processor time is that of all its processes."""
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before, started = used(), time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment},
+                          check=False)  # fmt: skip
+    cost = Cost(1, time.perf_counter() - started, used() - before)
+    if done.returncode not in (0, 2):
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return cost
+
+
+def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], rounds: int) -> dict[str, Turns]:
+    """By contender its turns. Its function is called once in its process and returns what does a turn; the first turn,
+    which traces and warms up, doesn't count."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for name, (prepare, arguments) in contenders.items():
+        pipes[name], theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, prepare, arguments), daemon=True)
+        process.start()
+        theirs.close()
+        processes.append(process)
+    turns: dict[str, Turns] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, pipe in pipes.items():
+            pipe.send("turn")
+            costs = pipe.recv()
+            if number:
+                turns[name].append(costs)
+                rates = ", ".join(f"{label} {cost.rate:.4g}/s" for label, cost in costs.items())
+                print(f"  {name}, round {number}: {rates}", flush=True)
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send("end")
+        process.join()
+    return turns
+
+
+def _serve(pipe: Any, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
+    turn = prepare(*arguments)
+    while pipe.recv() == "turn":
+        pipe.send(turn())
+
+
+def faster(what: str, unit: str, ours: Turns, theirs: Turns, label: str, against: str, **more: Any) -> Row:
+    """Rates compared: how many times as many units a second are ours."""
+    pairs = [(one[label], other[label]) for one, other in zip(ours, theirs, strict=True)]
+    return Row(
+        what, unit, statistics.median(one.rate for one, _ in pairs), against,
+        statistics.median(other.rate for _, other in pairs),
+        statistics.median(one.rate / other.rate for one, other in pairs),
+        statistics.median((one.units / one.processor) / (other.units / other.processor) for one, other in pairs),
+        rounds=len(pairs), load=os.getloadavg()[0], date=time.strftime("%Y-%m-%d"), **more,
+    )  # fmt: skip
+
+
+def sooner(what: str, ours: list[Cost], theirs: list[Cost], against: str, **more: Any) -> Row:
+    """Seconds compared: how many times as long theirs takes."""
+    pairs = list(zip(ours, theirs, strict=True))
+    return Row(
+        what, "s", statistics.median(one.seconds for one in ours), against,
+        statistics.median(other.seconds for other in theirs),
+        statistics.median(other.seconds / one.seconds for one, other in pairs),
+        statistics.median(other.processor / one.processor for one, other in pairs),
+        rounds=len(pairs), load=os.getloadavg()[0], date=time.strftime("%Y-%m-%d"), **more,
+    )  # fmt: skip
+
+
+def alone(what: str, costs: list[Cost], **more: Any) -> Row:
+    """Seconds of ours with nothing to compare."""
+    return Row(what, "s", statistics.median(cost.seconds for cost in costs), "", rounds=len(costs),
+               load=os.getloadavg()[0], date=time.strftime("%Y-%m-%d"), **more)  # fmt: skip
+
+
+def left_out(what: str, why: str) -> Row:
+    """A comparison that can't be made here."""
+    return Row(what, "", 0, "", note=f"left out: {why}", rounds=0, date=time.strftime("%Y-%m-%d"))
+
+
+def installed(*packages: str) -> str:
+    """The first of the packages that isn't there; empty if all are."""
+    for package in packages:
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return package
+    return ""
+
+
+def machine() -> dict[str, Any]:
+    """Where the numbers come from."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "processor": model, "cores": len(os.sched_getaffinity(0)), "memory_gb": round(pages / 2**30),
+        "bfloat16": [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags],
+        "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
+        **{package: metadata.version(package) for package in PACKAGES if not installed(package)},
+    }  # fmt: skip
+
+
+def as_json(rows: list[Row]) -> list[dict[str, Any]]:
+    return [asdict(row) for row in rows]
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as Markdown."""
+
+    def cell(value: float | None, form: str = ".3g") -> str:
+        return "" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:{form}}"
+
+    lines = ["| what | unit | ours | against | theirs | ratio | by processor time | target | rounds | load |",
+             "|---|---|---:|---|---:|---:|---:|---|---:|---:|"]  # fmt: skip
+    for row in rows:
+        cells = [row.what, row.unit, cell(row.ours) if row.rounds else "", row.against, cell(row.theirs),
+                 cell(row.ratio, ".2f"), cell(row.by_processor, ".2f"), row.target, str(row.rounds or ""),
+                 f"{row.load:.1f}" if row.rounds else ""]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = [f"- {row.what}{f', against {row.against}' if row.against else ''}: {row.note}" for row in rows if row.note]
+    return "\n".join([*lines, "", *notes])

@@ -1,0 +1,159 @@
+"""Training of classifiers at 96 px: ours with its records, Keras' bare `fit`, and PyTorch with timm."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import measure
+import numpy as np
+import yaml
+from measure import Cost, Row, timed
+
+SIDE, BATCH, CLASSES = 96, 32, 10
+MODELS = Path(__file__).parents[2] / "conf/model"
+Turn = Callable[[], dict[str, Cost]]
+
+
+def resnet(quick: bool, **_: Any) -> list[Row]:
+    """Steps of ResNet50, in float32 and with bfloat16."""
+    rows, steps, rounds = [], 3 if quick else 6, 1 if quick else 2
+    missing = measure.installed("torch", "timm")
+    for precision in ("float32", "bfloat16"):
+        what, given = f"ResNet50 training, {precision}", (precision, steps * BATCH)
+        contenders = {"ours": (ours, ("resnet", *given)), "bare fit": (bare, ("resnet", *given))}
+        if not missing:
+            contenders["PyTorch + timm"] = (in_torch, given)
+        turns = measure.in_turns(contenders, rounds)
+        rows += [measure.faster(what, "images/s", turns["ours"], turns[name], "training", name)
+                 for name in contenders if name != "ours"]  # fmt: skip
+        if missing:
+            rows.append(measure.left_out(f"{what}, against PyTorch", f"{missing} isn't installed"))
+    return rows
+
+
+def cnn(quick: bool, **_: Any) -> list[Row]:
+    """The small network, where what surrounds a step weighs most."""
+    given = ("cnn", "float32", 32 * BATCH if quick else 64 * BATCH)
+    turns = measure.in_turns({"ours": (ours, given), "bare fit": (bare, given)}, 2 if quick else 4)
+    return [
+        measure.faster("cnn training", "images/s", turns["ours"], turns["bare fit"], "training", "bare fit",
+                       target="≥ 0.97"),
+        measure.faster("cnn epochs, validated and saved", "epochs/s", turns["ours"], turns["bare fit"], "epoch",
+                       "bare fit and evaluate",
+                       note="ours also writes metrics, curves, a checkpoint and the best weights"),
+    ]  # fmt: skip
+
+
+def arrays(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise: uint8 (count, 96, 96, 3), and classes."""
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8), random.integers(0, CLASSES, count)
+
+
+def ours(name: str, precision: str, count: int) -> Turn:
+    """The loop of `python run.py`, with its feed, callbacks, metrics, TensorBoard and checkpoints."""
+    from cvlib import backend, models, modes, tasks
+    from cvlib.config import Config, DataConfig, ModelConfig, TrainerConfig
+    from cvlib.data.dataset import Split
+    from cvlib.data.pipeline import Feed
+    from cvlib.record import Record
+    from cvlib.training import loop
+    from cvlib.training.checkpoint import State
+    from cvlib.training.interrupt import Stop
+
+    config = Config(ModelConfig(**yaml.safe_load((MODELS / f"{name}.yaml").read_text())),
+                    data=DataConfig("folder", path="noise"),
+                    trainer=TrainerConfig(1000, precision=precision))  # fmt: skip
+    backend.start(config)
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    record = Record(folder, config).__enter__()
+    parts = []
+    for part, size in (("train", count), ("val", count // 4)):
+        images, labels = arrays(size)
+        parts.append(Split([f"{part}/{i}" for i in range(size)], images, labels))
+    model = models.build(config.model, (SIDE, SIDE, 3), CLASSES)
+    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+    train = Feed(parts[0], (SIDE, SIDE), 3, BATCH, 0, config.augment, shuffle=True)
+    val = Feed(parts[1], (SIDE, SIDE), 3, BATCH, 0)
+    task = tasks.of("classification")
+    training = loop.Training(config, record, model, task.network(model), train, val, [str(i) for i in range(CLASSES)])
+    training.open_board(0)
+    phase = modes.phases(config.mode, config.trainer.epochs)[0]
+    modes.apply(model.get_layer("backbone"), config.mode, phase, modes.dropout_rates(model.get_layer("backbone")))
+    loop._compile(training, 0)
+    loop._announce(training, phase)
+    state, stop = State(), Stop()
+
+    def turn() -> dict[str, Cost]:
+        costs = {"training": timed(lambda: loop._train_epoch(training, state, {}, stop), count)}
+        if name == "cnn":
+            costs["epoch"] = timed(lambda: loop._epoch(training, state, {}, stop))
+        return costs
+
+    return turn
+
+
+def bare(name: str, precision: str, count: int) -> Turn:
+    """The same network in a script of a few lines."""
+    from cvlib.backend import import_quietly
+
+    import_quietly()
+    import keras
+    from keras import layers
+
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    image = keras.Input((SIDE, SIDE, 3))
+    if name == "resnet":
+        base = keras.applications.ResNet50(weights=None, include_top=False, pooling="avg", input_shape=(SIDE, SIDE, 3))
+        x = base(keras.applications.resnet.preprocess_input(image))
+    else:
+        x = layers.Rescaling(1 / 255)(image)
+        for filters in (32, 64):
+            x = layers.MaxPooling2D()(layers.Conv2D(filters, 3, padding="same", activation="relu")(x))
+        x = layers.Dense(128, "relu")(layers.Flatten()(x))
+    model = keras.Model(image, layers.Dense(CLASSES, dtype="float32")(x))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    (images, labels), (others, classes) = arrays(count), arrays(count // 4)
+    images, others = images.astype(np.float32), others.astype(np.float32)
+
+    def epoch() -> None:
+        model.fit(images, labels, batch_size=BATCH, verbose=0)
+        model.evaluate(others, classes, batch_size=BATCH, verbose=0)
+
+    def turn() -> dict[str, Cost]:
+        costs = {"training": timed(lambda: model.fit(images, labels, batch_size=BATCH, verbose=0), count)}
+        if name == "cnn":
+            costs["epoch"] = timed(epoch)
+        return costs
+
+    return turn
+
+
+def in_torch(precision: str, count: int) -> Turn:
+    """ResNet50 of timm on the processor, in the memory layout that suits it."""
+    import timm
+    import torch
+
+    model = timm.create_model("resnet50", num_classes=CLASSES).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.Adam(model.parameters())
+    pixels, labels = arrays(count)
+    images = torch.from_numpy(pixels.astype(np.float32) / 255).permute(0, 3, 1, 2)
+    classes = torch.from_numpy(labels)
+
+    def epoch() -> None:
+        for chosen in torch.randperm(count).split(BATCH):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                batch = images[chosen].contiguous(memory_format=torch.channels_last)
+                loss = torch.nn.functional.cross_entropy(model(batch), classes[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    return lambda: {"training": timed(epoch, count)}

@@ -1,0 +1,64 @@
+"""How the benchmarks come from turns to ratios, and from ratios to a table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "experiments/benchmarks"
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import measure
+
+    return measure
+
+
+def test_a_ratio_is_the_median_of_the_rounds_own_ratios(measure: ModuleType) -> None:
+    cost = measure.Cost
+    # Rates of ours 10, 40, 5 and of theirs 5, 10, 10: ratios 2, 4, 0.5; by processor time 2, 1, 4.
+    ours = [{"a": cost(10, 1.0, 1.0)}, {"a": cost(10, 0.25, 1.0)}, {"a": cost(10, 2.0, 0.5)}]
+    theirs = [{"a": cost(10, 2.0, 2.0)}, {"a": cost(10, 1.0, 1.0)}, {"a": cost(10, 1.0, 2.0)}]
+    row = measure.faster("what", "images/s", ours, theirs, "a", "them")
+    assert (row.ours, row.theirs, row.ratio, row.by_processor, row.rounds) == (10, 10, 2, 2, 3)
+    flat = [[turn["a"] for turn in turns] for turns in (ours, theirs)]
+    row = measure.sooner("what", *flat, "them")
+    assert (row.ours, row.theirs, row.ratio, row.by_processor) == (1, 1, 2, 2)
+
+
+def test_time_and_processor_time_are_told_apart(measure: ModuleType) -> None:
+    slept = measure.timed(lambda: time.sleep(0.2), 2)
+    assert 0.2 <= slept.seconds < 5
+    assert slept.processor < 0.1
+    assert slept.rate == 2 / slept.seconds
+
+
+def test_the_table(measure: ModuleType) -> None:
+    rows = [
+        measure.Row("one", "images/s", 1234.4, "bare", 0.5, 1.255, 0.97, "≥ 0.97", "so", 3, 1.06),
+        measure.left_out("two", "torch isn't installed"),
+    ]
+    assert measure.table(rows).splitlines()[2:] == [
+        "| one | images/s | 1,234 | bare | 0.5 | 1.25 | 0.97 | ≥ 0.97 | 3 | 1.1 |",
+        "| two |  |  |  |  |  |  |  |  |  |",
+        "",
+        "- one, against bare: so",
+        "- two: left out: torch isn't installed",
+    ]
+    assert measure.installed("numpy", "no-such-package") == "no-such-package"
+    assert measure.installed("numpy") == ""
+
+
+def test_the_command_answers_without_tensorflow_or_torch() -> None:
+    command = [sys.executable, "-X", "importtime", str(FOLDER / "run.py"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--only" in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"tensorflow", "torch", "keras"}
