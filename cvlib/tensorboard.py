@@ -34,7 +34,6 @@ class Board:
                 else:
                     path.unlink()
             self._writers[split] = tf.summary.create_file_writer(str(folder / split))
-        self._folder = folder
 
     def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
         """Curves; on disk when this returns, so that a kill loses none."""
@@ -74,7 +73,7 @@ class Board:
     def begin_results(self) -> None:
         """What validation is shown from now on goes into a file of its own: a kill before its end takes all back."""
         self._writers["validation"].close()
-        place = str(self._folder / "validation")
+        place = str(self.folder / "validation")
         self._writers["validation"] = tf.summary.create_file_writer(place, filename_suffix=_RESULTS)
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ def test_results_that_a_kill_cut_off_are_taken_back_and_what_is_shown_at_the_sta
         board.begin_results()
         board.hparams({"seed": 0}, {"test/accuracy": 0.5}, 1)
         board.close()
-    assert len(tensors(tmp_path / "validation", "test/accuracy")) == 1
+    assert len(tensors(tmp_path / "result", "test/accuracy")) == 1
     assert tensors(tmp_path / "validation", "loss") == [(1, 1.0), (2, 1.0)]
     assert len(EventAccumulator(str(tmp_path / "train")).Reload().Tensors("config")) == 1
 
