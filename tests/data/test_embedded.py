@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -106,9 +105,7 @@ def test_an_unknown_dataset_is_refused():
         data.load(DataConfig(path="somewhere"), seed=0)
 
 
-def test_importing_is_quick_and_brings_no_framework():
+def test_importing_brings_no_framework():
     code = "import cvlib.data, sys; print({'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules))"
-    started = time.monotonic()
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "set()"
-    assert time.monotonic() - started < 20
