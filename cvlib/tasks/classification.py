@@ -138,7 +138,7 @@ def flip_averaged(network: keras.Model) -> keras.Model:
     return models.flip_averaged(network, lambda probabilities: probabilities)
 
 
-def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
+def compile_arguments(model: keras.Model, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
     """Loss and training metrics for the network, as `keras.Model.compile` takes them."""
     import keras
 
@@ -148,8 +148,8 @@ def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     if model.output_names == ["logits"]:
         return {"loss": loss(), "metrics": [accuracy]}
-    weights = {name: 1.0 if name == "logits" else config.model.auxiliary_weight for name in model.output_names}
-    return {"loss": {name: loss() for name in weights}, "loss_weights": weights, "metrics": {"logits": [accuracy]}}
+    shares = {name: 1.0 if name == "logits" else config.model.auxiliary_weight for name in model.output_names}
+    return {"loss": {name: loss() for name in shares}, "loss_weights": shares, "metrics": {"logits": [accuracy]}}
 
 
 def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:

@@ -103,7 +103,7 @@ def _compile(training: Training, first_step: int) -> None:
     model.compile(
         optimizer=optimizer.build(config, training.model, training.train.steps, first_step, model.trainable_variables),
         jit_compile=config.trainer.jit,
-        **training.task.compile_arguments(model, config),
+        **training.task.compile_arguments(model, config, training.class_weights),
     )
 
 

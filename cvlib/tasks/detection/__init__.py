@@ -51,7 +51,7 @@ class Scores:
         return self.measures.metrics | by_class
 
 
-def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
+def compile_arguments(model: keras.Model, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
     """Loss, and its parts as training metrics, for a detector, as `keras.Model.compile` takes them."""
     import keras
 

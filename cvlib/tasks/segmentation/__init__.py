@@ -153,22 +153,17 @@ def flip_averaged(network: keras.Model) -> keras.Model:
     return models.flip_averaged(network, lambda probabilities: keras.ops.flip(probabilities, axis=2))
 
 
-def compile_arguments(model: keras.Model, config: Config) -> dict[str, Any]:
-    """Loss and training metrics for the network, as `keras.Model.compile` takes them."""
+def compile_arguments(model: keras.Model, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
+    """Loss and training metrics for the network, as `keras.Model.compile` takes them; `weights` are its classes'."""
     from cvlib.tasks.segmentation.loss import PixelAccuracy, SegmentationLoss
 
-    return {"loss": SegmentationLoss(config.model.loss, config.model.focal_gamma), "metrics": [PixelAccuracy()]}
+    loss = SegmentationLoss(config.model.loss, config.model.focal_gamma, weights)
+    return {"loss": loss, "metrics": [PixelAccuracy()]}
 
 
 def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
-    """The tf.data stream of (images, masks), with what each pixel counts where classes have weights."""
-    if weights is None:
-        return stream
-    import tensorflow as tf
-
-    by_id = np.zeros(IGNORE + 1, np.float32)
-    by_id[: len(weights)] = weights
-    return stream.map(lambda images, truth: (images, truth, tf.gather(by_id, truth)))
+    """The tf.data stream of (images, masks) as it is: weights of classes are the loss's."""
+    return stream
 
 
 def class_weights(split: Split, classes: int, how: str) -> np.ndarray:

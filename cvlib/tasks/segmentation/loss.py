@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from cvlib.data.dataset import IGNORE
@@ -18,21 +19,31 @@ class SegmentationLoss(keras.losses.Loss):
 
     Truth is `(batch, height, width)` class ids or `IGNORE`, prediction `(batch, height, width, classes)` logits, a
     sample weight `(batch, height, width)` what each pixel counts. `focal_gamma` is how much the focal loss spares
-    pixels that are right already (0: cross-entropy).
+    pixels that are right already (0: cross-entropy). `class_weights` `(classes,)` are what a pixel of each class
+    counts in cross-entropy and focal loss; dice balances classes by itself.
+
+    Weights say what is learned first, not what is answered: a network that minimizes a weighted cross-entropy says
+    p·weight in place of p, and draws what is rare too thick. So the loss judges logits + log(weight), and the logits
+    themselves stay those of p (Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021).
     """
 
-    def __init__(self, weights: Mapping[str, float], focal_gamma: float = 2.0):
+    def __init__(self, weights: Mapping[str, float], focal_gamma: float = 2.0, class_weights: np.ndarray | None = None):
         super().__init__(name="segmentation_loss")
         self.weights, self.focal_gamma = dict(weights), focal_gamma
+        self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float32)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of the batch, one number: dice judges all its pixels together, so there is none per sample."""
         labels, counts = labelled(y_true, sample_weight)
-        logits = ops.cast(y_pred, "float32")
+        plain = ops.cast(y_pred, "float32")
+        logits, weighted = plain, counts
+        if self.class_weights is not None:
+            occurring = np.where(self.class_weights > 0, self.class_weights, 1.0)
+            logits, weighted = plain + np.log(occurring), counts * ops.take(self.class_weights, labels)
         parts = {
-            "cross_entropy": lambda: cross_entropy(labels, counts, logits),
-            "dice": lambda: dice(labels, counts, logits),
-            "focal": lambda: focal(labels, counts, logits, self.focal_gamma),
+            "cross_entropy": lambda: cross_entropy(labels, weighted, logits),
+            "dice": lambda: dice(labels, counts, plain),
+            "focal": lambda: focal(labels, weighted, logits, self.focal_gamma),
         }
         return sum(weight * parts[name]() for name, weight in self.weights.items() if weight)
 

@@ -41,6 +41,29 @@ def test_cross_entropy_with_a_weight_for_each_pixel() -> None:
     assert loss({"cross_entropy": 1.0}, pixels=weights) == pytest.approx(expected, rel=1e-5)
 
 
+def test_class_weights_change_what_is_learned_first_and_not_the_answer() -> None:
+    frequency = np.array([0.7, 0.1, 0.2])
+    weights = np.array([0.5, 4.0, 2.0])
+    truth = np.repeat([0, 1, 2], [7, 1, 2]).reshape(1, 2, 5)
+    logits = tf.Variable(np.tile(np.log(frequency), (1, 2, 5, 1)).astype(np.float32))  # says what is true
+    judge = SegmentationLoss({"cross_entropy": 1.0}, class_weights=weights)
+    with tf.GradientTape() as tape:
+        value = judge(truth, logits)
+    shifted = frequency * weights / (frequency * weights).sum()
+    expected = log_loss(
+        truth.ravel(), np.tile(shifted, (10, 1)), labels=[0, 1, 2], sample_weight=weights[truth.ravel()]
+    )
+    assert float(value) == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(tape.gradient(value, logits).numpy().sum(axis=(0, 1, 2)), 0, atol=1e-6)
+    plain = SegmentationLoss({"dice": 1.0}, class_weights=weights)
+    assert float(plain(TRUTH, LOGITS)) == loss({"dice": 1.0})
+
+
+def test_a_class_that_never_occurs_has_no_weight_and_does_no_harm() -> None:
+    judge = SegmentationLoss({"cross_entropy": 1.0, "focal": 1.0}, class_weights=np.array([1.0, 0.0, 2.0]))
+    assert np.isfinite(float(judge(np.where(TRUTH == 1, 2, TRUTH), LOGITS)))
+
+
 def test_focal_loss_is_the_papers() -> None:
     right = np.take_along_axis(probabilities(), np.where(VALID, TRUTH, 0)[..., None], axis=-1)[..., 0][VALID]
     expected = (-((1 - right) ** 2) * np.log(right)).mean()

@@ -121,16 +121,6 @@ def test_balanced_weights_give_every_class_the_same_share() -> None:
         np.testing.assert_allclose(segmentation.class_weights(split, 4, "balanced"), expected)
 
 
-def test_targets_carry_what_a_pixel_counts() -> None:
-    import tensorflow as tf
-
-    stream = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3, 1)), tf.constant([[[0, 2, IGNORE]]])))
-    assert segmentation.targets(stream, None, None) is stream  # type: ignore[arg-type]
-    weighted = segmentation.targets(stream, None, np.array([0.5, 1.0, 4.0]))  # type: ignore[arg-type]
-    _, _, pixels = next(iter(weighted))
-    assert pixels.numpy().tolist() == [[[0.5, 4.0, 0.0]]]
-
-
 def test_pictures_have_the_datasets_colours() -> None:
     colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
     data = Dataset(**{**dataset().__dict__, "colours": colours})
