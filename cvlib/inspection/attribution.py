@@ -99,15 +99,25 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
 
 
 def gradient(score: Callable[[Any], Any], at: Any) -> np.ndarray:
-    """The gradient of the sum of `score(at)` with respect to `at`; the one place that needs TensorFlow."""
+    """The gradient of the sum of `score(at)` with respect to `at`."""
+    return slope_of(score, compiled=False)(at)
+
+
+def slope_of(score: Callable[[Any], Any], compiled: bool = True) -> Callable[[Any], np.ndarray]:
+    """What gives the gradient of the sum of `score(at)` at each `at`; compiled, for many of one shape.
+
+    The one place that needs TensorFlow.
+    """
     import tensorflow as tf
 
-    point = tf.convert_to_tensor(at)
-    with tf.GradientTape() as tape:
-        tape.watch(point)
-        value = score(point)
-    found = tape.gradient(value, point)
-    return np.zeros(point.shape, np.float32) if found is None else np.asarray(found, np.float32)
+    def slope(point: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = score(point)
+        return tape.gradient(value, point, unconnected_gradients="zero")
+
+    found = tf.function(slope) if compiled else slope
+    return lambda at: np.asarray(found(tf.convert_to_tensor(at)), np.float32)
 
 
 def _batch(image: np.ndarray) -> np.ndarray:

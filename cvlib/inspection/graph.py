@@ -190,13 +190,14 @@ def scores(model: keras.Model) -> Step:
 def stages(model: keras.Model) -> list[Step]:
     """The last feature map of every resolution: what a network has made of the image before it pools further.
 
-    The largest comes first; preprocessing, which comes before the first kernel, is left out.
+    The largest comes first. What comes before the first kernel is left out, preprocessing, and what comes after the
+    last one, such as a detector's suppression of boxes.
     """
     found: dict[tuple[int | None, ...], Step] = {}
-    learned = False
-    for step in steps(model):
-        learned = learned or getattr(step.operation, "kernel", None) is not None
-        if learned and len(shape_of(step)) == 3 and None not in shape_of(step):
+    listed = steps(model)
+    learned = [place for place, step in enumerate(listed) if getattr(step.operation, "kernel", None) is not None]
+    for step in listed[learned[0] : learned[-1] + 1] if learned else ():
+        if len(shape_of(step)) == 3 and None not in shape_of(step):
             found[shape_of(step)[:2]] = step
     return sorted(found.values(), key=lambda step: -int(shape_of(step)[0] or 0))
 

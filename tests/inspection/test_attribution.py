@@ -66,6 +66,9 @@ def test_the_gradient_is_the_derivative() -> None:
     at = np.array([[1.0, -2.0, 0.5]], np.float32)
     np.testing.assert_allclose(attribution.gradient(lambda x: keras.ops.sum(x**2 + 3 * x), at), 2 * at + 3, rtol=1e-6)
     assert not attribution.gradient(lambda x: keras.ops.zeros((1,)), at).any()
+    slope = attribution.slope_of(lambda x: keras.ops.sum(x**2 + 3 * x))
+    np.testing.assert_allclose(slope(at), 2 * at + 3, rtol=1e-6)
+    np.testing.assert_allclose(slope(at + 1), 2 * at + 5, rtol=1e-6)
 
 
 def test_occlusion_by_hand() -> None:
