@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _IMAGES = 6  # of the test set, where none are given
 _UNITS = 16  # of a layer that are maximized: the most active ones
-_MOST_EMBEDDED = 2000
+_MOST_EMBEDDED = 1000
 _BATCH = 32
 
 
