@@ -32,7 +32,7 @@ CLASSES = ["background", "cat", "dog"]
 def write_run(folder: Path, model: ModelConfig) -> keras.Model:
     """An untrained run of this model; returns the network that validation uses."""
     folder.mkdir()
-    whole = Config(model, data=DataConfig(tasks=[model.task], image_size=SIDE))
+    whole = Config(model, data=DataConfig(tasks=[model.task], image_size=SIDE, samples=20))
     how = configuration.resize(whole)
     (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(whole)))
     facts = {"status": "completed", "task": model.task, "classes": CLASSES, "channels": 3, "image_size": SIDE}
