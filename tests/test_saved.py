@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
-from cvlib import models, saved
+from cvlib import models, saved, tasks
+from cvlib.config import ModelConfig
 from cvlib.errors import UserError
+from tests.models.conftest import config_of
+from tests.prediction.test_prediction import SMALL
+from tests.prediction.test_prediction import write_run as write_untrained
 from tests.runs import SIDE, write_run
 
 
@@ -32,6 +37,27 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> N
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(saved.network(run).predict(images, verbose=0), expected, atol=1e-5)
     assert saved.labels(run)["classes"] == list("0123456789")
+
+
+@pytest.mark.parametrize(("model", "side"), [
+    (SMALL["detection"], 64), (SMALL["segmentation"], 64),
+    pytest.param(config_of("inception"), 75, marks=pytest.mark.slow),  # has an auxiliary classifier
+    pytest.param(config_of("resnet"), 32, marks=pytest.mark.slow),
+], ids=lambda value: getattr(value, "name", None))  # fmt: skip
+def test_the_network_as_it_was_trained(model: ModelConfig, side: int, tmp_path: Path) -> None:
+    expected = write_untrained(tmp_path / "run", model, side)
+    found = tasks.of(model.task).network(saved.as_trained(saved.open_run(tmp_path / "run")))
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype(np.float32)
+    for one, other in zip(keras.tree.flatten(found(images)), keras.tree.flatten(expected(images)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    config = (tmp_path / "run/config.yaml").read_text()
+    (tmp_path / "run/config.yaml").write_text(config.replace("filters:\n  - 4", "filters:\n  - 5"))
+    with pytest.raises(UserError, match=r"model\.keras doesn't fit the run's config"):
+        saved.as_trained(saved.open_run(tmp_path / "run"))
 
 
 def test_a_run_without_an_epoch_has_no_network(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _IMAGES = 6  # of the test set, where none are given
 _UNITS = 16  # of a layer that are maximized: the most active ones
-_MOST_EMBEDDED = 2000
+_MOST_EMBEDDED = 1000
 _BATCH = 32
 
 
@@ -60,10 +60,10 @@ def run(chosen: argparse.Namespace) -> int:
     samples = _samples(model, opened, dataset, chosen.image)
     gallery = Gallery(opened.folder)
     _learned(gallery, model, samples, chosen.layers, chosen.steps)
-    if opened.config.model.task == "classification":
+    if opened.config.model.task != "detection":
         _explained(gallery, model, opened, samples, chosen.layers[-1:], chosen.steps)
     else:
-        print(f"{opened.config.model.task} has no class for a whole image: no Grad-CAM, saliency or occlusion")
+        print("a detector has no class for a whole image: no Grad-CAM, saliency or occlusion")
     if dataset is not None:
         _embedded(gallery, model, dataset)
     else:
@@ -128,17 +128,16 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
 
 def _explained(gallery: Gallery, model: keras.Model, opened: Run, samples: list[Sample], layer: list[str],
                steps: int) -> None:  # fmt: skip
-    """For each image why the network says what it says; for each class an image that is most of it."""
+    """For each image, or its most frequent class of pixels, why the network says what it says; for each class an image
+    that is most of it."""
     from cvlib.inspection import attribution, features, graph, sheets
 
     classes = opened.classes
     rows = []
     for sample in samples:
-        probabilities = graph.as_array(model(sample.pixels[np.newaxis], training=False))[0]
-        label = int(probabilities.argmax())
-        said = f"{classes[label]} {probabilities[label]:.0%}"
-        truth = "" if sample.truth is None else "✓" if sample.truth == classes[label] else f"is {sample.truth}"
-        rows.append((sample.pixels, f"{said}\n{truth}", {
+        label, caption, where = _said(model, sample, classes)
+        rows.append((sample.pixels, caption, {
+            **where,
             "Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer),
             "saliency": attribution.saliency(model, sample.pixels, label),
             "occlusion": attribution.occlusion(model, sample.pixels, label),
@@ -148,6 +147,21 @@ def _explained(gallery: Gallery, model: keras.Model, opened: Run, samples: list[
         shown = list(range(min(len(classes), _UNITS)))
         made = features.maximize(model, graph.scores(model).name, shown, samples[0].pixels.shape[:2], steps)
         gallery.hang("maximized/classes", sheets.images(made, [classes[label] for label in shown]))
+
+
+def _said(model: keras.Model, sample: Sample, classes: list[str]) -> tuple[int, str, dict[str, np.ndarray]]:
+    """The class to explain and its caption; of a segmenter the class of most pixels but for the first, and these."""
+    from cvlib.inspection import graph
+
+    probabilities = graph.as_array(model(sample.pixels[np.newaxis], training=False))[0]
+    if probabilities.ndim == 1:
+        label = int(probabilities.argmax())
+        truth = "" if sample.truth is None else "✓" if sample.truth == classes[label] else f"is {sample.truth}"
+        return label, f"{classes[label]} {probabilities[label]:.0%}\n{truth}", {}
+    mask = probabilities.argmax(axis=-1)
+    pixels = np.bincount(mask.ravel(), minlength=len(classes))
+    label = 1 + int(pixels[1:].argmax()) if pixels[1:].any() else 0  # the first is most often the background
+    return label, f"{classes[label]}\n{pixels[label] / mask.size:.0%} of pixels", {"pixels": (mask == label) * 1.0}
 
 
 def _embedded(gallery: Gallery, model: keras.Model, dataset: Dataset) -> None:

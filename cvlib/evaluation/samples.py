@@ -60,7 +60,8 @@ def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
     absent = [one for one in run.classes if one not in dataset.classes]
     notes = [*dataset.notes, *([f"without {_some(absent)}: the metrics say nothing of it"] if absent else [])]
     split = splits.renumber(split, dataset.classes, run.classes)
-    return Samples(name, name, replace(dataset, classes=run.classes, colours=None), split, notes)
+    words = name if config.path is None else f"{name} ({layouts.place(config.path)})"
+    return Samples(name, words, replace(dataset, classes=run.classes, colours=None), split, notes)
 
 
 def _data_config(run: Run, overrides: list[str]) -> DataConfig:
@@ -97,7 +98,8 @@ def _name(config: DataConfig) -> str:
     if config.path is None:
         return (config.tfds or config.name).replace("/", "-")
     place = layouts.place(config.path)
-    return f"{place.parent.name}-{place.stem}" if place.stem.lower() in PART_NAMES else place.stem
+    name = place.stem if place.is_file() else place.name
+    return f"{place.parent.name}-{name}" if name.lower() in PART_NAMES else name
 
 
 def _some(names: list[str]) -> str:

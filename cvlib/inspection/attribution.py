@@ -1,6 +1,9 @@
-"""Which part of an image speaks for a class: Grad-CAM, saliency, occlusion. Functions of a classifier and an image.
+"""Which part of an image speaks for a class: Grad-CAM, saliency, occlusion. Functions of a network and an image.
 
-The classifier takes raw images `(batch, height, width, channels)`, 0–255, as the `model.keras` of a run does. An
+Of a segmenter a class's logit is its mean over the pixels that are taken for the class (Vinogradova, Dibrov & Myers,
+Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping, AAAI 2020).
+
+The network takes raw images `(batch, height, width, channels)`, 0–255, as the `model.keras` of a run does. An
 image is float or uint8 `(height, width, channels)` of the network's own size, as `graph.as_seen` gives it; a heat map
 is float32 `(height, width)` from 0 to 1, its maximum.
 """
@@ -29,10 +32,12 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
     pixels = _batch(image)
     name = layer or default_map(model).name
     features = graph.activations(model, pixels, [name], graph.behind_entry(model, pixels))[name]
-    logits = graph.scores(model).name
+    logits, of_class = _class_logit(model, pixels, label)
 
     def score(replacement: Any) -> Any:
-        return graph.activations(model, pixels, [logits], {name: replacement})[logits][:, label]
+        # The entry matters where what follows reads more than the map, as the decoder of a U-Net does.
+        replaced = {**graph.behind_entry(model, pixels), name: replacement}
+        return of_class(graph.activations(model, pixels, [logits], replaced)[logits])
 
     weights = gradient(score, features)
     if not any(isinstance(step.operation, keras.layers.Flatten) for step in graph.steps(model)):
@@ -55,14 +60,14 @@ def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8
     Simonyan, Vedaldi & Zisserman 2014, averaged over noisy copies of the image (SmoothGrad, Smilkov et al. 2017);
     `noise` is a share of the image's range.
     """
-    logits = graph.scores(model).name
+    logits, of_class = _class_logit(model, _batch(image), label)
     random = np.random.default_rng(seed)
     pixels = np.repeat(_batch(image), max(samples, 1), axis=0)
     if samples > 1:
         pixels = pixels + random.normal(0, noise * np.ptp(pixels), pixels.shape).astype(np.float32)
 
     def score(images: Any) -> Any:
-        return graph.activations(model, images, [logits], graph.behind_entry(model, images))[logits][:, label]
+        return of_class(graph.activations(model, images, [logits], graph.behind_entry(model, images))[logits])
 
     return _normalized(np.abs(gradient(score, pixels)).mean(axis=0).max(axis=-1))
 
@@ -78,12 +83,12 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
     patch = patch or max(1, round(min(height, width) / 5))
     stride = stride or max(1, patch // 2)
     places = [(y, x) for y in _starts(height, patch, stride) for x in _starts(width, patch, stride)]
-    logits = graph.scores(model).name
+    logits, of_class = _class_logit(model, _batch(image), label)
     grey = _batch(image).mean(axis=(0, 1, 2))
 
     def scores(images: np.ndarray) -> np.ndarray:
         found = graph.activations(model, images, [logits], graph.behind_entry(model, images))
-        return graph.as_array(found[logits])[:, label]
+        return graph.as_array(of_class(found[logits]))
 
     whole = scores(_batch(image))[0]
     fallen, covers = np.zeros((height, width)), np.zeros((height, width))
@@ -98,16 +103,37 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
     return _normalized(np.maximum(fallen / covers, 0))
 
 
+def _class_logit(model: keras.Model, pixels: np.ndarray, label: int) -> tuple[str, Callable[[Any], Any]]:
+    """The step that gives the logits, and what makes the class's one (batch,) of them."""
+    step = graph.scores(model)
+    if len(graph.shape_of(step)) == 1:
+        return step.name, lambda logits: logits[:, label]
+    said = graph.activations(model, pixels, [step.name], graph.behind_entry(model, pixels))[step.name]
+    taken = (graph.as_array(said).argmax(axis=-1) == label).astype(np.float32)
+    share = taken / max(taken.sum(), 1)
+    return step.name, lambda logits: keras.ops.sum(logits[..., label] * share, axis=(1, 2))
+
+
 def gradient(score: Callable[[Any], Any], at: Any) -> np.ndarray:
-    """The gradient of the sum of `score(at)` with respect to `at`; the one place that needs TensorFlow."""
+    """The gradient of the sum of `score(at)` with respect to `at`."""
+    return slope_of(score, compiled=False)(at)
+
+
+def slope_of(score: Callable[[Any], Any], compiled: bool = True) -> Callable[[Any], np.ndarray]:
+    """What gives the gradient of the sum of `score(at)` at each `at`; compiled, for many of one shape.
+
+    The one place that needs TensorFlow.
+    """
     import tensorflow as tf
 
-    point = tf.convert_to_tensor(at)
-    with tf.GradientTape() as tape:
-        tape.watch(point)
-        value = score(point)
-    found = tape.gradient(value, point)
-    return np.zeros(point.shape, np.float32) if found is None else np.asarray(found, np.float32)
+    def slope(point: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = score(point)
+        return tape.gradient(value, point, unconnected_gradients="zero")
+
+    found = tf.function(slope) if compiled else slope
+    return lambda at: np.asarray(found(tf.convert_to_tensor(at)), np.float32)
 
 
 def _batch(image: np.ndarray) -> np.ndarray:

@@ -50,12 +50,14 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     most = min(_BEFORE_TSNE if method == "tsne" else 2, *values.shape)
     points = PCA(most, random_state=seed).fit_transform(values.astype(np.float64))
     if method == "tsne":
         perplexity = min(30.0, (len(values) - 1) / 3)
-        points = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
+        with threadpool_limits(1):  # threads that wait for each other a thousand times crawl on a busy machine
+            points = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
     if points.shape[1] < 2:
         points = np.column_stack([points, np.zeros(len(points))])
     return points.astype(np.float32)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from cvlib.errors import UserError
 from cvlib.inspection import graph
-from cvlib.inspection.attribution import gradient
+from cvlib.inspection.attribution import slope_of
 
 _BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
 _BLURRED_FULLY_FROM = 48  # pixels a side; in smaller images a stroke is as thin as the blur is wide
@@ -62,11 +62,12 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
     random = np.random.default_rng(seed)
     channels = model.inputs[0].shape[-1]
     images = (128 + random.normal(0, 12, (len(units), *size, channels))).astype(np.float32)
+    slope_at = slope_of(lambda pixels: _excitement(model, layer, units, pixels))
     strength = min(1.0, min(size) / _BLURRED_FULLY_FROM)
     for step in range(steps):
         moved = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
         images = np.roll(images, moved, axis=(1, 2))
-        slope = gradient(lambda pixels: _excitement(model, layer, units, pixels), images)
+        slope = slope_at(images)
         norm = np.sqrt((slope**2).mean(axis=(1, 2, 3), keepdims=True))
         images = images + rate * slope / np.maximum(norm, 1e-12)
         images = np.roll(images, [-move for move in moved], axis=(1, 2))

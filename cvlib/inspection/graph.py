@@ -174,29 +174,32 @@ def maps(model: keras.Model) -> list[Step]:
 
 
 def scores(model: keras.Model) -> Step:
-    """The step that gives a classifier's logits (batch, classes): the last one, before the softmax if there is one.
+    """The step that gives the logits, before the softmax if there is one: of a classifier (batch, classes), of a
+    segmenter (batch, height, width, classes) at the network's own size.
 
-    Raises `UserError` for a network that is no classifier of whole images.
+    Raises `UserError` for a network that gives neither.
     """
-    by_output = {number: step for step in steps(model) for number in step.outputs}
-    last = by_output[outputs(model)[0]]
+    listed = steps(model)
+    by_output = {number: step for step in listed for number in step.outputs}
+    last = next((step for step in listed if step.name == "probabilities"), by_output[outputs(model)[0]])
     while type(last.operation).__name__ in ("Softmax", "Activation") and last.inputs[0] in by_output:
         last = by_output[last.inputs[0]]
-    if len(shape_of(last)) != 1:
-        raise UserError(f"{model.name} gives no class for a whole image, so there is none to explain")
+    if len(shape_of(last)) not in (1, 3):
+        raise UserError(f"{model.name} gives no class for an image or its pixels, so there is none to explain")
     return last
 
 
 def stages(model: keras.Model) -> list[Step]:
     """The last feature map of every resolution: what a network has made of the image before it pools further.
 
-    The largest comes first; preprocessing, which comes before the first kernel, is left out.
+    The largest comes first. What comes before the first kernel is left out, preprocessing, and what comes after the
+    last one, such as a detector's suppression of boxes.
     """
     found: dict[tuple[int | None, ...], Step] = {}
-    learned = False
-    for step in steps(model):
-        learned = learned or getattr(step.operation, "kernel", None) is not None
-        if learned and len(shape_of(step)) == 3 and None not in shape_of(step):
+    listed = steps(model)
+    learned = [place for place, step in enumerate(listed) if getattr(step.operation, "kernel", None) is not None]
+    for step in listed[learned[0] : learned[-1] + 1] if learned else ():
+        if len(shape_of(step)) == 3 and None not in shape_of(step):
             found[shape_of(step)[:2]] = step
     return sorted(found.values(), key=lambda step: -int(shape_of(step)[0] or 0))
 

@@ -10,6 +10,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cvlib import cli
+from tests.prediction.test_prediction import SMALL
+from tests.prediction.test_prediction import write_run as write_untrained
 from tests.runs import write_run
 
 
@@ -46,6 +48,17 @@ def test_own_images_and_layers_of_an_unfinished_run(tmp_path: Path, capsys: pyte
     assert tags(tmp_path / "run") == ["embedding/pca", "embedding/tsne", "explanations", "feature_maps/conv1",
                                       "filters"]  # fmt: skip
     assert len(list((tmp_path / "run/tensorboard/visualizations").glob("events*"))) == 1
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_pixels_have_a_class_to_explain_and_boxes_none(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_untrained(tmp_path / "run", SMALL[task])
+    assert cli.main(["visualize", str(tmp_path / "run"), "--steps", "0"]) == 0
+    explained = (tmp_path / "run/visualizations/explanations.png").is_file()
+    assert explained == (task == "segmentation")
+    assert ("a detector has no class" in capsys.readouterr().out) != explained
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

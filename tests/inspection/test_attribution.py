@@ -22,6 +22,24 @@ METHODS = {
 }
 
 
+def test_a_class_of_pixels_is_explained_by_its_own_pixels() -> None:
+    """Class 1 is what is bright, and only the upper left quarter is."""
+    pixels = keras.Input((8, 8, 1))
+    x = keras.layers.UpSampling2D(2)(keras.layers.AveragePooling2D(2, name="map")(pixels))
+    logits = keras.layers.Conv2D(2, 1, name="logits")(x)
+    model = keras.Model(pixels, keras.layers.Softmax(name="probabilities")(logits))
+    model.set_weights([np.array([[[[0.0, 1.0]]]]), np.array([0.5, 0.0])])
+    image = np.zeros((8, 8, 1), np.float32)
+    image[:4, :4] = 2
+    heat = attribution.grad_cam(model, image, 1, "map")
+    assert heat[:3, :3] == pytest.approx(1)
+    assert heat[5:].max() == heat[:, 5:].max() == 0
+    found = attribution.saliency(model, image, 1, samples=1)
+    np.testing.assert_allclose(found, image[..., 0] / 2)
+    covered = attribution.occlusion(model, image, 1, patch=4, stride=4)
+    np.testing.assert_allclose(covered, image[..., 0] / 2)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_planted_patch_lights_up(name: str, planted: Planted) -> None:
     method: Callable[[keras.Model, np.ndarray, int], np.ndarray] = METHODS[name]
@@ -66,6 +84,9 @@ def test_the_gradient_is_the_derivative() -> None:
     at = np.array([[1.0, -2.0, 0.5]], np.float32)
     np.testing.assert_allclose(attribution.gradient(lambda x: keras.ops.sum(x**2 + 3 * x), at), 2 * at + 3, rtol=1e-6)
     assert not attribution.gradient(lambda x: keras.ops.zeros((1,)), at).any()
+    slope = attribution.slope_of(lambda x: keras.ops.sum(x**2 + 3 * x))
+    np.testing.assert_allclose(slope(at), 2 * at + 3, rtol=1e-6)
+    np.testing.assert_allclose(slope(at + 1), 2 * at + 5, rtol=1e-6)
 
 
 def test_occlusion_by_hand() -> None:
@@ -120,8 +141,8 @@ def test_an_unknown_layer(planted: Planted) -> None:
         attribution.grad_cam(planted.model, planted.images[0], 0, "conv3")
 
 
-def test_a_network_without_classes_of_images_is_refused() -> None:
+def test_a_network_without_classes_is_refused() -> None:
     image = keras.Input((8, 8, 1))
-    model = keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="masks")
-    with pytest.raises(UserError, match="masks gives no class for a whole image"):
+    model = keras.Model(image, keras.layers.Reshape((-1, 4))(keras.layers.Conv2D(4, 3)(image)), name="boxes")
+    with pytest.raises(UserError, match="boxes gives no class for an image or its pixels"):
         attribution.saliency(model, np.zeros((8, 8, 1)), 0)

@@ -10,7 +10,7 @@ from keras import layers
 from cvlib import models
 from cvlib.errors import UserError
 from cvlib.inspection import graph
-from cvlib.tasks import classification
+from cvlib.tasks import classification, detection
 from tests.models.conftest import config_of
 
 
@@ -58,6 +58,12 @@ def test_dropout_is_quiet() -> None:
 def test_a_sequential_model_is_listed() -> None:
     model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3, name="a"), layers.Flatten(name="b")])
     assert [step.name for step in graph.steps(model)] == ["a", "b"]
+
+
+def test_the_stages_of_a_detector_end_with_its_last_kernel() -> None:
+    model = models.build(config_of("yolo", neck=4, filters=[4, 4, 4, 4, 4]), (64, 64, 3), 3)
+    saved = detection.inference(model, (64, 64), "letterbox")
+    assert [graph.shape_of(step)[:2] for step in graph.stages(saved)] == [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)]
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest_names() -> None:

@@ -29,20 +29,20 @@ SMALL = {
 CLASSES = ["background", "cat", "dog"]
 
 
-def write_run(folder: Path, model: ModelConfig) -> keras.Model:
+def write_run(folder: Path, model: ModelConfig, side: int = SIDE) -> keras.Model:
     """An untrained run of this model; returns the network that validation uses."""
     folder.mkdir()
-    whole = Config(model, data=DataConfig(tasks=[model.task], image_size=SIDE))
+    whole = Config(model, data=DataConfig(tasks=[model.task], image_size=side, samples=20))
     how = configuration.resize(whole)
     (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(whole)))
-    facts = {"status": "completed", "task": model.task, "classes": CLASSES, "channels": 3, "image_size": SIDE}
+    facts = {"status": "completed", "task": model.task, "classes": CLASSES, "channels": 3, "image_size": side}
     (folder / "summary.json").write_text(json.dumps(facts | {"epochs": 1, "metrics": {}}))
     keras.utils.set_random_seed(1)
-    network = models.build(model, (SIDE, SIDE, 3), len(CLASSES))
+    network = models.build(model, (side, side, 3), len(CLASSES))
     for weight in network.weights:  # so that boxes and classes differ from place to place
         weight.assign(weight + 0.05 * keras.random.normal(weight.shape, seed=len(weight.shape)))
     task = tasks.of(model.task)
-    task.inference(network, (SIDE, SIDE), how).save(folder / "model.keras")
+    task.inference(network, (side, side), how).save(folder / "model.keras")
     content = {"task": model.task, "classes": CLASSES, "colours": [[0, 0, 0], [200, 0, 0], [0, 0, 250]]}
     (folder / "labels.json").write_text(json.dumps(content))
     return task.network(network)
