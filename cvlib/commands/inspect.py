@@ -39,7 +39,7 @@ def run(chosen: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of downloads
         config, shape, outputs, notes = _subject(chosen.overrides)
     from cvlib.backend import start
-    from cvlib.inspection import layers
+    from cvlib.inspection import layer_table, layers
 
     start(config)
     model = _built(config, shape, outputs)
@@ -48,11 +48,11 @@ def run(chosen: argparse.Namespace) -> int:
     warnings += [f"{row.name}: {row.parameters:,} parameters, by the formula {row.formula:,}"
                  for row in layers.miscounted(rows)]  # fmt: skip
     if chosen.format == "json":
-        text = json.dumps(layers.as_json(rows, model, warnings), indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(layer_table.as_json(rows, model, warnings), indent=2, ensure_ascii=False) + "\n"
     elif chosen.format == "csv":
-        text = _csv(layers.records(rows))
+        text = _csv(layer_table.records(rows))
     else:
-        text = "\n".join(layers.lines(layers.table(model))) + "\n"
+        text = "\n".join(layer_table.lines(layer_table.table(model))) + "\n"
     for line in [*notes, *([] if chosen.format == "json" else [f"warning: {warning}" for warning in warnings])]:
         print(line, file=sys.stderr)
     if hasattr(sys.stdout, "reconfigure"):

@@ -12,7 +12,7 @@ from cvlib import config as configuration
 from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.pipeline import Feed, preview
-from cvlib.inspection import layers
+from cvlib.inspection import layer_table
 from cvlib.record import overridden
 from cvlib.tensorboard import hyperparameters
 from cvlib.training.loop import Training
@@ -51,9 +51,9 @@ def show_start(training: Training, dataset: Dataset) -> None:
     text = json.dumps(dataclasses.asdict(training.config), indent=2)
     training.board.text("train", "config", f"```\n{text}\n```", 0)
     training.board.graph(training.network)
-    rows = layers.table(training.network)
-    training.board.text("train", "layers", layers.markdown(rows), 0)
-    training.record.write_text("layers.txt", "\n".join(layers.lines(rows)) + "\n")
+    rows = layer_table.table(training.network)
+    training.board.text("train", "layers", layer_table.markdown(rows), 0)
+    training.record.write_text("layers.txt", "\n".join(layer_table.lines(rows)) + "\n")
 
 
 def labels(dataset: Dataset, size: tuple[int, int], how: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from keras import layers
 
 from cvlib import models, modes
 from cvlib.config import ModeConfig
+from cvlib.inspection import layer_table
 from cvlib.inspection import layers as inspection
 from cvlib.modes import Phase
 from tests.models.conftest import config_of
@@ -82,7 +83,7 @@ def test_averages_of_a_free_batch_norm_are_not_frozen() -> None:
     model = models.build(config_of("cnn", filters=[4, 6], dense=[], batch_norm=True), (12, 12, 1), 2)
     whole = inspection.total(inspection.describe(model), model)
     assert (whole["frozen"], whole["averages"]) == (0, 2 * (4 + 6))
-    assert ", 0 frozen, 20 averages of BatchNorm)" in inspection.lines(inspection.table(model))[-1]
+    assert ", 0 frozen, 20 averages of BatchNorm)" in layer_table.lines(layer_table.table(model))[-1]
     model.get_layer("backbone").trainable = False
     whole = inspection.total(inspection.describe(model), model)
     assert (whole["frozen"], whole["averages"]) == (whole["parameters"] - whole["trainable"], 0)
@@ -101,8 +102,8 @@ def test_freezing_shows() -> None:
 
 
 def test_the_table_as_text() -> None:
-    rows = inspection.table(models.build(config_of("cnn"), (28, 28, 1), 10))
-    said = inspection.lines(rows)
+    rows = layer_table.table(models.build(config_of("cnn"), (28, 28, 1), 10))
+    said = layer_table.lines(rows)
     assert said[0].startswith("layer")
     assert said[0].split()[-3:] == ["field", "jump", "centre"]
     conv2 = next(line for line in said if line.startswith("conv2 "))
@@ -110,11 +111,11 @@ def test_the_table_as_text() -> None:
         "conv2 Conv2D 14×14×64 0 0 +32 3×3 1×1 same 1×1 18,496 trainable 3,612,672 49.0 KiB 8×8 2×2 0.5, 0.5"
     )
     assert said[-1].startswith("total: 421,642 parameters (421,642 trainable, 0 frozen), 4,241,152 multiply–adds and ")
-    assert inspection.markdown(rows).splitlines()[1].startswith("| --- |")
+    assert layer_table.markdown(rows).splitlines()[1].startswith("| --- |")
 
 
 def test_as_numbers() -> None:
-    found = inspection.records(inspection.describe(small()))[0]
+    found = layer_table.records(inspection.describe(small()))[0]
     assert found["layer"] == "convolution"
     assert (found["delta_height"], found["kernel_width"], found["field_size_y"], found["field_jump_y"]) == (-4, 5, 3, 2)
     assert found["field_centre_y"] == 0
