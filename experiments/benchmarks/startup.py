@@ -43,7 +43,7 @@ def startup(quick: bool, **_: Any) -> list[Row]:
     rounds = 2 if quick else 5
     ours, bare = [], []
     for number in range(rounds + 1):  # the first brings the files into the system's cache
-        one = until_file(OURS, "run/checkpoints/epoch-00000-step-0000001.npz")
+        one = until_file(OURS, "run/checkpoints/epoch-*.npz")
         other = until_file(["-c", BARE], "first")
         if number:
             ours.append(one)
@@ -59,15 +59,15 @@ def startup(quick: bool, **_: Any) -> list[Row]:
     return rows
 
 
-def until_file(arguments: list[str], name: str) -> Cost:
-    """Start Python and wait until a file is there."""
+def until_file(arguments: list[str], pattern: str) -> Cost:
+    """Start Python and wait until such a file is there."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)  # fmt: skip
-        while not (Path(folder) / name).exists():
+        while not any(Path(folder).glob(pattern)):
             if process.poll() is not None:
-                raise RuntimeError(f"{arguments[0]} ended before {name} was there")
+                raise RuntimeError(f"{arguments[0]} ended before {pattern} was there")
             time.sleep(0.005)
         seconds = time.perf_counter() - started
         fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
