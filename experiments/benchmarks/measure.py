@@ -2,7 +2,9 @@
 
 Each contender is a process of its own, so that no thread pool, precision or memory of one is in the other's way. All
 take their turn in every round: what else the machine does hits them alike. A ratio is the median over the rounds of
-ours to theirs in that round, by the clock and by processor time, which other programs hardly change.
+ours to theirs in that round, by the clock and by processor time, which other programs hardly change. "load" is how
+many processes wanted a core; where it is above the number of cores the clock means little, and PyTorch, whose threads
+wait busily for each other, is shown slower than it is on a machine of its own, also by processor time.
 """
 
 from __future__ import annotations
