@@ -17,6 +17,8 @@ from cvlib.data.dataset import Split
 from cvlib.data.images import read_image, size_of
 
 _IN_MEMORY = 2**29  # bytes up to which an array split is resized once and kept
+# What is mapped has no Python branch on a tensor, and rewriting it for one would take a second of every start.
+as_it_is = tf.autograph.experimental.do_not_convert
 _NEVER_REACHED = 2**20  # epochs; keeps the draws of an epoch's second pass apart from those of any other epoch
 
 Rows = tuple[Any, Any, Any]  # pixels uint8 (n, height, width, stored), sample indices (n,), draws (n, DRAWS)
@@ -84,18 +86,18 @@ class Feed:
 
     def rows(self) -> tf.data.Dataset:
         """Sample indices and random draws of the next epoch, one by one, in its order."""
-        return tf.data.Dataset.from_tensors(0).map(self._epoch_drawer()).unbatch()
+        return tf.data.Dataset.from_tensors(0).map(as_it_is(self._epoch_drawer())).unbatch()
 
     def _build(self) -> tf.data.Dataset:
         rows = self.rows()
         in_batch = self.batch_size * self.tiles
         if isinstance(self.split.images, np.ndarray):
-            batches = rows.batch(in_batch).map(self._from_memory(self.split.images), tf.data.AUTOTUNE)
+            batches = rows.batch(in_batch).map(as_it_is(self._from_memory(self.split.images)), tf.data.AUTOTUNE)
         elif self._cache_is_source:
-            batches = rows.batch(in_batch).map(self._from_whole_cache(), tf.data.AUTOTUNE)
+            batches = rows.batch(in_batch).map(as_it_is(self._from_whole_cache()), tf.data.AUTOTUNE)
         else:
-            batches = rows.map(self._from_files(self.split.images), tf.data.AUTOTUNE).batch(in_batch)
-        return batches.map(self._finisher(), tf.data.AUTOTUNE)
+            batches = rows.map(as_it_is(self._from_files(self.split.images)), tf.data.AUTOTUNE).batch(in_batch)
+        return batches.map(as_it_is(self._finisher()), tf.data.AUTOTUNE)
 
     def _epoch_drawer(self) -> Any:
         """What gives an epoch's sample indices in their order `(rows,)` and their random draws `(rows, DRAWS)`.

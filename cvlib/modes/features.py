@@ -23,7 +23,7 @@ import tensorflow as tf
 from cvlib import store
 from cvlib.config import AugmentConfig, Config
 from cvlib.data import augment
-from cvlib.data.pipeline import Feed, counted
+from cvlib.data.pipeline import Feed, as_it_is, counted
 
 Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
 
@@ -68,7 +68,7 @@ class FeatureFeed:
             features = [tf.ensure_shape(one, (None, *shape)) for one, shape in zip(found, shapes, strict=True)]
             return tuple(features) if len(features) > 1 else features[0], tf.gather(labels, indices)
 
-        return self.feed.rows().batch(self.feed.batch_size).map(gather, tf.data.AUTOTUNE)
+        return self.feed.rows().batch(self.feed.batch_size).map(as_it_is(gather), tf.data.AUTOTUNE)
 
 
 def views(config: Config) -> int:

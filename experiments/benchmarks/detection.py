@@ -21,11 +21,11 @@ Turn = Callable[[], dict[str, Cost]]
 
 def detection(quick: bool, **_: Any) -> list[Row]:
     """Both on the same noise, with the same boxes."""
-    what = "detector"
+    what = "detector on one core"
     if missing := measure.installed("torch", "ultralytics"):
         return [measure.left_out(f"{what}, against YOLOv8n", f"{missing} isn't installed")]
-    batches, rounds = (1, 1) if quick else (3, 3)
-    turns = measure.in_turns({"ours": (ours, (batches,)), "YOLOv8n": (yolov8, (batches,))}, rounds)
+    batches, rounds = (1, 1) if quick else (2, 2)
+    turns = measure.in_turns({"ours": (ours, (batches,)), "YOLOv8n": (yolov8, (batches,))}, rounds, one_core=True)
     facts = [measure.in_turns({name: (size, (name,))}, 1)[name][0] for name in ("ours", "YOLOv8n")]
     note = "; ".join(f"{name} {fact['parameters'].units / 1e6:.2f} M parameters, {fact['flops'].units / 1e9:.2f} GFLOPs"
                      for name, fact in zip(("ours", "YOLOv8n"), facts, strict=True))  # fmt: skip

@@ -2,7 +2,9 @@
 
 Each contender is a process of its own, so that no thread pool, precision or memory of one is in the other's way. All
 take their turn in every round: what else the machine does hits them alike. A ratio is the median over the rounds of
-ours to theirs in that round, by the clock and by processor time, which other programs hardly change.
+ours to theirs in that round, by the clock and by processor time, which other programs hardly change. "load" is how
+many processes wanted a core: where it is above the number of cores the clock means little. PyTorch's threads wait
+busily for each other, which makes it slow on a busy machine, so it and what is compared with it run on one core.
 """
 
 from __future__ import annotations
@@ -81,14 +83,15 @@ def timed_command(command: list[str], folder: Path, **environment: str) -> Cost:
     return cost
 
 
-def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], rounds: int) -> dict[str, Turns]:
+def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], rounds: int,
+             one_core: bool = False) -> dict[str, Turns]:  # fmt: skip
     """By contender its turns. Its function is called once in its process and returns what does a turn; the first turn,
-    which traces and warms up, doesn't count."""
+    which traces and warms up, doesn't count. On one core no thread waits for another: where PyTorch takes part."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for name, (prepare, arguments) in contenders.items():
         pipes[name], theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, prepare, arguments), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, prepare, arguments, one_core), daemon=True)
         process.start()
         theirs.close()
         processes.append(process)
@@ -107,7 +110,9 @@ def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], 
     return turns
 
 
-def _serve(pipe: Any, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Any, prepare: Callable[..., Any], arguments: tuple[Any, ...], one_core: bool) -> None:
+    if one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
     turn = prepare(*arguments)
     while pipe.recv() == "turn":

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import coco
 import detection
@@ -51,6 +52,11 @@ def _keep(name: str, rows: list[measure.Row]) -> None:
     kept["machine"] = measure.machine()
     kept["rows"][name] = measure.as_json(rows)
     file.write_text(json.dumps(kept, indent=1) + "\n")
+    write_table(kept)
+
+
+def write_table(kept: dict[str, Any]) -> None:
+    """results.md, of what results.json holds."""
     told = [measure.Row(**row) for known in BENCHMARKS for row in kept["rows"].get(known, [])]
     facts = "\n".join(f"- {key}: {', '.join(value) if isinstance(value, list) else value}"
                       for key, value in kept["machine"].items())  # fmt: skip

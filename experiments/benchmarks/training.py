@@ -21,14 +21,14 @@ Turn = Callable[[], dict[str, Cost]]
 
 def resnet(quick: bool, **_: Any) -> list[Row]:
     """Steps of ResNet50, in float32 and with bfloat16."""
-    rows, steps, rounds = [], 3 if quick else 6, 1 if quick else 2
+    rows, steps, rounds = [], 3 if quick else 4, 1 if quick else 2
     missing = measure.installed("torch", "timm")
     for precision in ("float32", "bfloat16"):
-        what, given = f"ResNet50 training, {precision}", (precision, steps * BATCH)
+        what, given = f"ResNet50 training on one core, {precision}", (precision, steps * BATCH)
         contenders = {"ours": (ours, ("resnet", *given)), "bare fit": (bare, ("resnet", *given))}
         if not missing:
             contenders["PyTorch + timm"] = (in_torch, given)
-        turns = measure.in_turns(contenders, rounds)
+        turns = measure.in_turns(contenders, rounds, one_core=True)
         rows += [measure.faster(what, "images/s", turns["ours"], turns[name], "training", name)
                  for name in contenders if name != "ours"]  # fmt: skip
         if missing:
