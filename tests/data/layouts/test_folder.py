@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config import DataConfig
-from cvlib.data import preflight
+from cvlib.data.check import pool
 from cvlib.errors import UserError
 
 CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
@@ -193,10 +195,11 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
     _load(tmp_path)
     assert capsys.readouterr() == ("", "")
     clock = iter(range(0, 100, 1))
-    monkeypatch.setattr(preflight.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     _load(tmp_path)
     out, err = capsys.readouterr()
-    assert out == "" and "looking at every image: 3 of 6" in err and err.endswith("6 of 6\n")
+    assert out == "" and "looking at the files: 3 of 6, about" in err
 
 
 def _refused(words: str, path: Path, task: str = "classification", **options) -> str:
