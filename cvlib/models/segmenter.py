@@ -42,6 +42,8 @@ def _stage(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int
     x = DECODERS[config.decoder](config, x, level, filters, name)
     if config.skip:
         x = layers.Concatenate(name=f"{name}_skip")([x, level])
+    else:  # there is nothing to tell where what came up from below lies: a second look around
+        x = decoders.convolution(x, filters, f"{name}_alone")
     return decoders.convolution(x, filters, f"{name}_conv")
 
 

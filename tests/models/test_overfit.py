@@ -21,7 +21,10 @@ from tests.models.conftest import config_of
 def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), "segmentation")
     images, truth = splits[0].images[:8].astype(np.float32), splits[0].labels[:8].astype(np.int32)
-    config = config_of("segmenter", decoder=decoder, skip=skip)
+    wide = (
+        {} if skip else {"filters": [12, 24, 48, 96, 128], "decoder_filters": 128}
+    )  # all must pass through the middle
+    config = config_of("segmenter", decoder=decoder, skip=skip, **wide)
     model = models.build(config, images.shape[1:], len(classes))
     modes.set_bn_momentum(model, 0.9)
     model.compile(keras.optimizers.Adam(1e-2), SegmentationLoss(config.loss))

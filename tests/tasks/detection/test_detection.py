@@ -27,8 +27,8 @@ def small(head: str = "anchor_free", side: int = 96, **changes) -> keras.Model:
     return models.build(config_of("yolo", head=head, **{**SMALL, **changes}), (side, side, 3), 10)
 
 
-def some_scenes(count: int) -> Split:
-    parts = scenes.digit_scenes(DataConfig(samples=60), "detection")[1]
+def some_scenes(count: int, seed: int = 0) -> Split:
+    parts = scenes.digit_scenes(DataConfig(samples=60, split_seed=seed), "detection")[1]
     train = parts[0]
     return Split(train.names[:count], np.asarray(train.images)[:count], train.labels[:count])
 
@@ -113,7 +113,7 @@ def test_batches_without_boxes_train_without_nan(head):
 
 def learned(head: str, steps: int) -> tuple[keras.Model, Split]:
     """A detector after so many steps on eight scenes, and these."""
-    split = some_scenes(8)
+    split = some_scenes(8, seed=1)  # where no digit hides most of another: a grid can't say both
     model = small(head, neck=24, filters=[8, 16, 24, 32, 32])
     for layer in model.get_layer("backbone").layers + model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
