@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cvlib.commands import begin
+
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
@@ -29,14 +31,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Measure, print the table, write, say where; return 0."""
     from cvlib import saved
-    from cvlib.backend import import_quietly
 
     opened = saved.open_run(chosen.run)
-    import_quietly()
+    begin(opened)
     from cvlib.evaluation import again, samples
 
-    for note in opened.notes:
-        print(note)
     wanted = samples.choose(opened, chosen.split, chosen.data)
     for note in wanted.notes:
         print(f"note: {note}")

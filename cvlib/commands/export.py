@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cvlib.commands import begin
 from cvlib.errors import UserError
 
 
@@ -30,7 +31,6 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Export, compare, say how large the difference is; 1 if it is above the bound."""
     from cvlib import saved
-    from cvlib.backend import import_quietly
 
     if chosen.int8 and chosen.format != "litert":
         raise UserError(f"--int8 goes with --format litert, not {chosen.format}")
@@ -39,9 +39,7 @@ def run(chosen: argparse.Namespace) -> int:
     opened = saved.open_run(chosen.run)
     if chosen.int8 and opened.config.model.task == "detection":
         raise UserError("--int8 is for classification and segmentation: boxes in 8 bits lose their places")
-    import_quietly()
+    begin(opened)
     from cvlib import export
 
-    for note in opened.notes:
-        print(note)
     return export.export(opened, chosen.format, chosen.int8, chosen.output, chosen.images, chosen.tolerance, print)

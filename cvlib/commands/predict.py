@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+from cvlib.clock import Progress
+from cvlib.commands import begin
 from cvlib.errors import UserError
 
 
@@ -27,32 +28,29 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Predict, write, say where; 1 if any file couldn't be read."""
     from cvlib import prediction, saved
-    from cvlib.backend import import_quietly
 
     opened = saved.open_run(chosen.run)
     files = prediction.find_files(chosen.paths)
     output: Path = chosen.output or opened.folder / "predictions"
     if output.is_file():
         raise UserError(f"--output {output} is a file: give a folder")
-    import_quietly()
-    for note in opened.notes:
-        print(note)
+    begin(opened)
     failed: list[Path] = []
-    started, done = time.monotonic(), 0
+    progress, done = Progress("predicting", len(files)), 0
 
     def bad(file: Path, why: str) -> None:
         failed.append(file)
-        print(f"\rskipped: {why}", file=sys.stderr)
+        progress.clear()
+        print(f"skipped: {why}", file=sys.stderr)
 
     def tick() -> None:
         nonlocal done
         done += 1
-        if sys.stderr.isatty():
-            left = (time.monotonic() - started) / done * (len(files) - done - len(failed))
-            print(f"\r{done + len(failed)} of {len(files)}, {left:.0f} s left\x1b[K", end="", file=sys.stderr)
+        progress.show(done + len(failed))
 
     count = prediction.of(opened.config.model.task).predict(opened, saved.network(opened), files, output, bad, tick)
+    progress.clear()
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
-    print(f"\r{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
+    print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     return 1 if failed else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvlib.commands import begin
 from cvlib.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,14 +45,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Draw everything that the run's task has; return 0."""
     from cvlib import saved
-    from cvlib.backend import import_quietly
 
     opened = saved.open_run(chosen.run)
-    import_quietly()
+    begin(opened)
     from cvlib.inspection import graph
 
-    for note in opened.notes:
-        print(note)
     model = saved.network(opened)
     names = [step.name for step in graph.maps(model)]
     for layer in chosen.layers:

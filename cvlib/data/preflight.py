@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
+from cvlib.clock import Progress
 from cvlib.data import images
-from cvlib.data.check.pool import Progress
 from cvlib.data.dataset import Boxes, Labels, MaskReader, Split
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.layouts import boxes
@@ -107,7 +107,7 @@ def _split(samples: list[Sample], looks: dict[str, Look], task: str) -> Split:
 
 
 def _with_progress(results: Iterable[Look | list[Finding]], total: int) -> Iterator[Look | list[Finding]]:
-    progress = Progress(total)
+    progress = Progress("looking at the files", total)
     for done, result in enumerate(results, 1):
         yield result
         progress.show(done)

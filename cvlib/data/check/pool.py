@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from cvlib.clock import about
+from cvlib.clock import Progress
 from cvlib.data.check.labels import Examined, examine
 from cvlib.data.check.scan import Fault, Look, look
 from cvlib.data.findings import ERROR
@@ -60,7 +59,7 @@ def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIE
     They are started when `patience` seconds of work here haven't been enough and as much at least is left to do.
     """
     workers = workers or _cores()
-    progress = Progress(len(jobs))
+    progress = Progress("looking at the files", len(jobs))
     started = time.monotonic()
     seen: Results = {}
     for number, job in enumerate(jobs):
@@ -146,29 +145,3 @@ def _interrupts_only_here() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
     if interrupted:
         raise KeyboardInterrupt
-
-
-class Progress:
-    """One line on a terminal that is written over: how many files are done, and how long the rest takes."""
-
-    def __init__(self, total: int):
-        self._total = total
-        self._terminal = sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
-        self._width = 0
-
-    def show(self, done: int) -> None:
-        """Say that `done` files are through, at most some times a second and not in the first."""
-        now = time.monotonic()
-        if not self._terminal or now - self._started < 1 or now - self._shown < 0.3:
-            return
-        self._shown = now
-        remaining = (now - self._started) / done * (self._total - done)
-        line = f"looking at the files: {done} of {self._total}, about {about(remaining)} left"
-        print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
-        self._width = len(line)
-
-    def clear(self) -> None:
-        """Leave the line as if it had never been."""
-        if self._width:
-            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)

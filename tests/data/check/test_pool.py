@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cvlib.data.check import pool
-from cvlib.data.check.pool import Job, Labelled, Progress, do_all
+from cvlib.data.check.pool import Job, Labelled, do_all
 from cvlib.data.layouts.boxes import raw
 
 
@@ -76,19 +76,3 @@ def _group(leader: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def test_progress_tells_what_remains_on_a_terminal_only(monkeypatch, capsys):
-    clock = iter([0.0, 0.5, 10.0, 10.1, 20.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    progress = Progress(400)
-    progress.show(1)  # too early to tell
-    progress.show(100)  # 10 s for 100: 30 s for the other 300
-    progress.show(101)  # just said
-    progress.show(300)
-    progress.clear()
-    said = capsys.readouterr().err
-    assert said.split("\r")[1].strip() == "looking at the files: 100 of 400, about 30 s left"
-    assert said.split("\r")[2].strip() == "looking at the files: 300 of 400, about 10 s left"
-    assert said.endswith("\r") and said.split("\r")[-2].strip() == ""

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvlib import clock as spans
 from cvlib import data
 from cvlib.config import DataConfig
-from cvlib.data.check import pool
 from cvlib.errors import UserError
 
 CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
@@ -195,7 +195,7 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
     _load(tmp_path)
     assert capsys.readouterr() == ("", "")
     clock = iter(range(0, 100, 1))
-    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(spans, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     _load(tmp_path)
     out, err = capsys.readouterr()
