@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hparams_api
 from tensorflow.core.util import event_pb2
 
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
@@ -62,6 +61,8 @@ class Board:
 
     def hparams(self, values: dict[str, Any], metrics: dict[str, float], step: int) -> None:
         """A row of the HParams tab; every scalar beside it there becomes a column, so it has a writer to itself."""
+        from tensorboard.plugins.hparams import api as hparams_api  # 0.1 s that no first step should wait for
+
         own, folder = self.folder.parent, self.folder / "result"
         shutil.rmtree(folder, ignore_errors=True)  # of an earlier process that was killed at the end
         self._writers["result"] = tf.summary.create_file_writer(str(folder))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,14 +24,16 @@ from cvlib.errors import UserError
 from cvlib.sweep import Job
 
 # Here rather than in run.py, for this module is what the processes of every launcher import.
-for name, resolver in {
+_RESOLVERS: dict[str, Callable[..., Any]] = {
     "first": lambda *values: next(value for value in values if value is not None),
     "folder_name": command.folder_name,
     "cores_per_job": command.cores_per_job,
-}.items():
+}
+for name, resolver in _RESOLVERS.items():
     OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 _RELAUNCHES = 3
+_EXAMPLES = 64  # of a space, tried before a search starts
 
 
 class Composed(NamedTuple):
@@ -43,6 +46,10 @@ class Composed(NamedTuple):
 
 class ResumableSweeper(Sweeper):
     """Every combination once by any launcher, or a search among them; what is completed is left, the rest goes on."""
+
+    hydra_context: HydraContext
+    config: DictConfig
+    launcher: Launcher
 
     def __init__(self, params: dict[str, str] | None, rerun_failed: bool, trials: int | None, **search: Any):
         self.params = params
@@ -112,9 +119,9 @@ class ResumableSweeper(Sweeper):
         batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
         combinations = [tuple(job) for batch in batches for job in batch]
         jobs: dict[Path, Job] = {}
-        for overrides, label in zip(combinations, sweep.labels(combinations), strict=True):
-            composed = self.compose(overrides)
-            jobs.setdefault(composed.folder, Job(label, overrides, composed.folder, *_checked(composed)))
+        for job, label in zip(combinations, sweep.labels(combinations), strict=True):
+            composed = self.compose(job)
+            jobs.setdefault(composed.folder, Job(label, job, composed.folder, *_checked(composed)))
         return list(jobs.values())
 
     def _launch(self, jobs: list[Job], errors: dict[Path, str]) -> None:
@@ -153,6 +160,7 @@ class ResumableSweeper(Sweeper):
                 raise UserError(f"hydra.sweeper.{option}={value} can't be: it must be a whole number from 1 on")
         if not space:
             raise UserError("hydra.sweeper.trials asks for a search, but no override leaves a choice")
+        self._refuse_hopeless(fixed, space)
 
         def compose(job: Sequence[str]) -> search.Prepared:
             composed = self.compose(job)
@@ -160,10 +168,21 @@ class ResumableSweeper(Sweeper):
                 _task(composed.config), composed.folder, command.provenance(_task(composed.config), composed.hydra)
             )
 
-        shared = self.compose(fixed).config
-        monitor = config.monitor(shared)
-        asked = trials.Search(self.folder, space, fixed, monitor, trials=self.trials or 0, **self.search_options)
+        shared: Any = self.compose(fixed).config  # untyped: without the choices it need not be a config that can be
+        asked = trials.Search(self.folder, space, fixed, config.monitor(shared), trials=self.trials or 0,
+                               **self.search_options)  # fmt: skip
         search.run(asked, compose)
+
+    def _refuse_hopeless(self, fixed: Sequence[str], space: dict[str, Any]) -> None:
+        """Raise `UserError` where every example of the space is a mistake: no trial could do better."""
+        ends = [one if isinstance(one, tuple) else (one.low, one.high) for one in space.values()]
+        mistakes = []
+        for values in islice(product(*ends), _EXAMPLES):
+            example = [f"{key}={value}" for key, value in zip(space, values, strict=True)]
+            mistakes.append(_checked(self.compose([*fixed, *example]))[0])
+            if mistakes[-1] is None:
+                return
+        raise UserError(f"{mistakes[0]}; so it is with every choice of this search")
 
 
 def _choice(override: Override) -> Any:
@@ -176,7 +195,7 @@ def _choice(override: Override) -> Any:
             above = " and above 0" if "log" in value.tags else ""
             raise UserError(f"{override.input_line}: an interval goes from the lower to the higher value{above}")
         return Range(value.start, value.end, log="log" in value.tags, whole=isinstance(value.start, int))
-    choices = list(override.sweep_iterator())
+    choices: list[Any] = list(override.sweep_iterator())
     if override.is_range_sweep() and len(choices) > 1:
         whole = all(isinstance(choice, int) for choice in choices)
         return Range(choices[0], choices[-1], whole=whole, step=value.step)

@@ -85,6 +85,14 @@ def test_an_interval_without_a_number_of_trials_and_a_search_without_a_choice(tm
     assert "no override leaves a choice" in nothing.stderr
 
 
+def test_a_mistake_in_every_trial_is_said_before_a_search_starts(tmp_path: Path) -> None:
+    choices = ["model=cnn,resnet", "optimizer.lr=interval(1e-4,1e-2)", "hydra.sweeper.trials=4"]
+    done = run(tmp_path, "-m", *choices, "data=folder", "data.path=nowhere")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "nowhere" in done.stderr and "every choice of this search" in done.stderr
+    assert not list(tmp_path.rglob("study*"))
+
+
 @pytest.mark.slow
 def test_nothing_carries_over_from_job_to_job(tmp_path: Path) -> None:
     """A job alone and the same after others of another precision, determinism and data: equal to the bit."""

@@ -7,6 +7,7 @@ import io
 import math
 from typing import Any
 
+from cvlib import text_table
 from cvlib.clock import duration
 from cvlib.compare import names, statistics
 from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better, plain
@@ -134,18 +135,9 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
 
 def aligned(rows: list[Row]) -> list[str]:
     """Rows of equal columns as lines of text, numbers to the right."""
-    columns = list(rows[0])
-    widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
     right = numeric(rows)
-
-    def line(cells: Row) -> str:
-        return "  ".join(
-            cells[column].rjust(widths[column]) if column in right else cells[column].ljust(widths[column])
-            for column in columns
-        ).rstrip()
-
-    rule = "  ".join("─" * widths[column] for column in columns)
-    return [line({column: column for column in columns}), rule, *map(line, rows)]
+    left = [place for place, column in enumerate(rows[0]) if column not in right]
+    return text_table.aligned([list(rows[0]), *([row[column] for column in rows[0]] for row in rows)], left, rule=True)
 
 
 def markdown(rows: list[Row]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from cvlib.inspection.layers import Layer, cross, describe, total
+from cvlib.text_table import aligned
 
 _COLUMNS = (
     "layer", "type", "output", "ΔH", "ΔW", "ΔC", "kernel", "stride", "padding", "dilation", "parameters", "state",
@@ -86,17 +87,10 @@ def _total_text(whole: dict[str, int]) -> dict[str, str]:
 def lines(rows: Sequence[dict[str, str]]) -> list[str]:
     """Rows of equal keys as aligned lines under a header, numbers to the right; the last row, the whole, as words."""
     *body, whole = rows
-    cells = [list(body[0]), *[list(row.values()) for row in body]]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    left = {"layer", "type", "state", "padding"}
-    aligned = [
-        "  ".join(cell.ljust(width) if name in left else cell.rjust(width)
-                  for cell, width, name in zip(line, widths, cells[0], strict=True)).rstrip()
-        for line in cells
-    ]  # fmt: skip
+    left = [place for place, name in enumerate(body[0]) if name in ("layer", "type", "state", "padding")]
     words = (f"total: {whole['parameters']} parameters ({whole['state']}), {whole['multiply–adds'] or 0} multiply–adds "
              f"and {whole['memory']} of activations per image")  # fmt: skip
-    return [*aligned, words]
+    return [*aligned([list(body[0]), *(list(row.values()) for row in body)], left), words]
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:

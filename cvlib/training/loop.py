@@ -19,6 +19,7 @@ from cvlib.data.pipeline import Feed
 from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
 from cvlib.tensorboard import Board, Profile
+from cvlib.text_table import aligned
 from cvlib.training import checkpoint, interrupt, optimizer
 from cvlib.training.checkpoint import State
 from cvlib.training.interrupt import Stop
@@ -205,13 +206,7 @@ def _announce(training: Training, phase: modes.Phase) -> None:
     record.update(parameters=counts, freeze_table=rows)
     record.say(f"\nepochs {phase.start + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
                "parameters learn")  # fmt: skip
-    for line in table_lines(rows):
+    lines = aligned([list(rows[0]), *(list(row.values()) for row in rows)], left=range(len(rows[0])))
+    for line in lines:
         record.say(line)
-    training.board.text("train", "freeze_table", "\n".join(["```", *table_lines(rows), "```"]), phase.start)
-
-
-def table_lines(rows: list[dict[str, str]]) -> list[str]:
-    """Rows of equal keys as aligned lines under a header."""
-    cells = [list(rows[0]), *[list(row.values()) for row in rows]]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    training.board.text("train", "freeze_table", "\n".join(["```", *lines, "```"]), phase.start)

@@ -12,6 +12,7 @@ from typing import Any
 from cvlib.data.check import Report
 from cvlib.data.check.summary import Counts, Pictures
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.text_table import aligned
 
 _SHOWN = 10  # findings of one kind; the others are counted
 _ROWS = 15  # commonest classes that a table shows, and as many of the rarest
@@ -60,7 +61,7 @@ def _counts_text(counts: Counts) -> str:
     notes = [f"  {note}" for note in counts.notes]
     if hidden:
         notes.insert(0, f"  the commonest and the rarest are shown; {hidden:,} more classes in --format json")
-    return "\n".join([title, *_aligned(rows), *notes])
+    return "\n".join([title, *aligned(rows), *notes])
 
 
 def _shown(counts: Counts, table: dict[str, dict[str, int]]) -> list[str]:
@@ -76,13 +77,6 @@ def _counts_line(counts: Counts) -> str:
     amount = sum(sum(by_class.values()) for by_class in counts.amount.values())
     boxes = f", {_number(amount, 'box', 'boxes')}" if counts.task == "detection" else ""
     return f"{counts.source}: {counts.task}, {_number(sum(counts.images.values()), 'usable image')}{boxes}"
-
-
-def _aligned(rows: list[list[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for first, *others in rows:
-        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
 
 
 def _pictures_text(pictures: Pictures) -> str:
