@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,12 +37,26 @@ def import_quietly(devices: bool = True) -> None:
     # TensorFlow's own gradient of a convolution is up to 60 times slower where the image has shrunk to a few
     # pixels (ResNet50 at 32 px as a whole: twice), and without AVX-512 oneDNN isn't its default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _silenced_stderr():
+    with _silenced_stderr(), _nothing_collected():
         import keras  # noqa: F401
         import tensorflow
 
         if devices:
             tensorflow.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """What an import makes stays: to look through it for garbage again and again takes a fifth of a run's start."""
+    if "tensorflow" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @contextlib.contextmanager
