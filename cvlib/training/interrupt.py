@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM while a network trains: the first lets the step end and be saved, the second stops at once."""
+"""Ctrl-C and SIGTERM while a network trains: the first lets the step end and be saved, the second stops at once.
+
+Validation, which may take minutes, isn't waited for: it is left where it is, and done again when the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ class Stop:
     """Whether somebody has asked to stop."""
 
     requested = False
+    at_once = False  # whether the first signal raises, too
 
 
 @contextlib.contextmanager
@@ -30,7 +34,7 @@ def held() -> Iterator[Stop]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
+        if stop.requested or stop.at_once:
             raise KeyboardInterrupt
         stop.requested = True
         print("\nstopping after this step; once more stops at once", file=sys.stderr, flush=True)

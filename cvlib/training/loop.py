@@ -109,13 +109,12 @@ def _compile(training: Training, first_step: int) -> None:
 
 
 def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop: Stop) -> None:
-    model, val = training.fitted.model, training.fitted.val
+    model = training.fitted.model
     started = time.monotonic()
     logs = _train_epoch(training, state, arrays, stop)
     trained = time.monotonic() - started
-    val.epoch(state.epoch)
-    values = training.task.evaluate(training.fitted.network, val, training.classes).metrics()
-    images = training.train.images - state.within * training.train.batch_size
+    values = _validate(training, state, stop)
+    images = max(0, training.train.images - state.within * training.train.batch_size)
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
     state.images += images
@@ -140,8 +139,8 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
 def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop: Stop) -> dict[str, float]:
     """One epoch, or what is left of it: `arrays` then hold what its metrics had summed up."""
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
-    first = state.within
-    train.epoch(state.epoch, first)
+    first = state.within  # all of them where only the validation is missing
+    train.epoch(state.epoch, first % train.steps)
     stream = training.task.targets(train.dataset, model, training.class_weights)
 
     def save(done: int) -> None:
@@ -153,15 +152,36 @@ def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray]
 
     if first:
         model.test_on_batch(*next(iter(stream)))  # Keras makes the metrics' variables when they are first used
+    if first == train.steps:
+        begin()
+        return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     watch = Watch(state.epoch, trainer.epochs, first, train.steps)
-    keep = Keep(first, train.steps, trainer.checkpoint_every, begin, save, stop)
+    keep = Keep(first, trainer.checkpoint_every, begin, save, stop)
     callbacks = [watch, keep]
     if trainer.profile_steps:
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
                         callbacks=callbacks)  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}
+
+
+def _validate(training: Training, state: State, stop: Stop) -> dict[str, float]:
+    """The metrics of validation; a signal leaves it at once, with the epoch saved as trained."""
+    fitted = training.fitted
+    fitted.val.epoch(state.epoch)
+    stop.at_once = True
+    try:
+        if stop.requested:
+            raise KeyboardInterrupt
+        values: dict[str, float] = training.task.evaluate(fitted.network, fitted.val, training.classes).metrics()
+    except KeyboardInterrupt:
+        trained = dataclasses.replace(state, within=fitted.train.steps)
+        checkpoint.save(training.checkpoints, trained, training.model, fitted.model)
+        raise
+    finally:
+        stop.at_once = False
+    return values
 
 
 def _keep_if_best(training: Training, state: State, row: dict[str, Any]) -> bool:

@@ -49,17 +49,17 @@ class Keep(keras.callbacks.Callback):
     """Saves within an epoch: every so many steps, or after some minutes, and when asked to stop.
 
     Args:
-        first, steps: the epoch's first step now, and how many it has.
+        first: the epoch's first step now.
         every: steps from one save to the next; None: minutes decide.
         begin: what is to be done when the metrics have been reset for the epoch.
         save: called with the number of the epoch's steps that are done.
-        stop: whether somebody has asked to stop; a step that is an epoch's last is saved with the epoch.
+        stop: whether somebody has asked to stop.
     """
 
-    def __init__(self, first: int, steps: int, every: int | None, begin: Callable[[], None],
-                 save: Callable[[int], None], stop: Stop):  # fmt: skip
+    def __init__(self, first: int, every: int | None, begin: Callable[[], None], save: Callable[[int], None],
+                 stop: Stop):  # fmt: skip
         super().__init__()
-        self.first, self.steps, self.every, self.begin, self.save, self.stop = first, steps, every, begin, save, stop
+        self.first, self.every, self.begin, self.save, self.stop = first, every, begin, save, stop
         self.saved = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -67,8 +67,6 @@ class Keep(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         done = self.first + batch + 1
-        if done == self.steps:
-            return
         due = done % self.every == 0 if self.every else time.monotonic() - self.saved > _SAVE_AFTER
         if due or self.stop.requested:
             self.save(done)

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# Runs one experiment, stopped after so many steps each time, until it is completed.
+# Runs one experiment, stopped after so many steps each time, or in its next validation (v), until it is completed.
 SCRIPT = """
 import sys
 from dataclasses import replace
@@ -23,8 +23,9 @@ from pathlib import Path
 from cvlib import experiment
 from cvlib.config import (AugmentConfig, Config, DataConfig, ModeConfig, ModelConfig, OptimizerConfig, ScheduleConfig,
                           TrainerConfig)
+from cvlib.tasks import classification
 
-mode, stops = sys.argv[1], [int(steps) for steps in sys.argv[2].split(",") if steps]
+mode, stops = sys.argv[1], [steps for steps in sys.argv[2].split(",") if steps]
 data = DataConfig("digits", pretrain_on="letters", pretrain_samples=150, pretrain_epochs=1, fraction=0.15, split_seed=1)
 config = Config(
     ModelConfig("cnn", filters=[4, 4], dense=[8], dropout=0.4, batch_norm=True),
@@ -34,6 +35,13 @@ config = Config(
     TrainerConfig(epochs=3, deterministic=True, checkpoint_every=1), output_root="outputs",
 )
 folder = Path(mode + ("-stopped" if stops else "-whole"))
+
+
+evaluate = classification.evaluate
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 class Killed(BaseException):
@@ -65,11 +73,16 @@ def run():
 
 experiment.run(replace(config, trainer=replace(config.trainer, epochs=1)), Path(mode + "-pretrains"))
 for steps in stops:
-    left = steps
+    left = None if steps == "v" else int(steps)
+    if steps == "v":
+        classification.evaluate = interrupt
     try:
         run()
     except Killed:
         print("stopped after", steps, "steps")
+    except KeyboardInterrupt:
+        print("stopped after an epoch's last step")
+    classification.evaluate = evaluate
 left = None
 assert run()["status"] == "completed"
 """
@@ -118,7 +131,7 @@ SLOWER = [pytest.param(mode, marks=pytest.mark.slow) for mode in ("scratch", "fi
 @pytest.mark.parametrize("mode", ["feature_extractor", *SLOWER])
 def test_stopped_at_any_step_it_ends_the_same(tmp_path: Path, mode: str) -> None:
     whole = finished(tmp_path, mode, "")
-    stopped = finished(tmp_path, mode, "2,1,3,6,2")
+    stopped = finished(tmp_path, mode, "2,v,v,1,3,6")
     assert rows(stopped) == rows(whole)
     assert weights(stopped) == weights(whole)
     assert (stopped / "test_results.csv").read_bytes() == (whole / "test_results.csv").read_bytes()
