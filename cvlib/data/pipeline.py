@@ -221,7 +221,12 @@ class Feed:
 
 def counted(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     """The stream with its length, which Keras asks for, and with the next batches made while one is trained on."""
-    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    # An iterator that is tuned waits up to a minute, idle, when it is let go of (TensorFlow 2.21: the thread that tunes
+    # it looks whether it should end before it is told so), and every epoch has an iterator of its own.
+    options.autotune.enabled = False
+    stream = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+    return stream.with_options(options)
 
 
 def stored_channels(channels: int, task: str) -> int:

@@ -180,6 +180,13 @@ def test_a_feed_that_nobody_needs_is_freed(file_split):
         assert gone() is None
 
 
+def test_no_iterator_is_tuned_for_it_would_wait_when_it_is_let_go_of():
+    feed = Feed(array_split(), (8, 8), 1, 4, 0, shuffle=True)
+    for number in range(2):
+        feed.epoch(number, start=number)
+        assert not feed.dataset.map(lambda *batch: batch).options().autotune.enabled
+
+
 def test_shapes_are_known_to_the_network():
     images, labels = Feed(array_split(channels=3), (16, 12), 3, 5, 0, CHANGES).dataset.element_spec
     assert images.shape.as_list() == [None, 16, 12, 3] and images.dtype == tf.float32
