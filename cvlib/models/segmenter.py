@@ -40,10 +40,11 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
 def _stage(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
     """One step up, the encoder's map beside it if chosen, a convolution over both."""
     x = DECODERS[config.decoder](config, x, level, filters, name)
+    # Unpooling leaves zeros to fill; and without a skip nothing tells where what came up from below lies.
+    if config.decoder == "unpool" or not config.skip:
+        x = decoders.convolution(x, filters, f"{name}_alone")
     if config.skip:
         x = layers.Concatenate(name=f"{name}_skip")([x, level])
-    else:  # there is nothing to tell where what came up from below lies: a second look around
-        x = decoders.convolution(x, filters, f"{name}_alone")
     return decoders.convolution(x, filters, f"{name}_conv")
 
 
