@@ -11,7 +11,7 @@ import numpy as np
 
 from cvlib.compare import statistics
 from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better
-from cvlib.compare.runs import Run, sample_values
+from cvlib.compare.runs import OWN_MEASURES, Run, sample_values
 from cvlib.compare.statistics import Estimate
 
 SIGNIFICANT = 0.05
@@ -58,6 +58,7 @@ def comparisons(section: Section) -> list[Comparison]:
         _pair(leader, other, section.metric, samples) for leader, *others in section.contests for other in others[:most]
     ]
     low, high = bounds(section.metric)
+    made = [_of_all_together(one, section.metric) for one in made]
     made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
@@ -127,6 +128,20 @@ def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) 
         sum(int((one > 1e-12).sum()) for one in differences), sum(int((one < -1e-12).sum()) for one in differences),
         _ratio(np.array(means)),
     )  # fmt: skip
+
+
+def _of_all_together(one: Comparison, metric: str) -> Comparison:
+    """Where samples were paired by their own measure, the difference of the measure of all of them together.
+
+    It has no error by the samples' own. If those don't speak for the leader, theirs is the difference that is left.
+    """
+    if metric not in OWN_MEASURES or one.wins is None:
+        return one
+    test = f"{one.test}, by each image's own {OWN_MEASURES[metric][1]}"
+    if one.estimate.difference <= 0:
+        return replace(one, test=test)
+    ahead = float(np.mean(one.leader.values(metric)) - np.mean(one.other.values(metric)))
+    return replace(one, test=test, estimate=Estimate(ahead, math.nan, math.nan, math.nan, one.estimate.p))
 
 
 def _unpaired(leader: Group, other: Group, metric: str, why: str) -> Comparison:

@@ -100,6 +100,31 @@ def test_without_samples_and_seeds_nothing_is_tested(tmp_path: Path, make_run: M
     assert said == ["finetune is 50.0 points ahead of scratch, untested: no results per sample, and one seed alone"]
 
 
+def detections(folder: Path, precisions: list[float]) -> None:
+    rows = [f"{i},4,3,{value}" for i, value in enumerate(precisions)]
+    (folder / "test_results.csv").write_text("\n".join(["name,truths,found,average_precision50", *rows]))
+
+
+def test_boxes_are_compared_by_what_each_image_has_of_the_measure_of_all(tmp_path: Path, make_run: MakeRun) -> None:
+    for name, changes, whole, own in (("a", FINETUNE, 0.70, [0.9, 0.8] * 10), ("b", {}, 0.55, [0.5, 0.6] * 10)):
+        fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
+        detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
+    _, (one,), said = compared(tmp_path, "test/mAP")
+    assert one.estimate.difference == pytest.approx(0.15)
+    assert (one.wins, one.losses) == (20, 0)
+    assert said[0] == "finetune beats scratch by 15.0 points (p < 0.001)"
+    assert said[1] == "tested by paired sign-flip over samples, by each image's own average precision at IoU 0.5"
+
+
+def test_boxes_whose_images_speak_for_the_other_are_not_told_apart(tmp_path: Path, make_run: MakeRun) -> None:
+    for name, changes, whole, own in (("a", FINETUNE, 0.60, [0.4, 0.5] * 10), ("b", {}, 0.55, [0.5, 0.6] * 10)):
+        fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
+        detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
+    _, (one,), said = compared(tmp_path, "test/mAP")
+    assert not one.told_apart
+    assert said[0].startswith("finetune and scratch can't be told apart with one seed each (-10.0 ± 0.0 points")
+
+
 def test_a_loss_is_said_in_its_own_unit(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2, 3):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"test/loss": 0.10 + seed / 1000})
