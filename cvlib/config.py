@@ -46,9 +46,9 @@ class ModelConfig:
     skip: bool = True
     decoder_filters: int = 128  # the most of a decoder's level; a level has no more than the encoder's
     interpolation: str = "bilinear"
-    transpose_kernel: int = 4
+    transpose_kernel: int = 2
     transpose_stride: int = 2
-    transpose_padding: int = 1
+    transpose_padding: int = 0
     transpose_output_padding: int = 0
     prediction_stride: int = 8
     fc_kernel: int = 7

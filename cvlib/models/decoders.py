@@ -28,6 +28,7 @@ def unpool(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int
     channels = level.shape[-1]
     if x.shape[-1] != channels:
         x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_match")(x)
+        x = layers.BatchNormalization(name=f"{name}_match_bn")(x)
     return max_unpool(x, level)
 
 

@@ -63,7 +63,7 @@ def test_the_segnet_holds_what_its_layers_add_up_to() -> None:
     model = build(filters=[4, 6], convolutions=1, batch_norm=False, decoder="unpool", skip=False)
     encoder = (3 * 9 + 1) * 4 + (4 * 9 + 1) * 6
     first = 2 * (9 * 6 * 6 + 4 * 6)  # a level up: two convolutions, each with BatchNorm
-    second = 6 * 4 + 2 * (9 * 4 * 4 + 4 * 4)  # 6 channels are made 4 before they are unpooled
+    second = (6 * 4 + 4 * 4) + 2 * (9 * 4 * 4 + 4 * 4)  # 6 channels are made 4 before they are unpooled
     assert model.count_params() == encoder + first + second + (4 + 1) * 5
 
 
