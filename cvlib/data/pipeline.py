@@ -17,6 +17,7 @@ from cvlib.data.dataset import Split
 from cvlib.data.images import read_image, size_of
 
 _IN_MEMORY = 2**29  # bytes up to which an array split is resized once and kept
+_AHEAD = 4  # batches made before they are asked for
 # What is mapped has no Python branch on a tensor, and rewriting it for one would take a second of every start.
 as_it_is = tf.autograph.experimental.do_not_convert
 _NEVER_REACHED = 2**20  # epochs; keeps the draws of an epoch's second pass apart from those of any other epoch
@@ -225,8 +226,7 @@ def counted(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     # An iterator that is tuned waits up to a minute, idle, when it is let go of (TensorFlow 2.21: the thread that tunes
     # it looks whether it should end before it is told so), and every epoch has an iterator of its own.
     options.autotune.enabled = False
-    stream = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
-    return stream.with_options(options)
+    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_AHEAD).with_options(options)
 
 
 def stored_channels(channels: int, task: str) -> int:
