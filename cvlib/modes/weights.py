@@ -127,8 +127,7 @@ def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
 
 def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], source: str) -> str:
     """The path below which all wanted arrays lie; raises naming the nearest miss."""
-    first = next(iter(wanted))
-    prefixes = sorted({name.removesuffix(first) for name in held if name.endswith(first)}, key=len)
+    prefixes = sorted({name.removesuffix(one) for one in wanted for name in held if name.endswith(one)}, key=len)
     best, least = None, len(wanted) + 1
     for prefix in prefixes:
         wrong = [name for name, shape in wanted.items()

@@ -104,6 +104,11 @@ def test_another_architecture_is_refused(run_folder: tuple[Path, keras.Model], c
     assert_unchanged_after_refusal(base(cnn(**changes)), CNN, folder, "another architecture")
 
 
+def test_a_layer_that_the_file_lacks_is_named(run_folder: tuple[Path, keras.Model]) -> None:
+    folder, _ = run_folder
+    assert_unchanged_after_refusal(base(cnn(batch_norm=True)), CNN, folder, "batch_normalization", "is missing there")
+
+
 def test_a_run_of_another_model_is_refused_by_name(run_folder: tuple[Path, keras.Model]) -> None:
     assert_unchanged_after_refusal(base(cnn()), ModelConfig("resnet"), run_folder[0], "model=cnn", "model=resnet")
 
