@@ -58,7 +58,6 @@ def comparisons(section: Section) -> list[Comparison]:
         _pair(leader, other, section.metric, samples) for leader, *others in section.contests for other in others[:most]
     ]
     low, high = bounds(section.metric)
-    made = [_of_all_together(one, section.metric) for one in made]
     made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
@@ -130,20 +129,6 @@ def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) 
     )  # fmt: skip
 
 
-def _of_all_together(one: Comparison, metric: str) -> Comparison:
-    """Where samples were paired by their own measure, the difference of the measure of all of them together.
-
-    It has no error by the samples' own. If those don't speak for the leader, theirs is the difference that is left.
-    """
-    if metric not in OWN_MEASURES or one.wins is None:
-        return one
-    test = f"{one.test}, by each image's own {OWN_MEASURES[metric][1]}"
-    if one.estimate.difference <= 0:
-        return replace(one, test=test)
-    ahead = float(np.mean(one.leader.values(metric)) - np.mean(one.other.values(metric)))
-    return replace(one, test=test, estimate=Estimate(ahead, math.nan, math.nan, math.nan, one.estimate.p))
-
-
 def _unpaired(leader: Group, other: Group, metric: str, why: str) -> Comparison:
     sign = -1.0 if lower_is_better(metric) else 1.0
     first, second = ([sign * value for value in group.values(metric)] for group in (leader, other))
@@ -176,6 +161,9 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
         yield f"{untested} further groups lie behind these and were not tested"
     if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
         yield f"tested by {test}"
+    if section.metric in OWN_MEASURES and any(one.wins is not None for one in made):
+        yield (f"these differences are of each image's own {OWN_MEASURES[section.metric][1]}, on average: "
+               f"{section.metric} is one measure of all images together")  # fmt: skip
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
         yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
                "otherwise")  # fmt: skip
