@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ for name, resolver in _RESOLVERS.items():
     OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 _RELAUNCHES = 3
-_EXAMPLES = 64  # of a space, tried before a search starts
+_EXAMPLES = 64  # of a space, the most that are tried before a search starts
 
 
 class Composed(NamedTuple):
@@ -176,13 +176,14 @@ class ResumableSweeper(Sweeper):
     def _refuse_hopeless(self, fixed: Sequence[str], space: dict[str, Any]) -> None:
         """Raise `UserError` where every example of the space is a mistake: no trial could do better."""
         ends = [one if isinstance(one, tuple) else (one.low, one.high) for one in space.values()]
-        mistakes = []
-        for values in islice(product(*ends), _EXAMPLES):
+        mistake = None
+        for number, values in enumerate(product(*ends)):
             example = [f"{key}={value}" for key, value in zip(space, values, strict=True)]
-            mistakes.append(_checked(self.compose([*fixed, *example]))[0])
-            if mistakes[-1] is None:
+            found = None if number == _EXAMPLES else _checked(self.compose([*fixed, *example]))[0]
+            if found is None:  # one that can be, or so many that the others can't be known
                 return
-        raise UserError(f"{mistakes[0]}; so it is with every choice of this search")
+            mistake = mistake or found
+        raise UserError(f"{mistake}; so it is with every choice of this search")
 
 
 def _choice(override: Override) -> Any:
