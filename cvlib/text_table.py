@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: bool = False) -> list[str]:
@@ -17,3 +17,8 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: b
     if rule:
         lines.insert(1, "  ".join("─" * width for width in widths))
     return lines
+
+
+def titled(rows: Sequence[Mapping[str, str]], left: Collection[int] = (0,), rule: bool = False) -> list[str]:
+    """`aligned` for rows of equal keys, the keys as the first line."""
+    return aligned([list(rows[0]), *([row[name] for name in rows[0]] for row in rows)], left, rule)

@@ -137,7 +137,7 @@ def aligned(rows: list[Row]) -> list[str]:
     """Rows of equal columns as lines of text, numbers to the right."""
     right = numeric(rows)
     left = [place for place, column in enumerate(rows[0]) if column not in right]
-    return text_table.aligned([list(rows[0]), *([row[column] for column in rows[0]] for row in rows)], left, rule=True)
+    return text_table.titled(rows, left, rule=True)
 
 
 def markdown(rows: list[Row]) -> list[str]:

@@ -18,7 +18,7 @@ from cvlib.evaluation.calibration import BINS, Calibration, calibration, diagram
 from cvlib.evaluation.samples import Samples
 from cvlib.record import csv_of, write_atomically
 from cvlib.saved import Run
-from cvlib.text_table import aligned
+from cvlib.text_table import titled
 
 _WORST = {"classification": 24, "detection": 8, "segmentation": 12}  # samples in the picture of the worst
 _MOST_ROWS = 50  # of the printed table
@@ -100,7 +100,7 @@ def _table(rows: list[dict[str, Any]], metric: str) -> list[str]:
     left_out = len(rows) - _MOST_ROWS
     if left_out > 0:
         rows = sorted(known, key=lambda row: row[metric])[:_MOST_ROWS]
-    lines = aligned([list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)])
+    lines = titled([{name: _cell(value) for name, value in row.items()} for row in rows])
     return lines + ([f"… and {left_out} better ones in by_class.csv"] if left_out > 0 else [])
 
 

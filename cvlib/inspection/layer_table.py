@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from cvlib.inspection.layers import Layer, cross, describe, total
-from cvlib.text_table import aligned
+from cvlib.text_table import titled
 
 _COLUMNS = (
     "layer", "type", "output", "ΔH", "ΔW", "ΔC", "kernel", "stride", "padding", "dilation", "parameters", "state",
@@ -90,7 +90,7 @@ def lines(rows: Sequence[dict[str, str]]) -> list[str]:
     left = [place for place, name in enumerate(body[0]) if name in ("layer", "type", "state", "padding")]
     words = (f"total: {whole['parameters']} parameters ({whole['state']}), {whole['multiply–adds'] or 0} multiply–adds "
              f"and {whole['memory']} of activations per image")  # fmt: skip
-    return [*aligned([list(body[0]), *(list(row.values()) for row in body)], left), words]
+    return [*titled(body, left), words]
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:

@@ -19,7 +19,7 @@ from cvlib.data.pipeline import Feed
 from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
 from cvlib.tensorboard import Board, Profile
-from cvlib.text_table import aligned
+from cvlib.text_table import titled
 from cvlib.training import checkpoint, interrupt, optimizer
 from cvlib.training.checkpoint import State
 from cvlib.training.interrupt import Stop
@@ -226,7 +226,7 @@ def _announce(training: Training, phase: modes.Phase) -> None:
     record.update(parameters=counts, freeze_table=rows)
     record.say(f"\nepochs {phase.start + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
                "parameters learn")  # fmt: skip
-    lines = aligned([list(rows[0]), *(list(row.values()) for row in rows)], left=range(len(rows[0])))
+    lines = titled(rows, left=range(len(rows[0])))
     for line in lines:
         record.say(line)
     training.board.text("train", "freeze_table", "\n".join(["```", *lines, "```"]), phase.start)
