@@ -72,6 +72,9 @@ def _check_model(config: Config) -> None:
     for key in ("model.filters", "model.dense"):
         widths = _value(config, key)
         _require(all(width >= 1 for width in widths), key, widths, "a list of whole numbers from 1 on")
+    if not model.filters and model.task != "classification":
+        raise UserError(f"model.filters=[] leaves the base of model={model.name} without a layer: give a width for "
+                        "each stage, such as [16,32,64]")  # fmt: skip
     unknown = [name for name in model.loss if name not in limits.SEGMENTATION_LOSSES]
     if unknown:
         raise UserError(f"model.loss.{unknown[0]} can't be: a loss is a sum of {', '.join(limits.SEGMENTATION_LOSSES)}")

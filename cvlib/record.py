@@ -175,6 +175,8 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise UserError(f"{path} can't be read as JSON: restore it or choose another folder") from None
+    if not isinstance(summary, dict):
+        raise UserError(f"{path} is not a run's summary: restore it or choose another folder")
     if summary.get("status") == "running" and not _alive(summary):
         summary["status"] = "interrupted"
     return summary

@@ -63,6 +63,10 @@ def change(**sections: dict[str, Any]) -> dict[str, Any]:
         (change(trainer={"profile_steps": [5, 2]}), ["trainer.profile_steps=[5, 2]", "first and the last"]),
         ({"seed": -1}, ["seed=-1"]),
         ({"name": "../up"}, ["name=../up"]),
+        (
+            {"model": {"name": "yolo", "task": "detection", "filters": []}, "data": {"tasks": ["detection"]}},
+            ["model.filters=[]", "model=yolo"],
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str, Any], words: list[str]) -> None:

@@ -154,6 +154,9 @@ def test_a_summary_that_is_no_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text('{"status": "run')
     with pytest.raises(UserError, match=r"summary\.json"):
         record.read_summary(tmp_path)
+    (tmp_path / "summary.json").write_text("[1]")
+    with pytest.raises(UserError, match="is not a run's summary"):
+        record.read_summary(tmp_path)
 
 
 def test_only_empty_folders_within_the_root_are_removed(tmp_path: Path) -> None:

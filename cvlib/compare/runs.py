@@ -99,7 +99,7 @@ def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
 def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         say(f"{folder}: skipped, its summary.json can't be read (half-written?)")
         return None
     if not _is_summary(summary):
@@ -233,4 +233,6 @@ def _number(text: Any) -> float | None:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):  # one of a few hundred digits is too large for a float
+        return not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, float) and math.isfinite(value)

@@ -96,14 +96,19 @@ def seeds_and_samples(first: np.ndarray, second: np.ndarray) -> Estimate:
     return _satterthwaite(float(differences.mean()), parts)
 
 
-def repeated_splits(differences: Sequence[float], test_to_train: float) -> Estimate:
+def repeated_splits(splits: Sequence[np.ndarray], test_to_train: float) -> Estimate:
     """The t-test of one difference per split, widened since the splits share images (Nadeau and Bengio 2003).
 
-    `test_to_train` is the number of test samples over that of training samples.
+    `splits` are the differences of each split's samples, `test_to_train` the number of test samples over that of
+    training samples. A few splits may happen to differ by as many images each: the error is never taken as less than
+    that of the samples.
     """
-    k = len(differences)
-    variance = float(np.var(differences, ddof=1)) * (1 / k + test_to_train)
-    return _satterthwaite(float(np.mean(differences)), [(variance, k - 1)])
+    k, means = len(splits), [float(one.mean()) for one in splits]
+    parts = [(float(np.var(means, ddof=1)) * (1 / k + test_to_train), k - 1)]
+    samples = sum(float(np.var(one, ddof=1)) / len(one) for one in splits if len(one) > 1) / k**2
+    if samples > parts[0][0]:
+        parts = [(samples, sum(map(len, splits)) - k)]
+    return _satterthwaite(float(np.mean(means)), parts)
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Estimate:

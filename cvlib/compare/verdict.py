@@ -121,7 +121,7 @@ def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) 
     means = [float(one.mean()) for one in differences]
     train = leader.runs[0].number("samples", "train")
     ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
-    estimate = statistics.repeated_splits(means, ratio)
+    estimate = statistics.repeated_splits(differences, ratio)
     return Comparison(
         leader, other, "corrected t over paired splits", estimate, True, math.nan,
         sum(int((one > 1e-12).sum()) for one in differences), sum(int((one < -1e-12).sum()) for one in differences),

@@ -10,6 +10,7 @@ import numpy as np
 from keras import KerasTensor, layers, ops
 
 from cvlib.config import ModelConfig
+from cvlib.errors import UserError
 
 
 def interpolate(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
@@ -69,8 +70,11 @@ def transposed_convolution(x: KerasTensor, filters: int, kernel: int, stride: in
     Its side is (side − 1) · stride − 2 · padding + kernel + output_padding: `output_padding` adds rows and columns
     at the bottom and right (Dumoulin & Visin, A Guide to Convolution Arithmetic for Deep Learning, 2016).
     """
-    full = layers.Conv2DTranspose(filters, kernel, stride, "valid", use_bias=False, name=name)(x)
     sides = [transposed_side(side, kernel, stride, padding, output_padding) for side in x.shape[1:3]]
+    if min(sides) < 1:
+        raise UserError(f"model.transpose_padding={padding} leaves nothing of a map of {x.shape[1]}×{x.shape[2]} with "
+                        f"model.transpose_kernel={kernel}: make it smaller")  # fmt: skip
+    full = layers.Conv2DTranspose(filters, kernel, stride, "valid", use_bias=False, name=name)(x)
     missing = [max(0, padding + side - there) for side, there in zip(sides, full.shape[1:3], strict=True)]
     if any(missing):  # more output padding than the full map has rows left
         full = ops.pad(full, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))

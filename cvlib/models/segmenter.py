@@ -15,11 +15,17 @@ from cvlib.models import decoders
 from cvlib.models.classifier import image_input
 from cvlib.models.pyramid import preprocess, pyramid
 
+_AUXILIARY_STRIDE = 8  # pixels between the places that the auxiliary classifier judges, at most
+
 DECODERS = {"interpolate": decoders.interpolate, "unpool": decoders.unpool, "transpose": decoders.transpose}
 
 
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:
     """Raw 0–255 pixels `(batch, height, width, 1 or 3)` → logits `(batch, height, width, outputs)` of every pixel.
+
+    With `config.auxiliary_weight` above 0 the output is `{"logits": …, "auxiliary": …}`: an auxiliary classifier
+    half-way up, on a coarser grid, has the deep layers tell the classes apart long before the last layers can. Its
+    loss counts in training only (Lee et al., Deeply-Supervised Nets, 2015; Zhao et al., PSPNet, 2017).
 
     Raises `UserError` for an encoder that isn't there, an image too small for it, or unpooling without max pooling.
     """
@@ -28,13 +34,19 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
     image = image_input(input_shape)
     pixels = preprocess(family, image)
     *levels, x = pyramid(config, family, pixels.shape[1:])(pixels)
+    auxiliary = None
     for number, level in reversed(list(enumerate(levels, start=1))):
         x = _stage(config, x, level, min(level.shape[-1], config.decoder_filters), f"up{number}")
+        if auxiliary is None and x.shape[1] >= image.shape[1] // _AUXILIARY_STRIDE:
+            auxiliary = layers.Conv2D(outputs, 1, dtype="float32", name="auxiliary")(x)
     if x.shape[1:3] != image.shape[1:3]:  # the encoder's finest map is at half the size already
         x = DECODERS[config.decoder](config, x, image, max(8, x.shape[-1] // 2), "up0")
     if config.dropout:
         x = layers.SpatialDropout2D(config.dropout, name="head_dropout")(x)
-    return keras.Model(image, layers.Conv2D(outputs, 1, dtype="float32", name="logits")(x), name="segmenter")
+    logits = layers.Conv2D(outputs, 1, dtype="float32", name="logits")(x)
+    if not config.auxiliary_weight:
+        return keras.Model(image, logits, name="segmenter")
+    return keras.Model(image, {"logits": logits, "auxiliary": auxiliary}, name="segmenter")
 
 
 def _stage(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
@@ -69,7 +81,7 @@ def inference(network: keras.Model, size: tuple[int, int], how: str = "stretch")
     holds plain Keras layers and operations only, "backbone" among them, and shares the weights of `network`.
     """
     image, pixels = models.network_input(network.input_shape[-1], size, how)
-    scores = network.call(pixels)
+    scores = models.logits(network).call(pixels)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(scores)
     vertical, horizontal = image[:, :, :1, 0], ops.transpose(image[:, :1, :, 0], (0, 2, 1))
     height, width = _counted(vertical), _counted(horizontal)

@@ -18,15 +18,36 @@ Every task has the same functions, which the training loop and the evaluation ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from cvlib.config import Config
+
+if TYPE_CHECKING:
+    import keras
 
 
 def of(task: str) -> Any:
     """The module of a task: classification, detection or segmentation."""
     return import_module(f"cvlib.tasks.{task}")
+
+
+def loss_and_metric(model: keras.Model, config: Config, loss: Callable[[], Any], metric: Any) -> dict[str, Any]:
+    """What `keras.Model.compile` takes: the loss for every output, an auxiliary one's by its weight; the metric for the
+    logits alone."""
+    if model.output_names == ["logits"]:
+        return {"loss": loss(), "metrics": [metric]}
+    shares = {name: 1.0 if name == "logits" else config.model.auxiliary_weight for name in model.output_names}
+    return {"loss": {name: loss() for name in shares}, "loss_weights": shares, "metrics": {"logits": [metric]}}
+
+
+def of_logits(logs: dict[str, float], metric: str) -> dict[str, float]:
+    """The loss and that metric of the logits out of what Keras reports, without an auxiliary output's."""
+    value = logs.get(f"logits_{metric}", logs.get(metric, float("nan")))
+    return {"loss": float(logs.get("logits_loss", logs["loss"])), metric: float(value)}
 
 
 def balanced(counts: np.ndarray, how: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from cvlib import pictures as draw
 from cvlib.config import Config
 from cvlib.data.dataset import Dataset, Split
-from cvlib.tasks import balanced
+from cvlib.tasks import balanced, loss_and_metric, of_logits
 
 if TYPE_CHECKING:
     import keras
@@ -145,11 +145,7 @@ def compile_arguments(model: keras.Model, config: Config, weights: np.ndarray | 
     def loss() -> keras.losses.Loss:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    if model.output_names == ["logits"]:
-        return {"loss": loss(), "metrics": [accuracy]}
-    shares = {name: 1.0 if name == "logits" else config.model.auxiliary_weight for name in model.output_names}
-    return {"loss": {name: loss() for name in shares}, "loss_weights": shares, "metrics": {"logits": [accuracy]}}
+    return loss_and_metric(model, config, loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
 
 
 def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
@@ -178,10 +174,7 @@ def class_weights(split: Split, classes: int, how: str) -> np.ndarray:
 
 def training_metrics(logs: dict[str, float]) -> dict[str, float]:
     """Loss and accuracy of the logits out of what Keras reports, without the auxiliary output's."""
-    return {
-        "loss": float(logs.get("logits_loss", logs["loss"])),
-        "accuracy": float(logs.get("logits_accuracy", logs.get("accuracy", float("nan")))),
-    }
+    return of_logits(logs, "accuracy")
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

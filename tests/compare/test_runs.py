@@ -39,14 +39,19 @@ def test_half_written_and_foreign_files_are_skipped_with_a_word(tmp_path: Path, 
     make_run("good")
     (make_run("no_config") / "config.yaml").unlink()
     (make_run("bad_config") / "config.yaml").write_text("a: [1,\n")
-    for name, text in {"half": '{"status": "comp', "foreign": "[1, 2]", "other": '{"status": "ok"}'}.items():
+    for name, text in {
+        "half": '{"status": "comp',
+        "foreign": "[1, 2]",
+        "other": '{"status": "ok"}',
+        "deep": "[" * 100_000,
+    }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "summary.json").write_text(text)
     (tmp_path / "binary").mkdir()
     (tmp_path / "binary/summary.json").write_bytes(b"\xff\xfe\x00")
     by_name, said = found(tmp_path)
     assert set(by_name) == {"good"}
-    assert len(said) == 6
+    assert len(said) == 7
     assert f"{tmp_path / 'half'}: skipped, its summary.json can't be read (half-written?)" in said
     assert f"{tmp_path / 'foreign'}: skipped, its summary.json is not a run's" in said
     assert f"{tmp_path / 'no_config'}: skipped, its config.yaml is missing or can't be read" in said

@@ -97,10 +97,18 @@ def test_equal_results_are_not_told_apart_and_constant_ones_are() -> None:
 
 
 def test_repeated_splits_by_hand() -> None:
-    found = statistics.repeated_splits([0.02, 0.04, 0.03], 0.25)
+    found = statistics.repeated_splits([np.full(5, value) for value in (0.02, 0.04, 0.03)], 0.25)
     error = math.sqrt(1e-4 * (1 / 3 + 0.25))
     assert found.error == pytest.approx(error)
     assert found.p == pytest.approx(2 * stats.t.sf(0.03 / error, 2))
+
+
+def test_splits_that_happen_to_differ_by_as_many_images_each_are_as_sure_as_their_samples() -> None:
+    one = np.array([1.0] * 10 + [-1.0] * 6 + [0.0] * 44)  # ahead by 4 of 60 images
+    found = statistics.repeated_splits([one, np.roll(one, 7)], 0.25)
+    error = math.sqrt(2 * np.var(one, ddof=1) / 60) / 2
+    assert (found.difference, found.error) == pytest.approx((4 / 60, error))
+    assert found.p == pytest.approx(2 * stats.t.sf(4 / 60 / error, 118)) and found.p > 0.1
 
 
 def test_holm_by_hand() -> None:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from cvlib.errors import UserError
 from cvlib.models import decoders
 from tests.models.conftest import config_of
 
@@ -84,6 +85,11 @@ def test_transposed_convolution(
     expected = numpy_transpose(x[0], model.get_layer("up").kernel.numpy(), stride, padding, output_padding)
     assert expected.shape == (result, result, 3)
     np.testing.assert_allclose(model.predict_on_batch(x)[0], expected, atol=1e-5)
+
+
+def test_padding_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.transpose_padding=8 leaves nothing of a map of 4×6"):
+        decoders.transposed_convolution(keras.Input((4, 6, 2)), 2, 2, 2, 8, 0, "up")
 
 
 @pytest.mark.parametrize("name", ["interpolate", "unpool", "transpose"])

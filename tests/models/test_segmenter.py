@@ -23,7 +23,9 @@ RNG = np.random.default_rng(0)
 
 def build(side: int = 20, channels: int = 3, **changes: Any) -> keras.Model:
     return models.build(
-        config_of("segmenter", **{"filters": [4, 6], "minimum_size": 4, **changes}), (side, side, channels), 5
+        config_of("segmenter", **{"filters": [4, 6], "minimum_size": 4, "auxiliary_weight": 0.0, **changes}),
+        (side, side, channels),
+        5,
     )
 
 
@@ -65,6 +67,15 @@ def test_the_segnet_holds_what_its_layers_add_up_to() -> None:
     first = 2 * (9 * 6 * 6 + 4 * 6)  # a level up: two convolutions, each with BatchNorm
     second = (6 * 4 + 4 * 4) + 2 * (9 * 4 * 4 + 4 * 4)  # 6 channels are made 4 before they are unpooled
     assert model.count_params() == encoder + first + second + (4 + 1) * 5
+
+
+@pytest.mark.parametrize(("side", "filters", "cells"), [(64, [4] * 5, 8), (57, [4] * 5, 7), (20, [4, 6], 10)])
+def test_the_auxiliary_classifier_looks_at_an_eighth_or_the_first_level_up(
+    side: int, filters: list[int], cells: int
+) -> None:
+    model = build(side, filters=filters, auxiliary_weight=0.4)
+    assert model.output["auxiliary"].shape == (None, cells, cells, 5)
+    assert models.logits(model).output.shape == (None, side, side, 5)
 
 
 def saved(model: keras.Model, size: int, folder: Path) -> keras.Model:

@@ -11,7 +11,7 @@ from cvlib import masks
 from cvlib import pictures as draw
 from cvlib.config import Config
 from cvlib.data.dataset import IGNORE, Dataset, Split
-from cvlib.tasks import balanced
+from cvlib.tasks import balanced, loss_and_metric, of_logits
 
 if TYPE_CHECKING:
     import keras
@@ -110,8 +110,10 @@ def evaluate(network: keras.Model, feed: Feed, classes: list[str]) -> Scores:
 
 
 def network(model: keras.Model) -> keras.Model:
-    """The network itself: its logits are what validation needs."""
-    return model
+    """The network with the logits as its only output."""
+    from cvlib import models
+
+    return models.logits(model)
 
 
 def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Model:
@@ -157,13 +159,16 @@ def compile_arguments(model: keras.Model, config: Config, weights: np.ndarray | 
     """Loss and training metrics for the network, as `keras.Model.compile` takes them; `weights` are its classes'."""
     from cvlib.tasks.segmentation.loss import PixelAccuracy, SegmentationLoss
 
-    loss = SegmentationLoss(config.model.loss, config.model.focal_gamma, weights)
-    return {"loss": loss, "metrics": [PixelAccuracy()]}
+    def loss() -> keras.losses.Loss:
+        return SegmentationLoss(config.model.loss, config.model.focal_gamma, weights)
+
+    return loss_and_metric(model, config, loss, PixelAccuracy())
 
 
 def targets(stream: Any, model: keras.Model, weights: np.ndarray | None) -> Any:
-    """The tf.data stream of (images, masks) as it is: weights of classes are the loss's."""
-    return stream
+    """The tf.data stream of (images, masks), the masks for every output: weights of classes are the loss's."""
+    outputs = model.output_names
+    return stream if len(outputs) == 1 else stream.map(lambda images, truth: (images, dict.fromkeys(outputs, truth)))
 
 
 def class_weights(split: Split, classes: int, how: str) -> np.ndarray:
@@ -177,7 +182,7 @@ def class_weights(split: Split, classes: int, how: str) -> np.ndarray:
 
 def training_metrics(logs: dict[str, float]) -> dict[str, float]:
     """Loss and pixel accuracy out of what Keras reports."""
-    return {"loss": float(logs["loss"]), "pixel_accuracy": float(logs["pixel_accuracy"])}
+    return of_logits(logs, "pixel_accuracy")
 
 
 def samples(images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:

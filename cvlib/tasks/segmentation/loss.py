@@ -18,7 +18,8 @@ class SegmentationLoss(keras.losses.Loss):
     """The weighted sum of `cross_entropy`, `dice` and `focal` over the labelled pixels of a batch.
 
     Truth is `(batch, height, width)` class ids or `IGNORE`, prediction `(batch, height, width, classes)` logits, a
-    sample weight `(batch, height, width)` what each pixel counts. `focal_gamma` is how much the focal loss spares
+    sample weight `(batch, height, width)` what each pixel counts. Logits on a coarser grid are judged by the pixels
+    in the middle of its cells. `focal_gamma` is how much the focal loss spares
     pixels that are right already (0: cross-entropy). `class_weights` `(classes,)` are what a pixel of each class
     counts in cross-entropy and focal loss; dice balances classes by itself.
 
@@ -34,8 +35,8 @@ class SegmentationLoss(keras.losses.Loss):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of the batch, one number: dice judges all its pixels together, so there is none per sample."""
-        labels, counts = labelled(y_true, sample_weight)
         plain = ops.cast(y_pred, "float32")
+        labels, counts = labelled(at_centres(y_true, plain.shape[1:3]), at_centres(sample_weight, plain.shape[1:3]))
         logits, weighted = plain, counts
         if self.class_weights is not None:
             occurring = np.where(self.class_weights > 0, self.class_weights, 1.0)
@@ -58,6 +59,16 @@ class PixelAccuracy(keras.metrics.Mean):
         """Count a batch; weights of pixels don't matter."""
         labels, counts = labelled(y_true, None)
         return super().update_state(ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), labels), counts)
+
+
+def at_centres(values: Any, size: tuple[int, int]) -> Any:
+    """Of `values` (batch, height, width) those in the middle of the cells of a grid of `size`; None stays None."""
+    if values is None or tuple(values.shape[1:3]) == tuple(size):
+        return values
+    for axis, cells in enumerate(size, start=1):
+        middles = (ops.arange(cells, dtype="float32") + 0.5) * (ops.shape(values)[axis] / cells)
+        values = ops.take(values, ops.cast(middles, "int32"), axis=axis)
+    return values
 
 
 def labelled(truth: Any, weights: Any) -> tuple[Any, Any]:

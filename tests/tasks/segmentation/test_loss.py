@@ -112,6 +112,14 @@ def test_a_sum_is_the_sum() -> None:
     assert loss(EACH[-1]) == pytest.approx(np.dot(parts, [1.0, 0.5, 0.25]), rel=1e-5)
 
 
+def test_coarse_logits_are_judged_by_the_middles_of_their_cells() -> None:
+    truth = np.array([[[0, 0, 0, 1, 1], [0, 2, 0, 1, 1], [0, 0, 0, 1, 1], [2, 2, 2, 2, 2], [2, 2, 2, IGNORE, 2]]])
+    right = 50 * np.eye(3, dtype=np.float32)[np.array([[[2, 1], [2, 0]]])]  # of rows and columns 1 and 3
+    assert float(SegmentationLoss({"cross_entropy": 1.0})(truth, right)) == pytest.approx(50 / 4)
+    truth[0, 3, 3] = IGNORE
+    assert float(SegmentationLoss({"cross_entropy": 1.0})(truth, right)) == pytest.approx(0)
+
+
 def test_half_precision_logits_are_judged_in_float32() -> None:
     rounded = tf.cast(LOGITS, "bfloat16")
     assert loss({"dice": 1.0}, logits=rounded) == pytest.approx(loss({"dice": 1.0}, logits=tf.cast(rounded, "float32")))

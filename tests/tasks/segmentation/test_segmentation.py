@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, log_loss
 
 from cvlib.data.dataset import IGNORE, Dataset, Split
@@ -131,3 +132,20 @@ def test_pictures_have_the_datasets_colours() -> None:
     assert {(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)} <= seen
     assert segmentation.samples(images, TRUTH[:2], data).shape[-1] == 3
     assert segmentation.pictures(scores, data)["confusion_matrix"].shape[-1] == 3
+
+
+def test_an_auxiliary_classifiers_loss_counts_in_training_only() -> None:
+    from cvlib import models
+    from cvlib.config import Config
+    from tests.models.conftest import config_of
+
+    settings = config_of("segmenter", filters=[4, 6], minimum_size=4)
+    model = models.build(settings, (16, 16, 3), 4)
+    model.compile("sgd", **segmentation.compile_arguments(model, Config(settings)))
+    stream = tf.data.Dataset.from_tensors((np.zeros((2, 16, 16, 3)), RNG.integers(0, 4, (2, 16, 16))))
+    logs = model.evaluate(segmentation.targets(stream, model, None), verbose=0, return_dict=True)
+    assert settings.auxiliary_weight == 0.4
+    assert logs["loss"] == pytest.approx(logs["logits_loss"] + 0.4 * logs["auxiliary_loss"], rel=1e-5)
+    shown = segmentation.training_metrics(logs)
+    assert shown == {"loss": logs["logits_loss"], "pixel_accuracy": logs["logits_pixel_accuracy"]}
+    assert segmentation.network(model).output_names == ["logits"]
