@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from cvlib import models, modes
-from cvlib.config import DataConfig
+from cvlib.config import Config, DataConfig
 from cvlib.data.scenes import digit_scenes
+from cvlib.tasks import segmentation
 from cvlib.tasks.segmentation import Scores
-from cvlib.tasks.segmentation.loss import SegmentationLoss
 from tests.models.conftest import config_of
 
 
@@ -28,12 +28,13 @@ def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     config = config_of("segmenter", decoder=decoder, skip=skip, **wide)
     model = models.build(config, images.shape[1:], len(classes))
     modes.set_bn_momentum(model, 0.9)
-    model.compile(keras.optimizers.Adam(1e-2), SegmentationLoss(config.loss))
+    model.compile(keras.optimizers.Adam(1e-2), **segmentation.compile_arguments(model, Config(config)))
+    network, targets = segmentation.network(model), dict.fromkeys(model.output_names, truth)
     best = 0.0
     for _ in range(30):
-        model.fit(images, truth, batch_size=8, epochs=20, verbose=0)
+        model.fit(images, targets, batch_size=8, epochs=20, verbose=0)
         scores = Scores(classes, np.zeros((len(classes),) * 2, np.int64))
-        scores.add(truth, model.predict(images, verbose=0))
+        scores.add(truth, network.predict(images, verbose=0))
         best = max(best, scores.metrics()["mIoU"])
         if best >= 0.98:
             break
