@@ -234,6 +234,9 @@ def _check_parts(config: DataConfig, dataset: Dataset) -> None:
     names = [name for part in parts for name in part.names]
     assert len(set(names)) == len(names), "a sample is in two splits"
     if dataset.task == "segmentation":
+        if len(dataset.classes) < 2:
+            found = f"only one class ({dataset.classes[0]})" if dataset.classes else "no class, they are void"
+            raise UserError(f"data={config.name}: the masks hold {found}: nothing to tell apart")
         return
     labels: Any = dataset.train.labels
     if dataset.task == "detection":

@@ -16,7 +16,7 @@ from cvlib.prediction import readable
 from cvlib.record import write_atomically
 from cvlib.tasks import detection
 from cvlib.tasks.detection.coco import Detections, as_results
-from cvlib.tasks.detection.drawing import boxed
+from cvlib.tasks.detection.drawing import SURE, boxed
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +41,10 @@ def predict(
         tick()
     if read:
         _write(folder, read, found, run.classes)
+        surest = max(float(np.max(boxes.scores, initial=0.0)) for boxes in found)
+        if surest < SURE:
+            print(f"note: no box is drawn: the surest has a score of {surest:.2f}, drawn are those from {SURE:.2f} on; "
+                  "all are in predictions.csv; training longer makes them surer")  # fmt: skip
     return len(read)
 
 

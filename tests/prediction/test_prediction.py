@@ -59,7 +59,9 @@ def files(tmp_path: Path) -> list[Path]:
     return made
 
 
-def test_boxes_are_those_of_the_evaluation(tmp_path: Path, files: list[Path]) -> None:
+def test_boxes_are_those_of_the_evaluation(
+    tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     network = write_run(tmp_path / "run", SMALL["detection"])
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     split = Split([file.name for file in files], files, [none] * len(files))
@@ -70,6 +72,9 @@ def test_boxes_are_those_of_the_evaluation(tmp_path: Path, files: list[Path]) ->
         rows = list(csv.DictReader(text))
     coco = json.loads((tmp_path / "out/predictions.json").read_text())
     assert len(rows) == len(coco) > 30
+    surest = max(float(row["score"]) for row in rows)
+    told = f"no box is drawn: the surest has a score of {surest:.2f}, drawn are those from 0.25 on"
+    assert (told in capsys.readouterr().out) == (surest < 0.25)
     for file, expected in zip(files, scores.found, strict=True):
         # Further down an untrained detector's boxes are so much alike that a last bit decides which one stays.
         first = [getattr(expected, part)[:9] for part in ("corners", "scores", "classes")]

@@ -317,3 +317,12 @@ def test_the_messy_collection():
     assert {"mask_rgb", "mask_rgba", "mask_grey", "mask_16bit", "mask_1bit", "mask_palette_permuted", "exif_rotated",
             "image_cmyk", "image_grey", "mask_all_background"} <= names  # fmt: skip
     assert len(names) == 20
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, r"only one class \(0\)"), (255, "no class, they are void")])
+def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int, words: str) -> None:
+    for number in range(9):
+        _image(tmp_path, str(number))
+        _mask(tmp_path, str(number), np.full((6, 9), value, np.uint8))
+    with pytest.raises(UserError, match=f"the masks hold {words}: nothing to tell apart"):
+        _load(tmp_path)
