@@ -1,0 +1,36 @@
+"""Folders of images as tests write and load them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvlib import data
+from cvlib.config import DataConfig
+from cvlib.errors import UserError
+
+
+def write_images(place: Path, count: int, kind: str = "png", colour: bool = True, size=(6, 4)) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        shape = (size[1], size[0], 3) if colour else (size[1], size[0])
+        noise = np.random.default_rng([i, *place.as_posix().encode()]).integers(0, 256, shape, np.uint8)
+        Image.fromarray(noise).save(place / f"{i}.{kind}")
+
+
+def load(path: Path, task: str = "classification", **options) -> data.Dataset:
+    return data.load(DataConfig(name="folder", path=str(path), **options), 0, task)
+
+
+def sizes_of(dataset: data.Dataset) -> list[int]:
+    return [len(part) for part in (dataset.train, dataset.val, dataset.test)]
+
+
+def refused(words: str, path: Path, task: str = "classification", **options) -> str:
+    with pytest.raises(UserError, match=words) as caught:
+        load(path, task, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
