@@ -37,16 +37,15 @@ def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) 
     auxiliary = None
     for number, level in reversed(list(enumerate(levels, start=1))):
         x = _stage(config, x, level, min(level.shape[-1], config.decoder_filters), f"up{number}")
-        if auxiliary is None and x.shape[1] >= image.shape[1] // _AUXILIARY_STRIDE:
+        if config.auxiliary_weight and auxiliary is None and x.shape[1] >= image.shape[1] // _AUXILIARY_STRIDE:
             auxiliary = layers.Conv2D(outputs, 1, dtype="float32", name="auxiliary")(x)
     if x.shape[1:3] != image.shape[1:3]:  # the encoder's finest map is at half the size already
         x = DECODERS[config.decoder](config, x, image, max(8, x.shape[-1] // 2), "up0")
     if config.dropout:
         x = layers.SpatialDropout2D(config.dropout, name="head_dropout")(x)
     logits = layers.Conv2D(outputs, 1, dtype="float32", name="logits")(x)
-    if not config.auxiliary_weight:
-        return keras.Model(image, logits, name="segmenter")
-    return keras.Model(image, {"logits": logits, "auxiliary": auxiliary}, name="segmenter")
+    answers = logits if auxiliary is None else {"logits": logits, "auxiliary": auxiliary}
+    return keras.Model(image, answers, name="segmenter")
 
 
 def _stage(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:

@@ -71,10 +71,10 @@ def theirs(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[
 
     backbone = peers.YOLOV8Backbone(stackwise_channels=[24, 48, 96, 160], stackwise_depth=[1, 2, 2, 1],
                                     include_rescaling=True, input_shape=train.images.shape[1:])  # type: ignore[union-attr]  # fmt: skip
-    # As many boxes kept as ours keeps: what is sure by less than its own 0.2 belongs to a precision–recall curve too.
+    # It drops what is sure by less than 0.2, which belongs to a precision–recall curve too.
     kept = peer_layers.NonMaxSuppression("xyxy", from_logits=False, iou_threshold=0.6, confidence_threshold=0.01)
     model = peers.YOLOV8Detector(backbone, len(classes), "xyxy", fpn_depth=1, prediction_decoder=kept)
-    # Its own weight of 0.5 is of a mean over the classes, where YOLOv8 sums over them: with it nothing is ever sure.
+    # Its own weight of 0.5 is of a mean over the classes, where YOLOv8 sums over them.
     model.compile(optimizer=adam(0.002, epochs * (len(train) // _BATCH)), classification_loss="binary_crossentropy",
                   classification_loss_weight=0.5 * len(classes), box_loss="ciou", jit_compile=False)  # fmt: skip
 

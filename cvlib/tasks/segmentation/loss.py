@@ -19,9 +19,9 @@ class SegmentationLoss(keras.losses.Loss):
 
     Truth is `(batch, height, width)` class ids or `IGNORE`, prediction `(batch, height, width, classes)` logits, a
     sample weight `(batch, height, width)` what each pixel counts. Logits on a coarser grid are judged by the pixels
-    in the middle of its cells. `focal_gamma` is how much the focal loss spares
-    pixels that are right already (0: cross-entropy). `class_weights` `(classes,)` are what a pixel of each class
-    counts in cross-entropy and focal loss; dice balances classes by itself.
+    in the middle of its cells. `focal_gamma` is how much the focal loss spares pixels that are right already (0:
+    cross-entropy). `class_weights` `(classes,)` are what a pixel of each class counts in cross-entropy and focal loss;
+    dice balances classes by itself.
 
     Weights say what is learned first, not what is answered: a network that minimizes a weighted cross-entropy says
     p·weight in place of p, and draws what is rare too thick. So the loss judges logits + log(weight), and the logits
