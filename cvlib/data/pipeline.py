@@ -215,6 +215,8 @@ class Feed:
             if config is not None:
                 images, target = _augmented(images, target, draws, config, task, self.tiles)
             images = tf.ensure_shape(images, (None, *self.size, channels))
+            if task == "segmentation":
+                target = tf.ensure_shape(target, (None, *self.size))
             return images, _as_fed(target, task)
 
         return finish

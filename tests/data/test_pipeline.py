@@ -193,6 +193,13 @@ def test_shapes_are_known_to_the_network():
     assert labels.shape.as_list() == [None] and labels.dtype == tf.int32
 
 
+def test_masks_have_a_known_size_also_when_they_are_moved():
+    split = Split([str(i) for i in range(6)], np.zeros((6, 8, 8, 3), np.uint8), np.ones((6, 8, 8), np.uint8))
+    for augmentation in (None, CHANGES):
+        masks = Feed(split, (16, 12), 3, 5, 0, augmentation, task="segmentation").dataset.element_spec[1]
+        assert masks.shape.as_list() == [None, 16, 12] and masks.dtype == tf.int32
+
+
 def test_keras_fits_an_epoch_and_predicts_in_order():
     split = array_split()
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(23)])

@@ -66,8 +66,8 @@ def at_centres(values: Any, size: tuple[int, int]) -> Any:
     if values is None or tuple(values.shape[1:3]) == tuple(size):
         return values
     for axis, cells in enumerate(size, start=1):
-        middles = (ops.arange(cells, dtype="float32") + 0.5) * (ops.shape(values)[axis] / cells)
-        values = ops.take(values, ops.cast(middles, "int32"), axis=axis)
+        middles = (np.arange(cells) + 0.5) * values.shape[axis] / cells
+        values = ops.take(values, middles.astype(np.int32), axis=axis)
     return values
 
 
