@@ -179,23 +179,20 @@ def _frozen(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, type(None))) else str(value)
 
 
-# Measures of all test samples together → the column of test_results.csv that holds each sample's own, and its name.
-OWN_MEASURES = {
-    "test/mIoU": ("mIoU", "mIoU"),
-    "test/mAP": ("average_precision50", "average precision at IoU 0.5"),
-    "test/mAP50": ("average_precision50", "average precision at IoU 0.5"),
-}
+# Measures of all test samples together → the column of test_results.csv that stands for them, of each sample:
+SHARES = {"test/mIoU": "mIoU_share"}  # its share, whose mean is the measure
+OWN_MEASURES = dict.fromkeys(("test/mAP", "test/mAP50"), "average_precision50")  # a measure of its own
 
 
 def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], tuple[float, ...]] | None:
     """Who was tested, as sorted (name, truth), and what each got; None where the run can't tell.
 
-    test/accuracy: 1 for a right prediction, else 0. Any other test metric: its column in `OWN_MEASURES`, or the one of
-    its own name.
+    test/accuracy: 1 for a right prediction, else 0. Any other test metric: its column in `SHARES` or `OWN_MEASURES`,
+    or the one of its own name.
     """
     if not metric.startswith("test/"):
         return None
-    column, _ = OWN_MEASURES.get(metric, (metric.removeprefix("test/"), ""))
+    column = (SHARES | OWN_MEASURES).get(metric, metric.removeprefix("test/"))
     try:
         with (run.folder / "test_results.csv").open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)

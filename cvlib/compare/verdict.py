@@ -11,7 +11,7 @@ import numpy as np
 
 from cvlib.compare import statistics
 from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better
-from cvlib.compare.runs import OWN_MEASURES, Run, sample_values
+from cvlib.compare.runs import OWN_MEASURES, SHARES, Run, sample_values
 from cvlib.compare.statistics import Estimate
 
 SIGNIFICANT = 0.05
@@ -59,6 +59,8 @@ def comparisons(section: Section) -> list[Comparison]:
     ]
     low, high = bounds(section.metric)
     made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
+    if section.metric in SHARES:  # an image's share is about a network's own mean, so of one image it says nothing
+        made = [replace(one, wins=None, losses=None) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
     for index, p in zip(tested, corrected, strict=True):
@@ -162,7 +164,7 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
     if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
         yield f"tested by {test}"
     if section.metric in OWN_MEASURES and any(one.wins is not None for one in made):
-        yield (f"these differences are of each image's own {OWN_MEASURES[section.metric][1]}, on average: "
+        yield ("these differences are of each image's own average precision at IoU 0.5, on average: "
                f"{section.metric} is one measure of all images together")  # fmt: skip
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
         yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "

@@ -127,9 +127,10 @@ def test_sample_values_are_right_or_wrong_in_the_order_of_names(make_run: MakeRu
 
 def test_other_metrics_are_read_from_the_column_of_their_name(make_run: MakeRun) -> None:
     folder = make_run("a")
-    (folder / "test_results.csv").write_text("name,mIoU\nb,0.5\na,0.25\n")
+    (folder / "test_results.csv").write_text("name,mIoU,mIoU_share,loss\nb,0.5,0.7,2\na,0.25,0.1,1\n")
     run = found(folder)[0]["a"]
-    assert runs.sample_values(run, "test/mIoU") == ((("a", ""), ("b", "")), (0.25, 0.5))
+    assert runs.sample_values(run, "test/loss") == ((("a", ""), ("b", "")), (1, 2))
+    assert runs.sample_values(run, "test/mIoU") == ((("a", ""), ("b", "")), (0.1, 0.7))  # the mIoU is of all images
 
 
 _TWICE = "name,truth,prediction\na,x,x\na,x,x\n"

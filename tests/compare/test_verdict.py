@@ -126,6 +126,20 @@ def test_boxes_whose_images_speak_for_the_other_are_not_told_apart(tmp_path: Pat
     assert said[0].startswith("finetune and scratch can't be told apart with one seed each (-10.0 ± 0.0 points")
 
 
+def test_masks_are_compared_by_the_miou_of_all_images(tmp_path: Path, make_run: MakeRun) -> None:
+    """Where each image's own mIoU would speak for the other."""
+    for name, changes, shares, own in (("a", FINETUNE, [0.9, 0.7] * 10, 0.3), ("b", {}, [0.6, 0.6] * 10, 0.4)):
+        metrics = {"val/mIoU": 0.5, "test/mIoU": float(np.mean(shares))}
+        folder = make_run(name, {"model.task": "segmentation", **changes}, task="segmentation", metrics=metrics)
+        rows = [f"{i},{own},{share}" for i, share in enumerate(shares)]
+        (folder / "test_results.csv").write_text("\n".join(["name,mIoU,mIoU_share", *rows]))
+    _, (one,), said = compared(tmp_path, "test/mIoU")
+    assert one.estimate.difference == pytest.approx(0.2)
+    assert one.wins is None
+    assert said[0] == "finetune beats scratch by 20.0 ± 2.3 points (p < 0.001)"
+    assert not any("own" in line for line in said)
+
+
 def test_a_loss_is_said_in_its_own_unit(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2, 3):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"test/loss": 0.10 + seed / 1000})

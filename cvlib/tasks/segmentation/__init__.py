@@ -32,6 +32,7 @@ class Scores:
     confusion: np.ndarray  # int64 (classes, classes): pixels of each class (row) taken for each class (column)
     loss_sum: float = 0.0  # of −log p over labelled pixels, nats
     samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
+    counts: list[np.ndarray] = field(default_factory=list)  # each image's intersections and unions (2, classes)
     shown: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # index → truth, prediction
 
     def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
@@ -43,6 +44,7 @@ class Scores:
             if keep and len(self.samples) in keep:
                 self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
             self.samples.append((mean_iou(matrix), pixel_accuracy(matrix)))
+            self.counts.append(np.stack(_counts(matrix)[:2]))
         self.loss_sum += _loss_sum(truth, logits)
 
     def metrics(self) -> dict[str, float]:
@@ -78,6 +80,22 @@ def mean_iou(matrix: np.ndarray) -> float:
     hits, union, _ = _counts(matrix)
     occurring = union > 0
     return float((hits[occurring] / union[occurring]).mean()) if occurring.any() else 0.0
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+    """Each image's share in the mIoU of all, float `(n,)`, of intersections and unions `(n, 2, classes)`.
+
+    Their mean is the mIoU and their spread says how uncertain it is: a ratio of sums, linearized about the sums
+    (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6).
+    """
+    hits, unions = counts.sum(axis=0)
+    occurring = unions > 0
+    if not occurring.any():
+        return np.zeros(len(counts))
+    iou = hits[occurring] / unions[occurring]
+    ahead = (counts[:, 0, occurring] - iou * counts[:, 1, occurring]) / unions[occurring]
+    found: np.ndarray = iou.mean() + len(counts) * ahead.mean(axis=1)
+    return found
 
 
 def pixel_accuracy(matrix: np.ndarray) -> float:
@@ -124,10 +142,11 @@ def inference(model: keras.Model, size: tuple[int, int], how: str) -> keras.Mode
 
 
 def results(names: list[str], classes: list[str], scores: Scores) -> list[dict[str, Any]]:
-    """The rows of test_results.csv: each image's name, its own mIoU over the classes in it, its pixel accuracy."""
+    """The rows of test_results.csv: each image's name, mIoU over the classes in it, pixel accuracy, and `shares`."""
+    rows = zip(names, scores.samples, shares(np.array(scores.counts)), strict=True)
     return [
-        {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}"}
-        for name, (miou, accuracy) in zip(names, scores.samples, strict=True)
+        {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}", "mIoU_share": f"{share:.6f}"}
+        for name, (miou, accuracy), share in rows
     ]
 
 

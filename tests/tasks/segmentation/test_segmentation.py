@@ -95,6 +95,18 @@ def test_each_image_has_its_own_row() -> None:
         assert float(row["pixel_accuracy"]) == pytest.approx((truth == guess)[valid].mean(), abs=1e-6)
 
 
+def test_images_shares_are_the_slopes_of_the_miou_and_average_to_it() -> None:
+    """An image counted a little more often moves the mIoU of all by that much of (share − mIoU) / n."""
+    rows = segmentation.results([str(i) for i in range(5)], CLASSES, scored())
+    shares = [float(row["mIoU_share"]) for row in rows]
+    whole = jaccard_score(TRUTH[VALID], GUESS[VALID], average="macro")
+    assert np.mean(shares) == pytest.approx(whole, abs=1e-6)
+    for number, share in enumerate(shares):
+        weights = np.broadcast_to(np.where(np.arange(5) == number, 1 + 1e-5, 1)[:, None, None], VALID.shape)[VALID]
+        heavier = jaccard_score(TRUTH[VALID], GUESS[VALID], average="macro", sample_weight=weights)
+        assert 5 * (heavier - whole) / 1e-5 == pytest.approx(share - whole, abs=1e-3)
+
+
 def test_evaluation_goes_over_the_feed_and_keeps_only_some_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "_PICTURED", 2)
 
