@@ -92,10 +92,21 @@ def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | 
     return np.asarray(canvas)
 
 
+def legend(classes: Sequence[str], colours: np.ndarray) -> np.ndarray:
+    """A picture of the classes' names beside their colours, the ids in front, one below the other."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("RGB", (_GAP * 2 + 240, _LINE * len(classes) + _GAP), "white")
+    names = [f"{i} {name}" for i, name in enumerate(classes)]
+    _legend(ImageDraw.Draw(canvas), names, list(colours[: len(names)]), _GAP // 2, 1)
+    return np.asarray(canvas)
+
+
 def _legend(pen: ImageDraw, names: Sequence[str], colours: Sequence[np.ndarray], top: int, per_line: int) -> None:
     from cvlib.pictures import _font
 
+    longest = 14 if per_line > 1 else 32
     for number, (name, colour) in enumerate(zip(names, colours, strict=True)):
         x, y = _GAP + number % per_line * 110, top + number // per_line * _LINE
         pen.rectangle((x, y + 2, x + 11, y + 13), tuple(int(part) for part in colour), outline=(120, 120, 120))
-        pen.text((x + 16, y), shortened(name, 14), (30, 30, 30), font=_font())
+        pen.text((x + 16, y), shortened(name, longest), (30, 30, 30), font=_font())

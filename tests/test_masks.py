@@ -51,3 +51,9 @@ def test_a_sheet_shows_each_mask_and_a_legend() -> None:
     drawn = masks.sheet(images, [("truth", truth)], ["a", "b", "c"], ["ground", "cat"], colours)
     for colour, least in ((77, 3), (colours[1], 1), (colours[IGNORE], 1)):
         assert (drawn == colour).all(axis=-1).sum() >= least * 144 * 144
+
+
+def test_a_legend_has_every_classs_colour() -> None:
+    colours = masks.palette(3)
+    picture = masks.legend(["background", "cat", "dog"], colours)
+    assert {tuple(colour) for colour in colours[:3].tolist()} <= set(map(tuple, picture.reshape(-1, 3).tolist()))

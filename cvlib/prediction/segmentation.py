@@ -25,7 +25,10 @@ def predict(
     run: Run, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
     tick: Callable[[], None],
 ) -> int:  # fmt: skip
-    """A mask for every readable file as an indexed PNG with the classes' colours, an overlay, and shares per class."""
+    """A mask for every readable file as an indexed PNG with the classes' colours, an overlay, and shares per class.
+
+    legend.png says what the colours mean.
+    """
     own = saved.labels(run).get("colours")
     colours = masks.palette(len(run.classes), None if own is None else np.array(own, np.uint8))
     rows: list[dict[str, Any]] = []
@@ -38,6 +41,7 @@ def predict(
                      "shares": dict(zip(run.classes, shares.round(6).tolist(), strict=True))})  # fmt: skip
         tick()
     if rows:
+        pictures.save_png(masks.legend(run.classes, colours), folder / "legend.png")
         _write(folder, rows, run.classes)
     return len(rows)
 

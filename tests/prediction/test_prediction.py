@@ -106,6 +106,7 @@ def test_masks_are_the_evaluations_at_the_files_own_size(tmp_path: Path, files: 
     share = content[2]["shares"]["cat"]
     assert share == pytest.approx((np.asarray(masks[2]) == 1).mean(), abs=1e-6)
     assert (out / "overlays/1.png").is_file()
+    assert (out / "legend.png").is_file()
 
 
 def test_files_of_one_name_get_pictures_of_their_own() -> None:
