@@ -19,12 +19,13 @@ def start(config: Config) -> None:
     """Make Keras ready for `config`: random state, precision and layer names as in a fresh process."""
     import_quietly()
     import keras
-    import tensorflow
 
     keras.utils.clear_session()
     keras.config.set_dtype_policy(_POLICIES[hardware.precision(config.trainer.precision)])
     keras.utils.set_random_seed(config.seed)
     if config.trainer.deterministic:
+        import tensorflow
+
         tensorflow.config.experimental.enable_op_determinism()
 
 
@@ -38,7 +39,10 @@ def import_quietly(devices: bool = True) -> None:
     # pixels (ResNet50 at 32 px as a whole: twice), and without AVX-512 oneDNN isn't its default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _silenced_stderr(), _nothing_collected():
-        import keras  # noqa: F401
+        import keras
+
+        if keras.config.backend() != "tensorflow":  # it would take a GPU's memory from the backend that computes
+            return
         import tensorflow
 
         if devices:

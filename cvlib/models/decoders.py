@@ -54,9 +54,10 @@ def max_unpool(x: KerasTensor, level: KerasTensor) -> KerasTensor:
     def spread(values: KerasTensor) -> KerasTensor:  # much faster than putting four strided parts together
         return ops.image.resize(values, (rows, columns), interpolation="nearest")
 
+    # Strides are given to the poolings: those that Keras (3.15) takes by itself are of a wrong length on JAX.
     order = -np.tile(np.array([[0, 1], [2, 3]], np.float32), (rows // 2, columns // 2))[..., np.newaxis]
-    maxima = ops.where(ops.equal(covered, spread(ops.max_pool(covered, 2))), order, -4.0)
-    first = ops.cast(ops.equal(maxima, spread(ops.max_pool(maxima, 2))), x.dtype)
+    maxima = ops.where(ops.equal(covered, spread(ops.max_pool(covered, 2, 2))), order, -4.0)
+    first = ops.cast(ops.equal(maxima, spread(ops.max_pool(maxima, 2, 2))), x.dtype)
     placed = spread(x) * first
     if (rows, columns) == (height, width):
         return placed

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,5 +163,5 @@ def _row(block: str, layers: list[keras.layers.Layer], rate: float) -> dict[str,
 def parameter_counts(model: keras.Model) -> dict[str, int]:
     """Numbers in the network: all, those that gradients change, the others."""
     total = model.count_params()
-    trainable = sum(int(variable.value.shape.num_elements()) for variable in model.trainable_variables)
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     return {"total": total, "trainable": trainable, "frozen": total - trainable}

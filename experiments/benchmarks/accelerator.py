@@ -1,0 +1,323 @@
+"""Do the networks, losses and regimes train on this machine's accelerator, and agree with its processor?
+
+    KERAS_BACKEND=jax python experiments/benchmarks/accelerator.py [--only NAME] [--steps N] [--output FILE]
+
+TensorFlow or JAX, whichever KERAS_BACKEND says; JAX needs no TensorFlow. Each network as conf/ has it, on one batch of
+digits or of scenes of digits, in float32 and with bfloat16:
+
+- output and loss of the same weights on the accelerator and on the processor (float32, products in full float32):
+  0.999 of the outputs differ by at most OUTPUT of the largest one, the loss by LOSS of itself. Not all of them, for
+  unpooling puts a value elsewhere where two places are equal but for rounding;
+- after N steps on that batch the loss is finite and at most FALL of what it was;
+- images/s of `fit` on arrays, data on its way to the accelerator included: the median of ROUNDS rounds of N steps;
+- the network as a run saves it, loaded again, has the same weights and predicts the same, as exactly as above;
+- in the other regimes no frozen weight or average has moved, and every weight that learns has.
+
+A row is printed as soon as it is known, the table at the end. Exit code 1 if any check failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # the machine with the accelerator may have no more than a checkout
+
+OUTPUT, LOSS, FALL, ROUNDS = 1e-3, 1e-3, 0.8, 3
+SCHEDULED = 100  # steps an epoch, as far as the schedule of the rate goes
+NETWORKS = {  # the quickest first
+    "cnn": ["model=cnn"],
+    "segmenter-interpolate": ["model=segmenter", "model.decoder=interpolate"],
+    "segmenter-unpool": ["model=segmenter", "model.decoder=unpool"],
+    "segmenter-transpose": ["model=segmenter", "model.decoder=transpose"],
+    "yolo-grid": ["model=yolo", "model.head=grid"],
+    "yolo-anchor_free": ["model=yolo", "model.head=anchor_free"],
+    "alexnet": ["model=alexnet", "data.image_size=96"],
+    "vgg": ["model=vgg", "data.image_size=96"],
+    "fcn": ["model=fcn"],
+    "resnet": ["model=resnet", "data.image_size=96"],
+    "inception": ["model=inception", "data.image_size=96"],
+}
+REGIMES = {  # finetune begins with the head alone
+    "cnn": ["feature_extractor", "finetune"],
+    "segmenter-interpolate": ["feature_extractor"],
+    "yolo-anchor_free": ["finetune"],
+    "resnet": ["finetune"],
+}
+HEADER = ("network", "regime", "precision", "output differs", "loss differs", "loss", "frozen", "moved", "images/s",
+          "loaded differs", "seconds", "verdict")  # fmt: skip
+
+
+@dataclass
+class Row:
+    """What was found of a network; a measure that stays empty wasn't asked for, or not reached."""
+
+    network: str
+    regime: str
+    precision: str
+    measures: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def check(self, column: str, value: str, holds: bool) -> None:
+        """Note a measure, and that it is a failure where it doesn't hold."""
+        self.measures[column] = value
+        if not holds:
+            self.failures.append(column)
+
+    def __str__(self) -> str:
+        known = {"network": self.network, "regime": self.regime, "precision": self.precision, **self.measures,
+                 "verdict": f"FAILED: {', '.join(self.failures)}" if self.failures else "passed"}  # fmt: skip
+        return "| " + " | ".join(known.get(column, "") for column in HEADER) + " |"
+
+
+def main() -> None:
+    """Check and measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=NETWORKS, help="this network alone (may be repeated)")
+    parser.add_argument("--precision", action="append", choices=("float32", "bfloat16"), help="this one alone")
+    parser.add_argument("--steps", type=int, default=40, metavar="N", help="of training, and of a round (40)")
+    parser.add_argument("--batch", type=int, metavar="N", help="images a step; as in conf/ where it isn't given")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N",
+                        help="compile beforehand in so many processes at once (JAX)")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the table as Markdown")
+    chosen = parser.parse_args()
+    names, precisions = chosen.only or list(NETWORKS), chosen.precision or ["float32", "bfloat16"]
+    with tempfile.TemporaryDirectory() as folder:
+        # Networks that are loaded again, and their regimes, are compiled anew: JAX then finds them here.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{folder}/compiled")
+        os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                       "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}  # fmt: skip
+        if chosen.jobs:
+            compile_ahead(names, precisions, chosen)
+        rows = measured(names, precisions, chosen, Path(folder))
+    table = "\n".join([*machine(), "", *head(), *map(str, rows)]) + "\n"
+    print(f"\n{table}")
+    if chosen.output:
+        chosen.output.write_text(table)
+    sys.exit(any(row.failures for row in rows))
+
+
+def head() -> list[str]:
+    """The first two lines of the table."""
+    return ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+
+
+def machine() -> list[str]:
+    """The versions and devices that were measured."""
+    import keras
+
+    backend = keras.config.backend()
+    library = __import__(backend)
+    if backend == "jax":
+        devices = [getattr(device, "device_kind", str(device)) for device in library.devices()]
+    else:
+        details = library.config.experimental.get_device_details
+        devices = [details(device).get("device_name", device.device_type)
+                   for device in library.config.list_physical_devices()]  # fmt: skip
+    return [f"- Keras {keras.__version__}, {backend} {library.__version__}", f"- {', '.join(devices)}"]
+
+
+def compile_ahead(names: list[str], precisions: list[str], chosen: argparse.Namespace) -> None:
+    """One step of every network, several networks at a time, so that what is measured then finds all compiled."""
+    started, waiting, running = time.monotonic(), list(reversed(names)), []
+    given = [f"--precision={one}" for one in precisions] + ([f"--batch={chosen.batch}"] if chosen.batch else [])
+    while waiting or running:
+        running = [process for process in running if process.poll() is None]
+        if waiting and len(running) < chosen.jobs:
+            command = [sys.executable, __file__, "--only", waiting.pop(0), "--steps=1", *given]
+            running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                            env={**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}))  # fmt: skip
+        time.sleep(0.2)
+    print(f"compiled beforehand in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def measured(names: list[str], precisions: list[str], chosen: argparse.Namespace, folder: Path) -> list[Row]:
+    """A row for each network, regime and precision, float32 of all networks first."""
+    from cvlib.backend import import_quietly
+
+    import_quietly()
+    print("\n".join([*machine(), "", *head()]), flush=True)
+    rows = []
+    for precision in precisions:
+        for name in names:
+            regimes = ["scratch", *(REGIMES.get(name, []) if precision == "float32" else [])]
+            for regime in regimes:
+                row, started = Row(name, regime, precision), time.monotonic()
+                try:
+                    examine(row, chosen, folder / f"{name}.keras")
+                except Exception as error:
+                    traceback.print_exc()
+                    row.failures.append(f"{type(error).__name__}: {(str(error) or '-').splitlines()[0][:100]}")
+                row.measures["seconds"] = f"{time.monotonic() - started:.1f}"
+                rows.append(row)
+                print(row, flush=True)
+    return rows
+
+
+def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
+    """All checks of one row; `file` is where the network trained from scratch is saved, and what other regimes load."""
+    from cvlib import backend, compose, modes, tasks
+    from cvlib import config as configuration
+    from cvlib.modes import weights
+
+    batch = [f"data.batch_size={chosen.batch}"] if chosen.batch else []
+    # Of another seed: the base was trained together with the head that this one gives.
+    regime = [] if row.regime == "scratch" else [f"mode={row.regime}", f"mode.weights={file}", "seed=1"]
+    half = ["mode.freeze=0.5"] if row.regime == "finetune" else []
+    common = ["data.samples=128", f"trainer.precision={row.precision}"]
+    config = compose.compose([*NETWORKS[row.network], *common, *batch, *regime, *half])
+    backend.start(config)
+    model, images, targets, class_weights = built(config)
+    if config.mode.weights is not None:
+        weights.load_into(model.get_layer("backbone"), config.model, config.mode.weights)
+    base = model.get_layer("backbone")
+    rates, losses = modes.dropout_rates(base), []
+    for phase in modes.phases(config.mode, config.trainer.epochs):
+        modes.apply(base, config.mode, phase, rates)
+        compiled(model, config, class_weights)
+        frozen = modes.frozen_hashes(model)
+        before = arrays(model.trainable_variables)
+        losses += model.fit(images, targets, batch_size=len(images), epochs=chosen.steps, shuffle=False,
+                            verbose=0).history["loss"]  # fmt: skip
+        moved = [not equal for equal in alike(before, arrays(model.trainable_variables))]
+        if row.regime != "scratch":
+            row.check("frozen", f"{modes.prove_unmoved(frozen, modes.frozen_hashes(model))}", bool(frozen))
+        row.check("moved", f"{sum(moved)} of {len(moved)}", all(moved))
+    fallen = bool(np.isfinite(losses).all()) and losses[-1] <= FALL * losses[0]
+    row.check("loss", f"{losses[0]:.4g} → {losses[-1]:.4g}", fallen)
+    if row.regime != "scratch":
+        return
+    row.measures["images/s"] = f"{speed(model, images, targets, chosen.steps):.0f}"
+    how = configuration.resize(config)
+    saved = tasks.of(config.model.task).inference(model, images.shape[1:3], how)
+    difference, same = saved_and_loaded(saved, images, file)
+    row.check("loaded differs", f"{difference:.1e}", same and difference <= OUTPUT)
+    if row.precision == "float32":
+        (output, loss), (others, other) = (judged(model, images, targets, processor) for processor in (False, True))
+        apart = differing(output, others)
+        row.check("output differs", f"{apart:.1e}", apart <= OUTPUT)
+        apart = abs(float(loss) - float(other)) / abs(float(other))
+        row.check("loss differs", f"{apart:.1e}", apart <= LOSS)
+
+
+def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
+    """The network, a batch of float32 images 0–255 with its targets as the outputs take them, weights of classes."""
+    from cvlib import config as configuration
+    from cvlib import data, models, modes, tasks
+
+    dataset = data.load(config.data, config.seed, config.model.task)
+    side = configuration.input_side(config, dataset.size)
+    larger = side // dataset.size[0]
+    count = config.data.batch_size
+    images = np.asarray(dataset.train.images[:count], np.float32).repeat(larger, axis=1).repeat(larger, axis=2)
+    model = models.build(config.model, images.shape[1:], len(dataset.classes))
+    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+    how, task = config.data.class_weights, tasks.of(config.model.task)
+    weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
+    labels = dataset.train.labels[:count]
+    if config.model.task == "detection":
+        targets = np.full((count, max(len(boxes.classes) for boxes in labels), 5), -1, np.float32)
+        for row, boxes in zip(targets, labels, strict=True):
+            row[: len(boxes.classes)] = np.column_stack([boxes.corners, boxes.classes])
+        return model, images, targets, weights
+    targets = np.asarray(labels, np.int32)
+    spread = targets if model.output_names == ["logits"] else dict.fromkeys(model.output_names, targets)
+    return model, images, spread, weights
+
+
+def compiled(model: Any, config: Any, class_weights: np.ndarray | None) -> None:
+    """With its own optimizer, loss and metrics, for what is free to learn now."""
+    from cvlib import tasks
+    from cvlib.training import optimizer
+
+    arguments = tasks.of(config.model.task).compile_arguments(model, config, class_weights)
+    model.compile(optimizer=optimizer.build(config, model, SCHEDULED, 0), **arguments)
+
+
+def speed(model: Any, images: np.ndarray, targets: Any, steps: int) -> float:
+    """Images a second of `fit`, which returns when the last step's loss is known."""
+    import keras
+
+    many, theirs = keras.tree.map_structure(lambda array: np.concatenate([array] * steps), (images, targets))
+    rates = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        model.fit(many, theirs, batch_size=len(images), shuffle=False, verbose=0)
+        rates.append(len(many) / (time.perf_counter() - started))
+    return statistics.median(rates)
+
+
+def saved_and_loaded(network: Any, images: np.ndarray, file: Path) -> tuple[float, bool]:
+    """How far the loaded network's predictions are from the saved one's, and whether its weights are the same."""
+    import keras
+
+    network.save(file)
+    loaded = keras.saving.load_model(file, compile=False)
+    same = all(alike(arrays(network.weights), arrays(loaded.weights)))
+    return differing(loaded.predict_on_batch(images), network.predict_on_batch(images)), same
+
+
+def arrays(variables: list[Any]) -> list[np.ndarray]:
+    """What they hold now."""
+    import keras
+
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def alike(ones: list[np.ndarray], others: list[np.ndarray]) -> list[bool]:
+    """Which of them are the same to the last bit."""
+    return [np.array_equal(one, other) for one, other in zip(ones, others, strict=True)]
+
+
+def judged(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tuple[Any, Any]:
+    """Outputs and loss on the processor or on the accelerator, in inference mode, products in full float32."""
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        there = tf.config.list_logical_devices("CPU" if processor else None)[0 if processor else -1]
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        with tf.device(there.name):
+            outputs = model(images, training=False)
+            return outputs, model.compute_loss(images, targets, outputs)
+    import jax
+
+    variables = [*model.variables, *model.metrics_variables]
+
+    def judge(values: list[Any], images: Any, targets: Any) -> tuple[Any, Any]:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            outputs = model(images, training=False)
+            return outputs, model.compute_loss(images, targets, outputs)
+
+    device = jax.devices("cpu" if processor else None)[0]
+    given = jax.device_put(([variable.value for variable in variables], images, targets), device)
+    with jax.default_device(device), jax.default_matmul_precision("highest"):
+        return jax.device_get(jax.jit(judge)(*given))
+
+
+def differing(found: Any, expected: Any) -> float:
+    """The 0.999 quantile of the outputs' differences, as a share of the largest output."""
+    import keras
+
+    worst = 0.0
+    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+        one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+        worst = max(worst, float(np.quantile(np.abs(one - other), 0.999) / max(np.abs(other).max(), 1e-9)))
+    return worst
+
+
+if __name__ == "__main__":
+    main()
