@@ -6,7 +6,7 @@ TensorFlow or JAX, whichever KERAS_BACKEND says; JAX needs no TensorFlow. Each n
 digits or of scenes of digits, in float32 and with bfloat16:
 
 - output and loss of the same weights on the accelerator and on the processor (float32, products in full float32):
-  0.999 of the outputs differ by at most OUTPUT of the largest one, the loss by LOSS of itself. Not all of them, for
+  0.999 of the outputs differ by at most OUTPUT of the largest one, the loss by LOSS of the first. Not all of them, for
   unpooling puts a value elsewhere where two places are equal but for rounding;
 - after N steps on that batch the loss is finite and at most FALL of what it was;
 - images/s of `fit` on arrays, data on its way to the accelerator included: the median of ROUNDS rounds of N steps;
@@ -208,7 +208,7 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
         (output, loss), (others, other) = (judged(model, images, targets, processor) for processor in (False, True))
         apart = differing(output, others)
         row.check("output differs", f"{apart:.1e}", apart <= OUTPUT)
-        apart = abs(float(loss) - float(other)) / abs(float(other))
+        apart = abs(float(loss) - float(other)) / losses[0]
         row.check("loss differs", f"{apart:.1e}", apart <= LOSS)
 
 
