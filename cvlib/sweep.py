@@ -101,9 +101,11 @@ def settle(jobs: list[Job], seconds: float = 15) -> None:
 
 def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
     """How many jobs there are, and why some are not run."""
-    statuses = [look(job).status for job in jobs]
+    statuses = [look(job).status for job in jobs if not job.mistake]
     counts = {status: statuses.count(status) for status in dict.fromkeys(statuses)}
     parts = [f"{len(jobs)} jobs"]
+    if rejected := len(jobs) - len(statuses):
+        parts.append(f"{rejected} rejected for mistakes in what was asked")
     if done := counts.get("completed"):
         parts.append(f"{done} already completed")
     if (lost := sum(counts.get(status, 0) for status in _LOST)) and not rerun_failed:

@@ -68,8 +68,8 @@ def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> No
 def test_the_announcement_counts(jobs: list[Job]) -> None:
     said = sweep.announce(jobs, sweep.to_run(jobs, False), False)
     assert said == (
-        "7 jobs, 1 already completed, 3 failed before (hydra.sweeper.rerun_failed=true runs them again), "
-        "1 being run by another process; 2 to run"
+        "7 jobs, 1 rejected for mistakes in what was asked, 1 already completed, 2 failed before "
+        "(hydra.sweeper.rerun_failed=true runs them again), 1 being run by another process; 2 to run"
     )
 
 

@@ -58,7 +58,7 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     assert again.returncode == 1
-    assert "1 already completed, 2 failed before" in again.stdout
+    assert "1 rejected for mistakes in what was asked, 1 already completed, 1 failed before" in again.stdout
     assert "0 to run" in again.stdout
     assert "tensorflow" not in again.stderr
 
