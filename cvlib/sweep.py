@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 import time
@@ -14,7 +12,7 @@ from cvlib import record
 from cvlib.clock import about
 from cvlib.command import complain
 from cvlib.errors import RunFailed, UserError
-from cvlib.record import write_atomically
+from cvlib.record import csv_of, write_atomically
 
 PLAN = "sweep.json"
 _OVER = ("completed", "failed", "diverged", "pruned")  # a run that no process goes on with by itself
@@ -141,14 +139,13 @@ def progress(sweep_folder: Path, folder: Path) -> str:
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:
-    """`sweep.json` and `sweep.csv`: a row per job."""
+    """`sweep.json`: a row per job; `sweep.csv`: also for each other run in the folder, as earlier sweeps left them."""
     content = {"status": status, "jobs": [asdict(row) for row in rows]}
     write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(Row.__dataclass_fields__))
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_atomically(folder / "sweep.csv", text.getvalue().encode())
+    own = {row.folder for row in rows}
+    others = sorted(path.parent for path in folder.glob("*/summary.json") if path.is_file())
+    rows = rows + [look(Job(other.name, (), other)) for other in others if other.name not in own]
+    write_atomically(folder / "sweep.csv", csv_of([asdict(row) for row in rows]))
 
 
 def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted: bool = False) -> None:

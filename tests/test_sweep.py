@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,20 @@ def test_a_sweep_with_everything_completed_ends_well(tmp_path: Path, capsys: pyt
     sweep.conclude(tmp_path, [Job("only", (), tmp_path / "only")], {})
     assert "1 of 1 jobs completed" in capsys.readouterr().out
     assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "completed"
+
+
+def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path) -> None:
+    for name in ("lr=0.1,seed=0", "lr=0.1,seed=1", "lr=0.2,seed=0"):
+        write(tmp_path / name, "completed")
+    (tmp_path / "no run").mkdir()
+    first = [Job(f"seed={seed}", (), tmp_path / f"lr=0.1,seed={seed}") for seed in (0, 1)]
+    sweep.write_results(tmp_path, [sweep.look(job) for job in first], "completed")
+    shutil.rmtree(tmp_path / "lr=0.1,seed=1")
+    sweep.conclude(tmp_path, [Job("lr=0.2", (), tmp_path / "lr=0.2,seed=0")], {})
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = [(row["job"], row["folder"], row["value"]) for row in csv.DictReader(file)]
+    assert rows == [("lr=0.2", "lr=0.2,seed=0", "0.75"), ("lr=0.1,seed=0", "lr=0.1,seed=0", "0.75")]
+    assert len(json.loads((tmp_path / "sweep.json").read_text())["jobs"]) == 1
 
 
 def test_labels_leave_out_what_all_jobs_share() -> None:
