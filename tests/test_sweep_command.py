@@ -68,9 +68,21 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert rows(tmp_path / "sweep")["optimizer.lr=1e+20"]["status"] == "diverged"
 
 
+def test_weights_in_a_sweep_over_modes_are_for_those_that_take_them(tmp_path: Path) -> None:
+    overrides = [*TINY, "mode=scratch,finetune", "mode.weights=nowhere,neither", "hydra.sweep.dir=sweep"]
+    result = run(tmp_path, "-m", *overrides)
+    assert "mode.weights applies to finetune: mode=scratch starts from random weights" in result.stdout
+    assert "3 jobs, 2 rejected" in result.stdout
+    found = {job: row["status"] for job, row in rows(tmp_path / "sweep").items()}
+    assert found == {"mode=scratch": "completed", "mode=finetune mode.weights=nowhere": "failed",
+                     "mode=finetune mode.weights=neither": "failed"}  # fmt: skip
+    (scratch,) = (tmp_path / "sweep").glob("*mode=scratch*/config.yaml")
+    assert yaml.safe_load(scratch.read_text())["mode"]["weights"] is None
+
+
 def test_a_mistake_in_every_job_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    for wrong in ("model.depth=3", "trainer.epoch=1,2"):
-        result = run(tmp_path, "-m", "seed=0,1", wrong)
+    for wrong in ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x"):
+        result = run(tmp_path, "-m", "seed=0,1", "mode=scratch", wrong)
         assert result.returncode == 2
         assert len(result.stderr.strip().splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
