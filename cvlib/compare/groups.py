@@ -75,7 +75,16 @@ class Section:
         """The group's label within its contest."""
         if len(self.contests) < 2 or group.numbered:
             return group.label
-        return group.spoken([key for key in self.keys if key != FRACTION])
+        return self._spoken(group)
+
+    def described(self, group: Group) -> str:
+        """As `called`, with all that a number stands for."""
+        return f"{group.label} {self._spoken(group)}" if group.numbered else self.called(group)
+
+    def _spoken(self, group: Group) -> str:
+        """The group's settings without the share, where there are contests; a run's name where there are none."""
+        keys = [key for key in self.keys if key != FRACTION or len(self.contests) < 2]
+        return group.spoken(keys) or group.runs[0].name
 
     @property
     def runs(self) -> list[Run]:
