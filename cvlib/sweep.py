@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -45,6 +46,7 @@ class Row:
 
 def labels(jobs: list[tuple[str, ...]]) -> list[str]:
     """For each job's overrides those that not all jobs share, in one line."""
+    jobs = [tuple(re.sub(r"\\([{}])", r"\1", override) for override in job) for job in jobs]  # as they were given
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     return [" ".join(override for override in job if override not in common) or " ".join(job) for job in jobs]
 

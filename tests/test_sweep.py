@@ -130,3 +130,4 @@ def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path
 def test_labels_leave_out_what_all_jobs_share() -> None:
     assert sweep.labels([("name=x", "seed=0"), ("name=x", "seed=1")]) == ["seed=0", "seed=1"]
     assert sweep.labels([("name=x", "seed=0")]) == ["name=x seed=0"]
+    assert sweep.labels([("name=$\\{model.name\\}",)]) == ["name=${model.name}"]
