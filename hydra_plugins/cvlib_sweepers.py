@@ -69,6 +69,9 @@ class ResumableSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run what is to run; raises `RunFailed` where a job is not completed at the end."""
         overrides = self.overrides(arguments)
+        empty = [one.input_line for one in overrides if one.is_discrete_sweep() and not list(one.sweep_iterator())]
+        if empty:
+            raise UserError(f"{empty[0]}: no value is left to sweep over")
         modes = next((list(one.sweep_string_iterator()) for one in overrides if one.get_key_element() == "mode"
                       and one.is_choice_sweep()), [])  # fmt: skip
         weights = any(one.get_key_element() == "mode.weights" for one in overrides)
@@ -134,7 +137,10 @@ class ResumableSweeper(Sweeper):
         jobs: dict[Path, Job] = {}
         for job, label in zip(combinations, sweep.labels(combinations), strict=True):
             composed = self.compose(job)
-            jobs.setdefault(composed.folder, Job(label, job, composed.folder, *_checked(composed)))
+            new = Job(label, job, composed.folder, *_checked(composed))
+            if (there := jobs.setdefault(new.folder, new)).identity != new.identity:
+                raise UserError(f"{there.label} and {label} would share the folder {new.folder}: "
+                                "hydra.sweep.subdir must tell them apart")  # fmt: skip
         return list(jobs.values())
 
     def _launch(self, jobs: list[Job], errors: dict[Path, str]) -> None:

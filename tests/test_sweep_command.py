@@ -81,7 +81,9 @@ def test_weights_in_a_sweep_over_modes_are_for_those_that_take_them(tmp_path: Pa
 
 
 def test_a_mistake_in_every_job_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    for wrong in ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x"):
+    wrongs = ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x", "optimizer.lr=range(0)", "hydra.sweep.subdir=a",
+              "hydra.sweep.dir=/proc/a")  # fmt: skip
+    for wrong in wrongs:
         result = run(tmp_path, "-m", "seed=0,1", "mode=scratch", wrong)
         assert result.returncode == 2
         assert len(result.stderr.strip().splitlines()) == 1
