@@ -63,11 +63,12 @@ def look(job: Job, metric: str | None = None) -> Row:
     metric = metric or usual_metric(str(summary.get("task")))
     value = (summary.get("metrics") or {}).get(metric)
     seconds = round(sum((summary.get("timing") or {}).get(part, 0.0) for part in ("setup", "train", "evaluate")), 1)
-    reason = summary.get("error") or job.mistake
-    status = str(summary.get("status"))
-    if status == "completed" and job.mistake:  # the run there isn't this job's
-        return Row(job.label, "failed", None, None, None, job.mistake, job.folder.name)
-    return Row(job.label, status, metric, value, seconds, reason, job.folder.name)
+    status, mistake = str(summary.get("status")), job.mistake
+    if status == "completed" and job.identity and summary.get("config_hash") == job.identity:
+        mistake = None  # another sweep's process was writing the run, and has finished it
+    if status == "completed" and mistake:  # the run there isn't this job's
+        return Row(job.label, "failed", None, None, None, mistake, job.folder.name)
+    return Row(job.label, status, metric, value, seconds, summary.get("error") or mistake, job.folder.name)
 
 
 def usual_metric(task: str) -> str:

@@ -64,6 +64,8 @@ def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> No
     changed = Job("a", (), tmp_path / "a", identity="new")
     assert sweep.to_run([changed], False) == [changed]
     assert sweep.look(Job("a", (), tmp_path / "a", "holds a run of another config")).status == "failed"
+    late = sweep.look(Job("a", (), tmp_path / "a", "another process is writing this run", identity="old"))
+    assert (late.status, late.error) == ("completed", None)
 
 
 def test_the_announcement_counts(jobs: list[Job]) -> None:
