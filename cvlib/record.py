@@ -184,8 +184,9 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 
 def overridden(folder: Path) -> frozenset[str]:
     """The keys that were given on the command line of the run in `folder`, where it recorded them."""
+    path = folder / ".hydra/overrides.yaml"
     try:
-        text = (folder / ".hydra/overrides.yaml").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
     except (OSError, UnicodeDecodeError):
         return frozenset()
     return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))

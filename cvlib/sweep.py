@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ from cvlib import record
 from cvlib.clock import about
 from cvlib.command import complain
 from cvlib.errors import RunFailed, UserError
-from cvlib.record import write_atomically
+from cvlib.record import csv_of, write_atomically
 
 PLAN = "sweep.json"
 _OVER = ("completed", "failed", "diverged", "pruned")  # a run that no process goes on with by itself
@@ -47,6 +46,7 @@ class Row:
 
 def labels(jobs: list[tuple[str, ...]]) -> list[str]:
     """For each job's overrides those that not all jobs share, in one line."""
+    jobs = [tuple(re.sub(r"\\([{}])", r"\1", override) for override in job) for job in jobs]  # as they were given
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     return [" ".join(override for override in job if override not in common) or " ".join(job) for job in jobs]
 
@@ -63,11 +63,12 @@ def look(job: Job, metric: str | None = None) -> Row:
     metric = metric or usual_metric(str(summary.get("task")))
     value = (summary.get("metrics") or {}).get(metric)
     seconds = round(sum((summary.get("timing") or {}).get(part, 0.0) for part in ("setup", "train", "evaluate")), 1)
-    reason = summary.get("error") or job.mistake
-    status = str(summary.get("status"))
-    if status == "completed" and job.mistake:  # the run there isn't this job's
-        return Row(job.label, "failed", None, None, None, job.mistake, job.folder.name)
-    return Row(job.label, status, metric, value, seconds, reason, job.folder.name)
+    status, mistake = str(summary.get("status")), job.mistake
+    if status == "completed" and job.identity and summary.get("config_hash") == job.identity:
+        mistake = None  # another sweep's process was writing the run, and has finished it
+    if status == "completed" and mistake:  # the run there isn't this job's
+        return Row(job.label, "failed", None, None, None, mistake, job.folder.name)
+    return Row(job.label, status, metric, value, seconds, summary.get("error") or mistake, job.folder.name)
 
 
 def usual_metric(task: str) -> str:
@@ -101,9 +102,11 @@ def settle(jobs: list[Job], seconds: float = 15) -> None:
 
 def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
     """How many jobs there are, and why some are not run."""
-    statuses = [look(job).status for job in jobs]
+    statuses = [look(job).status for job in jobs if not job.mistake]
     counts = {status: statuses.count(status) for status in dict.fromkeys(statuses)}
     parts = [f"{len(jobs)} jobs"]
+    if rejected := len(jobs) - len(statuses):
+        parts.append(f"{rejected} rejected for mistakes in what was asked")
     if done := counts.get("completed"):
         parts.append(f"{done} already completed")
     if (lost := sum(counts.get(status, 0) for status in _LOST)) and not rerun_failed:
@@ -139,14 +142,13 @@ def progress(sweep_folder: Path, folder: Path) -> str:
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:
-    """`sweep.json` and `sweep.csv`: a row per job."""
+    """`sweep.json`: a row per job; `sweep.csv`: also for each other run in the folder, as earlier sweeps left them."""
     content = {"status": status, "jobs": [asdict(row) for row in rows]}
     write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(Row.__dataclass_fields__))
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_atomically(folder / "sweep.csv", text.getvalue().encode())
+    own = {row.folder for row in rows}
+    others = sorted(path.parent for path in folder.glob("*/summary.json") if path.is_file())
+    rows = rows + [look(Job(other.name, (), other)) for other in others if other.name not in own]
+    write_atomically(folder / "sweep.csv", csv_of([asdict(row) for row in rows]))
 
 
 def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted: bool = False) -> None:

@@ -13,7 +13,7 @@ from cvlib.errors import UserError
 
 try:
     import optuna
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 except ImportError:
     raise UserError("hydra.sweeper.trials searches with Optuna, which isn't installed: pip install -e '.[search]'") \
         from None  # fmt: skip
@@ -88,12 +88,26 @@ def _connected(storage: str, folder: Path, process: int) -> Any:
     """Opened once in a process: a forked one must not go on with its parent's connections."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if storage == "journal":
-        return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+        path = folder / "study.journal"
+        lock = JournalFileSymlinkLock(str(path))
+        _drop_half_line(path, lock)
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
     try:
         return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
     except Exception as error:  # of whichever database's driver
         raise UserError(f"hydra.sweeper.storage={storage} can't be opened ({error}): it must be journal, sqlite or a "
                         "database's URL such as postgresql://host/name") from error  # fmt: skip
+
+
+def _drop_half_line(path: Path, lock: JournalFileSymlinkLock) -> None:
+    """Cut off what a full disk left of a last line: the next one, written behind it, would make both unreadable."""
+    lock.acquire()
+    try:
+        content = path.read_bytes() if path.is_file() else b""
+        if content and not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def running(study: optuna.Study) -> list[int]:

@@ -32,6 +32,7 @@ _RESOLVERS: dict[str, Callable[..., Any]] = {
 for name, resolver in _RESOLVERS.items():
     OmegaConf.register_new_resolver(name, resolver, replace=True)
 
+_SCRATCH = "scratch"  # the mode that starts from random weights
 _RELAUNCHES = 3
 _EXAMPLES = 64  # of a space, the most that are tried before a search starts
 
@@ -68,6 +69,16 @@ class ResumableSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run what is to run; raises `RunFailed` where a job is not completed at the end."""
         overrides = self.overrides(arguments)
+        empty = [one.input_line for one in overrides if one.is_discrete_sweep() and not list(one.sweep_iterator())]
+        if empty:
+            raise UserError(f"{empty[0]}: no value is left to sweep over")
+        modes = next((list(one.sweep_string_iterator()) for one in overrides if one.get_key_element() == "mode"
+                      and one.is_choice_sweep()), [])  # fmt: skip
+        weights = any(one.get_key_element() == "mode.weights" for one in overrides)
+        self.scratch_among_others = weights and _SCRATCH in modes and len(set(modes)) > 1
+        if self.scratch_among_others:
+            print(f"mode.weights applies to {', '.join(mode for mode in modes if mode != _SCRATCH)}: mode=scratch "
+                  "starts from random weights and leaves it out", flush=True)  # fmt: skip
         if self.trials is None:
             self._every(overrides)
         else:
@@ -86,12 +97,17 @@ class ResumableSweeper(Sweeper):
 
     def compose(self, overrides: Sequence[str]) -> Composed:
         """The config of one job; Hydra's errors go up."""
-        composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, self._applying(overrides))
         with _current(composed):
             folder = self.folder / composed.hydra.sweep.subdir
             with read_write(composed.hydra.runtime), open_dict(composed.hydra.runtime):
                 composed.hydra.runtime.output_dir = str(folder)
             return Composed(composed, folder, composed.hydra)
+
+    def _applying(self, overrides: Sequence[str]) -> list[str]:
+        """A job's overrides without the weights that are meant for the other modes of the sweep."""
+        left_out = self.scratch_among_others and f"mode={_SCRATCH}" in overrides
+        return [one for one in overrides if not (left_out and one.startswith("mode.weights="))]
 
     def _every(self, overrides: list[Override]) -> None:
         jobs = self._jobs(overrides)
@@ -117,11 +133,14 @@ class ResumableSweeper(Sweeper):
                 raise UserError(f"{override.input_line}: an interval is searched, not run through; say how long with "
                                 "hydra.sweeper.trials=20")  # fmt: skip
         batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-        combinations = [tuple(job) for batch in batches for job in batch]
+        combinations = [tuple(self._applying(job)) for batch in batches for job in batch]
         jobs: dict[Path, Job] = {}
         for job, label in zip(combinations, sweep.labels(combinations), strict=True):
             composed = self.compose(job)
-            jobs.setdefault(composed.folder, Job(label, job, composed.folder, *_checked(composed)))
+            new = Job(label, job, composed.folder, *_checked(composed))
+            if (there := jobs.setdefault(new.folder, new)).identity != new.identity:
+                raise UserError(f"{there.label} and {label} would share the folder {new.folder}: "
+                                "hydra.sweep.subdir must tell them apart")  # fmt: skip
         return list(jobs.values())
 
     def _launch(self, jobs: list[Job], errors: dict[Path, str]) -> None:

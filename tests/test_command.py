@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,22 @@ def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
     long = [command.folder_name("data.path=" + "ä" * 300 + end) for end in "12"]
     assert all(len(name.encode()) <= 150 for name in long)
     assert long[0] != long[1]
+    many = command.folder_name(",".join(f"key{number}=1" for number in range(200)))
+    assert len(many.encode()) <= 150
+
+
+def test_every_override_stays_visible_in_a_long_name() -> None:
+    path = "data.path=/home/somebody/projects/collections/2024/photographs/resized/and/cleaned/north/birds"
+    shared = f"{path},data=folder,mode.weights=/home/somebody/projects/birds/outputs/runs/letters,mode=finetune"
+    names = [command.folder_name(f"{shared},seed={seed}") for seed in (1, 2)]
+    assert all(f",seed={seed}-" in name for name, seed in zip(names, (1, 2), strict=True))
+    assert re.match(r"data.path=\S+\.\.\w*birds,data=folder,mode.weights=\S+\.\.\w*letters,mode=finetune,", names[0])
+
+    keys = ("data.batch_size", "data.image_size", "model.dropout", "optimizer.clipnorm", "optimizer.weight_decay",
+            "schedule.warmup_epochs", "seed", "trainer.bn_momentum", "trainer.epochs", "trainer.patience")  # fmt: skip
+    name = command.folder_name(",".join(f"{key}={value}" for value, key in enumerate(keys, 10)))
+    assert all(f"={value}" in name for value in range(10, 20))
+    assert "warmup_epochs=15" in name
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ MAKERS = {
     "outputs/runs/mine": "python run.py trainer.epochs=30 hydra.run.dir=outputs/runs/mine",
     "outputs/runs/letters": "python run.py model=cnn data=letters data.image_size=8 trainer.epochs=3 "
     "hydra.run.dir=outputs/runs/letters",
+    "outputs/letters": "python run.py -m model=cnn,darknet data=letters data.channels=3 "
+    "hydra.sweep.dir=outputs/letters hydra.sweep.subdir='${model.name}'",
     "outputs/runs/mine/export/saved_model": "cvlib export outputs/runs/mine --format saved_model",
     "outputs/runs/mine/export/model.onnx": "cvlib export outputs/runs/mine --format onnx",
     "outputs/runs/mine/export/model.tflite": "cvlib export outputs/runs/mine --format litert",
@@ -66,8 +68,9 @@ def shortened(command: str) -> list[str]:
 
 
 def is_made(place: Path) -> bool:
-    """Whether a file, a run or a SavedModel is there whole."""
-    return place.is_file() or any((place / name).exists() for name in ("summary.json", "saved_model.pb"))
+    """Whether a file, a run, a sweep or a SavedModel is there whole."""
+    names = ("summary.json", "sweep.csv", "saved_model.pb")
+    return place.is_file() or any((place / name).exists() for name in names)
 
 
 def make(clone: Path, text: str) -> None:

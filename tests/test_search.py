@@ -80,6 +80,18 @@ def test_as_many_trials_as_asked_and_no_more_when_asked_again(
     assert states(make(storage=storage)) == ["COMPLETE"] * 4
 
 
+def test_half_a_line_that_a_full_disk_left_does_no_harm(
+    make: Callable[..., Search], compose: Compose, played: list[str], tmp_path: Path
+) -> None:
+    search.run(make(trials=2), compose)
+    with (tmp_path / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code": 3, "wor')
+    for trials_asked in (3, 4):
+        trials._connected.cache_clear()  # as in another process
+        search.run(make(trials=trials_asked), compose)
+    assert states(make()) == ["COMPLETE"] * 4
+
+
 def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
     given = make(trials=12)
     search.run(given, compose)

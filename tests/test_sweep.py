@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,15 @@ def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> No
     changed = Job("a", (), tmp_path / "a", identity="new")
     assert sweep.to_run([changed], False) == [changed]
     assert sweep.look(Job("a", (), tmp_path / "a", "holds a run of another config")).status == "failed"
+    late = sweep.look(Job("a", (), tmp_path / "a", "another process is writing this run", identity="old"))
+    assert (late.status, late.error) == ("completed", None)
 
 
 def test_the_announcement_counts(jobs: list[Job]) -> None:
     said = sweep.announce(jobs, sweep.to_run(jobs, False), False)
     assert said == (
-        "7 jobs, 1 already completed, 3 failed before (hydra.sweeper.rerun_failed=true runs them again), "
-        "1 being run by another process; 2 to run"
+        "7 jobs, 1 rejected for mistakes in what was asked, 1 already completed, 2 failed before "
+        "(hydra.sweeper.rerun_failed=true runs them again), 1 being run by another process; 2 to run"
     )
 
 
@@ -112,6 +115,21 @@ def test_a_sweep_with_everything_completed_ends_well(tmp_path: Path, capsys: pyt
     assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "completed"
 
 
+def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path) -> None:
+    for name in ("lr=0.1,seed=0", "lr=0.1,seed=1", "lr=0.2,seed=0"):
+        write(tmp_path / name, "completed")
+    (tmp_path / "no run").mkdir()
+    first = [Job(f"seed={seed}", (), tmp_path / f"lr=0.1,seed={seed}") for seed in (0, 1)]
+    sweep.write_results(tmp_path, [sweep.look(job) for job in first], "completed")
+    shutil.rmtree(tmp_path / "lr=0.1,seed=1")
+    sweep.conclude(tmp_path, [Job("lr=0.2", (), tmp_path / "lr=0.2,seed=0")], {})
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = [(row["job"], row["folder"], row["value"]) for row in csv.DictReader(file)]
+    assert rows == [("lr=0.2", "lr=0.2,seed=0", "0.75"), ("lr=0.1,seed=0", "lr=0.1,seed=0", "0.75")]
+    assert len(json.loads((tmp_path / "sweep.json").read_text())["jobs"]) == 1
+
+
 def test_labels_leave_out_what_all_jobs_share() -> None:
     assert sweep.labels([("name=x", "seed=0"), ("name=x", "seed=1")]) == ["seed=0", "seed=1"]
     assert sweep.labels([("name=x", "seed=0")]) == ["name=x seed=0"]
+    assert sweep.labels([("name=$\\{model.name\\}",)]) == ["name=${model.name}"]

@@ -58,7 +58,7 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     assert again.returncode == 1
-    assert "1 already completed, 2 failed before" in again.stdout
+    assert "1 rejected for mistakes in what was asked, 1 already completed, 1 failed before" in again.stdout
     assert "0 to run" in again.stdout
     assert "tensorflow" not in again.stderr
 
@@ -68,9 +68,23 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert rows(tmp_path / "sweep")["optimizer.lr=1e+20"]["status"] == "diverged"
 
 
+def test_weights_in_a_sweep_over_modes_are_for_those_that_take_them(tmp_path: Path) -> None:
+    overrides = [*TINY, "mode=scratch,finetune", "mode.weights=nowhere,neither", "hydra.sweep.dir=sweep"]
+    result = run(tmp_path, "-m", *overrides)
+    assert "mode.weights applies to finetune: mode=scratch starts from random weights" in result.stdout
+    assert "3 jobs, 2 rejected" in result.stdout
+    found = {job: row["status"] for job, row in rows(tmp_path / "sweep").items()}
+    assert found == {"mode=scratch": "completed", "mode=finetune mode.weights=nowhere": "failed",
+                     "mode=finetune mode.weights=neither": "failed"}  # fmt: skip
+    (scratch,) = (tmp_path / "sweep").glob("*mode=scratch*/config.yaml")
+    assert yaml.safe_load(scratch.read_text())["mode"]["weights"] is None
+
+
 def test_a_mistake_in_every_job_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    for wrong in ("model.depth=3", "trainer.epoch=1,2"):
-        result = run(tmp_path, "-m", "seed=0,1", wrong)
+    wrongs = ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x", "optimizer.lr=range(0)", "hydra.sweep.subdir=a",
+              "hydra.sweep.dir=/proc/a")  # fmt: skip
+    for wrong in wrongs:
+        result = run(tmp_path, "-m", "seed=0,1", "mode=scratch", wrong)
         assert result.returncode == 2
         assert len(result.stderr.strip().splitlines()) == 1
         assert list(tmp_path.iterdir()) == []

@@ -8,15 +8,20 @@ from pathlib import Path
 
 from cvlib.compare import caveats, runs, tables, verdict
 from cvlib.compare.groups import Section, metrics, sections
+from cvlib.compare.tables import Row
 from cvlib.compare.verdict import Comparison
 
 LIST = "list"
 FORMATS = ("table", "md", "csv", "html")
-EXPLANATION = (
-    "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error; effect d: over the "
-    "standard deviation across samples. p networks: would these very networks differ on further images? p seeds too: "
-    "and networks trained from other seeds? p Holm, which the verdict goes by: corrected for the number of comparisons."
-)
+Tables = tuple[list[Row], list[Row]]  # of a section: its groups, and the leader against each other one
+_MEANS = "Means ± standard deviation over seeds, CI by Student's t."
+_DIFFERENCES = "Differences ± one standard error."
+_NOTES = {  # of the columns of the leader's comparisons
+    "effect d": "effect d: the difference over its standard deviation across samples.",
+    "p networks": "p networks: would these very networks differ on further images?",
+    "p seeds too": "p seeds too: would networks trained from other seeds differ as well?",
+    "p Holm": "p Holm, which the verdict goes by: corrected for the number of comparisons.",
+}
 
 
 def compare(
@@ -36,10 +41,6 @@ def compare(
     found = sections(there, by, metric)
     made = [verdict.comparisons(section) for section in found]
     warnings = list(caveats.warnings(found))
-    if form == "html":
-        from cvlib.compare import report
-
-        return report.html(found, made, warnings)
     if form == "csv":
         for line in [
             *filter(None, [caveats.apart(found)]),
@@ -48,21 +49,36 @@ def compare(
         ]:
             say(line)
         return tables.csv_text(found, made)
-    blocks = [_block(section, them, form) for section, them in zip(found, made, strict=True)]
+    drawn = [(tables.display(section, them), tables.comparison_rows(section, them))
+             for section, them in zip(found, made, strict=True)]  # fmt: skip
+    if form == "html":
+        from cvlib.compare import report
+
+        return report.html(found, made, drawn, warnings)
+    blocks = [_block(*parts, form) for parts in zip(found, made, drawn, strict=True)]
     ending = _paragraph([f"warning: {line}" for line in warnings], form)
-    small_print = EXPLANATION if form == "md" else textwrap.fill(EXPLANATION, 110)
+    notes = explanation(drawn)
+    small_print = notes if form == "md" else textwrap.fill(notes, 110)
     return "\n\n".join(filter(None, [caveats.apart(found), *blocks, ending, small_print])) + "\n"
 
 
-def _block(section: Section, made: list[Comparison], form: str) -> str:
+def _block(section: Section, made: list[Comparison], drawn: Tables, form: str) -> str:
     """A section's title, tables and words."""
     draw = tables.markdown if form == "md" else tables.aligned
     heading = f"### {title(section)}" if form == "md" else title(section)
-    shown, against = (
-        "\n".join(draw(rows)) if rows else ""
-        for rows in (tables.display(section, made), tables.comparison_rows(section, made))
-    )
+    shown, against = ("\n".join(draw(rows)) if rows else "" for rows in drawn)
     return "\n\n".join(filter(None, [heading, shown, _paragraph(remarks(section, made), form), against]))
+
+
+def explanation(drawn: list[Tables]) -> str:
+    """What stands in those columns that there are; empty where none needs a word."""
+    groups, differences = ([row for pair in drawn for row in pair[place]] for place in (0, 1))
+    columns = {column for row in differences for column in row}
+    return " ".join(filter(None, [
+        _MEANS if any("95 % CI" in row for row in groups) else "",
+        _DIFFERENCES if any(" ± " in cell for row in differences for cell in row.values()) else "",
+        *(note for column, note in _NOTES.items() if column in columns),
+    ]))  # fmt: skip
 
 
 def _paragraph(lines: list[str], form: str) -> str:

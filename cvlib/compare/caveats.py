@@ -10,7 +10,11 @@ from cvlib.compare.groups import Section, differing_keys, listed, plain
 from cvlib.compare.runs import Run
 
 _BUDGET_KEYS = ("trainer.epochs", "trainer.steps_per_epoch")
-_SAME_IMAGES = ("data.batch_size", "data.image_size", "data.channels", "data.split_seed", "data.pretrain_on")
+# Keys that no fingerprint depends on, or, as the seed of the splits, that are held against each other apart.
+_SAME_IMAGES = {f"data.{key}" for key in (
+    "batch_size", "image_size", "resize", "class_weights", "cache", "cache_gb", "split_seed", "pretrain_on",
+    "pretrain_samples", "pretrain_epochs",
+)}  # fmt: skip
 
 
 def warnings(sections: list[Section]) -> Iterator[str]:
@@ -36,17 +40,20 @@ def _data(runs: list[Run]) -> Iterator[str]:
     """Splits may depend on the seed, so fingerprints are held against each other within each repeat."""
     keys = [key for key in differing_keys(runs) if key.startswith("data.") and key not in _SAME_IMAGES]
     alike: dict[tuple[Any, ...], dict[str, Run]] = {}
+    seen: dict[tuple[Any, ...], set[str]] = {}
     for run in runs:
         if fingerprint := run.summary.get("data_fingerprint"):
-            asked = (run.repeat, *(run.config.get(key) for key in keys))
-            alike.setdefault(asked, {}).setdefault(str(fingerprint), run)
+            asked = tuple(run.config.get(key) for key in keys)
+            alike.setdefault((run.repeat, asked), {}).setdefault(str(fingerprint), run)
+            seen.setdefault(asked, set()).add(str(fingerprint))
     for found in alike.values():
         if len(found) > 1:
             first, second, *_ = found.values()
+            changed = "the files have" if first.config.get("data.path") else "what makes it, or its files, have"
             yield (f"{first.name} and {second.name} saw different data, though their configs ask for the same: "
-                   "the files have changed in between")  # fmt: skip
+                   f"{changed} changed in between")  # fmt: skip
             break
-    if keys and len({fingerprint for found in alike.values() for fingerprint in found}) > 1:
+    if any(fingerprints.isdisjoint(next(iter(seen.values()))) for fingerprints in seen.values()):
         yield f"runs saw different data, as their configs ask: {_values(runs, keys)}"
 
 

@@ -16,7 +16,7 @@ from cvlib.errors import UserError
 
 DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
 FRACTION = "data.fraction"
-_DATASET_KEYS = ("data.name", "data.path", "data.classes")
+_DATASET_KEYS = ("data.name", "data.path", "data.tfds", "data.classes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,16 @@ class Section:
         """The group's label within its contest."""
         if len(self.contests) < 2 or group.numbered:
             return group.label
-        return group.spoken([key for key in self.keys if key != FRACTION])
+        return self._spoken(group)
+
+    def described(self, group: Group) -> str:
+        """As `called`, with all that a number stands for."""
+        return f"{group.label} {self._spoken(group)}" if group.numbered else self.called(group)
+
+    def _spoken(self, group: Group) -> str:
+        """The group's settings without the share, where there are contests; a run's name where there are none."""
+        keys = [key for key in self.keys if key != FRACTION or len(self.contests) < 2]
+        return group.spoken(keys) or group.runs[0].name
 
     @property
     def runs(self) -> list[Run]:
@@ -104,7 +113,16 @@ def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Sectio
         key = (run.summary["task"], *(run.config.get(key) for key in _DATASET_KEYS))
         apart.setdefault(key, []).append(run)
     _refuse_unknown(metric, runs)
-    return [_section(key[0], members, by, metric) for key, members in apart.items()]
+    return [_section(title, members, by, metric) for title, members in zip(_titles(apart), apart.values(), strict=True)]
+
+
+def _titles(datasets: Iterable[tuple[Any, ...]]) -> list[str]:
+    """`classification on folder …/birds with classes [cat,dog]`, of a task and the values of the dataset's keys."""
+    told = [(f"{task} on {name or 'unnamed data'}", str(path or tfds or ""), "" if classes is None else plain(classes))
+            for task, name, path, tfds, classes in datasets]  # fmt: skip
+    places, chosen = (names.shortened(dataset[column] for dataset in told) for column in (1, 2))
+    return [start + (f" {places[place]}" if place else "") + (f" with classes {chosen[classes]}" if classes else "")
+            for start, place, classes in told]  # fmt: skip
 
 
 def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
@@ -122,8 +140,9 @@ def metrics(runs: list[Run]) -> list[dict[str, str]]:
     return [{"task": task, "metric": name, "runs": str(count)} for (task, name), count in sorted(counts.items())]
 
 
-def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> Section:
+def _section(title: str, runs: list[Run], by: str | None, asked: str | None) -> Section:
     remarks: list[str] = []
+    task = runs[0].summary["task"]
     completed = [run for run in runs if run.status == "completed"]
     metric = _choose_metric(task, completed, asked, remarks.append)
     counted = [run for run in completed if run.metric(metric) is not None]
@@ -144,7 +163,6 @@ def _section(task: str, runs: list[Run], by: str | None, asked: str | None) -> S
     groups = _named(sorted(alike, key=place), keys)
     contests = [list(same) for _, same in groupby(groups, lambda group: group.settings[FRACTION] if apart else None)]
     others = [run for run in runs if run.status != "completed"]
-    title = f"{task} on {runs[0].config.get('data.name', 'unnamed data')}"
     return Section(title, metric, keys, contests, others, remarks, by_run)
 
 

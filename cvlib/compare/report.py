@@ -9,6 +9,7 @@ from typing import Any
 from cvlib import compare
 from cvlib.compare import caveats, plots, statistics, tables
 from cvlib.compare.groups import FRACTION, Section, differing_keys, listed, lower_is_better, plain
+from cvlib.compare.names import LONGEST
 from cvlib.compare.plots import Line
 from cvlib.compare.runs import SEED_KEYS, Run, epochs
 from cvlib.compare.tables import Row, validation_metric
@@ -25,7 +26,7 @@ _STYLE = """
   --c0: #56b4e9; --c1: #ff8c42; --c2: #2fd0a0; --c3: #e39bc6; --c4: #f0c040; --c5: #8fd0ff; --c6: #b9a9e6;
   --c7: #bbb; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 96rem;
-  margin: 2.5rem auto; padding: 0 1.5rem; }
+  margin: 2.5rem auto; padding: 0 1.5rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: 0 0 1.2rem; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .3rem; }
 h3 { font-size: 1rem; margin: 1.8rem 0 .5rem; } .soft, figcaption { color: var(--soft); }
 .scroll { overflow-x: auto; background: linear-gradient(to right, var(--page) 30%, transparent) left / 3rem 100% local,
@@ -35,7 +36,7 @@ h3 { font-size: 1rem; margin: 1.8rem 0 .5rem; } .soft, figcaption { color: var(-
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .32rem .8rem .32rem 0; text-align: left; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
-.number { text-align: right; }
+.number { text-align: right; } .long { white-space: normal; min-width: 18rem; }
 .leader td { font-weight: 600; background: var(--tint); } td:first-child, th:first-child { padding-left: .5rem; }
 .verdict { padding: .9rem 1.2rem; background: var(--tint); border-left: 4px solid var(--c0); margin: 1rem 0; }
 .verdict p, .warning p { margin: .2rem 0; }
@@ -51,16 +52,18 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 """
 
 
-def html(sections: list[Section], made: list[list[Comparison]], warnings: list[str]) -> str:
+def html(
+    sections: list[Section], made: list[list[Comparison]], drawn: list[compare.Tables], warnings: list[str]
+) -> str:  # fmt: skip
     """The whole page; it loads nothing from anywhere."""
     body = ["<h1>Comparison of runs</h1>"]
     if apart := caveats.apart(sections):
         body.append(f"<p>{escape(apart)}</p>")
     if warnings:
         body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
-    for section, comparisons in zip(sections, made, strict=True):
-        body += _section(section, comparisons)
-    body.append(f'<p class="soft">{escape(compare.EXPLANATION)}</p>')
+    for section, comparisons, rows in zip(sections, made, drawn, strict=True):
+        body += _section(section, comparisons, *rows)
+    body.append(f'<p class="soft">{escape(compare.explanation(drawn))}</p>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -69,17 +72,17 @@ def html(sections: list[Section], made: list[list[Comparison]], warnings: list[s
     )  # fmt: skip
 
 
-def _section(section: Section, made: list[Comparison]) -> Iterator[str]:
+def _section(section: Section, made: list[Comparison], shown: list[Row], against: list[Row]) -> Iterator[str]:
     verdict = list(words(section, made))
     rest = compare.remarks(section, made)[len(verdict) :]
     yield f"<h2>{escape(compare.title(section))}</h2>"
     if verdict:
         yield '<div class="verdict">' + "".join(f"<p>{escape(line)}</p>" for line in verdict) + "</div>"
     leaders = {section.groups.index(contest[0]) for contest in section.contests if len(contest) > 1}
-    yield _table(tables.display(section, made), leaders)
+    yield _table(shown, leaders)
     yield _figures(section)
     if made:
-        yield "<h3>The leading group against each other one</h3>" + _table(tables.comparison_rows(section, made))
+        yield "<h3>The leading group against each other one</h3>" + _table(against)
     yield _config_differences(section)
     if rest:
         yield "<h3>Left out</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in rest) + "</ul>"
@@ -92,7 +95,8 @@ def _table(rows: list[Row], leaders: Collection[int] = ()) -> str:
 
     def cell(kind: str, column: str, text: str) -> str:
         inner = escape(text).replace(" (", "<br/>(") if kind == "th" else escape(text)
-        return f"<{kind}{' class=number' if column in right else ''}>{inner}</{kind}>"
+        look = "long" if len(text) > LONGEST else "number" if column in right else ""
+        return f"<{kind}{look and f' class={look}'}>{inner}</{kind}>"
 
     lines = ["<tr>" + "".join(cell("th", column, column) for column in rows[0]) + "</tr>"]
     for index, row in enumerate(rows):
@@ -108,7 +112,7 @@ def _figures(section: Section) -> str:
     over_epochs, over_time = [], []
     for group in shown:
         curves = [curve for run in group.runs if (curve := _curve(run, metric))]
-        name = section.called(group)
+        name = section.described(group)
         over_epochs.append(_line(name, [[(epoch, value) for epoch, _, value in curve] for curve in curves]))
         over_time.append(_line(name, [[(seconds, value) for _, seconds, value in curve] for curve in curves]))
     y_label = _axis_name(metric)

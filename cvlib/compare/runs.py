@@ -98,7 +98,7 @@ def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
 
 def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        summary = json.loads(_regular(folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         say(f"{folder}: skipped, its summary.json can't be read (half-written?)")
         return None
@@ -106,7 +106,7 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
         say(f"{folder}: skipped, its summary.json is not a run's")
         return None
     try:
-        config = _flat(_load_yaml((folder / "config.yaml").read_text(encoding="utf-8")))
+        config = _flat(_load_yaml(_regular(folder / "config.yaml").read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError):
         say(f"{folder}: skipped, its config.yaml is missing or can't be read")
         return None
@@ -115,6 +115,13 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
         status = "interrupted"
     config = {key: value for key, value in config.items() if key not in _NOT_THE_EXPERIMENT}
     return Run(folder, name, summary, config, overridden(folder), status)
+
+
+def _regular(path: Path) -> Path:
+    """The path; raises `OSError` where it is no regular file, for a pipe or a device might never end."""
+    if not path.is_file():
+        raise OSError(f"{path} is no regular file")
+    return path
 
 
 def _is_summary(content: Any) -> bool:
@@ -194,7 +201,7 @@ def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], t
         return None
     column = (SHARES | OWN_MEASURES).get(metric, metric.removeprefix("test/"))
     try:
-        with (run.folder / "test_results.csv").open(newline="", encoding="utf-8") as file:
+        with _regular(run.folder / "test_results.csv").open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             header = next(rows)
             name, truth = header.index("name"), header.index("truth") if "truth" in header else None
@@ -214,7 +221,7 @@ def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], t
 def epochs(run: Run) -> list[dict[str, float]]:
     """The rows of metrics.csv, as far as they hold numbers; none where the file can't be read."""
     try:
-        with (run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        with _regular(run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
             return [{key: number for key, text in row.items() if (number := _number(text)) is not None}
                     for row in csv.DictReader(file)]  # fmt: skip
     except (OSError, UnicodeDecodeError, csv.Error):

@@ -75,6 +75,19 @@ def test_tasks_and_datasets_are_compared_apart(tmp_path: Path, make_run: MakeRun
     assert caveats.apart(found[:1]) == ""
 
 
+def test_folders_are_named_and_compared_apart(tmp_path: Path, make_run: MakeRun) -> None:
+    for name, path in {"a": "my_images", "b": "/home/somebody/projects/collections/birds",
+                       "c": "/home/somebody/projects/collections/moths"}.items():  # fmt: skip
+        make_run(name, {"data.name": "folder", "data.path": path})
+    make_run("d", {"data.name": "tfds", "data.tfds": "beans"})
+    make_run("e", {"data.classes": ["1", "7"]})
+    found = sections_of(tmp_path)
+    assert [section.title.removeprefix("classification on ") for section in found] == [
+        "folder my_images", "folder …/birds", "folder …/moths", "tfds beans", "digits with classes [1,7]",
+    ]  # fmt: skip
+    assert "datasets (folder my_images, folder …/birds, folder …/moths, tfds beans, " in caveats.apart(found)
+
+
 def test_an_unknown_metric_is_an_error_that_names_the_nearest(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     with pytest.raises(UserError) as raised:
@@ -147,6 +160,23 @@ def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> No
     make_run("b", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="two")
     (warning,) = warnings_of(tmp_path)
     assert warning.startswith("a and b saw different data, though their configs ask for the same")
+
+
+@pytest.mark.parametrize(
+    ("differing", "fingerprints", "warned"),
+    [
+        ({"data.channels": 3}, ["one", "two", "three", "four"], ["data.channels 3, null"]),
+        ({"data.channels": 3}, ["one", "two", "one", "two"], []),  # of images in colour
+        ({"data.cache": "memory", "data.resize": "letterbox"}, ["one", "two", "one", "two"], []),
+    ],
+)  # fmt: skip
+def test_only_what_differs_beyond_what_configs_ask_is_called_changed(
+    tmp_path: Path, make_run: MakeRun, differing: dict[str, object], fingerprints: list[str], warned: list[str]
+) -> None:
+    for index, fingerprint in enumerate(fingerprints):
+        changes = {"seed": index % 2, **(differing if index > 1 else {})}
+        make_run(f"{index}", changes, data_fingerprint=fingerprint)
+    assert warnings_of(tmp_path) == [f"runs saw different data, as their configs ask: {keys}" for keys in warned]
 
 
 def test_other_data_budgets_weights_and_versions_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:

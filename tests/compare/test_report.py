@@ -96,7 +96,7 @@ def test_the_page_is_whole_by_itself_and_well_formed(study: Path) -> None:
     page = compare([study], say_nothing, form="html")
     assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
     body = page[page.index("<body>") : page.index("</html>")]
-    root = ElementTree.fromstring(re.sub(r" class=(number|leader)>", r' class="\1">', body))
+    root = ElementTree.fromstring(re.sub(r" class=(number|leader|long)>", r' class="\1">', body))
     figures = [figure.findtext("figcaption") for figure in root.iter("figure")]
     assert figures == ["Learning curves: val/accuracy", "val/accuracy over time"]
     drawn = root.findall(".//svg[@role='img']")[0].findall("path[@class='line']")
@@ -115,6 +115,29 @@ def test_the_page_shows_data_efficiency_where_the_fraction_varies(tmp_path: Path
     figure = figure[: figure.index("</figure>")]
     assert figure.count("<circle") == 4
     assert "finetune</li>" in figure
+
+
+def test_legends_say_what_numbers_stand_for(tmp_path: Path, make_run: MakeRun) -> None:
+    for index, filters in enumerate(([8, 16, 32, 64, 128], [4, 8, 16, 32, 64])):
+        changes = {"model.filters": filters, "optimizer.lr": 0.1**index, "mode.weights": f"imagenet{index}"}
+        make_run(f"{index}", changes, right=[1, index])
+    page = compare([tmp_path], say_nothing, form="html")
+    legend = page[page.index('<ul class="legend">') :]
+    assert "#1 model.filters=[4,8,16,32,64] mode.weights=imagenet1 optimizer.lr=0.1</li>" in legend
+
+
+def test_only_columns_that_are_there_are_explained(study: Path, tmp_path: Path, make_run: MakeRun) -> None:
+    text = compare([study], say_nothing, form="md").splitlines()
+    assert text[-1] == (
+        "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error. effect d: the "
+        "difference over its standard deviation across samples. p networks: would these very networks differ on "
+        "further images? p seeds too: would networks trained from other seeds differ as well? p Holm, which the "
+        "verdict goes by: corrected for the number of comparisons."
+    )
+    (alone,) = [make_run("alone/a").parent]
+    assert compare([alone], say_nothing).splitlines()[-1] == "only one group: nothing to compare it with"
+    make_run("alone/b", {"mode.name": "finetune"}, right=[1] * 9 + [0])
+    assert " seeds" not in compare([alone], say_nothing, form="html").split('<p class="soft">')[1]
 
 
 def test_names_cant_break_the_page(tmp_path: Path, make_run: MakeRun) -> None:

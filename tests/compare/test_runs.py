@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +57,19 @@ def test_half_written_and_foreign_files_are_skipped_with_a_word(tmp_path: Path, 
     assert f"{tmp_path / 'half'}: skipped, its summary.json can't be read (half-written?)" in said
     assert f"{tmp_path / 'foreign'}: skipped, its summary.json is not a run's" in said
     assert f"{tmp_path / 'no_config'}: skipped, its config.yaml is missing or can't be read" in said
+
+
+def test_pipes_and_devices_are_not_read(tmp_path: Path, make_run: MakeRun) -> None:
+    for name in ("summary.json", "config.yaml", "test_results.csv", "metrics.csv", ".hydra/overrides.yaml"):
+        path = make_run(Path(name).stem) / name
+        path.unlink()
+        os.mkfifo(path)
+    (make_run("device") / "summary.json").unlink()
+    (tmp_path / "device/summary.json").symlink_to("/dev/zero")
+    code = f"from cvlib.cli import main; main(['compare', {str(tmp_path)!r}, '--format', 'html'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    skipped = [line.split(": skipped, its ")[0].split("/")[-1] for line in done.stderr.splitlines()]
+    assert skipped == ["config", "device", "summary"]
 
 
 def test_pretraining_runs_are_left_out_unless_named(tmp_path: Path, make_run: MakeRun) -> None:
