@@ -64,7 +64,8 @@ def open_run(folder: Path) -> Run:
     folder = Path(folder)
     summary = read_summary(folder) if folder.is_dir() else None
     if summary is None or not (folder / "config.yaml").is_file():
-        what = "is no run: it has no summary.json" if folder.is_dir() else "is no folder"
+        what = f"is no run: it has no {'summary.json' if summary is None else 'config.yaml'}"
+        what = what if folder.is_dir() else "is no folder"
         raise UserError(
             f"{folder} {what}; give the folder that a `python run.py` wrote, such as outputs/runs/NAME/TIME"
         )

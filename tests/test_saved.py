@@ -78,6 +78,7 @@ def test_a_damaged_network_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("make", "words"), [
     (lambda folder: None, "is no folder"),
     (lambda folder: folder.mkdir(), "is no run: it has no summary.json"),
+    (lambda folder: (write_run(folder), (folder / "config.yaml").unlink()), "it has no config.yaml"),
     (lambda folder: write_run(folder, classes=None), "stopped before its data was read"),
 ])  # fmt: skip
 def test_what_is_no_run(tmp_path: Path, make: object, words: str) -> None:
