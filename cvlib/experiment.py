@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cvlib.training.checkpoint import State
     from cvlib.training.loop import Fitted, OnEpoch, Training
 
+_FROM_THE_NETWORK = ("evaluate", "export", "predictions", "visualizations")  # what our commands put into a run's folder
+
 
 def run(
     config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False,
@@ -293,4 +295,6 @@ def _closing_table(record: Record) -> None:
     record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
     for name in tasks.shown_metrics(record.config.model.task, len(record.summary["classes"])):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+    if earlier := [name for name in _FROM_THE_NETWORK if (record.folder / name).exists()]:
+        record.say(f"note: {', '.join(earlier)} in it are of this run before it had ended: make them again")
     record.say(f"recorded in {record.folder}")
