@@ -92,10 +92,13 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
     """The side that images are resized to: as asked, else the data's own raised to the model's least."""
     least = config.model.minimum_size
     side = configuration.input_side(config, dataset.size)
-    if dataset.size != (side, side):
-        own = _span(dataset.train.sizes) or f"{dataset.size[0]}×{dataset.size[1]}"
+    span = _span(dataset.train.sizes)
+    if span or dataset.size != (side, side):
+        own = span or f"{dataset.size[0]}×{dataset.size[1]}"
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
-        record.say(f"images ({own}) are resized to {side}×{side} pixels{why}")
+        record.say(
+            f"images ({own}) are resized to {side}×{side} pixels (data.resize={configuration.resize(config)}){why}"
+        )
     record.update(image_size=side, channels=dataset.channels)
     return side, side
 
