@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import keras
@@ -73,6 +74,27 @@ def test_a_damaged_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "run/model.keras").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"model\.keras can't be loaded"):
         saved.network(saved.open_run(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("config.yaml", "x", r"config\.yaml can't be read: it holds no keys"),
+    ("config.yaml", "", r"config\.yaml can't be read: it holds no keys"),
+    ("config.yaml", "model: [1]", r"config\.yaml can't be read: "),
+    ("summary.json", {"classes": "ab"}, r"summary\.json: classes can't be ab"),
+    ("summary.json", {"channels": "x"}, r"summary\.json: channels can't be x"),
+    ("summary.json", {"image_size": -4}, r"summary\.json: image_size can't be -4"),
+    ("summary.json", {"classes": ["a"]}, r"model\.keras doesn't fit the run's summary\.json"),
+    ("summary.json", {"channels": 3}, r"model\.keras doesn't fit the run's summary\.json"),
+    ("labels.json", "{", r"labels\.json can't be read"),
+    ("labels.json", "1", r"labels\.json can't be read"),
+])  # fmt: skip
+def test_a_damaged_record_is_named(tmp_path: Path, name: str, content: str | dict[str, object], words: str) -> None:
+    write_run(tmp_path / "run")
+    file = tmp_path / "run" / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | content) if isinstance(content, dict) else content)
+    with pytest.raises(UserError, match=words):
+        saved.labels(opened := saved.open_run(tmp_path / "run"))
+        saved.network(opened)
 
 
 @pytest.mark.parametrize(("make", "words"), [
