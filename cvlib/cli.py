@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cvlib.commands import cache, evaluate, export, inspect, predict, visualize
-from cvlib.errors import UserError
+from cvlib.errors import UserError, in_words
 
 _FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".md": "md"}
 
@@ -35,11 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from cvlib.command import complain
 
         return complain(str(error))
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        from cvlib.command import complain
+
+        return complain(f"{error.filename}: {error.strerror}: choose another place")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has had enough; Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        from cvlib.command import FAILED, complain
+
+        words = in_words(error)
+        if words is None:
+            raise
+        complain(words)
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -101,7 +101,7 @@ class DataConfig:
     class_weights: str | None = None  # balanced: rare classes count as much as frequent ones; sqrt: half-way there
     channels: int | None = None  # 1 | 3; null: the data's own
     fraction: float = 1.0  # of the training split, stratified and nested
-    classes: list[str] | None = None  # a subset, in this order; null: all
+    classes: list[str] | None = None  # a subset, in this order, or names for the ids of unlabelled masks; null: all
     batch_size: int = 32
     val_fraction: float = 0.15  # taken from the training part where the data has no val split
     test_fraction: float = 0.15

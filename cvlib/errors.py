@@ -34,7 +34,7 @@ def in_words(error: BaseException) -> str | None:
         return (f"no space left on the disk{f' for {place}' if place else ''}: make room, then give the same command "
                 "again; what was saved is whole, and the run goes on from it")  # fmt: skip
     if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
-        return f"{error.filename}: can't be written ({error.strerror}): choose another hydra.run.dir, or its rights"
+        return f"{error.filename}: can't be written ({error.strerror}): choose another place, or change its rights"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out of memory: try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
     spoiled = re.search(r"UserError: (.*?)(?: Traceback| \[\[|$)", text)  # from within TensorFlow's input pipeline

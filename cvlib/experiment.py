@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cvlib.training.checkpoint import State
     from cvlib.training.loop import Fitted, OnEpoch, Training
 
+_FROM_THE_NETWORK = ("evaluate", "export", "predictions", "visualizations")  # what our commands put into a run's folder
+
 
 def run(
     config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False,
@@ -90,10 +92,13 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
     """The side that images are resized to: as asked, else the data's own raised to the model's least."""
     least = config.model.minimum_size
     side = configuration.input_side(config, dataset.size)
-    if dataset.size != (side, side):
-        own = _span(dataset.train.sizes) or f"{dataset.size[0]}×{dataset.size[1]}"
+    span = _span(dataset.train.sizes)
+    if span or dataset.size != (side, side):
+        own = span or f"{dataset.size[0]}×{dataset.size[1]}"
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
-        record.say(f"images ({own}) are resized to {side}×{side} pixels{why}")
+        record.say(
+            f"images ({own}) are resized to {side}×{side} pixels (data.resize={configuration.resize(config)}){why}"
+        )
     record.update(image_size=side, channels=dataset.channels)
     return side, side
 
@@ -293,4 +298,6 @@ def _closing_table(record: Record) -> None:
     record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
     for name in tasks.shown_metrics(record.config.model.task, len(record.summary["classes"])):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+    if earlier := [name for name in _FROM_THE_NETWORK if (record.folder / name).exists()]:
+        record.say(f"note: {', '.join(earlier)} in it are of this run before it had ended: make them again")
     record.say(f"recorded in {record.folder}")

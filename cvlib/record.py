@@ -27,6 +27,8 @@ from cvlib.errors import Diverged, Pruned, RunFailed, UserError, in_words
 
 # What processes that were killed may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
+# What may lie in a folder before the summary.json of a run does.
+_BEFORE = (".*", "config.yaml", "*.partial", "*.log", "*.out", "*.err")
 _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
 
@@ -47,6 +49,7 @@ class Record:
         self.resumed = False
 
     def __enter__(self) -> Record:
+        _refuse_foreign(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -76,12 +79,17 @@ class Record:
             return
         _refuse_other_config(self.folder, before, self.config)
         self.resumed = True
+        if not (self.folder / "config.yaml").exists():
+            self._write_config()
         self.summary = before
         if not self.completed:
             self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
 
-    def _start(self) -> None:
+    def _write_config(self) -> None:
         self.write_text("config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+
+    def _start(self) -> None:
+        self._write_config()
         for name, text in self._provenance.items():
             self.write_text(name, text)
         self.update(
@@ -167,7 +175,10 @@ def run_name(config: Config) -> str:
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The summary of a run's folder, None where there is none; a run whose process is gone reads interrupted."""
+    """The summary of a run's folder, None where there is none; a run whose process is gone reads interrupted.
+
+    Its "timing" are numbers, whatever the file holds there.
+    """
     path = Path(folder) / "summary.json"
     if not path.is_file():
         return None
@@ -177,8 +188,11 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path} can't be read as JSON: restore it or choose another folder") from None
     if not isinstance(summary, dict):
         raise UserError(f"{path} is not a run's summary: restore it or choose another folder")
-    if summary.get("status") == "running" and not _alive(summary):
+    if summary.get("status") == "running" and process_is_gone(summary):
         summary["status"] = "interrupted"
+    timing = summary.get("timing")
+    known = timing.items() if isinstance(timing, dict) else ()
+    summary["timing"] = {part: seconds for part, seconds in known if isinstance(seconds, int | float)}
     return summary
 
 
@@ -192,22 +206,42 @@ def overridden(folder: Path) -> frozenset[str]:
     return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
 
 
-def _alive(summary: dict[str, Any]) -> bool:
-    if summary.get("host") != socket.gethostname():
+def process_is_gone(summary: dict[str, Any]) -> bool:
+    """Of another machine's processes nothing is known, so its runs keep their word."""
+    pid = summary.get("pid")
+    if summary.get("host") not in (None, socket.gethostname()):
+        return False
+    if not isinstance(pid, int) or pid <= 0:
         return True
     try:
-        os.kill(int(summary["pid"]), 0)
-    except (ProcessLookupError, KeyError):
-        return False
-    except PermissionError:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return True
-    return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder that holds other things than a run's, such as somebody's photos, is nothing to write a run into.
+
+    Before there is a summary.json a run has written nothing but its config; what starts it may keep a log there.
+    """
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    others = [file.name for file in found if not any(file.match(pattern) for pattern in _BEFORE)]
+    if others and not (folder / "summary.json").exists():
+        raise UserError(f"{folder} is no run's folder (no summary.json) and holds other things ({others[0]}): choose "
+                        "another hydra.run.dir, one that is empty or not there yet")  # fmt: skip
 
 
 def _refuse_other_config(folder: Path, summary: dict[str, Any], config: Config) -> None:
     if summary.get("config_hash") == configuration.identity(config):
         return
-    earlier = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    try:
+        earlier = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise UserError(f"{folder} holds a run of another config, and its config.yaml, which would tell what differs, "
+                        "can't be read: choose another hydra.run.dir") from None  # fmt: skip
     now = dataclasses.asdict(config)
     differing = [
         f"{key}: {was} there, {is_now} now"

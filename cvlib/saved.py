@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
 _CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _LONGEST = 160  # characters of others' words in one line
+_OF_DATA: dict[str, Callable[[Any], bool]] = {  # what summary.json has once the data is read
+    "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
+    "channels": lambda count: count in (1, 3),
+    "image_size": lambda side: isinstance(side, int) and side > 0,
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Run:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width that the network resizes images to."""
-        side = self.summary["image_size"]
-        return (int(side), int(side)) if isinstance(side, int) else (int(side[0]), int(side[1]))
+        side = int(self.summary["image_size"])
+        return side, side
 
 
 def is_run(folder: Path) -> bool:
@@ -64,16 +69,25 @@ def open_run(folder: Path) -> Run:
     folder = Path(folder)
     summary = read_summary(folder) if folder.is_dir() else None
     if summary is None or not (folder / "config.yaml").is_file():
-        what = "is no run: it has no summary.json" if folder.is_dir() else "is no folder"
+        what = f"is no run: it has no {'summary.json' if summary is None else 'config.yaml'}"
+        what = what if folder.is_dir() else "is no folder"
         raise UserError(
             f"{folder} {what}; give the folder that a `python run.py` wrote, such as outputs/runs/NAME/TIME"
         )
     try:
-        config = checks.from_composed(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise UserError("it holds no keys")
+        config = checks.from_composed(content)
+    except (yaml.YAMLError, UnicodeDecodeError, UserError) as error:
         raise UserError(f"{folder / 'config.yaml'} can't be read: {str(error).splitlines()[0]}") from None
-    if not all(summary.get(key) for key in ("classes", "channels", "image_size")):
+    if not all(summary.get(key) for key in _OF_DATA):
         raise UserError(f"{folder}: this run ({summary.get('status')}) stopped before its data was read; run it again")
+    for key, can_be in _OF_DATA.items():
+        if not can_be(summary[key]):
+            raise UserError(
+                f"{folder / 'summary.json'}: {key} can't be {str(summary[key])[:_LONGEST]}: restore the file"
+            )
     notes = []
     if summary.get("status") != "completed":
         notes.append(f"{folder} is {summary.get('status')}, after {summary.get('epochs', 0)} of "
@@ -96,10 +110,19 @@ def network(run: Run) -> keras.Model:
         with _loading(path):
             _refuse_foreign(path)
             loaded: keras.Model = keras.saving.load_model(path, compile=False)
+        if not _fits(loaded, run):
+            raise UserError(f"{path} doesn't fit the run's summary.json, in its channels or classes: is it of another "
+                            "run?")  # fmt: skip
         return loaded
     how = configuration.resize(run.config)
     built: keras.Model = tasks.of(run.config.model.task).inference(as_trained(run), run.size, how)
     return built
+
+
+def _fits(loaded: keras.Model, run: Run) -> bool:
+    of_boxes = isinstance(loaded.output, dict)
+    return (loaded.input_shape[-1] == run.channels and of_boxes == (run.config.model.task == "detection")
+            and (of_boxes or loaded.output_shape[-1] == len(run.classes)))  # fmt: skip
 
 
 def as_trained(run: Run) -> keras.Model:
@@ -172,7 +195,10 @@ def labels(run: Run) -> dict[str, Any]:
     """labels.json: the task, the classes, channels and image size."""
     path = run.folder / "labels.json"
     if path.is_file():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise UserError(f"{path} can't be read as JSON: take it away, or restore it") from None
         return found
     return {"task": run.config.model.task, "classes": run.classes, "channels": run.channels,
             "image_size": list(run.size), "resize": configuration.resize(run.config)}  # fmt: skip

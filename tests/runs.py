@@ -32,6 +32,7 @@ def write_run(folder: Path, status: str = "completed", classes: list[str] | None
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(config())))
     summary: dict[str, Any] = {"status": status, "task": "classification", "model": "cnn", "epochs": 1, "metrics": {}}
+    summary["best_epoch"] = 1
     if classes:
         summary |= {"classes": classes, "channels": 1, "image_size": SIDE}
     (folder / "summary.json").write_text(json.dumps(summary))

@@ -9,7 +9,9 @@ import pytest
 
 from cvlib import experiment
 from cvlib.config import Config, DataConfig
+from cvlib.data.dataset import Dataset, Split
 from cvlib.errors import UserError
+from cvlib.record import Record
 
 
 @pytest.mark.parametrize("below", [".", "runs/first"])
@@ -25,3 +27,23 @@ def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None
     assert experiment._span(np.array([[200, 300], [100, 150], [400, 300]])) == "100×150 to 400×300"
     assert experiment._span(np.array([[96, 96], [96, 96]])) is None
     assert experiment._span(None) is None
+
+
+@pytest.mark.parametrize(("resize", "sizes", "expected"), [
+    (None, [[20, 30]], "images (20×30) are resized to 24×24 pixels (data.resize=stretch)"),
+    ("letterbox", [[20, 30]], "images (20×30) are resized to 24×24 pixels (data.resize=letterbox)"),
+    (None, [[24, 24], [12, 24], [48, 24]],
+     "images (12×24 to 48×24) are resized to 24×24 pixels (data.resize=stretch)"),
+    (None, [[24, 24]], None),
+])  # fmt: skip
+def test_how_images_are_resized_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], resize: str | None, sizes: list[list[int]], expected: str | None
+) -> None:
+    config = Config(data=DataConfig(image_size=24, resize=resize))
+    split = Split([], [], np.zeros(0, np.int64), sizes=np.array(sizes))
+    height, width = np.median(sizes, axis=0).astype(int).tolist()
+    dataset = Dataset("folder", "classification", ["a", "b"], 3, (height, width), split, split, split, [])
+    with Record(tmp_path / "run", config) as record:
+        assert experiment._input_size(config, dataset, record) == (24, 24)
+        record.update(status="completed")
+    assert capsys.readouterr().out.splitlines() == ([expected] if expected else [])

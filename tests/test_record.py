@@ -63,10 +63,26 @@ def test_a_mistake_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_mistake_removes_only_its_own_files(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("kept")
+    (tmp_path / "mine.log").write_text("kept")
     with pytest.raises(UserError), Record(tmp_path, config_in(tmp_path)):
         raise UserError("no such file")
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.log"]
+
+
+def test_a_folder_of_other_things_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "tensorboard").mkdir()
+    with pytest.raises(UserError, match=r"holds other things \(photo\.jpg\)"), Record(tmp_path, config_in(tmp_path)):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "tensorboard"]
+
+
+def test_a_run_killed_before_its_summary_is_begun_again(tmp_path: Path) -> None:
+    for name in (".lock", "config.yaml", "summary.json.77.partial", "stdout.log"):
+        (tmp_path / name).touch()
+    with Record(tmp_path, config_in(tmp_path)) as run:
+        assert not run.resumed
+        run.update(status="completed")
 
 
 def test_a_mistake_while_going_on_keeps_what_an_earlier_process_wrote(tmp_path: Path) -> None:
@@ -91,6 +107,44 @@ def test_a_folder_of_another_config_is_refused_and_left_as_it_was(tmp_path: Path
         pass
     after = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != ".lock"}
     assert before == after
+
+
+def test_a_run_whose_config_is_gone_goes_on_with_the_same_and_refuses_another(tmp_path: Path) -> None:
+    config, file = config_in(tmp_path), tmp_path / "run/config.yaml"
+    with pytest.raises(KeyboardInterrupt), Record(tmp_path / "run", config):
+        raise KeyboardInterrupt
+    before = file.read_bytes()
+    for damaged in (None, b"seed: [", b"\xff"):
+        file.unlink() if damaged is None else file.write_bytes(damaged)
+        with (
+            pytest.raises(UserError, match="another config"),
+            Record(tmp_path / "run", dataclasses.replace(config, seed=1)),
+        ):
+            pass
+    file.unlink()
+    with Record(tmp_path / "run", config) as run:
+        assert run.resumed
+        assert file.read_bytes() == before
+        run.update(status="completed")
+
+
+@pytest.mark.parametrize("pid", [None, "x", -1, 10**30, {}])
+@pytest.mark.parametrize(
+    ("timing", "expected"), [(None, {}), ("x", {}), ({"setup": None, "train": 1.5}, {"train": 1.5})]
+)
+def test_odd_fields_of_a_summary_keep_no_run_from_going_on(
+    tmp_path: Path, pid: object, timing: object, expected: dict[str, float]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), Record(tmp_path, config_in(tmp_path)):
+        raise KeyboardInterrupt
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps(summary | {"status": "running", "pid": pid, "timing": timing}))
+    read = record.read_summary(tmp_path)
+    assert read is not None
+    assert read["status"] == "interrupted"
+    with Record(tmp_path, config_in(tmp_path)) as run:
+        assert run.summary["timing"] == expected
+        run.update(status="completed")
 
 
 def test_a_run_has_one_writer_at_a_time(tmp_path: Path) -> None:

@@ -158,9 +158,12 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Sign
     assert read is not None
     assert read["status"] == "interrupted"
 
+    (tmp_path / "stopped/evaluate").mkdir()
     resumed = run(tmp_path, *overrides, "hydra.run.dir=stopped")
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after epoch" in resumed.stdout
+    stale = "evaluate in it are of this run before it had ended"
+    assert stale in resumed.stdout and stale not in whole.stdout
     assert summary(tmp_path / "stopped")["metrics"] == summary(tmp_path / "whole")["metrics"]
     assert (tmp_path / "stopped/test_results.csv").read_bytes() == (tmp_path / "whole/test_results.csv").read_bytes()
     assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import keras
@@ -75,9 +76,31 @@ def test_a_damaged_network_is_named(tmp_path: Path) -> None:
         saved.network(saved.open_run(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("config.yaml", "x", r"config\.yaml can't be read: it holds no keys"),
+    ("config.yaml", "", r"config\.yaml can't be read: it holds no keys"),
+    ("config.yaml", "model: [1]", r"config\.yaml can't be read: "),
+    ("summary.json", {"classes": "ab"}, r"summary\.json: classes can't be ab"),
+    ("summary.json", {"channels": "x"}, r"summary\.json: channels can't be x"),
+    ("summary.json", {"image_size": -4}, r"summary\.json: image_size can't be -4"),
+    ("summary.json", {"classes": ["a"]}, r"model\.keras doesn't fit the run's summary\.json"),
+    ("summary.json", {"channels": 3}, r"model\.keras doesn't fit the run's summary\.json"),
+    ("labels.json", "{", r"labels\.json can't be read"),
+    ("labels.json", "1", r"labels\.json can't be read"),
+])  # fmt: skip
+def test_a_damaged_record_is_named(tmp_path: Path, name: str, content: str | dict[str, object], words: str) -> None:
+    write_run(tmp_path / "run")
+    file = tmp_path / "run" / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | content) if isinstance(content, dict) else content)
+    with pytest.raises(UserError, match=words):
+        saved.labels(opened := saved.open_run(tmp_path / "run"))
+        saved.network(opened)
+
+
 @pytest.mark.parametrize(("make", "words"), [
     (lambda folder: None, "is no folder"),
     (lambda folder: folder.mkdir(), "is no run: it has no summary.json"),
+    (lambda folder: (write_run(folder), (folder / "config.yaml").unlink()), "it has no config.yaml"),
     (lambda folder: write_run(folder, classes=None), "stopped before its data was read"),
 ])  # fmt: skip
 def test_what_is_no_run(tmp_path: Path, make: object, words: str) -> None:

@@ -39,9 +39,10 @@ def run(chosen: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of downloads
         config, shape, outputs, notes = _subject(chosen.overrides)
     from cvlib.backend import start
+
+    start(config)  # before what imports Keras, for it does so quietly
     from cvlib.inspection import layer_table, layers
 
-    start(config)
     model = _built(config, shape, outputs)
     rows = layers.describe(model)
     warnings = layers.field_warnings(rows, [shape[:2]], "image")

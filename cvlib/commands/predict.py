@@ -22,6 +22,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders of them, or quoted patterns")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to (default: RUN/predictions)")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="of a detector: the least score, 0 to 1, of a "
+                        "box that is listed and drawn (default: all are listed, those from 0.25 on drawn)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
@@ -34,6 +36,7 @@ def run(chosen: argparse.Namespace) -> int:
     output: Path = chosen.output or opened.folder / "predictions"
     if output.is_file():
         raise UserError(f"--output {output} is a file: give a folder")
+    options = _options(chosen.threshold, opened.config.model.task)
     begin(opened)
     failed: list[Path] = []
     progress, done = Progress("predicting", len(files)), 0
@@ -48,9 +51,20 @@ def run(chosen: argparse.Namespace) -> int:
         done += 1
         progress.show(done + len(failed))
 
-    count = prediction.of(opened.config.model.task).predict(opened, saved.network(opened), files, output, bad, tick)
+    task = prediction.of(opened.config.model.task)
+    count = task.predict(opened, saved.network(opened), files, output, bad, tick, **options)
     progress.clear()
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     return 1 if failed else 0
+
+
+def _options(threshold: float | None, task: str) -> dict[str, float]:
+    if threshold is None:
+        return {}
+    if task != "detection":
+        raise UserError(f"--threshold is for a detector's boxes, and this run does {task}: leave it out")
+    if not 0 <= threshold <= 1:
+        raise UserError(f"--threshold {threshold:g}: a score is from 0 to 1")
+    return {"threshold": threshold}

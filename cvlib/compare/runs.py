@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from cvlib.errors import UserError
-from cvlib.record import overridden
+from cvlib.record import overridden, process_is_gone
 
 SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
 _NOT_THE_EXPERIMENT = ("name", "output_root")
@@ -111,7 +110,7 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
         say(f"{folder}: skipped, its config.yaml is missing or can't be read")
         return None
     status = summary["status"]
-    if status == "running" and _process_is_gone(summary):
+    if status == "running" and process_is_gone(summary):
         status = "interrupted"
     config = {key: value for key, value in config.items() if key not in _NOT_THE_EXPERIMENT}
     return Run(folder, name, summary, config, overridden(folder), status)
@@ -129,22 +128,6 @@ def _is_summary(content: Any) -> bool:
         return False
     tables = (content.get("metrics"), content.get("last_metrics"), content.get("versions"))
     return isinstance(content.get("task"), str) and all(table is None or isinstance(table, dict) for table in tables)
-
-
-def _process_is_gone(summary: dict[str, Any]) -> bool:
-    """Of another machine's processes nothing is known, so its runs keep their word."""
-    pid = summary.get("pid")
-    if summary.get("host") not in (None, socket.gethostname()):
-        return False
-    if not isinstance(pid, int) or pid <= 0:
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _load_yaml(text: str) -> Any:

@@ -234,9 +234,7 @@ def _check_parts(config: DataConfig, dataset: Dataset) -> None:
     names = [name for part in parts for name in part.names]
     assert len(set(names)) == len(names), "a sample is in two splits"
     if dataset.task == "segmentation":
-        if len(dataset.classes) < 2:
-            found = f"only one class ({dataset.classes[0]})" if dataset.classes else "no class, they are void"
-            raise UserError(f"data={config.name}: the masks hold {found}: nothing to tell apart")
+        _check_masks(config, dataset)
         return
     labels: Any = dataset.train.labels
     if dataset.task == "detection":
@@ -249,6 +247,20 @@ def _check_parts(config: DataConfig, dataset: Dataset) -> None:
         why = ": so few images that their only one is held out" if dataset.task == "classification" else ""
         dataset.notes.append(f"no training image for {listed}{why}")
     _note_unmeasured(dataset)
+
+
+def _check_masks(config: DataConfig, dataset: Dataset) -> None:
+    """The training masks hold two classes at least, those of val and test one; what can't be learned is noted."""
+    found = {name: splits.occurring(getattr(dataset, name)) for name in splits.PARTS}
+    for name, ids in found.items():
+        if not ids:
+            raise UserError(f"data={config.name}: the masks of {name} hold no class, every pixel is void: correct them "
+                            "(`cvlib check` lists such masks)")  # fmt: skip
+    if len(found["train"]) < 2:
+        only = dataset.classes[min(found["train"])]
+        raise UserError(f"data={config.name}: the masks of train hold only one class ({only}): nothing to tell apart")
+    if unlearned := [name for label, name in enumerate(dataset.classes) if label not in found["train"]]:
+        dataset.notes.append(f"no training mask has a pixel of {', '.join(unlearned)}")
 
 
 def _note_unmeasured(dataset: Dataset) -> None:

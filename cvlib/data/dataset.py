@@ -39,6 +39,7 @@ class Split:
     labels: Labels
     digests: list[str] | None = None  # sha256 of each sample's image file (and mask), where images are files
     sizes: np.ndarray | None = None  # int (n, 2): each upright image's height and width, where images are files
+    ids: list[frozenset[int]] | None = None  # what each sample's mask holds, where masks are files
 
     def __len__(self) -> int:
         return len(self.names)

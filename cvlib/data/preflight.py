@@ -30,6 +30,7 @@ class Look:
     grey: bool
     label: int | Boxes | MaskReader
     findings: list[Finding]  # of its label
+    ids: frozenset[int] = frozenset()  # in its mask
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def look(collection: Collection, sample: Sample) -> Look | list[Finding]:
     image_digest = digest.hexdigest()
     label: int | Boxes | MaskReader
     findings: list[Finding] = []
+    ids: frozenset[int] = frozenset()
     path = sample.name if sample.label_file is None else name_of(sample.label_file, collection.root)
     if isinstance(sample.label, int):
         label = sample.label
@@ -89,8 +91,9 @@ def look(collection: Collection, sample: Sample) -> Look | list[Finding]:
         if mask is None:
             return findings
         digest.update(mask_bytes(mask))
+        ids = frozenset(np.flatnonzero(np.bincount(mask.ravel())).tolist())
     size = (image.height, image.width)
-    return Look(digest.hexdigest(), image_digest, size, images.is_grey(image), label, findings)
+    return Look(digest.hexdigest(), image_digest, size, images.is_grey(image), label, findings, ids)
 
 
 def mask_bytes(mask: np.ndarray) -> bytes:
@@ -103,7 +106,8 @@ def _split(samples: list[Sample], looks: dict[str, Look], task: str) -> Split:
     labels: Labels = np.array(found, np.int64) if task == "classification" else found
     digests = [looks[sample.name].digest for sample in samples]
     sizes = np.array([looks[sample.name].size for sample in samples], np.int64).reshape(-1, 2)
-    return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes)
+    ids = [looks[sample.name].ids for sample in samples] if task == "segmentation" else None
+    return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes, ids)
 
 
 def _with_progress(results: Iterable[Look | list[Finding]], total: int) -> Iterator[Look | list[Finding]]:

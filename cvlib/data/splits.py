@@ -122,7 +122,15 @@ def take(part: Split, indices: np.ndarray | Sequence[int]) -> Split:
 
     digests = None if part.digests is None else chosen(part.digests)
     sizes = None if part.sizes is None else chosen(part.sizes)
-    return Split(chosen(part.names), chosen(part.images), chosen(part.labels), digests, sizes)
+    ids = None if part.ids is None else chosen(part.ids)
+    return Split(chosen(part.names), chosen(part.images), chosen(part.labels), digests, sizes, ids)
+
+
+def occurring(part: Split) -> set[int]:
+    """The class ids in the masks of a part."""
+    if part.ids is None:
+        return set(np.unique(np.asarray(part.labels)).tolist()) - {IGNORE}
+    return set().union(*part.ids) - {IGNORE}
 
 
 def hold_out(pool: Split, given: dict[str, Split], config: DataConfig) -> list[Split]:
@@ -183,7 +191,8 @@ def _relabel(part: Split, renumbered: np.ndarray) -> Split:
         return replace(kept, labels=renumbered[np.asarray(kept.labels)].astype(np.int64))
     if isinstance(labels, np.ndarray):
         return replace(part, labels=renumbered.astype(np.uint8)[labels])
-    return replace(part, labels=[_chosen_label(label, renumbered) for label in labels])
+    ids = None if part.ids is None else [frozenset(renumbered[list(one)].tolist()) for one in part.ids]
+    return replace(part, labels=[_chosen_label(label, renumbered) for label in labels], ids=ids)
 
 
 def _chosen_label(label: Boxes | MaskReader, renumbered: np.ndarray) -> Any:

@@ -79,7 +79,8 @@ def _feed(run: Run, split: Split) -> Feed:
 def write(found: Evaluation, run: Run, folder: Path) -> None:
     """evaluation.json, by_class.csv, results.csv (as test_results.csv) and the pictures, in place of earlier ones."""
     content = {
-        "run": str(run.folder), "status": run.summary.get("status"), "data": found.samples.words,
+        "run": str(run.folder), "status": run.summary.get("status"),
+        "best_epoch": run.summary.get("best_epoch"), "data": found.samples.words,
         "samples": len(found.samples.split), "tta": found.tta, "notes": found.samples.notes, "metrics": found.metrics,
         "by_class": found.by_class,
     }  # fmt: skip

@@ -60,6 +60,8 @@ def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
     absent = [one for one in run.classes if one not in dataset.classes]
     notes = [*dataset.notes, *([f"without {_some(absent)}: the metrics say nothing of it"] if absent else [])]
     split = splits.renumber(split, dataset.classes, run.classes)
+    if dataset.task == "segmentation" and not splits.occurring(split):
+        raise UserError(f"{name}: every pixel of its masks is void: there is nothing to measure by")
     words = name if config.path is None else f"{name} ({layouts.place(config.path)})"
     return Samples(name, words, replace(dataset, classes=run.classes, colours=None), split, notes)
 

@@ -28,23 +28,31 @@ _COLUMNS = ("file", "class", "score", "x_min", "y_min", "x_max", "y_max")
 
 def predict(
     run: Run, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
-    tick: Callable[[], None],
+    tick: Callable[[], None], threshold: float | None = None,
 ) -> int:  # fmt: skip
-    """Boxes for every readable file, in COCO's format of results (with file and class names) and as CSV, and drawn."""
+    """Boxes for every readable file, in COCO's format of results (with file and class names) and as CSV, and drawn.
+
+    Those with a score of `threshold` or more; where it is None all are listed, and those from 0.25 on drawn.
+    """
+    least, sure = (0.0, SURE) if threshold is None else (threshold, threshold)
+    surest = 0.0
     read: list[Path] = []
     found: list[Detections] = []
     for file, name, image in readable(files, run.channels, bad):
         (boxes,) = values(run, model, [image])
-        pictures.save_png(boxed(image, boxes, run.classes), folder / "images" / f"{name}.png")
+        surest = max(surest, float(np.max(boxes.scores, initial=0.0)))
+        kept = boxes.scores >= least
+        boxes = Detections(boxes.corners[kept], boxes.scores[kept], boxes.classes[kept])
+        pictures.save_png(boxed(image, boxes, run.classes, sure), folder / "images" / f"{name}.png")
         read.append(file)
         found.append(boxes)
         tick()
     if read:
         _write(folder, read, found, run.classes)
-        surest = max(float(np.max(boxes.scores, initial=0.0)) for boxes in found)
-        if surest < SURE:
-            print(f"note: no box is drawn: the surest has a score of {surest:.2f}, drawn are those from {SURE:.2f} on; "
-                  "all are in predictions.csv; training longer makes them surer")  # fmt: skip
+        if surest < sure:
+            print(f"note: no box is drawn: the surest has a score of {surest:.2f}, drawn are those from {sure:.2f} on "
+                  "(--threshold); training longer makes them surer"
+                  + ("; all are in predictions.csv" if threshold is None else ""))  # fmt: skip
     return len(read)
 
 

@@ -127,7 +127,8 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, caps
     write_run(tmp_path / "run", status="interrupted")
     assert cli.main(["evaluate", str(tmp_path / "run")]) == 0
     assert "is interrupted, after 1 of 3 epochs: its best so far is used" in capsys.readouterr().out
-    assert evaluation(tmp_path / "run/evaluate/test")["status"] == "interrupted"
+    found = evaluation(tmp_path / "run/evaluate/test")
+    assert (found["status"], found["best_epoch"]) == ("interrupted", 1)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,13 @@ def test_a_runs_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     write_run(tmp_path / "run", status="interrupted")
     assert cli.main(["inspect", str(tmp_path / "run"), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["layers"][1]["shape"] == "12×12×4"
+
+
+def test_tensorflow_starts_without_a_word(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", status="interrupted")
+    code = f"from cvlib import cli; cli.main(['inspect', {str(tmp_path / 'run')!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["warning"]
 
 
 def test_data_that_can_not_be_had_needs_a_size(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,14 @@ def test_a_bad_file_is_named_and_skipped(run: Path, tmp_path: Path, capsys: pyte
     assert len(json.loads((run / "predictions/predictions.json").read_text())) == 1
 
 
+def test_a_place_that_can_not_be_written_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = picture(tmp_path / "good.png")
+    assert cli.main(["predict", str(run), str(good), "--output", str(good / "out")]) == 2
+    assert "good.png" in capsys.readouterr().err
+
+
 def test_files_folders_and_patterns(tmp_path: Path) -> None:
     a, b = picture(tmp_path / "a.png"), picture(tmp_path / "deep/er/b.JPG")
     (tmp_path / "deep/notes.txt").write_text("")

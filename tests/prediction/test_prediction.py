@@ -88,6 +88,45 @@ def test_boxes_are_those_of_the_evaluation(
     assert sorted(path.name for path in (tmp_path / "out/images").iterdir()) == ["0.png", "1.png", "2.png"]
 
 
+def test_a_threshold_is_the_least_score_that_is_listed_and_drawn(tmp_path: Path, files: list[Path]) -> None:
+    write_run(tmp_path / "run", SMALL["detection"])
+    plain = np.asarray(Image.open(files[0]).resize((400, 250), Image.Resampling.NEAREST))
+
+    def predicted(*given: str) -> tuple[list[float], int]:
+        """The scores listed, and how many pixels boxes cover."""
+        out = tmp_path / "out"
+        assert cli.main(["predict", str(tmp_path / "run"), str(files[0]), "--output", str(out), *given]) == 0
+        with (out / "predictions.csv").open() as text:
+            scores = [float(row["score"]) for row in csv.DictReader(text)]
+        return scores, int((np.asarray(Image.open(out / "images/0.png")) != plain).any(axis=-1).sum())
+
+    whole, _ = predicted()
+    middle = (whole[0] + whole[-1]) / 2
+    some, covered = predicted("--threshold", str(middle))
+    assert some == [score for score in whole if score >= middle]
+    assert 0 < len(some) < len(whole)
+    every, most = predicted("--threshold", "0")
+    assert every == whole
+    assert 0 < covered < most
+    assert predicted("--threshold", "1") == ([], 0)
+
+
+@pytest.mark.parametrize(("task", "given", "words"), [
+    ("segmentation", "0.5", "--threshold is for a detector's boxes, and this run does segmentation"),
+    ("detection", "1.5", "--threshold 1.5: a score is from 0 to 1"),
+    ("detection", "nan", "--threshold nan: a score is from 0 to 1"),
+    ("detection", "much", "argument --threshold: invalid float value: 'much'"),
+])  # fmt: skip
+def test_a_threshold_that_means_nothing_is_refused(
+    tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str], task: str, given: str, words: str
+) -> None:
+    write_run(tmp_path / "run", SMALL[task])
+    capsys.readouterr()
+    assert cli.main(["predict", str(tmp_path / "run"), str(files[0]), "--threshold", given]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run/predictions").exists()
+
+
 def test_masks_are_the_evaluations_at_the_files_own_size(tmp_path: Path, files: list[Path]) -> None:
     network = write_run(tmp_path / "run", SMALL["segmentation"])
     assert cli.main(["predict", str(tmp_path / "run"), str(tmp_path / "in")]) == 0

@@ -129,6 +129,8 @@ def inside(root: Path, written: str, *bases: Path) -> Path | None:
     relative = Path(written.replace("\\", "/")) if "\\" in written else Path(written)
     if relative.is_absolute() or ".." in relative.parts or relative.drive:
         normal = Path(os.path.normpath(relative if relative.is_absolute() else root / relative))
+        if normal.is_relative_to(real := root.resolve()):  # the root is a link, or lies below one
+            normal = root / normal.relative_to(real)
         if not normal.is_relative_to(root):
             raise ValueError(f"the path {written!r} leads out of the collection")
         return normal if _is_file(normal) else None

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from cvlib.data.dataset import IGNORE
+from cvlib.data.splits import is_background
 from cvlib.errors import UserError
 
 FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv", "colors.csv", "colours.csv",
@@ -19,6 +20,7 @@ FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv
 _IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care")
 _MOST_FOUND = 64  # ids or colours in masks without a label file, beyond which they are no masks of classes
 
+_BINARY = {0: 0, 255: 1}  # ids of masks of one object and what is behind it
 _NAME, _ID = ("name", "class", "label"), ("id", "index", "value")  # what the columns are called
 
 Colour = tuple[int, int, int]
@@ -60,20 +62,40 @@ def found_in(files: list[Path]) -> Legend:
 
     Masks of 0 and 255 alone are background and foreground. Raises `UserError` where there are too many.
     """
-    with ThreadPoolExecutor() as pool:
-        seen: set[int | Colour] = set().union(*pool.map(_values, files))
+    seen = _seen(files)
     ids = sorted(value for value in seen if isinstance(value, int))
     colours = sorted(value for value in seen if isinstance(value, tuple))
     if len(seen) > _MOST_FOUND:
         raise UserError(f"{files[0].parent}: the masks hold {len(seen)} different values and no label file says what "
                         "they mean: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
     if ids == [0, 255] and not colours:
-        return Legend(["background", "foreground"], {0: 0, 255: 1})
+        return Legend(["background", "foreground"], _BINARY)
     if colours and not ids:
         names = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours]
         return Legend(names, {}, {colour: index for index, colour in enumerate(colours)})
     defined = [value for value in ids if value != IGNORE]
     return Legend([str(value) for value in defined], {value: i for i, value in enumerate(defined)} | {IGNORE: IGNORE})
+
+
+def in_order(names: list[str] | None, files: list[Path], known: Legend) -> Legend | None:
+    """The legend of masks without a label file by which `names` name their ids in this order.
+
+    None unless the ids are as many and count from 0 on (255 aside; or are 0 and 255 alone), and none of the names but
+    a background occurs by what is `known` of the ids otherwise: then the names are a selection from that.
+    """
+    seen = _seen(files) if names else set()
+    occurring = {known.classes[index] for value, index in known.ids.items() if value in seen and index != IGNORE}
+    if not names or any(name in occurring and not is_background(name) for name in names):
+        return None
+    if known.ids == _BINARY and len(names) == len(_BINARY):
+        return Legend(list(names), _BINARY)
+    ids = {index: index for index in range(len(names))}
+    return Legend(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
+
+
+def _seen(files: list[Path]) -> set[int | Colour]:
+    with ThreadPoolExecutor() as pool:
+        return set().union(*pool.map(_values, files))
 
 
 def named(names: list[str]) -> Legend:

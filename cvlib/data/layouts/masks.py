@@ -215,7 +215,8 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     """Images and masks of the same stem, split by folders, by lists (`train.txt` …), or not at all.
 
     Ids and colours mean what a label file says (`labels.csv` with id,name,r,g,b, or `classes.txt`, one name a line);
-    id 255 and classes called void are ignored. Without a label file each id in the masks is a class.
+    id 255 and classes called void are ignored. Without a label file each id in the masks is a class, or
+    `data.classes` name ids that count from 0 on.
     """
     folders = pairs(root)
     if not folders:
@@ -223,18 +224,28 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     collection = Collection(root, "masks", task, [], {})
     list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets")
     trimaps = any(mask_folder.name == "trimaps" for _, mask_folder in folders.values())
-    fill(collection, folders, list_folder, legends.find(root) or (legends.PETS if trimaps else None))
+    fill(collection, folders, list_folder, legends.find(root) or (legends.PETS if trimaps else None),
+         config.classes)  # fmt: skip
     return collection
 
 
 def fill(
-    collection: Collection, folders: dict[str, tuple[Path, Path]], list_folder: Path | None, legend: Legend | None
-) -> None:
-    """Put the samples of these folders into the collection, with their classes and colours."""
+    collection: Collection, folders: dict[str, tuple[Path, Path]], list_folder: Path | None, legend: Legend | None,
+    chosen: list[str] | None, customary: tuple[Legend, str] | None = None,
+) -> None:  # fmt: skip
+    """Put the samples of these folders into the collection, with their classes and colours.
+
+    Without a legend the masks' values mean what is `customary` (and said so), or are classes themselves; or the
+    `chosen` classes name them.
+    """
     masks = {part: _stems_in(collection, mask_folder) for part, (_, mask_folder) in folders.items()}
     if legend is None:
-        legend = legends.found_in([file for stems in masks.values() for file in stems.values()])
-        collection.notes.append(f"no label file: the masks' own values are the classes {', '.join(legend.classes)}")
+        files = [file for stems in masks.values() for file in stems.values()]
+        known, said = customary or (legends.found_in(files), "own values are the classes")
+        legend = legends.in_order(chosen, files, known)
+        said = said if legend is None else "ids are, in the order of data.classes,"
+        legend = legend or known
+        collection.notes.append(f"no label file: the masks' {said} {', '.join(legend.classes)}")
     collection.classes, collection.colours = legend.classes, legend.painted()
     for part, (image_folder, _) in folders.items():
         pictures = _stems_in(collection, image_folder)

@@ -50,16 +50,17 @@ def found(root: Path) -> bool:
 
 def understood(root: Path) -> bool:
     """Whether the columns of such a table can be told, so that it is no other list of these images."""
+    tables = files(root).values()
     try:
-        return found(root) and all(_columns(file, _rows(file), root) for file in files(root).values())
+        return all(_columns(f, _rows(f), root) for f in tables) and any(_lists_images(f, root, False) for f in tables)
     except UserError:
         return False
 
 
-def _lists_images(file: Path, root: Path) -> bool:
-    """Whether one of the first rows names an existing image."""
+def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
+    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
     bases = _bases(root)
-    return any(_locate(cell, root, bases) is not None for _, row in _rows(file, 4) for cell in row if cell.strip())
+    return any(_names_image(cell, root, bases, outside) for _, row in _rows(file, 4) for cell in row if cell.strip())
 
 
 def read(root: Path, task: str, config: DataConfig) -> Collection:
@@ -82,8 +83,9 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     _without_conflicts(collection, named)
     collection.classes = sorted({label for samples in named.values() for _, _, label, _ in samples})
     if len(collection.classes) < 2:
+        first = f"; {collection.findings[0]}" if collection.findings else ""
         raise UserError(f"{next(iter(tables.values()))}: fewer than two classes ({', '.join(collection.classes)}) in "
-                        "the rows whose image is there: nothing to tell apart")  # fmt: skip
+                        f"the rows whose image can be used: nothing to tell apart{first}")  # fmt: skip
     if not named.get("train"):
         raise UserError(f"{next(iter(tables.values()))}: no row is in the training split")
     numbers = {name: index for index, name in enumerate(collection.classes)}
@@ -114,7 +116,7 @@ def _columns(file: Path, rows: list[tuple[int, list[str]]], root: Path) -> _Colu
     file_column = next((names.index(name) for name in _FILE if name in names), None)
     label_column = next((names.index(name) for name in _LABEL if name in names), None)
     split_column = next((names.index(name) for name in _SPLIT if name in names), None)
-    if file_column is None and label_column is None and _locate(rows[0][1][0], root, _bases(root)) is not None:
+    if file_column is None and label_column is None and _names_image(rows[0][1][0], root, _bases(root)):
         if len(names) < 2:
             raise UserError(f"{file}: one column only: expected the image's file and its label")
         return _Columns(0, 1, 2 if len(names) == 3 else None, False)
@@ -148,18 +150,18 @@ def _listed(collection: Collection, table: Path, part: str) -> list[tuple[str, s
         written, label = row[columns.file].strip(), text_of(row[columns.label].strip())
         split = _split(row, columns, part)
         problem = "the label is empty" if not label else None
-        image = None
+        image, advice = None, "correct it or take the line out"
         try:
-            image = _locate_strictly(written, collection.root, bases)
+            image = _locate(written, collection.root, bases)
             problem = problem or (None if image is not None else f"there is no image {written}")
         except ValueError as error:
-            problem = str(error)
+            problem, advice = str(error), "move the image into its folder (or link to it there) and write that path"
         if split is None:
             known = ", ".join(sorted(set(PART_NAMES)))
             problem = problem or f"the split {row[columns.split or 0]!r} is none of {known}"
         if problem or image is None or split is None:
             kind = "missing image" if image is None else "bad row"
-            collection.blame(ERROR, kind, table, str(problem), "correct it or take the line out", place)
+            collection.blame(ERROR, kind, table, str(problem), advice, place)
             continue
         samples.append((split, name_of(image, collection.root), image, label))
     return samples
@@ -177,14 +179,17 @@ def _bases(root: Path) -> list[Path]:
     return [root, *named]
 
 
-def _locate(written: str, root: Path, bases: list[Path]) -> Path | None:
+def _names_image(written: str, root: Path, bases: list[Path], outside: bool = True) -> bool:
     try:
-        return _locate_strictly(written, root, bases)
-    except (ValueError, OSError):  # OSError: longer than a file name can be
-        return None
+        return _locate(written, root, bases) is not None
+    except ValueError:
+        named = root / written.strip().replace("\\", "/")
+        return outside and named.is_file() and images.looks_like_image(named)
+    except OSError:  # longer than a file name can be
+        return False
 
 
-def _locate_strictly(written: str, root: Path, bases: list[Path]) -> Path | None:
+def _locate(written: str, root: Path, bases: list[Path]) -> Path | None:
     """The image that a row names, with or without its extension; raises `ValueError` for a path out of `root`."""
     if not written.strip() or "\0" in written:
         return None

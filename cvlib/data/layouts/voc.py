@@ -38,7 +38,8 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     """Detection: the images of `ImageSets/Main` (or all that have an XML) and their boxes as they are written.
 
     Classes are those of `classes.txt` where there is one, else all names met, sorted. Segmentation: the images of
-    `ImageSets/Segmentation` with their masks; without a label file ids mean the challenge's 21 classes.
+    `ImageSets/Segmentation` with their masks; without a label file ids mean the challenge's 21 classes, or
+    those that `data.classes` name, as in `masks`.
     """
     collection = Collection(root, "voc", task, [], {})
     image_folder = _first(root, _IMAGE_FOLDERS)
@@ -47,8 +48,9 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
                         f"{'Annotations' if task == 'detection' else 'SegmentationClass'} beside it")  # fmt: skip
     if task == "segmentation":
         list_folder = lists.folder_of(root / "ImageSets" / "Segmentation")
-        labels = legend.find(root) or legend.named(["background", *_CHALLENGE])
-        masks.fill(collection, {"": (image_folder, root / "SegmentationClass")}, list_folder, labels)
+        usual = legend.named(["background", *_CHALLENGE]), "ids are those of Pascal VOC:"
+        masks.fill(collection, {"": (image_folder, root / "SegmentationClass")}, list_folder, legend.find(root),
+                   config.classes, usual)  # fmt: skip
         return collection
     _read_boxes(collection, image_folder)
     return collection

@@ -20,10 +20,10 @@ def colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str]) -> np.ndarray:
+def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], sure: float = SURE) -> np.ndarray:
     """The image `(height, width, 1 or 3)`, 0–255, with boxes in its pixels, and classes and scores beside them.
 
-    Images under 240 pixels are enlarged. Of detections those with a score of 0.25 or more are drawn.
+    Images under 240 pixels are enlarged. Of detections those with a score of `sure` or more are drawn.
     """
     from PIL import Image, ImageDraw
 
@@ -32,14 +32,16 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str]) 
     scale = max(1, -(-_LEAST_SIDE // min(picture.size)))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
     pen, width = ImageDraw.Draw(picture), max(2, min(picture.size) // 200)
-    for corners, label, text in _drawable(boxes, classes):
+    for corners, label, text in _drawable(boxes, classes, sure):
         left, top, right, bottom = (float(value) * scale for value in corners)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour(label), width=width)
         _caption(pen, left, top, text, colour(label), picture.size)
     return np.asarray(picture)
 
 
-def _drawable(boxes: Boxes | Detections, classes: Sequence[str]) -> list[tuple[np.ndarray, int, str]]:
+def _drawable(
+    boxes: Boxes | Detections, classes: Sequence[str], sure: float
+) -> list[tuple[np.ndarray, int, str]]:  # fmt: skip
     from cvlib.pictures import shortened
 
     names = [shortened(classes[label], 16) for label in boxes.classes]
@@ -49,7 +51,7 @@ def _drawable(boxes: Boxes | Detections, classes: Sequence[str]) -> list[tuple[n
     texts = [f"{name} {score:.0%}" for name, score in zip(names, boxes.scores, strict=True)]
     rows = list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
     # The surest is drawn last, over the others.
-    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= SURE]
+    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= sure]
 
 
 def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int, int, int],

@@ -212,10 +212,61 @@ def test_the_messy_collection():
     assert len(names) == 20
 
 
-@pytest.mark.parametrize(("value", "words"), [(0, r"only one class \(0\)"), (255, "no class, they are void")])
-def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int, words: str) -> None:
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(
+    ("value", "words"), [(0, r"only one class \((0|sky)\): nothing"), (255, "no class, every pixel is")]
+)
+def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int, words: str, labelled: bool) -> None:
+    if labelled:
+        (tmp_path / "classes.txt").write_text("sky\ncat\n")
     for number in range(9):
         write_image(tmp_path, str(number))
         write_mask(tmp_path, str(number), np.full((6, 9), value, np.uint8))
-    with pytest.raises(UserError, match=f"the masks hold {words}: nothing to tell apart"):
+    with pytest.raises(UserError, match=f"the masks of train hold {words}"):
         _load(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_void_masks_of_a_held_out_split_are_refused(tmp_path: Path, part: str) -> None:
+    _many(tmp_path, "abcdef")
+    for name, ids in (("train", "abcd"), ("val", "e"), ("test", "f")):
+        (tmp_path / f"{name}.txt").write_text("\n".join(ids))
+    void = "e" if part == "val" else "f"
+    write_mask(tmp_path, void, np.full(IDS.shape, 255, np.uint8))
+    with pytest.raises(UserError, match=f"the masks of {part} hold no class, every pixel is void"):
+        _load(tmp_path)
+
+
+def test_classes_without_a_training_pixel_are_noted(tmp_path: Path) -> None:
+    _many(tmp_path, "abcdef")
+    (tmp_path / "labels.csv").unlink(missing_ok=True)
+    (tmp_path / "classes.txt").write_text("background\ncat\ndog\ncow\n")
+    assert "no training mask has a pixel of cow" in _load(tmp_path).notes
+    assert "no training mask has a pixel of cow" in _load(tmp_path, classes=["background", "cow", "cat"]).notes
+    with pytest.raises(UserError, match=r"only one class \(background\)"):
+        _load(tmp_path, classes=["background", "cow"])
+
+
+NAMES = ["background", "cat", "dog"]
+
+
+@pytest.mark.parametrize(("ids", "chosen", "expected"), [
+    (IDS, NAMES, IDS),
+    (IDS, ["2", "1"], np.select([IDS == 2, IDS == 1], [0, 1], 255)),  # a selection of the masks' own values
+    (np.where(IDS == 1, 255, 0), ["background", "cat"], np.where(IDS == 1, 1, 0)),
+])  # fmt: skip
+def test_chosen_classes_name_the_ids_of_masks_without_a_label_file(tmp_path, ids, chosen, expected):
+    for name in "abcdef":
+        write_image(tmp_path, name)
+        write_mask(tmp_path, name, ids.astype(np.uint8))
+    dataset = _load(tmp_path, classes=chosen)
+    assert dataset.classes == chosen and dataset.notes[0].startswith("no label file")
+    assert np.array_equal(dataset.train.labels[0](), expected)
+
+
+def test_too_few_names_for_the_ids_are_refused(tmp_path):
+    for name in "abcdef":
+        write_image(tmp_path, name)
+        write_mask(tmp_path, name, IDS)
+    with pytest.raises(UserError, match="there is no class 'background'; the nearest: 0, 1, 2"):
+        _load(tmp_path, classes=["background", "cat"])

@@ -140,3 +140,36 @@ def test_messy_names_in_a_table(tmp_path):
         csv.writer(file).writerows([["file", "label"], *([name, f"c{i % 2}"] for i, name in enumerate(names))])
     collection = _read(tmp_path)
     assert collection.findings == [] and len(collection.parts["train"]) == len(names)
+
+
+@pytest.mark.parametrize("outside", ["../pictures/{}.png", "{root}/pictures/{}.png", "..\\pictures\\{}.png"])
+@pytest.mark.parametrize("header", ["file,label\n", ""])
+def test_images_outside_the_folder_are_said_to_lie_there(tmp_path, outside, header):
+    for name in "ab":
+        _image(tmp_path / "pictures" / f"{name}.png")
+    (tmp_path / "lists").mkdir()
+    lines = [
+        f"{outside.format(name, root=tmp_path)},{label}\n" for name, label in zip("ab", ("cat", "dog"), strict=True)
+    ]
+    (tmp_path / "lists/labels.csv").write_text(header + "".join(lines))
+    for root in (tmp_path / "lists", tmp_path / "lists/labels.csv"):
+        with pytest.raises(UserError, match=r"labels\.csv, line \d: the path .* leads out .* move the image"):
+            _read(root)
+
+
+def test_a_table_of_another_copy_leaves_folders_of_classes_alone(tmp_path):
+    for label in "ab":
+        _image(tmp_path / "first" / label / "0.png")
+        _image(tmp_path / "second" / label / "0.png")
+    lines = "".join(f"{tmp_path}/first/{label}/0.png,{label}\n" for label in "ab")
+    for copy in ("first", "second"):
+        (tmp_path / copy / "labels.csv").write_text("file,label\n" + lines)
+    assert [layouts.detect(tmp_path / copy) for copy in ("first", "second")] == ["csv", "folder"]
+
+
+def test_absolute_paths_hold_through_a_link_to_the_folder(tmp_path):
+    for name in "ab":
+        _image(tmp_path / "real" / f"{name}.png")
+    (tmp_path / "real/labels.csv").write_text(f"file,label\n{tmp_path}/real/a.png,x\n{tmp_path}/real/b.png,y\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert _labels(_read(tmp_path / "link")) == {"a.png": "x", "b.png": "y"}

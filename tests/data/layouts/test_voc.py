@@ -185,6 +185,27 @@ def test_masks_of_the_challenge(tmp_path):
     mask = dataset.train.labels[0]()
     assert mask.dtype == np.uint8 and np.bincount(mask.ravel()).nonzero()[0].tolist() == [0, 8, 255]
     assert (mask == 8).sum() == 17
+    selected = _load(tmp_path, "segmentation", classes=["background", "dog", "cat"])
+    assert (selected.train.labels[0]() == 2).sum() == 17
+    assert "no training mask has a pixel of dog" in selected.notes
+
+
+@pytest.mark.parametrize(("chosen", "expected", "unlearned"), [
+    (["background", "cat", "dog"], [0, 1, 2], None),  # names of its own for ids that count from 0 on
+    (["background", "bicycle", "aeroplane"], [0, 2, 1], None),  # a selection from the challenge's classes
+    (["background", "person", "aeroplane"], [0, 2, 0], "person"),
+])  # fmt: skip
+def test_chosen_classes_name_ids_that_mean_none_of_them(tmp_path, chosen, expected, unlearned):
+    (tmp_path / "SegmentationClass").mkdir()
+    for name in "abcdef":
+        _write(tmp_path, name)
+        ids = np.zeros((20, 30), np.uint8)
+        ids[2:5], ids[5:9] = 1, 2
+        Image.fromarray(ids).save(tmp_path / "SegmentationClass" / f"{name}.png")
+    dataset = _load(tmp_path, "segmentation", classes=chosen)
+    assert dataset.train.labels[0]()[[0, 2, 5], 0].tolist() == expected
+    noted = [note for note in dataset.notes if "no training mask" in note]
+    assert noted == ([f"no training mask has a pixel of {unlearned}"] if unlearned else [])
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
