@@ -196,10 +196,10 @@ def _conclude(search: Search, interrupted: bool = False) -> None:
     completed = [one for one in study.trials if one.state == optuna.trial.TrialState.COMPLETE]
     if completed:
         best = study.best_trial
-        fixed = " ".join(override for override in search.fixed if not override.startswith("+sweep="))
+        fixed = [override for override in search.fixed if not override.startswith("+sweep=")]
         print(f"\nbest of {len(completed)} completed: trial {best.number + 1}, {search.monitor} {best.value:.4f}, in "
               f"{search.folder / best.user_attrs['folder']}\n"
-              f"its overrides: {' '.join(filter(None, [fixed, _label(best.params)]))}\n"
+              f"its overrides: {' '.join(sweep.applying([*fixed, *_label(best.params).split()]))}\n"
               "report its test metrics: the monitor flatters, having chosen it", flush=True)  # fmt: skip
     print(f"recorded in {search.folder}; cvlib compare shows all of them", flush=True)
     if interrupted:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cvlib.errors import RunFailed, UserError
 from cvlib.record import csv_of, write_atomically
 
 PLAN = "sweep.json"
+SCRATCH = "scratch"  # the mode that starts from random weights
 _OVER = ("completed", "failed", "diverged", "pruned")  # a run that no process goes on with by itself
 _LOST = ("failed", "diverged")
 
@@ -42,6 +44,12 @@ class Row:
     seconds: float | None
     error: str | None
     folder: str
+
+
+def applying(overrides: Sequence[str]) -> list[str]:
+    """A job's overrides, of those for a whole sweep over modes: without the weights if its own mode takes none."""
+    left_out = f"mode={SCRATCH}" in overrides
+    return [one for one in overrides if not (left_out and one.startswith("mode.weights="))]
 
 
 def labels(jobs: list[tuple[str, ...]]) -> list[str]:

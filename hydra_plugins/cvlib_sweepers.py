@@ -32,7 +32,6 @@ _RESOLVERS: dict[str, Callable[..., Any]] = {
 for name, resolver in _RESOLVERS.items():
     OmegaConf.register_new_resolver(name, resolver, replace=True)
 
-_SCRATCH = "scratch"  # the mode that starts from random weights
 _RELAUNCHES = 3
 _EXAMPLES = 64  # of a space, the most that are tried before a search starts
 
@@ -72,13 +71,7 @@ class ResumableSweeper(Sweeper):
         empty = [one.input_line for one in overrides if one.is_discrete_sweep() and not list(one.sweep_iterator())]
         if empty:
             raise UserError(f"{empty[0]}: no value is left to sweep over")
-        modes = next((list(one.sweep_string_iterator()) for one in overrides if one.get_key_element() == "mode"
-                      and one.is_choice_sweep()), [])  # fmt: skip
-        weights = any(one.get_key_element() == "mode.weights" for one in overrides)
-        self.scratch_among_others = weights and _SCRATCH in modes and len(set(modes)) > 1
-        if self.scratch_among_others:
-            print(f"mode.weights applies to {', '.join(mode for mode in modes if mode != _SCRATCH)}: mode=scratch "
-                  "starts from random weights and leaves it out", flush=True)  # fmt: skip
+        self.scratch_among_others = self._is_scratch_among_others(overrides)
         if self.trials is None:
             self._every(overrides)
         else:
@@ -104,10 +97,20 @@ class ResumableSweeper(Sweeper):
                 composed.hydra.runtime.output_dir = str(folder)
             return Composed(composed, folder, composed.hydra)
 
+    def _is_scratch_among_others(self, overrides: list[Override]) -> bool:
+        """Whether `mode.weights` is given for a sweep over modes, one of which takes none; says so."""
+        swept = [one for one in overrides if one.get_key_element() == "mode" and one.is_discrete_sweep()]
+        modes = [str(mode) for one in swept for mode in one.sweep_string_iterator()]
+        others = [mode for mode in modes if mode != sweep.SCRATCH]
+        weights = any(one.get_key_element() == "mode.weights" for one in overrides)
+        if not weights or not others or len(others) == len(modes):
+            return False
+        print(f"mode.weights applies to {', '.join(others)}: mode={sweep.SCRATCH} starts from random weights and "
+              "leaves it out", flush=True)  # fmt: skip
+        return True
+
     def _applying(self, overrides: Sequence[str]) -> list[str]:
-        """A job's overrides without the weights that are meant for the other modes of the sweep."""
-        left_out = self.scratch_among_others and f"mode={_SCRATCH}" in overrides
-        return [one for one in overrides if not (left_out and one.startswith("mode.weights="))]
+        return sweep.applying(overrides) if self.scratch_among_others else list(overrides)
 
     def _every(self, overrides: list[Override]) -> None:
         jobs = self._jobs(overrides)

@@ -92,6 +92,14 @@ def test_half_a_line_that_a_full_disk_left_does_no_harm(
     assert states(make()) == ["COMPLETE"] * 4
 
 
+def test_the_best_trials_overrides_can_be_given_again(
+    make: Callable[..., Search], compose: Compose, played: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = ("+sweep=lr_mode", "mode.weights=x", "name=b")
+    search.run(make(trials=1, space={"mode": ("scratch",), "seed": (7,)}, fixed=fixed), compose)
+    assert "its overrides: name=b mode=scratch seed=7\n" in capsys.readouterr().out  # weights would be refused
+
+
 def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
     given = make(trials=12)
     search.run(given, compose)

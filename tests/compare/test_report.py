@@ -134,7 +134,7 @@ def test_only_columns_that_are_there_are_explained(study: Path, tmp_path: Path, 
         "further images? p seeds too: would networks trained from other seeds differ as well? p Holm, which the "
         "verdict goes by: corrected for the number of comparisons."
     )
-    (alone,) = [make_run("alone/a").parent]
+    alone = make_run("alone/a").parent
     assert compare([alone], say_nothing).splitlines()[-1] == "only one group: nothing to compare it with"
     make_run("alone/b", {"mode.name": "finetune"}, right=[1] * 9 + [0])
     assert " seeds" not in compare([alone], say_nothing, form="html").split('<p class="soft">')[1]
