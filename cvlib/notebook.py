@@ -108,7 +108,8 @@ def predict(run: Run | str | Path, images: Any) -> list[Any]:
               for one in _pixels(given, opened.channels)]  # fmt: skip
     from cvlib import prediction
 
-    found: list[Any] = prediction.of(opened.config.model.task).values(opened, network(opened), pixels)
+    task = prediction.of(opened.config.model.task)
+    found: list[Any] = task.values(opened, network(opened), pixels) if pixels else []
     return found
 
 
@@ -147,7 +148,7 @@ def _pixels(given: Any, channels: int) -> list[np.ndarray]:
 
     if not isinstance(given, np.ndarray):
         return [read_image(file, channels) for file in find_files([str(given)])]
-    if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3):
+    if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3) or 0 in given.shape[-3:]:
         raise UserError(f"an array of the shape {given.shape} is no image: give (height, width, channels) or a batch "
                         "of them, with 1 or 3 channels")  # fmt: skip
     images = np.rint(given).clip(0, 255).astype(np.uint8)

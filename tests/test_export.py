@@ -64,6 +64,18 @@ def test_each_form_answers_as_keras_and_holds_its_labels(form: str, labels_of: o
         np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
 
 
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
+def test_a_folder_of_other_things_is_left_as_it_was(
+    form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/photo.jpg").touch()
+    command = ["export", str(run), "--format", form, "--images", "1", "--output"]
+    assert cli.main([*command, str(tmp_path / "mine")]) == 2
+    assert "mine is " in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["photo.jpg"]
+
+
 def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
     assert cli.main(["export", str(run), "--format", "saved_model", "--images", "2"]) == 0
     code = (
@@ -118,11 +130,12 @@ def test_several_outputs_keep_their_names(form: str, tmp_path: Path) -> None:
 
 def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    (tmp_path / "there/old.pb").write_text("")
+    for name in ("saved_model.pb", "old.pb"):
+        (tmp_path / "there" / name).touch()
     arguments = ["export", str(run), "--format", "saved_model", "--images", "2", "--output", str(tmp_path / "there")]
     assert cli.main(arguments) == 0
     assert not (tmp_path / "there/old.pb").exists()
-    assert (tmp_path / "there/saved_model.pb").is_file()
+    assert (tmp_path / "there/saved_model.pb").stat().st_size
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -90,11 +90,14 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (lambda: cvlib.load_run(tmp_path), "is no run"),
         (lambda: cvlib.predict(tmp_path / "run", "absent.png"), "absent.png is no file"),
         (lambda: cvlib.predict(tmp_path / "run", np.zeros((8, 8))), "is no image"),
+        (lambda: cvlib.predict(tmp_path / "run", np.zeros((1, 0, 8, 1))), "is no image"),
+        (lambda: cvlib.evaluate(tmp_path / "run", split="all"), "there is no split all: choose from train, val, test"),
         (lambda: cvlib.train("hydra.run.dir=here"), "hydra.run.dir"),
     ]:
         with pytest.raises(UserError, match=words) as caught:
             call()
         assert "\n" not in str(caught.value)
+    assert cvlib.predict(tmp_path / "run", []) == cvlib.predict(tmp_path / "run", np.zeros((0, 8, 8, 1))) == []
 
 
 @pytest.mark.slow

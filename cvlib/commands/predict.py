@@ -36,6 +36,9 @@ def run(chosen: argparse.Namespace) -> int:
     output: Path = chosen.output or opened.folder / "predictions"
     if output.is_file():
         raise UserError(f"--output {output} is a file: give a folder")
+    if _is_a_collection(output, files):
+        raise UserError(f"--output {output} is the images' own collection, in which some would be replaced: give "
+                        "another folder")  # fmt: skip
     options = _options(chosen.threshold, opened.config.model.task)
     begin(opened)
     failed: list[Path] = []
@@ -58,6 +61,14 @@ def run(chosen: argparse.Namespace) -> int:
         raise UserError(f"none of {len(files)} files could be read as an image")
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     return 1 if failed else 0
+
+
+def _is_a_collection(output: Path, files: list[Path]) -> bool:
+    """Whether pictures that are written there could take the names of images or masks that were there before."""
+    place = output.resolve()
+    return any((place / name).exists() for name in ("images", "masks", "overlays")) and any(
+        place in file.resolve().parents for file in files
+    )
 
 
 def _options(threshold: float | None, task: str) -> dict[str, float]:

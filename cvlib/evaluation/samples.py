@@ -33,6 +33,8 @@ def choose(run: Run, part: str | None, overrides: list[str]) -> Samples:
 
     Raises `UserError` for overrides that can't be, data that can't be had, a split or classes that aren't there.
     """
+    if part not in (None, *splits.PARTS):
+        raise UserError(f"there is no split {part}: choose from {', '.join(splits.PARTS)}")
     return _other(run, part, overrides) if overrides else _own(run, part or "test")
 
 

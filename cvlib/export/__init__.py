@@ -40,6 +40,7 @@ def export(run: Run, form: str, int8: bool, output: Path | None, images: int, to
     require(form)
     task = run.config.model.task
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
+    _refuse_in_place_of_others(path, form)
     model, dataset = saved.network(run), saved.dataset(run)
     labels = saved.labels(run)
     if form == "saved_model":
@@ -58,6 +59,15 @@ def export(run: Run, form: str, int8: bool, output: Path | None, images: int, to
         f"compared with Keras on {len(pictures)} test images of {dataset.name}: " + _words(found, bound, _ANSWERS[task])
     )
     return 0 if found.difference <= bound else 1  # a NaN isn't
+
+
+def _refuse_in_place_of_others(path: Path, form: str) -> None:
+    """What is written takes the place of an earlier export, never of anything else's folder."""
+    if form != "saved_model" and path.is_dir():
+        raise UserError(f"--output {path} is a folder: give a file, such as {path / _NAMES[form]}")
+    own = not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
+    if form == "saved_model" and not own:
+        raise UserError(f"--output {path} is there and is no SavedModel: give a folder that isn't there yet")
 
 
 def _words(found: Agreement, bound: float, answers: str) -> str:

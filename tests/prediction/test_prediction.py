@@ -111,6 +111,20 @@ def test_a_threshold_is_the_least_score_that_is_listed_and_drawn(tmp_path: Path,
     assert predicted("--threshold", "1") == ([], 0)
 
 
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_no_prediction_takes_the_place_of_an_image(
+    tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str], task: str
+) -> None:
+    write_run(tmp_path / "run", SMALL[task])
+    (tmp_path / "in").rename(tmp_path / "images")
+    before = {file: file.read_bytes() for file in (tmp_path / "images").iterdir()}
+    command = ["predict", str(tmp_path / "run"), str(tmp_path / "images"), "--output", str(tmp_path)]
+    assert cli.main(command) == 2
+    assert "is the images' own collection" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in (tmp_path / "images").iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "run"]
+
+
 @pytest.mark.parametrize(("task", "given", "words"), [
     ("segmentation", "0.5", "--threshold is for a detector's boxes, and this run does segmentation"),
     ("detection", "1.5", "--threshold 1.5: a score is from 0 to 1"),
