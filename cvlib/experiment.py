@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from cvlib import config as configuration
 from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
 from cvlib.errors import UserError
+from cvlib.provenance import peak_memory_mb
 from cvlib.record import Record, run_name
 
 if TYPE_CHECKING:
@@ -285,12 +284,6 @@ def _finish(training: Training, dataset: Dataset, state: State) -> None:
     )
     checkpoint.clear(training.checkpoints, state)
     _closing_table(record)
-
-
-def peak_memory_mb() -> float:
-    """The most resident memory that this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
 def _closing_table(record: Record) -> None:

@@ -7,13 +7,10 @@ import dataclasses
 import io
 import json
 import os
-import platform
 import re
 import shutil
 import socket
-import subprocess
 import time
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,12 +21,12 @@ from filelock import FileLock, Timeout
 from cvlib import config as configuration
 from cvlib.config import Config
 from cvlib.errors import Diverged, Pruned, RunFailed, UserError, in_words
+from cvlib.provenance import git_state, versions
 
 # What processes that were killed may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
 # What may lie in a folder before the summary.json of a run does.
 _BEFORE = (".*", "config.yaml", "*.partial", "*.log", "*.out", "*.err")
-_PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
 
 class Record:
@@ -296,26 +293,3 @@ def remove_if_empty(folder: Path, root: Path) -> None:
         if folder == root or root not in folder.parents:
             return
         folder = folder.parent
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide a result."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def git_state() -> dict[str, Any] | None:
-    """The commit of the code and whether it has changes; None outside a repository."""
-    home = Path(__file__).resolve().parent
-    try:
-        ask = ["git", "-C", str(home)]
-        commit = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*ask, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return {"commit": commit.stdout.strip(), "changed": bool(changes.stdout.strip())}
