@@ -54,6 +54,16 @@ def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) 
             sources.check(config)
 
 
+def test_a_base_of_other_layers_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", "cnn")
+    (tmp_path / "run/config.yaml").write_text("model: {name: cnn, filters: [8, 16], batch_norm: true, dropout: 0.5}")
+    segmenter = ModelConfig("segmenter", "segmentation", encoder="cnn", filters=[8, 16, 32])
+    with pytest.raises(UserError, match=r"give 'model.filters=\[8,16\]' 'model.batch_norm=true' for its own"):
+        sources.check(starting_from(run, segmenter))
+    sources.check(starting_from(run, ModelConfig("segmenter", "segmentation", encoder="cnn", filters=[8, 16],
+                                                 batch_norm=True)))  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_sweep_that_cant_work_is_refused_before_its_first_job(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "run.py"), "-m", "mode=finetune", "mode.weights=missing", "seed=0,1"]
