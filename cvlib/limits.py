@@ -41,6 +41,7 @@ CHOICES: dict[str, tuple[str | int | None, ...]] = {
 
 _MOST = float("inf")
 RANGES: dict[str, tuple[float, float]] = {
+    "model.minimum_size": (1, 8192),
     "model.dropout": (0, 0.95),
     "model.spatial_dropout": (0, 0.95),
     "model.convolutions": (1, 99),
@@ -67,10 +68,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "mode.cache_gb": (0, _MOST),
     "data.image_size": (1, 8192),
     "data.fraction": (1e-9, 1),
-    "data.batch_size": (1, _MOST),
+    "data.batch_size": (1, 1e6),  # beyond, with steps_per_epoch, drawing an epoch's order would take for ever
     "data.cache_gb": (0, _MOST),
     "data.val_fraction": (0, 0.9),
     "data.test_fraction": (0, 0.9),
+    "data.split_seed": (0, _MOST),
     "data.samples": (1, _MOST),
     "data.pretrain_samples": (1, _MOST),
     "data.pretrain_epochs": (1, _MOST),
@@ -93,9 +95,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "schedule.final": (0, 1),
     "schedule.every": (1, _MOST),
     "schedule.factor": (0, 1),
-    "trainer.epochs": (1, _MOST),
+    "trainer.epochs": (1, 1e6),  # each has random draws of its own, see data/pipeline.py
     "trainer.patience": (1, _MOST),
-    "trainer.steps_per_epoch": (1, _MOST),
+    "trainer.steps_per_epoch": (1, 1e6),
     "trainer.checkpoint_every": (1, _MOST),
     "trainer.bn_momentum": (0, 0.9999),
     "seed": (0, 2**32 - 1),

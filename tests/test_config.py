@@ -62,6 +62,11 @@ def change(**sections: dict[str, Any]) -> dict[str, Any]:
         (change(mode={"name": "fine_tune"}), ["mode.name=fine_tune", "feature_extractor"]),
         (change(trainer={"profile_steps": [5, 2]}), ["trainer.profile_steps=[5, 2]", "first and the last"]),
         ({"seed": -1}, ["seed=-1"]),
+        (change(data={"split_seed": -1}), ["data.split_seed=-1"]),
+        (change(data={"batch_size": 10**12}), ["data.batch_size=1000000000000", "1e+06"]),
+        (change(trainer={"steps_per_epoch": 10**12}), ["trainer.steps_per_epoch=1000000000000", "1e+06"]),
+        (change(trainer={"epochs": 2**20 + 1}), ["trainer.epochs=1048577", "1e+06"]),
+        (change(model={"minimum_size": 0}), ["model.minimum_size=0", "8192"]),
         ({"name": "../up"}, ["name=../up"]),
         (
             {"model": {"name": "yolo", "task": "detection", "filters": []}, "data": {"tasks": ["detection"]}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from cvlib import config as configuration
 from cvlib import modes, tasks
 from cvlib.config import Config
 from cvlib.data.pipeline import Feed
+from cvlib.errors import Diverged
 from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
 from cvlib.tensorboard import Board, Profile
@@ -114,6 +116,10 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
     logs = _train_epoch(training, state, arrays, stop)
     trained = time.monotonic() - started
     values = _validate(training, state, stop)
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    if not math.isfinite(values.get("loss", 0.0)):  # of what the last step did no loss in training tells
+        raise Diverged(f"the loss in validation became {values['loss']} after epoch {state.epoch + 1}, at a learning "
+                       f"rate of {rate:g}: try a smaller optimizer.lr or optimizer.clipnorm=1")  # fmt: skip
     images = max(0, training.train.images - state.within * training.train.batch_size)
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
@@ -122,7 +128,7 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
         "epoch": state.epoch,
         **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
         **{f"val/{name}": value for name, value in values.items()},
-        "lr": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+        "lr": rate,
         "seconds": round(time.monotonic() - started, 3),
     }
     state.rows.append(row)
