@@ -91,7 +91,7 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
     """The side that images are resized to: as asked, else the data's own raised to the model's least."""
     least = config.model.minimum_size
     side = configuration.input_side(config, dataset.size)
-    span = _span(dataset.train.sizes)
+    span = _span([part.sizes for part in (dataset.train, dataset.val, dataset.test) if part.sizes is not None])
     if span or dataset.size != (side, side):
         own = span or f"{dataset.size[0]}×{dataset.size[1]}"
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
@@ -102,13 +102,13 @@ def _input_size(config: Config, dataset: Dataset, record: Record) -> tuple[int, 
     return side, side
 
 
-def _span(sizes: np.ndarray | None) -> str | None:
-    """Of images' heights and widths `(n, 2)`, such as "192×256 to 600×800"; None where all are equal."""
-    if sizes is None or (sizes == sizes[:1]).all():
+def _span(sizes: list[np.ndarray]) -> str | None:
+    """Of images' heights and widths `(n, 2)`, such as "192–600 high, 256 wide"; None where all are equal."""
+    heights, widths = ({int(side) for part in sizes for side in part[:, axis]} for axis in (0, 1))
+    if len(heights) < 2 and len(widths) < 2:
         return None
-    areas = sizes.prod(axis=1)
-    (height, width), (most_height, most_width) = sizes[areas.argmin()].tolist(), sizes[areas.argmax()].tolist()
-    return f"{height}×{width} to {most_height}×{most_width}"
+    tall, wide = (f"{min(some)}–{max(some)}" if len(some) > 1 else f"{min(some)}" for some in (heights, widths))
+    return f"{tall} high, {wide} wide"
 
 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:

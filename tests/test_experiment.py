@@ -24,16 +24,16 @@ def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below:
 
 
 def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None:
-    assert experiment._span(np.array([[200, 300], [100, 150], [400, 300]])) == "100×150 to 400×300"
-    assert experiment._span(np.array([[96, 96], [96, 96]])) is None
-    assert experiment._span(None) is None
+    assert experiment._span([np.array([[200, 300], [100, 300]]), np.array([[400, 300]])]) == "100–400 high, 300 wide"
+    assert experiment._span([np.array([[96, 96], [96, 96]])]) is None
+    assert experiment._span([]) is None
 
 
 @pytest.mark.parametrize(("resize", "sizes", "expected"), [
     (None, [[20, 30]], "images (20×30) are resized to 24×24 pixels (data.resize=stretch)"),
     ("letterbox", [[20, 30]], "images (20×30) are resized to 24×24 pixels (data.resize=letterbox)"),
     (None, [[24, 24], [12, 24], [48, 24]],
-     "images (12×24 to 48×24) are resized to 24×24 pixels (data.resize=stretch)"),
+     "images (12–48 high, 24 wide) are resized to 24×24 pixels (data.resize=stretch)"),
     (None, [[24, 24]], None),
 ])  # fmt: skip
 def test_how_images_are_resized_is_said(

@@ -40,6 +40,7 @@ class Comparison:
     losses: int | None = None
     effect: float = math.nan
     corrected: float = math.nan
+    in_common: bool = False  # it is of the one repeat that both groups have, of several
 
     @property
     def told_apart(self) -> bool:
@@ -96,7 +97,7 @@ def _pair(leader: Group, other: Group, metric: str, samples: Callable[[Run], Sam
         return pair(*(sign * np.array([found[1] for found in group.values() if found]) for group in (first, second)))
     common = [(a, b) for key, a in first.items() if a and (b := second.get(key)) and a[0] == b[0]]
     if len(common) == 1:
-        return pair(*(sign * np.array([found[1]]) for found in common[0]))
+        return replace(pair(*(sign * np.array([found[1]]) for found in common[0])), in_common=True)
     if len(common) > 1:
         return _split_by_split(leader, other, [sign * (np.array(a[1]) - np.array(b[1])) for a, b in common])
     return _unpaired(leader, other, metric, "not the same test samples")
@@ -120,14 +121,13 @@ def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.nda
 
 def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) -> Comparison:
     """Every repeat has its own test samples, shared by the two groups."""
-    means = [float(one.mean()) for one in differences]
     train = leader.runs[0].number("samples", "train")
     ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
     estimate = statistics.repeated_splits(differences, ratio)
     return Comparison(
         leader, other, "corrected t over paired splits", estimate, True, math.nan,
         sum(int((one > 1e-12).sum()) for one in differences), sum(int((one < -1e-12).sum()) for one in differences),
-        _ratio(np.array(means)),
+        _ratio(np.concatenate(differences)),
     )  # fmt: skip
 
 
@@ -182,8 +182,9 @@ def _sentence(section: Section, one: Comparison) -> str:
     if math.isnan(one.estimate.p):
         return f"{leader} is {amount} ahead of {other}, untested: {one.test}, and one seed alone"
     if one.told_apart:
-        return f"{leader} beats {other} by {amount} ({p_text(one.corrected)})"
-    seeds = _seeds(len(one.leader.runs), len(one.other.runs))
+        where = " in the one seed that both have" if one.in_common else ""
+        return f"{leader} beats {other} by {amount}{where} ({p_text(one.corrected)})"
+    seeds = "the one seed that both have" if one.in_common else _seeds(len(one.leader.runs), len(one.other.runs))
     return f"{leader} and {other} can't be told apart with {seeds} ({amount}, {p_text(one.corrected)})"
 
 

@@ -209,6 +209,7 @@ def _report(training: Training, state: State, row: dict[str, Any], better: bool,
     record = training.record
     record.write_csv("metrics.csv", state.rows)
     record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_of(row, "val/"),
+                  timing={**record.summary["timing"], "train": round(state.seconds, 2)},
                   metrics=_of(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
     training.board.scalars(state.epoch, {
         **_of(row, "train/", keep=False), "learning_rate": row["lr"],

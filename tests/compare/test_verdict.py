@@ -79,6 +79,19 @@ def test_repeats_with_their_own_splits_are_paired_split_by_split(tmp_path: Path,
     assert one.test == "corrected t over paired splits"
     assert one.estimate.difference == pytest.approx(np.mean([1 / 10, 2 / 11, 3 / 12]))
     assert (one.wins, one.losses) == (6, 0)
+    pooled = np.array([1] * 6 + [0] * 27)  # of 33 samples the leader is better on 6
+    assert one.effect == pytest.approx(pooled.mean() / pooled.std(ddof=1))
+
+
+def test_a_seed_that_only_one_group_has_is_not_in_the_difference_and_that_is_said(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
+    make_run("a1", {"data.split_seed": 1, **FINETUNE}, right=[1] * 10)
+    make_run("b1", {"data.split_seed": 1}, right=[0] * 8 + [1] * 2)
+    make_run("b2", {"data.split_seed": 2}, right=[1] * 9)
+    _, (one,), said = compared(tmp_path)
+    assert one.estimate.difference == pytest.approx(0.8)
+    assert said[0] == "finetune beats scratch by 80.0 ± 13.3 points in the one seed that both have (p = 0.008)"
 
 
 def test_other_test_samples_leave_the_seeds(tmp_path: Path, make_run: MakeRun) -> None:
