@@ -126,9 +126,10 @@ def folder_name(overrides: str) -> str:
 def _within(name: str, room: int) -> str:
     """Overrides in so many bytes: the middle of the longest is left out, and where that isn't enough the keys' groups.
 
-    `data.path=_home_me_photographs_birds,seed=3` → `data.path=_..aphs_birds,seed=3`.
+    Answers such as model=cnn and the seed come first.
+    `data.path=_home_me_photographs_birds,seed=3` → `seed=3,data.path=_..aphs_birds`.
     """
-    parts = re.split(r",(?=[\w.]+=)", name)
+    parts = sorted(re.split(r",(?=[\w.]+=)", name), key=lambda part: "." in part.partition("=")[0])
     each = _share(parts, room)
     if each < _READABLE:
         parts = [re.sub(r"^[\w.]*\.(?=\w+=)", "", part) for part in parts]

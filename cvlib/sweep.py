@@ -146,7 +146,9 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     if done:
         seconds = (time.time() - plan["began"]) / done * (len(waiting) - done)
         left = f", about {about(seconds)} left"
-    return f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} ({done} of {len(waiting)} done{left})"
+    these = " to run" * (len(waiting) < len(places))
+    return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "
+            f"({done} of {len(waiting)}{these} done{left})")  # fmt: skip
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:

@@ -52,7 +52,7 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert found == {"optimizer.lr=1e+20": "diverged", "optimizer.lr=0.01": "completed", "optimizer.lr=0": "failed"}
     assert "error: optimizer.lr=1e+20: the loss became" in result.stderr
     assert "error: optimizer.lr=0: optimizer.lr=0.0 can't be" in result.stderr
-    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 done, about" in result.stdout
+    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 to run done, about" in result.stdout
 
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
