@@ -34,7 +34,7 @@ def test_every_override_stays_visible_in_a_long_name() -> None:
     path = "data.path=/home/somebody/projects/collections/2024/photographs/resized/and/cleaned/north/birds"
     shared = f"{path},data=folder,mode.weights=/home/somebody/projects/birds/outputs/runs/letters,mode=finetune"
     names = [command.folder_name(f"{shared},seed={seed}") for seed in (1, 2)]
-    assert [name[:35] for name in names] == [f"data=folder,mode=finetune,seed={seed},dat" for seed in (1, 2)]
+    assert all(name.startswith(f"data=folder,mode=finetune,seed={seed},") for seed, name in enumerate(names, 1))
     assert re.fullmatch(r"\S+,data.path=\S+\.\.\w*birds,mode.weights=\S+\.\.\w*letters-\w{8}", names[0])
 
     keys = ("data.batch_size", "data.image_size", "model.dropout", "optimizer.clipnorm", "optimizer.weight_decay",
