@@ -66,11 +66,19 @@ def create(search: Search) -> optuna.Study:
     study = optuna.create_study(study_name=_STUDY, storage=_storage(search), direction=direction, load_if_exists=True)
     space = {key: asdict(value) if isinstance(value, Range) else list(value) for key, value in search.space.items()}
     asked = json.dumps({"space": space, "fixed": sorted(search.fixed), "monitor": search.monitor}, sort_keys=True)
-    if study.user_attrs.setdefault("asked", asked) != asked:
-        raise UserError(f"{search.folder} holds a search of another space, other overrides or another monitor: "
-                        "choose another name=… or hydra.sweep.dir=…")  # fmt: skip
+    if (before := study.user_attrs.get("asked", asked)) != asked:
+        raise UserError(f"{search.folder} holds a search of {_apart(json.loads(before), json.loads(asked))}: choose "
+                        "another name=… or hydra.sweep.dir=…")  # fmt: skip
     study.set_user_attr("asked", asked)
     return study
+
+
+def _apart(before: dict[str, Any], now: dict[str, Any]) -> str:
+    if before["fixed"] != now["fixed"]:
+        alone = [" ".join(sorted(set(one["fixed"]) - set(other["fixed"]))) or "nothing"
+                 for one, other in ((before, now), (now, before))]  # fmt: skip
+        return f"other overrides ({alone[0]} there, {alone[1]} here)"
+    return f"another monitor ({before['monitor']})" if before["monitor"] != now["monitor"] else "another space"
 
 
 def opened(search: Search) -> optuna.Study:

@@ -224,8 +224,10 @@ def test_another_space_in_the_same_folder_is_refused(
     make: Callable[..., Search], compose: Compose, played: list[str]
 ) -> None:
     search.run(make(trials=1), compose)
-    for changes in ({"space": {"optimizer.lr": Range(1e-4, 1)}}, {"fixed": ("seed=2",)}, {"monitor": "val/loss"}):
-        with pytest.raises(UserError, match="another space"):
+    for changes, words in (({"space": {"optimizer.lr": Range(1e-4, 1)}}, "another space"),
+                           ({"fixed": ("seed=2",)}, r"other overrides \(.* there, .*seed=2 here\)"),
+                           ({"monitor": "val/loss"}, r"another monitor \(val/\w+\)")):  # fmt: skip
+        with pytest.raises(UserError, match=words):
             search.run(make(**changes), compose)
 
 
