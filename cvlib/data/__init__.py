@@ -238,9 +238,13 @@ def _check_parts(config: DataConfig, dataset: Dataset) -> None:
         return
     labels: Any = dataset.train.labels
     if dataset.task == "detection":
-        labels = np.concatenate([boxes.classes[~boxes.crowd] for boxes in labels])
+        found: list[Any] = [part.labels for part in parts]
+        labels, *measured = (np.concatenate([boxes.classes[~boxes.crowd] for boxes in part]) for part in found)
         if not len(labels):
             raise UserError(f"data={config.name}: no training image has a box to learn from")
+        for name, kinds in zip(splits.PARTS[1:], measured, strict=True):
+            if not len(kinds):
+                dataset.notes.append(f"no image of {name} has a box, so its mAP is 0 whatever is found there")
     untrained = sorted(set(range(len(dataset.classes))) - set(labels.tolist()))
     if untrained:
         listed = ", ".join(dataset.classes[label] for label in untrained)

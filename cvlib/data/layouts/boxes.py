@@ -11,6 +11,7 @@ from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.images import Header
 from cvlib.data.layouts.collection import RawBoxes
 
+_FARTHEST = 1e9  # pixels; what is farther out is no corner of anything
 _TINY = 2  # pixels; a side shorter than this can hardly be learned
 _SLACK = 1  # pixels beyond the edge that the two customs of counting pixels (from 0, from 1) differ by
 
@@ -87,7 +88,7 @@ def _turned(corners: np.ndarray, header: Header) -> np.ndarray:
 
 def _problem(corners: np.ndarray, height: int, width: int) -> tuple[str, str] | None:
     """The kind and the message of what makes the box unusable."""
-    if not np.isfinite(corners).all():
+    if not (np.abs(corners) < _FARTHEST).all():  # a NaN isn't
         return "box no number", f"the box {_text(corners)} has a corner that is no number"
     x_min, y_min, x_max, y_max = corners
     if x_max <= x_min or y_max <= y_min:
@@ -117,4 +118,4 @@ def _without_repeats(
 
 
 def _text(corners: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in np.round(corners, 1)) + ")"
+    return "(" + ", ".join(f"{value:g}" for value in (round(float(corner), 1) for corner in corners)) + ")"

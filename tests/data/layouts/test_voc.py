@@ -133,6 +133,15 @@ def test_a_sample_in_two_lists_stays_in_the_held_out_one(tmp_path):
     assert [len(collection.parts[part]) for part in ("train", "val")] == [2, 1]
 
 
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_held_out_split_without_a_box_is_told(tmp_path, part):
+    for name in "abcdef":
+        _write(tmp_path, name, *([] if name == {"val": "e", "test": "f"}[part] else [_object()]))
+    for split, names in (("train", "abcd"), ("val", "e"), ("test", "f")):
+        _list(tmp_path, split, *names)
+    assert f"no image of {part} has a box, so its mAP is 0 whatever is found there" in _load(tmp_path).notes
+
+
 def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
     for name in "abcdef":
         _write(tmp_path, name, _object())
