@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def main() -> None:
 def _keep(name: str, rows: list[measure.Row]) -> None:
     """At once, so that a later benchmark that fails takes nothing with it."""
     file = HERE / "results.json"
-    kept = json.loads(file.read_text()) if file.exists() else {"rows": {}}
-    kept["machine"] = measure.machine()
+    kept = json.loads(file.read_text()) if file.exists() else {"rows": {}, "machines": {}}
+    kept["machines"][name] = measure.machine()
     kept["rows"][name] = measure.as_json(rows)
     file.write_text(json.dumps(kept, indent=1) + "\n")
     write_table(kept)
@@ -58,10 +59,18 @@ def _keep(name: str, rows: list[measure.Row]) -> None:
 def write_table(kept: dict[str, Any]) -> None:
     """results.md, of what results.json holds."""
     told = [measure.Row(**row) for known in BENCHMARKS for row in kept["rows"].get(known, [])]
-    facts = "\n".join(f"- {key}: {', '.join(value) if isinstance(value, list) else value}"
-                      for key, value in kept["machine"].items())  # fmt: skip
-    text = f"# How fast\n\n{measure.__doc__.split(chr(10), 2)[2]}\n{facts}\n\n{measure.table(told)}\n"
+    places = "\n\n".join(_places(kept["machines"]))
+    text = f"# How fast\n\n{measure.__doc__.split(chr(10), 2)[2]}\n{places}\n\n{measure.table(told)}\n"
     (HERE / "results.md").write_text(text)
+
+
+def _places(machines: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Each machine, with the benchmarks that were measured on it."""
+    for machine in {str(one): one for one in machines.values()}.values():
+        names = ", ".join(name for name in BENCHMARKS if machines.get(name) == machine)
+        facts = "\n".join(f"- {key}: {', '.join(value) if isinstance(value, list) else value}"
+                          for key, value in machine.items())  # fmt: skip
+        yield f"Measured by `--only` {names}:\n\n{facts}"
 
 
 if __name__ == "__main__":
