@@ -46,12 +46,13 @@ def main() -> int:
         return command.FAILED
     except (FileExistsError, NotADirectoryError) as error:  # from Hydra, which makes the folder first
         return command.complain(f"{error.filename}: a file is where a folder would be; choose another hydra.run.dir")
-    except OSError as error:  # also from making that folder, or a sweep's; those of a run are its outcome
-        return command.complain(f"{error.filename or 'its folder'} can't be written: {error.strerror}")
     except Exception as error:
-        if not command.is_hydra_error(error):
+        if command.is_hydra_error(error):
+            return command.complain(command.explain(error, CONF, sys.argv[1:]))
+        if not isinstance(error, OSError):
             raise
-        return command.complain(command.explain(error, CONF, sys.argv[1:]))
+        # From making that folder, or a sweep's; those of a run are its outcome.
+        return command.complain(f"{error.filename or 'its folder'} can't be written: {error.strerror}")
     return command.conclude(outcomes)
 
 
