@@ -32,26 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return int(chosen.command(chosen))
     except UserError as error:
-        from cvlib.command import complain
-
-        return complain(str(error))
+        return _complain(str(error))
     except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        from cvlib.command import complain
-
-        return complain(f"{error.filename}: {error.strerror}: choose another place")
+        return _complain(f"{error.filename}: {error.strerror}: choose another place")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has had enough; Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from cvlib.command import FAILED, complain
-
         words = in_words(error)
         if words is None:
             raise
-        complain(words)
-        return FAILED
+        _complain(words)
+        return 1
+
+
+def _complain(message: str) -> int:
+    from cvlib.command import complain  # brings OmegaConf, which only an error needs
+
+    return complain(message)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,6 @@ from cvlib import config as configuration
 from cvlib import modes, tasks
 from cvlib.config import Config
 from cvlib.data.pipeline import Feed
-from cvlib.errors import Diverged
 from cvlib.modes.features import FeatureFeed
 from cvlib.record import Record
 from cvlib.tensorboard import Board, Profile
@@ -25,7 +24,7 @@ from cvlib.text_table import titled
 from cvlib.training import checkpoint, interrupt, optimizer
 from cvlib.training.checkpoint import State
 from cvlib.training.interrupt import Stop
-from cvlib.training.progress import Keep, Watch, epoch_line
+from cvlib.training.progress import Keep, Watch, diverged, epoch_line, learning_rate
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
 
@@ -116,10 +115,8 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
     logs = _train_epoch(training, state, arrays, stop)
     trained = time.monotonic() - started
     values = _validate(training, state, stop)
-    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     if not math.isfinite(values.get("loss", 0.0)):  # of what the last step did no loss in training tells
-        raise Diverged(f"the loss in validation became {values['loss']} after epoch {state.epoch + 1}, at a learning "
-                       f"rate of {rate:g}: try a smaller optimizer.lr or optimizer.clipnorm=1")  # fmt: skip
+        raise diverged(f"the loss in validation became {values['loss']} after epoch {state.epoch + 1}", model)
     images = max(0, training.train.images - state.within * training.train.batch_size)
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
@@ -128,7 +125,7 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
         "epoch": state.epoch,
         **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
         **{f"val/{name}": value for name, value in values.items()},
-        "lr": rate,
+        "lr": learning_rate(model),
         "seconds": round(time.monotonic() - started, 3),
     }
     state.rows.append(row)

@@ -17,6 +17,17 @@ from cvlib.training.interrupt import Stop
 _SAVE_AFTER = 300  # seconds of an epoch that a kill may cost
 
 
+def learning_rate(model: keras.Model) -> float:
+    """The rate of the next step."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def diverged(what: str, model: keras.Model) -> Diverged:
+    """`what` happened, at which rate, and what might help."""
+    return Diverged(f"{what}, at a learning rate of {learning_rate(model):g}: try a smaller optimizer.lr or "
+                    "optimizer.clipnorm=1")  # fmt: skip
+
+
 class Watch(keras.callbacks.Callback):
     """Draws a line of progress within the epoch on a terminal; stops at a loss that isn't finite."""
 
@@ -29,9 +40,7 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss, done = float((logs or {}).get("loss", 0.0)), self.first + batch + 1
         if not math.isfinite(loss):
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            raise Diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {done}, at a learning rate "
-                           f"of {rate:g}: try a smaller optimizer.lr or optimizer.clipnorm=1")  # fmt: skip
+            raise diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {done}", self.model)
         now = time.monotonic()
         if sys.stdout.isatty() and now - self.drawn > 0.2:
             self.drawn = now

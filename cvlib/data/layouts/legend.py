@@ -57,12 +57,29 @@ def find(root: Path) -> Legend | None:
     return None
 
 
+def without_file(
+    files: list[Path], chosen: list[str] | None, customary: tuple[Legend, str] | None = None
+) -> tuple[Legend, str]:  # fmt: skip
+    """What the ids of masks without a label file mean, and a note that says so.
+
+    What is `customary`, or as `found_in` says; or the `chosen` classes name the ids, where they can: see `_in_order`.
+    """
+    seen = _seen(files) if chosen or customary is None else set()
+    legend, said = customary or (_found(seen, files), "own values are the classes")
+    if chosen and (ordered := _in_order(chosen, seen, legend)):
+        legend, said = ordered, "ids are, in the order of data.classes,"
+    return legend, f"no label file: the masks' {said} {', '.join(legend.classes)}"
+
+
 def found_in(files: list[Path]) -> Legend:
     """The legend of masks without a label file: every id (or colour) in them is a class, 255 is ignored.
 
     Masks of 0 and 255 alone are background and foreground. Raises `UserError` where there are too many.
     """
-    seen = _seen(files)
+    return _found(_seen(files), files)
+
+
+def _found(seen: set[int | Colour], files: list[Path]) -> Legend:
     ids = sorted(value for value in seen if isinstance(value, int))
     colours = sorted(value for value in seen if isinstance(value, tuple))
     if len(seen) > _MOST_FOUND:
@@ -77,15 +94,14 @@ def found_in(files: list[Path]) -> Legend:
     return Legend([str(value) for value in defined], {value: i for i, value in enumerate(defined)} | {IGNORE: IGNORE})
 
 
-def in_order(names: list[str] | None, files: list[Path], known: Legend) -> Legend | None:
+def _in_order(names: list[str], seen: set[int | Colour], known: Legend) -> Legend | None:
     """The legend of masks without a label file by which `names` name their ids in this order.
 
     None unless the ids are as many and count from 0 on (255 aside; or are 0 and 255 alone), and none of the names but
     a background occurs by what is `known` of the ids otherwise: then the names are a selection from that.
     """
-    seen = _seen(files) if names else set()
     occurring = {known.classes[index] for value, index in known.ids.items() if value in seen and index != IGNORE}
-    if not names or any(name in occurring and not is_background(name) for name in names):
+    if any(name in occurring and not is_background(name) for name in names):
         return None
     if known.ids == _BINARY and len(names) == len(_BINARY):
         return Legend(list(names), _BINARY)

@@ -235,17 +235,13 @@ def fill(
 ) -> None:  # fmt: skip
     """Put the samples of these folders into the collection, with their classes and colours.
 
-    Without a legend the masks' values mean what is `customary` (and said so), or are classes themselves; or the
-    `chosen` classes name them.
+    Without a legend the masks' values mean what `legend.without_file` makes of `chosen` and `customary`.
     """
     masks = {part: _stems_in(collection, mask_folder) for part, (_, mask_folder) in folders.items()}
     if legend is None:
         files = [file for stems in masks.values() for file in stems.values()]
-        known, said = customary or (legends.found_in(files), "own values are the classes")
-        legend = legends.in_order(chosen, files, known)
-        said = said if legend is None else "ids are, in the order of data.classes,"
-        legend = legend or known
-        collection.notes.append(f"no label file: the masks' {said} {', '.join(legend.classes)}")
+        legend, note = legends.without_file(files, chosen, customary)
+        collection.notes.append(note)
     collection.classes, collection.colours = legend.classes, legend.painted()
     for part, (image_folder, _) in folders.items():
         pictures = _stems_in(collection, image_folder)
