@@ -112,13 +112,13 @@ def _span(sizes: list[np.ndarray]) -> str | None:
 
 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
-    from cvlib import modes
     from cvlib.data.pipeline import Feed
+    from cvlib.training import batch_norm
     from cvlib.training.loop import Training
 
     task = tasks.of(config.model.task)
     model = _build_with_weights(config, dataset, size, record)
-    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+    batch_norm.prepare(model, config.trainer.bn_momentum)
 
     def feed(split: Split, **options: Any) -> Feed:
         return Feed(

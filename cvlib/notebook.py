@@ -50,13 +50,14 @@ def build(*overrides: str) -> keras.Model:
     dataset = _data(config)
     from cvlib import backend, models, modes
     from cvlib.modes import weights
+    from cvlib.training import batch_norm
 
     backend.start(config)
     side = configuration.input_side(config, dataset.size)
     model = models.build(config.model, (side, side, dataset.channels), len(dataset.classes))
     if config.mode.weights is not None:
         weights.load_into(model.get_layer("backbone"), config.model, config.mode.weights)
-    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+    batch_norm.prepare(model, config.trainer.bn_momentum)
     modes.apply_last(model, config.mode, config.trainer.epochs)
     return model
 

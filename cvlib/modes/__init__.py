@@ -85,28 +85,16 @@ def frozen_layers(backbone: keras.Model, freeze: Any) -> int:
     )
 
 
-def set_bn_momentum(model: keras.Model, momentum: float | None) -> None:
-    """Let BatchNorm's averages follow within tens of steps instead of hundreds.
-
-    With Keras' 0.99 a run of few steps is evaluated with averages still near their initial values: 300
-    images reach a training accuracy of 1.0 and a test accuracy of chance.
-    """
-    if momentum is None:
-        return
-    for layer in _flat(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = momentum
-
-
-def _flat(model: keras.Model) -> list[keras.layers.Layer]:
+def flat(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of `model` and of the models in it."""
     return [inner for layer in model.layers
-            for inner in (_flat(layer) if isinstance(layer, keras.Model) else [layer])]  # fmt: skip
+            for inner in (flat(layer) if isinstance(layer, keras.Model) else [layer])]  # fmt: skip
 
 
 def frozen_hashes(model: keras.Model) -> dict[str, str]:
     """A hash of every weight that must not change in the present phase, by path."""
     learning = {id(variable) for variable in model.trainable_variables}
-    moving = {id(w) for layer in _flat(model) if layer.trainable for w in layer.non_trainable_variables}
+    moving = {id(w) for layer in flat(model) if layer.trainable for w in layer.non_trainable_variables}
     return {
         f"{index}:{variable.path}": hashlib.sha256(keras.ops.convert_to_numpy(variable).tobytes()).hexdigest()
         for index, variable in enumerate(model.weights)

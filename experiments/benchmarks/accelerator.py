@@ -215,7 +215,8 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
 def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     """The network, a batch of float32 images 0–255 with its targets as the outputs take them, weights of classes."""
     from cvlib import config as configuration
-    from cvlib import data, models, modes, tasks
+    from cvlib import data, models, tasks
+    from cvlib.training import batch_norm
 
     dataset = data.load(config.data, config.seed, config.model.task)
     side = configuration.input_side(config, dataset.size)
@@ -223,7 +224,7 @@ def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     count = config.data.batch_size
     images = np.asarray(dataset.train.images[:count], np.float32).repeat(larger, axis=1).repeat(larger, axis=2)
     model = models.build(config.model, images.shape[1:], len(dataset.classes))
-    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+    batch_norm.prepare(model, config.trainer.bn_momentum)
     how, task = config.data.class_weights, tasks.of(config.model.task)
     weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
     labels = dataset.train.labels[:count]

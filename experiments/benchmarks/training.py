@@ -62,7 +62,7 @@ def ours(name: str, precision: str, count: int) -> Turn:
     from cvlib.data.dataset import Split
     from cvlib.data.pipeline import Feed
     from cvlib.record import Record
-    from cvlib.training import loop
+    from cvlib.training import batch_norm, loop
     from cvlib.training.checkpoint import State
     from cvlib.training.interrupt import Stop
 
@@ -78,7 +78,7 @@ def ours(name: str, precision: str, count: int) -> Turn:
         images, labels = arrays(size)
         parts.append(Split([f"{part}/{i}" for i in range(size)], images, labels))
     model = models.build(config.model, (SIDE, SIDE, 3), CLASSES)
-    modes.set_bn_momentum(model, config.trainer.bn_momentum)
+    batch_norm.prepare(model, config.trainer.bn_momentum)
     train = Feed(parts[0], (SIDE, SIDE), 3, BATCH, 0, config.augment, shuffle=True)
     val = Feed(parts[1], (SIDE, SIDE), 3, BATCH, 0)
     task = tasks.of("classification")

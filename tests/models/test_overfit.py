@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib import models, modes
+from cvlib import models
 from cvlib.config import Config, DataConfig
 from cvlib.data.scenes import digit_scenes
 from cvlib.tasks import segmentation
 from cvlib.tasks.segmentation import Scores
+from cvlib.training import batch_norm
 from tests.models.conftest import config_of
 
 
@@ -27,7 +28,7 @@ def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     )  # all must pass through the middle
     config = config_of("segmenter", decoder=decoder, skip=skip, **wide)
     model = models.build(config, images.shape[1:], len(classes))
-    modes.set_bn_momentum(model, 0.9)
+    batch_norm.prepare(model, 0.9)
     model.compile(keras.optimizers.Adam(1e-2), **segmentation.compile_arguments(model, Config(config)))
     network, targets = segmentation.network(model), dict.fromkeys(model.output_names, truth)
     best = 0.0

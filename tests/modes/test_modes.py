@@ -137,8 +137,3 @@ def test_the_proof_names_a_frozen_weight_that_moved(model: keras.Model) -> None:
 def test_what_learns_is_not_in_the_proof(model: keras.Model) -> None:
     modes.apply(model.get_layer("backbone"), ModeConfig(), Phase(0, 1, None), {})
     assert modes.frozen_hashes(model) == {}
-
-
-def test_batch_norm_momentum_is_set_in_the_base_too(model: keras.Model) -> None:
-    modes.set_bn_momentum(model, 0.5)
-    assert model.get_layer("backbone").get_layer("conv1_bn").momentum == 0.5
