@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from cvlib.config import Config, ModeConfig, OptimizerConfig, ScheduleConfig, TrainerConfig
 from cvlib.training import optimizer
@@ -78,3 +80,24 @@ def test_weight_decay_is_decoupled_scaled_by_the_rate_and_spares_biases(model: k
     after = one_step(model, OptimizerConfig("adamw", lr=0.5, weight_decay=0.2), backbone_lr=0.1)
     # kernels also shrink by rate · decay: 0.5 · 0.2 in the head, 0.05 · 0.2 in the base
     assert after == pytest.approx([-0.5, -0.05, 0.4, 0.94], abs=1e-5)
+
+
+def test_adam_in_one_operation_is_adam_by_hand() -> None:
+    random = np.random.default_rng(0)
+    variables = [keras.Variable(random.normal(size=shape).astype("float32")) for shape in ((3, 4), (5,))]
+    adam = optimizer.FusedAdam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
+    adam.build(variables)
+    graph = tf.function(lambda *gradients: adam.apply(list(gradients)))
+    expected = [np.array(variable, np.float64) for variable in variables]
+    m, v = ([np.zeros_like(value) for value in expected] for _ in range(2))
+    for step in range(1, 6):
+        gradients = [random.normal(size=value.shape).astype("float32") for value in expected]
+        graph(*map(tf.constant, gradients))
+        for i, gradient in enumerate(gradients):
+            m[i], v[i] = 0.8 * m[i] + 0.2 * gradient, 0.95 * v[i] + 0.05 * gradient.astype(np.float64) ** 2
+            rate = 0.01 * math.sqrt(1 - 0.95**step) / (1 - 0.8**step)
+            expected[i] -= rate * m[i] / (np.sqrt(v[i]) + 1e-3)
+    for variable, value in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5, atol=1e-6)
+    operations = graph.get_concrete_function(*map(tf.constant, gradients)).graph.get_operations()
+    assert "ResourceApplyAdam" in {operation.type for operation in operations}
