@@ -52,11 +52,13 @@ def _built() -> Any:
 
 
 def ours(batches: int) -> Turn:
-    """The network, loss and suppression of `model=yolo`."""
+    """The network, loss, optimizer and suppression of `model=yolo`."""
     from cvlib.tasks import detection as task
+    from cvlib.training import batch_norm, optimizer
 
     config, model = _built()
-    model.compile("adam", **task.compile_arguments(model, config))
+    batch_norm.prepare(model, config.trainer.bn_momentum)
+    model.compile(optimizer.build(config, model, 1, 0), **task.compile_arguments(model, config))
     found = task.network(model)
     images, corners, classes = arrays(batches * BATCH)
     truth = np.concatenate([corners, classes[..., None]], -1).astype(np.float32)

@@ -4,7 +4,9 @@ Each contender is a process of its own, so that no thread pool, precision or mem
 take their turn in every round: what else the machine does hits them alike. A ratio is the median over the rounds of
 ours to theirs in that round, by the clock and by processor time, which other programs hardly change. "load" is how
 many processes wanted a core: where it is above the number of cores the clock means little. PyTorch's threads wait
-busily for each other, which makes it slow on a busy machine, so it and what is compared with it run on one core.
+busily for each other, which makes it slow on a busy machine, so it and what is compared with it run on one core. A bare
+`fit` waits up to seconds for its data's threads to end, which is much of an epoch as short as these: of it too the
+processor time tells more.
 """
 
 from __future__ import annotations

@@ -25,15 +25,17 @@ def segmentation(quick: bool, **_: Any) -> list[Row]:
 
 
 def ours() -> Turn:
-    """The network, loss and feed of `python run.py model=segmenter`."""
+    """The network, loss, optimizer and feed of `python run.py model=segmenter`."""
     from cvlib import models
     from cvlib.config import AugmentConfig, Config
     from cvlib.data.pipeline import Feed
     from cvlib.tasks import segmentation as task
+    from cvlib.training import batch_norm, optimizer
 
     config, classes, train = Config(_settings()), *_scenes()
     model = models.build(config.model, (96, 96, 3), classes)
-    model.compile("adam", **task.compile_arguments(model, config))
+    batch_norm.prepare(model, config.trainer.bn_momentum)
+    model.compile(optimizer.build(config, model, 1, 0), **task.compile_arguments(model, config))
     feed = Feed(train, (96, 96), 3, BATCH, 0, augmentation=AugmentConfig(), shuffle=True, task="segmentation")
     return lambda: {"training": timed(lambda: model.fit(feed.dataset, verbose=0), len(train))}
 
