@@ -177,13 +177,14 @@ def _cache(config: Config, split: Split, dataset: Dataset, size: tuple[int, int]
 
 def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> keras.Model:
     """The network with the weights that its mode starts from, and where they came from in the record."""
-    from cvlib import models
+    from cvlib import models, modes
     from cvlib.modes import weights
 
     def build() -> keras.Model:
         return models.build(config.model, (*size, dataset.channels), len(dataset.classes))
 
     model = build()
+    modes.frozen_layers(model.get_layer("backbone"), config.mode.freeze)  # a name that no layer has is refused now
     source = config.mode.weights
     if source is None:
         record.update(weights={"source": None, "matched": 0, "skipped": []})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvlib import experiment
-from cvlib.config import Config, DataConfig
+from cvlib.config import Config, DataConfig, ModeConfig, ModelConfig
 from cvlib.data.dataset import Dataset, Split
 from cvlib.errors import UserError
 from cvlib.record import Record
@@ -47,3 +47,14 @@ def test_how_images_are_resized_is_said(
         assert experiment._input_size(config, dataset, record) == (24, 24)
         record.update(status="completed")
     assert capsys.readouterr().out.splitlines() == ([expected] if expected else [])
+
+
+def test_a_freeze_that_means_nothing_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    mode = ModeConfig("finetune", str(tmp_path / "missing"), freeze="conv9", head_epochs=1)
+    config = Config(ModelConfig("cnn"), mode=mode)
+    split = Split([], [], np.zeros(0, np.int64))
+    dataset = Dataset("folder", "classification", ["a", "b"], 3, (24, 24), split, split, split, [])
+    with Record(tmp_path / "run", config) as record:
+        with pytest.raises(UserError, match="mode.freeze=conv9"):
+            experiment._build_with_weights(config, dataset, (24, 24), record)
+        record.update(status="completed")
