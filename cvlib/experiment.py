@@ -199,6 +199,7 @@ def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int],
         model = build()
         loaded = weights.load_into(model.get_layer("backbone"), config.model, str(folder))
         loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
+    weights.quiet_logits(model)
     record.say(f"weights: {loaded.matched:,} parameters of the base from {loaded.source}"
                + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else ""))  # fmt: skip
     record.update(weights=dataclasses.asdict(loaded))

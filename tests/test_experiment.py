@@ -55,6 +55,6 @@ def test_a_freeze_that_means_nothing_is_refused_before_anything_is_trained(tmp_p
     split = Split([], [], np.zeros(0, np.int64))
     dataset = Dataset("folder", "classification", ["a", "b"], 3, (24, 24), split, split, split, [])
     with Record(tmp_path / "run", config) as record:
-        with pytest.raises(UserError, match="mode.freeze=conv9"):
+        with pytest.raises(UserError, match=r"mode\.freeze=conv9"):
             experiment._build_with_weights(config, dataset, (24, 24), record)
         record.update(status="completed")

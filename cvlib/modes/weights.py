@@ -56,6 +56,18 @@ def load_into(backbone: keras.Model, config: ModelConfig, source: str) -> Loaded
             return (_from_topological if topological else _from_tree)(backbone, opened, source)
 
 
+def quiet_logits(model: keras.Model) -> None:
+    """Let a classifier on a loaded base start with a score of 0 for every class, as in Big Transfer (Kolesnikov et al.,
+    2020).
+
+    Features of networks without BatchNorm are large: of random weights they make losses that take epochs to unlearn. A
+    network that starts from scratch learns faster with random ones.
+    """
+    for layer in model.layers:
+        if layer.name == "logits" and isinstance(layer, keras.layers.Dense):  # of a segmenter a decoder comes between
+            layer.kernel.assign(keras.ops.zeros_like(layer.kernel))
+
+
 def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
     refuse_without_imagenet(config)
     family = import_module(f"cvlib.models.{config.name}")
@@ -182,9 +194,11 @@ def _mismatch(source: str, wanted: dict[str, tuple[int, ...]], held: dict[str, t
     if nearest is None:
         return UserError(f"mode.weights={source} holds another architecture ({counts}): {advice}")
     prefix, name = nearest
-    there = held.get(prefix + name, "missing")
+    there, here = held.get(prefix + name, "missing"), wanted[name]
+    if len(there) == len(here) == 4 and {there[2], here[2]} == {1, 3}:  # a convolution of grey or of coloured images
+        advice = f"give data.channels={there[2]}, or weights of a network trained with data.channels={here[2]}"
     return UserError(f"mode.weights={source} holds another architecture ({counts}): {name} is {there} there and "
-                     f"{wanted[name]} in the base; {advice}")  # fmt: skip
+                     f"{here} in the base; {advice}")  # fmt: skip
 
 
 def _layer(name: str) -> str:

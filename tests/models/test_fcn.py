@@ -61,6 +61,9 @@ def test_the_way_up_begins_as_bilinear_interpolation(stride: int) -> None:
 def test_the_finer_scores_change_nothing_until_they_learn() -> None:
     image = RNG.uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     coarse, fine = build(prediction_stride=32), build(prediction_stride=8)
+    np.testing.assert_array_equal(fine.predict_on_batch(image), np.zeros((1, 64, 64, 4)))  # no class is preferred
+    scores = coarse.get_layer("score32")
+    scores.kernel.assign(RNG.normal(size=scores.kernel.shape))
     for layer in coarse.layers:
         if layer.weights and layer.name not in ("logits", "backbone"):
             fine.get_layer(layer.name).set_weights(layer.get_weights())

@@ -19,6 +19,7 @@ from cvlib.errors import UserError
 from cvlib.modes import weights
 from cvlib.modes.weights import WeightsUnavailable
 from cvlib.tasks import classification
+from tests.models.conftest import config_of
 
 CNN = ModelConfig(filters=[4, 6], dense=[8])
 VGG = ModelConfig("vgg", depth=16, imagenet=True)
@@ -71,6 +72,24 @@ def test_a_run_gives_its_base_and_keeps_its_head(run_folder: tuple[Path, keras.M
     assert loaded.skipped == ["dense (63 parameters)"]  # the head: (8 + 1) · 7
 
 
+def test_a_classifier_on_a_loaded_base_has_no_opinion_at_first() -> None:
+    model = cnn(outputs=4)
+    before = base(model).get_weights()
+    weights.quiet_logits(model)
+    np.testing.assert_array_equal(model.predict(np.full((2, 8, 8, 1), 200.0), verbose=0), np.zeros((2, 4)))
+    for a, b in zip(before, base(model).get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["segmenter", "yolo"])
+def test_a_head_of_several_layers_keeps_its_random_start(name: str) -> None:
+    model = models.build(config_of(name), (64, 64, 3), 4)
+    before = model.get_weights()
+    weights.quiet_logits(model)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("name", ["whole.keras", "base.keras", "whole.weights.h5", "base.weights.h5"])
 def test_keras_3_files_of_the_whole_network_or_of_its_base(tmp_path: Path, name: str) -> None:
     source, target = cnn(), cnn()
@@ -102,6 +121,11 @@ def test_files_of_keras_applications_with_and_without_their_top(tmp_path: Path, 
 def test_another_architecture_is_refused(run_folder: tuple[Path, keras.Model], changes: dict[str, Any]) -> None:
     folder, _ = run_folder
     assert_unchanged_after_refusal(base(cnn(**changes)), CNN, folder, "another architecture")
+
+
+def test_weights_for_grey_images_say_so_to_coloured_ones(run_folder: tuple[Path, keras.Model]) -> None:
+    target = models.build(CNN, (8, 8, 3), 3)
+    assert_unchanged_after_refusal(base(target), CNN, run_folder[0], "give data.channels=1, or", "data.channels=3")
 
 
 def test_a_layer_that_the_file_lacks_is_named(run_folder: tuple[Path, keras.Model]) -> None:
