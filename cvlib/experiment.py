@@ -190,16 +190,15 @@ def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int],
         record.update(weights={"source": None, "matched": 0, "skipped": []})
         return model
     try:
-        loaded = weights.load_into(model.get_layer("backbone"), config.model, source)
+        loaded = weights.start_from(model, config.model, source)
     except sources.WeightsUnavailable as unavailable:
         if config.data.pretrain_on is None:
             raise
         folder = _pretrain(config, size[0], dataset.channels, record, str(unavailable))
         backend.start(config)  # the pretraining run left its own random state and names behind
         model = build()
-        loaded = weights.load_into(model.get_layer("backbone"), config.model, str(folder))
+        loaded = weights.start_from(model, config.model, str(folder))
         loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
-    weights.quiet_logits(model)
     record.say(f"weights: {loaded.matched:,} parameters of the base from {loaded.source}"
                + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else ""))  # fmt: skip
     record.update(weights=dataclasses.asdict(loaded))

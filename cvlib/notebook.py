@@ -56,8 +56,7 @@ def build(*overrides: str) -> keras.Model:
     side = configuration.input_side(config, dataset.size)
     model = models.build(config.model, (side, side, dataset.channels), len(dataset.classes))
     if config.mode.weights is not None:
-        weights.load_into(model.get_layer("backbone"), config.model, config.mode.weights)
-        weights.quiet_logits(model)
+        weights.start_from(model, config.model, config.mode.weights)
     batch_norm.prepare(model, config.trainer.bn_momentum)
     modes.apply_last(model, config.mode, config.trainer.epochs)
     return model

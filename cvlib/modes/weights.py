@@ -56,6 +56,13 @@ def load_into(backbone: keras.Model, config: ModelConfig, source: str) -> Loaded
             return (_from_topological if topological else _from_tree)(backbone, opened, source)
 
 
+def start_from(model: keras.Model, config: ModelConfig, source: str) -> Loaded:
+    """Load `source` into the base of `model`, as `load_into`, and let its head begin accordingly."""
+    loaded = load_into(model.get_layer("backbone"), config, source)
+    quiet_logits(model)
+    return loaded
+
+
 def quiet_logits(model: keras.Model) -> None:
     """Let a classifier on a loaded base start with a score of 0 for every class, as in Big Transfer (Kolesnikov et al.,
     2020).

@@ -15,7 +15,7 @@ from cvlib import backend
 from cvlib.data.layouts import boxes, legend
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
 from cvlib.data.layouts.legend import Legend
-from cvlib.data.layouts.masks import MaskFile
+from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.errors import UserError
 
 _RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
