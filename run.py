@@ -11,8 +11,9 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cvlib import command, sweep
-from cvlib.errors import RunFailed, UserError
+from cvlib.cli import jobs as command
+from cvlib.runtime.errors import RunFailed, UserError
+from cvlib.sweeps import jobs as sweep
 
 CONF = Path(__file__).resolve().parent / "conf"
 outcomes: list[command.Outcome] = []  # of the single run

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvlib.notebook import build, evaluate, load_data, load_run, network, predict, train
+    from cvlib.api import build, evaluate, load_data, load_run, network, predict, train
 
 __all__ = ["build", "evaluate", "load_data", "load_run", "network", "predict", "train"]
 
@@ -14,7 +14,7 @@ __all__ = ["build", "evaluate", "load_data", "load_run", "network", "predict", "
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cvlib import notebook
+    from cvlib import api as notebook
 
     return getattr(notebook, name)
 

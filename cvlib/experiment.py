@@ -7,13 +7,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib import backend, checks, data, hardware, sources, store, tasks
-from cvlib import config as configuration
-from cvlib.config import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
+from cvlib import data, tasks
+from cvlib.config import checks
+from cvlib.config import schema as configuration
+from cvlib.config.schema import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
 from cvlib.data.dataset import Dataset, Split
-from cvlib.errors import UserError
-from cvlib.provenance import peak_memory_mb
-from cvlib.record import Record, run_name
+from cvlib.runs.provenance import peak_memory_mb
+from cvlib.runs.record import Record, run_name
+from cvlib.runtime import hardware, store
+from cvlib.runtime.errors import UserError
+from cvlib.training import devices as backend
+from cvlib.transfer import sources
 
 if TYPE_CHECKING:
     import keras
@@ -137,9 +141,9 @@ def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Re
 
 def _on_features(training: Training) -> Fitted:
     """The head on features that the frozen base gives once for each image, or for each of its augmented views."""
-    from cvlib import modes
-    from cvlib.modes import features
     from cvlib.training.loop import Fitted
+    from cvlib.transfer import cached_features as features
+    from cvlib.transfer import freezing as modes
 
     config, record = training.config, training.record
     modes.apply(training.model.get_layer("backbone"), config.mode, modes.phases(config.mode, 1)[0], {})
@@ -177,8 +181,9 @@ def _cache(config: Config, split: Split, dataset: Dataset, size: tuple[int, int]
 
 def _build_with_weights(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> keras.Model:
     """The network with the weights that its mode starts from, and where they came from in the record."""
-    from cvlib import models, modes
-    from cvlib.modes import weights
+    from cvlib import models
+    from cvlib.transfer import freezing as modes
+    from cvlib.transfer import weights
 
     def build() -> keras.Model:
         return models.build(config.model, (*size, dataset.channels), len(dataset.classes))

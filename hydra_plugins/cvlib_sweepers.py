@@ -1,4 +1,4 @@
-"""Our sweepers, where Hydra looks for them: what they decide is in `cvlib.sweep` and `cvlib.search`."""
+"""Our sweepers, where Hydra looks for them: what they decide is in `cvlib.sweeps.jobs` and `cvlib.sweeps.search`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from cvlib import checks, command, config, sources, sweep
-from cvlib.errors import UserError
-from cvlib.sweep import Job
+from cvlib.cli import jobs as command
+from cvlib.config import checks
+from cvlib.config import schema as config
+from cvlib.runtime.errors import UserError
+from cvlib.sweeps import jobs as sweep
+from cvlib.sweeps.jobs import Job
+from cvlib.transfer import sources
 
 # Here rather than in run.py, for this module is what the processes of every launcher import.
 _RESOLVERS: dict[str, Callable[..., Any]] = {
@@ -170,7 +174,7 @@ class ResumableSweeper(Sweeper):
             return
 
     def _search(self, overrides: list[Override]) -> None:
-        from cvlib import search, trials
+        from cvlib.sweeps import search, trials
 
         if not self.config.hydra.launcher._target_.endswith("BasicLauncher"):
             raise UserError("a search runs its own workers: hydra.sweeper.workers=2, and the same command on further "
@@ -210,7 +214,7 @@ class ResumableSweeper(Sweeper):
 
 def _choice(override: Override) -> Any:
     """Hydra's sweep as Optuna takes it: a range or choices."""
-    from cvlib.trials import Range
+    from cvlib.sweeps.trials import Range
 
     value: Any = override.value()
     if override.is_interval_sweep():

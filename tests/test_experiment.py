@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cvlib import experiment
-from cvlib.config import Config, DataConfig, ModeConfig, ModelConfig
+from cvlib.config.schema import Config, DataConfig, ModeConfig, ModelConfig
 from cvlib.data.dataset import Dataset, Split
-from cvlib.errors import UserError
-from cvlib.record import Record
+from cvlib.runs.record import Record
+from cvlib.runtime.errors import UserError
 
 
 @pytest.mark.parametrize("below", [".", "runs/first"])

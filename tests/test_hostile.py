@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cvlib import cli
-from tests.runs import write_run
+from tests.small_runs import write_run
 
 Change = Callable[[dict[str, Any]], None]
 

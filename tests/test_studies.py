@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_run import ROOT, run
+from tests.cli.test_train import ROOT, run
 
 
 def expected(study: str) -> dict[str, tuple[float, float]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cvlib.compare import names
 from cvlib.compare.runs import SEED_KEYS, Run
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
 FRACTION = "data.fraction"

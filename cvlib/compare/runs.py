@@ -15,8 +15,8 @@ from typing import Any, TypeGuard
 
 import yaml
 
-from cvlib.errors import UserError
-from cvlib.record import overridden, process_is_gone
+from cvlib.runs.record import overridden, process_is_gone
+from cvlib.runtime.errors import UserError
 
 SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
 _NOT_THE_EXPERIMENT = ("name", "output_root")

@@ -7,11 +7,11 @@ import io
 import math
 from typing import Any
 
-from cvlib import text_table
-from cvlib.clock import duration
 from cvlib.compare import names, statistics
 from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better, plain
 from cvlib.compare.verdict import Comparison, same_test, scaling
+from cvlib.runtime.clock import duration
+from cvlib.viz import text_table
 
 Row = dict[str, str]
 _LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import embedded, images, keras_datasets, layouts, preflight, scenes, splits
 from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.layouts.collection import Collection
 from cvlib.data.preflight import Facts
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 Reader = Callable[[DataConfig], tuple[list[str], list[Split], list[str]]]
 

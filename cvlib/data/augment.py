@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cvlib.config import AugmentConfig
+from cvlib.config.schema import AugmentConfig
 
 DRAWS = 16  # numbers per sample, one for each random choice below
 _H_FLIP, _V_FLIP, _ROTATION, _AREA, _ASPECT, _X, _Y, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _BLUR = range(12)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.dataset import Split
 from cvlib.data.splits import hold_out, nested, take
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 SIDE = 32  # of a letter's picture, pixels
 _FONT_SIZE = 72

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cvlib import backend
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.dataset import Split
 from cvlib.data.splits import hold_out
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
+from cvlib.training import devices as backend
 
 # name → where Keras gets it, and the file or folder it looks for below its cache's datasets/
 SOURCES = {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cvlib.config import AugmentConfig
+from cvlib.config.schema import AugmentConfig
 from cvlib.data import augment, follow
 
 TILES = 4  # upper left, upper right, lower left, lower right

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cvlib.config import AugmentConfig
+from cvlib.config.schema import AugmentConfig
 from cvlib.data import augment, follow, mosaic, resize
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import Split

@@ -11,13 +11,13 @@ from functools import partial
 
 import numpy as np
 
-from cvlib.clock import Progress
 from cvlib.data import images
 from cvlib.data.dataset import Boxes, Labels, MaskReader, Split
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.layouts import boxes
 from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, name_of
-from cvlib.errors import UserError
+from cvlib.runtime.clock import Progress
+from cvlib.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

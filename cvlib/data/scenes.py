@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.embedded import digits
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 SIDE = 96  # of a scene, pixels
 SCENES = 8000  # over all splits

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.dataset import IGNORE, Boxes, Labels, MaskReader, Split
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 PARTS = ("train", "val", "test")
 

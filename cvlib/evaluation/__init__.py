@@ -8,14 +8,14 @@ from typing import Any
 
 import keras
 
-from cvlib import config as configuration
+from cvlib.config import schema as configuration
 from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.pipeline import Feed, preview
 from cvlib.inspection import layer_table
-from cvlib.record import overridden
-from cvlib.tensorboard import hyperparameters
+from cvlib.runs.record import overridden
 from cvlib.training.loop import Training
+from cvlib.training.tensorboard import hyperparameters
 
 _PICTURED = 24
 

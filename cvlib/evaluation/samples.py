@@ -8,13 +8,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from cvlib import checks, compose, data, saved
-from cvlib.config import DataConfig
+from cvlib import data
+from cvlib.cli import compose
+from cvlib.config import checks
+from cvlib.config.schema import DataConfig
 from cvlib.data import layouts, splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.layouts.collection import PART_NAMES
-from cvlib.errors import UserError
-from cvlib.saved import Run
+from cvlib.models import restore as saved
+from cvlib.models.restore import Run
+from cvlib.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cvlib import saved
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
-from cvlib.errors import UserError
 from cvlib.export.agreement import Agreement, compare, compare_boxes
 from cvlib.export.runtimes import reader
 from cvlib.export.writers import write_litert, write_onnx, write_saved_model
 from cvlib.inspection import graph
-from cvlib.saved import Run
+from cvlib.models import restore as saved
+from cvlib.models.restore import Run
+from cvlib.runtime.errors import UserError
 
 _NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
 # A pixel that resizing leaves on a half can be rounded the other way; it moves a probability by about 1e-4, and the

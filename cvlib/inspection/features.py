@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from cvlib.errors import UserError
 from cvlib.inspection import graph
 from cvlib.inspection.attribution import slope_of
+from cvlib.runtime.errors import UserError
 
 _BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
 _BLURRED_FULLY_FROM = 48  # pixels a side; in smaller images a stroke is as thin as the blur is wide

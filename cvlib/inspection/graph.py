@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 _UNCHANGED = ("Round", "ConvertToTensor", "Cast")  # operations that leave each pixel at its place and value
 

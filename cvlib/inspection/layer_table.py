@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from cvlib.inspection.layers import Layer, cross, describe, total
-from cvlib.text_table import titled
+from cvlib.viz.text_table import titled
 
 _COLUMNS = (
     "layer", "type", "output", "ΔH", "ΔW", "ΔC", "kernel", "stride", "padding", "dilation", "parameters", "state",

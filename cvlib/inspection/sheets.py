@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvlib.pictures import contact_sheet
+from cvlib.viz.pictures import contact_sheet
 
 _MOST_TILES = 64
 

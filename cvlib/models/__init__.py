@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
+from cvlib.config.schema import ModelConfig
+from cvlib.runtime.errors import UserError
 
-_SHARED = {"classifier", "decoders", "pyramid"}  # the files here that are no architectures
+_SHARED = {"decoders", "preprocessing", "pyramid", "restore"}  # the files here that are no architectures
 
 
 def names() -> list[str]:

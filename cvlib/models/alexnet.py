@@ -10,8 +10,8 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig
-from cvlib.models.classifier import image_input
+from cvlib.config.schema import ModelConfig
+from cvlib.models.preprocessing import image_input
 
 # filters, kernel, stride, padding, whether pooling 3×3 with stride 2 follows
 _STAGES = (

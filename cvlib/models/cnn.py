@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
-from cvlib.models.classifier import image_input
+from cvlib.config.schema import ModelConfig
+from cvlib.models.preprocessing import image_input
+from cvlib.runtime.errors import UserError
 
 
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:

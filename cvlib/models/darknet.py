@@ -8,8 +8,8 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig
-from cvlib.models.classifier import image_input, pooled_head
+from cvlib.config.schema import ModelConfig
+from cvlib.models.preprocessing import image_input, pooled_head
 
 
 def build(config: ModelConfig, input_shape: tuple[int, int, int], outputs: int) -> keras.Model:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
+from cvlib.config.schema import ModelConfig
+from cvlib.runtime.errors import UserError
 
 
 def interpolate(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:

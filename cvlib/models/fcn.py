@@ -12,10 +12,10 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
-from cvlib.models.classifier import image_input
+from cvlib.config.schema import ModelConfig
+from cvlib.models.preprocessing import image_input
 from cvlib.models.pyramid import preprocess, pyramid
+from cvlib.runtime.errors import UserError
 
 _STRIDE = 32  # of the last pooling
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig
-from cvlib.models.classifier import image_input, pooled_head, to_rgb
+from cvlib.config.schema import ModelConfig
+from cvlib.models.preprocessing import image_input, pooled_head, to_rgb
 
 _TAP = "mixed7"  # the last of the 768-channel blocks, 17×17 at 299 px
 _PAPERS_SIDE = 17

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from cvlib.config import ModelConfig, classifier_of
-from cvlib.errors import UserError
+from cvlib.config.schema import ModelConfig, classifier_of
+from cvlib.runtime.errors import UserError
 
 FAMILIES = ("cnn", "darknet", "vgg", "resnet", "inception")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor
 
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
-from cvlib.models.classifier import caffe_preprocessing, image_input, pooled_head
+from cvlib.config.schema import ModelConfig
+from cvlib.models.preprocessing import caffe_preprocessing, image_input, pooled_head
+from cvlib.runtime.errors import UserError
 
 _DEPTHS = {50: keras.applications.ResNet50, 101: keras.applications.ResNet101, 152: keras.applications.ResNet152}
 

@@ -9,11 +9,11 @@ import keras
 from keras import KerasTensor, layers, ops
 
 from cvlib import models
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
+from cvlib.config.schema import ModelConfig
 from cvlib.models import decoders
-from cvlib.models.classifier import image_input
+from cvlib.models.preprocessing import image_input
 from cvlib.models.pyramid import preprocess, pyramid
+from cvlib.runtime.errors import UserError
 
 _AUXILIARY_STRIDE = 8  # pixels between the places that the auxiliary classifier judges, at most
 

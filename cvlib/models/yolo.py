@@ -13,11 +13,11 @@ import math
 import keras
 from keras import KerasTensor, layers
 
-from cvlib.config import ModelConfig
-from cvlib.errors import UserError
-from cvlib.models.classifier import image_input
+from cvlib.config.schema import ModelConfig
 from cvlib.models.darknet import convolution
+from cvlib.models.preprocessing import image_input
 from cvlib.models.pyramid import preprocess, pyramid
+from cvlib.runtime.errors import UserError
 
 _LEAST_CELLS = 7  # the published grid
 _RARE = -math.log(99)  # a class's logit at the start: one in a hundred

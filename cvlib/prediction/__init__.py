@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.images import EXTENSIONS, read_image
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 def of(task: str) -> Any:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib import config as configuration
+from cvlib.config import schema as configuration
 from cvlib.data.images import read_image
-from cvlib.errors import UserError
-from cvlib.record import write_atomically
+from cvlib.runs.record import write_atomically
+from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.saved import Run
+    from cvlib.models.restore import Run
 
 TOP = 5
 _PER_SHEET = 48
@@ -93,7 +93,7 @@ def predict(
 
 def write(folder: Path, found: Sequence[Answer]) -> None:
     """predictions.json, predictions.csv and, 48 to a sheet, the drawn pictures predictions-1.png, …"""
-    from cvlib import pictures
+    from cvlib.viz import pictures
 
     content = [
         {"file": str(answer.file), "prediction": answer.classes[0], "probability": answer.probabilities[0],

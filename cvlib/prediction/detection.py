@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib import pictures
 from cvlib.prediction import readable
-from cvlib.record import write_atomically
+from cvlib.runs.record import write_atomically
 from cvlib.tasks import detection
 from cvlib.tasks.detection.coco import Detections, as_results
 from cvlib.tasks.detection.drawing import SURE, boxed
+from cvlib.viz import pictures
 
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.saved import Run
+    from cvlib.models.restore import Run
 
 _COLUMNS = ("file", "class", "score", "x_min", "y_min", "x_max", "y_max")
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib import masks, pictures, saved
+from cvlib.models import restore as saved
 from cvlib.prediction import readable
-from cvlib.record import write_atomically
+from cvlib.runs.record import write_atomically
+from cvlib.viz import masks, pictures
 
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.saved import Run
+    from cvlib.models.restore import Run
 
 
 def predict(

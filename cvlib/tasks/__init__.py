@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib.config import Config
+from cvlib.config.schema import Config
 
 if TYPE_CHECKING:
     import keras

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib import pictures as draw
-from cvlib.config import Config
+from cvlib.config.schema import Config
 from cvlib.data.dataset import Dataset, Split
 from cvlib.tasks import balanced, loss_and_metric, of_logits
+from cvlib.viz import pictures as draw
 
 if TYPE_CHECKING:
     import keras

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cvlib import modes
+from cvlib.transfer import freezing as modes
 
 
 def prepare(model: keras.Model, momentum: float | None) -> None:

@@ -13,18 +13,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from cvlib import config as configuration
-from cvlib import modes, tasks
-from cvlib.config import Config
+from cvlib import tasks
+from cvlib.config import schema as configuration
+from cvlib.config.schema import Config
 from cvlib.data.pipeline import Feed
-from cvlib.modes.features import FeatureFeed
-from cvlib.record import Record
-from cvlib.tensorboard import Board, Profile
-from cvlib.text_table import titled
+from cvlib.runs.record import Record
 from cvlib.training import checkpoint, interrupt, optimizer
+from cvlib.training.callbacks import Keep, Watch, diverged, epoch_line, learning_rate
 from cvlib.training.checkpoint import State
 from cvlib.training.interrupt import Stop
-from cvlib.training.progress import Keep, Watch, diverged, epoch_line, learning_rate
+from cvlib.training.tensorboard import Board, Profile
+from cvlib.transfer import freezing as modes
+from cvlib.transfer.cached_features import FeatureFeed
+from cvlib.viz.text_table import titled
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from cvlib import modes
-from cvlib.config import Config, ScheduleConfig
+from cvlib.config.schema import Config, ScheduleConfig
+from cvlib.transfer import freezing as modes
 
 _NOT_DECAYED = ("bias", "gamma", "beta")
 

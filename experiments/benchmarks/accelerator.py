@@ -145,7 +145,7 @@ def compile_ahead(names: list[str], precisions: list[str], chosen: argparse.Name
 
 def measured(names: list[str], precisions: list[str], chosen: argparse.Namespace, folder: Path) -> list[Row]:
     """A row for each network, regime and precision, float32 of all networks first."""
-    from cvlib.backend import import_quietly
+    from cvlib.training.devices import import_quietly
 
     import_quietly()
     print("\n".join([*machine(), "", *head()]), flush=True)
@@ -168,9 +168,12 @@ def measured(names: list[str], precisions: list[str], chosen: argparse.Namespace
 
 def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
     """All checks of one row; `file` is where the network trained from scratch is saved, and what other regimes load."""
-    from cvlib import backend, compose, modes, tasks
-    from cvlib import config as configuration
-    from cvlib.modes import weights
+    from cvlib import tasks
+    from cvlib.cli import compose
+    from cvlib.config import schema as configuration
+    from cvlib.training import devices as backend
+    from cvlib.transfer import freezing as modes
+    from cvlib.transfer import weights
 
     batch = [f"data.batch_size={chosen.batch}"] if chosen.batch else []
     # Of another seed: the base was trained together with the head that this one gives.
@@ -214,8 +217,8 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
 
 def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     """The network, a batch of float32 images 0–255 with its targets as the outputs take them, weights of classes."""
-    from cvlib import config as configuration
     from cvlib import data, models, tasks
+    from cvlib.config import schema as configuration
     from cvlib.training import batch_norm
 
     dataset = data.load(config.data, config.seed, config.model.task)

@@ -43,8 +43,9 @@ def arrays(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _built() -> Any:
-    from cvlib import backend, models
-    from cvlib.config import Config, ModelConfig
+    from cvlib import models
+    from cvlib.config.schema import Config, ModelConfig
+    from cvlib.training import devices as backend
 
     config = Config(ModelConfig(**yaml.safe_load(MODEL.read_text())))
     backend.start(config)

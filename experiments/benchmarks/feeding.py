@@ -11,10 +11,10 @@ import measure
 import yaml
 from measure import Row, timed
 
-from cvlib import backend
 from cvlib import data as datasets
-from cvlib.config import AugmentConfig, DataConfig
+from cvlib.config.schema import AugmentConfig, DataConfig
 from cvlib.data.dataset import Dataset
+from cvlib.training import devices as backend
 
 SIDE, BATCH = 160, 32
 STANDARD = Path(__file__).parents[2] / "conf/augment/standard.yaml"
@@ -91,7 +91,7 @@ def _waiting(dataset: Dataset) -> Row:
     """The share of a training step that `cnn` at 96 px waits for its images."""
 
     from cvlib import models
-    from cvlib.config import Config, ModelConfig
+    from cvlib.config.schema import Config, ModelConfig
     from cvlib.data.pipeline import Feed
     from cvlib.tasks import classification
 

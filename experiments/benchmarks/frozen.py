@@ -64,11 +64,11 @@ def _run(run: Path, folder: Path, data: Path, kept: bool, epochs: int) -> dict[s
 
 def _write_weights(path: Path) -> None:
     """Random ones: what a base has learned doesn't change how long it takes."""
-    from cvlib.backend import import_quietly
+    from cvlib.training.devices import import_quietly
 
     import_quietly()
     from cvlib import models
-    from cvlib.config import ModelConfig
+    from cvlib.config.schema import ModelConfig
 
     settings = yaml.safe_load((ROOT / "conf/model/resnet.yaml").read_text())
     models.build(ModelConfig(**settings), (96, 96, 3), 10).get_layer("backbone").save_weights(path)

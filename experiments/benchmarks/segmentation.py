@@ -27,7 +27,7 @@ def segmentation(quick: bool, **_: Any) -> list[Row]:
 def ours() -> Turn:
     """The network, loss, optimizer and feed of `python run.py model=segmenter`."""
     from cvlib import models
-    from cvlib.config import AugmentConfig, Config
+    from cvlib.config.schema import AugmentConfig, Config
     from cvlib.data.pipeline import Feed
     from cvlib.tasks import segmentation as task
     from cvlib.training import batch_norm, optimizer
@@ -41,14 +41,14 @@ def ours() -> Turn:
 
 
 def _settings() -> Any:
-    from cvlib.config import ModelConfig
+    from cvlib.config.schema import ModelConfig
 
     shipped = yaml.safe_load((Path(__file__).parents[2] / "conf/model/segmenter.yaml").read_text())
     return ModelConfig(**{**shipped, "auxiliary_weight": 0.0})
 
 
 def _scenes() -> tuple[int, Any]:
-    from cvlib.config import DataConfig
+    from cvlib.config.schema import DataConfig
     from cvlib.data.scenes import digit_scenes
 
     classes, parts, _ = digit_scenes(DataConfig(samples=round(SCENES / 0.7)), "segmentation")

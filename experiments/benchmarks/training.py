@@ -57,14 +57,16 @@ def arrays(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(name: str, precision: str, count: int) -> Turn:
     """The loop of `python run.py`, with its feed, callbacks, metrics, TensorBoard and checkpoints."""
-    from cvlib import backend, models, modes, tasks
-    from cvlib.config import Config, DataConfig, ModelConfig, TrainerConfig
+    from cvlib import models, tasks
+    from cvlib.config.schema import Config, DataConfig, ModelConfig, TrainerConfig
     from cvlib.data.dataset import Split
     from cvlib.data.pipeline import Feed
-    from cvlib.record import Record
+    from cvlib.runs.record import Record
     from cvlib.training import batch_norm, loop
+    from cvlib.training import devices as backend
     from cvlib.training.checkpoint import State
     from cvlib.training.interrupt import Stop
+    from cvlib.transfer import freezing as modes
 
     config = Config(ModelConfig(**yaml.safe_load((MODELS / f"{name}.yaml").read_text())),
                     data=DataConfig("folder", path="noise"),
@@ -101,7 +103,7 @@ def ours(name: str, precision: str, count: int) -> Turn:
 
 def bare(name: str, precision: str, count: int) -> Turn:
     """The same network in a script of a few lines."""
-    from cvlib.backend import import_quietly
+    from cvlib.training.devices import import_quietly
 
     import_quietly()
     import keras

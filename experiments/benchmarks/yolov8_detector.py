@@ -20,7 +20,7 @@ import tensorflow as tf
 from omegaconf import OmegaConf
 
 from cvlib import models, tasks
-from cvlib.config import Config, DataConfig, ModelConfig
+from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.scenes import digit_scenes
 from cvlib.tasks.detection import coco

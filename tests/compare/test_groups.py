@@ -9,7 +9,7 @@ import pytest
 
 from cvlib.compare import caveats, runs
 from cvlib.compare.groups import Section, plain, sections
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 MakeRun = Callable[..., Path]
 

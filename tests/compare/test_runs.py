@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cvlib.compare import runs
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 MakeRun = Callable[..., Path]
 

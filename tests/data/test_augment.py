@@ -11,7 +11,7 @@ import tensorflow as tf
 import yaml
 from scipy import ndimage
 
-from cvlib.config import AugmentConfig
+from cvlib.config.schema import AugmentConfig
 from cvlib.data import augment
 
 PRESETS = sorted((Path(__file__).parents[2] / "conf" / "augment").glob("*.yaml"))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import embedded
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 def test_digits_are_scikit_learns_scans_scaled_to_255():

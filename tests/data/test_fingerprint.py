@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.dataset import Boxes, Split
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvlib.config import AugmentConfig
+from cvlib.config.schema import AugmentConfig
 from cvlib.data import augment, follow, mosaic
 from cvlib.data.dataset import IGNORE, Boxes, Split
 from cvlib.data.pipeline import Feed

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cvlib.data import images
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 MESSY, CLOTHING = SHARED / "messy" / "classification" / "train" / "hat", SHARED / "clothing10"

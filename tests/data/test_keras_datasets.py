@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import keras_datasets
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 SHAPES = {"mnist": (28, 28), "fashion_mnist": (28, 28), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3)}
 

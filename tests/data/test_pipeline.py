@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from cvlib.config import AugmentConfig
+from cvlib.config.schema import AugmentConfig
 from cvlib.data import augment, pipeline
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Split
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 SMALL = DataConfig(samples=120)
 

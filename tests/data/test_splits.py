@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import splits
 from cvlib.data.dataset import Boxes, Split
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 THREE = (0.7, 0.15, 0.15)
 

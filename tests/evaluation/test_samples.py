@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvlib.compose import compose
-from cvlib.errors import UserError
+from cvlib.cli.compose import compose
 from cvlib.evaluation import samples
-from cvlib.saved import Run
+from cvlib.models.restore import Run
+from cvlib.runtime.errors import UserError
 
 
 def test_void_masks_are_nothing_to_measure_by(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.errors import UserError
 from cvlib.inspection import attribution, graph
+from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification
 from tests.inspection.conftest import PATCH, SIDE, Planted
 from tests.models.conftest import config_of

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cvlib.errors import UserError
 from cvlib.inspection import features, graph, sheets
+from cvlib.runtime.errors import UserError
 from tests.inspection.conftest import SIDE, Planted
 
 

@@ -8,8 +8,8 @@ import pytest
 from keras import layers
 
 from cvlib import models
-from cvlib.errors import UserError
 from cvlib.inspection import graph
+from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification, detection
 from tests.models.conftest import config_of
 

@@ -6,11 +6,12 @@ import keras
 import pytest
 from keras import layers
 
-from cvlib import models, modes
-from cvlib.config import ModeConfig
+from cvlib import models
+from cvlib.config.schema import ModeConfig
 from cvlib.inspection import layer_table
 from cvlib.inspection import layers as inspection
-from cvlib.modes import Phase
+from cvlib.transfer import freezing as modes
+from cvlib.transfer.freezing import Phase
 from tests.models.conftest import config_of
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cvlib.config import ModelConfig
+from cvlib.config.schema import ModelConfig
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 

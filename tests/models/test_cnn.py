@@ -8,9 +8,9 @@ import keras
 import pytest
 
 from cvlib import models
-from cvlib.checks import check
-from cvlib.config import Config
-from cvlib.errors import UserError
+from cvlib.config.checks import check
+from cvlib.config.schema import Config
+from cvlib.runtime.errors import UserError
 from tests.models.conftest import config_of
 
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.errors import UserError
 from cvlib.models import decoders
+from cvlib.runtime.errors import UserError
 from tests.models.conftest import config_of
 
 RNG = np.random.default_rng(0)

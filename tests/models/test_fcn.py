@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from cvlib import models
-from cvlib.errors import UserError
 from cvlib.models import fcn
+from cvlib.runtime.errors import UserError
 from tests.models.conftest import config_of
 
 RNG = np.random.default_rng(0)

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib import models, modes, tasks
-from cvlib.config import Config, ModeConfig
-from cvlib.errors import UserError
-from cvlib.modes import Phase
+from cvlib import models, tasks
+from cvlib.config.schema import Config, ModeConfig
+from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification
+from cvlib.transfer import freezing as modes
+from cvlib.transfer.freezing import Phase
 from tests.models.conftest import CONF, config_of
 
 SMALL = {

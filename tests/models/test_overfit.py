@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.config import Config, DataConfig
+from cvlib.config.schema import Config, DataConfig
 from cvlib.data.scenes import digit_scenes
 from cvlib.tasks import segmentation
 from cvlib.tasks.segmentation import Scores

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 from tests.models.conftest import config_of
 
 FAMILIES: dict[str, Any] = {
@@ -76,7 +76,7 @@ def test_inceptions_auxiliary_loss_counts_in_training_only() -> None:
     model = models.build(config_of("inception"), (75, 75, 3), 4)
     assert set(model.output_names) == {"logits", "auxiliary"}
     assert list(models.logits(model).output_names) == ["logits"]
-    from cvlib.config import Config
+    from cvlib.config.schema import Config
     from cvlib.tasks import classification
 
     model.compile("sgd", **classification.compile_arguments(model, Config()))

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.config import Config, DataConfig, ModelConfig
-from cvlib.errors import UserError
+from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.models.pyramid import preprocess, pyramid
-from cvlib.modes import weights
+from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification
+from cvlib.transfer import weights
 from tests.models.conftest import config_of
 
 CNN: dict[str, Any] = {"filters": [4, 6, 8], "dense": [8], "spatial_dropout": 0.1, "batch_norm": True}

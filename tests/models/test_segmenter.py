@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from cvlib import models
-from cvlib.errors import UserError
 from cvlib.models import segmenter
+from cvlib.runtime.errors import UserError
 from tests.models.conftest import config_of
 
 DECODERS = ["interpolate", "unpool", "transpose"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.errors import UserError
 from cvlib.models import yolo
+from cvlib.runtime.errors import UserError
 from tests.models.conftest import config_of
 
 SMALL = {"neck": 8, "filters": [4, 4, 8, 8, 8]}
@@ -70,7 +70,7 @@ def test_what_cant_be_is_said_in_one_line(changes, side, message):
 
 
 def test_a_classifiers_base_fits_the_detectors():
-    from cvlib.config import classifier_of
+    from cvlib.config.schema import classifier_of
 
     config = config_of("yolo", **SMALL)
     classifier = models.build(classifier_of(config), (64, 64, 3), 5)

@@ -14,8 +14,8 @@ import yaml
 from PIL import Image
 
 from cvlib import cli, models, tasks
-from cvlib import config as configuration
-from cvlib.config import Config, DataConfig, ModelConfig
+from cvlib.config import schema as configuration
+from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.pipeline import Feed
 from cvlib.prediction import picture_names

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cvlib import experiment
-from cvlib.config import Config, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
-from cvlib.errors import Diverged
+from cvlib.config.schema import Config, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
+from cvlib.runtime.errors import Diverged
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy, of such logits

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvlib.config import Config, ModeConfig, OptimizerConfig, ScheduleConfig, TrainerConfig
+from cvlib.config.schema import Config, ModeConfig, OptimizerConfig, ScheduleConfig, TrainerConfig
 from cvlib.training import optimizer
 from cvlib.training.optimizer import Schedule
 

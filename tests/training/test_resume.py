@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cvlib import experiment
-from cvlib.config import (AugmentConfig, Config, DataConfig, ModeConfig, ModelConfig, OptimizerConfig, ScheduleConfig,
+from cvlib.config.schema import (
+    AugmentConfig, Config, DataConfig, ModeConfig, ModelConfig, OptimizerConfig, ScheduleConfig,
                           TrainerConfig)
 from cvlib.tasks import classification
 

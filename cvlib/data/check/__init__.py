@@ -12,7 +12,7 @@ from cvlib.data.check import copies, readings, summary, tree
 from cvlib.data.check.pool import Job, Labelled, Results, do_all
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.layouts.collection import name_of
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 _SEVERITIES = (ERROR, WARNING, REMARK)
 

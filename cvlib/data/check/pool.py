@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from cvlib.clock import Progress
 from cvlib.data.check.labels import Examined, examine
 from cvlib.data.check.scan import Fault, Look, look
 from cvlib.data.findings import ERROR
 from cvlib.data.layouts.collection import Label
+from cvlib.runtime.clock import Progress
 
 _PATIENCE = 1.5  # seconds: about what starting processes costs, so less work is done sooner without them
 _CHUNK = 32  # files handed over at once: little talk, and Ctrl-C is answered in a fraction of a second

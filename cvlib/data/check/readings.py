@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.layouts.collection import Collection, Sample, name_of, subfolders
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from cvlib.data.check import Report
 from cvlib.data.check.summary import Counts, Pictures
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
-from cvlib.text_table import aligned
+from cvlib.viz.text_table import aligned
 
 _SHOWN = 10  # findings of one kind; the others are counted
 _ROWS = 15  # commonest classes that a table shows, and as many of the rarest

@@ -14,7 +14,7 @@ from PIL import Image
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.images import Header
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 THUMBNAIL = 32  # pixels of a side
 _TINY = 16  # pixels: a shorter side below this holds no object to recognise

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.layouts import coco, coco_files, folder, masks, table, voc, yolo
 from cvlib.data.layouts.collection import Collection, settle_splits
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 __all__ = ["LAYOUTS", "TASKS", "Collection", "available", "detect", "place", "read"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.dataset import IGNORE
 from cvlib.data.findings import ERROR, WARNING, Finding
@@ -19,7 +19,7 @@ from cvlib.data.images import Header
 from cvlib.data.layouts import boxes, coco_files
 from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, inside, name_of, text_of
 from cvlib.data.splits import is_background
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from cvlib.data.layouts.collection import PART_NAMES, subfolders
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 _HEAD = 2**16  # characters in which a COCO file has shown one of its keys
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, files_below, name_of, subfolders, text_of
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 Classes = dict[str, list[Path]]  # a class's image files by its name
 

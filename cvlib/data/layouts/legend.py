@@ -13,7 +13,7 @@ from PIL import Image
 
 from cvlib.data.dataset import IGNORE
 from cvlib.data.splits import is_background
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv", "colors.csv", "colours.csv",
          "labelmap.txt", "classes.txt", "labels.txt")  # fmt: skip

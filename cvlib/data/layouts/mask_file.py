@@ -14,7 +14,7 @@ from cvlib.data.dataset import IGNORE
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
 from cvlib.data.layouts.legend import Legend
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 _UNDEFINED = -1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.layouts import legend as legends
@@ -22,7 +22,7 @@ from cvlib.data.layouts.collection import (
 )
 from cvlib.data.layouts.legend import Legend
 from cvlib.data.layouts.mask_file import MaskFile
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")

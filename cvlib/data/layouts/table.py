@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, inside, name_of, subfolders, text_of
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
          "image_name", "img", "path", "id", "id_code", "name")  # fmt: skip

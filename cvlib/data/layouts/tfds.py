@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from cvlib import backend
 from cvlib.data.layouts import boxes, legend
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
 from cvlib.data.layouts.legend import Legend
 from cvlib.data.layouts.mask_file import MaskFile
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
+from cvlib.training import devices as backend
 
 _RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
 _CROWD = ("is_crowd", "is_difficult", "difficult")

@@ -6,12 +6,12 @@ import math
 from pathlib import Path, PureWindowsPath
 from xml.etree.ElementTree import Element
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.layouts import boxes, legend, lists, masks
 from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, by_stem, name_of, text_of
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")

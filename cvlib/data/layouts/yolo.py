@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.layouts import boxes
 from cvlib.data.layouts.collection import (
@@ -24,7 +24,7 @@ from cvlib.data.layouts.collection import (
     subfolders,
     text_of,
 )
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _NO_LABELS = ("classes.txt", "notes.txt", "readme.txt", "labels.txt")  # what labelling tools leave among the labels

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib import pictures as draw
-from cvlib.config import Config, ModelConfig
+from cvlib.config.schema import Config, ModelConfig
 from cvlib.data.dataset import Boxes, Dataset, Split
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 from cvlib.tasks.detection import coco, drawing
 from cvlib.tasks.detection.coco import Detections, Measures
+from cvlib.viz import pictures as draw
 
 if TYPE_CHECKING:
     import keras

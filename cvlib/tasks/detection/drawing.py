@@ -42,7 +42,7 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], 
 def _drawable(
     boxes: Boxes | Detections, classes: Sequence[str], sure: float
 ) -> list[tuple[np.ndarray, int, str]]:  # fmt: skip
-    from cvlib.pictures import shortened
+    from cvlib.viz.pictures import shortened
 
     names = [shortened(classes[label], 16) for label in boxes.classes]
     if isinstance(boxes, Boxes):
@@ -56,7 +56,7 @@ def _drawable(
 
 def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int, int, int],
              size: tuple[int, int]) -> None:  # fmt: skip
-    from cvlib.pictures import _font
+    from cvlib.viz.pictures import _font
 
     _, _, width, height = pen.textbbox((0, 0), text, font=_font())  # type: ignore[attr-defined]
     x = min(max(0.0, left), max(0.0, size[0] - width - 2))
@@ -70,7 +70,7 @@ def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detection
     """Images with their true boxes, four a row; where there are detections, these on a second copy below."""
     from PIL import Image, ImageDraw
 
-    from cvlib.pictures import _font
+    from cvlib.viz.pictures import _font
 
     columns, gap, line = 4, 8, 16
     rows, titles = [], []
@@ -97,7 +97,7 @@ def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarra
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cvlib.pictures import shortened
+    from cvlib.viz.pictures import shortened
 
     figure = Figure(figsize=(8, 5), dpi=90, layout="constrained")
     canvas = FigureCanvasAgg(figure)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib import masks
-from cvlib import pictures as draw
-from cvlib.config import Config
+from cvlib.config.schema import Config
 from cvlib.data.dataset import IGNORE, Dataset, Split
 from cvlib.tasks import balanced, loss_and_metric, of_logits
+from cvlib.viz import masks
+from cvlib.viz import pictures as draw
 
 if TYPE_CHECKING:
     import keras

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cvlib.cli import main
 from cvlib.data.check import check
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 def _photograph(path: Path, seed: int, size: tuple[int, int] = (60, 40)) -> None:

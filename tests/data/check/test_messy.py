@@ -14,7 +14,7 @@ import pytest
 from messy_table import AS_WRITTEN, IDS, SOURCE, TABLE, Right
 from PIL import Image
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images, layouts
 from cvlib.data.check import Report, check
 from cvlib.data.layouts import boxes

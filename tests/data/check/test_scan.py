@@ -11,7 +11,7 @@ from PIL import Image
 
 from cvlib.data import images
 from cvlib.data.check.scan import THUMBNAIL, look
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 def _picture(width: int = 96, height: int = 64) -> Image.Image:

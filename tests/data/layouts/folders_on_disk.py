@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from cvlib import data
-from cvlib.config import DataConfig
-from cvlib.errors import UserError
+from cvlib.config.schema import DataConfig
+from cvlib.runtime.errors import UserError
 
 
 def write_images(place: Path, count: int, kind: str = "png", colour: bool = True, size=(6, 4)) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
 
 COLOURS = {0: (0, 0, 0), 1: (220, 60, 60), 2: (60, 110, 220), 255: (224, 224, 192)}

@@ -13,9 +13,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import images, layouts
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "detection_coco"
 CATEGORIES = [{"id": 44, "name": "dog"}, {"id": 7, "name": "cat"}]

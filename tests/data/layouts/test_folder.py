@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from folders_on_disk import load, refused, sizes_of, write_images
 
-from cvlib import clock as spans
+from cvlib.runtime import clock as spans
 
 CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 

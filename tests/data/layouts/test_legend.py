@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from masks_on_disk import IDS, painted, read, write_image, write_mask
 
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 
 def test_ids_need_not_count_and_void_has_any_id(tmp_path):

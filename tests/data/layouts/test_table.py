@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from cvlib import data
-from cvlib.config import DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "classification" / "train" / "hat"
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from cvlib import data
-from cvlib.config import DataConfig
-from cvlib.errors import UserError
+from cvlib.config.schema import DataConfig
+from cvlib.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from cvlib import models
-from cvlib.config import Config, DataConfig
+from cvlib.config.schema import Config, DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.data.pipeline import Feed, preview
-from cvlib.errors import UserError
+from cvlib.runtime.errors import UserError
 from cvlib.tasks import detection
 from tests.models.conftest import config_of
 

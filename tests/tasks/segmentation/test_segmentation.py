@@ -148,7 +148,7 @@ def test_pictures_have_the_datasets_colours() -> None:
 
 def test_an_auxiliary_classifiers_loss_counts_in_training_only() -> None:
     from cvlib import models
-    from cvlib.config import Config
+    from cvlib.config.schema import Config
     from tests.models.conftest import config_of
 
     settings = config_of("segmenter", filters=[4, 6], minimum_size=4)

@@ -1,0 +1,159 @@
+"""What `import cvlib` gives in a notebook: the steps of a run as functions of the overrides that `run.py` takes.
+
+    run = cvlib.train("model=cnn", "trainer.epochs=5")
+    run.summary["metrics"]["test/accuracy"]
+    cvlib.evaluate(run, split="val").by_class
+    cvlib.predict(run, "my_images")
+
+Each raises `cvlib.runtime.errors.UserError`, in one line, for what can't be.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from cvlib.cli.compose import compose
+from cvlib.config import schema as configuration
+from cvlib.models import restore as saved
+from cvlib.models.restore import Run
+from cvlib.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.config.schema import Config
+    from cvlib.data.dataset import Dataset
+    from cvlib.evaluation.evaluate_run import Evaluation
+
+
+def load_data(*overrides: str) -> Dataset:
+    """The dataset that a run of these overrides would have: `.train`, `.val` and `.test`, each with `.names`,
+    `.images` (uint8 `(n, height, width, channels)`, or files) and `.labels`; `.classes`; `.notes` on what is odd.
+
+    With `model=yolo` or `model=segmenter` among the overrides its labels are boxes or masks.
+    """
+    return _data(compose(overrides))
+
+
+def build(*overrides: str) -> keras.Model:
+    """The network that a run of these overrides would train, with the weights that it would start from, frozen as in
+    the last phase of its mode: raw images `(batch, height, width, channels)`, 0–255 → logits.
+
+    Compile it and fit it as any Keras model; its layer "backbone" is the base.
+    """
+    config = compose(overrides)
+    dataset = _data(config)
+    from cvlib import models
+    from cvlib.training import batch_norm
+    from cvlib.training import devices as backend
+    from cvlib.transfer import freezing as modes
+    from cvlib.transfer import weights
+
+    backend.start(config)
+    side = configuration.input_side(config, dataset.size)
+    model = models.build(config.model, (side, side, dataset.channels), len(dataset.classes))
+    if config.mode.weights is not None:
+        weights.start_from(model, config.model, config.mode.weights)
+    batch_norm.prepare(model, config.trainer.bn_momentum)
+    modes.apply_last(model, config.mode, config.trainer.epochs)
+    return model
+
+
+def train(*overrides: str, folder: str | Path | None = None) -> Run:
+    """Do the run of these overrides, as `python run.py` does, and open it; it is printed as it goes.
+
+    `folder` is outputs/runs/NAME/TIME where none is given. With the folder of an unfinished run of the same overrides
+    it goes on; interrupt the kernel to stop it. Raises `cvlib.runtime.errors.RunFailed` for a run gone wrong.
+    """
+    from cvlib import experiment
+    from cvlib.runs.record import run_name
+
+    if of_hydra := [one for one in overrides if one.startswith("hydra")]:
+        raise UserError(f"{of_hydra[0]}: here folder=… says where a run goes; sweeps are for `python run.py -m`")
+    config = compose(overrides)
+    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    place = Path(folder) if folder else Path(config.output_root) / "runs" / run_name(config) / now
+    experiment.run(config, place, {".hydra/overrides.yaml": yaml.safe_dump(list(overrides))})
+    return saved.open_run(place)
+
+
+def load_run(folder: str | Path) -> Run:
+    """The run in a folder: its `.summary` (metrics and all that summary.json has), `.config`, `.classes`."""
+    return saved.open_run(Path(folder))
+
+
+def network(run: Run | str | Path) -> keras.Model:
+    """A run's best network: raw images `(batch, any, any, channels)`, 0–255 → probabilities, boxes or masks."""
+    _start()
+    return saved.network(_opened(run))
+
+
+def predict(run: Run | str | Path, images: Any) -> list[Any]:
+    """What a run's best network says of images, one answer each.
+
+    Args:
+        run: as `load_run` or `train` gives it, or its folder.
+        images: a file, a folder, a pattern, an array `(height, width, channels)` or `(n, height, width, channels)` in
+            0–255, or a list of these.
+
+    Returns:
+        Classification: answers with `.classes` and `.probabilities`, the most probable first. Detection: boxes with
+        `.corners` (x_min, y_min, x_max, y_max in the image's pixels), `.scores`, `.classes`. Segmentation: masks, uint8
+        `(height, width)`, which count the run's `.classes`.
+    """
+    opened = _opened(run)
+    pixels = [one for given in (images if isinstance(images, list | tuple) else [images])
+              for one in _pixels(given, opened.channels)]  # fmt: skip
+    from cvlib import prediction
+
+    task = prediction.of(opened.config.model.task)
+    found: list[Any] = task.values(opened, network(opened), pixels) if pixels else []
+    return found
+
+
+def evaluate(run: Run | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
+    """A run's best network measured as `cvlib evaluate` does, on a `split` (train, val or test) of its data, or with
+    overrides such as `data=folder` on other data: `.metrics`, `.by_class`, `.results`, `.calibration`, `.pictures`.
+    """
+    opened = _opened(run)
+    _start()
+    from cvlib.evaluation import evaluate_run as again
+    from cvlib.evaluation import samples
+
+    return again.evaluate(opened, samples.choose(opened, split, list(overrides)), tta)
+
+
+def _start() -> None:
+    from cvlib.training.devices import import_quietly
+
+    import_quietly()
+
+
+def _data(config: Config) -> Dataset:
+    _start()
+    from cvlib import data
+
+    return data.load(config.data, config.seed, config.model.task)
+
+
+def _opened(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else load_run(run)
+
+
+def _pixels(given: Any, channels: int) -> list[np.ndarray]:
+    """The images that are meant, uint8 `(height, width, channels)`."""
+    from cvlib.data.images import read_image, to_channels
+    from cvlib.prediction import find_files
+
+    if not isinstance(given, np.ndarray):
+        return [read_image(file, channels) for file in find_files([str(given)])]
+    if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3) or 0 in given.shape[-3:]:
+        raise UserError(f"an array of the shape {given.shape} is no image: give (height, width, channels) or a batch "
+                        "of them, with 1 or 3 channels")  # fmt: skip
+    images = np.rint(given).clip(0, 255).astype(np.uint8)
+    return list(to_channels(images.reshape(-1, *images.shape[-3:]), channels))

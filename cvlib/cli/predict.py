@@ -1,0 +1,82 @@
+"""`cvlib predict RUN PATH…`: what a run's network says of images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from cvlib.cli.common import begin
+from cvlib.runtime.clock import Progress
+from cvlib.runtime.errors import UserError
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "predict", help="what a run's network says of images: predictions.json, .csv and drawn pictures",
+        description="Reads images as the run's evaluation does and writes its predictions: the five most probable "
+        "classes, boxes, or a mask. A file that can't be read is reported and skipped; the exit code is then 1.",
+    )  # fmt: skip
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders of them, or quoted patterns")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to (default: RUN/predictions)")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="of a detector: the least score, 0 to 1, of a "
+                        "box that is listed and drawn (default: all are listed, those from 0.25 on drawn)")  # fmt: skip
+    parser.set_defaults(command=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Predict, write, say where; 1 if any file couldn't be read."""
+    from cvlib import prediction
+    from cvlib.models import restore as saved
+
+    opened = saved.open_run(chosen.run)
+    files = prediction.find_files(chosen.paths)
+    output: Path = chosen.output or opened.folder / "predictions"
+    if output.is_file():
+        raise UserError(f"--output {output} is a file: give a folder")
+    if _is_a_collection(output, files):
+        raise UserError(f"--output {output} is the images' own collection, in which some would be replaced: give "
+                        "another folder")  # fmt: skip
+    options = _options(chosen.threshold, opened.config.model.task)
+    begin(opened)
+    failed: list[Path] = []
+    progress, done = Progress("predicting", len(files)), 0
+
+    def bad(file: Path, why: str) -> None:
+        failed.append(file)
+        progress.clear()
+        print(f"skipped: {why}", file=sys.stderr)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress.show(done + len(failed))
+
+    task = prediction.of(opened.config.model.task)
+    count = task.predict(opened, saved.network(opened), files, output, bad, tick, **options)
+    progress.clear()
+    if not count:
+        raise UserError(f"none of {len(files)} files could be read as an image")
+    print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
+    return 1 if failed else 0
+
+
+def _is_a_collection(output: Path, files: list[Path]) -> bool:
+    """Whether pictures that are written there could take the names of images or masks that were there before."""
+    place = output.resolve()
+    return any((place / name).exists() for name in ("images", "masks", "overlays")) and any(
+        place in file.resolve().parents for file in files
+    )
+
+
+def _options(threshold: float | None, task: str) -> dict[str, float]:
+    if threshold is None:
+        return {}
+    if task != "detection":
+        raise UserError(f"--threshold is for a detector's boxes, and this run does {task}: leave it out")
+    if not 0 <= threshold <= 1:
+        raise UserError(f"--threshold {threshold:g}: a score is from 0 to 1")
+    return {"threshold": threshold}

@@ -1,0 +1,1 @@
+"""Sweeps and searches: jobs, trials, and the Hydra sweeper."""

@@ -1,0 +1,208 @@
+"""A sweep's jobs: which are done, how far it is, and the table at its end. No Hydra, no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from cvlib.cli.jobs import complain
+from cvlib.runs import record
+from cvlib.runs.record import csv_of, write_atomically
+from cvlib.runtime.clock import about
+from cvlib.runtime.errors import RunFailed, UserError
+
+PLAN = "sweep.json"
+SCRATCH = "scratch"  # the mode that starts from random weights
+_OVER = ("completed", "failed", "diverged", "pruned")  # a run that no process goes on with by itself
+_LOST = ("failed", "diverged")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One combination of a sweep: the folder of its run and, where known, why it can't be one."""
+
+    label: str  # the overrides that set it apart
+    overrides: tuple[str, ...]
+    folder: Path
+    mistake: str | None = None
+    identity: str | None = None  # of its config
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one job; `folder` is its name in the sweep's."""
+
+    job: str
+    status: str
+    metric: str | None
+    value: float | None
+    seconds: float | None
+    error: str | None
+    folder: str
+
+
+def applying(overrides: Sequence[str]) -> list[str]:
+    """A job's overrides, of those for a whole sweep over modes: without the weights if its own mode takes none."""
+    left_out = f"mode={SCRATCH}" in overrides
+    return [one for one in overrides if not (left_out and one.startswith("mode.weights="))]
+
+
+def labels(jobs: list[tuple[str, ...]]) -> list[str]:
+    """For each job's overrides those that not all jobs share, in one line."""
+    jobs = [tuple(re.sub(r"\\([{}])", r"\1", override) for override in job) for job in jobs]  # as they were given
+    common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
+    return [" ".join(override for override in job if override not in common) or " ".join(job) for job in jobs]
+
+
+def look(job: Job, metric: str | None = None) -> Row:
+    """What the job's folder says of it; `metric` other than the task's usual one."""
+    try:
+        summary = record.read_summary(job.folder)
+    except UserError as error:
+        return Row(job.label, "failed", None, None, None, str(error), job.folder.name)
+    if summary is None:
+        status = "failed" if job.mistake else "pending"
+        return Row(job.label, status, None, None, None, job.mistake, job.folder.name)
+    metric = metric or usual_metric(str(summary.get("task")))
+    value = (summary.get("metrics") or {}).get(metric)
+    seconds = round(sum((summary.get("timing") or {}).get(part, 0.0) for part in ("setup", "train", "evaluate")), 1)
+    status, mistake = str(summary.get("status")), job.mistake
+    if status == "completed" and job.identity and summary.get("config_hash") == job.identity:
+        mistake = None  # another sweep's process was writing the run, and has finished it
+    if status == "completed" and mistake:  # the run there isn't this job's
+        return Row(job.label, "failed", None, None, None, mistake, job.folder.name)
+    return Row(job.label, status, metric, value, seconds, summary.get("error") or mistake, job.folder.name)
+
+
+def usual_metric(task: str) -> str:
+    """The metric that a task is judged by."""
+    from cvlib.compare.groups import DEFAULT_METRIC
+
+    return DEFAULT_METRIC.get(task, "test/accuracy")
+
+
+def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
+    """The jobs that are neither completed nor, unless asked for, failed before."""
+    done = ("completed", "running") if rerun_failed else (*_OVER, "running")
+    return [job for job in jobs if not job.mistake and (look(job).status not in done or _of_another_config(job))]
+
+
+def _of_another_config(job: Job) -> bool:
+    """Such a folder is refused when the job is run, in words that say what differs."""
+    try:
+        summary = record.read_summary(job.folder) or {}
+    except UserError:  # is in the table as a failed job
+        return False
+    return None not in (job.identity, found := summary.get("config_hash")) and found != job.identity
+
+
+def settle(jobs: list[Job], seconds: float = 15) -> None:
+    """Wait until the processes of a stopped sweep have written that they stopped."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(look(job).status == "running" for job in jobs):
+        time.sleep(0.2)
+
+
+def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
+    """How many jobs there are, and why some are not run."""
+    statuses = [look(job).status for job in jobs if not job.mistake]
+    counts = {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+    parts = [f"{len(jobs)} jobs"]
+    if rejected := len(jobs) - len(statuses):
+        parts.append(f"{rejected} rejected for mistakes in what was asked")
+    if done := counts.get("completed"):
+        parts.append(f"{done} already completed")
+    if (lost := sum(counts.get(status, 0) for status in _LOST)) and not rerun_failed:
+        parts.append(f"{lost} failed before (hydra.sweeper.rerun_failed=true runs them again)")
+    if elsewhere := counts.get("running"):
+        parts.append(f"{elsewhere} being run by another process")
+    return ", ".join(parts) + f"; {len(running)} to run"
+
+
+def write_plan(folder: Path, jobs: list[Job], running: list[Job]) -> None:
+    """Write `sweep.json` as it stands before the first job."""
+    names = {job.folder for job in running}
+    rows = [asdict(look(job)) | {"to_run": job.folder in names} for job in jobs]
+    content = {"status": "running", "began": time.time(), "jobs": rows}
+    write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def progress(sweep_folder: Path, folder: Path) -> str:
+    """`job 3 of 12: model=cnn seed=1 (2 done, about 4 min left)`, from whichever process runs the job."""
+    try:
+        plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
+        places = [sweep_folder / job["folder"] for job in plan["jobs"]]
+        index = places.index(folder)
+    except (OSError, ValueError, KeyError):
+        return folder.name
+    waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
+    done = sum((record.read_summary(place) or {}).get("status") in _OVER for place in waiting)
+    left = ""
+    if done:
+        seconds = (time.time() - plan["began"]) / done * (len(waiting) - done)
+        left = f", about {about(seconds)} left"
+    these = " to run" * (len(waiting) < len(places))
+    return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "
+            f"({done} of {len(waiting)}{these} done{left})")  # fmt: skip
+
+
+def write_results(folder: Path, rows: list[Row], status: str) -> None:
+    """`sweep.json`: a row per job; `sweep.csv`: also for each other run in the folder, as earlier sweeps left them."""
+    content = {"status": status, "jobs": [asdict(row) for row in rows]}
+    write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
+    own = {row.folder for row in rows}
+    others = sorted(path.parent for path in folder.glob("*/summary.json") if path.is_file())
+    rows = rows + [look(Job(other.name, (), other)) for other in others if other.name not in own]
+    write_atomically(folder / "sweep.csv", csv_of([asdict(row) for row in rows]))
+
+
+def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted: bool = False) -> None:
+    """Write the results, print the table and the comparison; raises `RunFailed` where a job isn't completed.
+
+    `errors` holds what jobs answered that have no record of it: a mistake writes none, a killed process can't.
+    """
+    rows = [look(replace(job, mistake=errors.get(job.folder, job.mistake))) for job in jobs]
+    done = sum(row.status == "completed" for row in rows)
+    over = all(row.status in _OVER for row in rows)
+    status = "interrupted" if interrupted else "completed" if done == len(rows) else "failed" if over else "unfinished"
+    write_results(folder, rows, status)
+    print("\n" + "\n".join(table(rows)) + f"\n\n{done} of {len(rows)} jobs completed; recorded in {folder}", flush=True)
+    if interrupted:
+        print("interrupted: the same command with the same hydra.sweep.dir goes on from here", flush=True)
+        return
+    _compare([folder / row.folder for row in rows if row.status == "completed"])
+    bad = [row for row in rows if row.status != "completed"]
+    for row in bad:
+        complain(f"{row.job}: {row.error or row.status}")
+    if bad:
+        raise RunFailed(f"{len(bad)} of {len(rows)} jobs are not completed; the same command runs what was broken off, "
+                        "with hydra.sweeper.rerun_failed=true also what failed")  # fmt: skip
+
+
+def _compare(folders: list[Path]) -> None:
+    from cvlib.compare import compare
+
+    if len(folders) > 1:
+        print("\n" + compare(folders, lambda line: print(line, file=sys.stderr)), flush=True)
+
+
+def table(rows: list[Row]) -> list[str]:
+    """The jobs as aligned lines."""
+    from cvlib.compare.tables import aligned
+
+    metrics = {row.metric for row in rows if row.metric}
+    title = metrics.pop() if len(metrics) == 1 else "metric"
+    return aligned([
+        {"job": row.job, "status": row.status, title: number(row.value, 4), "seconds": number(row.seconds, 1)}
+        for row in rows
+    ])  # fmt: skip
+
+
+def number(value: float | None, digits: int) -> str:
+    """With so many decimals; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"

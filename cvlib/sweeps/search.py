@@ -1,0 +1,215 @@
+"""A search by Optuna: trials are ordinary runs, the study is kept beside them by `cvlib.sweeps.trials`. No Hydra.
+
+Optuna is told and asked (ask-and-tell); claiming a trial happens under a lock, so that several workers, on one
+machine or on more that share the folder, never start more trials than asked for. A trial is held by a lock that
+dies with its worker: whoever comes next takes it up again, and its run goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from cvlib.cli import jobs as command
+from cvlib.runs import record
+from cvlib.runtime import isolation
+from cvlib.runtime.clock import about
+from cvlib.runtime.errors import Pruned, RunFailed, UserError
+from cvlib.sweeps import jobs as sweep
+from cvlib.sweeps import trials
+from cvlib.sweeps.jobs import Job, Row
+from cvlib.sweeps.trials import Search, optuna  # where Optuna is not installed, that module says what to do
+
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
+
+class Prepared(NamedTuple):
+    """A composed job: what `command.run_job` takes."""
+
+    config: Any
+    folder: Path
+    provenance: dict[str, str]
+
+
+Compose = Callable[[Sequence[str]], Prepared]  # overrides → a job; Hydra's errors go up
+
+
+def run(search: Search, compose: Compose) -> None:
+    """Run trials until there are as many as asked for; raises `RunFailed` where one failed or none completed."""
+    if search.workers > 1 and sys.platform != "linux":
+        raise UserError(
+            "hydra.sweeper.workers above 1 needs Linux: start the same command in further terminals instead"
+        )
+    trials.check_storage(search)  # a mistake is said before anything is written
+    (search.folder / ".locks").mkdir(parents=True, exist_ok=True)
+    with _claiming(search):
+        study = trials.create(search)
+    left = search.trials - len(study.trials) + len(trials.running(study))
+    print(f"{search.trials} trials, {search.trials - left} over before; {max(left, 0)} to run", flush=True)
+    try:
+        if left > 0 and search.workers > 1:
+            isolation.call_all(_work, [(search, compose, True)] * min(search.workers, left))
+        _work(search, compose, False)  # alone, or what a killed worker has left
+    except KeyboardInterrupt:
+        _conclude(search, interrupted=True)
+        raise
+    _conclude(search)
+
+
+def _work(search: Search, compose: Compose, quiet: bool) -> None:
+    """One worker: claim a trial, run it, tell Optuna, until none is left."""
+    if quiet:
+        for name in _THREADS:
+            os.environ.setdefault(name, str(command.cores_per_job(search.workers)))
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    while claimed := _claim(search):
+        trial, lock = claimed
+        with lock:
+            _run_trial(search, compose, trial, quiet)
+
+
+def _run_trial(search: Search, compose: Compose, trial: optuna.Trial, quiet: bool) -> None:
+    overrides = [*search.fixed, *(f"{key}={_text(value)}" for key, value in trial.params.items())]
+    try:
+        prepared = compose(overrides)
+    except Exception as error:
+        _tell_failed(search, trial, f"{type(error).__name__}: {error}")
+        return
+    trial.set_user_attr("folder", prepared.folder.name)
+    print("\n" + _progress(search, trial), flush=True)
+    sweep.settle([Job("", (), prepared.folder)])  # the run of a killed worker needs a moment to notice
+    report = Reporter(search, trial.number) if search.prune else None
+    outcome = command.run_isolated(*prepared, report, quiet=quiet)
+    _tell(search, trial, prepared.folder, outcome)
+
+
+def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: command.Outcome) -> None:
+    """A trial cut short or diverged counts as bad where it was, so that the sampler keeps away from there."""
+    summary = record.read_summary(folder) or {}
+    status, value = summary.get("status"), (summary.get("metrics") or {}).get(search.monitor)
+    study = trials.opened(search)
+    if status == "completed" and value is not None and not outcome.error:
+        study.tell(trial.number, value)
+    elif status in ("pruned", "diverged"):
+        study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
+    else:
+        _tell_failed(search, trial, outcome.error or f"the run is {status} and has no {search.monitor}")
+
+
+def _tell_failed(search: Search, trial: optuna.Trial, error: str) -> None:
+    trial.set_user_attr("error", error)
+    trials.opened(search).tell(trial.number, state=optuna.trial.TrialState.FAIL)
+
+
+class Reporter:
+    """After each epoch: hands the monitor to Optuna; raises `Pruned` where the trial is not worth going on."""
+
+    def __init__(self, search: Search, number: int):
+        self.search, self.number = search, number
+        self.trial: optuna.Trial | None = None
+
+    def __call__(self, epoch: int, values: dict[str, float]) -> None:
+        if self.trial is None:  # in the process of the run, with connections of its own
+            self.trial = trials.begun(trials.opened(self.search), self.number)
+        self.trial.report(values[self.search.monitor], epoch)
+        if self.trial.should_prune():
+            raise Pruned(f"pruned after epoch {epoch}: {self.search.monitor} {values[self.search.monitor]:.4f} is "
+                         "under the median of the other trials")  # fmt: skip
+
+
+@contextmanager
+def _claiming(search: Search) -> Iterator[None]:
+    with FileLock(search.folder / ".locks/claim"):
+        yield
+
+
+def _claim(search: Search) -> tuple[optuna.Trial, FileLock] | None:
+    """The next trial with its lock: one whose worker is gone, else a new one, else None."""
+    with _claiming(search):
+        study = trials.opened(search)
+        for number in trials.running(study):
+            if lock := _hold(search, number):
+                return trials.drawn(trials.begun(study, number), search.space), lock
+        if len(study.trials) >= search.trials:
+            return None
+        # A sampler of its own for each trial: workers started with one seed would all draw the same.
+        study.sampler = optuna.samplers.TPESampler(
+            seed=search.seed * 100_003 + len(study.trials), n_startup_trials=search.startup_trials, constant_liar=True
+        )
+        trial = study.ask()
+        lock = _hold(search, trial.number)
+        assert lock is not None
+        return trials.drawn(trial, search.space), lock
+
+
+def _hold(search: Search, number: int) -> FileLock | None:
+    lock = FileLock(search.folder / f".locks/trial-{number}", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _text(value: Any) -> str:
+    """A drawn value as an override; four digits of a rate are enough, and readable."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _progress(search: Search, trial: optuna.Trial) -> str:
+    study = trials.opened(search)
+    over = [one for one in study.trials if one.state.is_finished()]
+    parts = [f"{len(over)} over"]
+    if any(one.state == optuna.trial.TrialState.COMPLETE for one in over):
+        parts.append(f"best {search.monitor} {study.best_value:.4f}")
+    spans = [one.duration.total_seconds() for one in over if one.duration]
+    if spans:
+        seconds = sum(spans) / len(spans) * (search.trials - len(over)) / search.workers
+        parts.append(f"about {about(seconds)} left")
+    return f"trial {trial.number + 1} of {search.trials}: {_label(trial.params)} ({', '.join(parts)})"
+
+
+def _label(params: dict[str, Any]) -> str:
+    return " ".join(f"{key}={_text(value)}" for key, value in params.items())
+
+
+def _rows(search: Search, study: optuna.Study) -> list[Row]:
+    rows = []
+    for trial in study.trials:
+        label = f"trial {trial.number + 1}: {_label(trial.params)}"
+        folder, error = trial.user_attrs.get("folder"), trial.user_attrs.get("error")
+        job = Job(label, search.fixed, search.folder / folder, error) if folder else None
+        rows.append(sweep.look(job, search.monitor) if job else Row(label, "failed", None, None, None, error, ""))
+    return rows
+
+
+def _conclude(search: Search, interrupted: bool = False) -> None:
+    study = trials.opened(search)
+    rows = _rows(search, study)
+    lost = [one.state == optuna.trial.TrialState.FAIL for one in study.trials]
+    failed = [row for row, one in zip(rows, lost, strict=True) if one]
+    status = "interrupted" if interrupted else "failed" if failed else "completed"
+    sweep.write_results(search.folder, rows, status)
+    print("\n" + "\n".join(sweep.table(rows)) if rows else "no trial yet", flush=True)
+    completed = [one for one in study.trials if one.state == optuna.trial.TrialState.COMPLETE]
+    if completed:
+        best = study.best_trial
+        fixed = [override for override in search.fixed if not override.startswith("+sweep=")]
+        print(f"\nbest of {len(completed)} completed: trial {best.number + 1}, {search.monitor} {best.value:.4f}, in "
+              f"{search.folder / best.user_attrs['folder']}\n"
+              f"its overrides: {' '.join(sweep.applying([*fixed, *_label(best.params).split()]))}\n"
+              "report its test metrics: the monitor flatters, having chosen it", flush=True)  # fmt: skip
+    print(f"recorded in {search.folder}; cvlib compare shows all of them", flush=True)
+    if interrupted:
+        print("interrupted: the same command goes on from here", flush=True)
+        return
+    for row in failed:
+        command.complain(f"{row.job}: {row.error}")
+    if failed or not completed:
+        raise RunFailed(f"{len(failed)} of {len(rows)} trials failed" if failed else "no trial completed")

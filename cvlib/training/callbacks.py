@@ -1,0 +1,97 @@
+"""What happens from step to step: a line of progress, the stop at a loss that is no number, saves within an epoch."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from cvlib.runtime.clock import duration
+from cvlib.runtime.errors import Diverged
+from cvlib.training.interrupt import Stop
+
+_SAVE_AFTER = 300  # seconds of an epoch that a kill may cost
+
+
+def learning_rate(model: keras.Model) -> float:
+    """The rate of the next step."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def diverged(what: str, model: keras.Model) -> Diverged:
+    """`what` happened, at which rate, and what might help."""
+    return Diverged(f"{what}, at a learning rate of {learning_rate(model):g}: try a smaller optimizer.lr or "
+                    "optimizer.clipnorm=1")  # fmt: skip
+
+
+class Watch(keras.callbacks.Callback):
+    """Draws a line of progress within the epoch on a terminal; stops at a loss that isn't finite."""
+
+    def __init__(self, epoch: int, epochs: int, first: int, steps: int):
+        super().__init__()
+        self.epoch, self.epochs, self.first, self.steps = epoch, epochs, first, steps
+        self.started = time.monotonic()
+        self.drawn = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss, done = float((logs or {}).get("loss", 0.0)), self.first + batch + 1
+        if not math.isfinite(loss):
+            raise diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {done}", self.model)
+        now = time.monotonic()
+        if sys.stdout.isatty() and now - self.drawn > 0.2:
+            self.drawn = now
+            left = (now - self.started) / (batch + 1) * (self.steps - done)
+            text = f"epoch {self.epoch + 1}/{self.epochs}  step {done}/{self.steps}  loss {loss:.4f}"
+            sys.stdout.write(f"\r{text}  {duration(left)} left in this epoch\x1b[K")
+            sys.stdout.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if sys.stdout.isatty():
+            sys.stdout.write("\r\x1b[K")
+
+
+class Keep(keras.callbacks.Callback):
+    """Saves within an epoch: every so many steps, or after some minutes, and when asked to stop.
+
+    Args:
+        first: the epoch's first step now.
+        every: steps from one save to the next; None: minutes decide.
+        begin: what is to be done when the metrics have been reset for the epoch.
+        save: called with the number of the epoch's steps that are done.
+        stop: whether somebody has asked to stop.
+    """
+
+    def __init__(self, first: int, every: int | None, begin: Callable[[], None], save: Callable[[int], None],
+                 stop: Stop):  # fmt: skip
+        super().__init__()
+        self.first, self.every, self.begin, self.save, self.stop = first, every, begin, save, stop
+        self.saved = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.begin()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        done = self.first + batch + 1
+        due = done % self.every == 0 if self.every else time.monotonic() - self.saved > _SAVE_AFTER
+        if due or self.stop.requested:
+            self.save(done)
+            self.saved = time.monotonic()
+        if self.stop.requested:
+            raise KeyboardInterrupt
+
+
+def epoch_line(row: dict[str, Any], headline: str, epochs: int, seconds_left: float, better: bool) -> str:
+    """One line for a finished epoch: the losses and the task's headline metric."""
+
+    def values(part: str) -> str:
+        known = [(name, row[f"{part}/{name}"]) for name in ("loss", headline) if f"{part}/{name}" in row]
+        return " ".join([part, *(f"{name} {value:.4f}" for name, value in known)])
+
+    return (
+        f"epoch {row['epoch']:>3}/{epochs}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"
+        f"  {duration(row['seconds'])}, {duration(seconds_left)} left{'  *best' if better else ''}"
+    )

@@ -1,0 +1,1 @@
+"""What is frozen and when, where weights come from, and cached features."""

@@ -1,0 +1,154 @@
+"""Frozen features computed once: what a frozen base gives for every image is kept, and the head alone is trained on it.
+
+The cut goes through the network as late as nothing has been learned or drawn yet: behind the base and the pooling,
+before the first layer with weights or dropout. Head and whole network share their variables, so that what the head
+learns stands in the network that is saved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import weakref
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cvlib.config.schema import AugmentConfig, Config
+from cvlib.data import augment
+from cvlib.data.pipeline import Feed, as_it_is, counted
+from cvlib.runtime import store
+
+Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
+
+_BATCH = 32  # images that go through the base at once, whatever data.batch_size is: its features serve any
+_NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
+
+
+@dataclasses.dataclass
+class Cut:
+    """A network in two: `base(images)` gives the list of what `head` takes."""
+
+    base: keras.Model
+    head: keras.Model
+
+
+class FeatureFeed:
+    """As the `Feed` that it is made from, order and all, but of kept features; epochs go through the views in turn."""
+
+    def __init__(self, feed: Feed, views: list[Arrays]):
+        self.split, self.steps, self.images, self.feed = feed.split, feed.steps, feed.images, feed
+        self.views = views
+        self._batches = self._build(views)
+        self.dataset = counted(self._batches, self.steps)
+
+    def epoch(self, number: int, start: int = 0) -> None:
+        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
+        self.feed.epoch(number, start)
+        self.dataset = counted(self._batches, self.steps - start)
+
+    def _build(self, views: list[Arrays]) -> tf.data.Dataset:
+        me, number = weakref.ref(self), self.feed.number  # TensorFlow never lets go of `take`
+        labels = tf.constant(np.asarray(self.split.labels), tf.int32)
+        shapes = [array.shape[1:] for array in views[0]]
+
+        def take(indices: np.ndarray, epoch: np.ndarray) -> list[np.ndarray]:
+            kept = me()
+            assert kept is not None
+            return [np.asarray(array[indices], np.float32) for array in kept.views[int(epoch) % len(kept.views)]]
+
+        def gather(indices: Any, draws: Any) -> tuple[Any, Any]:
+            found = tf.numpy_function(take, [indices, number], [tf.float32] * len(shapes), stateful=False)
+            features = [tf.ensure_shape(one, (None, *shape)) for one, shape in zip(found, shapes, strict=True)]
+            return tuple(features) if len(features) > 1 else features[0], tf.gather(labels, indices)
+
+        return self.feed.rows().batch(self.feed.batch_size).map(as_it_is(gather), tf.data.AUTOTUNE)
+
+
+def views(config: Config) -> int:
+    """How many differently augmented views of every training image are kept; no more than there are epochs."""
+    changes = augment.moves(config.augment) or augment.recolours(config.augment) or config.augment.blur
+    return min(config.mode.views, config.trainer.epochs) if changes else 1
+
+
+def cut(model: keras.Model) -> Cut:
+    """The network in two, behind the last layer that is frozen, has no weights, and draws nothing at random."""
+    fixed = {id(tensor): tensor for tensor in model.inputs}
+    crossing: dict[int, Any] = {}
+    for operation in model.operations:
+        for node in operation._inbound_nodes:
+            if not all(id(tensor) in fixed for tensor in node.input_tensors):
+                crossing |= {id(t): t for t in node.input_tensors if id(t) in fixed}
+            elif _is_fixed(operation):
+                fixed |= {id(tensor): tensor for tensor in node.outputs}
+            elif node.input_tensors:
+                crossing |= {id(tensor): tensor for tensor in node.input_tensors}
+    tensors = list(crossing.values())
+    head = keras.Model(tensors, model.output, name=f"{model.name}_head")
+    return Cut(keras.Model(model.inputs, tensors, name=f"{model.name}_base"), head)
+
+
+def _is_fixed(operation: Any) -> bool:
+    if not isinstance(operation, keras.layers.Layer):
+        return True
+    random = isinstance(operation, (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise))
+    return not random and not operation.trainable_variables
+
+
+def compute(base: keras.Model, feed: Feed, number: int) -> Arrays:
+    """The features of every image of the split, in the split's order, augmented as in epoch `number`."""
+    in_order = Feed(
+        feed.split, feed.size, feed.channels, _BATCH, feed.seed, feed.augmentation, task=feed.task, how=feed.how,
+        cache=feed.cache,
+    )  # fmt: skip
+    in_order.epoch(number)
+    found = base.predict(in_order.dataset.map(lambda images, labels: images), verbose=0)
+    arrays = found if isinstance(found, list) else [found]
+    return [np.asarray(array, np.float32) for array in arrays]
+
+
+def kept(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: str,
+         say: Callable[[str], None]) -> list[Arrays]:  # fmt: skip
+    """The features of a split, a list of arrays for each view: from the store, or computed and put there."""
+    folder = store.root(config.output_root) / "features"
+    count = views(config) if feed.augmentation is not None else 1
+    found = []
+    for number in range(count):
+        name = key(config, base, feed, number, fingerprint)
+        arrays = store.get(folder, name)
+        if arrays is None:
+            which = f"view {number + 1} of {count}" if count > 1 else "once"
+            say(f"features of {len(feed.split)} {part} images are computed ({which})")
+            arrays = compute(base, feed, number)
+            of = Path(config.data.path or config.data.name).name
+            about = (f"{part} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
+                     + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip
+            if store.put(folder, name, arrays, about, config.mode.cache_gb * store.GIGABYTE):
+                arrays = store.get(folder, name) or arrays
+        else:
+            say(f"features of {len(feed.split)} {part} images: kept from an earlier run")
+        found.append(arrays)
+    return found
+
+
+def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint: str) -> str:
+    """Names the features: whatever could change one number of them changes it."""
+    strengths = dataclasses.asdict(feed.augmentation or AugmentConfig())
+    drawn = (feed.seed, number) if any(strengths[name] != value for name, value in _NEUTRAL.items()) else None
+    content = hashlib.sha256()
+    facts = [fingerprint, feed.split.names, feed.size, feed.channels, feed.how, {**strengths, "name": ""}, drawn,
+             config.trainer.precision, _versions(), base.to_json()]  # fmt: skip
+    content.update(json.dumps(facts, default=str).encode())
+    for weight in base.weights:
+        content.update(keras.ops.convert_to_numpy(weight).tobytes())
+    return content.hexdigest()[:24]
+
+
+def _versions() -> list[str]:
+    return [metadata.version(package) for package in ("keras", "tensorflow")]

@@ -1,0 +1,229 @@
+"""Where a base's weights come from: ImageNet, a weights file, or an earlier run.
+
+Only arrays are read from a file: no model in it is ever built, so nothing in it can run. Everything is read and
+compared first and assigned last: a base that doesn't match is left as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from cvlib.config.schema import ModelConfig, classifier_of
+from cvlib.runtime.errors import UserError
+from cvlib.transfer.sources import WAYS_ON, WeightsUnavailable, refuse_without_imagenet, weights_file
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was taken from where, as summary.json keeps it."""
+
+    source: str
+    matched: int  # numbers that now stand in the base
+    skipped: list[str]  # what else the source held
+
+
+def load_into(backbone: keras.Model, config: ModelConfig, source: str) -> Loaded:
+    """Put the weights of `source` (imagenet, a file, a run's folder) into `backbone`.
+
+    For a detector or a segmenter that is the classifier's base of its family, so that any network with the same
+    base can give them.
+    Raises `WeightsUnavailable` where ImageNet weights can't be had, `UserError` for a source that can't be read
+    or holds another architecture.
+    """
+    config = classifier_of(config)
+    if source == "imagenet":
+        return _from_imagenet(backbone, config)
+    file = weights_file(source, config)
+    with _readable(source):
+        if file.suffix == ".keras":
+            with zipfile.ZipFile(file) as archive, archive.open("model.weights.h5") as inner:
+                return _from_tree(backbone, h5py.File(inner, "r"), source)
+        with h5py.File(file, "r") as opened:
+            topological = "layer_names" in opened.attrs or "model_weights" in opened
+            return (_from_topological if topological else _from_tree)(backbone, opened, source)
+
+
+def start_from(model: keras.Model, config: ModelConfig, source: str) -> Loaded:
+    """Load `source` into the base of `model`, as `load_into`, and let its head begin accordingly."""
+    loaded = load_into(model.get_layer("backbone"), config, source)
+    quiet_logits(model)
+    return loaded
+
+
+def quiet_logits(model: keras.Model) -> None:
+    """Let a classifier on a loaded base start with a score of 0 for every class, as in Big Transfer (Kolesnikov et al.,
+    2020).
+
+    Features of networks without BatchNorm are large: of random weights they make losses that take epochs to unlearn. A
+    network that starts from scratch learns faster with random ones.
+    """
+    for layer in model.layers:
+        if layer.name == "logits" and isinstance(layer, keras.layers.Dense):  # of a segmenter a decoder comes between
+            layer.kernel.assign(keras.ops.zeros_like(layer.kernel))
+
+
+def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
+    refuse_without_imagenet(config)
+    family = import_module(f"cvlib.models.{config.name}")
+    try:
+        with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
+            published = family.imagenet_backbone(config, backbone.input_shape[1:])
+    except Exception as error:  # Keras raises a bare Exception where a download fails
+        url = re.search(r"https?://\S+", str(error))
+        cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
+        raise WeightsUnavailable(
+            f"mode.weights=imagenet: the ImageNet weights of {config.name} can't be downloaded from "
+            f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {WAYS_ON}"
+        ) from error
+    backbone.set_weights(published.get_weights())
+    return Loaded("imagenet", backbone.count_params(), [])
+
+
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"mode.weights={source} can't be read ({reason}): is the file whole?") from error
+
+
+def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
+    """From a file as Keras 3 writes it: arrays in a tree that follows the nesting of layers."""
+    held = _arrays(file)
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / "own.weights.h5"
+        backbone.save_weights(own)
+        with h5py.File(own, "r") as written:
+            wanted = {name: array.shape for name, array in _arrays(written).items()}
+        prefix = _place(wanted, held, source)
+        inside = {name.removeprefix(prefix) for name in held if name.startswith(prefix)}
+        _refuse_other_layers(inside - set(wanted), wanted, source)
+        with h5py.File(own, "r+") as written:
+            for name in wanted:
+                written[name][...] = _finite(name, held[prefix + name], source)
+        backbone.load_weights(own)
+    others = [name for name in held if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
+    return Loaded(source, backbone.count_params(), _by_layer({name: held[name].shape for name in others}))
+
+
+def _arrays(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Every array of layers by its path; the optimizer's are no weights."""
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.__setitem__(name, item) if isinstance(item, h5py.Dataset) else None)
+    _refuse_other_files(file, found)
+    return {name: array for name, array in found.items() if not name.startswith(("optimizer", "seed_generator"))
+            and "/seed_generator/" not in name}  # fmt: skip
+
+
+def _refuse_other_files(file: h5py.File, arrays: dict[str, h5py.Dataset]) -> None:
+    """HDF5 can take an array from any file of this machine; no weights file does."""
+    for name, array in arrays.items():
+        if array.external or array.is_virtual or array.file.filename != file.filename:
+            raise ValueError(f"{name} lies in another file")
+
+
+def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
+    numbers: np.ndarray = array[...]
+    if not np.isfinite(numbers).all():
+        raise UserError(f"mode.weights={source}: {name} holds numbers that aren't finite; take weights of a run that "
+                        "hasn't diverged")  # fmt: skip
+    return numbers
+
+
+def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], source: str) -> str:
+    """The path below which all wanted arrays lie; raises naming the nearest miss."""
+    prefixes = sorted({name.removesuffix(one) for one in wanted for name in held if name.endswith(one)}, key=len)
+    best, least = None, len(wanted) + 1
+    for prefix in prefixes:
+        wrong = [name for name, shape in wanted.items()
+                 if prefix + name not in held or held[prefix + name].shape != shape]  # fmt: skip
+        if not wrong:
+            return prefix
+        if len(wrong) < least:
+            best, least = (prefix, wrong[0]), len(wrong)
+    raise _mismatch(source, wanted, {name: array.shape for name, array in held.items()}, best)
+
+
+def _refuse_other_layers(extra: set[str], wanted: dict[str, tuple[int, ...]], source: str) -> None:
+    """Beside the base's own layers there may only be a top: dense layers, where the base has none."""
+    own_dense = any(_layer(name).startswith("dense") for name in wanted)
+    foreign = sorted(name for name in extra if own_dense or not _layer(name).startswith("dense"))
+    foreign = [name for name in foreign if "vars" in name and name.count("layers/") <= 1]
+    if foreign:
+        raise UserError(f"mode.weights={source} holds another architecture: it has {len(foreign)} more arrays, such as "
+                        f"{foreign[0]}; choose weights of the same model and size")  # fmt: skip
+
+
+def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
+    """From a file as Keras 2 and the official ImageNet files have it: layers listed in order."""
+    root = file.get("model_weights", file)
+    held = [(_text(name), root[_text(layer)][_text(name)])
+            for layer in root.attrs["layer_names"] for name in root[_text(layer)].attrs["weight_names"]]  # fmt: skip
+    _refuse_other_files(file, dict(held))
+    variables = [variable for layer in backbone.layers for variable in layer.weights]
+    for variable, (name, array) in zip(variables, held, strict=False):
+        if tuple(variable.shape) != array.shape:
+            raise UserError(
+                f"mode.weights={source} holds another architecture: {name} is {array.shape} there, "
+                f"{variable.path} needs {tuple(variable.shape)}; choose weights of the same model and size"
+            )
+    if len(held) < len(variables):
+        raise UserError(f"mode.weights={source} holds another architecture: {len(held)} arrays there, the base needs "
+                        f"{len(variables)}; choose weights of the same model and size")  # fmt: skip
+    top = {name: array.shape for name, array in held[len(variables) :]}
+    if any(len(shape) > 2 for shape in top.values()):
+        raise UserError(f"mode.weights={source} holds another architecture: it has {len(top)} more arrays, such as "
+                        f"{next(iter(top))}; choose weights of the same model and size")  # fmt: skip
+    arrays = [_finite(name, array, source) for name, array in held[: len(variables)]]
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return Loaded(source, backbone.count_params(), _by_layer(top))
+
+
+def _mismatch(source: str, wanted: dict[str, tuple[int, ...]], held: dict[str, tuple[int, ...]],
+              nearest: tuple[str, str] | None) -> UserError:  # fmt: skip
+    counts = f"{_count(held.values()):,} parameters there, {_count(wanted.values()):,} needed"
+    advice = "choose weights of the same model, depth, channels and size"
+    if nearest is None:
+        return UserError(f"mode.weights={source} holds another architecture ({counts}): {advice}")
+    prefix, name = nearest
+    there, here = held.get(prefix + name, "missing"), wanted[name]
+    if len(there) == len(here) == 4 and {there[2], here[2]} == {1, 3}:  # a convolution of grey or of coloured images
+        advice = f"give data.channels={there[2]}, or weights of a network trained with data.channels={here[2]}"
+    return UserError(f"mode.weights={source} holds another architecture ({counts}): {name} is {there} there and "
+                     f"{here} in the base; {advice}")  # fmt: skip
+
+
+def _layer(name: str) -> str:
+    return name.removeprefix("layers/").split("/")[0]
+
+
+def _by_layer(shapes: dict[str, tuple[int, ...]]) -> list[str]:
+    """`dense (1,290 parameters)` for each layer."""
+    sizes: dict[str, int] = {}
+    for name, shape in shapes.items():
+        layer = name.split("/vars/")[0].rsplit("/", 1)[-1] if "/vars/" in name else name.split("/")[0]
+        sizes[layer] = sizes.get(layer, 0) + _count([shape])
+    return [f"{layer} ({size:,} parameters)" for layer, size in sizes.items()]
+
+
+def _count(shapes: Iterable[tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

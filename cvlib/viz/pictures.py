@@ -1,0 +1,121 @@
+"""Pictures for people: contact sheets and confusion matrices, as uint8 arrays `(height, width, 3)`."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+    from PIL.ImageFont import FreeTypeFont
+
+_TILE = 112  # pixels, the side of a picture in a contact sheet
+_LINE = 15  # pixels of a caption's line
+_GREEN, _RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
+
+
+def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None,
+                  columns: int = 6) -> np.ndarray:  # fmt: skip
+    """Images `(n, height, width, 1 or 3)`, 0–255, in rows, each with its caption (lines parted by \\n) below."""
+    from PIL import Image, ImageDraw
+
+    lines = max((caption.count("\n") + 1 for caption in captions), default=0)
+    step_x, step_y = _TILE + 8, _TILE + lines * _LINE + 10
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (min(columns, len(images)) * step_x + 8, rows * step_y + 8), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        x, y = 8 + number % columns * step_x, 8 + number // columns * step_y
+        sheet.paste(_tile(image), (x, y))
+        for line, text in enumerate(caption.split("\n")):
+            colour = colours[number] if colours else _BLACK
+            pen.text((x, y + _TILE + 1 + line * _LINE), shortened(text, 18), colour, font=_font())
+    return np.asarray(sheet)
+
+
+def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, scores: np.ndarray,
+                classes: Sequence[str]) -> np.ndarray:  # fmt: skip
+    """A contact sheet with what the network said (and how surely) above what is true; green right, red wrong."""
+    captions = [
+        f"{shortened(classes[guess], 12)} {score:.0%}\n" + ("✓" if guess == truth else f"is {classes[truth]}")
+        for truth, guess, score in zip(truths, guesses, scores, strict=True)
+    ]
+    return contact_sheet(images, captions, [_GREEN if t == g else _RED for t, g in zip(truths, guesses, strict=True)])
+
+
+def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Counts `(classes, classes)`, rows the truth; shaded by the share of the row."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    count = len(classes)
+    side = min(4 + 0.4 * count, 16)
+    figure = Figure(figsize=(side, side), dpi=90, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = max(4.0, 9 - count / 14)
+    names = [shortened(name, 16) for name in classes]
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("truth")
+    if count <= 30:
+        for row, column in np.argwhere(matrix):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=size)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the font's box stands for what it doesn't have
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def spread(indices: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the indices, evenly over all of them."""
+    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
+
+
+def save_png(picture: np.ndarray, path: Path) -> None:
+    """Write a picture atomically."""
+    from PIL import Image
+
+    from cvlib.runs.record import write_atomically
+
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "PNG")
+    write_atomically(path, content.getvalue())
+
+
+def shortened(text: str, longest: int) -> str:
+    """At most so many characters, with … where some are left out."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _tile(image: np.ndarray) -> PillowImage:
+    """A square tile with the whole image; small ones are enlarged pixel by pixel, so that pixels stay visible."""
+    from PIL import Image
+
+    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    scale = _TILE / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    picture = picture.resize(size, Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC)
+    tile = Image.new("RGB", (_TILE, _TILE), (235, 235, 235))
+    tile.paste(picture, ((_TILE - size[0]) // 2, (_TILE - size[1]) // 2))
+    return tile
+
+
+@cache
+def _font() -> FreeTypeFont:
+    """The font that matplotlib ships: it has the letters of most languages that class names come in."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 11)

@@ -1,0 +1,96 @@
+"""`cvlib cache`: what is listed, what goes and what stays, and what is no key."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvlib import cli
+from cvlib.runtime import store
+
+FIRST, SECOND, IMAGES = "aa11" * 6, "ab22" * 6, "cd33" * 6
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Features of 3 and 1 MB, used five days and two hours ago, and six images of 32 × 32 px."""
+    kept = tmp_path / "cache/features"
+    for key, size, about, age in ((FIRST, 3, "train features", 5 * 86400 + 60), (SECOND, 1, "val features", 7260)):
+        store.put(kept, key, [np.zeros(size * 2**20, np.uint8)], about, 1e9)
+        os.utime(kept / key, (time.time() - age,) * 2)
+    (tmp_path / "cache/images").mkdir()
+    np.save(tmp_path / "cache/images" / f"{IMAGES}.npy", np.zeros((6, 32, 32, 3), np.uint8))
+    (tmp_path / "runs").mkdir()
+    return tmp_path
+
+
+def cache(root: Path, *arguments: str) -> int:
+    return cli.main(["cache", *arguments, "--output-root", str(root)])
+
+
+def left(root: Path) -> set[str]:
+    return {path.name[:24] for kind in ("features", "images") for path in (root / "cache" / kind).iterdir()}
+
+
+def test_the_list_says_what_how_large_and_how_old(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cache(root) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[2:5] == [
+        f"{FIRST[:12]} train features 3.0 MB 5 days ago",
+        f"{SECOND[:12]} val features 1.0 MB 2 hours ago",
+        f"{IMAGES[:12]} 6 resized images of 32×32 px 0.0 MB just now",
+    ]
+    assert lines[-1].startswith(f"3 kept, 4.0 MB in {root / 'cache'}; features may take 10 GB")
+
+
+def test_without_anything_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cache(tmp_path) == 0
+    assert cache(tmp_path, "clear") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("0 kept, 0.0 MB in ")
+    assert said[1] == "removed 0 of 0: 0.0 MB"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stays"),
+    [
+        ([], set()),
+        (["aa"], {SECOND, IMAGES}),
+        ([FIRST, FIRST[:12], "cd33"], {SECOND}),
+        (["--older-than", "1"], {SECOND, IMAGES}),
+        (["--older-than", "0.05"], {IMAGES}),
+        (["ab", "--older-than", "3"], {FIRST, SECOND, IMAGES}),
+    ],
+)
+def test_clear_takes_what_is_named_and_nothing_else(root: Path, arguments: list[str], stays: set[str]) -> None:
+    assert cache(root, "clear", *arguments) == 0
+    assert left(root) == stays
+    assert (root / "runs").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["clear", "ee"], "ee: nothing of that key is kept; `cvlib cache` lists what there is"),
+        (["clear", "aa", "a"], "a: begins 2 keys: give more of it"),
+        (["clear", "--older-than", "-1"], "--older-than -1: give a number of days"),
+        (["clear", "--older-than", "nan"], "--older-than nan: give a number of days"),
+        (["clear", "--older-than", "old"], "invalid float value: 'old'"),
+        (["empty"], "invalid choice: 'empty'"),
+        (["list", "aa"], "cvlib cache clear"),
+        (["--older-than", "3"], "cvlib cache clear"),
+    ],
+)
+def test_a_mistake_is_one_line_and_removes_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert cache(root, *arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert words in said.err
+    assert left(root) == {FIRST, SECOND, IMAGES}

@@ -1,0 +1,224 @@
+"""Exported networks answer as Keras does, each in its own runtime, with labels inside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cvlib import cli, export
+from cvlib.export import resizing
+from cvlib.runtime.errors import UserError
+from cvlib.tasks import detection
+from tests.prediction.test_prediction import SMALL
+from tests.prediction.test_prediction import write_run as write_untrained
+from tests.small_runs import CLASSES, write_run
+from tests.tasks.detection.test_detection import learned
+
+WRITERS = {
+    "saved_model": export.write_saved_model, "onnx": export.write_onnx,
+    "litert": lambda model, path, labels: export.write_litert(model, path, labels, None),
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write_run(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def pictures() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, size).astype(np.uint8) for size in ((12, 12, 1), (40, 17, 1), (7, 9, 1))]
+
+
+@pytest.mark.parametrize("letterbox", [False, True])
+@pytest.mark.parametrize("size", [(12, 12), (31, 45), (96, 48), (5, 9), (7, 3)])
+def test_resizing_by_products_is_keras_own(size: tuple[int, int], letterbox: bool) -> None:
+    image = np.random.default_rng(1).uniform(0, 255, (2, *size, 3)).astype(np.float32)
+    layer = keras.layers.Resizing(12, 16, antialias=True, pad_to_aspect_ratio=letterbox)
+    found = resizing.resize(tf.constant(image), (12, 16), letterbox)
+    np.testing.assert_allclose(found, layer(image), atol=1e-3)
+
+
+@pytest.mark.parametrize(("form", "labels_of"), [
+    ("saved_model", lambda path: (path / "assets.extra/labels.json").read_text()),
+    ("onnx", lambda path: __import__("onnx").load(path).metadata_props[0].value),
+    ("litert", lambda path: zipfile.ZipFile(path).read("labels.json").decode()),
+])  # fmt: skip
+def test_each_form_answers_as_keras_and_holds_its_labels(form: str, labels_of: object, run: Path) -> None:
+    assert cli.main(["export", str(run), "--format", form, "--images", "5"]) == 0
+    path = run / "export" / {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}[form]
+    assert json.loads(labels_of(path))["classes"] == CLASSES  # type: ignore[operator]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    predict, model = export.reader(path, form), keras.saving.load_model(run / "model.keras")
+    for picture in pictures():  # sizes that weren't among those that it was compared on
+        image = picture[np.newaxis].astype(np.float32)
+        np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
+def test_a_folder_of_other_things_is_left_as_it_was(
+    form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/photo.jpg").touch()
+    command = ["export", str(run), "--format", form, "--images", "1", "--output"]
+    assert cli.main([*command, str(tmp_path / "mine")]) == 2
+    assert "mine is " in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["photo.jpg"]
+
+
+def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
+    assert cli.main(["export", str(run), "--format", "saved_model", "--images", "2"]) == 0
+    code = (
+        "import sys, tensorflow as tf; serve = tf.saved_model.load(sys.argv[1]).signatures['serving_default']; "
+        "print(float(tf.reduce_sum(serve(tf.zeros((1, 30, 20, 1)))['probabilities'])))"
+    )
+    command = [sys.executable, "-I", "-c", code, str(run / "export/saved_model")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=run, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(1, abs=1e-5)
+
+
+def test_int8_takes_bytes_and_stays_near(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    assert cli.main(["export", str(run), "--format", "litert", "--int8", "--images", "20"]) == 0
+    path = run / "export/model_int8.tflite"
+    details = Interpreter(str(path)).get_signature_runner("serving_default").get_input_details()["image"]
+    assert (details["dtype"], details["shape"].tolist()) == (np.uint8, [1, 12, 12, 1])
+    said = capsys.readouterr().out
+    difference = float(said.split("largest difference ")[1].split(",")[0])
+    assert 0 < difference < 0.1
+    assert json.loads(zipfile.ZipFile(path).read("labels.json"))["classes"] == CLASSES
+
+
+def test_above_the_tolerance_it_fails(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["export", str(run), "--format", "litert", "--int8", "--images", "3", "--tolerance", "1e-9"]
+    assert cli.main(arguments) == 1
+    assert "ABOVE 1e-09" in capsys.readouterr().out
+
+
+def test_undefined_numbers_are_no_agreement(run: Path) -> None:
+    model = keras.saving.load_model(run / "model.keras")
+    found = export.compare(model, lambda image: [np.full((1, 10), np.nan)], pictures())
+    assert np.isnan(found.difference)
+    assert (found.same, found.answers) == (0, 3)
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_several_outputs_keep_their_names(form: str, tmp_path: Path) -> None:
+    image = keras.Input((None, None, 1), name="image")
+    x = keras.layers.Resizing(4, 4, antialias=True, name="resizing")(image)
+    low, high = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
+    model = keras.Model(image, {"mean": low, "least": -high, "most": high})
+    WRITERS[form](model, tmp_path / "model", {})
+    found = export.compare(model, export.reader(tmp_path / "model", form), pictures())
+    assert found.difference < 1e-3
+    assert found.same == found.answers == 9  # three outputs of three images
+    one = np.full((1, 4, 4, 1), 7.0, np.float32)
+    assert [value.item() for value in export.reader(tmp_path / "model", form)(one)] == [-7, 7, 7]
+
+
+def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("saved_model.pb", "old.pb"):
+        (tmp_path / "there" / name).touch()
+    arguments = ["export", str(run), "--format", "saved_model", "--images", "2", "--output", str(tmp_path / "there")]
+    assert cli.main(arguments) == 0
+    assert not (tmp_path / "there/old.pb").exists()
+    assert (tmp_path / "there/saved_model.pb").stat().st_size
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["{}", "--format", "onnx", "--int8"], "--int8 goes with --format litert"),
+    (["{}", "--format", "pdf"], "invalid choice: 'pdf'"),
+    (["{}"], "required: --format"),
+    (["{}/absent", "--format", "onnx"], "absent is no folder"),
+    (["{}", "--format", "onnx", "--images", "0"], "--images 0"),
+])  # fmt: skip
+def test_mistakes(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert cli.main(["export", *[argument.replace("{}", str(run)) for argument in arguments]]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not (run / "export").exists()
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tf2onnx" else object())
+    with pytest.raises(UserError, match=r"needs tf2onnx: pip install -e '\.\[export\]'"):
+        export.require("onnx")
+
+
+BOXES = {
+    "boxes": np.array([[[10, 10, 50, 50], [60, 60, 90, 90], [0, 0, 9, 9]]], np.float32),
+    "classes": np.array([[1, 2, 1]], np.int32),
+    "scores": np.array([[0.9, 0.5, 0.1]], np.float32),
+}
+
+
+@pytest.mark.parametrize(("name", "place", "value", "difference", "same", "answers"), [
+    ("scores", (0, 0), 0.88, 0.02, 4, 4),
+    ("boxes", (0, 1, 2), 94, 4 / 100, 4, 4),  # a corner, 4 of 100 pixels away
+    ("scores", (0, 2), 0.2, 0.0, 4, 4),  # of no sure box
+    ("scores", (0, 1), 0.24, 0.26, 3, 3),  # of one that only Keras is sure of
+    ("classes", (0, 0), 2, 1.0, 2, 4),  # neither has its like in the other
+    ("classes", (0, 1), -1, 1.0, 2, 3),  # one is missing
+])  # fmt: skip
+def test_boxes_agree_by_place_class_and_score(
+    monkeypatch: pytest.MonkeyPatch, name: str, place: tuple[int, ...], value: float, difference: float, same: int,
+    answers: int,
+) -> None:  # fmt: skip
+    other = {key: array.copy() for key, array in BOXES.items()}
+    other[name][place] = value
+    pairs = [(BOXES[key], other[key][:, [2, 0, 1]]) for key in sorted(BOXES)]  # their order says nothing
+    monkeypatch.setattr("cvlib.export.agreement._both", lambda *_: pairs)
+    found = export.compare_boxes(None, None, [np.zeros((80, 100, 3), np.uint8)])  # type: ignore[arg-type]
+    assert found.difference == pytest.approx(difference, abs=1e-6)
+    assert (found.same, found.answers) == (same, answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
+    write_untrained(tmp_path / "run", SMALL["segmentation"])
+    model = keras.saving.load_model(tmp_path / "run/model.keras")
+    WRITERS[form](model, tmp_path / "model", {})
+    colour = [np.repeat(picture, 3, axis=-1) for picture in pictures()]
+    found = export.compare(model, export.reader(tmp_path / "model", form), colour)
+    assert found.answers == sum(picture.shape[0] * picture.shape[1] for picture in colour)
+    assert found.same > 0.999 * found.answers
+    assert found.difference < 1e-2
+
+
+@pytest.fixture(scope="module")
+def detector() -> tuple[keras.Model, np.ndarray]:
+    """A detector that knows eight scenes by heart, and these."""
+    model, split = learned("anchor_free", 220)
+    return detection.inference(model, (96, 96), "letterbox"), np.asarray(split.images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_detector_answers_as_keras(form: str, detector: tuple[keras.Model, np.ndarray], tmp_path: Path) -> None:
+    model, images = detector
+    WRITERS[form](model, tmp_path / "model", {})
+    found = export.compare_boxes(model, export.reader(tmp_path / "model", form), [*images, images[0, :70]])
+    assert found.answers > 20
+    assert found.same == found.answers
+    assert found.difference < 1e-3
+
+
+def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_untrained(tmp_path / "run", SMALL["detection"])
+    assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

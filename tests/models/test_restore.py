@@ -1,0 +1,110 @@
+"""A run opened again from its folder: finished, unfinished, broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib import models, tasks
+from cvlib.config.schema import ModelConfig
+from cvlib.models import restore as saved
+from cvlib.runtime.errors import UserError
+from tests.models.conftest import config_of
+from tests.prediction.test_prediction import SMALL
+from tests.prediction.test_prediction import write_run as write_untrained
+from tests.small_runs import SIDE, write_run
+
+
+def test_a_finished_run(tmp_path: Path) -> None:
+    model = write_run(tmp_path / "run")
+    run = saved.open_run(tmp_path / "run")
+    assert (run.size, run.channels, run.classes[:2], run.notes) == ((SIDE, SIDE), 1, ["0", "1"], [])
+    images = np.random.default_rng(0).uniform(0, 255, (2, 11, 7, 1)).astype(np.float32)
+    np.testing.assert_array_equal(saved.network(run).predict(images, verbose=0), model.predict(images, verbose=0))
+    dataset = saved.dataset(run)
+    assert len(dataset.classes) == 10
+    assert dataset.task == "classification"
+
+
+def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> None:
+    model = write_run(tmp_path / "run", status="interrupted")
+    run = saved.open_run(tmp_path / "run")
+    assert run.notes == [f"{tmp_path / 'run'} is interrupted, after 1 of 3 epochs: its best so far is used"]
+    images = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 1)).astype(np.float32)
+    logits = models.logits(model).predict(images, verbose=0)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(saved.network(run).predict(images, verbose=0), expected, atol=1e-5)
+    assert saved.labels(run)["classes"] == list("0123456789")
+
+
+@pytest.mark.parametrize(("model", "side"), [
+    (SMALL["detection"], 64), (SMALL["segmentation"], 64),
+    pytest.param(config_of("inception"), 75, marks=pytest.mark.slow),  # has an auxiliary classifier
+    pytest.param(config_of("resnet"), 32, marks=pytest.mark.slow),
+], ids=lambda value: getattr(value, "name", None))  # fmt: skip
+def test_the_network_as_it_was_trained(model: ModelConfig, side: int, tmp_path: Path) -> None:
+    expected = write_untrained(tmp_path / "run", model, side)
+    found = tasks.of(model.task).network(saved.as_trained(saved.open_run(tmp_path / "run")))
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype(np.float32)
+    for one, other in zip(keras.tree.flatten(found(images)), keras.tree.flatten(expected(images)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    config = (tmp_path / "run/config.yaml").read_text()
+    (tmp_path / "run/config.yaml").write_text(config.replace("filters:\n  - 4", "filters:\n  - 5"))
+    with pytest.raises(UserError, match=r"model\.keras doesn't fit the run's config"):
+        saved.as_trained(saved.open_run(tmp_path / "run"))
+
+
+def test_a_run_without_an_epoch_has_no_network(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", status="interrupted")
+    for file in (tmp_path / "run/checkpoints").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match="no epoch of this run is finished"):
+        saved.network(saved.open_run(tmp_path / "run"))
+
+
+def test_a_damaged_network_is_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    (tmp_path / "run/model.keras").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"model\.keras can't be loaded"):
+        saved.network(saved.open_run(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("config.yaml", "x", r"config\.yaml can't be read: it holds no keys"),
+    ("config.yaml", "", r"config\.yaml can't be read: it holds no keys"),
+    ("config.yaml", "model: [1]", r"config\.yaml can't be read: "),
+    ("summary.json", {"classes": "ab"}, r"summary\.json: classes can't be ab"),
+    ("summary.json", {"channels": "x"}, r"summary\.json: channels can't be x"),
+    ("summary.json", {"image_size": -4}, r"summary\.json: image_size can't be -4"),
+    ("summary.json", {"classes": ["a"]}, r"model\.keras doesn't fit the run's summary\.json"),
+    ("summary.json", {"channels": 3}, r"model\.keras doesn't fit the run's summary\.json"),
+    ("labels.json", "{", r"labels\.json can't be read"),
+    ("labels.json", "1", r"labels\.json can't be read"),
+])  # fmt: skip
+def test_a_damaged_record_is_named(tmp_path: Path, name: str, content: str | dict[str, object], words: str) -> None:
+    write_run(tmp_path / "run")
+    file = tmp_path / "run" / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | content) if isinstance(content, dict) else content)
+    with pytest.raises(UserError, match=words):
+        saved.labels(opened := saved.open_run(tmp_path / "run"))
+        saved.network(opened)
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda folder: None, "is no folder"),
+    (lambda folder: folder.mkdir(), "is no run: it has no summary.json"),
+    (lambda folder: (write_run(folder), (folder / "config.yaml").unlink()), "it has no config.yaml"),
+    (lambda folder: write_run(folder, classes=None), "stopped before its data was read"),
+])  # fmt: skip
+def test_what_is_no_run(tmp_path: Path, make: object, words: str) -> None:
+    make(tmp_path / "run")  # type: ignore[operator]
+    with pytest.raises(UserError, match=words):
+        saved.open_run(tmp_path / "run")

@@ -1,0 +1,38 @@
+"""Spans of time in words, and the line of what remains."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from cvlib.runtime.clock import Progress, about, duration
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(8.31, "8.3 s"), (125, "2 min 5 s"), (4320, "1 h 12 min")])
+def test_what_was_measured(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "10 s"), (44, "40 s"), (91, "2 min"), (3000, "50 min"), (9000, "2.5 h")]
+)
+def test_an_estimate_is_no_finer_than_it_can_be(seconds: float, text: str) -> None:
+    assert about(seconds) == text
+
+
+def test_progress_tells_what_remains_on_a_terminal_only(monkeypatch, capsys):
+    clock = iter([0.0, 0.5, 10.0, 10.1, 20.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    progress = Progress("looking at the files", 400)
+    progress.show(1)  # too early to tell
+    progress.show(100)  # 10 s for 100: 30 s for the other 300
+    progress.show(101)  # just said
+    progress.show(300)
+    progress.clear()
+    said = capsys.readouterr().err
+    assert said.split("\r")[1].strip() == "looking at the files: 100 of 400, about 30 s left"
+    assert said.split("\r")[2].strip() == "looking at the files: 300 of 400, about 10 s left"
+    assert said.endswith("\r") and said.split("\r")[-2].strip() == ""

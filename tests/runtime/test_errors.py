@@ -1,0 +1,67 @@
+"""What no program can help, in words; and a disk that is full in the middle of a run."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cvlib.runtime.errors import in_words
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.npz"), "no space left on the disk for a.npz"),
+        (RuntimeError("write failed: No space left on device [Op:WriteImageSummary]"), "no space left on the disk:"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs/a"), "runs/a: can't be written (Permission denied)"),
+        (MemoryError(), "smaller data.batch_size"),
+        (RuntimeError("{{function_node x}} UserError: a/b.png: can't be opened [[{{node y}}]]"), "a/b.png: can't be"),
+    ],
+)  # fmt: skip
+def test_what_no_program_can_help_is_one_line(error: Exception, words: str) -> None:
+    said = in_words(error)
+    assert said is not None
+    assert words in said
+    assert "\n" not in said
+    assert "[[" not in said
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    assert in_words(TypeError("unhashable")) is None
+    assert in_words(OSError(errno.EIO, "Input/output error")) is None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A megabyte in memory; needs the rights to mount."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small disk can't be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_once_there_is_room(small_disk: Path) -> None:
+    command = [sys.executable, str(ROOT / "run.py"), "trainer.epochs=3", f"hydra.run.dir={small_disk / 'run'}"]
+    full = subprocess.run(command, cwd=small_disk, capture_output=True, text=True, check=False)
+    assert full.returncode == 1, full.stdout + full.stderr
+    assert full.stderr.count("\n") == 1
+    assert "no space left on the disk" in full.stderr
+    assert json.loads((small_disk / "run/summary.json").read_text())["status"] in ("running", "failed")
+    assert not list(small_disk.rglob("*.partial"))
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    again = subprocess.run(command, cwd=small_disk, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "going on after epoch 1" in again.stdout
+    assert json.loads((small_disk / "run/summary.json").read_text())["status"] == "completed"

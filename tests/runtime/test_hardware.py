@@ -1,0 +1,60 @@
+"""What `trainer.precision=auto` comes to on which machine, and that the resolved precision is what counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from cvlib.config import schema as config
+from cvlib.config.limits import CHOICES
+from cvlib.config.schema import Config, TrainerConfig
+from cvlib.runtime import hardware
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 avx\n", ("bfloat16", "the processor has amx_bf16")),
+        ("flags : fpu avx512_bf16\nflags : fpu avx512_bf16\n", ("bfloat16", "the processor has avx512_bf16")),
+        ("flags : fpu avx2 avx512f\n", ("float32", "the processor has nothing shorter")),
+        ("flags : fpu not_amx_bf16\nmodel name : amx_bf16\n", ("float32", "the processor has nothing shorter")),
+        ("Features : fp asimd\n", ("float32", "the processor has nothing shorter")),
+        ("", ("float32", "the processor has nothing shorter")),
+    ],
+)
+def test_of_processors(cpuinfo: str, expected: tuple[str, str]) -> None:
+    assert hardware.of_processor(cpuinfo) == expected
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 5), "float16"), ((7, 0), "float16"), ((6, 1), "float32"),
+     ((0, 0), "float32")],
+)  # fmt: skip
+def test_of_gpus(capability: tuple[int, int], expected: str) -> None:
+    assert hardware.of_gpu(capability)[0] == expected
+
+
+def test_the_weakest_gpu_decides_and_goes_before_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_of_gpus", lambda: [(9, 0), (6, 1)])
+    assert hardware.native.__wrapped__() == ("float32", "the GPU's compute capability is 6.1")
+
+
+@pytest.mark.parametrize("found", ["float32", "bfloat16", "float16"])
+def test_auto_is_the_same_run_as_what_it_comes_to(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "native", lambda: (found, "so"))
+    auto, named = (Config(trainer=TrainerConfig(precision=name)) for name in ("auto", found))
+    assert config.resolved(auto) == named
+    assert config.identity(auto) == config.identity(named)
+    others = [name for name in CHOICES["trainer.precision"] if name not in ("auto", found)]
+    for other in others:
+        changed = dataclasses.replace(auto, trainer=TrainerConfig(precision=str(other)))
+        assert config.identity(changed) != config.identity(auto)
+
+
+def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hardware, "Path", lambda name: tmp_path / "absent")
+    monkeypatch.setattr(hardware.subprocess, "run", lambda *_, **__: pytest.fail("asked"))
+    assert hardware._of_gpus() == []

@@ -1,0 +1,135 @@
+"""What is done and what is left of a sweep, and how far it is; runs are written by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvlib.runtime.errors import RunFailed
+from cvlib.sweeps import jobs as sweep
+from cvlib.sweeps.jobs import Job
+
+
+def write(folder: Path, status: str, **fields: Any) -> None:
+    folder.mkdir(parents=True)
+    facts = {"status": status, "task": "classification", "pid": os.getpid(), "host": socket.gethostname(),
+             "metrics": {"test/accuracy": 0.75, "val/accuracy": 0.5},
+             "timing": {"setup": 1.0, "train": 8.25, "evaluate": 0.5, "images_per_second": 90.0}}  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(facts | fields))
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    """One of each kind."""
+    states = ("completed", "failed", "diverged", "interrupted", "pending", "running", "mistaken")
+    for state in states[:-3]:
+        write(tmp_path / state, state, error="it was bad" if state in ("failed", "diverged") else None)
+    write(tmp_path / "running", "running")
+    mistakes = {"mistaken": "seed=x can't be"}
+    return [Job(state, (f"seed={state}",), tmp_path / state, mistakes.get(state)) for state in states]
+
+
+def test_completed_and_failed_jobs_are_left_and_failed_ones_run_again_when_asked(jobs: list[Job]) -> None:
+    assert [job.label for job in sweep.to_run(jobs, rerun_failed=False)] == ["interrupted", "pending"]
+    again = [job.label for job in sweep.to_run(jobs, rerun_failed=True)]
+    assert again == ["failed", "diverged", "interrupted", "pending"]
+
+
+def test_a_run_whose_process_is_gone_is_run_again(tmp_path: Path) -> None:
+    write(tmp_path / "dead", "running", pid=2**22 + 1)
+    job = Job("dead", (), tmp_path / "dead")
+    assert sweep.to_run([job], rerun_failed=False) == [job]
+
+
+def test_a_damaged_record_is_a_failed_job_and_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn/summary.json").write_text('{"status": "comp')
+    job = Job("torn", (), tmp_path / "torn", identity="some")
+    assert sweep.to_run([job], False) == []
+    row = sweep.look(job)
+    assert row.status == "failed"
+    assert "summary.json" in str(row.error)
+
+
+def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> None:
+    write(tmp_path / "a", "completed", config_hash="old")
+    assert sweep.to_run([Job("a", (), tmp_path / "a", identity="old")], False) == []
+    changed = Job("a", (), tmp_path / "a", identity="new")
+    assert sweep.to_run([changed], False) == [changed]
+    assert sweep.look(Job("a", (), tmp_path / "a", "holds a run of another config")).status == "failed"
+    late = sweep.look(Job("a", (), tmp_path / "a", "another process is writing this run", identity="old"))
+    assert (late.status, late.error) == ("completed", None)
+
+
+def test_the_announcement_counts(jobs: list[Job]) -> None:
+    said = sweep.announce(jobs, sweep.to_run(jobs, False), False)
+    assert said == (
+        "7 jobs, 1 rejected for mistakes in what was asked, 1 already completed, 2 failed before "
+        "(hydra.sweeper.rerun_failed=true runs them again), 1 being run by another process; 2 to run"
+    )
+
+
+def test_progress_counts_what_this_sweep_runs_and_estimates_the_rest(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = sweep.to_run(jobs, rerun_failed=False)
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    sweep.write_plan(tmp_path, jobs, running)
+    assert sweep.progress(tmp_path, tmp_path / "interrupted") == "job 4 of 7: interrupted (0 of 2 to run done)"
+    summary = json.loads((tmp_path / "interrupted/summary.json").read_text())
+    (tmp_path / "interrupted/summary.json").write_text(json.dumps(summary | {"status": "completed"}))
+    monkeypatch.setattr("time.time", lambda: 1300.0)  # 300 s for one of two: as long again
+    said = sweep.progress(tmp_path, tmp_path / "pending")
+    assert said == "job 5 of 7: pending (1 of 2 to run done, about 5 min left)"
+
+
+def test_the_end_is_a_table_two_files_and_a_failure_that_lists_what_is_missing(
+    jobs: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RunFailed, match="6 of 7 jobs"):
+        sweep.conclude(tmp_path, jobs, {tmp_path / "pending": "the file is missing"})
+    out, err = capsys.readouterr()
+    (completed,) = [line.split() for line in out.splitlines() if line.startswith("completed")]
+    assert completed == ["completed", "completed", "0.7500", "9.8"]
+    assert "error: diverged: it was bad" in err
+    assert "error: pending: the file is missing" in err
+    with (tmp_path / "sweep.csv").open() as file:
+        statuses = [row["status"] for row in csv.DictReader(file)]
+    assert statuses == ["completed", "failed", "diverged", "interrupted", "failed", "running", "failed"]
+    written = json.loads((tmp_path / "sweep.json").read_text())
+    assert written["jobs"][0]["value"] == 0.75
+    assert written["status"] == "unfinished"
+
+
+def test_a_sweep_with_everything_completed_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "only", "completed")
+    sweep.conclude(tmp_path, [Job("only", (), tmp_path / "only")], {})
+    assert "1 of 1 jobs completed" in capsys.readouterr().out
+    assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "completed"
+
+
+def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path) -> None:
+    for name in ("lr=0.1,seed=0", "lr=0.1,seed=1", "lr=0.2,seed=0"):
+        write(tmp_path / name, "completed")
+    (tmp_path / "no run").mkdir()
+    first = [Job(f"seed={seed}", (), tmp_path / f"lr=0.1,seed={seed}") for seed in (0, 1)]
+    sweep.write_results(tmp_path, [sweep.look(job) for job in first], "completed")
+    shutil.rmtree(tmp_path / "lr=0.1,seed=1")
+    sweep.conclude(tmp_path, [Job("lr=0.2", (), tmp_path / "lr=0.2,seed=0")], {})
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = [(row["job"], row["folder"], row["value"]) for row in csv.DictReader(file)]
+    assert rows == [("lr=0.2", "lr=0.2,seed=0", "0.75"), ("lr=0.1,seed=0", "lr=0.1,seed=0", "0.75")]
+    assert len(json.loads((tmp_path / "sweep.json").read_text())["jobs"]) == 1
+
+
+def test_labels_leave_out_what_all_jobs_share() -> None:
+    assert sweep.labels([("name=x", "seed=0"), ("name=x", "seed=1")]) == ["seed=0", "seed=1"]
+    assert sweep.labels([("name=x", "seed=0")]) == ["name=x seed=0"]
+    assert sweep.labels([("name=$\\{model.name\\}",)]) == ["name=${model.name}"]

@@ -1,0 +1,235 @@
+"""Sweeps and searches as a user gives them: what goes on after a failure, a kill, a second time."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from cvlib.config.checks import from_composed
+from tests.cli.test_train import ROOT, run, summary, weights
+
+TINY = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
+STUDIES = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+SPACES = sorted(path.stem for path in (ROOT / "conf/sweep").glob("*.yaml"))
+
+
+def rows(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "sweep.csv").open() as file:
+        return {row["job"]: row for row in csv.DictReader(file)}
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "run.py"), *overrides]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(folder: Path, pattern: str, seconds: float = 120) -> Path:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := list(folder.glob(pattern)):
+            return found[0]
+        time.sleep(0.02)
+    raise AssertionError(f"no {pattern} in {folder}")
+
+
+def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+    overrides = ["-m", *TINY, "optimizer=sgd", "optimizer.lr=1e+20,0.01,0", "trainer.epochs=6", "hydra.sweep.dir=sweep"]
+    result = run(tmp_path, *overrides)
+    assert result.returncode == 1
+    found = {job: row["status"] for job, row in rows(tmp_path / "sweep").items()}
+    assert found == {"optimizer.lr=1e+20": "diverged", "optimizer.lr=0.01": "completed", "optimizer.lr=0": "failed"}
+    assert "error: optimizer.lr=1e+20: the loss became" in result.stderr
+    assert "error: optimizer.lr=0: optimizer.lr=0.0 can't be" in result.stderr
+    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 to run done, about" in result.stdout
+
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    command = [sys.executable, str(ROOT / "run.py"), *overrides]
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert again.returncode == 1
+    assert "1 rejected for mistakes in what was asked, 1 already completed, 1 failed before" in again.stdout
+    assert "0 to run" in again.stdout
+    assert "tensorflow" not in again.stderr
+
+    asked = run(tmp_path, *overrides, "hydra.sweeper.rerun_failed=true")
+    assert "1 to run" in asked.stdout
+    assert "job 1 of 3" in asked.stdout
+    assert rows(tmp_path / "sweep")["optimizer.lr=1e+20"]["status"] == "diverged"
+
+
+def test_weights_in_a_sweep_over_modes_are_for_those_that_take_them(tmp_path: Path) -> None:
+    overrides = [*TINY, "mode=scratch,finetune", "mode.weights=nowhere,neither", "hydra.sweep.dir=sweep"]
+    result = run(tmp_path, "-m", *overrides)
+    assert "mode.weights applies to finetune: mode=scratch starts from random weights" in result.stdout
+    assert "3 jobs, 2 rejected" in result.stdout
+    found = {job: row["status"] for job, row in rows(tmp_path / "sweep").items()}
+    assert found == {"mode=scratch": "completed", "mode=finetune mode.weights=nowhere": "failed",
+                     "mode=finetune mode.weights=neither": "failed"}  # fmt: skip
+    (scratch,) = (tmp_path / "sweep").glob("*mode=scratch*/config.yaml")
+    assert yaml.safe_load(scratch.read_text())["mode"]["weights"] is None
+
+
+def test_a_mistake_in_every_job_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    wrongs = ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x", "optimizer.lr=range(0)", "hydra.sweep.subdir=a",
+              "hydra.sweep.dir=/proc/a")  # fmt: skip
+    for wrong in wrongs:
+        result = run(tmp_path, "-m", "seed=0,1", "mode=scratch", wrong)
+        assert result.returncode == 2
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interval_without_a_number_of_trials_and_a_search_without_a_choice(tmp_path: Path) -> None:
+    interval = run(tmp_path, "-m", "optimizer.lr=interval(0.001,0.1)")
+    assert interval.returncode == 2
+    assert "hydra.sweeper.trials" in interval.stderr
+    nothing = run(tmp_path, "-m", "optimizer.lr=0.1", "hydra.sweeper.trials=3")
+    assert nothing.returncode == 2
+    assert "no override leaves a choice" in nothing.stderr
+
+
+def test_a_mistake_in_every_trial_is_said_before_a_search_starts(tmp_path: Path) -> None:
+    choices = ["model=cnn,resnet", "optimizer.lr=interval(1e-4,1e-2)", "hydra.sweeper.trials=4"]
+    done = run(tmp_path, "-m", *choices, "data=folder", "data.path=nowhere")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "nowhere" in done.stderr and "every choice of this search" in done.stderr
+    assert not list(tmp_path.rglob("study*"))
+
+
+@pytest.mark.slow
+def test_nothing_carries_over_from_job_to_job(tmp_path: Path) -> None:
+    """A job alone and the same after others of another precision, determinism and data: equal to the bit."""
+    job = [*TINY, "model.dropout=0.3", "augment=light"]
+    alone = run(tmp_path, *job, "trainer.precision=float32", "hydra.run.dir=alone")
+    assert alone.returncode == 0, alone.stderr
+    swept = run(tmp_path, "-m", *job, "trainer.precision=bfloat16,float16,float32", "hydra.sweep.dir=sweep")
+    assert swept.returncode == 0, swept.stderr
+    (last,) = (tmp_path / "sweep").glob("*precision=float32*")
+    assert weights(last) == weights(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_30_jobs(tmp_path: Path) -> None:
+    process = start(tmp_path, "-m", *TINY, "trainer.epochs=1", "seed=range(30)", "hydra.sweep.dir=sweep")
+    resident = {}
+    for done in (3, 30):
+        wait_for(tmp_path, f"sweep/*seed={done - 1},*/summary.json", 1800)
+        resident[done] = psutil.Process(process.pid).memory_info().rss / 2**20
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    peaks = [summary(path.parent)["peak_memory_mb"] for path in (tmp_path / "sweep").glob("*/summary.json")]
+    assert len(peaks) == 30
+    assert max(peaks) < 1.1 * min(peaks)  # type: ignore[type-var,operator]
+    assert abs(resident[30] - resident[3]) < 20
+
+
+@pytest.mark.slow
+def test_a_killed_job_is_one_line_and_a_killed_sweep_goes_on(tmp_path: Path) -> None:
+    overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1", "hydra.sweep.dir=sweep"]
+    process = start(tmp_path, *overrides)
+    wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002*.npz")
+    (job,) = psutil.Process(process.pid).children()
+    job.kill()
+    wait_for(tmp_path, "sweep/*seed=1*/checkpoints/epoch-00002*.npz")
+    (job,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    psutil.wait_procs([job], timeout=60)  # it notices, and stops with its checkpoint written
+    assert not job.is_running()
+
+    result = run(tmp_path, *overrides)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("going on after epoch") == 2
+    assert {row["status"] for row in rows(tmp_path / "sweep").values()} == {"completed"}
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_whole_sweep(tmp_path: Path) -> None:
+    process = start(tmp_path, "-m", *TINY, "trainer.epochs=50", "seed=0,1", "hydra.sweep.dir=sweep")
+    wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002*.npz")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    statuses = {job: row["status"] for job, row in rows(tmp_path / "sweep").items()}
+    assert statuses == {"seed=0": "interrupted", "seed=1": "pending"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="needs .[joblib]")
+def test_two_jobs_at_a_time_and_one_worker_killed(tmp_path: Path) -> None:
+    overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1,2",
+                 "hydra.sweep.dir=sweep", "hydra/launcher=parallel"]  # fmt: skip
+    process = start(tmp_path, *overrides)
+    wait_for(tmp_path, "sweep/*/checkpoints/epoch-00002*.npz")
+    workers = [child for child in psutil.Process(process.pid).children() if child.children()]
+    assert len(workers) == 2
+    workers[0].kill()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "the launcher lost a process" in out
+    assert {row["status"] for row in rows(tmp_path / "sweep").values()} == {"completed"}
+
+
+@pytest.mark.slow
+def test_a_search_is_killed_and_ends_with_as_many_trials_as_asked(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=6", "hydra.sweep.dir=search",
+                 "optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.kernel=1,3", "hydra.sweeper.trials=4",
+                 "hydra.sweeper.workers=2"]  # fmt: skip
+    process = start(tmp_path, *overrides)
+    wait_for(tmp_path, "search/*/checkpoints/epoch-00002*.npz")
+    below = psutil.Process(process.pid).children(recursive=True)
+    for one in [psutil.Process(process.pid), *below]:
+        one.kill()
+    process.communicate()
+    result = run(tmp_path, *overrides)
+    assert result.returncode == 0, result.stderr
+    found = list((tmp_path / "search").glob("*/summary.json"))
+    assert len(found) == 4
+    assert {json.loads(path.read_text())["status"] for path in found} <= {"completed", "pruned"}
+    assert len(rows(tmp_path / "search")) == 4
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_says_what_it_asks_and_every_job_of_it_can_be(study: str) -> None:
+    text = (ROOT / f"experiments/{study}.yaml").read_text()
+    for words in ("What it asks: ", f"+experiment={study}", f"{study}.md"):
+        assert words in text
+    params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
+    own = ["data.path=photographs"] if "data.path=" in text else []
+    assert jobs_of(params, f"+experiment={study}", *own) >= 2
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_space_composes_with_its_choices(space: str) -> None:
+    params = yaml.safe_load((ROOT / f"conf/sweep/{space}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    choices = {key: value for key, value in params.items() if "interval" not in value}
+    assert jobs_of(choices, f"+sweep={space}") >= 1
+
+
+def jobs_of(params: dict[str, str], *added: str) -> int:
+    """How many jobs there are; those that differ from the first in one override are composed and checked."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
+        parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+        values = {one.get_key_element(): list(one.sweep_string_iterator()) for one in parsed}
+        first = {key: choices[0] for key, choices in values.items()}
+        for key, choices in values.items():
+            for choice in choices:
+                job = first | {key: choice}
+                from_composed(compose("config", [*added, *(f"{name}={value}" for name, value in job.items())]))
+    return math.prod(len(choices) for choices in values.values())

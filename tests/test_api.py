@@ -1,0 +1,109 @@
+"""What `import cvlib` gives: the same as the commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvlib
+from cvlib.runtime.errors import UserError
+from tests.prediction.test_prediction import SMALL
+from tests.prediction.test_prediction import write_run as write_untrained
+from tests.small_runs import write_run
+
+QUICK = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=1", "trainer.steps_per_epoch=2"]
+
+
+def test_the_import_alone_imports_neither_keras_nor_hydra() -> None:
+    code = (
+        "import sys, cvlib; print(dir(cvlib)); assert not {'keras', 'tensorflow', 'hydra', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert set(cvlib.__all__) <= set(done.stdout.replace("'", "").strip("[]\n").split(", "))
+
+
+def test_an_absent_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'fit'"):
+        cvlib.fit  # noqa: B018
+
+
+def test_data_by_overrides() -> None:
+    data = cvlib.load_data("data=digits", "data.classes=['3','5']")
+    assert data.classes == ["3", "5"]
+    assert data.train.images.shape[1:] == (8, 8, 1)
+    boxes = cvlib.load_data("model=yolo", "data.samples=20")
+    assert boxes.task == "detection"
+
+
+def test_a_network_as_a_run_would_train_it(tmp_path: Path) -> None:
+    model = cvlib.build("model.filters=[4,6]", "data.image_size=12", "model.dense=[]")
+    assert model.input_shape == (None, 12, 12, 1)
+    assert model.output_shape == (None, 10)
+    write_run(tmp_path / "run")
+    frozen = cvlib.build("model.filters=[4,6]", "model.dense=[8]", "data.image_size=12", "mode=feature_extractor",
+                         f"mode.weights={tmp_path / 'run'}")  # fmt: skip
+    base = frozen.get_layer("backbone")
+    assert not base.trainable_variables
+    kept = keras.saving.load_model(tmp_path / "run/model.keras").get_layer("backbone")
+    for one, other in zip(base.get_weights(), kept.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_train_load_evaluate_predict(tmp_path: Path) -> None:
+    run = cvlib.train(*QUICK, folder=tmp_path / "run")
+    assert run.summary["status"] == "completed"
+    assert (tmp_path / "run/.hydra/overrides.yaml").read_text().startswith("- model.filters=[4]\n")
+    again = cvlib.load_run(tmp_path / "run")
+    found = cvlib.evaluate(again)
+    assert found.metrics["accuracy"] == pytest.approx(run.summary["metrics"]["test/accuracy"])
+    split = cvlib.load_data(*QUICK).test
+    answers = cvlib.predict(again, split.images[:5])
+    assert [answer.classes[0] for answer in answers] == [row["prediction"] for row in found.results[:5]]
+    Image.fromarray(split.images[0, ..., 0]).save(tmp_path / "digit.png")
+    (of_file, of_colour) = cvlib.predict(again, [tmp_path / "digit.png", np.repeat(split.images[0], 3, axis=-1)])
+    assert of_file.probabilities == pytest.approx(answers[0].probabilities, abs=1e-6)
+    assert of_colour.probabilities == pytest.approx(answers[0].probabilities, abs=1e-6)
+    assert cvlib.network(again).output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_boxes_and_masks_of_an_image(task: str, tmp_path: Path) -> None:
+    write_untrained(tmp_path / "run", SMALL[task])
+    (found,) = cvlib.predict(str(tmp_path / "run"), np.full((50, 80, 3), 90, np.uint8))
+    if task == "detection":
+        assert found.corners.shape == (len(found), 4)
+    else:
+        assert found.shape == (50, 80)
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    for call, words in [
+        (lambda: cvlib.build("model=resnett"), "did you mean resnet"),
+        (lambda: cvlib.load_run(tmp_path), "is no run"),
+        (lambda: cvlib.predict(tmp_path / "run", "absent.png"), "absent.png is no file"),
+        (lambda: cvlib.predict(tmp_path / "run", np.zeros((8, 8))), "is no image"),
+        (lambda: cvlib.predict(tmp_path / "run", np.zeros((1, 0, 8, 1))), "is no image"),
+        (lambda: cvlib.evaluate(tmp_path / "run", split="all"), "there is no split all: choose from train, val, test"),
+        (lambda: cvlib.train("hydra.run.dir=here"), "hydra.run.dir"),
+    ]:
+        with pytest.raises(UserError, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    assert cvlib.predict(tmp_path / "run", []) == cvlib.predict(tmp_path / "run", np.zeros((0, 8, 8, 1))) == []
+
+
+@pytest.mark.slow
+def test_the_notebook_of_the_experiments_runs(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "experiments/notebook.py"
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the hardest class is" in done.stdout
+    assert len(list((tmp_path / "outputs/runs/notebook").iterdir())) == 1

@@ -1,0 +1,16 @@
+"""Columns that line up."""
+
+from cvlib.viz.text_table import aligned
+
+
+def test_words_to_the_left_numbers_to_the_right():
+    rows = [["class", "images", "share"], ["cat", "7", "0.25"], ["elephant", "1200", "0.5"]]
+    assert aligned(rows) == ["class     images  share", "cat            7   0.25", "elephant    1200    0.5"]
+
+
+def test_what_is_to_the_left_can_be_chosen_and_no_line_ends_in_blanks():
+    assert aligned([["a", "b"], ["long", ""]], left=(0, 1)) == ["a     b", "long"]
+
+
+def test_a_rule_stands_under_the_header_as_wide_as_its_columns():
+    assert aligned([["run", "n"], ["x", "100"]], rule=True) == ["run    n", "───  ───", "x    100"]
