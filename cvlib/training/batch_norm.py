@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from cvlib.transfer import freezing as modes
+from cvlib.models.call_adapter import leaves, replace_call
 
 
 def prepare(model: keras.Model, momentum: float | None) -> None:
@@ -16,13 +16,13 @@ def prepare(model: keras.Model, momentum: float | None) -> None:
     With Keras' momentum of 0.99 a run of few steps is evaluated with averages still near their initial values: 300
     images reach a training accuracy of 1.0 and a test accuracy of chance.
     """
-    for layer in modes.flat(model):
+    for layer in leaves(model):
         if not isinstance(layer, keras.layers.BatchNormalization):
             continue
         if momentum is not None:
             layer.momentum = momentum
         if keras.config.backend() == "tensorflow" and not (layer.renorm or layer.synchronized):
-            layer.call = functools.partial(_call, layer, layer.call)
+            replace_call(layer, functools.partial(_call, layer))
 
 
 def _call(layer: keras.layers.BatchNormalization, of_keras: Any, inputs: Any, training: bool | None = None,

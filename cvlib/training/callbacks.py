@@ -28,7 +28,7 @@ def diverged(what: str, model: keras.Model) -> Diverged:
                     "optimizer.clipnorm=1")  # fmt: skip
 
 
-class Watch(keras.callbacks.Callback):
+class NonFiniteGuard(keras.callbacks.Callback):
     """Draws a line of progress within the epoch on a terminal; stops at a loss that isn't finite."""
 
     def __init__(self, epoch: int, epochs: int, first: int, steps: int):
@@ -54,7 +54,7 @@ class Watch(keras.callbacks.Callback):
             sys.stdout.write("\r\x1b[K")
 
 
-class Keep(keras.callbacks.Callback):
+class MidEpochCheckpoint(keras.callbacks.Callback):
     """Saves within an epoch: every so many steps, or after some minutes, and when asked to stop.
 
     Args:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,20 @@ import keras
 import numpy as np
 
 from cvlib import tasks
-from cvlib.config import schema as configuration
 from cvlib.config.schema import Config
 from cvlib.data.pipeline import Feed
+from cvlib.models.network import Network
 from cvlib.runs.record import Record
-from cvlib.training import checkpoint, interrupt, optimizer
-from cvlib.training.callbacks import Keep, Watch, diverged, epoch_line, learning_rate
-from cvlib.training.checkpoint import State
+from cvlib.runtime.errors import UserError
+from cvlib.tasks.base import Task
+from cvlib.training import interrupt, optimizer, run_state
+from cvlib.training.callbacks import MidEpochCheckpoint, NonFiniteGuard, diverged, epoch_line, learning_rate
 from cvlib.training.interrupt import Stop
-from cvlib.training.tensorboard import Board, Profile
-from cvlib.transfer import freezing as modes
+from cvlib.training.run_state import FORM, Parts, RunState
+from cvlib.training.tensorboard import Profile, TensorBoardLogger
+from cvlib.transfer import freezing, regimes
 from cvlib.transfer.cached_features import FeatureFeed
+from cvlib.transfer.regimes import Phase
 from cvlib.viz.text_table import titled
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
@@ -32,10 +35,10 @@ OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row 
 
 @dataclass
 class Fitted:
-    """What an epoch trains and validates: the network on images, or its head on kept features."""
+    """What an epoch trains and validates: the network on images, or its head on cached features."""
 
     model: keras.Model
-    network: keras.Model  # `model` with what validation needs as its output
+    validated: keras.Model  # `model` with what validation needs as its output
     train: Feed | FeatureFeed
     val: Feed | FeatureFeed
 
@@ -46,77 +49,89 @@ class Training:
 
     config: Config
     record: Record
-    model: keras.Model  # raw 0–255 pixels (batch, height, width, channels) → what the task's loss takes
-    network: keras.Model  # the same network with what validation needs as its output
-    train: Feed
+    task: Task
+    network: Network
+    fitted: Fitted
+    train: Feed  # of images, also where the head alone is trained on features
     val: Feed
     classes: list[str]
     class_weights: np.ndarray | None = None
     on_epoch: OnEpoch | None = None  # is told of every epoch; may raise `Pruned`
-    on_features: Fitted | None = None  # where the head alone is trained
+    board: TensorBoardLogger = field(init=False)
 
     @property
-    def fitted(self) -> Fitted:
-        return self.on_features or Fitted(self.model, self.network, self.train, self.val)
-
-    @property
-    def task(self) -> Any:
-        """The module of the model's task."""
-        return tasks.of(self.config.model.task)
-
-    def open_board(self, done_epochs: int) -> None:
-        """Begin, or go on with, the run's TensorBoard files."""
-        self.board = Board(self.record.folder / "tensorboard", done_epochs)
+    def monitor(self) -> str:
+        """What the best epoch is chosen by."""
+        return tasks.monitor(self.config)
 
     @property
     def checkpoints(self) -> Path:
+        """The folder of what exact resume needs."""
         return self.record.folder / "checkpoints"
 
+    def open_board(self, done_epochs: int) -> None:
+        """Begin, or go on with, the run's TensorBoard files."""
+        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs)
 
-def fit(training: Training, state: State, arrays: dict[str, np.ndarray]) -> State:
+
+def fit(training: Training, state: RunState, parts: Parts) -> RunState:
     """Train to the last epoch or until patience runs out; return where the run stands.
 
-    Raises `Diverged` at a loss that isn't finite, `RunFailed` if a frozen weight moved, `KeyboardInterrupt` when
-    asked to stop, the last step saved.
+    `state` and `parts` are those of the newest checkpoint. Raises `Diverged` at a loss that isn't finite, `RunFailed` if
+    a frozen weight moved, `KeyboardInterrupt` when asked to stop, the last step saved.
     """
-    model, mode = training.model, training.config.mode
-    rates = modes.dropout_rates(model.get_layer("backbone"))
-    for phase in modes.phases(mode, training.config.trainer.epochs):
+    if state.epoch + state.within and state.form != FORM:
+        raise UserError(f"{training.record.folder} holds an unfinished run of an earlier version, which can't be resumed: "
+                        "choose another hydra.run.dir to start it again")  # fmt: skip
+    if state.epoch + state.within:
+        run_state.restore(training.network.model.variables, parts.weights, "weight")
+    for number, phase in enumerate(regimes.phases(training.config.mode, training.config.trainer.epochs)):
         if state.stopped or state.epoch >= phase.end:
             continue
-        modes.apply(model.get_layer("backbone"), mode, phase, rates)
-        _compile(training, phase.start * training.train.steps)
-        if arrays:
-            begun = state.epoch > phase.start or state.within
-            checkpoint.restore(arrays, model, training.fitted.model if begun else None)
-        _announce(training, phase)
-        before = modes.frozen_hashes(model)
+        _begin_phase(training, number, phase, state, parts)
+        before = freezing.frozen_hashes(training.network)
         with interrupt.held() as stop:
             while state.epoch < phase.end and not state.stopped:
-                _epoch(training, state, arrays, stop)
-                arrays = {}
-        proven = modes.prove_unmoved(before, modes.frozen_hashes(model))
-        if proven:
-            training.record.say(f"proved by hash: none of {proven} frozen weights moved")
+                _epoch(training, state, parts, stop)
+        verified = freezing.verify_frozen(before, freezing.frozen_hashes(training.network))
+        if verified:
+            training.record.say(f"verified by hash: none of {verified} frozen weights moved")
     return state
 
 
-def _compile(training: Training, first_step: int) -> None:
-    config, model = training.config, training.fitted.model
-    model.compile(
-        optimizer=optimizer.build(config, training.model, training.train.steps, first_step, model.trainable_variables),
-        jit_compile=config.trainer.jit,
-        **training.task.compile_arguments(model, config, training.class_weights),
-    )
+def _begin_phase(training: Training, number: int, phase: Phase, state: RunState, parts: Parts) -> None:
+    """Freeze, compile, and give the optimizer what it knows already.
+
+    The optimizer of a new phase keeps the step count and the moments of the variables that learned in the one before.
+    """
+    freezing.apply(training.network, phase)
+    model = training.fitted.model
+    variables, resumed = model.trainable_variables, state.phase == number
+    before = parts.optimizer
+    if not resumed and getattr(model, "optimizer", None) is not None:
+        before = run_state.values(model.optimizer.variables)
+    if not resumed:
+        earlier = state.first_steps
+        state.first_steps = {name: earlier.get(name, state.step) for name in run_state.named(variables)}
+    made = optimizer.build(training.config, training.network, phase, variables, training.train.steps, state.first_steps)
+    made.build(variables)
+    if resumed:
+        run_state.restore(made.variables, before, "optimizer variable")
+    else:
+        optimizer.carry_over(made, before)
+    model.compile(optimizer=made, jit_compile=training.config.trainer.jit,
+                  **training.task.compile_arguments(training.network, training.config, training.class_weights))  # fmt: skip
+    state.phase = number
+    _announce(training, phase)
 
 
-def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop: Stop) -> None:
+def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> None:
     model = training.fitted.model
     started = time.monotonic()
-    logs = _train_epoch(training, state, arrays, stop)
+    logs = _train_epoch(training, state, parts, stop)
     trained = time.monotonic() - started
     values = _validate(training, state, stop)
-    if not math.isfinite(values.get("loss", 0.0)):  # of what the last step did no loss in training tells
+    if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
         raise diverged(f"the loss in validation became {values['loss']} after epoch {state.epoch + 1}", model)
     images = max(0, training.train.images - state.within * training.train.batch_size)
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
@@ -133,26 +148,27 @@ def _epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop
     better = _keep_if_best(training, state, row)
     _report(training, state, row, better, images / trained)
     # Last: what is on record of an epoch that a kill takes back is written again, while a gap would stay.
-    checkpoint.save(training.checkpoints, state, training.model, model)
+    run_state.save(training.checkpoints, state, training.network.model, model)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
     if stop.requested:
         raise KeyboardInterrupt
 
 
-def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray], stop: Stop) -> dict[str, float]:
-    """One epoch, or what is left of it: `arrays` then hold what its metrics had summed up."""
+def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> dict[str, float]:
+    """One epoch, or what is left of it: `parts` then hold what its metrics had summed up."""
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # all of them where only the validation is missing
     train.epoch(state.epoch, first % train.steps)
-    stream = training.task.targets(train.dataset, model, training.class_weights)
+    stream = training.task.targets(train.dataset, training.network, training.class_weights)
 
     def save(done: int) -> None:
-        checkpoint.save(training.checkpoints, dataclasses.replace(state, within=done), training.model, model)
+        within = dataclasses.replace(state, within=done)
+        run_state.save(training.checkpoints, within, training.network.model, model)
 
     def begin() -> None:
         if first:
-            checkpoint.restore_metrics(arrays, model)
+            run_state.restore(model.metrics_variables, parts.metrics, "metric")
 
     if first:
         model.test_on_batch(*next(iter(stream)))  # Keras makes the metrics' variables when they are first used
@@ -160,9 +176,8 @@ def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray]
         begin()
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
-    watch = Watch(state.epoch, trainer.epochs, first, train.steps)
-    keep = Keep(first, trainer.checkpoint_every, begin, save, stop)
-    callbacks = [watch, keep]
+    guard = NonFiniteGuard(state.epoch, trainer.epochs, first, train.steps)
+    callbacks = [guard, MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
     if trainer.profile_steps:
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
@@ -170,7 +185,7 @@ def _train_epoch(training: Training, state: State, arrays: dict[str, np.ndarray]
     return {name: values[-1] for name, values in history.history.items()}
 
 
-def _validate(training: Training, state: State, stop: Stop) -> dict[str, float]:
+def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
     """The metrics of validation; a signal leaves it at once, with the epoch saved as trained."""
     fitted = training.fitted
     fitted.val.epoch(state.epoch)
@@ -178,31 +193,30 @@ def _validate(training: Training, state: State, stop: Stop) -> dict[str, float]:
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        values: dict[str, float] = training.task.evaluate(fitted.network, fitted.val, training.classes).metrics()
+        return training.task.evaluate(fitted.validated, fitted.val, training.classes).metrics()
     except KeyboardInterrupt:
         trained = dataclasses.replace(state, within=fitted.train.steps)
-        checkpoint.save(training.checkpoints, trained, training.model, fitted.model)
+        run_state.save(training.checkpoints, trained, training.network.model, fitted.model)
         raise
     finally:
         stop.at_once = False
-    return values
 
 
-def _keep_if_best(training: Training, state: State, row: dict[str, Any]) -> bool:
+def _keep_if_best(training: Training, state: RunState, row: dict[str, Any]) -> bool:
     """A tie in the monitor goes to the smaller loss: accuracies of small splits tie often."""
-    trainer, monitor = training.config.trainer, configuration.monitor(training.config)
-    sign = -1.0 if monitor.endswith("loss") else 1.0
+    trainer, monitor = training.config.trainer, training.monitor
+    sign = 1.0 if training.task.metric(monitor).higher_is_better else -1.0
     value = [sign * row[monitor], -row.get("val/loss", row["train/loss"])]
     better = not state.best or value > state.best
     if better:
         state.best, state.best_epoch = value, state.epoch
-        checkpoint.save_best(training.checkpoints, training.model, state.epoch)
+        run_state.save_best(training.checkpoints, training.network.model, state.epoch)
     elif trainer.patience is not None and state.epoch - state.best_epoch >= trainer.patience:
         state.stopped = True
     return better
 
 
-def _report(training: Training, state: State, row: dict[str, Any], better: bool, speed: float) -> None:
+def _report(training: Training, state: RunState, row: dict[str, Any], better: bool, speed: float) -> None:
     epochs = training.config.trainer.epochs
     record = training.record
     record.write_csv("metrics.csv", state.rows)
@@ -214,20 +228,19 @@ def _report(training: Training, state: State, row: dict[str, Any], better: bool,
         "images_per_second": speed,
     }, _of(row, "val/", keep=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
-    record.say(epoch_line(row, training.task.METRICS[0], epochs, per_epoch * (epochs - state.epoch), better))
+    record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), better))
     if state.stopped:
-        record.say(f"stopped early: no better {configuration.monitor(training.config)} for "
-                   f"{training.config.trainer.patience} epochs")  # fmt: skip
+        record.say(f"stopped early: no better {training.monitor} for {training.config.trainer.patience} epochs")
 
 
 def _of(row: dict[str, Any], prefix: str, keep: bool = True) -> dict[str, float]:
     return {key if keep else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
 
 
-def _announce(training: Training, phase: modes.Phase) -> None:
+def _announce(training: Training, phase: Phase) -> None:
     config, record = training.config, training.record
-    rows = modes.freeze_table(training.model, config.mode, config.optimizer.lr)
-    counts = modes.parameter_counts(training.model)
+    rows = freezing.freeze_table(training.network, phase, config.optimizer.lr)
+    counts = freezing.parameter_counts(training.network.model)
     record.update(parameters=counts, freeze_table=rows)
     record.say(f"\nepochs {phase.start + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
                "parameters learn")  # fmt: skip

@@ -1,108 +1,143 @@
-"""The update rule: Keras' optimizers with a rate per part of the network, and the schedule over the steps."""
+"""The update rule: Keras' optimizers with a rate per part of the network, and the schedule over the steps.
+
+Steps are those of the whole run: an optimizer that is made for a later phase goes on with the count and with the moments
+of the variables that learned before (`carry_over`).
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from cvlib.config.schema import Config, ScheduleConfig
-from cvlib.transfer import freezing as modes
+from cvlib.config.schema import Config, Cosine, ScheduleConfig, Sgd, Step
+from cvlib.models.network import Network
+from cvlib.training.run_state import named
+from cvlib.transfer.regimes import Phase
 
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate at each step of the whole run, also in an optimizer that starts later in it.
+    """The learning rate at each step of the run.
 
     Args:
         config: which curve; linear warm-up comes before it.
         peak: the rate at the end of the warm-up.
         steps_per_epoch, epochs: the length of the run.
-        first_step: how many steps of the run came before this optimizer's first.
     """
 
-    def __init__(self, config: ScheduleConfig, peak: float, steps_per_epoch: int, epochs: int, first_step: int = 0):
-        self.config, self.peak, self.first_step = config, peak, first_step
+    def __init__(self, config: ScheduleConfig, peak: float, steps_per_epoch: int, epochs: int):
+        self.config, self.peak = config, peak
         self.steps_per_epoch, self.total = steps_per_epoch, steps_per_epoch * epochs
         self.warmup = config.warmup_epochs * steps_per_epoch
 
     def __call__(self, step: Any) -> Any:
-        step = ops.cast(step, "float32") + float(self.first_step)
+        step = ops.cast(step, "float32")
         warming = ops.minimum(1.0, (step + 1.0) / self.warmup) if self.warmup else 1.0
         return self.peak * warming * self._curve(step)
 
     def _curve(self, step: Any) -> Any:
         config = self.config
-        if config.name == "cosine":
+        if isinstance(config, Cosine):
             share = ops.clip((step - self.warmup) / max(1.0, self.total - self.warmup), 0.0, 1.0)
             return config.final + (1.0 - config.final) * 0.5 * (1.0 + ops.cos(math.pi * share))
-        if config.name == "step":
+        if isinstance(config, Step):
             drops = ops.floor(step / float(config.every * self.steps_per_epoch))
             return ops.power(config.factor, drops)
         return 1.0
 
     def get_config(self) -> dict[str, Any]:
-        return {"config": vars(self.config), "peak": self.peak, "first_step": self.first_step,
-                "steps_per_epoch": self.steps_per_epoch, "epochs": self.total // self.steps_per_epoch}  # fmt: skip
+        return {"config": vars(self.config), "peak": self.peak, "steps_per_epoch": self.steps_per_epoch,
+                "epochs": self.total // self.steps_per_epoch}  # fmt: skip
 
 
-class FusedAdam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) by TensorFlow's one operation a variable, where Keras' dozen each go through it all."""
+class ParameterGroups:
+    """Mixed into an optimizer: a multiplier of the rate and a decoupled weight decay for each variable."""
+
+    def set_groups(self, multipliers: list[float], decays: list[float], first_steps: list[int]) -> None:
+        """Give each variable its multiplier, its decay, and the step of the run at which its moments began."""
+        self.lr_multipliers, self.decays, self.first_steps = multipliers, decays, first_steps
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        import tensorflow as tf
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        rate = ops.cast(learning_rate, variable.dtype) * self.lr_multipliers[index]
+        if self.decays[index]:
+            self.assign_sub(variable, variable * rate * self.decays[index])  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
+
+class _Adam(keras.optimizers.Adam):
+    """Adam (Kingma & Ba 2015) whose bias correction counts the steps of each variable's own moments.
+
+    Its step is one operation a variable in TensorFlow, where Keras' dozen each go through the whole array.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        step = ops.cast(self.iterations + 1, variable.dtype)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle, m=self._momentums[index].value.handle, v=self._velocities[index].value.handle,
-            beta1_power=ops.power(self.beta_1, step), beta2_power=ops.power(self.beta_2, step), lr=learning_rate,
-            beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon, grad=ops.cast(gradient, variable.dtype),
-        )  # fmt: skip
+        gradient = ops.cast(gradient, variable.dtype)
+        step = ops.cast(self.iterations + 1 - self.first_steps[index], variable.dtype)
+        first, second = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
+        momentum, velocity = self._momentums[index], self._velocities[index]
+        if keras.config.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle, m=momentum.value.handle, v=velocity.value.handle, beta1_power=first,
+                beta2_power=second, lr=learning_rate, beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon,
+                grad=gradient,
+            )  # fmt: skip
+            return
+        self.assign_add(momentum, (gradient - momentum) * (1 - self.beta_1))
+        self.assign_add(velocity, (ops.square(gradient) - velocity) * (1 - self.beta_2))
+        rate = learning_rate * ops.sqrt(1 - second) / (1 - first)
+        self.assign_sub(variable, momentum * rate / (ops.sqrt(velocity) + self.epsilon))
 
 
-def _with_parts(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    """`base`, with a multiplier of the rate and a decoupled weight decay for each variable."""
+class GroupedAdam(ParameterGroups, _Adam):
+    """Adam with parameter groups; AdamW where they have decays."""
 
-    class Parted(base):
-        def set_parts(self, multipliers: list[float], decays: list[float]) -> None:
-            self._multipliers, self._decays = multipliers, decays
 
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            index = self._get_variable_index(variable)
-            rate = ops.cast(learning_rate, variable.dtype) * self._multipliers[index]
-            if self._decays[index]:
-                self.assign_sub(variable, variable * rate * self._decays[index])
-            super().update_step(gradient, variable, rate)
-
-    return Parted
+class GroupedSgd(ParameterGroups, keras.optimizers.SGD):
+    """SGD with parameter groups."""
 
 
 def build(
-    config: Config, model: keras.Model, steps_per_epoch: int, first_step: int,
-    variables: list[keras.Variable] | None = None,
+    config: Config, network: Network, phase: Phase, variables: list[keras.Variable], steps_per_epoch: int,
+    first_steps: Mapping[str, int], now: int = 0,
 ) -> keras.optimizers.Optimizer:  # fmt: skip
-    """The optimizer for the model's present trainable variables, in the order of `variables` where it is given.
+    """Return the optimizer for the trainable `variables` of the network, or of its head, in this phase.
 
-    Base and head learn at the rates of their mode. Weight decay is decoupled (Loshchilov &
-    Hutter 2019) and leaves biases and normalization out.
+    Base and head learn at the rates of the phase. Weight decay is decoupled (Loshchilov & Hutter 2019) and leaves biases
+    and normalization out. `first_steps` are the steps at which variables' moments began, by name; the others' begin
+    `now`.
     """
     chosen = config.optimizer
-    schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs, first_step)
-    common = {"learning_rate": schedule, "clipnorm": chosen.clipnorm}
-    if chosen.name == "sgd":
-        optimizer = _with_parts(keras.optimizers.SGD)(momentum=chosen.momentum, nesterov=chosen.momentum > 0, **common)
+    schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)
+    common = {"learning_rate": schedule, "clipnorm": chosen.clipnorm, "name": chosen.name}
+    optimizer: Any
+    if isinstance(chosen, Sgd):
+        optimizer = GroupedSgd(momentum=chosen.momentum, nesterov=chosen.momentum > 0, **common)
     else:
-        fused = keras.config.backend() == "tensorflow"
-        optimizer = _with_parts(FusedAdam if fused else keras.optimizers.Adam)(**common)
-    in_base = {id(variable) for variable in model.get_layer("backbone").trainable_variables}
-    variables = variables or model.trainable_variables
-    base_rate, head_rate = modes.multipliers(model, config.mode)
-    optimizer.set_parts(
-        [base_rate if id(variable) in in_base else head_rate for variable in variables],
+        optimizer = GroupedAdam(**common)
+    in_base = {id(variable) for variable in network.base.trainable_variables}
+    optimizer.set_groups(
+        [phase.backbone_lr if id(variable) in in_base else phase.head_lr for variable in variables],
         [0.0 if variable.name in _NOT_DECAYED else chosen.weight_decay for variable in variables],
+        [first_steps.get(name, now) for name in named(variables)],
     )
     return optimizer
+
+
+def carry_over(optimizer: keras.optimizers.Optimizer, values: Mapping[str, np.ndarray]) -> None:
+    """Give the optimizer's variables their values by name: the step count, and the moments of variables that go on.
+
+    Moments without a value stay at zero. The optimizer must be built.
+    """
+    for name, variable in named(optimizer.variables).items():
+        if name in values and tuple(variable.shape) == values[name].shape:
+            variable.assign(values[name])

@@ -16,7 +16,7 @@ _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr",
 _RESULTS = ".results"  # ends the name of the event file that holds what is shown after the training
 
 
-class Board:
+class TensorBoardLogger:
     """The event files `train`, `validation` and, of the finished run, `result` in a run's `tensorboard` folder.
 
     Steps are epochs from 1; what is shown before the training has step 0. A run that goes on after epoch k drops

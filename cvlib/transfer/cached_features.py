@@ -1,8 +1,7 @@
-"""Frozen features computed once: what a frozen base gives for every image is kept, and the head alone is trained on it.
+"""Frozen features computed once: a frozen base's features of every image are cached, and the head alone trains on them.
 
-The cut goes through the network as late as nothing has been learned or drawn yet: behind the base and the pooling,
-before the first layer with weights or dropout. Head and whole network share their variables, so that what the head
-learns stands in the network that is saved.
+The network is cut just before the first trainable or random layer of the head (`Network.cut`). Head and whole network
+share their variables, so that the saved network holds what the head has learned.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvlib.config.schema import AugmentConfig, Config
+from cvlib.config.schema import AugmentConfig, Config, FeatureExtractor
 from cvlib.data import augment
 from cvlib.data.pipeline import Feed, as_it_is, counted
 from cvlib.runtime import store
@@ -29,14 +28,6 @@ Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
 
 _BATCH = 32  # images that go through the base at once, whatever data.batch_size is: its features serve any
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
-
-
-@dataclasses.dataclass
-class Cut:
-    """A network in two: `base(images)` gives the list of what `head` takes."""
-
-    base: keras.Model
-    head: keras.Model
 
 
 class FeatureFeed:
@@ -73,32 +64,10 @@ class FeatureFeed:
 
 def views(config: Config) -> int:
     """How many differently augmented views of every training image are kept; no more than there are epochs."""
+    mode = config.mode
+    assert isinstance(mode, FeatureExtractor)
     changes = augment.moves(config.augment) or augment.recolours(config.augment) or config.augment.blur
-    return min(config.mode.views, config.trainer.epochs) if changes else 1
-
-
-def cut(model: keras.Model) -> Cut:
-    """The network in two, behind the last layer that is frozen, has no weights, and draws nothing at random."""
-    fixed = {id(tensor): tensor for tensor in model.inputs}
-    crossing: dict[int, Any] = {}
-    for operation in model.operations:
-        for node in operation._inbound_nodes:
-            if not all(id(tensor) in fixed for tensor in node.input_tensors):
-                crossing |= {id(t): t for t in node.input_tensors if id(t) in fixed}
-            elif _is_fixed(operation):
-                fixed |= {id(tensor): tensor for tensor in node.outputs}
-            elif node.input_tensors:
-                crossing |= {id(tensor): tensor for tensor in node.input_tensors}
-    tensors = list(crossing.values())
-    head = keras.Model(tensors, model.output, name=f"{model.name}_head")
-    return Cut(keras.Model(model.inputs, tensors, name=f"{model.name}_base"), head)
-
-
-def _is_fixed(operation: Any) -> bool:
-    if not isinstance(operation, keras.layers.Layer):
-        return True
-    random = isinstance(operation, (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise))
-    return not random and not operation.trainable_variables
+    return min(mode.views, config.trainer.epochs) if changes else 1
 
 
 def compute(base: keras.Model, feed: Feed, number: int) -> Arrays:
@@ -118,6 +87,8 @@ def kept(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: 
     """The features of a split, a list of arrays for each view: from the store, or computed and put there."""
     folder = store.root(config.output_root) / "features"
     count = views(config) if feed.augmentation is not None else 1
+    assert isinstance(config.mode, FeatureExtractor)
+    limit = config.mode.cache_gb * store.GIGABYTE
     found = []
     for number in range(count):
         name = key(config, base, feed, number, fingerprint)
@@ -129,7 +100,7 @@ def kept(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: 
             of = Path(config.data.path or config.data.name).name
             about = (f"{part} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
                      + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip
-            if store.put(folder, name, arrays, about, config.mode.cache_gb * store.GIGABYTE):
+            if store.put(folder, name, arrays, about, limit):
                 arrays = store.get(folder, name) or arrays
         else:
             say(f"features of {len(feed.split)} {part} images: kept from an earlier run")

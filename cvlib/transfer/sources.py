@@ -7,50 +7,53 @@ from typing import Any
 
 import yaml
 
-from cvlib.config.schema import Config, ModelConfig, classifier_of
+from cvlib.config.fields import word
+from cvlib.config.schema import Config, ModelConfig
+from cvlib.models import backbones
+from cvlib.models.options import classifier_of
 from cvlib.runs.record import read_summary
 from cvlib.runtime.errors import UserError
+from cvlib.transfer.regimes import initial_weights
 
 WAYS_ON = "give mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
 _KINDS = (".keras", ".h5", ".hdf5")
-_SHAPING = {  # by family, the keys of conf/model that say which weights its base has
-    "cnn": ("filters", "convolutions", "kernel", "batch_norm"), "darknet": ("filters",), "alexnet": ("batch_norm",),
-    "vgg": ("depth",), "resnet": ("depth",),
-}  # fmt: skip
+IMAGENET = "imagenet"
 
 
 class WeightsUnavailable(UserError):
-    """ImageNet weights can't be had here."""
+    """ImageNet weights are not available here."""
 
 
 def check(config: Config) -> None:
-    """Raise `UserError` where what the config names isn't there, or can't be of use to its model."""
+    """Raise `UserError` where what the config names isn't there, or doesn't fit its model."""
     from cvlib.data import layouts
 
     if config.data.path is not None:
         layouts.place(config.data.path)
-    base, weights = classifier_of(config.model), config.mode.weights
-    if weights == "imagenet" and config.data.pretrain_on is None:
-        refuse_without_imagenet(base)
-    if weights not in (None, "imagenet"):
-        weights_file(weights, base)
+    weights = initial_weights(config.mode)
+    if weights == IMAGENET and config.data.pretrain_on is None:
+        refuse_without_imagenet(config.model)
+    if weights not in (None, IMAGENET):
+        weights_file(weights, config.model)
 
 
-def refuse_without_imagenet(base: ModelConfig) -> None:
-    """Raise `WeightsUnavailable` for a classifier of which no ImageNet weights were ever published."""
-    if not base.imagenet:
-        raise WeightsUnavailable(f"mode.weights=imagenet: there are no ImageNet weights for {base.name}; {WAYS_ON}")
+def refuse_without_imagenet(model: ModelConfig) -> None:
+    """Raise `WeightsUnavailable` for a backbone of which no ImageNet weights were ever published."""
+    if backbones.get(model.backbone).source(IMAGENET) is None:
+        raise WeightsUnavailable(
+            f"mode.weights=imagenet: there are no ImageNet weights for {model.backbone}; {WAYS_ON}"
+        )
 
 
-def weights_file(source: str, base: ModelConfig) -> Path:
-    """The file that `mode.weights` means: itself, or the network in a run's folder.
+def weights_file(source: str, model: ModelConfig) -> Path:
+    """Return the file that `mode.weights` means: itself, or the network in a run's folder.
 
-    Raises `UserError` where there is none, or the run's base is another one than that of the classifier `base`.
+    Raises `UserError` where there is none, or the run's base is another one than that of `model`.
     """
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"mode.weights={source}: there is no such file or folder; {WAYS_ON}")
-    file = _model_of_run(path, base) if path.is_dir() else path
+    file = _model_of_run(path, classifier_of(model)) if path.is_dir() else path
     if file.suffix not in _KINDS:
         raise UserError(f"mode.weights={source}: only .keras, .weights.h5 and .h5 files hold weights that can be read")
     return file
@@ -59,28 +62,24 @@ def weights_file(source: str, base: ModelConfig) -> Path:
 def _model_of_run(folder: Path, base: ModelConfig) -> Path:
     summary = read_summary(folder)
     if summary is None:
-        raise UserError(f"mode.weights={folder}: this folder is no run (it has no summary.json); {WAYS_ON}")
+        raise UserError(f"mode.weights={folder}: this folder is not a run (it has no summary.json); {WAYS_ON}")
     model = _model_config(folder)
     family = model.get("encoder") or model.get("backbone") or summary.get("model")
-    if family != base.name:
+    if family != base.backbone:
         of = f"model={summary.get('model')}" + (f" on {family}" if family != summary.get("model") else "")
-        raise UserError(f"mode.weights={folder} is a run of {of}, but the base here is that of model={base.name}: "
+        raise UserError(f"mode.weights={folder} is a run of {of}, but the base here is that of model={base.backbone}: "
                         "choose a run with the same base")  # fmt: skip
-    apart = [key for key in _SHAPING.get(base.name, ()) if model.get(key) not in (None, getattr(base, key))]
+    own = base.used_backbone_options
+    apart = [key for key in backbones.get(base.backbone).shape_options if model.get(key) not in (None, own[key])]
     if apart:
-        there = " ".join(f"'model.{key}={_written(model[key])}'" for key in apart)
-        here = " ".join(f"model.{key}={_written(getattr(base, key))}" for key in apart)
+        there = " ".join(f"'model.{key}={word(model[key])}'" for key in apart)
+        here = " ".join(f"model.{key}={word(own[key])}" for key in apart)
         raise UserError(f"mode.weights={folder} has a base of other layers than the one here, {here}: give {there} for "
                         "its own, or choose another run")  # fmt: skip
     if not (folder / "model.keras").exists():
         raise UserError(f"mode.weights={folder}: that run is {summary.get('status')} and has no model.keras yet: "
                         f"finish it first with hydra.run.dir={folder}")  # fmt: skip
     return folder / "model.keras"
-
-
-def _written(value: Any) -> str:
-    """As an override has it."""
-    return str(value).replace(" ", "").lower()
 
 
 def _model_config(folder: Path) -> dict[str, Any]:

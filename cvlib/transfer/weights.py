@@ -14,16 +14,17 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 
-from cvlib.config.schema import ModelConfig, classifier_of
+from cvlib.config.schema import ModelConfig
+from cvlib.models import backbones
+from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
-from cvlib.transfer.sources import WAYS_ON, WeightsUnavailable, refuse_without_imagenet, weights_file
+from cvlib.transfer.sources import IMAGENET, WAYS_ON, WeightsUnavailable, refuse_without_imagenet, weights_file
 
 
 @dataclass(frozen=True)
@@ -35,61 +36,48 @@ class Loaded:
     skipped: list[str]  # what else the source held
 
 
-def load_into(backbone: keras.Model, config: ModelConfig, source: str) -> Loaded:
-    """Put the weights of `source` (imagenet, a file, a run's folder) into `backbone`.
+def start_from(network: Network, source: str) -> Loaded:
+    """Load `source` into the network's base, as `load_into`, and let its head begin accordingly."""
+    loaded = load_into(network.base, network.config, source)
+    network.start_on_loaded_base()
+    return loaded
 
-    For a detector or a segmenter that is the classifier's base of its family, so that any network with the same
-    base can give them.
-    Raises `WeightsUnavailable` where ImageNet weights can't be had, `UserError` for a source that can't be read
-    or holds another architecture.
+
+def load_into(base: keras.Model, config: ModelConfig, source: str) -> Loaded:
+    """Put the weights of `source` (imagenet, a file, a run's folder) into the base of a network of `config`.
+
+    The base of a detector or a segmenter is that of the classifier with the same backbone, so that any network with
+    the same base can give them. Raises `WeightsUnavailable` where ImageNet weights are not available, `UserError` for
+    a source that can't be read or holds another architecture.
     """
-    config = classifier_of(config)
-    if source == "imagenet":
-        return _from_imagenet(backbone, config)
+    if source == IMAGENET:
+        return _from_imagenet(base, config)
     file = weights_file(source, config)
     with _readable(source):
         if file.suffix == ".keras":
             with zipfile.ZipFile(file) as archive, archive.open("model.weights.h5") as inner:
-                return _from_tree(backbone, h5py.File(inner, "r"), source)
+                return _from_tree(base, h5py.File(inner, "r"), source)
         with h5py.File(file, "r") as opened:
             topological = "layer_names" in opened.attrs or "model_weights" in opened
-            return (_from_topological if topological else _from_tree)(backbone, opened, source)
+            return (_from_topological if topological else _from_tree)(base, opened, source)
 
 
-def start_from(model: keras.Model, config: ModelConfig, source: str) -> Loaded:
-    """Load `source` into the base of `model`, as `load_into`, and let its head begin accordingly."""
-    loaded = load_into(model.get_layer("backbone"), config, source)
-    quiet_logits(model)
-    return loaded
-
-
-def quiet_logits(model: keras.Model) -> None:
-    """Let a classifier on a loaded base start with a score of 0 for every class, as in Big Transfer (Kolesnikov et al.,
-    2020).
-
-    Features of networks without BatchNorm are large: of random weights they make losses that take epochs to unlearn. A
-    network that starts from scratch learns faster with random ones.
-    """
-    for layer in model.layers:
-        if layer.name == "logits" and isinstance(layer, keras.layers.Dense):  # of a segmenter a decoder comes between
-            layer.kernel.assign(keras.ops.zeros_like(layer.kernel))
-
-
-def _from_imagenet(backbone: keras.Model, config: ModelConfig) -> Loaded:
+def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
     refuse_without_imagenet(config)
-    family = import_module(f"cvlib.models.{config.name}")
+    published = backbones.get(config.backbone).source(IMAGENET)
+    assert published is not None
     try:
         with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
-            published = family.imagenet_backbone(config, backbone.input_shape[1:])
+            loaded = published.load(config.backbone_options, base.input_shape[1:])
     except Exception as error:  # Keras raises a bare Exception where a download fails
         url = re.search(r"https?://\S+", str(error))
         cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
         raise WeightsUnavailable(
-            f"mode.weights=imagenet: the ImageNet weights of {config.name} can't be downloaded from "
+            f"mode.weights=imagenet: the ImageNet weights of {config.backbone} can't be downloaded from "
             f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {WAYS_ON}"
         ) from error
-    backbone.set_weights(published.get_weights())
-    return Loaded("imagenet", backbone.count_params(), [])
+    base.set_weights(loaded.get_weights())
+    return Loaded(IMAGENET, base.count_params(), [])
 
 
 @contextlib.contextmanager

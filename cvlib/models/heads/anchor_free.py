@@ -1,24 +1,106 @@
 """The anchor-free head: every point of every feature map says one box and its classes' scores.
 
-A point's raw output is (dx, dy, log w, log h, class logits …). Points learn those objects that they fit best by
-now, by score and overlap together: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021.
+Decoupled branches for boxes and classes on each level of a path-aggregation pyramid: Ge et al., YOLOX, 2021. A point's
+raw output is (dx, dy, log w, log h, class logits …). Points learn those objects that they fit best by now, by score and
+overlap together: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from keras import ops
 
-from cvlib.tasks.detection import boxes
+from cvlib.config.fields import Options, option
+from cvlib.models.backbone import Backbone
+from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
+from cvlib.models.head import Built, Features, Output
+from cvlib.runtime.errors import UserError
 
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+_RARE = -math.log(99)  # a class's logit at the start: one in a hundred
 _SIDE = 4.0  # strides, the side of the box that a raw 0 stands for
 _LONGEST = 4.0  # the log of the side is kept within ± this
 _SCORE_POWER, _OVERLAP_POWER = 0.5, 6.0
 _POSITIVES = 10  # points that learn one object, at most
 _NEAR = 1.0  # strides: points this near to an object's centre may learn it even from outside its box
 _BOX_WEIGHT, _CLASS_WEIGHT = 5.0, 1.0
+
+
+@dataclass
+class AnchorFreeOptions(DetectorOptions):
+    """The choices of the anchor-free head."""
+
+    # Pixels between points, by level; None: [4, 8, 16] where the shorter side is under 200 px, else [8, 16, 32].
+    strides: list[int] | None = option(None)
+
+    def __post_init__(self) -> None:
+        steps = self.strides
+        if steps is not None and (not steps or steps != sorted(set(steps)) or any(s < 1 or s & (s - 1) for s in steps)):
+            raise UserError(f"invalid model.strides={steps}: expected rising powers of two, such as [8, 16, 32]")
+
+
+class AnchorFree(DetectorHead):
+    """One raw output a point: `(batch, points, 4 + classes)`."""
+
+    name = "anchor_free"
+    options = AnchorFreeOptions
+
+    def build(self, options: AnchorFreeOptions, backbone: Backbone, features: Features, classes: int) -> Built:
+        """Levels of the chosen strides, joined in both directions, each with its own branches."""
+        from keras import layers
+
+        from cvlib.models.head_parts import neck
+
+        levels, steps = neck.by_stride(features), strides_of(options, features.size)
+        for step in steps:
+            neck.require(levels, step, 2 * options.neck, f"model.strides={steps}: a stride of {step} pixels")
+        levels = neck.bottom_up(neck.top_down(levels, min(steps), options.neck), steps, options.neck)
+        raw = [_branches(levels[step], options.neck, classes, f"head{step}") for step in steps]
+        joined = layers.Concatenate(axis=1, name="predictions", dtype="float32")(raw)
+        return Built([Output("predictions", joined)], features.maps)
+
+    def step(self, options: AnchorFreeOptions, size: tuple[int, int]) -> int:
+        """The coarsest stride, and at least 32."""
+        return max(32, *strides_of(options, size))
+
+    def side_step(self, options: AnchorFreeOptions) -> int:
+        """The coarsest stride that is chosen, and at least 32."""
+        return max([32, *(options.strides or [])])
+
+    def decode(self, options: AnchorFreeOptions, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:
+        """As the function of that name."""
+        return decode(raw, size, strides_of(options, size))
+
+    def loss_parts(self, options: AnchorFreeOptions, targets: Any, raw: Any, size: tuple[int, int]) -> dict[str, Any]:
+        """As the function of that name."""
+        return loss_parts(targets, raw, size, strides_of(options, size))
+
+
+def strides_of(options: AnchorFreeOptions, size: tuple[int, int]) -> list[int]:
+    """Return the pixels between the points of each level, finest first."""
+    return list(options.strides) if options.strides else [4, 8, 16] if min(size) < 200 else [8, 16, 32]
+
+
+def _branches(x: KerasTensor, width: int, classes: int, name: str) -> KerasTensor:
+    """Boxes and classes from layers of their own: `(batch, points, 4 + classes)`."""
+    import keras
+    from keras import layers
+
+    from cvlib.models.blocks import convolution
+
+    raw = []
+    for kind, count, start in (("box", 4, 0.0), ("class", classes, _RARE)):
+        y = convolution(x, width, 3, f"{name}_{kind}1")
+        y = convolution(y, width, 3, f"{name}_{kind}2")
+        bias = keras.initializers.Constant(start)
+        y = layers.Conv2D(count, 1, bias_initializer=bias, dtype="float32", name=f"{name}_{kind}")(y)
+        raw.append(layers.Reshape((-1, count), name=f"{name}_{kind}_flat", dtype="float32")(y))
+    return layers.Concatenate(name=f"{name}_joined", dtype="float32")(raw)
 
 
 def points(size: tuple[int, int], strides: list[int]) -> np.ndarray:
@@ -32,10 +114,14 @@ def points(size: tuple[int, int], strides: list[int]) -> np.ndarray:
 
 def decode(raw: Any, size: tuple[int, int], strides: list[int]) -> tuple[Any, Any]:
     """Raw `(batch, points, 4 + classes)` → boxes `(batch, points, 4)` in pixels, scores `(batch, points, classes)`."""
+    from keras import ops
+
     return _corners(raw, points(size, strides)), ops.sigmoid(raw[..., 4:])
 
 
 def _corners(raw: Any, places: np.ndarray) -> Any:
+    from keras import ops
+
     centres = raw[..., :2] * places[:, 2:] + places[:, :2]
     halves = ops.exp(ops.clip(raw[..., 2:4], -_LONGEST, _LONGEST)) * (places[:, 2:] * (_SIDE / 2))
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
@@ -51,6 +137,10 @@ def loss_parts(targets: Any, raw: Any, size: tuple[int, int], strides: list[int]
     Both parts are sums over the image's points, scaled so that their mean over the batch is the batch's sum per
     unit of target score: images without boxes count by what they wrongly score.
     """
+    from keras import ops
+
+    from cvlib.models.head_parts import boxes
+
     places = points(size, strides)
     guesses, logits = _corners(raw, places), raw[..., 4:]
     wanted, goals = assign(targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), places)
@@ -72,6 +162,10 @@ def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple
     point wanted by several takes the one that it overlaps most. The best point's goal is the overlap that the
     object has reached, the others' less in proportion to their alignment.
     """
+    from keras import ops
+
+    from cvlib.models.head_parts import boxes
+
     corners, labels = targets[..., :4], ops.cast(targets[..., 4], "int32")
     real = ops.cast(labels >= 0, "float32")[..., None]
     kinds = ops.one_hot(ops.maximum(labels, 0), scores.shape[-1]) * real
@@ -91,6 +185,8 @@ def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple
 
 def _candidates(corners: Any, places: np.ndarray) -> Any:
     """Which points may learn which object: `(batch, M, points)`, 1 or 0."""
+    from keras import ops
+
     corners = corners[:, :, None]
     inside = ops.minimum(ops.min(places[:, :2] - corners[..., :2], axis=-1),
                          ops.min(corners[..., 2:] - places[:, :2], axis=-1)) > 0  # fmt: skip
@@ -100,10 +196,17 @@ def _candidates(corners: Any, places: np.ndarray) -> Any:
 
 def _most_aligned(alignment: Any, count: int) -> Any:
     """1 for each object's `count` largest, else 0: `(batch, M, points)`."""
+    from keras import ops
+
     least = ops.top_k(alignment, count)[0][..., -1:]
     return ops.cast(alignment >= least, "float32")
 
 
 def _first_of_largest(values: Any, axis: int) -> Any:
+    from keras import ops
+
     largest = ops.cast(values >= ops.max(values, axis=axis, keepdims=True), "float32")
     return largest * ops.cast(ops.cumsum(largest, axis=axis) < 1.5, "float32")
+
+
+HEAD = AnchorFree()

@@ -1,26 +1,28 @@
 """Three ways up: from a coarse feature map to the size of the next finer one.
 
-Each is `decoder(config, x, level, filters, name)`: `x` (batch, h, w, channels) → (batch, height, width, filters),
+Each is `decoder(options, x, level, filters, name)`: `x` (batch, h, w, channels) → (batch, height, width, filters),
 height and width those of `level`, the encoder's finer map. A convolution over what it gives is for the caller to add.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from cvlib.config.schema import ModelConfig
+from cvlib.models.blocks import convolution, normalized
 from cvlib.runtime.errors import UserError
 
 
-def interpolate(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """Resize, bilinear or nearest (`config.interpolation`), after a 1×1 convolution where the channels differ."""
+def interpolate(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+    """Resize, bilinear or nearest (`options.interpolation`), after a 1×1 convolution where the channels differ."""
     if x.shape[-1] != filters:
-        x = convolution(x, filters, f"{name}_interpolate", kernel=1)
-    return ops.image.resize(x, level.shape[1:3], interpolation=config.interpolation)
+        x = convolution(x, filters, 1, f"{name}_interpolate")
+    return ops.image.resize(x, level.shape[1:3], interpolation=options.interpolation)
 
 
-def unpool(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+def unpool(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
     """Put every value where the 2×2 max pooling of `level` took its own from, zeros elsewhere.
 
     Badrinarayanan, Kendall & Cipolla, SegNet, 2017. A 1×1 convolution goes before where the channels differ (without
@@ -33,11 +35,11 @@ def unpool(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int
     return max_unpool(x, level)
 
 
-def transpose(config: ModelConfig, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+def transpose(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
     """A transposed convolution; resized (nearest) where its size isn't that of `level`."""
-    x = transposed_convolution(x, filters, config.transpose_kernel, config.transpose_stride, config.transpose_padding,
-                               config.transpose_output_padding, f"{name}_transpose")  # fmt: skip
-    x = _activated(x, f"{name}_transpose")
+    x = transposed_convolution(x, filters, options.transpose_kernel, options.transpose_stride, options.transpose_padding,
+                               options.transpose_output_padding, f"{name}_transpose")  # fmt: skip
+    x = normalized(x, f"{name}_transpose")
     return x if x.shape[1:3] == level.shape[1:3] else ops.image.resize(x, level.shape[1:3], interpolation="nearest")
 
 
@@ -85,13 +87,3 @@ def transposed_convolution(x: KerasTensor, filters: int, kernel: int, stride: in
 def transposed_side(side: int, kernel: int, stride: int, padding: int, output_padding: int) -> int:
     """The side in pixels of what a transposed convolution makes of `side` pixels."""
     return (side - 1) * stride - 2 * padding + kernel + output_padding
-
-
-def convolution(x: KerasTensor, filters: int, name: str, kernel: int = 3) -> KerasTensor:
-    """Convolution, BatchNorm, ReLU at the same size."""
-    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
-    return _activated(x, name)
-
-
-def _activated(x: KerasTensor, name: str) -> KerasTensor:
-    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))

@@ -49,19 +49,21 @@ def _angle(boxes: Any) -> Any:
     return ops.arctan(sides[..., 0] / sides[..., 1])
 
 
-def suppress(boxes: Any, scores: Any, candidates: int, most: int, threshold: float, least: float) -> Any:
-    """Non-maximum suppression within each class, with plain operations, so that it can be saved and exported.
+def non_max_suppression(
+    boxes: Any, scores: Any, candidates: int, max_detections: int, iou_threshold: float, score_threshold: float
+) -> Any:
+    """Return the boxes that survive non-maximum suppression within each class; plain operations, which can be saved and exported.
 
     Args:
         boxes: `(batch, n, 4)`.
         scores: `(batch, n, classes)`, 0–1; a box may be found under several classes.
         candidates: how many of the highest scores are looked at.
-        most: how many boxes come out.
-        threshold: a box whose IoU with a better one of its class is above this is left out.
-        least: scores from here on count.
+        max_detections: how many boxes come out.
+        iou_threshold: a box whose IoU with a better one of its class is above this is left out.
+        score_threshold: scores from here on count.
 
     Returns:
-        boxes `(batch, most, 4)`, scores `(batch, most)` falling, classes int32 `(batch, most)`; 0, 0 and −1 where
+        boxes `(batch, max_detections, 4)`, scores `(batch, max_detections)` falling, classes int32 `(batch, max_detections)`; 0, 0 and −1 where
         there is none. Equal to the greedy rule as long as no box hangs on a chain of more than 16 others.
     """
     anchors, classes = scores.shape[1:]
@@ -70,13 +72,13 @@ def suppress(boxes: Any, scores: Any, candidates: int, most: int, threshold: flo
     labels = ops.cast(places % classes, "int32")
     found = _pick(boxes, places // classes)
     alike = ops.equal(labels[:, :, None], labels[:, None, :])
-    rivals = ops.logical_and(iou(found[:, :, None], found[:, None]) > threshold, alike)
+    rivals = ops.logical_and(iou(found[:, :, None], found[:, None]) > iou_threshold, alike)
     # Row i, column j: i ranks before j and overlaps it.
     beats = ops.triu(ops.cast(rivals, "float32"), k=1)
-    kept = valid = ops.cast(ranked >= least, "float32")
+    kept = valid = ops.cast(ranked >= score_threshold, "float32")
     for _ in range(_CHAIN):
         kept = valid * ops.cast(ops.matmul(kept[:, None], beats)[:, 0] < 0.5, "float32")
-    return _best(found, ranked * kept, labels, min(most, candidates), most)
+    return _best(found, ranked * kept, labels, min(max_detections, candidates), max_detections)
 
 
 def _best(boxes: Any, scores: Any, labels: Any, count: int, most: int) -> Any:

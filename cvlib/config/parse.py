@@ -1,0 +1,122 @@
+"""A composed mapping made a typed config. No Hydra, no Keras."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cvlib.config import schema
+from cvlib.config.fields import Options, require, typed, word
+from cvlib.config.schema import Config, ModelConfig
+from cvlib.runtime.errors import UserError
+
+ReadModel = Callable[[Mapping[str, Any]], ModelConfig]
+_TOP = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer", "seed", "name", "output_root")
+
+
+def parse(composed: Any, read_model: ReadModel) -> Config:
+    """Return the typed config of a composed mapping, plain or of OmegaConf.
+
+    Keys that the chosen answers don't use are left out. Raises `UserError` naming the key for a wrong type, a value out
+    of bounds, values that exclude each other, or an answer that there isn't.
+    """
+    mapping = plain(composed)
+    unknown = [key for key in mapping if key not in _TOP]
+    if unknown:
+        raise UserError(f"{unknown[0]}: there is no such key; choose from {', '.join(_TOP)}")
+    groups = {key: _group(mapping, key) for key in _TOP[:7]}
+    config = Config(
+        model=read_model(groups["model"]),
+        mode=_answer("mode", groups["mode"], schema.MODES),
+        data=typed(schema.DataConfig, groups["data"], "data"),
+        augment=typed(schema.AugmentConfig, groups["augment"], "augment"),
+        optimizer=_answer("optimizer", groups["optimizer"], schema.OPTIMIZERS),
+        schedule=_answer("schedule", groups["schedule"], schema.SCHEDULES),
+        trainer=typed(schema.TrainerConfig, groups["trainer"], "trainer"),
+        seed=mapping.get("seed", 0),
+        name=mapping.get("name"),
+        output_root=mapping.get("output_root", "outputs"),
+    )
+    check(config)
+    return config
+
+
+def plain(composed: Any) -> dict[str, Any]:
+    """Return a composed config, of OmegaConf or not, as nested dicts with its interpolations resolved."""
+    try:
+        mapping: Any = OmegaConf.to_container(composed, resolve=True) if isinstance(composed, DictConfig) else composed
+    except OmegaConfBaseException as error:
+        raise UserError(f"{getattr(error, 'full_key', None) or 'config'}: {str(error).splitlines()[0]}") from None
+    if not isinstance(mapping, dict):
+        raise UserError("the config holds no keys")
+    return mapping
+
+
+def _group(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
+    group = mapping.get(key) or {}
+    if not isinstance(group, dict):
+        raise UserError(f"{key}={word(group)}: expected the keys of a group")
+    return group
+
+
+def _answer(group: str, values: Mapping[str, Any], kinds: Mapping[str, type[Any]]) -> Any:
+    """The dataclass of the answer that `values["name"]` names; without a name the first one."""
+    name = values.get("name", next(iter(kinds)))
+    if name not in kinds:
+        near = difflib.get_close_matches(str(name), list(kinds), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(kinds)}"
+        raise UserError(f"{group}={name}: there is no such {group}; {hint}")
+    refuse_unknown(group, values, list(kinds.values()))
+    return typed(kinds[name], values, group)
+
+
+def refuse_unknown(
+    group: str, values: Mapping[str, Any], kinds: list[type[Options]], also: tuple[str, ...] = ()
+) -> None:
+    """Raise `UserError` for a key that no answer of the group has; one that only another has is left out in silence."""
+    known = {name for kind in kinds for name in kind.__dataclass_fields__} | set(also)
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise UserError(
+                f"{group}.{key}: there is no such key" + (f"; did you mean {group}.{near[0]}?" if near else "")
+            )
+
+
+def check(config: Config) -> None:
+    """Raise `UserError` at the first values that exclude each other."""
+    data, steps = config.data, config.trainer.profile_steps
+    require(type(config.seed) is int and 0 <= config.seed < 2**32, "seed", config.seed, f"a number below {2**32}")
+    _check_mode(config)
+    _check_image_size(data.image_size)
+    held_out = data.val_fraction + data.test_fraction
+    require(held_out < 1, "data.val_fraction + data.test_fraction", held_out,
+            "a sum under 1, so that something is left to train on")  # fmt: skip
+    if data.name == "folder" and not data.path:
+        raise UserError("data=folder needs data.path=…, the folder that holds the images")
+    if data.name == "tfds" and not (data.tfds or data.path):
+        raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
+    if steps is not None:
+        require(len(steps) == 2 and 1 <= steps[0] <= steps[-1], "trainer.profile_steps", steps,
+                "the first and the last step, such as [20,30]")  # fmt: skip
+    name = config.name
+    if name is not None and (not isinstance(name, str) or name.startswith(".") or set(name) & set("/\\\0")):
+        raise UserError(f"name={name} becomes a folder's name: leave out slashes and a dot in front")
+
+
+def _check_mode(config: Config) -> None:
+    if not isinstance(config.mode, schema.Scratch) and getattr(config.mode, "weights", None) is None:
+        raise UserError(
+            f"mode={config.mode.name} needs weights to start from: mode.weights=imagenet, a weights file or a "
+            "run's folder; to train from random weights use mode=scratch"
+        )
+
+
+def _check_image_size(size: Any) -> None:
+    sides = size if isinstance(size, list | tuple) else [size]
+    valid = all(type(side) is int and 1 <= side <= 8192 for side in sides) and len(sides) in (1, 2)
+    require(size is None or valid, "data.image_size", size, "a side of 1 to 8192 pixels, or [height,width]")

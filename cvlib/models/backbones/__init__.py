@@ -1,0 +1,67 @@
+"""The backbones, a file each. `get(name)` finds one here or in the folder `backbones/` of the folder a user works in."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from cvlib.models.backbone import Backbone
+from cvlib.runtime.errors import UserError
+
+OWN_FOLDER = "backbones"  # below the working folder
+
+
+def names() -> list[str]:
+    """Return the names of all backbones: those of this package and the user's own."""
+    return sorted({module.name for module in pkgutil.iter_modules(__path__)} | set(_own_files()))
+
+
+def get(name: str) -> Backbone:
+    """Return the backbone of that name; the package's own come first.
+
+    Raises `UserError` for a name that no file has, and for a user's file that can't be used.
+    """
+    if importlib.util.find_spec(f"{__name__}.{name}") is not None if name.isidentifier() else False:
+        return _declared(importlib.import_module(f"{__name__}.{name}"), name)
+    if (file := _own_files().get(name)) is not None:
+        return _declared(_load(name, file), str(file))
+    near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
+    raise UserError(f"there is no backbone {name}: choose from {', '.join(near)}, or add {OWN_FOLDER}/{name}.py")
+
+
+def _own_files() -> dict[str, Path]:
+    folder = Path(OWN_FOLDER)
+    return {file.stem: file for file in sorted(folder.glob("*.py")) if file.stem.isidentifier()}
+
+
+def _load(name: str, file: Path) -> ModuleType:
+    """Import a user's file once; again where it has changed."""
+    module_name = f"cvlib_user_backbones.{name}"
+    stamp = (str(file.resolve()), file.stat().st_mtime_ns)
+    known = sys.modules.get(module_name)
+    if known is not None and getattr(known, "__stamp__", None) == stamp:
+        return known
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise UserError(f"{file} can't be imported: {type(error).__name__}: {error}") from error
+    module.__dict__["__stamp__"] = stamp
+    return module
+
+
+def _declared(module: ModuleType, where: str) -> Backbone:
+    backbone = getattr(module, "BACKBONE", None)
+    if not isinstance(backbone, Backbone):
+        raise UserError(f"{where} declares no backbone: set BACKBONE to an object of a subclass of "
+                        "cvlib.models.backbone.Backbone")  # fmt: skip
+    return backbone

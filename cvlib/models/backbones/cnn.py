@@ -1,0 +1,126 @@
+"""The textbook convolutional network: convolutions and a pooling per entry of `filters`, then dense layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvlib.config.fields import Options, option, require
+from cvlib.models.backbone import Backbone, Level
+from cvlib.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+    from keras import KerasTensor
+
+Shape = tuple[int, int, int]
+
+
+@dataclass
+class CnnOptions(Options):
+    """The choices of the textbook network."""
+
+    filters: list[int] = option([32, 64])  # one stage each, which ends in a pooling by 2
+    convolutions: int = option(1, low=1, high=99)  # before each pooling
+    kernel: int = option(3, low=1, high=99)
+    padding: str = option("same", choices=("same", "valid"))
+    stride: int = option(1, low=1, high=99)  # of each stage's first convolution
+    dilation: int = option(1, low=1, high=99)
+    pooling: str = option("max", choices=("max", "average"))
+    batch_norm: bool = False
+    spatial_dropout: float = option(0.0, low=0, high=0.95)
+    features: str = option("flatten", choices=("flatten", "global_average"), classifier_only=True)
+    dense: list[int] = option([128], classifier_only=True)
+    dropout: float = option(0.0, low=0, high=0.95, classifier_only=True)  # after each dense layer
+
+    def __post_init__(self) -> None:
+        for key, widths in (("filters", self.filters), ("dense", self.dense)):
+            require(all(width >= 1 for width in widths), f"model.{key}", widths, "whole numbers of 1 or more")
+        if self.stride > 1 and self.dilation > 1:
+            raise UserError(f"invalid model.stride={self.stride} with model.dilation={self.dilation}: one of the two "
+                            "must be 1")  # fmt: skip
+
+
+class Cnn(Backbone):
+    """Pixels 0–1 → the last dense layer's features `(batch, width)`, or feature maps."""
+
+    name = "cnn"
+    options = CnnOptions
+    shape_options = ("filters", "convolutions", "kernel", "batch_norm")
+
+    def smallest_side(self, options: CnnOptions, levels: bool) -> int:
+        """Each level of feature maps halves the sides; as a classifier `build` says what doesn't fit."""
+        return 2 ** len(options.filters) if levels and options.padding == "same" else 1
+
+    def build(self, options: CnnOptions, input_shape: Shape, levels: bool) -> keras.Model:
+        """Raises `UserError` where the image is too small for the layers."""
+        import keras
+        from keras import layers
+
+        if levels and not options.filters:
+            raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")
+        x = pixels = keras.Input(input_shape, name="pixels")
+        for number, filters in enumerate(options.filters, start=1):
+            x = _stage(options, x, number, filters, input_shape)
+        if levels:
+            return keras.Model(pixels, x, name="backbone")
+        flatten = options.features == "flatten"
+        x = layers.Flatten(name="flatten")(x) if flatten else layers.GlobalAveragePooling2D(name="pooled")(x)
+        for number, width in enumerate(options.dense, start=1):
+            x = layers.Dense(width, "relu", name=f"dense{number}")(x)
+            if options.dropout:
+                x = layers.Dropout(options.dropout, name=f"dense{number}_dropout")(x)
+        return keras.Model(pixels, x, name="backbone")
+
+    def levels(self, options: CnnOptions) -> list[Level]:
+        """Each stage's ReLU before its pooling. Only unstrided `same` convolutions leave the pooling as all that halves."""
+        found, stride = [], 1
+        for number, filters in enumerate(options.filters, start=1):
+            stride *= options.stride
+            dropped = options.spatial_dropout and number == len(options.filters)
+            pooled = f"conv{number}_dropout" if dropped else f"conv{number}_pool"
+            exact = options.stride == 1 and options.padding == "same"
+            found.append(Level(f"conv{number}_relu", stride, filters, pooled, exact and options.pooling == "max"))
+            stride *= 2
+        return found
+
+
+def _stage(options: CnnOptions, x: KerasTensor, number: int, filters: int, input_shape: Shape) -> KerasTensor:
+    """`convolutions` times convolution, BatchNorm if chosen, ReLU; pooling by 2, spatial dropout if chosen."""
+    from keras import layers
+
+    name = f"conv{number}"
+    for earlier in range(1, options.convolutions):
+        x = _convolution(options, x, f"{name}_{earlier}", filters, options.stride if earlier == 1 else 1, input_shape)
+    x = _convolution(options, x, name, filters, options.stride if options.convolutions == 1 else 1, input_shape)
+    if min(x.shape[1:3]) < 2:
+        raise _too_small(options, input_shape)
+    pool = layers.MaxPooling2D if options.pooling == "max" else layers.AveragePooling2D
+    x = pool(2, name=f"{name}_pool")(x)
+    if not options.spatial_dropout:
+        return x
+    return layers.SpatialDropout2D(options.spatial_dropout, name=f"{name}_dropout")(x)
+
+
+def _convolution(options: CnnOptions, x: KerasTensor, name: str, filters: int, stride: int,
+                 input_shape: Shape) -> KerasTensor:  # fmt: skip
+    from keras import layers
+
+    reach = options.dilation * (options.kernel - 1) + 1 if options.padding == "valid" else 1
+    if min(x.shape[1:3]) < reach:
+        raise _too_small(options, input_shape)
+    x = layers.Conv2D(filters, options.kernel, stride, options.padding, dilation_rate=options.dilation,
+                      use_bias=not options.batch_norm, name=name)(x)  # fmt: skip
+    if options.batch_norm:
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _too_small(options: CnnOptions, input_shape: Shape) -> UserError:
+    return UserError(
+        f"images of {input_shape[0]}×{input_shape[1]} pixels are too small for model.filters={options.filters}: nothing "
+        "is left to convolve or pool; raise data.image_size or take fewer filters"
+    )
+
+
+BACKBONE = Cnn()

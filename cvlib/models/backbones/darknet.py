@@ -1,0 +1,75 @@
+"""A small residual network for detection from scratch, in the manner of CSPDarknet.
+
+Cross-stage partial blocks: Wang et al., CSPNet: A New Backbone that can Enhance Learning Capability of CNN, 2020.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvlib.config.fields import Options, option, require
+from cvlib.models.backbone import Backbone, Level
+
+if TYPE_CHECKING:
+    import keras
+    from keras import KerasTensor
+
+
+@dataclass
+class DarknetOptions(Options):
+    """The choices of the small CSPDarknet."""
+
+    filters: list[int] = option([16, 32, 64, 128, 256])  # one stage each; every stage halves the sides
+
+    def __post_init__(self) -> None:
+        valid = bool(self.filters) and all(width >= 1 for width in self.filters)
+        require(valid, "model.filters", self.filters, "a width of 1 or more for each stage, such as [16,32,64]")
+
+
+class Darknet(Backbone):
+    """Pixels 0–1 → the map of the last stage."""
+
+    name = "darknet"
+    options = DarknetOptions
+    shape_options = ("filters",)
+
+    def smallest_side(self, options: DarknetOptions, levels: bool) -> int:
+        """Five stages halve 32 pixels to one."""
+        return 32
+
+    def build(self, options: DarknetOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+        """Each entry of `filters` is a stage that halves the sides by a strided convolution."""
+        import keras
+
+        from cvlib.models.blocks import convolution
+
+        x = pixels = keras.Input(input_shape, name="pixels")
+        for number, filters in enumerate(options.filters, start=1):
+            x = convolution(x, filters, 3, f"stage{number}_down", stride=2)
+            if number > 1:
+                x = _partial_block(x, filters, f"stage{number}_csp")
+        return keras.Model(pixels, x, name="backbone")
+
+    def levels(self, options: DarknetOptions) -> list[Level]:
+        """The last map of each stage: strides 2, 4, …."""
+        names = ["stage1_down_relu"] + [f"stage{n}_csp_out_relu" for n in range(2, len(options.filters) + 1)]
+        return [Level(name, 2 ** (place + 1), filters)
+                for place, (name, filters) in enumerate(zip(names, options.filters, strict=True))]  # fmt: skip
+
+
+def _partial_block(x: KerasTensor, filters: int, name: str) -> KerasTensor:
+    """One half of the channels passes by, the other goes through a residual pair of convolutions."""
+    from keras import layers
+
+    from cvlib.models.blocks import convolution
+
+    half = max(filters // 2, 1)
+    past = convolution(x, half, 1, f"{name}_past")
+    through = convolution(x, half, 1, f"{name}_through")
+    y = convolution(through, half, 3, f"{name}_conv1")
+    y = layers.Add(name=f"{name}_add")([through, convolution(y, half, 3, f"{name}_conv2")])
+    return convolution(layers.Concatenate(name=f"{name}_both")([past, y]), filters, 1, f"{name}_out")
+
+
+BACKBONE = Darknet()

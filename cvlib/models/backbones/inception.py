@@ -1,0 +1,102 @@
+"""InceptionV3 with its auxiliary classifier: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvlib.config.fields import Options, option
+from cvlib.models.backbone import Backbone, Level, WeightSource
+
+if TYPE_CHECKING:
+    import keras
+    from keras import KerasTensor
+
+_TAP = "mixed7"  # the last of the 768-channel blocks, 17×17 at 299 px
+_PAPERS_SIDE = 17
+
+
+@dataclass
+class InceptionOptions(Options):
+    """The choices of InceptionV3."""
+
+    auxiliary_weight: float = option(0.3, low=0, high=10, classifier_only=True)  # 0: no auxiliary classifier
+
+
+def preprocess(image: KerasTensor) -> KerasTensor:
+    """Return RGB from −1 to 1, from grey or RGB."""
+    from cvlib.models.preprocessing import to_rgb, to_symmetric_range
+
+    return to_symmetric_range(to_rgb(image))
+
+
+def application(input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
+    """Return Keras' own network without its top, each layer named by this network's own count.
+
+    Keras counts the names of Inception's layers per process.
+    """
+    import keras
+
+    counted = keras.applications.InceptionV3(include_top=False, weights=weights, input_shape=input_shape)
+    seen: dict[str, int] = {}
+
+    def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name.startswith("mixed"):
+            return layer.__class__.from_config(layer.get_config())
+        kind = layer.__class__.__name__.lower()
+        seen[kind] = seen.get(kind, 0) + 1
+        return layer.__class__.from_config({**layer.get_config(), "name": f"{kind}{seen[kind]}"})
+
+    network = keras.models.clone_model(counted, clone_function=renamed)
+    network.set_weights(counted.get_weights())
+    return keras.Model(network.inputs, network.output, name="backbone")
+
+
+class Inception(Backbone):
+    """Pixels −1–1 → the map at stride 32, 2048 channels."""
+
+    name = "inception"
+    options = InceptionOptions
+    channels = 3
+    sources = (WeightSource("imagenet", lambda options, shape: application(shape, "imagenet"), preprocess),)
+
+    def smallest_side(self, options: InceptionOptions, levels: bool) -> int:
+        """Convolutions without padding leave nothing of smaller images."""
+        return 75
+
+    def build(self, options: InceptionOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+        """Random weights, as Keras initializes them."""
+        return application(input_shape, None)
+
+    def levels(self, options: InceptionOptions) -> list[Level]:
+        """The last map before each reduction: strides 2 to 32; without padding the sides are a little smaller."""
+        named = (("activation3", 64), ("activation5", 192), ("mixed2", 288), ("mixed7", 768), ("mixed10", 2048))
+        return [Level(name, 2 ** (place + 1), channels) for place, (name, channels) in enumerate(named)]
+
+    def auxiliary(self, options: InceptionOptions) -> tuple[str, float] | None:
+        """The classifier half-way counts in training only."""
+        return (_TAP, options.auxiliary_weight) if options.auxiliary_weight else None
+
+    def auxiliary_head(self, tap: KerasTensor, classes: int) -> tuple[KerasTensor, KerasTensor]:
+        """The paper's (pool 5×5 by 3, conv 1×1 of 128, conv 5×5 of 768) where it fits, else global average pooling."""
+        from keras import layers
+
+        if min(tap.shape[1:3]) < _PAPERS_SIDE:
+            x = cut = layers.GlobalAveragePooling2D(name="auxiliary_pooled")(tap)
+        else:
+            cut = layers.AveragePooling2D(5, 3, name="auxiliary_pool")(tap)
+            x = _convolution(cut, 128, 1, "auxiliary_conv1")
+            x = _convolution(x, 768, 5, "auxiliary_conv2")
+            x = layers.GlobalAveragePooling2D(name="auxiliary_pooled")(x)
+        return layers.Dense(classes, dtype="float32", name="auxiliary")(x), cut
+
+
+def _convolution(x: KerasTensor, filters: int, kernel: int, name: str) -> KerasTensor:
+    from keras import layers
+
+    x = layers.Conv2D(filters, kernel, use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(scale=False, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+BACKBONE = Inception()

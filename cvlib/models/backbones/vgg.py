@@ -1,0 +1,82 @@
+"""VGG16 and VGG19: Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, 2015.
+
+The published dense layers are left out for global average pooling and a fresh head: the convolutions hold 14.7
+of VGG16's 138 million parameters and take any image size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvlib.config.fields import Options, option
+from cvlib.models.backbone import Backbone, Level, WeightSource
+
+if TYPE_CHECKING:
+    import keras
+    from keras import KerasTensor
+
+_CHANNELS = (64, 128, 256, 512, 512)  # of the five blocks
+_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # by depth, in each block
+
+
+@dataclass
+class VggOptions(Options):
+    """The choices of VGG."""
+
+    depth: int | None = option(16, choices=(16, 19, None))  # None: 16
+
+    def __post_init__(self) -> None:
+        self.depth = self.depth or 16
+
+
+def preprocess(image: KerasTensor) -> KerasTensor:
+    """Return BGR minus ImageNet's mean, as Keras' weights want it."""
+    from cvlib.models.preprocessing import caffe_preprocessing
+
+    return caffe_preprocessing(image)
+
+
+def application(options: VggOptions, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
+    """Return Keras' own network without its top."""
+    import keras
+
+    network = {16: keras.applications.VGG16, 19: keras.applications.VGG19}[options.depth or 16]
+    return network(include_top=False, weights=weights, input_shape=input_shape, name="backbone")
+
+
+class Vgg(Backbone):
+    """BGR pixels minus ImageNet's mean → the map at stride 32, 512 channels."""
+
+    name = "vgg"
+    options = VggOptions
+    channels = 3
+    sources = (WeightSource("imagenet", lambda options, shape: application(options, shape, "imagenet"), preprocess),)
+    shape_options = ("depth",)
+
+    def smallest_side(self, options: VggOptions, levels: bool) -> int:
+        """Five poolings halve 32 pixels to one."""
+        return 32
+
+    def build(self, options: VggOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+        """He initialization instead of the published stages of pretraining.
+
+        With Keras' own (Glorot) the signal fades over sixteen layers without normalization, and training from scratch
+        stays at chance.
+        """
+        import keras
+
+        network = application(options, input_shape, None)
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Conv2D):
+                layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
+        return network
+
+    def levels(self, options: VggOptions) -> list[Level]:
+        """The last convolution before each of the five max poolings: strides 1 to 16, the last pooling 32."""
+        last = _CONVOLUTIONS[options.depth or 16]
+        return [Level(f"block{block}_conv{count}", 2 ** (block - 1), _CHANNELS[block - 1], f"block{block}_pool", True)
+                for block, count in enumerate(last, start=1)]  # fmt: skip
+
+
+BACKBONE = Vgg()

@@ -1,0 +1,24 @@
+"""The loss of every head that labels pixels, as options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cvlib.config.fields import Options, option, require
+
+LOSSES = ("cross_entropy", "dice", "focal")
+
+
+@dataclass
+class MaskOptions(Options):
+    """A weighted sum of losses."""
+
+    loss: dict[str, float] = option({"cross_entropy": 1.0})  # weights of the sum of cross_entropy, dice and focal
+    focal_gamma: float = option(2.0, low=0, high=10)  # how much focal loss spares pixels that are right already
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.loss if name not in LOSSES]
+        require(not unknown, f"model.loss.{'.'.join(unknown)}", "…", f"a loss among {', '.join(LOSSES)}")
+        weights = list(self.loss.values())
+        require(min(weights, default=0) >= 0 and any(weights), "model.loss", self.loss,
+                "weights of 0 or more, at least one of them above 0")  # fmt: skip

@@ -1,0 +1,66 @@
+"""What lies between a backbone's feature maps and a detector's predictions: levels by stride, joined in both directions.
+
+Down: Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017. Up again: Liu et al., Path Aggregation
+Network, CVPR 2018. Levels are a dict of stride in pixels → map `(batch, height / stride, width / stride, channels)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from keras import KerasTensor, layers
+
+from cvlib.models.blocks import convolution
+from cvlib.models.head import Features
+from cvlib.runtime.errors import UserError
+
+Levels = dict[int, KerasTensor]
+
+
+def by_stride(features: Features) -> Levels:
+    """Return the base's maps by their stride, brought to exactly the image's size over the stride."""
+    found: Levels = {}
+    for feature, stride in zip(features.maps, features.strides, strict=True):
+        sides = features.size[0] // stride, features.size[1] // stride
+        if tuple(feature.shape[1:3]) != sides:  # convolutions without padding
+            # Unless told otherwise, this layer puts all layers behind it in training mode.
+            feature = layers.Resizing(*sides, name=f"level{stride}_resized")(feature, training=False)
+        found[stride] = feature
+    return found
+
+
+def require(levels: Levels, stride: int, channels: int, what: str) -> None:
+    """Add the level of `stride` to `levels`: strided convolutions halve the coarsest one as often as it takes.
+
+    Raises `UserError` naming `what` where the stride is below that of the finest level.
+    """
+    if stride < min(levels):
+        raise UserError(f"{what} is finer than the features, whose least stride is {min(levels)} pixels")
+    while max(levels) < stride:
+        coarsest = max(levels)
+        levels[2 * coarsest] = convolution(levels[coarsest], channels, 3, f"level{2 * coarsest}", stride=2)
+
+
+def top_down(features: Levels, finest: int, channels: int) -> Levels:
+    """Return the levels from stride `finest` on, each joined with the coarser ones."""
+    levels: Levels = {}
+    x = None
+    for stride in sorted((stride for stride in features if stride >= finest), reverse=True):
+        lateral = convolution(features[stride], channels, 1, f"lateral{stride}")
+        if x is not None:
+            above = layers.UpSampling2D(2, name=f"above{stride}")(x)
+            lateral = layers.Add(name=f"joined{stride}")([lateral, above])
+        x = levels[stride] = convolution(lateral, channels, 3, f"down{stride}")
+    return levels
+
+
+def bottom_up(levels: Levels, strides: list[int], channels: int) -> Levels:
+    """Return the levels of `strides`, each joined with the finer ones."""
+    joined = dict(levels)
+    for finer, coarser in itertools.pairwise(strides):
+        x = joined[finer]
+        for halved in range(int(math.log2(coarser // finer))):
+            x = convolution(x, channels, 3, f"up{coarser}_{halved + 1}", stride=2)
+        joined[coarser] = layers.Add(name=f"joined_up{coarser}")([levels[coarser], x])
+    return joined

@@ -1,0 +1,111 @@
+"""Encoder–decoder networks that label every pixel: three ways up from any backbone, with or without skips.
+
+With skips it is a U-Net (Ronneberger, Fischer & Brox, 2015), with `unpool` and none a SegNet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cvlib.config.fields import Options, option
+from cvlib.models.backbone import Backbone
+from cvlib.models.head import Built, Features, Head, Output
+from cvlib.models.head_parts.mask_loss import MaskOptions
+from cvlib.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+_AUXILIARY_STRIDE = 8  # pixels between the places that the auxiliary classifier judges, at most
+_DECODERS = ("interpolate", "unpool", "transpose")
+
+
+@dataclass
+class DecoderOptions(MaskOptions):
+    """The choices of a decoder."""
+
+    decoder: str = option("interpolate", choices=_DECODERS)
+    skip: bool = True  # whether the encoder's maps are joined on the way up (U-Net)
+    auxiliary_weight: float = option(0.3, low=0, high=10)  # of the auxiliary classifier's loss on the way up; 0: none
+    decoder_filters: int = option(128, low=1)  # the most of a decoder's level; a level has no more than the encoder's
+    dropout: float = option(0.0, low=0, high=0.95)
+    interpolation: str = option("bilinear", choices=("bilinear", "nearest"))
+    transpose_kernel: int = option(2, low=1, high=99)
+    transpose_stride: int = option(2, low=1, high=99)
+    transpose_padding: int = option(0, low=0, high=99)
+    transpose_output_padding: int = option(0, low=0, high=99)
+
+    def unused(self) -> set[str]:
+        """Each way up has choices of its own."""
+        kernels = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
+        return {"interpolate": kernels, "unpool": kernels | {"interpolation"}, "transpose": {"interpolation"}}[
+            self.decoder
+        ]
+
+
+class Decoder(Head):
+    """Logits `(batch, height, width, classes)` of every pixel, and of a coarser grid in training.
+
+    With `auxiliary_weight` above 0 an auxiliary classifier half-way up, on a coarser grid, has the deep layers tell the
+    classes apart long before the last layers can (Lee et al., Deeply-Supervised Nets, 2015; Zhao et al., PSPNet, 2017).
+    """
+
+    name = "decoder"
+    options = DecoderOptions
+    base_key = "encoder"
+
+    def check(self, options: DecoderOptions, backbone: Backbone, backbone_options: Options,
+              size: tuple[int, int]) -> None:  # fmt: skip
+        """Unpooling needs levels that end in 2×2 max pooling."""
+        if options.decoder != "unpool":
+            return
+        without = [level for level in backbone.levels(backbone_options) if not level.max_pooled]
+        if without:
+            raise UserError(f"model.decoder=unpool needs an encoder whose every level ends in 2×2 max pooling, but level "
+                            f"{without[0].layer} of {backbone.name} doesn't, with the options given: choose "
+                            "model.encoder=vgg, or model.decoder=interpolate or transpose")  # fmt: skip
+
+    def build(self, options: DecoderOptions, backbone: Backbone, features: Features, classes: int) -> Built:
+        """One step up for each of the encoder's levels, then to the image's size."""
+        from keras import layers
+
+        image, (*levels, x), auxiliary = features.image, features.maps, None
+        for number, level in reversed(list(enumerate(levels, start=1))):
+            x = _step(options, x, level, min(level.shape[-1], options.decoder_filters), f"up{number}")
+            if options.auxiliary_weight and auxiliary is None and x.shape[1] >= image.shape[1] // _AUXILIARY_STRIDE:
+                auxiliary = layers.Conv2D(classes, 1, dtype="float32", name="auxiliary")(x)
+        if x.shape[1:3] != image.shape[1:3]:  # the encoder's finest map is at half the size already
+            x = _way_up(options)(options, x, image, max(8, x.shape[-1] // 2), "up0")
+        if options.dropout:
+            x = layers.SpatialDropout2D(options.dropout, name="head_dropout")(x)
+        outputs = [Output("logits", layers.Conv2D(classes, 1, dtype="float32", name="logits")(x))]
+        if auxiliary is not None:
+            outputs.append(Output("auxiliary", auxiliary, options.auxiliary_weight, training_only=True))
+        return Built(outputs, features.maps)
+
+
+def _way_up(options: DecoderOptions) -> Any:
+    from cvlib.models.head_parts import decoders
+
+    return {"interpolate": decoders.interpolate, "unpool": decoders.unpool, "transpose": decoders.transpose}[
+        options.decoder
+    ]
+
+
+def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
+    """One step up, the encoder's map beside it if chosen, a convolution over both."""
+    from keras import layers
+
+    from cvlib.models.blocks import convolution
+
+    x = _way_up(options)(options, x, level, filters, name)
+    # Unpooling leaves zeros to fill; and without a skip nothing tells where what came up from below lies.
+    if options.decoder == "unpool" or not options.skip:
+        x = convolution(x, filters, 3, f"{name}_alone")
+    if options.skip:
+        x = layers.Concatenate(name=f"{name}_skip")([x, level])
+    return convolution(x, filters, 3, f"{name}_conv")
+
+
+HEAD = Decoder()

@@ -1,0 +1,59 @@
+"""A classifier's head: pooling if the base gives a map, dropout, and one dense layer of logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvlib.config.fields import Options, option
+from cvlib.models.backbone import Backbone
+from cvlib.models.head import Built, Features, Head, Output
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass
+class DenseOptions(Options):
+    """The choices of a dense head."""
+
+    dropout: float = option(0.0, low=0, high=0.95)  # before the last layer, where the base gives a map
+
+
+class Dense(Head):
+    """Logits `(batch, classes)`, and an auxiliary classifier's in training where the backbone has one."""
+
+    name = "dense"
+    options = DenseOptions
+    levels = False
+    base_key = None
+
+    def build(self, options: DenseOptions, backbone: Backbone, features: Features, classes: int) -> Built:
+        """The network is cut behind the pooling, where there is one: what comes before it has nothing random."""
+        from keras import layers
+
+        (x,) = features.maps
+        if len(x.shape) == 4:
+            x = layers.GlobalAveragePooling2D(name="pooled")(x)
+        cut = [x]
+        if len(features.maps[0].shape) == 4 and options.dropout:
+            x = layers.Dropout(options.dropout, name="head_dropout")(x)
+        outputs = [Output("logits", layers.Dense(classes, dtype="float32", name="logits")(x))]
+        if features.tap is not None:
+            logits, fixed = backbone.auxiliary_head(features.tap, classes)
+            outputs.append(Output("auxiliary", logits, features.tap_weight, training_only=True))
+            cut.append(fixed)
+        return Built(outputs, cut)
+
+    def start_on_loaded_base(self, last: keras.layers.Layer) -> None:
+        """Let every class begin with a score of 0, as in Big Transfer (Kolesnikov et al., 2020).
+
+        Features of networks without BatchNorm are large: random weights on them make losses that take epochs to
+        unlearn. A network that starts from scratch learns faster with random ones.
+        """
+        from keras import ops
+
+        last.kernel.assign(ops.zeros_like(last.kernel))
+
+
+HEAD = Dense()

@@ -1,0 +1,69 @@
+"""The typed options of a network, from the `model` part of a composed config. Needs no Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from cvlib.config.fields import Options, typed
+from cvlib.config.parse import parse, refuse_unknown
+from cvlib.config.schema import Config, ModelConfig, Suited
+from cvlib.models import backbones, heads
+from cvlib.runtime.errors import UserError
+
+BASE_KEYS = ("encoder", "backbone")
+_COMMON = ("name", "task", "head", *BASE_KEYS)
+
+
+def read_config(composed: Any) -> Config:
+    """Return the typed config of a composed mapping; raises `UserError` as `cvlib.config.parse.parse`."""
+    return parse(composed, read_model)
+
+
+def read_model(values: Mapping[str, Any]) -> ModelConfig:
+    """Return the typed options of `values`, the `model` part of a config.
+
+    Raises `UserError` for a backbone or a head that there isn't, one that doesn't go with the other, and for values
+    that are out of bounds.
+    """
+    head = heads.get(str(values.get("head", "dense")))
+    key = next((key for key in BASE_KEYS if values.get(key) is not None), None)
+    name = str(values.get("name", "cnn"))
+    backbone = backbones.get(str(values[key]) if key else name)
+    if head.levels and not backbone.feature_levels:
+        able = [one for one in backbones.names() if backbones.get(one).feature_levels]
+        raise UserError(f"model.{key or 'name'}={backbone.name} has no feature maps for model={name}: choose one of "
+                        f"{', '.join(able)}")  # fmt: skip
+    known: list[type[Options]] = [Suited, *(backbones.get(one).options for one in backbones.names()),
+                                  *(heads.get(one).options for one in heads.names())]  # fmt: skip
+    refuse_unknown("model", values, known, _COMMON)
+    own = {one: values[one] for one in backbone.used_options(head.levels) if one in values}
+    rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.levels)}
+    return ModelConfig(
+        name=name, task=str(values.get("task", "classification")),
+        backbone=backbone.name, backbone_options=typed(backbone.options, own, "model"),
+        head=head.name, head_options=typed(head.options, rest, "model"),
+        base_key=key, levels=head.levels, suited=typed(Suited, values, "model"),
+    )  # fmt: skip
+
+
+def classifier_of(model: ModelConfig) -> ModelConfig:
+    """Return the classifier with the same base as a detector or segmenter: where its weights may come from."""
+    if not model.levels:
+        return model
+    head = heads.get("dense")
+    return dataclasses.replace(
+        model, name=model.backbone, task="classification", base_key=None, head=head.name, head_options=head.options(),
+        levels=False,
+    )  # fmt: skip
+
+
+def owners(key: str) -> list[str]:
+    """Return which backbones and heads have an option of that name, as `model.backbone=…` or `model.head=…`."""
+    found = [f"backbone={name}" for name in backbones.names() if _has(backbones.get(name).options, key)]
+    return found + [f"head={name}" for name in heads.names() if _has(heads.get(name).options, key)]
+
+
+def _has(options: type[Options], key: str) -> bool:
+    return key in {one.name for one in dataclasses.fields(options)}
