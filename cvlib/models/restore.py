@@ -1,152 +1,159 @@
-"""A run opened again: its config, its classes and its network, from the folder that it left behind."""
+"""A run opened again: its typed config and its network, from the folder that it left behind."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import yaml
-
-from cvlib.config import checks
-from cvlib.config import schema as configuration
 from cvlib.config.schema import Config
-from cvlib.runs.record import read_summary
+from cvlib.data.input_spec import InputSpec
+from cvlib.models.options import read_config
+from cvlib.runs.run import Run, read_run
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.data.dataset import Dataset
+    from cvlib.models.network import Network
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
 _CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _LONGEST = 160  # characters of others' words in one line
-_OF_DATA: dict[str, Callable[[Any], bool]] = {  # what summary.json has once the data is read
-    "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
-    "channels": lambda count: count in (1, 3),
-    "image_size": lambda side: isinstance(side, int) and side > 0,
-}
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run's folder says of it."""
+class SavedRun:
+    """What a run's folder says of it, with its config typed."""
 
-    folder: Path
+    record: Run
     config: Config
-    summary: dict[str, Any]
-    notes: list[str]  # remarks for the person: that the run isn't finished
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.record.folder
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """All that summary.json holds, in the present form."""
+        return self.record.summary
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks for people, such as that the run isn't finished."""
+        return self.record.notes
 
     @property
     def classes(self) -> list[str]:
         """The names of the classes, in the order of the outputs."""
-        return list(self.summary["classes"])
+        return self.record.classes
 
     @property
     def channels(self) -> int:
         """1 or 3."""
-        return int(self.summary["channels"])
+        return self.record.channels
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width that the network resizes images to."""
-        side = int(self.summary["image_size"])
-        return side, side
+        return self.record.size
+
+    @property
+    def splits(self) -> dict[str, list[str]] | None:
+        """The names of the samples in each split; None for a run of an earlier version."""
+        return self.record.splits
+
+    @cached_property
+    def spec(self) -> InputSpec:
+        """The images that the network takes."""
+        return InputSpec(*self.size, self.channels, str(self.summary.get("resize") or "stretch"))
+
+
+class Serving(Protocol):
+    """What restoring a network asks of a task."""
+
+    def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
+        """Return whether a saved network has the inputs and outputs of the task."""
+
+    def inference(self, network: Network) -> keras.Model:
+        """Return the network as it is saved."""
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder has the record of a run in it."""
+    """Return whether a folder has the record of a run in it."""
     return (folder / "summary.json").is_file()
 
 
-def open_run(folder: Path) -> Run:
-    """The run in `folder`, finished or not; raises `UserError` where there is none, or none that can be used yet."""
+def open_run(folder: Path) -> SavedRun:
+    """Return the run in `folder`, finished or not; raise `UserError` where there is none, or none usable yet."""
     folder = Path(folder)
-    summary = read_summary(folder) if folder.is_dir() else None
-    if summary is None or not (folder / "config.yaml").is_file():
-        what = f"is no run: it has no {'summary.json' if summary is None else 'config.yaml'}"
-        what = what if folder.is_dir() else "is no folder"
+    missing = next((name for name in ("summary.json", "config.yaml") if not (folder / name).is_file()), None)
+    if missing:
+        what = f"is not a run: it has no {missing}" if folder.is_dir() else "is not a folder"
         raise UserError(
             f"{folder} {what}; give the folder that a `python run.py` wrote, such as outputs/runs/NAME/TIME"
         )
+    record = read_run(folder)
     try:
-        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise UserError("it holds no keys")
-        config = checks.from_composed(content)
-    except (yaml.YAMLError, UnicodeDecodeError, UserError) as error:
+        config = read_config(record.config)
+    except UserError as error:
         raise UserError(f"{folder / 'config.yaml'} can't be read: {str(error).splitlines()[0]}") from None
-    if not all(summary.get(key) for key in _OF_DATA):
-        raise UserError(f"{folder}: this run ({summary.get('status')}) stopped before its data was read; run it again")
-    for key, can_be in _OF_DATA.items():
-        if not can_be(summary[key]):
-            raise UserError(
-                f"{folder / 'summary.json'}: {key} can't be {str(summary[key])[:_LONGEST]}: restore the file"
-            )
-    notes = []
-    if summary.get("status") != "completed":
-        notes.append(f"{folder} is {summary.get('status')}, after {summary.get('epochs', 0)} of "
-                     f"{config.trainer.epochs} epochs: its best so far is used")  # fmt: skip
-    return Run(folder, config, summary, notes)
+    record.require_data()
+    return SavedRun(record, config)
 
 
-def network(run: Run) -> keras.Model:
-    """The run's best network: raw images (batch, any, any, channels) 0–255 → predictions; of an unfinished run the
-    best so far.
+def network(run: SavedRun, task: Serving) -> keras.Model:
+    """Return the run's best network: raw images (batch, any, any, channels) 0–255 → predictions; of an unfinished run
+    the best so far.
 
     Raises `UserError` for a run without a finished epoch, and for a file that can't be loaded, or that no run writes.
     """
+    if (run.folder / "model.keras").is_file():
+        return _saved(run, task)
+    return task.inference(as_trained(run, task))
+
+
+def _saved(run: SavedRun, task: Serving) -> keras.Model:
     import keras
 
-    from cvlib import tasks
-
     path = run.folder / "model.keras"
-    if path.is_file():
-        with _loading(path):
-            _refuse_foreign(path)
-            loaded: keras.Model = keras.saving.load_model(path, compile=False)
-        if not _fits(loaded, run):
-            raise UserError(f"{path} doesn't fit the run's summary.json, in its channels or classes: is it of another "
-                            "run?")  # fmt: skip
-        return loaded
-    how = configuration.resize(run.config)
-    built: keras.Model = tasks.of(run.config.model.task).inference(as_trained(run), run.size, how)
-    return built
+    with _loading(path):
+        _refuse_foreign(path)
+        loaded: keras.Model = keras.saving.load_model(path, compile=False)
+    if not task.fits(loaded, run.channels, len(run.classes)):
+        raise UserError(f"{path} doesn't fit the run's summary.json, in its channels or classes: is it of another run?")
+    return loaded
 
 
-def _fits(loaded: keras.Model, run: Run) -> bool:
-    of_boxes = isinstance(loaded.output, dict)
-    return (loaded.input_shape[-1] == run.channels and of_boxes == (run.config.model.task == "detection")
-            and (of_boxes or loaded.output_shape[-1] == len(run.classes)))  # fmt: skip
+def as_trained(run: SavedRun, task: Serving) -> Network:
+    """Return the run's best network as it was trained; outputs that exist in training only may have random weights.
 
-
-def as_trained(run: Run) -> keras.Model:
-    """The run's best network as it was trained: images of `run.size` → what the task's loss and metrics take.
-
-    An auxiliary classifier is left out. Raises `UserError` as `network`, and for a network of other code than this.
+    Raises `UserError` as `network`, and for a network of other code than this.
     """
-    from cvlib import models
-    from cvlib.training import checkpoint
+    from cvlib.models.network import build
+    from cvlib.models import run_state
 
-    model = models.build(run.config.model, (*run.size, run.channels), len(run.classes))
+    built = build(run.config.model, run.spec, len(run.classes))
     if not (run.folder / "model.keras").is_file():
-        state = checkpoint.load(run.folder / "checkpoints")[0]
+        checkpoints = run.folder / "checkpoints"
+        state = run_state.load(checkpoints)[0]
         if not state.best_epoch:
             raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
-        with _loading(run.folder / "checkpoints"):
-            checkpoint.load_best(run.folder / "checkpoints", model, state.best_epoch)
-        return models.logits(model)
-    model, kept = models.logits(model), network(run).weights
-    if [weight.shape for weight in kept] != [weight.shape for weight in model.weights]:
+        with _loading(checkpoints):
+            run_state.load_best(checkpoints, built.model, state.best_epoch)
+        return built
+    variables, values = built.predictive().weights, _saved(run, task).weights
+    if [value.shape for value in values] != [variable.shape for variable in variables]:
         raise UserError(f"{run.folder / 'model.keras'} doesn't fit the run's config: it was written by another version")
-    for weight, value in zip(model.weights, kept, strict=True):
-        weight.assign(value)
-    return model
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return built
 
 
 @contextlib.contextmanager
@@ -182,23 +189,3 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
         config = list(config.values())
     for inner in config if isinstance(config, list) else []:
         yield from _parts(inner)
-
-
-def dataset(run: Run) -> Dataset:
-    """The data that the run was trained on, split as then; raises `UserError` where it can't be had any more."""
-    from cvlib import data
-
-    return data.load(run.config.data, run.config.seed, run.config.model.task)
-
-
-def labels(run: Run) -> dict[str, Any]:
-    """labels.json: the task, the classes, channels and image size."""
-    path = run.folder / "labels.json"
-    if path.is_file():
-        try:
-            found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            raise UserError(f"{path} can't be read as JSON: take it away, or restore it") from None
-        return found
-    return {"task": run.config.model.task, "classes": run.classes, "channels": run.channels,
-            "image_size": list(run.size), "resize": configuration.resize(run.config)}  # fmt: skip

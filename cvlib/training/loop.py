@@ -20,10 +20,11 @@ from cvlib.models.network import Network
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from cvlib.training import interrupt, optimizer, run_state
+from cvlib.models import run_state
+from cvlib.training import interrupt, optimizer
 from cvlib.training.callbacks import MidEpochCheckpoint, NonFiniteGuard, diverged, epoch_line, learning_rate
 from cvlib.training.interrupt import Stop
-from cvlib.training.run_state import FORM, Parts, RunState
+from cvlib.models.run_state import FORM, Parts, RunState
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
 from cvlib.transfer import freezing, regimes
 from cvlib.transfer.cached_features import FeatureFeed

@@ -16,7 +16,7 @@ from keras import ops
 
 from cvlib.config.schema import Config, Cosine, ScheduleConfig, Sgd, Step
 from cvlib.models.network import Network
-from cvlib.training.run_state import named
+from cvlib.models.run_state import named
 from cvlib.transfer.regimes import Phase
 
 _NOT_DECAYED = ("bias", "gamma", "beta")

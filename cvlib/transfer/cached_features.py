@@ -82,7 +82,7 @@ def compute(base: keras.Model, feed: Feed, number: int) -> Arrays:
     return [np.asarray(array, np.float32) for array in arrays]
 
 
-def kept(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: str,
+def cached(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: str,
          say: Callable[[str], None]) -> list[Arrays]:  # fmt: skip
     """The features of a split, a list of arrays for each view: from the store, or computed and put there."""
     folder = store.root(config.output_root) / "features"

@@ -1,0 +1,44 @@
+"""The feeds of a run: its splits as the network gets them, with resized images cached where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cvlib.config.schema import Config
+from cvlib.data import cache
+from cvlib.data.cache import Cache
+from cvlib.data.dataset import Dataset
+from cvlib.data.feed import Feed, make_feed
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.split import Split
+from cvlib.runtime import store
+
+Say = Callable[[str], None]
+
+
+def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
+    """Return the shuffled and augmented training images."""
+    return make_feed(
+        dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=config.augment, shuffle=True,
+        steps=config.trainer.steps_per_epoch, cache=_cache(config, dataset, dataset.train, spec, say),
+    )  # fmt: skip
+
+
+def validation_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
+    """Return the validation images, in order, unchanged."""
+    kept = _cache(config, dataset, dataset.val, spec, say)
+    return make_feed(dataset.val, spec, dataset.kind, config.data.batch_size, config.seed, cache=kept)
+
+
+def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say: Say) -> Cache | None:
+    """Where the resized images of a split are kept, None for those that lie in memory anyway."""
+    if config.data.cache is None or not isinstance(split.images, list):
+        return None
+    file = None
+    if config.data.cache == "disk":
+        file = store.root(config.output_root) / "images" / f"{cache.key(split, spec, dataset.kind)}.npy"
+    kept = Cache(len(split), dataset.kind.stored_shape(spec), config.data.cache_gb * store.GIGABYTE, file)
+    if kept.held < len(split):
+        say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are read from "
+            "their files each time")  # fmt: skip
+    return kept

@@ -1,0 +1,45 @@
+"""The stand-in for ImageNet offline: a run that pretrains a network's base on an embedded dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from cvlib.config.schema import Adam, Config, Cosine, DataConfig, Scratch, as_mapping
+from cvlib.models.options import classifier_of
+from cvlib.runs.identity import identity
+
+
+def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> Config:
+    """Return the run that pretrains a classifier with `config`'s base at the same input size: from scratch."""
+    source, classifier = config.data.pretrain_on, classifier_of(config.model)
+    assert source is not None
+    side = size[0] if size[0] == size[1] else list(size)
+    return Config(
+        model=classifier,
+        mode=Scratch(),
+        data=DataConfig(
+            source,
+            image_size=side,
+            channels=channels,
+            samples=config.data.pretrain_samples,
+            val_fraction=0.05,
+            test_fraction=0.05,
+        ),
+        schedule=Cosine(warmup_epochs=0.5),
+        optimizer=Adam(lr=config.model.suited.lr, clipnorm=1.0),
+        trainer=dataclasses.replace(
+            config.trainer,
+            epochs=config.data.pretrain_epochs,
+            patience=None,
+            monitor=None,
+            steps_per_epoch=None,
+        ),
+        name=f"{source}-{classifier.name}-{'x'.join(str(pixels) for pixels in dict.fromkeys(size))}px",
+        output_root=config.output_root,
+    )
+
+
+def pretraining_folder(pretraining: Config) -> Path:
+    """Return where that run lies, so that every run with the same base finds it."""
+    return Path(pretraining.output_root) / "pretrained" / f"{pretraining.name}-{identity(as_mapping(pretraining))}"
