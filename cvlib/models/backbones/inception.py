@@ -49,7 +49,7 @@ def application(input_shape: tuple[int, int, int], weights: str | None) -> keras
 
     network = keras.models.clone_model(counted, clone_function=renamed)
     network.set_weights(counted.get_weights())
-    return keras.Model(network.inputs, network.output, name="backbone")
+    return keras.Model(network.inputs[0], network.output, name="backbone")
 
 
 class Inception(Backbone):
