@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import os
 import re
@@ -22,6 +20,7 @@ from cvlib.config import schema as configuration
 from cvlib.config.schema import Config
 from cvlib.runs.provenance import git_state, versions
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, in_words
+from cvlib.runtime.files import csv_of, write_atomically
 
 # What processes that were killed may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
@@ -256,29 +255,6 @@ def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, A
         keys = dict.fromkeys([*first, *second])
         return [d for key in keys for d in _differences(first.get(key), second.get(key), f"{prefix}.{key}".lstrip("."))]
     return [] if first == second else [(prefix, first, second)]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: the name never stands for half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def csv_of(rows: list[dict[str, Any]]) -> bytes:
-    """Rows of equal keys as a table under a header."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:

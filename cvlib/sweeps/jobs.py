@@ -12,9 +12,9 @@ from pathlib import Path
 
 from cvlib.cli.jobs import complain
 from cvlib.runs import record
-from cvlib.runs.record import csv_of, write_atomically
 from cvlib.runtime.clock import about
 from cvlib.runtime.errors import RunFailed, UserError
+from cvlib.runtime.files import csv_of, write_atomically
 
 PLAN = "sweep.json"
 SCRATCH = "scratch"  # the mode that starts from random weights

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from cvlib.runtime import files
+
 _KEPT = 2  # the newest may turn out damaged
 
 
@@ -87,7 +89,7 @@ def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
 
 def clear(folder: Path, state: State) -> None:
     """A completed run has nothing to go on from: keep its counters, free the space of the arrays."""
-    _write_json(folder / "completed.json", dataclasses.asdict(state))
+    files.write_atomically(folder / "completed.json", json.dumps(dataclasses.asdict(state), indent=2).encode())
     for path in folder.glob("*.npz"):
         path.unlink()
 
@@ -106,17 +108,5 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2))
-    partial.replace(path)
+    with files.replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from cvlib.runtime.files import PARTIAL, replacing
+
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
 _RESULTS = ".results"  # ends the name of the event file that holds what is shown after the training
 
@@ -145,8 +147,8 @@ def _drop_after(path: Path, step: int) -> None:
                 kept.append(record)
     except tf.errors.DataLossError:
         pass  # a kill in the middle of a record: what came before it is kept
-    partial = path.with_name("partial." + path.name.removeprefix("events.out.tfevents."))
-    with tf.io.TFRecordWriter(str(partial)) as writer:
+    # TensorBoard reads every file with "tfevents" in its name.
+    temporary_name = path.name.removeprefix("events.out.tfevents.") + PARTIAL
+    with replacing(path, temporary_name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
         for record in kept:
             writer.write(record)
-    partial.replace(path)

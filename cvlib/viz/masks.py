@@ -48,7 +48,7 @@ def save_indexed(mask: np.ndarray, colours: np.ndarray, path: Path) -> None:
     """Write class ids, uint8 `(height, width)`, as a PNG with this palette `(256, 3)`, atomically."""
     from PIL import Image
 
-    from cvlib.runs.record import write_atomically
+    from cvlib.runtime.files import write_atomically
 
     picture = Image.fromarray(mask.astype(np.uint8), "L").copy()
     picture.putpalette(colours.astype(np.uint8).tobytes())

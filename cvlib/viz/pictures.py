@@ -86,7 +86,7 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     """Write a picture atomically."""
     from PIL import Image
 
-    from cvlib.runs.record import write_atomically
+    from cvlib.runtime.files import write_atomically
 
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "PNG")
