@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 import yaml
 
+from cvlib.runs.flatten import flatten
 from cvlib.runs.record import overridden, process_is_gone
 from cvlib.runtime.errors import UserError
 
@@ -105,8 +106,8 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
         say(f"{folder}: skipped, its summary.json is not a run's")
         return None
     try:
-        config = _flat(_load_yaml(_regular(folder / "config.yaml").read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError):
+        config = flatten(_load_yaml(_regular(folder / "config.yaml").read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, AttributeError):
         say(f"{folder}: skipped, its config.yaml is missing or can't be read")
         return None
     status = summary["status"]
@@ -148,25 +149,6 @@ def _load_block(text: str) -> Any:
 
 def _yaml_loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C it takes a tenth of the time
-
-
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """{"data": {"fraction": 0.1}} → {"data.fraction": 0.1}; lists become tuples, so that values can be compared."""
-    if not isinstance(config, dict):
-        raise ValueError("a config is a mapping")
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = _frozen(value)
-    return flat
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return value if isinstance(value, (str, int, float, type(None))) else str(value)
 
 
 # Measures of all test samples together → the column of test_results.csv that stands for them, of each sample:
