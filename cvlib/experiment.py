@@ -14,6 +14,7 @@ from cvlib.config.schema import Config, DataConfig, ModeConfig, OptimizerConfig,
 from cvlib.data.dataset import Dataset, Split
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runs.record import Record, run_name
+from cvlib.runs.upgrade import form_1_specs
 from cvlib.runtime import hardware, store
 from cvlib.runtime.errors import UserError
 from cvlib.training import devices as backend
@@ -47,11 +48,12 @@ def run(
     asked, config = config, configuration.resolved(config)
     _refuse_in_data(config, folder)
     started = time.monotonic()
-    with Record(folder, config, provenance, wait) as record:
+    mapping, specs = dataclasses.asdict(config), form_1_specs(config.model.task)
+    with Record(folder, mapping, provenance, wait, specs) as record:
         if record.completed:
             print(f"already completed: {folder}")
             return record.summary
-        record.say(f"{run_name(config)}{', going on' if record.resumed else ''}: {folder}")
+        record.say(f"{run_name(mapping)}{', going on' if record.resumed else ''}: {folder}")
         if asked.trainer.precision == "auto":
             record.say(f"trainer.precision=auto: {config.trainer.precision}, for {hardware.native()[1]}")
         dataset = data.load(config.data, config.seed, config.model.task)
@@ -295,7 +297,7 @@ def _finish(training: Training, dataset: Dataset, state: State) -> None:
 def _closing_table(record: Record) -> None:
     metrics = record.summary["metrics"]
     record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
-    for name in tasks.shown_metrics(record.config.model.task, len(record.summary["classes"])):
+    for name in tasks.shown_metrics(record.summary["task"], len(record.summary["classes"])):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     if earlier := [name for name in _FROM_THE_NETWORK if (record.folder / name).exists()]:
         record.say(f"note: {', '.join(earlier)} in it are of this run before it had ended: make them again")

@@ -10,6 +10,7 @@ from cvlib.compare import caveats, runs, tables, verdict
 from cvlib.compare.groups import Section, metrics, sections
 from cvlib.compare.tables import Row
 from cvlib.compare.verdict import Comparison
+from cvlib.runs.run import Run
 
 LIST = "list"
 FORMATS = ("table", "md", "csv", "html")
@@ -99,6 +100,6 @@ def remarks(section: Section, made: list[Comparison]) -> list[str]:
     return [*verdict.words(section, made), *section.remarks, *unfinished]
 
 
-def _reason(run: runs.Run) -> str:
+def _reason(run: Run) -> str:
     error = run.summary.get("error")
     return f" ({' '.join(str(error).split())[:100]})" if error else ""

@@ -13,7 +13,7 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.pipeline import Feed, preview
 from cvlib.inspection import layer_table
-from cvlib.runs.record import overridden
+from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing
 from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters

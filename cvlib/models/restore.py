@@ -15,7 +15,7 @@ import yaml
 from cvlib.config import checks
 from cvlib.config import schema as configuration
 from cvlib.config.schema import Config
-from cvlib.runs.record import read_summary
+from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:

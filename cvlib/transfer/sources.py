@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from cvlib.config.schema import Config, ModelConfig, classifier_of
-from cvlib.runs.record import read_summary
+from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
 
 WAYS_ON = "give mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"

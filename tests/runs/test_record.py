@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cvlib.config.schema import Config
 from cvlib.runs import record
 from cvlib.runs.record import Record
+from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import Diverged, RunFailed, UserError
 
+ASKED: dict[str, Any] = {
+    "model": {"name": "cnn", "task": "classification"}, "mode": {"name": "scratch"}, "data": {"name": "digits"},
+    "trainer": {"precision": "float32"}, "seed": 0, "name": None, "output_root": "outputs",
+}  # fmt: skip
 
-def config_in(root: Path) -> Config:
-    return Config(output_root=str(root / "outputs"))
+
+def config_in(root: Path) -> dict[str, Any]:
+    return ASKED | {"output_root": str(root / "outputs")}
 
 
 def status(folder: Path) -> str:
@@ -102,7 +107,7 @@ def test_a_folder_of_another_config_is_refused_and_left_as_it_was(tmp_path: Path
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != ".lock"}
     with (
         pytest.raises(UserError, match=r"seed: 0 there, 1 now"),
-        Record(tmp_path / "run", dataclasses.replace(config, seed=1)),
+        Record(tmp_path / "run", config | {"seed": 1}),
     ):
         pass
     after = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != ".lock"}
@@ -118,7 +123,7 @@ def test_a_run_whose_config_is_gone_goes_on_with_the_same_and_refuses_another(tm
         file.unlink() if damaged is None else file.write_bytes(damaged)
         with (
             pytest.raises(UserError, match="another config"),
-            Record(tmp_path / "run", dataclasses.replace(config, seed=1)),
+            Record(tmp_path / "run", config | {"seed": 1}),
         ):
             pass
     file.unlink()
@@ -139,7 +144,7 @@ def test_odd_fields_of_a_summary_keep_no_run_from_going_on(
         raise KeyboardInterrupt
     summary = json.loads((tmp_path / "summary.json").read_text())
     (tmp_path / "summary.json").write_text(json.dumps(summary | {"status": "running", "pid": pid, "timing": timing}))
-    read = record.read_summary(tmp_path)
+    read = read_summary(tmp_path)
     assert read is not None
     assert read["status"] == "interrupted"
     with Record(tmp_path, config_in(tmp_path)) as run:
@@ -158,14 +163,13 @@ def test_a_run_has_one_writer_at_a_time(tmp_path: Path) -> None:
 
 def test_the_lock_dies_with_its_process_and_what_it_left_half_written_goes(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from cvlib.config.schema import Config; "
-        "from cvlib.runs.record import Record\n"
-        "held = Record(Path(sys.argv[1]), Config()).__enter__(); print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from cvlib.runs.record import Record\n"
+        f"held = Record(Path(sys.argv[1]), {ASKED}).__enter__(); print('held', flush=True); time.sleep(60)"
     )
     run = tmp_path / "run"
     holder = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match="another process is writing this run"), Record(run, Config()):
+    with pytest.raises(UserError, match="another process is writing this run"), Record(run, ASKED):
         pass
     holder.kill()
     holder.communicate()
@@ -174,7 +178,7 @@ def test_the_lock_dies_with_its_process_and_what_it_left_half_written_goes(tmp_p
     for path in left:
         path.touch()
     (run / "mine.partial").touch()
-    with Record(run, Config()) as second:
+    with Record(run, ASKED) as second:
         assert second.resumed
         second.update(status="completed")
     assert not any(path.exists() for path in left)
@@ -183,16 +187,15 @@ def test_the_lock_dies_with_its_process_and_what_it_left_half_written_goes(tmp_p
 
 def test_a_run_whose_process_is_gone_reads_as_interrupted(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from cvlib.config.schema import Config; "
-        "from cvlib.runs.record import Record\n"
-        "Record(Path(sys.argv[1]), Config()).__enter__(); os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from cvlib.runs.record import Record\n"
+        f"Record(Path(sys.argv[1]), {ASKED}).__enter__(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False)
     assert status(tmp_path / "run") == "running"
-    summary = record.read_summary(tmp_path / "run")
+    summary = read_summary(tmp_path / "run")
     assert summary is not None
     assert summary["status"] == "interrupted"
-    with Record(tmp_path / "run", Config()) as run:
+    with Record(tmp_path / "run", ASKED) as run:
         assert run.resumed
         run.update(status="completed")
 
@@ -209,10 +212,10 @@ def test_a_table_is_written_whole(tmp_path: Path) -> None:
 def test_a_summary_that_is_no_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text('{"status": "run')
     with pytest.raises(UserError, match=r"summary\.json"):
-        record.read_summary(tmp_path)
+        read_summary(tmp_path)
     (tmp_path / "summary.json").write_text("[1]")
     with pytest.raises(UserError, match="is not a run's summary"):
-        record.read_summary(tmp_path)
+        read_summary(tmp_path)
 
 
 def test_only_empty_folders_within_the_root_are_removed(tmp_path: Path) -> None:
