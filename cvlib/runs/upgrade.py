@@ -36,10 +36,12 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     notes: list[str] = []
     upgraded = _used(config, notes)
     specs = metric_specs.to_json(form_1_specs(str(summary.get("task"))))
-    fields = {
+    fields: dict[str, Any] = {
         "form": FORM, "upgraded_from": 1, "upgrade_notes": notes, "metric_specs": specs,
         "config_hash": identity(upgraded) if upgraded else summary.get("config_hash"),
     }  # fmt: skip
+    if notes:
+        fields["mode"] = upgraded["mode"]["name"]
     return {**summary, **fields}, upgraded
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from cvlib.runs import record
+from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.record import Record
+from cvlib.runs.run import read_run
 from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import Diverged, RunFailed, UserError
 
@@ -228,3 +231,49 @@ def test_only_empty_folders_within_the_root_are_removed(tmp_path: Path) -> None:
     record.remove_if_empty(tmp_path / "x/y", tmp_path / "elsewhere")
     assert (tmp_path / "x").exists()
     assert not (tmp_path / "x/y").exists()
+
+
+def test_which_samples_are_in_which_split_is_kept(tmp_path: Path) -> None:
+    splits = {"train": ["a/1.png", "é.png"], "val": [], "test": ["a/2.png"]}
+    with Record(tmp_path / "run", config_in(tmp_path)) as run:
+        assert read_run(tmp_path / "run").splits is None
+        run.write_splits(splits)
+        run.update(status="completed")
+    assert read_run(tmp_path / "run").splits == splits
+    (tmp_path / "run/splits.json").write_text('{"train": [')
+    with pytest.raises(UserError, match=r"splits\.json can't be read as JSON"):
+        read_run(tmp_path / "run").splits  # noqa: B018
+
+
+def test_a_run_names_its_form_and_describes_its_metrics(tmp_path: Path) -> None:
+    specs = (MetricSpec("mAP", column="ap", sample="own"), MetricSpec("loss", higher_is_better=False, high=math.inf))
+    with Record(tmp_path / "run", config_in(tmp_path), specs=specs) as run:
+        run.update(status="completed")
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["form"] == 2
+    assert summary["metric_specs"][1] == {"name": "loss", "higher_is_better": False, "low": 0.0, "high": None,
+                                          "column": None, "sample": None, "sample_name": None}  # fmt: skip
+    read = read_run(tmp_path / "run")
+    assert (read.metric_specs, read.headline) == (specs, "test/mAP")
+    assert read.metric_spec("val/loss") == specs[1]
+    assert read.metric_spec("test/AP/cat") == MetricSpec("AP/cat")
+    assert read.metric_spec("train/box_loss") == MetricSpec("box_loss", higher_is_better=False, high=math.inf)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(32, (32, 32)), ([64, 96], (64, 96))])
+def test_the_size_of_a_run_is_height_and_width(tmp_path: Path, size: Any, expected: tuple[int, int]) -> None:
+    with Record(tmp_path / "run", config_in(tmp_path)) as run:
+        with pytest.raises(UserError, match=r"this run \(running\) stopped before its data was read"):
+            read_run(tmp_path / "run").require_data()
+        run.update(status="completed", classes=["a", "b"], channels=3, image_size=size)
+        read = read_run(tmp_path / "run")
+        read.require_data()
+        assert (read.size, read.channels, read.classes) == (expected, 3, ["a", "b"])
+
+
+@pytest.mark.parametrize("size", [0, True, "32", [32], [0, 1], {"height": 1}])
+def test_a_damaged_size_is_refused(tmp_path: Path, size: Any) -> None:
+    with Record(tmp_path / "run", config_in(tmp_path)) as run:
+        run.update(status="completed", classes=["a", "b"], channels=3, image_size=size)
+    with pytest.raises(UserError, match=r"image_size can't be|stopped before its data"):
+        read_run(tmp_path / "run").require_data()
