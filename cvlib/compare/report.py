@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
-from cvlib import compare
-from cvlib.compare import caveats, plots, statistics, tables
+from cvlib.compare import caveats, plots, statistics, wording
 from cvlib.compare.groups import FRACTION, Section, differing_keys, listed, plain
 from cvlib.compare.names import LONGEST
 from cvlib.compare.plots import Line
@@ -15,6 +14,7 @@ from cvlib.compare.tables import Row, validation_metric
 from cvlib.compare.verdict import Comparison, words
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.run import SEED_KEYS, Run
+from cvlib.viz.text_table import number_columns
 
 _MOST_COLUMNS = 8
 
@@ -54,7 +54,7 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 
 
 def html(
-    sections: list[Section], made: list[list[Comparison]], drawn: list[compare.Tables], warnings: list[str]
+    sections: list[Section], made: list[list[Comparison]], drawn: list[wording.Tables], warnings: list[str]
 ) -> str:  # fmt: skip
     """The whole page; it loads nothing from anywhere."""
     body = ["<h1>Comparison of runs</h1>"]
@@ -64,7 +64,7 @@ def html(
         body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
     for section, comparisons, rows in zip(sections, made, drawn, strict=True):
         body += _section(section, comparisons, *rows)
-    body.append(f'<p class="soft">{escape(compare.explanation(drawn))}</p>')
+    body.append(f'<p class="soft">{escape(wording.explanation(drawn))}</p>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -75,8 +75,8 @@ def html(
 
 def _section(section: Section, made: list[Comparison], shown: list[Row], against: list[Row]) -> Iterator[str]:
     verdict = list(words(section, made))
-    rest = compare.remarks(section, made)[len(verdict) :]
-    yield f"<h2>{escape(compare.title(section))}</h2>"
+    rest = wording.remarks(section, made)[len(verdict) :]
+    yield f"<h2>{escape(wording.title(section))}</h2>"
     if verdict:
         yield '<div class="verdict">' + "".join(f"<p>{escape(line)}</p>" for line in verdict) + "</div>"
     leaders = {section.groups.index(contest[0]) for contest in section.contests if len(contest) > 1}
@@ -92,7 +92,7 @@ def _section(section: Section, made: list[Comparison], shown: list[Row], against
 def _table(rows: list[Row], leaders: Collection[int] = ()) -> str:
     if not rows:
         return ""
-    right = tables.numeric(rows)
+    right = number_columns(rows)
 
     def cell(kind: str, column: str, text: str) -> str:
         inner = escape(text).replace(" (", "<br/>(") if kind == "th" else escape(text)

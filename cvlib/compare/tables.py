@@ -12,7 +12,6 @@ from cvlib.compare.groups import FRACTION, Group, Section, plain
 from cvlib.compare.verdict import Comparison, same_test, scaling
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.clock import duration
-from cvlib.viz import text_table
 
 Row = dict[str, str]
 _LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
@@ -132,33 +131,6 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
         })  # fmt: skip
     filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
     return [{column: row[column] or "–" for column in filled} for row in rows]
-
-
-def aligned(rows: list[Row]) -> list[str]:
-    """Rows of equal columns as lines of text, numbers to the right."""
-    right = numeric(rows)
-    left = [place for place, column in enumerate(rows[0]) if column not in right]
-    return text_table.titled(rows, left, rule=True)
-
-
-def markdown(rows: list[Row]) -> list[str]:
-    """Rows of equal columns as a Markdown table."""
-    columns, right = list(rows[0]), numeric(rows)
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    rule = "|" + "|".join("---:" if column in right else "---" for column in columns) + "|"
-    return [line(columns), rule, *(line(list(row.values())) for row in rows)]
-
-
-def numeric(rows: list[Row]) -> set[str]:
-    """The columns whose every cell begins like a number, or is empty."""
-
-    def is_number(cell: str) -> bool:
-        return cell == "–" or cell.lstrip("<-− ")[:1].isdigit()
-
-    return {column for column in rows[0] if all(is_number(row[column]) for row in rows)}
 
 
 def with_error(mean: float, deviation: float, spec: MetricSpec) -> str:

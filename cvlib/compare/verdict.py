@@ -45,7 +45,7 @@ class Comparison:
     in_common: bool = False  # it is of the one repeat that both groups have, of several
 
     @property
-    def told_apart(self) -> bool:
+    def is_significant(self) -> bool:
         return self.corrected < SIGNIFICANT and self.estimate.difference > 0
 
 
@@ -187,7 +187,7 @@ def _sentence(section: Section, one: Comparison) -> str:
     leader, other = section.called(one.leader), section.called(one.other)
     if math.isnan(one.estimate.p):
         return f"{leader} is {amount} ahead of {other}, untested: {one.test}, and one seed alone"
-    if one.told_apart:
+    if one.is_significant:
         where = " in the one seed that both have" if one.in_common else ""
         return f"{leader} beats {other} by {amount}{where} ({p_text(one.corrected)})"
     seeds = "the one seed that both have" if one.in_common else _seeds(len(one.leader.runs), len(one.other.runs))

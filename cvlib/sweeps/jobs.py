@@ -187,11 +187,11 @@ def _compare(folders: list[Path]) -> None:
 
 def table(rows: list[Row]) -> list[str]:
     """The jobs as aligned lines."""
-    from cvlib.compare.tables import aligned
+    from cvlib.viz.text_table import ruled
 
     metrics = {row.metric for row in rows if row.metric}
     title = metrics.pop() if len(metrics) == 1 else "metric"
-    return aligned([
+    return ruled([
         {"job": row.job, "status": row.status, title: number(row.value, 4), "seconds": number(row.seconds, 1)}
         for row in rows
     ])  # fmt: skip
