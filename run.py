@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from cvlib.cli import jobs as command
-from cvlib.runtime.errors import RunFailed, UserError
+from cvlib.runtime.errors import INTERRUPTED, RunFailed, UserError
 from cvlib.sweeps import jobs as sweep
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         job()
     except KeyboardInterrupt:
-        return command.INTERRUPTED
+        return INTERRUPTED
     except UserError as error:
         return command.complain(str(error))
     except RunFailed as error:

@@ -10,6 +10,7 @@ Each raises `cvlib.runtime.errors.UserError`, in one line, for what can't be.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def train(*overrides: str, folder: str | Path | None = None) -> Run:
         raise UserError(f"{of_hydra[0]}: here folder=… says where a run goes; sweeps are for `python run.py -m`")
     config = compose(overrides)
     now = time.strftime("%Y-%m-%d_%H-%M-%S")
-    place = Path(folder) if folder else Path(config.output_root) / "runs" / run_name(config) / now
+    place = Path(folder) if folder else Path(config.output_root) / "runs" / run_name(dataclasses.asdict(config)) / now
     experiment.run(config, place, {".hydra/overrides.yaml": yaml.safe_dump(list(overrides))})
     return saved.open_run(place)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_how_images_are_resized_is_said(
     split = Split([], [], np.zeros(0, np.int64), sizes=np.array(sizes))
     height, width = np.median(sizes, axis=0).astype(int).tolist()
     dataset = Dataset("folder", "classification", ["a", "b"], 3, (height, width), split, split, split, [])
-    with Record(tmp_path / "run", config) as record:
+    with Record(tmp_path / "run", dataclasses.asdict(config)) as record:
         assert experiment._input_size(config, dataset, record) == (24, 24)
         record.update(status="completed")
     assert capsys.readouterr().out.splitlines() == ([expected] if expected else [])
@@ -54,7 +55,7 @@ def test_a_freeze_that_means_nothing_is_refused_before_anything_is_trained(tmp_p
     config = Config(ModelConfig("cnn"), mode=mode)
     split = Split([], [], np.zeros(0, np.int64))
     dataset = Dataset("folder", "classification", ["a", "b"], 3, (24, 24), split, split, split, [])
-    with Record(tmp_path / "run", config) as record:
+    with Record(tmp_path / "run", dataclasses.asdict(config)) as record:
         with pytest.raises(UserError, match=r"mode\.freeze=conv9"):
             experiment._build_with_weights(config, dataset, (24, 24), record)
         record.update(status="completed")

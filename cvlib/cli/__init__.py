@@ -138,7 +138,7 @@ def _hand_over(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    from cvlib.runs.record import write_atomically
+    from cvlib.runtime.files import write_atomically
 
     try:
         write_atomically(output, text.encode(errors="replace"))

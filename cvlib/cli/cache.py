@@ -41,9 +41,9 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.action == "clear":
         return _clear(entries, chosen.keys, chosen.older_than)
     if entries:
-        from cvlib.compare.tables import aligned
+        from cvlib.viz.text_table import ruled
 
-        print("\n".join(aligned([_row(entry) for entry in entries])) + "\n")
+        print("\n".join(ruled([_row(entry) for entry in entries])) + "\n")
     total = _size(sum(entry.size for entry in entries))
     print(f"{len(entries)} kept, {total} in {root}; features may take {ModeConfig().cache_gb:g} GB (mode.cache_gb), "
           "beyond that the least recently used go")  # fmt: skip

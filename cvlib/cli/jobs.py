@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +16,18 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from cvlib.runtime.errors import RunFailed, UserError, in_words
+from cvlib.runtime.errors import (
+    COMPLETED,
+    FAILED,
+    MISTAKE,
+    RunFailed,
+    UserError,
+    complain,
+    in_words,
+    interrupt,
+)
 
 LAUNCHER_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # a word of its plugin's name → our extra
-COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 _LONGEST_NAME = 150  # bytes; file systems take 255, TensorBoard's list of runs is read by people
 _READABLE = 20  # bytes of an override
 
@@ -63,9 +70,10 @@ def run_job(
 def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
     """`run_job` in a process of its own, which takes with it what the job leaves behind or breaks."""
     from cvlib.runtime import isolation
+    from cvlib.training.devices import import_frameworks
 
     try:
-        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet)
+        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet, prepare=import_frameworks)
         return outcome
     except isolation.Killed as error:
         return Outcome(arguments[1], FAILED, {}, str(error))
@@ -74,11 +82,6 @@ def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
 def shares_process(launcher: str) -> bool:
     """Whether a launcher of Hydra's runs several jobs in one process; Ray's and SLURM's jobs have their own."""
     return launcher.endswith(("BasicLauncher", "JoblibLauncher"))
-
-
-def interrupt(*_: object) -> None:
-    """A signal's handler: as if the user had pressed Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def provenance(composed: Any, hydra_config: Any) -> dict[str, str]:
@@ -104,12 +107,6 @@ def conclude(outcomes: list[Outcome]) -> int:
             complain(outcome.error or "failed")
             return outcome.code
     return COMPLETED
-
-
-def complain(message: str) -> int:
-    """Print one line on stderr; return the exit code of a user's mistake."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return MISTAKE
 
 
 def folder_name(overrides: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cvlib.compare.groups import Section, differing_keys, listed, plain
-from cvlib.compare.runs import Run
+from cvlib.runs.run import Run
 
 _BUDGET_KEYS = ("trainer.epochs", "trainer.steps_per_epoch")
 # Keys that no fingerprint depends on, or, as the seed of the splits, that are held against each other apart.
@@ -43,13 +43,13 @@ def _data(runs: list[Run]) -> Iterator[str]:
     seen: dict[tuple[Any, ...], set[str]] = {}
     for run in runs:
         if fingerprint := run.summary.get("data_fingerprint"):
-            asked = tuple(run.config.get(key) for key in keys)
+            asked = tuple(run.settings.get(key) for key in keys)
             alike.setdefault((run.repeat, asked), {}).setdefault(str(fingerprint), run)
             seen.setdefault(asked, set()).add(str(fingerprint))
     for found in alike.values():
         if len(found) > 1:
             first, second, *_ = found.values()
-            changed = "the files have" if first.config.get("data.path") else "what makes it, or its files, have"
+            changed = "the files have" if first.settings.get("data.path") else "what makes it, or its files, have"
             yield (f"{first.name} and {second.name} saw different data, though their configs ask for the same: "
                    f"{changed} changed in between")  # fmt: skip
             break
@@ -69,7 +69,7 @@ def _weights(runs: list[Run]) -> Iterator[str]:
     for run in runs:
         weights = run.summary.get("weights")
         if isinstance(weights, dict) and weights.get("source"):
-            asked = (run.config.get("model.name"), run.config.get("mode.weights"))
+            asked = (run.settings.get("model.name"), run.settings.get("mode.weights"))
             sources.setdefault(asked, set()).add(str(weights["source"]).split(" (")[0])
     for (model, asked), found in sources.items():
         if len(found) > 1:
@@ -95,6 +95,6 @@ def _order(value: Any) -> tuple[float, str]:
 def _values(runs: list[Run], keys: list[str]) -> str:
     texts = []
     for key in keys:
-        found = sorted({run.config.get(key) for run in runs}, key=_order)
+        found = sorted({run.settings.get(key) for run in runs}, key=_order)
         texts.append(f"{key} {listed(map(plain, found), 6)}")
     return "; ".join(texts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -11,10 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from cvlib.compare import names
-from cvlib.compare.runs import SEED_KEYS, Run
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runs.run import SEED_KEYS, Run
 from cvlib.runtime.errors import UserError
 
-DEFAULT_METRIC = {"classification": "test/accuracy", "detection": "test/mAP", "segmentation": "test/mIoU"}
 FRACTION = "data.fraction"
 _DATASET_KEYS = ("data.name", "data.path", "data.tfds", "data.classes")
 
@@ -54,6 +53,7 @@ class Section:
 
     title: str
     metric: str
+    spec: MetricSpec  # of the metric
     keys: list[str]  # the settings worth a column
     # Groups to hold against each other, best first, of completed runs with the metric alone: all, or those of each
     # share of the training data.
@@ -92,16 +92,6 @@ class Section:
         return [run for group in self.groups for run in group.runs]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether a metric is a loss."""
-    return metric.endswith("loss")
-
-
-def bounds(metric: str) -> tuple[float, float]:
-    """Between what a metric lies."""
-    return (0.0, math.inf) if lower_is_better(metric) else (0.0, 1.0)
-
-
 def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Section]:
     """The runs by task and dataset, each section with its metric and its groups, best first.
 
@@ -110,7 +100,7 @@ def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Sectio
     """
     apart: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        key = (run.summary["task"], *(run.config.get(key) for key in _DATASET_KEYS))
+        key = (run.task, *(run.settings.get(key) for key in _DATASET_KEYS))
         apart.setdefault(key, []).append(run)
     _refuse_unknown(metric, runs)
     return [_section(title, members, by, metric) for title, members in zip(_titles(apart), apart.values(), strict=True)]
@@ -136,15 +126,15 @@ def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
 
 def metrics(runs: list[Run]) -> list[dict[str, str]]:
     """Rows of task, metric, and how many of the task's runs have it."""
-    counts = Counter((run.summary["task"], name) for run in runs for name in run.summary.get("metrics") or {})
+    counts = Counter((run.task, name) for run in runs for name in run.summary.get("metrics") or {})
     return [{"task": task, "metric": name, "runs": str(count)} for (task, name), count in sorted(counts.items())]
 
 
 def _section(title: str, runs: list[Run], by: str | None, asked: str | None) -> Section:
     remarks: list[str] = []
-    task = runs[0].summary["task"]
     completed = [run for run in runs if run.status == "completed"]
-    metric = _choose_metric(task, completed, asked, remarks.append)
+    metric = _choose_metric(runs[0], completed, asked, remarks.append)
+    spec = runs[0].metric_spec(metric)
     counted = [run for run in completed if run.metric(metric) is not None]
     if len(counted) < len(completed):
         lacking = [run.name for run in completed if run.metric(metric) is None]
@@ -154,25 +144,26 @@ def _section(title: str, runs: list[Run], by: str | None, asked: str | None) -> 
     by_run = by == "run" or (by is None and len(_by_experiment(counted)) == len(counted))
     alike = [[run] for run in counted] if by_run else list(_by_experiment(counted).values())
     apart = not by_run and FRACTION in keys and len(keys) > 1
-    sign = 1 if lower_is_better(metric) else -1
+    sign = -1 if spec.higher_is_better else 1
 
     def place(members: list[Run]) -> tuple[bool, float, float]:
-        fraction = members[0].config.get(FRACTION) if apart else None
+        fraction = members[0].settings.get(FRACTION) if apart else None
         return fraction is None, fraction or 0.0, sign * _mean([run.metric(metric) or 0.0 for run in members])
 
     groups = _named(sorted(alike, key=place), keys)
     contests = [list(same) for _, same in groupby(groups, lambda group: group.settings[FRACTION] if apart else None)]
     others = [run for run in runs if run.status != "completed"]
-    return Section(title, metric, keys, contests, others, remarks, by_run)
+    return Section(title, metric, spec, keys, contests, others, remarks, by_run)
 
 
-def _choose_metric(task: str, runs: list[Run], asked: str | None, remark: Callable[[str], None]) -> str:
+def _choose_metric(first: Run, runs: list[Run], asked: str | None, remark: Callable[[str], None]) -> str:
     known = sorted({name for run in runs for name in run.summary.get("metrics") or {} if run.metric(name) is not None})
-    usual = DEFAULT_METRIC.get(task, "test/accuracy")
+    usual = first.headline
     wanted = asked or usual
     if wanted in known or not known:
         return wanted
-    near = [usual, usual.replace("test/", "val/"), *(name for name in known if not lower_is_better(name)), *known]
+    higher = (name for name in known if first.metric_spec(name).higher_is_better)
+    near = [usual, usual.replace("test/", "val/"), *higher, *known]
     chosen = next(name for name in near if name in known)
     remark(f"no run here has {wanted}: compared by {chosen}")
     return chosen
@@ -183,7 +174,7 @@ def _newest_of_each(runs: list[Run], remark: Callable[[str], None]) -> list[Run]
     keys = differing_keys(runs)
     newest: dict[Any, Run] = {}
     for run in sorted(runs, key=lambda run: str(run.summary.get("started", ""))):
-        newest[tuple(run.config.get(key) for key in keys)] = run
+        newest[tuple(run.settings.get(key) for key in keys)] = run
     kept = set(map(id, newest.values()))
     repeats = [run.name for run in runs if id(run) not in kept]
     if repeats:
@@ -195,17 +186,17 @@ def _by_experiment(runs: list[Run]) -> dict[Any, list[Run]]:
     keys = [key for key in differing_keys(runs) if key not in SEED_KEYS]
     alike: dict[Any, list[Run]] = {}
     for run in runs:
-        alike.setdefault(tuple(run.config.get(key) for key in keys), []).append(run)
+        alike.setdefault(tuple(run.settings.get(key) for key in keys), []).append(run)
     return alike
 
 
 def _named(alike: list[list[Run]], keys: list[str]) -> list[Group]:
     """The groups, called by what sets them apart, by the names of runs, or by number, whichever is clear and short."""
     firsts = [members[0] for members in alike]
-    short = {key: names.shortened(plain(run.config.get(key)) for run in firsts) for key in keys}
+    short = {key: names.shortened(plain(run.settings.get(key)) for run in firsts) for key in keys}
     groups = [
-        Group(_plain_label(run), {key: run.config.get(key) for key in keys},
-              {key: short[key][plain(run.config.get(key))] for key in keys}, members)
+        Group(_plain_label(run), {key: run.settings.get(key) for key in keys},
+              {key: short[key][plain(run.settings.get(key))] for key in keys}, members)
         for run, members in zip(firsts, alike, strict=True)
     ]  # fmt: skip
     labels = [group.spoken(keys) or group.label for group in groups]
@@ -223,8 +214,8 @@ def _plain_label(run: Run) -> str:
 
 def differing_keys(runs: list[Run]) -> list[str]:
     """The keys whose values differ between the configs, in the order of the config; a missing key is None."""
-    keys = dict.fromkeys(key for run in runs for key in run.config)
-    return [key for key in keys if len({run.config.get(key) for run in runs}) > 1]
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    return [key for key in keys if len({run.settings.get(key) for run in runs}) > 1]
 
 
 def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:
@@ -247,7 +238,7 @@ def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:
 def _decides(runs: list[Run], choice: str, key: str) -> bool:
     values: dict[Any, set[Any]] = {}
     for run in runs:
-        values.setdefault(run.config.get(choice), set()).add(run.config.get(key))
+        values.setdefault(run.settings.get(choice), set()).add(run.settings.get(key))
     return all(len(found) == 1 for found in values.values())
 
 

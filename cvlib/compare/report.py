@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from html import escape
-from typing import Any
 
-from cvlib import compare
-from cvlib.compare import caveats, plots, statistics, tables
-from cvlib.compare.groups import FRACTION, Section, differing_keys, listed, lower_is_better, plain
+from cvlib.compare import caveats, plots, statistics, wording
+from cvlib.compare.groups import FRACTION, Section, differing_keys, listed, plain
 from cvlib.compare.names import LONGEST
 from cvlib.compare.plots import Line
-from cvlib.compare.runs import SEED_KEYS, Run, epochs
+from cvlib.compare.runs import epochs
 from cvlib.compare.tables import Row, validation_metric
 from cvlib.compare.verdict import Comparison, words
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runs.run import SEED_KEYS, Run
+from cvlib.viz.text_table import number_columns
 
 _MOST_COLUMNS = 8
 
@@ -53,7 +54,7 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 
 
 def html(
-    sections: list[Section], made: list[list[Comparison]], drawn: list[compare.Tables], warnings: list[str]
+    sections: list[Section], made: list[list[Comparison]], drawn: list[wording.Tables], warnings: list[str]
 ) -> str:  # fmt: skip
     """The whole page; it loads nothing from anywhere."""
     body = ["<h1>Comparison of runs</h1>"]
@@ -63,7 +64,7 @@ def html(
         body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
     for section, comparisons, rows in zip(sections, made, drawn, strict=True):
         body += _section(section, comparisons, *rows)
-    body.append(f'<p class="soft">{escape(compare.explanation(drawn))}</p>')
+    body.append(f'<p class="soft">{escape(wording.explanation(drawn))}</p>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -74,8 +75,8 @@ def html(
 
 def _section(section: Section, made: list[Comparison], shown: list[Row], against: list[Row]) -> Iterator[str]:
     verdict = list(words(section, made))
-    rest = compare.remarks(section, made)[len(verdict) :]
-    yield f"<h2>{escape(compare.title(section))}</h2>"
+    rest = wording.remarks(section, made)[len(verdict) :]
+    yield f"<h2>{escape(wording.title(section))}</h2>"
     if verdict:
         yield '<div class="verdict">' + "".join(f"<p>{escape(line)}</p>" for line in verdict) + "</div>"
     leaders = {section.groups.index(contest[0]) for contest in section.contests if len(contest) > 1}
@@ -91,7 +92,7 @@ def _section(section: Section, made: list[Comparison], shown: list[Row], against
 def _table(rows: list[Row], leaders: Collection[int] = ()) -> str:
     if not rows:
         return ""
-    right = tables.numeric(rows)
+    right = number_columns(rows)
 
     def cell(kind: str, column: str, text: str) -> str:
         inner = escape(text).replace(" (", "<br/>(") if kind == "th" else escape(text)
@@ -111,11 +112,11 @@ def _figures(section: Section) -> str:
     shown = contest[: plots.COLOURS]
     over_epochs, over_time = [], []
     for group in shown:
-        curves = [curve for run in group.runs if (curve := _curve(run, metric))]
+        curves = [curve for run in group.runs if (curve := _curve(run, metric, _scale(section.spec)))]
         name = section.described(group)
         over_epochs.append(_line(name, [[(epoch, value) for epoch, _, value in curve] for curve in curves]))
         over_time.append(_line(name, [[(seconds, value) for _, seconds, value in curve] for curve in curves]))
-    y_label = _axis_name(metric)
+    y_label = _axis_name(metric, section.spec)
     figures = [
         _figure(f"Learning curves: {metric}", plots.chart(over_epochs, "epoch", y_label), over_epochs),
         _figure(f"{metric} over time", plots.chart(over_time, "seconds of training", y_label, least=0.0), over_time),
@@ -135,9 +136,9 @@ def _figure(caption: str, drawing: str, lines: Sequence[Line]) -> str:
     return f'<figure><figcaption>{escape(caption)}</figcaption>{drawing}<ul class="legend">{legend}</ul></figure>'
 
 
-def _curve(run: Run, metric: str) -> list[tuple[float, float, float]]:
-    """(epoch, seconds since the start, metric in the page's units) of each epoch."""
-    curve, seconds, scale = [], 0.0, _scale(metric)
+def _curve(run: Run, metric: str, scale: float) -> list[tuple[float, float, float]]:
+    """(epoch, seconds since the start, metric times `scale`) of each epoch."""
+    curve, seconds = [], 0.0
     for row in epochs(run):
         seconds += row.get("seconds", 0.0)
         if "epoch" in row and metric in row:
@@ -163,7 +164,7 @@ def _data_efficiency(section: Section) -> str:
     for group in (group for contest in reversed(section.contests) for group in contest):  # colours as in the curves
         fraction = group.settings[FRACTION]
         if isinstance(fraction, (int, float)) and fraction > 0:
-            values = [_scale(section.metric) * value for value in group.values(section.metric)]
+            values = [_scale(section.spec) * value for value in group.values(section.metric)]
             mean, deviation, _, _ = statistics.interval(values)
             point = (100 * fraction, mean, mean - deviation, mean + deviation)
             regimes.setdefault(group.spoken(others), []).append(point)
@@ -173,7 +174,7 @@ def _data_efficiency(section: Section) -> str:
         bars = [(x, low, high) for x, _, low, high in points if low == low]
         lines.append(Line(name, [(x, mean) for x, mean, *_ in points], bars=bars, markers=True))
     ticks = sorted({x for line in lines for x, _ in line.points})
-    drawing = plots.chart(lines, "% of the training data", _axis_name(section.metric), ticks)
+    drawing = plots.chart(lines, "% of the training data", _axis_name(section.metric, section.spec), ticks)
     return _figure(f"Data efficiency: {section.metric}, ± standard deviation over seeds", drawing, lines)
 
 
@@ -183,7 +184,7 @@ def _config_differences(section: Section) -> str:
         return ""
     if len(section.groups) <= _MOST_COLUMNS:
         heads = [group.label if group.numbered else f"#{i} {group.label}" for i, group in enumerate(section.groups, 1)]
-        values = {key: [plain(group.runs[0].config.get(key)) for group in section.groups] for key in keys}
+        values = {key: [_written(group.runs[0], key) for group in section.groups] for key in keys}
         rows = [{"key": key, **dict(zip(heads, values[key], strict=True))} for key in keys]
     else:
         rows = [{"key": key, "values": _values(section.runs, key)} for key in keys]
@@ -191,13 +192,17 @@ def _config_differences(section: Section) -> str:
 
 
 def _values(runs: list[Run], key: str) -> str:
-    found: dict[Any, None] = dict.fromkeys(run.config.get(key) for run in runs)
-    return listed(map(plain, found), 10)
+    return listed(dict.fromkeys(_written(run, key) for run in runs), 10)
 
 
-def _scale(metric: str) -> float:
-    return 1.0 if lower_is_better(metric) else 100.0
+def _written(run: Run, key: str) -> str:
+    """The setting as YAML users write it; a dash where the run's answers don't use the key."""
+    return plain(run.settings[key]) if key in run.settings else "–"
 
 
-def _axis_name(metric: str) -> str:
-    return metric if lower_is_better(metric) else f"{metric} in %"
+def _scale(spec: MetricSpec) -> float:
+    return 100.0 if spec.in_percent else 1.0
+
+
+def _axis_name(metric: str, spec: MetricSpec) -> str:
+    return f"{metric} in %" if spec.in_percent else metric

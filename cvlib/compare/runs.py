@@ -1,55 +1,19 @@
-"""Finding and reading the folders of runs; only reads, and trusts nothing that it finds."""
+"""Finding the folders of runs, and their tables; only reads, and trusts nothing that it finds."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-import yaml
-
-from cvlib.runs.record import overridden, process_is_gone
+from cvlib.runs.config_file import regular
+from cvlib.runs.run import Run, UnreadableRun, read_run
 from cvlib.runtime.errors import UserError
 
-SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
-_NOT_THE_EXPERIMENT = ("name", "output_root")
 _PRETRAINED = "pretrained"  # where runs keep the networks that they start from
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One run's folder: what it was asked (`config`, flat: "data.fraction" → 0.1) and what it says of itself."""
-
-    folder: Path
-    name: str
-    summary: dict[str, Any]
-    config: dict[str, Any]
-    overridden: frozenset[str]  # the keys given on the command line, where the run recorded them
-    status: str
-
-    @property
-    def repeat(self) -> tuple[Any, ...]:
-        """Which repeat of its experiment this is: the values of the seeds."""
-        return tuple(self.config.get(key) for key in SEED_KEYS)
-
-    def metric(self, name: str, last: bool = False) -> float | None:
-        """A metric of the best (or the last) epoch; None where the run has no finite one."""
-        value = (self.summary.get("last_metrics" if last else "metrics") or {}).get(name)
-        return float(value) if _is_number(value) else None
-
-    def number(self, *path: str) -> float | None:
-        """A number in the summary, such as `number("timing", "train")`; None where there is none."""
-        value: Any = self.summary
-        for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
-        return float(value) if _is_number(value) else None
 
 
 def find(folders: list[Path], say: Callable[[str], None]) -> list[Run]:
@@ -97,101 +61,29 @@ def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
 
 def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
     try:
-        summary = json.loads(_regular(folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        say(f"{folder}: skipped, its summary.json can't be read (half-written?)")
+        return read_run(folder, name)
+    except UnreadableRun as unreadable:
+        say(f"{folder}: skipped, {unreadable.reason}")
         return None
-    if not _is_summary(summary):
-        say(f"{folder}: skipped, its summary.json is not a run's")
-        return None
-    try:
-        config = _flat(_load_yaml(_regular(folder / "config.yaml").read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError):
-        say(f"{folder}: skipped, its config.yaml is missing or can't be read")
-        return None
-    status = summary["status"]
-    if status == "running" and process_is_gone(summary):
-        status = "interrupted"
-    config = {key: value for key, value in config.items() if key not in _NOT_THE_EXPERIMENT}
-    return Run(folder, name, summary, config, overridden(folder), status)
-
-
-def _regular(path: Path) -> Path:
-    """The path; raises `OSError` where it is no regular file, for a pipe or a device might never end."""
-    if not path.is_file():
-        raise OSError(f"{path} is no regular file")
-    return path
-
-
-def _is_summary(content: Any) -> bool:
-    if not isinstance(content, dict) or not isinstance(content.get("status"), str):
-        return False
-    tables = (content.get("metrics"), content.get("last_metrics"), content.get("versions"))
-    return isinstance(content.get("task"), str) and all(table is None or isinstance(table, dict) for table in tables)
-
-
-def _load_yaml(text: str) -> Any:
-    """The YAML document, block by block: the runs of a sweep share most blocks, so most are parsed once."""
-    try:
-        merged: dict[str, Any] = {}
-        for block in re.split(r"^(?=[A-Za-z_])", text, flags=re.MULTILINE):
-            merged.update(_load_block(block) or {})
-        return merged
-    except (yaml.YAMLError, ValueError, TypeError):
-        return yaml.load(text, _yaml_loader())
-
-
-@lru_cache(maxsize=4096)
-def _load_block(text: str) -> Any:
-    return yaml.load(text, _yaml_loader())
-
-
-def _yaml_loader() -> Any:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C it takes a tenth of the time
-
-
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """{"data": {"fraction": 0.1}} → {"data.fraction": 0.1}; lists become tuples, so that values can be compared."""
-    if not isinstance(config, dict):
-        raise ValueError("a config is a mapping")
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = _frozen(value)
-    return flat
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return value if isinstance(value, (str, int, float, type(None))) else str(value)
-
-
-# Measures of all test samples together → the column of test_results.csv that stands for them, of each sample:
-SHARES = {"test/mIoU": "mIoU_share"}  # its share, whose mean is the measure
-OWN_MEASURES = dict.fromkeys(("test/mAP", "test/mAP50"), "average_precision50")  # a measure of its own
 
 
 def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], tuple[float, ...]] | None:
-    """Who was tested, as sorted (name, truth), and what each got; None where the run can't tell.
+    """Return who was tested, as sorted (name, truth), and what each got; None where the run can't tell.
 
-    test/accuracy: 1 for a right prediction, else 0. Any other test metric: its column in `SHARES` or `OWN_MEASURES`,
-    or the one of its own name.
+    What stands for the metric in test_results.csv is said by its `MetricSpec`: 1 for a right prediction, else 0, or
+    the number in a column. The truth is part of who was tested where predictions are compared with it.
     """
     if not metric.startswith("test/"):
         return None
-    column = (SHARES | OWN_MEASURES).get(metric, metric.removeprefix("test/"))
+    spec = run.metric_spec(metric)
+    right = spec.sample == "right"
     try:
-        with _regular(run.folder / "test_results.csv").open(newline="", encoding="utf-8") as file:
+        with regular(run.folder / "test_results.csv").open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             header = next(rows)
-            name, truth = header.index("name"), header.index("truth") if "truth" in header else None
-            value = header.index("prediction" if column == "accuracy" else column)
-            pairs = [((row[name], row[truth] if truth is not None and column == "accuracy" else ""), row[value])
-                     for row in rows]  # fmt: skip
-        right = column == "accuracy"
+            name, value = header.index("name"), header.index(spec.sample_column)
+            truth = header.index("truth") if right else None
+            pairs = [((row[name], row[truth] if truth is not None else ""), row[value]) for row in rows]
         scored = sorted((who, float(who[1] == got) if right else float(got)) for who, got in pairs)
     except (OSError, ValueError, IndexError, StopIteration, csv.Error):
         return None
@@ -204,7 +96,7 @@ def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], t
 def epochs(run: Run) -> list[dict[str, float]]:
     """The rows of metrics.csv, as far as they hold numbers; none where the file can't be read."""
     try:
-        with _regular(run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        with regular(run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
             return [{key: number for key, text in row.items() if (number := _number(text)) is not None}
                     for row in csv.DictReader(file)]  # fmt: skip
     except (OSError, UnicodeDecodeError, csv.Error):
@@ -217,9 +109,3 @@ def _number(text: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    if isinstance(value, int):  # one of a few hundred digits is too large for a float
-        return not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, float) and math.isfinite(value)

@@ -8,10 +8,10 @@ import math
 from typing import Any
 
 from cvlib.compare import names, statistics
-from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better, plain
+from cvlib.compare.groups import FRACTION, Group, Section, plain
 from cvlib.compare.verdict import Comparison, same_test, scaling
+from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.clock import duration
-from cvlib.viz import text_table
 
 Row = dict[str, str]
 _LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
@@ -20,7 +20,7 @@ _LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
 def record(section: Section, group: Group, comparison: Comparison | None) -> dict[str, Any]:
     """A group's row in plain numbers: metrics as recorded, seconds, megabytes; None for what isn't known."""
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
-    mean, deviation, low, high = statistics.interval(group.values(metric), *bounds(metric))
+    mean, deviation, low, high = statistics.interval(group.values(metric), section.spec.low, section.spec.high)
     row: dict[str, Any] = {"group": group.described, "section": section.title, **group.settings}
     row |= {
         "run": runs[0].name if len(runs) == 1 else "", "seeds": len(runs), "metric": metric,
@@ -90,13 +90,13 @@ def display(section: Section, made: list[Comparison]) -> list[Row]:
 
 
 def _results(section: Section, row: dict[str, Any]) -> Row:
-    metric, val = section.metric, row["best_metric"]
+    metric, spec, val = section.metric, section.spec, row["best_metric"]
     shown: Row = {} if section.by_run else {"seeds": str(row["seeds"])}
-    unit = "" if lower_is_better(metric) else " %"
-    shown[metric + unit] = with_error(row["mean"], row["deviation"], metric)
-    shown["95 % CI"] = span(row["ci95_low"], row["ci95_high"], metric)
-    shown[f"best {val}{unit} (epoch)"] = _at_epoch(row["best"], row["best_epoch"], metric)
-    shown["last (epoch)"] = _at_epoch(row["last"], row["last_epoch"], metric)
+    unit = " %" if spec.in_percent else ""
+    shown[metric + unit] = with_error(row["mean"], row["deviation"], spec)
+    shown["95 % CI"] = span(row["ci95_low"], row["ci95_high"], spec)
+    shown[f"best {val}{unit} (epoch)"] = _at_epoch(row["best"], row["best_epoch"], spec)
+    shown["last (epoch)"] = _at_epoch(row["last"], row["last_epoch"], spec)
     shown["parameters"] = _parameters(row["parameters"], row["trainable"])
     seconds = row["train_seconds"]
     shown["training"] = "" if seconds is None else duration(seconds)
@@ -112,7 +112,7 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
     """The leader against each other group, as people read it."""
     rows, one_leader = [], len({id(one.leader) for one in made}) == 1
     for one in made:
-        scale, digits, unit = scaling(section.metric)
+        scale, digits, unit = scaling(section.spec)
         error = "" if math.isnan(one.estimate.error) else f" ± {scale * one.estimate.error:.{digits}f}"
         low, high = (scale * bound for bound in (one.estimate.low, one.estimate.high))
         leader = section.called(one.leader)
@@ -133,53 +133,26 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
     return [{column: row[column] or "–" for column in filled} for row in rows]
 
 
-def aligned(rows: list[Row]) -> list[str]:
-    """Rows of equal columns as lines of text, numbers to the right."""
-    right = numeric(rows)
-    left = [place for place, column in enumerate(rows[0]) if column not in right]
-    return text_table.titled(rows, left, rule=True)
+def with_error(mean: float, deviation: float, spec: MetricSpec) -> str:
+    """Return `97.22 ± 0.41`."""
+    error = "" if math.isnan(deviation) else f" ± {amount(deviation, spec)}"
+    return amount(mean, spec) + error
 
 
-def markdown(rows: list[Row]) -> list[str]:
-    """Rows of equal columns as a Markdown table."""
-    columns, right = list(rows[0]), numeric(rows)
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    rule = "|" + "|".join("---:" if column in right else "---" for column in columns) + "|"
-    return [line(columns), rule, *(line(list(row.values())) for row in rows)]
+def span(low: float, high: float, spec: MetricSpec) -> str:
+    """Return `96.20 – 98.24`."""
+    return "" if math.isnan(low) else f"{amount(low, spec)} – {amount(high, spec)}"
 
 
-def numeric(rows: list[Row]) -> set[str]:
-    """The columns whose every cell begins like a number, or is empty."""
-
-    def is_number(cell: str) -> bool:
-        return cell == "–" or cell.lstrip("<-− ")[:1].isdigit()
-
-    return {column for column in rows[0] if all(is_number(row[column]) for row in rows)}
+def amount(value: float, spec: MetricSpec) -> str:
+    """Return a metric as people read it: what lies between 0 and 1 in percent, losses as they are."""
+    return f"{100 * value:.2f}" if spec.in_percent else f"{value:.4f}"
 
 
-def with_error(mean: float, deviation: float, metric: str) -> str:
-    """`97.22 ± 0.41`."""
-    error = "" if math.isnan(deviation) else f" ± {amount(deviation, metric)}"
-    return amount(mean, metric) + error
-
-
-def span(low: float, high: float, metric: str) -> str:
-    """`96.20 – 98.24`."""
-    return "" if math.isnan(low) else f"{amount(low, metric)} – {amount(high, metric)}"
-
-
-def amount(value: float, metric: str) -> str:
-    """A metric as people read it: shares in percent, losses as they are."""
-    return f"{value:.4f}" if lower_is_better(metric) else f"{100 * value:.2f}"
-
-
-def _at_epoch(value: float | None, epoch: float | None, metric: str) -> str:
+def _at_epoch(value: float | None, epoch: float | None, spec: MetricSpec) -> str:
     if value is None:
         return ""
-    return amount(value, metric) + ("" if epoch is None else f" ({epoch:.3g})")
+    return amount(value, spec) + ("" if epoch is None else f" ({epoch:.3g})")
 
 
 def _parameters(total: float | None, trainable: float | None) -> str:

@@ -10,9 +10,11 @@ from functools import partial
 import numpy as np
 
 from cvlib.compare import statistics
-from cvlib.compare.groups import FRACTION, Group, Section, bounds, lower_is_better
-from cvlib.compare.runs import OWN_MEASURES, SHARES, Run, sample_values
+from cvlib.compare.groups import FRACTION, Group, Section
+from cvlib.compare.runs import sample_values
 from cvlib.compare.statistics import Estimate
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runs.run import Run
 
 SIGNIFICANT = 0.05
 MOST_COMPARED = 12  # groups behind the leader; what lies further back is no contender
@@ -43,7 +45,7 @@ class Comparison:
     in_common: bool = False  # it is of the one repeat that both groups have, of several
 
     @property
-    def told_apart(self) -> bool:
+    def is_significant(self) -> bool:
         return self.corrected < SIGNIFICANT and self.estimate.difference > 0
 
 
@@ -55,18 +57,21 @@ def comparisons(section: Section) -> list[Comparison]:
     """
     samples = _reader(section.metric)
     most = max(MOST_COMPARED // max(len(section.contests), 1), 3)
-    made = [
-        _pair(leader, other, section.metric, samples) for leader, *others in section.contests for other in others[:most]
-    ]
-    low, high = bounds(section.metric)
-    made = [replace(one, estimate=statistics.within(one.estimate, high - low)) for one in made]
-    if section.metric in SHARES:  # an image's share is about a network's own mean, so of one image it says nothing
+    made = [_pair(leader, other, section, samples) for leader, *others in section.contests for other in others[:most]]
+    span = section.spec.high - section.spec.low
+    made = [replace(one, estimate=statistics.within(one.estimate, span)) for one in made]
+    if _tested(section) == "share":  # an image's share is about a network's own mean, so of one image it says nothing
         made = [replace(one, wins=None, losses=None) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
     for index, p in zip(tested, corrected, strict=True):
         made[index] = replace(made[index], corrected=p)
     return made
+
+
+def _tested(section: Section) -> str | None:
+    """What test_results.csv holds for the section's metric, see `MetricSpec.sample`; None for other splits."""
+    return section.spec.sample if section.metric.startswith("test/") else None
 
 
 def _behind(section: Section) -> int:
@@ -84,14 +89,14 @@ def _reader(metric: str) -> Callable[[Run], Samples | None]:
     return read
 
 
-def _pair(leader: Group, other: Group, metric: str, samples: Callable[[Run], Samples | None]) -> Comparison:
+def _pair(leader: Group, other: Group, section: Section, samples: Callable[[Run], Samples | None]) -> Comparison:
     first = {run.repeat: samples(run) for run in leader.runs}
     second = {run.repeat: samples(run) for run in other.runs}
     known = [found for found in (*first.values(), *second.values()) if found is not None]
     if len(known) < len(first) + len(second):
-        why = "no results per sample" if metric.startswith("test/") else "no metric of test samples"
-        return _unpaired(leader, other, metric, why)
-    sign = -1.0 if lower_is_better(metric) else 1.0
+        why = "no results per sample" if section.metric.startswith("test/") else "no metric of test samples"
+        return _unpaired(leader, other, section, why)
+    sign = 1.0 if section.spec.higher_is_better else -1.0
     pair = partial(_same_samples, leader, other)
     if all(found[0] == known[0][0] for found in known):
         return pair(*(sign * np.array([found[1] for found in group.values() if found]) for group in (first, second)))
@@ -100,7 +105,7 @@ def _pair(leader: Group, other: Group, metric: str, samples: Callable[[Run], Sam
         return replace(pair(*(sign * np.array([found[1]]) for found in common[0])), in_common=True)
     if len(common) > 1:
         return _split_by_split(leader, other, [sign * (np.array(a[1]) - np.array(b[1])) for a, b in common])
-    return _unpaired(leader, other, metric, "not the same test samples")
+    return _unpaired(leader, other, section, "not the same test samples")
 
 
 def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.ndarray) -> Comparison:
@@ -131,9 +136,9 @@ def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) 
     )  # fmt: skip
 
 
-def _unpaired(leader: Group, other: Group, metric: str, why: str) -> Comparison:
-    sign = -1.0 if lower_is_better(metric) else 1.0
-    first, second = ([sign * value for value in group.values(metric)] for group in (leader, other))
+def _unpaired(leader: Group, other: Group, section: Section, why: str) -> Comparison:
+    sign = 1.0 if section.spec.higher_is_better else -1.0
+    first, second = ([sign * value for value in group.values(section.metric)] for group in (leader, other))
     if min(len(first), len(second)) < 2:
         difference = float(np.mean(first) - np.mean(second))
         return Comparison(leader, other, why, Estimate(difference, *[math.nan] * 4))
@@ -163,9 +168,10 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
         yield f"{untested} further groups lie behind these and were not tested"
     if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
         yield f"tested by {test}"
-    if section.metric in OWN_MEASURES and any(one.wins is not None for one in made):
-        yield ("these differences are of each image's own average precision at IoU 0.5, on average: "
-               f"{section.metric} is one measure of all images together")  # fmt: skip
+    if _tested(section) == "own" and any(one.wins is not None for one in made):
+        own = section.spec.sample_name or section.spec.sample_column
+        yield (f"these differences are of each image's own {own}, on average: {section.metric} is one measure of all "
+               "images together")  # fmt: skip
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
         yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
                "otherwise")  # fmt: skip
@@ -177,26 +183,26 @@ def same_test(made: list[Comparison]) -> str:
 
 
 def _sentence(section: Section, one: Comparison) -> str:
-    amount = _amount(one.estimate, section.metric)
+    amount = _amount(one.estimate, section.spec)
     leader, other = section.called(one.leader), section.called(one.other)
     if math.isnan(one.estimate.p):
         return f"{leader} is {amount} ahead of {other}, untested: {one.test}, and one seed alone"
-    if one.told_apart:
+    if one.is_significant:
         where = " in the one seed that both have" if one.in_common else ""
         return f"{leader} beats {other} by {amount}{where} ({p_text(one.corrected)})"
     seeds = "the one seed that both have" if one.in_common else _seeds(len(one.leader.runs), len(one.other.runs))
     return f"{leader} and {other} can't be told apart with {seeds} ({amount}, {p_text(one.corrected)})"
 
 
-def _amount(estimate: Estimate, metric: str) -> str:
-    scale, digits, unit = scaling(metric)
+def _amount(estimate: Estimate, spec: MetricSpec) -> str:
+    scale, digits, unit = scaling(spec)
     error = "" if math.isnan(estimate.error) else f" ± {scale * estimate.error:.{digits}f}"
     return f"{scale * estimate.difference:.{digits}f}{error}{unit}"
 
 
-def scaling(metric: str) -> tuple[float, int, str]:
-    """Factor, decimals and unit in which differences of a metric are said."""
-    return (1.0, 3, "") if lower_is_better(metric) else (100.0, 1, " points")
+def scaling(spec: MetricSpec) -> tuple[float, int, str]:
+    """Return the factor, the decimals and the unit in which differences of a metric are given."""
+    return (100.0, 1, " points") if spec.in_percent else (1.0, 3, "")
 
 
 def _seeds(first: int, second: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cvlib.data.dataset import Split
+from cvlib.runtime import files
 
 
 class Cache:
@@ -55,7 +56,7 @@ class Cache:
         if self._partial is not None and self.file is not None:
             assert isinstance(self.pixels, np.memmap)
             self.pixels.flush()
-            self._partial.replace(self.file)
+            files.publish(self._partial, self.file)
             self._partial = None
         self.complete = True
 

@@ -13,7 +13,8 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.pipeline import Feed, preview
 from cvlib.inspection import layer_table
-from cvlib.runs.record import overridden
+from cvlib.runs.summary import overridden
+from cvlib.runtime.files import replacing
 from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters
 
@@ -66,9 +67,8 @@ def labels(dataset: Dataset, size: tuple[int, int], how: str) -> dict[str, Any]:
 
 def save_atomically(model: keras.Model, path: Any) -> None:
     """Write a `.keras` file; its name never stands for half of it."""
-    partial = path.with_name("partial.keras")
-    model.save(partial)
-    partial.replace(path)
+    with replacing(path, "partial.keras") as temporary:
+        model.save(temporary)
 
 
 def _save_model(training: Training, dataset: Dataset) -> None:

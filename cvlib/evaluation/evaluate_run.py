@@ -18,7 +18,7 @@ from cvlib.evaluation.calibration import BINS, Calibration, calibration, diagram
 from cvlib.evaluation.samples import Samples
 from cvlib.models import restore as saved
 from cvlib.models.restore import Run
-from cvlib.runs.record import csv_of, write_atomically
+from cvlib.runtime.files import csv_of, write_atomically
 from cvlib.training import devices as backend
 from cvlib.viz import pictures
 from cvlib.viz.text_table import titled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from cvlib.export.resizing import resize
 from cvlib.inspection import graph
+from cvlib.runtime.files import replacing
 
 _OPSET = 17
 
@@ -29,7 +29,7 @@ def write_saved_model(model: keras.Model, path: Path, labels: dict[str, Any]) ->
     archive = keras.export.ExportArchive()  # tracks what Keras keeps to itself: the random state of Dropout
     archive.track(model)
     archive.add_endpoint("serving_default", serve, [_image(model)])
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         archive.write_out(str(partial), verbose=False)
         (partial / "assets.extra").mkdir()
         (partial / "assets.extra" / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=2))
@@ -44,7 +44,7 @@ def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
     proto, _ = tf2onnx.convert.from_function(function, [_image(model)], opset=_OPSET)
     onnx.helper.set_model_props(proto, {"labels": json.dumps(labels, ensure_ascii=False)})
     onnx.checker.check_model(proto)
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         partial.write_bytes(proto.SerializeToString())
 
 
@@ -59,7 +59,7 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
         module, serve = _frozen(model, function)
         tf.saved_model.save(module, folder, signatures={"serving_default": serve})
         content = _converted(tf.lite.TFLiteConverter.from_saved_model(folder), model, calibration)
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         partial.write_bytes(content)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr("labels.json", json.dumps(labels, ensure_ascii=False, indent=2))
@@ -126,24 +126,3 @@ def _resizing_by_products(model: keras.Model) -> Any:
         return named(model, graph.predict(model, image, {"resizing": resize(image, size, letterbox)}))
 
     return function
-
-
-class _replacing:  # noqa: N801
-    """A temporary path beside `path` that takes its name when all went well."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path.parent))
-        return self.folder / self.path.name
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        try:
-            if kind is None:
-                if self.path.is_dir():
-                    shutil.rmtree(self.path)
-                (self.folder / self.path.name).replace(self.path)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)

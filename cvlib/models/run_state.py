@@ -7,7 +7,6 @@ with the progress, the phase and what `auto` was resolved to. A part is restored
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from cvlib.runs.record import write_atomically
 from cvlib.runtime.errors import RunFailed
+from cvlib.runtime.files import replacing, write_atomically
 
 _KEPT = 2  # the newest may turn out damaged
 FORM = 2
@@ -143,6 +142,5 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, content.getvalue())
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

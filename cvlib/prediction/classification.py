@@ -14,8 +14,8 @@ import numpy as np
 
 from cvlib.config import schema as configuration
 from cvlib.data.images import read_image
-from cvlib.runs.record import write_atomically
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     import keras

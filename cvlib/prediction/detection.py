@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib.prediction import readable
-from cvlib.runs.record import write_atomically
+from cvlib.runtime.files import write_atomically
 from cvlib.tasks import detection
 from cvlib.tasks.detection.coco import Detections, as_results
 from cvlib.tasks.detection.drawing import SURE, boxed

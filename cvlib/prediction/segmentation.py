@@ -13,7 +13,7 @@ import numpy as np
 
 from cvlib.models import restore as saved
 from cvlib.prediction import readable
-from cvlib.runs.record import write_atomically
+from cvlib.runtime.files import write_atomically
 from cvlib.viz import masks, pictures
 
 if TYPE_CHECKING:

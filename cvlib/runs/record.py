@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import io
 import json
 import os
-import re
 import shutil
 import socket
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,10 +15,16 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from cvlib.config import schema as configuration
-from cvlib.config.schema import Config
+from cvlib.runs import metric_specs
+from cvlib.runs.config_file import read_config
+from cvlib.runs.identity import NOT_THE_EXPERIMENT, identity
+from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.provenance import git_state, versions
+from cvlib.runs.run import SPLITS
+from cvlib.runs.summary import read_summary
+from cvlib.runs.upgrade import FORM, upgrade
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, in_words
+from cvlib.runtime.files import csv_of, remove, write_atomically
 
 # What processes that were killed may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
@@ -30,15 +33,26 @@ _BEFORE = (".*", "config.yaml", "*.partial", "*.log", "*.out", "*.err")
 
 
 class Record:
-    """The folder of one run, held by one process: `with Record(folder, config) as record: …`.
+    """The folder of one run, held by one process: `with Record(folder, mapping) as record: …`.
 
-    Leaving the block by an exception writes the status it means; a `UserError` in a new folder removes
-    what was written, for a mistake should leave nothing behind.
+    Leaving the block by an exception writes the status that it means. A `UserError` in a new folder removes what was
+    written, because invalid input should leave nothing behind.
+
+    Args:
+        folder: of the run.
+        mapping: its whole config, nested as config.yaml holds it, with `trainer.precision` resolved.
+        provenance: further files for the folder, name → text.
+        wait: whether to wait until another process has finished writing there; otherwise that is refused.
+        specs: of the metrics of the run's task, the headline one first.
     """
 
-    def __init__(self, folder: Path, config: Config, provenance: dict[str, str] | None = None, wait: bool = False):
+    def __init__(
+        self, folder: Path, mapping: Mapping[str, Any], provenance: dict[str, str] | None = None, wait: bool = False,
+        specs: Iterable[MetricSpec] = (),
+    ):  # fmt: skip
         self.folder = Path(folder)
-        self.config = config
+        self.mapping = mapping
+        self._specs = metric_specs.to_json(specs)
         self._provenance = provenance or {}
         self._created: list[Path] = []
         self._lock = FileLock(self.folder / ".lock", timeout=-1 if wait else 0)
@@ -69,12 +83,13 @@ class Record:
     def _open(self) -> None:
         for pattern in _HALF_WRITTEN:
             for path in self.folder.glob(pattern):
-                path.unlink()
+                remove(path)
         before = read_summary(self.folder)
         if before is None:
             self._start()
             return
-        _refuse_other_config(self.folder, before, self.config)
+        _refuse_unfinished_of_form_1(self.folder, before)
+        _refuse_other_config(self.folder, before, self.mapping)
         self.resumed = True
         if not (self.folder / "config.yaml").exists():
             self._write_config()
@@ -83,19 +98,21 @@ class Record:
             self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
 
     def _write_config(self) -> None:
-        self.write_text("config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+        self.write_text("config.yaml", yaml.safe_dump(_plain(self.mapping), sort_keys=False))
 
     def _start(self) -> None:
         self._write_config()
         for name, text in self._provenance.items():
             self.write_text(name, text)
+        asked = self.mapping
         self.update(
-            status="running", name=run_name(self.config), task=self.config.model.task,
-            model=self.config.model.name, mode=self.config.mode.name, data=self.config.data.name,
-            seed=self.config.seed, precision=self.config.trainer.precision, metrics={}, epochs=0, steps=0,
+            form=FORM, status="running", name=run_name(asked), task=asked["model"]["task"],
+            model=asked["model"]["name"], mode=asked["mode"]["name"], data=asked["data"]["name"],
+            seed=asked["seed"], precision=asked["trainer"]["precision"], metrics={}, epochs=0, steps=0,
             parameters={}, weights=None, data_fingerprint=None, timing={}, peak_memory_mb=None,
-            versions=versions(), git=git_state(), error=None, config_hash=configuration.identity(self.config),
+            versions=versions(), git=git_state(), error=None, config_hash=identity(asked),
             pid=os.getpid(), host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
+            metric_specs=self._specs,
         )  # fmt: skip
 
     @property
@@ -124,6 +141,11 @@ class Record:
         """Write rows of equal keys as a table, atomically."""
         self._claim(self.folder / name)
         write_atomically(self.folder / name, csv_of(rows))
+
+    def write_splits(self, splits: Mapping[str, Sequence[str]]) -> None:
+        """Keep which samples are in which split: the split's name ("train", "val", "test") → the samples' names."""
+        content = {split: [str(name) for name in names] for split, names in splits.items()}
+        self.write_text(SPLITS, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:  # fmt: skip
@@ -163,60 +185,13 @@ class Record:
         for name in ("tensorboard", "checkpoints"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         remove_if_empty(self.folder / ".hydra", self.folder)
-        remove_if_empty(self.folder, Path(self.config.output_root))
+        remove_if_empty(self.folder, Path(self.mapping["output_root"]))
 
 
-def run_name(config: Config) -> str:
-    """The name given, or model-mode-data."""
-    return config.name or f"{config.model.name}-{config.mode.name}-{config.data.name}"
-
-
-def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The summary of a run's folder, None where there is none; a run whose process is gone reads interrupted.
-
-    Its "timing" are numbers, whatever the file holds there.
-    """
-    path = Path(folder) / "summary.json"
-    if not path.is_file():
-        return None
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(f"{path} can't be read as JSON: restore it or choose another folder") from None
-    if not isinstance(summary, dict):
-        raise UserError(f"{path} is not a run's summary: restore it or choose another folder")
-    if summary.get("status") == "running" and process_is_gone(summary):
-        summary["status"] = "interrupted"
-    timing = summary.get("timing")
-    known = timing.items() if isinstance(timing, dict) else ()
-    summary["timing"] = {part: seconds for part, seconds in known if isinstance(seconds, int | float)}
-    return summary
-
-
-def overridden(folder: Path) -> frozenset[str]:
-    """The keys that were given on the command line of the run in `folder`, where it recorded them."""
-    path = folder / ".hydra/overrides.yaml"
-    try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError):
-        return frozenset()
-    return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
-
-
-def process_is_gone(summary: dict[str, Any]) -> bool:
-    """Of another machine's processes nothing is known, so its runs keep their word."""
-    pid = summary.get("pid")
-    if summary.get("host") not in (None, socket.gethostname()):
-        return False
-    if not isinstance(pid, int) or pid <= 0:
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        return False
-    return False
+def run_name(mapping: Mapping[str, Any]) -> str:
+    """Return the name that was given to the run of a config, or model-mode-data."""
+    answers = "-".join(str(mapping[group]["name"]) for group in ("model", "mode", "data"))
+    return str(mapping.get("name") or answers)
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -231,19 +206,26 @@ def _refuse_foreign(folder: Path) -> None:
                         "another hydra.run.dir, one that is empty or not there yet")  # fmt: skip
 
 
-def _refuse_other_config(folder: Path, summary: dict[str, Any], config: Config) -> None:
-    if summary.get("config_hash") == configuration.identity(config):
+def _refuse_unfinished_of_form_1(folder: Path, summary: Mapping[str, Any]) -> None:
+    if "upgraded_from" in summary and summary.get("status") != "completed":
+        raise UserError(f"{folder} holds an unfinished run of an earlier version of cvlib, whose checkpoints can't be "
+                        "resumed: choose another hydra.run.dir to start it again")  # fmt: skip
+
+
+def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> None:
+    if summary.get("config_hash") == identity(mapping):
         return
     try:
-        earlier = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        earlier = read_config(folder / "config.yaml")
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError):
         raise UserError(f"{folder} holds a run of another config, and its config.yaml, which would tell what differs, "
                         "can't be read: choose another hydra.run.dir") from None  # fmt: skip
-    now = dataclasses.asdict(config)
+    if "upgraded_from" in summary:
+        earlier = upgrade({}, earlier)[1]
     differing = [
         f"{key}: {was} there, {is_now} now"
-        for key, was, is_now in _differences(earlier, now)
-        if key not in ("name", "output_root")
+        for key, was, is_now in _differences(earlier, _plain(mapping))
+        if key not in NOT_THE_EXPERIMENT
     ]
     raise UserError(
         f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
@@ -251,34 +233,18 @@ def _refuse_other_config(folder: Path, summary: dict[str, Any], config: Config) 
     )
 
 
+def _plain(value: Any) -> Any:
+    """Mappings and sequences as the dicts and lists that YAML writes."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
     if isinstance(first, dict) and isinstance(second, dict):
         keys = dict.fromkeys([*first, *second])
         return [d for key in keys for d in _differences(first.get(key), second.get(key), f"{prefix}.{key}".lstrip("."))]
     return [] if first == second else [(prefix, first, second)]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: the name never stands for half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def csv_of(rows: list[dict[str, Any]]) -> bytes:
-    """Rows of equal keys as a table under a header."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:

@@ -14,31 +14,41 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from cvlib.cli import jobs as command
-from cvlib.training import devices as backend
+from cvlib.runtime.errors import INTERRUPTED, interrupt
+
+Prepare = Callable[[], None]
 
 
 class Killed(Exception):
     """The child was ended by a signal before it could answer."""
 
 
-def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False) -> Any:
-    """Return `function(*arguments)`, computed in a child process; `quiet` keeps its printing from the screen.
+def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False, prepare: Prepare | None = None) -> Any:
+    """Return `function(*arguments)`, computed in a child process.
 
-    On Linux the child is forked after TensorFlow's import and before its runtime starts: the import is paid once,
-    while threads, devices, precision, determinism, random state, layer names and memory are new for every job.
-    Elsewhere, and with JAX, it is a fresh process. Ctrl-C and SIGTERM here become SIGTERM there, and the child has
-    ended before the `KeyboardInterrupt` goes up. Raises `Killed` where the child ended without an answer.
+    On Linux the child is forked after `prepare`, which imports what every job needs and starts nothing: the import is
+    paid once, while threads, devices, precision, determinism, random state, layer names and memory are new for every
+    job. Elsewhere, and with JAX, it is a fresh process and `prepare` isn't called. Ctrl-C and SIGTERM here become
+    SIGTERM there, and the child has ended before the `KeyboardInterrupt` goes up.
+
+    Args:
+        quiet: whether what the child prints is kept from the screen.
+        prepare: called here before each fork.
+
+    Raises `Killed` where the child ended without an answer.
     """
-    (answer,) = call_all(function, [arguments], quiet)
+    (answer,) = call_all(function, [arguments], quiet, prepare)
     if isinstance(answer, Killed):
         raise answer
     return answer
 
 
-def call_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], quiet: bool = False) -> list[Any]:
-    """As `call`, for several calls at a time; the place of a killed one holds its `Killed`."""
-    started = [_start(function, arguments, quiet) for arguments in calls]
+def call_all(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], quiet: bool = False,
+    prepare: Prepare | None = None,
+) -> list[Any]:  # fmt: skip
+    """Return the answers of several calls at a time, as by `call`; the place of a killed one holds its `Killed`."""
+    started = [_start(function, arguments, quiet, prepare) for arguments in calls]
     try:
         answers = [_receive(receiver) for _, receiver in started]
         for process, _ in started:
@@ -64,11 +74,13 @@ def _stop(processes: list[Any]) -> None:
             continue
 
 
-def _start(function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool) -> tuple[Any, Connection]:
+def _start(
+    function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool, prepare: Prepare | None
+) -> tuple[Any, Connection]:
     # JAX starts threads at its import that a fork would cut off.
     forking = sys.platform == "linux" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
-    if forking:
-        backend.import_quietly(devices=False)
+    if forking and prepare is not None:
+        prepare()
     context: Any = multiprocessing.get_context("fork" if forking else "spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, os.getpid(), quiet, function, arguments))
@@ -89,7 +101,7 @@ def _receive(receiver: Connection) -> tuple[Any] | None:
 
 
 def _cause(code: int) -> str:
-    if code == command.INTERRUPTED:
+    if code == INTERRUPTED:
         return "its process was told to stop"
     if code >= 0:
         return f"its process ended with exit code {code} before it had a result"
@@ -101,14 +113,14 @@ def _answer(
     sender: Connection, parent: int, quiet: bool, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     os.setpgid(0, 0)  # or the terminal would send Ctrl-C here too, beside what the parent passes on
-    signal.signal(signal.SIGTERM, command.interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if quiet:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
     try:
         sender.send((function(*arguments),))
     except KeyboardInterrupt:
-        sys.exit(command.INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _end_with(parent: int) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cvlib.runtime import files
+
 GIGABYTE = 2**30
 _ABOUT = "about.json"
-_PARTIAL = ".partial"
 _ABANDONED = 86400  # seconds after which nobody is still writing
 
 
@@ -55,19 +55,11 @@ def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_byte
     if size > limit_bytes:
         return False
     make_room(folder, limit_bytes - size)
-    partial = folder / f"{key}.{os.getpid()}{_PARTIAL}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with files.replacing(folder / key) as temporary:
+        temporary.mkdir()
         for number, array in enumerate(arrays):
-            np.save(partial / f"{number}.npy", array, allow_pickle=False)
-        (partial / _ABOUT).write_text(json.dumps({"about": about, "arrays": len(arrays)}))
-        if get(folder, key) is None:
-            shutil.rmtree(folder / key, ignore_errors=True)  # damaged
-        with contextlib.suppress(OSError):  # another process was first with the same key: its arrays are as good
-            partial.rename(folder / key)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            np.save(temporary / f"{number}.npy", array, allow_pickle=False)
+        (temporary / _ABOUT).write_text(json.dumps({"about": about, "arrays": len(arrays)}))
     return True
 
 
@@ -84,7 +76,7 @@ def make_room(folder: Path, limit_bytes: float) -> None:
 
 def remove(entry: Entry) -> None:
     """Take one kept thing away; a process that is reading it goes on with what it has open."""
-    shutil.rmtree(entry.path, ignore_errors=True) if entry.path.is_dir() else entry.path.unlink(missing_ok=True)
+    files.remove(entry.path)
 
 
 def listing(folder: Path) -> list[Entry]:
@@ -92,15 +84,15 @@ def listing(folder: Path) -> list[Entry]:
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            files = list(path.iterdir()) if path.is_dir() else [path]
-            entry = Entry(path, _about(path), sum(f.stat().st_size for f in files), path.stat().st_mtime)
-            if not path.name.endswith(_PARTIAL) or time.time() - entry.used > _ABANDONED:
+            parts = list(path.iterdir()) if path.is_dir() else [path]
+            entry = Entry(path, _about(path), sum(part.stat().st_size for part in parts), path.stat().st_mtime)
+            if not path.name.endswith(files.PARTIAL) or time.time() - entry.used > _ABANDONED:
                 found.append(entry)
     return sorted(found, key=lambda entry: -entry.size)
 
 
 def _about(path: Path) -> str:
-    if path.name.endswith(_PARTIAL):
+    if path.name.endswith(files.PARTIAL):
         return "half-written by a process that was killed"
     try:
         if path.suffix == ".npy":

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from cvlib.cli.jobs import complain
 from cvlib.runs import record
-from cvlib.runs.record import csv_of, write_atomically
+from cvlib.runs.metric_specs import headline
 from cvlib.runtime.clock import about
 from cvlib.runtime.errors import RunFailed, UserError
+from cvlib.runtime.files import csv_of, write_atomically
 
 PLAN = "sweep.json"
 SCRATCH = "scratch"  # the mode that starts from random weights
@@ -68,7 +69,7 @@ def look(job: Job, metric: str | None = None) -> Row:
     if summary is None:
         status = "failed" if job.mistake else "pending"
         return Row(job.label, status, None, None, None, job.mistake, job.folder.name)
-    metric = metric or usual_metric(str(summary.get("task")))
+    metric = metric or headline(summary)
     value = (summary.get("metrics") or {}).get(metric)
     seconds = round(sum((summary.get("timing") or {}).get(part, 0.0) for part in ("setup", "train", "evaluate")), 1)
     status, mistake = str(summary.get("status")), job.mistake
@@ -77,13 +78,6 @@ def look(job: Job, metric: str | None = None) -> Row:
     if status == "completed" and mistake:  # the run there isn't this job's
         return Row(job.label, "failed", None, None, None, mistake, job.folder.name)
     return Row(job.label, status, metric, value, seconds, summary.get("error") or mistake, job.folder.name)
-
-
-def usual_metric(task: str) -> str:
-    """The metric that a task is judged by."""
-    from cvlib.compare.groups import DEFAULT_METRIC
-
-    return DEFAULT_METRIC.get(task, "test/accuracy")
 
 
 def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
@@ -193,11 +187,11 @@ def _compare(folders: list[Path]) -> None:
 
 def table(rows: list[Row]) -> list[str]:
     """The jobs as aligned lines."""
-    from cvlib.compare.tables import aligned
+    from cvlib.viz.text_table import ruled
 
     metrics = {row.metric for row in rows if row.metric}
     title = metrics.pop() if len(metrics) == 1 else "metric"
-    return aligned([
+    return ruled([
         {"job": row.job, "status": row.status, title: number(row.value, 4), "seconds": number(row.seconds, 1)}
         for row in rows
     ])  # fmt: skip

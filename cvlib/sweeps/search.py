@@ -25,6 +25,7 @@ from cvlib.sweeps import jobs as sweep
 from cvlib.sweeps import trials
 from cvlib.sweeps.jobs import Job, Row
 from cvlib.sweeps.trials import Search, optuna  # where Optuna is not installed, that module says what to do
+from cvlib.training.devices import import_frameworks
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
@@ -54,7 +55,8 @@ def run(search: Search, compose: Compose) -> None:
     print(f"{search.trials} trials, {search.trials - left} over before; {max(left, 0)} to run", flush=True)
     try:
         if left > 0 and search.workers > 1:
-            isolation.call_all(_work, [(search, compose, True)] * min(search.workers, left))
+            workers = [(search, compose, True)] * min(search.workers, left)
+            isolation.call_all(_work, workers, prepare=import_frameworks)
         _work(search, compose, False)  # alone, or what a killed worker has left
     except KeyboardInterrupt:
         _conclude(search, interrupted=True)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 from cvlib.config.schema import Config
 from cvlib.runtime import hardware
+from cvlib.runtime.quiet import quiet_import
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -34,11 +28,7 @@ def import_quietly(devices: bool = True) -> None:
 
     Without `devices` nothing of its runtime is started, so that a process forked from here starts its own.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's own gradient of a convolution is up to 60 times slower where the image has shrunk to a few
-    # pixels (ResNet50 at 32 px as a whole: twice), and without AVX-512 oneDNN isn't its default.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _silenced_stderr(), _nothing_collected():
+    with quiet_import():
         import keras
 
         if keras.config.backend() != "tensorflow":  # it would take a GPU's memory from the backend that computes
@@ -49,28 +39,6 @@ def import_quietly(devices: bool = True) -> None:
             tensorflow.config.list_physical_devices()
 
 
-@contextlib.contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """What an import makes stays: to look through it for garbage again and again takes a fifth of a run's start."""
-    if "tensorflow" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
-
-
-@contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
-    """TensorFlow's C++ start-up remarks ignore its own log level, so the stream itself is closed to them."""
-    saved = os.dup(2)
-    with Path(os.devnull).open("w") as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+def import_frameworks() -> None:
+    """Import TensorFlow and Keras before a fork: `import_quietly` without devices."""
+    import_quietly(devices=False)

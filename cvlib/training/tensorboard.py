@@ -12,6 +12,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from cvlib.runs.flatten import flatten
+from cvlib.runtime.files import PARTIAL, replacing
+
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
 _RESULTS = ".results"  # ends the name of the event file that holds what is shown after the training
 
@@ -120,20 +123,19 @@ def hyperparameters(config: dict[str, Any], given: Collection[str]) -> dict[str,
     All else follows from a choice or is a default; of a hundred columns nobody would find the three that vary.
     """
     kept = [*_USUAL, *(key for key in given if "." in key)]  # the others are choices, or say where a run goes
-    return {key.removesuffix(".name"): value for key, value in flatten(config).items()
+    return {key.removesuffix(".name"): _shown(value) for key, value in flatten(config).items()
             if key.endswith(".name") or any(f"{key}.".startswith(f"{one}.") for one in kept)}  # fmt: skip
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys; null and lists as text, for the HParams tab takes numbers, truth values and text only."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            text = "null" if value is None else str(value)
-            flat[f"{prefix}{key}"] = value if isinstance(value, (bool, int, float, str)) else text
-    return flat
+def _shown(value: Any) -> bool | int | float | str:
+    """A value as the HParams tab takes it: a number, a truth value or text."""
+    if isinstance(value, tuple):
+        value = _listed(value)
+    return value if isinstance(value, bool | int | float | str) else "null" if value is None else str(value)
+
+
+def _listed(values: tuple[Any, ...]) -> list[Any]:
+    return [_listed(value) if isinstance(value, tuple) else value for value in values]
 
 
 def _drop_after(path: Path, step: int) -> None:
@@ -145,8 +147,8 @@ def _drop_after(path: Path, step: int) -> None:
                 kept.append(record)
     except tf.errors.DataLossError:
         pass  # a kill in the middle of a record: what came before it is kept
-    partial = path.with_name("partial." + path.name.removeprefix("events.out.tfevents."))
-    with tf.io.TFRecordWriter(str(partial)) as writer:
+    # TensorBoard reads every file with "tfevents" in its name.
+    temporary_name = path.name.removeprefix("events.out.tfevents.") + PARTIAL
+    with replacing(path, temporary_name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
         for record in kept:
             writer.write(record)
-    partial.replace(path)

@@ -11,7 +11,7 @@ from cvlib.config.fields import word
 from cvlib.config.schema import Config, ModelConfig
 from cvlib.models import backbones
 from cvlib.models.options import classifier_of
-from cvlib.runs.record import read_summary
+from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
 from cvlib.transfer.regimes import initial_weights
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cvlib.runtime.files import write_atomically
+
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
     from PIL.ImageFont import FreeTypeFont
@@ -35,7 +37,7 @@ def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence
         sheet.paste(_tile(image), (x, y))
         for line, text in enumerate(caption.split("\n")):
             colour = colours[number] if colours else _BLACK
-            pen.text((x, y + _TILE + 1 + line * _LINE), shortened(text, 18), colour, font=_font())
+            pen.text((x, y + _TILE + 1 + line * _LINE), shortened(text, 18), colour, font=font())
     return np.asarray(sheet)
 
 
@@ -86,8 +88,6 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     """Write a picture atomically."""
     from PIL import Image
 
-    from cvlib.runs.record import write_atomically
-
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "PNG")
     write_atomically(path, content.getvalue())
@@ -113,8 +113,8 @@ def _tile(image: np.ndarray) -> PillowImage:
 
 
 @cache
-def _font() -> FreeTypeFont:
-    """The font that matplotlib ships: it has the letters of most languages that class names come in."""
+def font() -> FreeTypeFont:
+    """Return the font that matplotlib ships, 11 pixels high: it has the letters of most languages of class names."""
     import matplotlib
     from PIL import ImageFont
 

@@ -1,4 +1,4 @@
-"""Tables as people read them in a terminal: columns that line up."""
+"""Tables of text: columns that line up in a terminal, or Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: bool = False) -> list[str]:
-    """Rows of equally many cells as lines: the columns in `left` to the left, all others, numbers, to the right.
+    """Return rows of equally many cells as lines: the columns in `left` to the left, all others, numbers, to the right.
 
     With `rule` a line is drawn under the first row.
     """
@@ -20,5 +20,31 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: b
 
 
 def titled(rows: Sequence[Mapping[str, str]], left: Collection[int] = (0,), rule: bool = False) -> list[str]:
-    """`aligned` for rows of equal keys, the keys as the first line."""
+    """Return `aligned` lines for rows of equal keys, the keys as the first line."""
     return aligned([list(rows[0]), *([row[name] for name in rows[0]] for row in rows)], left, rule)
+
+
+def ruled(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return rows of equal keys as lines under a ruled header, columns of numbers to the right."""
+    right = number_columns(rows)
+    return titled(rows, [place for place, column in enumerate(rows[0]) if column not in right], rule=True)
+
+
+def markdown(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return rows of equal keys as the lines of a Markdown table, columns of numbers to the right."""
+    columns, right = list(rows[0]), number_columns(rows)
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = "|" + "|".join("---:" if column in right else "---" for column in columns) + "|"
+    return [line(columns), rule, *(line([row[column] for column in columns]) for row in rows)]
+
+
+def number_columns(rows: Sequence[Mapping[str, str]]) -> set[str]:
+    """Return the columns whose every cell begins like a number, or is a dash."""
+
+    def is_number(cell: str) -> bool:
+        return cell == "–" or cell.lstrip("<-− ")[:1].isdigit()
+
+    return {column for column in rows[0] if all(is_number(row[column]) for row in rows)}

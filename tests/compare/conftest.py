@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
+from cvlib.runs import metric_specs
+from cvlib.runs.upgrade import FORM, form_1_specs
+
 CONFIG: dict[str, Any] = {
     "model": {"name": "cnn", "task": "classification", "lr": 0.001, "filters": [32, 64], "depth": 50},
     "mode": {"name": "scratch", "weights": None, "freeze": None},
@@ -51,6 +54,7 @@ def write_run(folder: Path, changes: dict[str, Any], right: Any = None, **fields
     correct = np.ones(10) if right is None else np.asarray(right)
     accuracy = float(correct.mean())
     summary: dict[str, Any] = {
+        "form": FORM, "metric_specs": metric_specs.to_json(form_1_specs(config["model"]["task"])),
         "status": "completed", "task": config["model"]["task"], "model": config["model"]["name"],
         "mode": config["mode"]["name"], "data": config["data"]["name"], "seed": config["seed"],
         "metrics": {"val/accuracy": accuracy - 0.01, "test/accuracy": accuracy, "test/loss": 1 - accuracy,

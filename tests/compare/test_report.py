@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cvlib.compare import compare, plots, tables
+from cvlib.compare import compare, plots
+from cvlib.viz import text_table
 
 MakeRun = Callable[..., Path]
 
@@ -62,7 +63,7 @@ def test_markdown_is_a_table_of_equal_columns(study: Path) -> None:
     assert table[1].startswith("|---|---:|---:|")
     assert {line.count("|") for line in table[:4]} == {table[0].count("|")}
     assert "- finetune beats scratch" in text
-    assert tables.markdown([{"a": "x|y"}])[2] == "| x\\|y |"
+    assert text_table.markdown([{"a": "x|y"}])[2] == "| x\\|y |"
 
 
 def test_csv_is_plain_numbers_and_the_words_go_elsewhere(study: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from cvlib.compare import runs
+from cvlib.runs.run import Run
 from cvlib.runtime.errors import UserError
 
 MakeRun = Callable[..., Path]
 
 
-def found(*folders: Path) -> tuple[dict[str, runs.Run], list[str]]:
+def found(*folders: Path) -> tuple[dict[str, Run], list[str]]:
     said: list[str] = []
     return {run.name: run for run in runs.find(list(folders), said.append)}, said
 
@@ -107,19 +108,19 @@ def test_a_run_whose_process_is_gone_reads_as_interrupted(make_run: MakeRun, fie
 
 def test_the_config_is_flat_and_knows_what_was_given(make_run: MakeRun) -> None:
     run = found(make_run("a", {"mode.name": "finetune", "data.fraction": 0.1, "seed": 3}))[0]["a"]
-    assert run.config["data.fraction"] == 0.1
-    assert run.config["model.filters"] == (32, 64)
-    assert run.config["data.path"] is None
+    assert run.settings["data.fraction"] == 0.1
+    assert run.settings["model.filters"] == (32, 64)
+    assert run.settings["data.path"] is None
     assert run.overridden == {"mode", "data.fraction", "seed"}
     assert run.repeat == (3, 0)
-    assert "output_root" not in run.config
+    assert "output_root" not in run.settings
 
 
 def test_a_config_is_read_right_where_blocks_dont_stand_alone(make_run: MakeRun) -> None:
     folder = make_run("a")
     (folder / "config.yaml").write_text("base: &b\n  x: 1\nother: *b\nlist:\n- 1\n- 2\n")
     run = found(folder)[0]["a"]
-    assert run.config == {"base.x": 1, "other.x": 1, "list": (1, 2)}
+    assert run.settings == {"base.x": 1, "other.x": 1, "list": (1, 2)}
 
 
 def test_metrics_that_are_no_finite_numbers_count_as_absent(make_run: MakeRun) -> None:
@@ -141,7 +142,7 @@ def test_sample_values_are_right_or_wrong_in_the_order_of_names(make_run: MakeRu
 
 
 def test_other_metrics_are_read_from_the_column_of_their_name(make_run: MakeRun) -> None:
-    folder = make_run("a")
+    folder = make_run("a", {"model.task": "segmentation"})
     (folder / "test_results.csv").write_text("name,mIoU,mIoU_share,loss\nb,0.5,0.7,2\na,0.25,0.1,1\n")
     run = found(folder)[0]["a"]
     assert runs.sample_values(run, "test/loss") == ((("a", ""), ("b", "")), (1, 2))

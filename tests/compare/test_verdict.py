@@ -109,7 +109,7 @@ def test_without_samples_and_seeds_nothing_is_tested(tmp_path: Path, make_run: M
     make_run("b", right=[1, 0])
     _, (one,), said = compared(tmp_path)
     assert np.isnan(one.corrected)
-    assert not one.told_apart
+    assert not one.is_significant
     assert said == ["finetune is 50.0 points ahead of scratch, untested: no results per sample, and one seed alone"]
 
 
@@ -135,7 +135,7 @@ def test_boxes_whose_images_speak_for_the_other_are_not_told_apart(tmp_path: Pat
         fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
         detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
     _, (one,), said = compared(tmp_path, "test/mAP")
-    assert not one.told_apart
+    assert not one.is_significant
     assert said[0].startswith("finetune and scratch can't be told apart with one seed each (-10.0 ± 0.0 points")
 
 

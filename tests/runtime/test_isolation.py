@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from cvlib.runtime import isolation
 
 
-@pytest.fixture(autouse=True)
-def without_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here doesn't depend on it, and its import takes seconds."""
-    monkeypatch.setattr("cvlib.training.devices.import_quietly", lambda devices=True: None)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the child is a fresh process")
+def test_what_is_prepared_is_there_in_every_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    done: list[int] = []
+    assert isolation.call_all(lambda: len(done), [(), ()], prepare=lambda: done.append(os.getpid())) == [1, 2]
+    assert set(done) == {os.getpid()}
 
 
 def test_the_answer_comes_back_from_another_process() -> None:

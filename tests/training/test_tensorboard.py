@@ -18,7 +18,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from cvlib.training.tensorboard import Board, Profile, flatten, hyperparameters
+from cvlib.training.tensorboard import Board, Profile, hyperparameters
 
 
 def tensors(folder: Path, tag: str) -> list[tuple[int, float]]:
@@ -178,11 +178,14 @@ def test_hyperparameters_are_choices_usual_knobs_and_what_was_given() -> None:
 @pytest.mark.parametrize(
     ("config", "flat"),
     [
-        ({"a": {"b": {"c": 1}}, "d": True}, {"a.b.c": 1, "d": True}),
-        ({"a": None, "b": [1, 2], "c": "x", "d": 0.5}, {"a": "null", "b": "[1, 2]", "c": "x", "d": 0.5}),
+        ({"a": {"b": {"c": 1}}, "d": True}, {"x.a.b.c": 1, "x.d": True}),
+        (
+            {"a": None, "b": [1, 2], "c": "x", "d": 0.5, "e": [[1], []]},
+            {"x.a": "null", "x.b": "[1, 2]", "x.c": "x", "x.d": 0.5, "x.e": "[[1], []]"},
+        ),
     ],
 )
 def test_a_nested_config_becomes_dotted_keys_of_plain_values(
     config: dict[str, object], flat: dict[str, object]
 ) -> None:
-    assert flatten(config) == flat
+    assert hyperparameters({"x": config}, ["x.a", "x.b", "x.c", "x.d", "x.e"]) == flat

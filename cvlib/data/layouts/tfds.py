@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
 from cvlib.data.layouts.legend import Legend
 from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import replacing
 from cvlib.training import devices as backend
 
 _RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
@@ -139,12 +139,8 @@ def _exported(name: str, builder: Any, features: _Features) -> Path:
     except Exception as error:  # it raises whatever its downloads and its datasets do
         ways = "prepare it there on a machine with internet, give data.path=… a copy on disk, or use data=digits"
         raise UserError(f"data.tfds={name} can't be had in {builder.data_dir} ({_line(error)}): {ways}") from error
-    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
-    try:
-        _export(builder, features, partial)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with replacing(folder) as temporary:
+        _export(builder, features, temporary)
     return folder
 
 

@@ -1,0 +1,49 @@
+"""What is said about sections: titles, remarks, and the explanation of a table's columns."""
+
+from __future__ import annotations
+
+from cvlib.compare import verdict
+from cvlib.compare.groups import Section
+from cvlib.compare.tables import Row
+from cvlib.compare.verdict import Comparison
+from cvlib.runs.run import Run
+
+Tables = tuple[list[Row], list[Row]]  # of a section: its groups, and the leader against each other one
+_MEANS = "Means ± standard deviation over seeds, CI by Student's t."
+_DIFFERENCES = "Differences ± one standard error."
+_NOTES = {  # of the columns of the leader's comparisons
+    "effect d": "effect d: the difference over its standard deviation across samples, or across runs that share none.",
+    "p networks": "p networks: would these very networks differ on further images?",
+    "p seeds too": "p seeds too: would networks trained from other seeds differ as well?",
+    "p Holm": "p Holm, which the verdict goes by: corrected for the number of comparisons.",
+}
+
+
+def explanation(drawn: list[Tables]) -> str:
+    """What stands in those columns that there are; empty where none needs a word."""
+    groups, differences = ([row for pair in drawn for row in pair[place]] for place in (0, 1))
+    columns = {column for row in differences for column in row}
+    return " ".join(filter(None, [
+        _MEANS if any("95 % CI" in row for row in groups) else "",
+        _DIFFERENCES if any(" ± " in cell for row in differences for cell in row.values()) else "",
+        *(note for column, note in _NOTES.items() if column in columns),
+    ]))  # fmt: skip
+
+
+def title(section: Section) -> str:
+    """`classification on digits, by test/accuracy: 9 runs in 3 groups`."""
+    count = len(section.runs)
+    runs_text = f"{count} completed run{'' if count == 1 else 's'}"
+    groups_text = "" if section.by_run else f" in {len(section.groups)} group{'' if len(section.groups) == 1 else 's'}"
+    return f"{section.title}, by {section.metric}: {runs_text}{groups_text}"
+
+
+def remarks(section: Section, made: list[Comparison]) -> list[str]:
+    """The verdict, what was left out and why, and the runs that aren't completed."""
+    unfinished = [f"not counted, {run.status}: {run.name}" + _reason(run) for run in section.others]
+    return [*verdict.words(section, made), *section.remarks, *unfinished]
+
+
+def _reason(run: Run) -> str:
+    error = run.summary.get("error")
+    return f" ({' '.join(str(error).split())[:100]})" if error else ""

@@ -1,0 +1,28 @@
+"""Which runs are the same: a hash of everything in a config that decides a run's result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Where a run goes and what it is called; they don't belong to the experiment.
+NOT_THE_EXPERIMENT = ("name", "output_root")
+# What changes how a run is computed, but not what comes out.
+_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
+
+
+def identity(mapping: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that are equal for configs that ask for the same run.
+
+    `mapping` is nested as in config.yaml, with `trainer.precision` resolved: `auto` depends on the machine.
+    """
+    content = {key: _deciding(key, value) for key, value in mapping.items() if key not in NOT_THE_EXPERIMENT}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _deciding(group: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: inner for key, inner in value.items() if key not in _NO_RESULT.get(group, ())}

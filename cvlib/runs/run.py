@@ -1,0 +1,208 @@
+"""One run, read from its folder: what it was asked, and what it says of itself. Needs neither Hydra nor Keras."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import yaml
+
+from cvlib.runs import metric_specs
+from cvlib.runs.config_file import read_config, regular
+from cvlib.runs.flatten import flatten
+from cvlib.runs.identity import NOT_THE_EXPERIMENT
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runs.summary import overridden, settled
+from cvlib.runs.upgrade import upgrade
+from cvlib.runtime.errors import UserError
+
+SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
+SPLITS = "splits.json"
+_LONGEST = 160  # characters of a damaged value in a message
+_OF_DATA: dict[str, Callable[[Any], bool]] = {  # what summary.json has once the data is read
+    "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
+    "channels": lambda count: count in (1, 3),
+    "image_size": lambda size: _is_side(size) or (
+        isinstance(size, list) and len(size) == 2 and all(map(_is_side, size))),
+}  # fmt: skip
+
+
+class UnreadableRun(UserError):
+    """A folder that holds no run that can be read; `reason` says why, without the folder."""
+
+    def __init__(self, folder: Path, reason: str):
+        super().__init__(f"{folder}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run's folder says of it, in the present form.
+
+    Attributes:
+        folder: where it lies.
+        name: what people call it: its path below the folder that was asked for.
+        summary: summary.json.
+        config: config.yaml, nested.
+        overridden: the keys that were given on the command line, where the run recorded them.
+    """
+
+    folder: Path
+    name: str
+    summary: dict[str, Any]
+    config: dict[str, Any]
+    overridden: frozenset[str]
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The config by dotted key ("data.fraction" → 0.1), without the run's name and place."""
+        return {key: value for key, value in flatten(self.config).items() if key not in NOT_THE_EXPERIMENT}
+
+    @property
+    def status(self) -> str:
+        """`running`, `completed`, `interrupted`, `diverged`, `failed` or `pruned`."""
+        return str(self.summary["status"])
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return str(self.summary["task"])
+
+    @property
+    def model(self) -> str:
+        """The answer to `model=`."""
+        return str(self.summary.get("model"))
+
+    @property
+    def mode(self) -> str:
+        """The answer to `mode=`."""
+        return str(self.summary.get("mode"))
+
+    @property
+    def seed(self) -> int:
+        """Of the run's random numbers."""
+        return int(self.settings.get("seed", 0))
+
+    @property
+    def repeat(self) -> tuple[Any, ...]:
+        """Which repeat of its experiment this is: the values of the seeds."""
+        return tuple(self.settings.get(key) for key in SEED_KEYS)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of the outputs."""
+        return list(self.summary["classes"])
+
+    @property
+    def channels(self) -> int:
+        """Of the images: 1 or 3."""
+        return int(self.summary["channels"])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels that the network resizes images to."""
+        size = self.summary["image_size"]
+        height, width = size if isinstance(size, list) else (size, size)
+        return int(height), int(width)
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks for people: how an earlier form was read, and that the run isn't finished."""
+        notes = [f"{self.folder}: {note}" for note in self.summary.get("upgrade_notes", [])]
+        if self.status != "completed":
+            notes.append(f"{self.folder} is {self.status}, after {self.summary.get('epochs', 0)} of "
+                         f"{self.settings.get('trainer.epochs', '?')} epochs: its best so far is used")  # fmt: skip
+        return notes
+
+    @cached_property
+    def splits(self) -> dict[str, list[str]] | None:
+        """The names of the samples in each split, "train", "val" and "test"; None for a run that didn't record them.
+
+        Raises `UserError` for a file that can't be read.
+        """
+        path = self.folder / SPLITS
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(regular(path).read_text(encoding="utf-8"))
+            return {str(split): [str(name) for name in names] for split, names in content.items()}
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+            raise UserError(f"{path} can't be read as JSON: restore it, or take it away") from None
+
+    @cached_property
+    def metric_specs(self) -> tuple[MetricSpec, ...]:
+        """What is known of its task's metrics, the headline one first."""
+        return metric_specs.from_json(self.summary.get("metric_specs"))
+
+    def metric_spec(self, name: str) -> MetricSpec:
+        """Return what is known of a metric such as test/accuracy."""
+        return metric_specs.spec_of(name, self.metric_specs)
+
+    @property
+    def headline(self) -> str:
+        """The metric that its task is judged by, such as test/accuracy."""
+        return metric_specs.headline(self.summary)
+
+    def metric(self, name: str, last: bool = False) -> float | None:
+        """Return a metric of the best (or the last) epoch; None where the run has no finite one."""
+        value = (self.summary.get("last_metrics" if last else "metrics") or {}).get(name)
+        return float(value) if _is_number(value) else None
+
+    def number(self, *path: str) -> float | None:
+        """Return a number in the summary, such as `number("timing", "train")`; None where there is none."""
+        value: Any = self.summary
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return float(value) if _is_number(value) else None
+
+    def require_data(self) -> None:
+        """Raise `UserError` unless classes, channels and size are known, which are since the data was read."""
+        if not all(self.summary.get(key) for key in _OF_DATA):
+            raise UserError(f"{self.folder}: this run ({self.status}) stopped before its data was read; run it again")
+        for key, is_valid in _OF_DATA.items():
+            if not is_valid(value := self.summary[key]):
+                raise UserError(
+                    f"{self.folder / 'summary.json'}: {key} can't be {str(value)[:_LONGEST]}: restore the file"
+                )
+
+
+def read_run(folder: Path, name: str | None = None) -> Run:
+    """Return the run in `folder`, finished or not, of whichever form; raise `UnreadableRun` for what can't be read."""
+    folder = Path(folder)
+    try:
+        summary = json.loads(regular(folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise UnreadableRun(folder, "its summary.json can't be read (half-written?)") from None
+    if not _is_summary(summary):
+        raise UnreadableRun(folder, "its summary.json is not a run's")
+    try:
+        config = read_config(folder / "config.yaml")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError):
+        raise UnreadableRun(folder, "its config.yaml is missing or can't be read") from None
+    try:
+        summary, config = upgrade(summary, config)
+    except UserError as error:
+        raise UnreadableRun(folder, str(error)) from None
+    return Run(folder, name or folder.name, settled(summary), config, overridden(folder))
+
+
+def _is_summary(content: Any) -> bool:
+    if not isinstance(content, dict) or not isinstance(content.get("status"), str):
+        return False
+    tables = (content.get("metrics"), content.get("last_metrics"), content.get("versions"))
+    return isinstance(content.get("task"), str) and all(table is None or isinstance(table, dict) for table in tables)
+
+
+def _is_side(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    if isinstance(value, int):  # one of a few hundred digits is too large for a float
+        return not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, float) and math.isfinite(value)

@@ -1,0 +1,81 @@
+"""summary.json of a run's folder, read as the present form, and what else tells of the run's command and process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvlib.runs.config_file import read_config
+from cvlib.runs.upgrade import upgrade
+from cvlib.runtime.errors import UserError
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """Return the summary of a run's folder in the present form; None where there is none.
+
+    A run whose process is gone reads interrupted. "timing" holds numbers, whatever the file has there. Raises
+    `UserError` for a file that holds no summary.
+    """
+    path = Path(folder) / "summary.json"
+    if not path.is_file():
+        return None
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(f"{path} can't be read as JSON: restore it or choose another folder") from None
+    if not isinstance(summary, dict):
+        raise UserError(f"{path} is not a run's summary: restore it or choose another folder")
+    try:
+        upgraded, _ = upgrade(summary, _config_or_empty(folder) if "form" not in summary else {})
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return settled(upgraded)
+
+
+def settled(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary as it is now: interrupted if its process is gone, "timing" with numbers alone."""
+    timing = summary.get("timing")
+    known = timing.items() if isinstance(timing, dict) else ()
+    fields: dict[str, Any] = {"timing": {part: value for part, value in known if isinstance(value, int | float)}}
+    if summary.get("status") == "running" and process_is_gone(summary):
+        fields["status"] = "interrupted"
+    return {**summary, **fields}
+
+
+def _config_or_empty(folder: Path) -> dict[str, Any]:
+    try:
+        return read_config(Path(folder) / "config.yaml")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError):
+        return {}
+
+
+def overridden(folder: Path) -> frozenset[str]:
+    """Return the keys that were given on the command line of the run in `folder`, where it recorded them."""
+    path = folder / ".hydra/overrides.yaml"
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+    return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
+
+
+def process_is_gone(summary: dict[str, Any]) -> bool:
+    """Return whether the process that wrote the summary has ended; processes of other machines count as running."""
+    pid = summary.get("pid")
+    if summary.get("host") not in (None, socket.gethostname()):
+        return False
+    if not isinstance(pid, int) or pid <= 0:
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,96 @@
+"""Earlier forms of a run's folder, read as the present one.
+
+Form 1 is version 0.1: summary.json has no "form", and config.yaml holds every key of a group whatever was chosen.
+Form 2 holds only the keys that the chosen answers use; its summary names its form and describes its metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvlib.runs import metric_specs
+from cvlib.runs.identity import identity
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runtime.errors import UserError
+
+FORM = 2  # what this version writes
+_FORM_1 = Path(__file__).with_name("form_1.yaml")
+
+
+def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a run's summary and config in the present form; neither argument is changed.
+
+    A summary that was upgraded has `upgraded_from`, `upgrade_notes` and the `config_hash` of the upgraded config, its
+    own where the config is empty. Raises `UserError` for a form of a later version.
+    """
+    form = summary.get("form", 1)
+    if form == FORM:
+        return dict(summary), dict(config)
+    if form != 1:
+        raise UserError(f"this run has form {form}, but this version of cvlib reads up to form {FORM}: update cvlib")
+    notes: list[str] = []
+    upgraded = _used(config, notes)
+    specs = metric_specs.to_json(form_1_specs(str(summary.get("task"))))
+    fields: dict[str, Any] = {
+        "form": FORM, "upgraded_from": 1, "upgrade_notes": notes, "metric_specs": specs,
+        "config_hash": identity(upgraded) if upgraded else summary.get("config_hash"),
+    }  # fmt: skip
+    if notes:
+        fields["mode"] = upgraded["mode"]["name"]
+    return {**summary, **fields}, upgraded
+
+
+def form_1_specs(task: str) -> tuple[MetricSpec, ...]:
+    """Return what is known of the metrics that a task of form 1 has; empty for any other task."""
+    return metric_specs.from_json(_vocabulary()["metric_specs"].get(task))
+
+
+def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """The config without the keys that its answers don't use, in the same order."""
+    upgraded = dict(config)
+    for group in ("model", "mode", "optimizer", "schedule"):
+        values = config.get(group)
+        if not isinstance(values, Mapping):
+            continue
+        if group == "mode":
+            values = _as_finetuning(values, notes)
+        upgraded[group] = _chosen(values, _vocabulary()[group])
+    return upgraded
+
+
+def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a group that its answer uses; all of them where the answer is unknown."""
+    answer = vocabulary["answers"].get(values.get("name"))
+    if answer is None:
+        return dict(values)
+    values = {**values, **answer.get("set", {})}
+    keys = {*vocabulary["common"], *answer["keys"]}
+    for key, base in answer.get("base", {}).items():
+        values[key] = values.get(key) or base
+        keys |= {key, *vocabulary["bases"].get(values[key], [])}
+    for key, by_value in answer.get("depending", {}).items():
+        keys |= set(by_value.get(values.get(key), []))
+    return {key: value for key, value in values.items() if key in keys}
+
+
+def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
+    """A feature extractor whose base was not frozen whole, as the fine-tuning that it was; other modes as they are."""
+    freeze = mode.get("freeze", "all")
+    whole = freeze == "all" or freeze is True or (isinstance(freeze, float) and freeze == 1.0)
+    if mode.get("name") != "feature_extractor" or whole:
+        return mode
+    notes.append(f"mode=feature_extractor had mode.freeze={'null' if freeze is None else freeze}, so a part of the "
+                 "base learned: read as mode=finetune with mode.head_epochs=0")  # fmt: skip
+    return {**mode, "name": "finetune", "head_epochs": 0}
+
+
+@cache
+def _vocabulary() -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: dict[str, Any] = yaml.load(_FORM_1.read_text(encoding="utf-8"), loader)
+    return content

@@ -1,0 +1,274 @@
+"""Run folders of version 0.1.0 are read in the present form; see tests/fixtures/form_1/README.md."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cvlib.compare import compare
+from cvlib.compare.runs import epochs, find, sample_values
+from cvlib.runs.flatten import flatten
+from cvlib.runs.identity import identity
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runs.record import Record
+from cvlib.runs.run import Run, UnreadableRun, read_run
+from cvlib.runs.summary import read_summary
+from cvlib.runs.upgrade import FORM, upgrade
+from cvlib.runtime.errors import UserError
+
+FORM_1 = Path(__file__).parents[1] / "fixtures/form_1"
+FOLDERS = sorted(path.parent for path in FORM_1.rglob("summary.json"))
+MODES = ("scratch", "feature_extractor", "finetune")
+
+COMMON = {"name", "task", "lr", "batch_size", "class_weights", "epochs"}
+CNN_BASE = {"filters", "convolutions", "kernel", "padding", "stride", "dilation", "pooling", "batch_norm",
+            "spatial_dropout"}  # fmt: skip
+MASKS = {"dropout", "loss", "focal_gamma"}
+DECODER = MASKS | {"head", "decoder", "skip", "auxiliary_weight", "decoder_filters"}
+MODE_KEYS = {
+    "scratch": {"name"},
+    "feature_extractor": {"name", "weights", "head_lr", "cache_features", "views", "cache_gb"},
+    "finetune": {"name", "weights", "freeze", "head_epochs", "backbone_lr", "head_lr", "batch_norm"},
+}
+
+
+def raw(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    return json.loads((folder / "summary.json").read_text()), yaml.safe_load((folder / "config.yaml").read_text())
+
+
+@pytest.fixture
+def bag() -> dict[str, Any]:
+    """A config of form 1: every key of every group."""
+    return raw(FORM_1 / "runs/classification-scratch")[1]
+
+
+def used(bag: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The upgraded config of `bag` with keys such as `model_name` changed."""
+    for key, value in changes.items():
+        group, _, name = key.partition("_")
+        bag[group][name] = value
+    return upgrade({"task": "classification"}, bag)[1]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(FORM_1))[:40])
+def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> None:
+    assert len(FOLDERS) == 17
+    run, (summary, config) = read_run(folder), raw(folder)
+    assert (run.summary["form"], run.summary["upgraded_from"]) == (FORM, 1)
+    assert {key: run.summary[key] for key in summary if key not in ("timing", "config_hash")} == {
+        key: value for key, value in summary.items() if key not in ("timing", "config_hash")
+    }
+    assert set(run.config) == set(config)
+    expected = {"cnn": COMMON | CNN_BASE | {"features", "dense", "dropout"}, "darknet": COMMON | {"filters", "dropout"},
+                "yolo": COMMON | {"backbone", "head", "neck", "nms_iou", "strides", "filters"},
+                "segmenter": COMMON | DECODER | CNN_BASE | {"encoder", "interpolation"}}  # fmt: skip
+    assert set(run.config["model"]) == expected[run.model]
+    assert set(run.config["mode"]) == MODE_KEYS[run.mode]
+    assert set(run.config["optimizer"]) == {"name", "lr", "weight_decay", "clipnorm"}
+    assert set(run.config["schedule"]) == {"name", "warmup_epochs", "final"}
+    assert all(run.config[group] == config[group] for group in ("data", "augment", "trainer", "seed"))
+    assert run.config["model"].get("head") == {"segmenter": "decoder", "yolo": "anchor_free"}.get(run.model)
+    kept = flatten(run.config)
+    assert all(value == flatten(config)[key] for key, value in kept.items() if key != "model.head")
+    assert run.summary["config_hash"] == identity(run.config) != summary["config_hash"]
+    assert run.splits is None
+
+
+def test_what_a_run_says_of_itself_is_read() -> None:
+    run = read_run(FORM_1 / "runs/segmentation-finetune")
+    assert (run.task, run.model, run.mode, run.seed, run.status) == (
+        "segmentation", "segmenter", "finetune", 0, "completed")  # fmt: skip
+    assert (run.size, run.channels, len(run.classes), run.notes) == ((32, 32), 3, 11, [])
+    assert run.headline == "test/mIoU"
+    assert run.metric("test/mIoU") == run.summary["metrics"]["test/mIoU"]
+    assert run.metric_spec("test/loss") == MetricSpec("loss", higher_is_better=False, high=float("inf"))
+    assert "model.filters" in run.overridden and "mode" in run.overridden
+    assert len(epochs(run)) == 2
+    values = sample_values(run, "test/mIoU")
+    assert values is not None and sum(values[1]) / len(values[1]) == pytest.approx(run.metric("test/mIoU"), abs=1e-4)
+    unfinished = read_run(FORM_1 / "runs/unfinished")
+    assert unfinished.notes == [
+        f"{FORM_1 / 'runs/unfinished'} is interrupted, after 103 of 2000 epochs: its best so far is used"
+    ]
+
+
+@pytest.mark.parametrize(("changes", "there"), [
+    ({"model_encoder": "vgg", "model_depth": None}, DECODER | {"encoder", "depth", "interpolation"}),
+    ({"model_encoder": None, "model_decoder": "unpool"}, DECODER | CNN_BASE | {"encoder"}),
+    ({"model_encoder": "inception", "model_decoder": "transpose"},
+     DECODER | {"encoder", "transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}),
+])  # fmt: skip
+def test_a_segmenter_keeps_what_its_encoder_and_decoder_use(
+    bag: dict[str, Any], changes: dict[str, Any], there: set[str]
+) -> None:
+    model = used(bag, model_name="segmenter", **changes)["model"]
+    assert set(model) == COMMON | there
+    assert (model["head"], model["encoder"]) == ("decoder", changes["model_encoder"] or "cnn")
+
+
+@pytest.mark.parametrize(("changes", "there"), [
+    ({"model_head": "grid", "model_backbone": "resnet"}, {"grid", "boxes_per_cell", "depth"}),
+    ({"model_head": "anchor_free", "model_backbone": None}, {"strides", "filters"}),
+    ({"model_head": "anchor_free", "model_backbone": "cnn"}, {"strides"} | CNN_BASE),
+])  # fmt: skip
+def test_a_detector_keeps_what_its_base_and_head_use(
+    bag: dict[str, Any], changes: dict[str, Any], there: set[str]
+) -> None:
+    model = used(bag, model_name="yolo", **changes)["model"]
+    assert set(model) == COMMON | {"backbone", "head", "neck", "nms_iou"} | there
+    assert model["backbone"] == changes["model_backbone"] or "darknet"
+
+
+def test_other_networks_and_answers_keep_their_own_keys(bag: dict[str, Any]) -> None:
+    fcn = {"backbone", "head", "prediction_stride", "fc_kernel", "fc_width", "depth"} | MASKS
+    for name, keys in {
+        "alexnet": {"dense", "dropout", "batch_norm"}, "inception": {"dropout", "auxiliary_weight"},
+        "resnet": {"depth", "dropout"}, "vgg": {"depth", "dropout"}, "fcn": fcn,
+    }.items():  # fmt: skip
+        assert set(used(bag, model_name=name)["model"]) == COMMON | keys
+    assert used(bag, model_name="fcn", model_backbone="vgg")["model"]["head"] == "fcn"
+    sgd = used(bag, optimizer_name="sgd", schedule_name="step")
+    assert set(sgd["optimizer"]) == {"name", "lr", "weight_decay", "clipnorm", "momentum"}
+    assert set(sgd["schedule"]) == {"name", "warmup_epochs", "every", "factor"}
+    assert set(used(bag, schedule_name="constant")["schedule"]) == {"name", "warmup_epochs"}
+    assert used(bag, model_name="of a friend")["model"] == bag["model"]
+
+
+@pytest.mark.parametrize(("freeze", "whole"), [
+    ("all", True), (True, True), (1.0, True), (1, False), (0.5, False), (None, False), ("conv1", False),
+])  # fmt: skip
+def test_a_feature_extractor_that_was_not_frozen_whole_is_read_as_fine_tuning(
+    bag: dict[str, Any], freeze: Any, whole: bool
+) -> None:
+    bag["mode"] |= {"name": "feature_extractor", "weights": "imagenet", "freeze": freeze, "head_epochs": 3,
+                    "batch_norm": "frozen", "head_lr": 10.0}  # fmt: skip
+    summary, config = upgrade({"task": "classification", "mode": "feature_extractor"}, bag)
+    mode = config["mode"]
+    assert set(mode) == MODE_KEYS["feature_extractor" if whole else "finetune"]
+    if whole:
+        assert summary["upgrade_notes"] == []
+        return
+    assert mode == {"name": "finetune", "weights": "imagenet", "freeze": freeze, "head_epochs": 0, "backbone_lr": 1.0,
+                    "head_lr": 10.0, "batch_norm": "frozen"}  # fmt: skip
+    written = "null" if freeze is None else freeze
+    assert summary["mode"] == "finetune"
+    (note,) = summary["upgrade_notes"]
+    assert note == (f"mode=feature_extractor had mode.freeze={written}, so a part of the base learned: read as "
+                    "mode=finetune with mode.head_epochs=0")  # fmt: skip
+
+
+def test_upgrading_changes_neither_argument_and_is_done_once() -> None:
+    before = raw(FORM_1 / "runs/detection-scratch")
+    after = upgrade(*copy.deepcopy(before))
+    assert upgrade(*before) == after
+    assert before == raw(FORM_1 / "runs/detection-scratch")
+    assert upgrade(*after) == after
+
+
+def test_what_is_missing_or_odd_in_a_config_is_left(bag: dict[str, Any]) -> None:
+    del bag["model"]["kernel"], bag["optimizer"]
+    bag["mode"] = "scratch"
+    config = upgrade({}, bag)[1]
+    assert "kernel" not in config["model"] and "optimizer" not in config and config["mode"] == "scratch"
+    assert upgrade({"config_hash": "abc"}, {})[0]["config_hash"] == "abc"
+
+
+def test_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:
+    shutil.copytree(FORM_1 / "runs/classification-scratch", tmp_path / "run")
+    summary = raw(tmp_path / "run")[0]
+    (tmp_path / "run/summary.json").write_text(json.dumps(summary | {"form": 3}))
+    with pytest.raises(UnreadableRun, match=r"run: this run has form 3, but .* reads up to form 2: update cvlib"):
+        read_run(tmp_path / "run")
+    with pytest.raises(UserError, match=r"summary\.json: this run has form 3"):
+        read_summary(tmp_path / "run")
+
+
+def sweep() -> dict[tuple[str, int], Run]:
+    return {(run.mode, run.seed): run for run in find([FORM_1 / "sweeps"], pytest.fail)}
+
+
+def test_seeds_of_a_sweep_are_repeats_of_one_experiment() -> None:
+    runs = sweep()
+    assert set(runs) == {(mode, seed) for mode in ("scratch", "finetune") for seed in (0, 1)}
+    for mode in ("scratch", "finetune"):
+        first, second = runs[mode, 0], runs[mode, 1]
+        assert first.settings | {"seed": 1, "data.split_seed": 1} == second.settings
+        changed = copy.deepcopy(first.config)
+        changed["seed"] = changed["data"]["split_seed"] = 1
+        assert identity(changed) == identity(second.config) != identity(first.config)
+    alone = read_run(FORM_1 / "runs/classification-scratch")
+    assert identity(alone.config) == identity(runs["scratch", 0].config)
+
+
+def test_what_does_not_decide_a_result_has_no_part_in_the_identity(bag: dict[str, Any]) -> None:
+    before = identity(bag)
+    assert len(before) == 16 and int(before, 16)
+    bag |= {"name": "other", "output_root": "elsewhere"}
+    for group, key in (("data", "cache"), ("data", "cache_gb"), ("mode", "cache_gb"), ("trainer", "checkpoint_every")):
+        bag[group][key] = 77
+    assert identity(bag) == before
+    bag["data"]["fraction"] = 0.5
+    assert identity(bag) != before
+
+
+def test_a_comparison_shows_every_run() -> None:
+    said: list[str] = []
+    text = compare([FORM_1], said.append, by="run")
+    assert said == [f"{FORM_1}: pretraining runs left out; name their folder to compare them"]
+    for task in ("classification", "detection", "segmentation"):
+        for mode in MODES:
+            assert f"runs/{task}-{mode}" in text
+    assert "classification on digits, by test/accuracy: 7 completed runs\n" in text
+    assert "detection on digits, by test/mAP: 3 completed runs\n" in text
+    assert "segmentation on digits, by test/mIoU: 3 completed runs\n" in text
+    assert "not counted, interrupted: runs/unfinished" in text
+    assert "these differences are of each image's own average precision at IoU 0.5, on average: test/mAP is" in text
+    assert "classification on digits, by test/accuracy: 5 completed runs in 3 groups" in compare([FORM_1], said.append)
+
+
+def mapping_of(folder: Path, root: Path) -> dict[str, Any]:
+    return read_run(folder).config | {"output_root": str(root)}
+
+
+def test_a_completed_run_of_the_same_config_is_done_and_another_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(FORM_1 / "runs/detection-finetune", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    mapping = mapping_of(folder, tmp_path)
+    with Record(folder, mapping) as record:
+        assert record.completed
+    mapping["mode"] = mapping["mode"] | {"backbone_lr": 0.5}
+    with pytest.raises(UserError, match=r"another config \(mode\.backbone_lr: 0\.1 there, 0\.5 now\)"):
+        Record(folder, mapping).__enter__()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"} == before
+
+
+def test_an_unfinished_run_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(FORM_1 / "runs/unfinished", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as refused:
+        Record(folder, mapping_of(folder, tmp_path)).__enter__()
+    assert str(refused.value) == (
+        f"{folder} holds an unfinished run of an earlier version of cvlib, whose checkpoints can't be resumed: choose "
+        "another hydra.run.dir to start it again"
+    )
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"} == before
+
+
+def test_runs_are_read_without_hydra_and_keras() -> None:
+    code = (
+        "import sys; from pathlib import Path; from cvlib.runs import record, run; "
+        f"run.read_run(Path({str(FORM_1 / 'runs/detection-scratch')!r})); "
+        "print([name for name in ('hydra', 'omegaconf', 'keras', 'tensorflow', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
