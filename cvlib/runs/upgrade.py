@@ -36,8 +36,11 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     notes: list[str] = []
     upgraded = _used(config, notes)
     specs = metric_specs.to_json(form_1_specs(str(summary.get("task"))))
+    data = config.get("data")
+    resize = data.get("resize") if isinstance(data, Mapping) else None
     fields: dict[str, Any] = {
         "form": FORM, "upgraded_from": 1, "upgrade_notes": notes, "metric_specs": specs,
+        "resize": resize or _vocabulary()["resize"].get(summary.get("task")),
         "config_hash": identity(upgraded) if upgraded else summary.get("config_hash"),
     }  # fmt: skip
     if notes:
@@ -70,9 +73,12 @@ def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, 
         return dict(values)
     values = {**values, **answer.get("set", {})}
     keys = {*vocabulary["common"], *answer["keys"]}
-    for key, base in answer.get("base", {}).items():
-        values[key] = values.get(key) or base
+    for key, usual in answer.get("base", {}).items():
+        values[key] = values.get(key) or usual
         keys |= {key, *vocabulary["bases"].get(values[key], [])}
+    base = next((str(values[key]) for key in answer.get("base", {})), str(values.get("name")))
+    for key, meaning in vocabulary.get("null_means", {}).get(base, {}).items():
+        values[key] = meaning if values.get(key) is None else values[key]
     for key, by_value in answer.get("depending", {}).items():
         keys |= set(by_value.get(values.get(key), []))
     return {key: value for key, value in values.items() if key in keys}
