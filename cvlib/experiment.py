@@ -11,7 +11,9 @@ from cvlib import data, tasks
 from cvlib.config import checks
 from cvlib.config import schema as configuration
 from cvlib.config.schema import Config, DataConfig, ModeConfig, OptimizerConfig, ScheduleConfig
+from cvlib.data import labels
 from cvlib.data.dataset import Dataset, Split
+from cvlib.data.input_spec import InputSpec
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runs.record import Record, run_name
 from cvlib.runtime import hardware, store
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cvlib.data.cache import Cache
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.feed import Feed
     from cvlib.training.checkpoint import State
     from cvlib.training.loop import Fitted, OnEpoch, Training
 
@@ -54,7 +56,7 @@ def run(
         record.say(f"{run_name(config)}{', going on' if record.resumed else ''}: {folder}")
         if asked.trainer.precision == "auto":
             record.say(f"trainer.precision=auto: {config.trainer.precision}, for {hardware.native()[1]}")
-        dataset = data.load(config.data, config.seed, config.model.task)
+        dataset = data.load(config.data, config.seed, labels.named(config.model.task), config.model.task)
         _describe(record, dataset)
         size = _input_size(config, dataset, record)
         backend.start(config)
@@ -116,19 +118,17 @@ def _span(sizes: list[np.ndarray]) -> str | None:
 
 
 def _prepare(config: Config, dataset: Dataset, size: tuple[int, int], record: Record) -> Training:
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.feed import make_feed
     from cvlib.training import batch_norm
     from cvlib.training.loop import Training
 
-    task = tasks.of(config.model.task)
+    task, spec = tasks.of(config.model.task), InputSpec(*size, dataset.channels, configuration.resize(config))
     model = _build_with_weights(config, dataset, size, record)
     batch_norm.prepare(model, config.trainer.bn_momentum)
 
     def feed(split: Split, **options: Any) -> Feed:
-        return Feed(
-            split, size, dataset.channels, config.data.batch_size, config.seed, task=config.model.task,
-            how=configuration.resize(config), cache=_cache(config, split, dataset, size, record), **options,
-        )  # fmt: skip
+        cache = _cache(config, split, dataset, spec, record)
+        return make_feed(split, spec, dataset.kind, config.data.batch_size, config.seed, cache=cache, **options)
 
     how = config.data.class_weights
     weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
@@ -161,18 +161,17 @@ def _on_features(training: Training) -> Fitted:
     return Fitted(cut.head, training.task.network(cut.head), train, val)
 
 
-def _cache(config: Config, split: Split, dataset: Dataset, size: tuple[int, int], record: Record) -> Cache | None:
+def _cache(config: Config, split: Split, dataset: Dataset, spec: InputSpec, record: Record) -> Cache | None:
     """Where the resized images of a split are kept, None for those that lie in memory anyway."""
-    from cvlib.data import cache, pipeline
+    from cvlib.data import cache
 
     if config.data.cache is None or not isinstance(split.images, list):
         return None
-    how, shape = configuration.resize(config), (*size, pipeline.stored_channels(dataset.channels, dataset.task))
     file = None
     if config.data.cache == "disk":
-        name = cache.key(split, size, dataset.channels, f"{how} {dataset.task}")
+        name = cache.key(split, spec, dataset.kind)
         file = store.root(config.output_root) / "images" / f"{name}.npy"
-    kept = cache.Cache(len(split), shape, config.data.cache_gb * store.GIGABYTE, file)
+    kept = cache.Cache(len(split), dataset.kind.stored_shape(spec), config.data.cache_gb * store.GIGABYTE, file)
     if kept.held < len(split):
         record.say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are "
                    "read from their files each time")  # fmt: skip

@@ -188,7 +188,7 @@ def dataset(run: Run) -> Dataset:
     """The data that the run was trained on, split as then; raises `UserError` where it can't be had any more."""
     from cvlib import data
 
-    return data.load(run.config.data, run.config.seed, run.config.model.task)
+    return data.load(run.config.data, run.config.seed, data.labels.named(run.config.model.task))
 
 
 def labels(run: Run) -> dict[str, Any]:

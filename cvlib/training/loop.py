@@ -16,7 +16,7 @@ import numpy as np
 from cvlib import tasks
 from cvlib.config import schema as configuration
 from cvlib.config.schema import Config
-from cvlib.data.pipeline import Feed
+from cvlib.data.feed import Feed
 from cvlib.runs.record import Record
 from cvlib.training import checkpoint, interrupt, optimizer
 from cvlib.training.callbacks import Keep, Watch, diverged, epoch_line, learning_rate
