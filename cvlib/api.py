@@ -139,7 +139,7 @@ def _data(config: Config) -> Dataset:
     _start()
     from cvlib import data
 
-    return data.load(config.data, config.seed, config.model.task)
+    return data.load(config.data, config.seed, data.labels.named(config.model.task))
 
 
 def _opened(run: Run | str | Path) -> Run:

@@ -88,7 +88,7 @@ def _from_data(config: Config) -> tuple[tuple[int, int, int], int, list[str]]:
 
     side = config.data.image_size
     try:
-        dataset = data.load(config.data, config.seed, config.model.task)
+        dataset = data.load(config.data, config.seed, data.labels.named(config.model.task))
     except UserError as error:
         if side is None:
             raise

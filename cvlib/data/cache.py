@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cvlib.data.dataset import Split
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import LabelKind
+from cvlib.data.split import Split
 from cvlib.runtime import files
 
 
@@ -65,9 +67,9 @@ class Cache:
             self._partial.unlink(missing_ok=True)  # type: ignore[union-attr]
 
 
-def key(split: Split, size: tuple[int, int], channels: int, how: str) -> str:
-    """Names the resized images of a split: another content, order, size or way of resizing has another key."""
-    content = hashlib.sha256(repr((size, channels, how)).encode())
+def key(split: Split, spec: InputSpec, kind: LabelKind) -> str:
+    """Return a name for the resized images of a split: another content, order, input or kind of label has another."""
+    content = hashlib.sha256(repr((spec.size, spec.channels, f"{spec.resize} {kind.subfolder}")).encode())
     for digest in split.digests or []:
         content.update(digest.encode())
     return content.hexdigest()[:24]

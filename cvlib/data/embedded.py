@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cvlib.config.schema import DataConfig
-from cvlib.data.dataset import Split
-from cvlib.data.splits import hold_out, nested, take
+from cvlib.data.split import Split
+from cvlib.data.splits import hold_out, nested
 from cvlib.runtime.errors import UserError
 
 SIDE = 32  # of a letter's picture, pixels
@@ -48,7 +48,7 @@ def digits(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     if config.samples is not None and config.samples > len(images):
         notes.append(f"data.samples={config.samples}: data=digits has {len(images)} scans, all are used")
     elif config.samples is not None:
-        pool = take(pool, nested(scans.target, config.samples / len(images), config.split_seed))
+        pool = pool.take(nested(scans.target, config.samples / len(images), config.split_seed))
     return list("0123456789"), hold_out(pool, {}, config), notes
 
 

@@ -1,27 +1,27 @@
-"""What a network takes: the one truth for the feed, the saved model and the export."""
+"""What a network receives: size, channels, pixel range, and how images of other sizes are brought to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+STRETCH, LETTERBOX = "stretch", "letterbox"
+METHODS = (STRETCH, LETTERBOX)
+
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Images as a network gets them.
+    """The input of a network: the one truth for the feed, the saved model and its exports."""
 
-    Attributes:
-        height, width: in pixels; every image is brought to this size.
-        channels: 1 (grey) or 3 (RGB).
-        resize: stretch | letterbox, how images of another shape are brought to the size.
-        low, high: the range of the pixels' values.
-    """
+    height: int  # pixels
+    width: int  # pixels
+    channels: int  # 1 (grey) or 3 (RGB)
+    resize: str = STRETCH  # stretch: each side by itself | letterbox: the aspect is kept, and the rest is padded
+    low: float = 0.0  # the least value of a pixel
+    high: float = 255.0  # the greatest value of a pixel
 
-    height: int
-    width: int
-    channels: int
-    resize: str = "stretch"
-    low: float = 0.0
-    high: float = 255.0
+    def __post_init__(self) -> None:
+        if self.resize not in METHODS:
+            raise ValueError(f"resize={self.resize!r}: expected one of {', '.join(METHODS)}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -30,5 +30,5 @@ class InputSpec:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of one image."""
+        """`(height, width, channels)` of one image."""
         return self.height, self.width, self.channels

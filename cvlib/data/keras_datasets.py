@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data.dataset import Split
+from cvlib.data.split import Split
 from cvlib.data.splits import hold_out
 from cvlib.runtime.errors import UserError
-from cvlib.training import devices as backend
+from cvlib.runtime.quiet import quiet_import
 
 # name → where Keras gets it, and the file or folder it looks for below its cache's datasets/
 SOURCES = {
@@ -35,8 +35,8 @@ def read(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
 
 
 def _load(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    backend.import_quietly()
-    loader = importlib.import_module(f"keras.datasets.{name}")
+    with quiet_import():
+        loader = importlib.import_module(f"keras.datasets.{name}")
     try:
         return loader.load_data()
     except Exception as error:  # Keras raises a bare Exception where a download fails

@@ -6,35 +6,33 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from cvlib.data import images
-from cvlib.data.dataset import Boxes, Labels, MaskReader, Split
 from cvlib.data.findings import ERROR, Finding
-from cvlib.data.layouts import boxes
-from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, name_of
+from cvlib.data.labels import LabelKind, Settled
+from cvlib.data.layouts.collection import Collection, Sample, name_of
+from cvlib.data.split import Split
 from cvlib.runtime.clock import Progress
 from cvlib.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
-class Look:
+class SampleScan:
     """What decoding one sample has shown."""
 
     digest: str  # sha256 of the image file, and of its mask
     image_digest: str
     size: tuple[int, int]  # height, width
     grey: bool
-    label: int | Boxes | MaskReader
-    findings: list[Finding]  # of its label
-    ids: frozenset[int] = frozenset()  # in its mask
+    label: Settled
 
 
 @dataclass(frozen=True)
-class Facts:
+class CollectionScan:
     """What decoding every sample has shown: the good ones by part, the findings, and what they have in common."""
 
     parts: dict[str, Split]
@@ -44,7 +42,7 @@ class Facts:
     image_digests: dict[str, str] = field(repr=False)  # sha256 of each image file by the sample's name
 
 
-def look_over(collection: Collection) -> Facts:
+def scan_collection(collection: Collection) -> CollectionScan:
     """Decode every sample of the collection, in parallel; a sample that an error blames is left out.
 
     Raises `UserError` where none is left.
@@ -52,65 +50,52 @@ def look_over(collection: Collection) -> Facts:
     samples = [sample for part in collection.parts.values() for sample in part]
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
-        results = list(_with_progress(pool.map(partial(look, collection), samples), len(samples)))
+        results = list(_with_progress(pool.map(partial(scan_sample, collection), samples), len(samples)))
     finally:
         pool.shutdown(cancel_futures=True)
-    findings = [finding for result in results for finding in (result.findings if isinstance(result, Look) else result)]
-    good = {sample.name: result for sample, result in zip(samples, results, strict=True) if isinstance(result, Look)}
+    findings = [one for result in results
+                for one in (result.label.findings if isinstance(result, SampleScan) else result)]  # fmt: skip
+    good = {sample.name: result for sample, result in zip(samples, results, strict=True)
+            if isinstance(result, SampleScan)}  # fmt: skip
     if not good:
         raise UserError(f"{collection.root}: no usable sample in it: {next(iter(findings), 'it is empty')}")
-    parts = {name: _split([s for s in part if s.name in good], good, collection.task)
+    parts = {name: _split([s for s in part if s.name in good], good, collection.kind)
              for name, part in collection.parts.items()}  # fmt: skip
-    looks = list(good.values())
-    height, width = (int(np.median([look.size[axis] for look in looks])) for axis in (0, 1))
-    channels = 1 if all(look.grey for look in looks) else 3
-    return Facts(parts, findings, (height, width), channels, {name: one.image_digest for name, one in good.items()})
+    scans = list(good.values())
+    height, width = (int(np.median([scan.size[axis] for scan in scans])) for axis in (0, 1))
+    channels = 1 if all(scan.grey for scan in scans) else 3
+    digests = {name: scan.image_digest for name, scan in good.items()}
+    return CollectionScan(parts, findings, (height, width), channels, digests)
 
 
-def look(collection: Collection, sample: Sample) -> Look | list[Finding]:
-    """What decoding the sample shows; only findings where the image or its mask can't be used."""
+def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Finding]:
+    """Decode the sample and its label; return only findings where the image or its label can't be used."""
     try:
         content = images.content_of(sample.image)
         header, image = images.decode_with_header(sample.image, content)
     except UserError as error:
         message = str(error).removeprefix(f"{sample.image}: ")
         return [Finding(ERROR, "unreadable image", sample.name, message, "repair it or take it out")]
+    path = sample.name if sample.label_file is None else name_of(sample.label_file, collection.root)
+    settled = collection.kind.settle(sample.label, header, path)
+    if settled.label is None:
+        return settled.findings
     digest = hashlib.sha256(content)
     image_digest = digest.hexdigest()
-    label: int | Boxes | MaskReader
-    findings: list[Finding] = []
-    ids: frozenset[int] = frozenset()
-    path = sample.name if sample.label_file is None else name_of(sample.label_file, collection.root)
-    if isinstance(sample.label, int):
-        label = sample.label
-    elif isinstance(sample.label, RawBoxes):
-        label, findings = boxes.settle(sample.label, header, path)
-    else:
-        label = sample.label
-        mask, findings = sample.label.examine(header, path)
-        if mask is None:
-            return findings
-        digest.update(mask_bytes(mask))
-        ids = frozenset(np.flatnonzero(np.bincount(mask.ravel())).tolist())
+    digest.update(settled.content)
     size = (image.height, image.width)
-    return Look(digest.hexdigest(), image_digest, size, images.is_grey(image), label, findings, ids)
+    kept = replace(settled, content=b"")
+    return SampleScan(digest.hexdigest(), image_digest, size, images.is_grey(image), kept)
 
 
-def mask_bytes(mask: np.ndarray) -> bytes:
-    """What tells masks apart, for a digest."""
-    return repr(mask.shape).encode() + np.ascontiguousarray(mask, np.uint8).tobytes()
-
-
-def _split(samples: list[Sample], looks: dict[str, Look], task: str) -> Split:
-    found: list = [looks[sample.name].label for sample in samples]
-    labels: Labels = np.array(found, np.int64) if task == "classification" else found
-    digests = [looks[sample.name].digest for sample in samples]
-    sizes = np.array([looks[sample.name].size for sample in samples], np.int64).reshape(-1, 2)
-    ids = [looks[sample.name].ids for sample in samples] if task == "segmentation" else None
+def _split(samples: list[Sample], scans: dict[str, SampleScan], kind: LabelKind) -> Split:
+    labels, ids = kind.collected([scans[sample.name].label for sample in samples])
+    digests = [scans[sample.name].digest for sample in samples]
+    sizes = np.array([scans[sample.name].size for sample in samples], np.int64).reshape(-1, 2)
     return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes, ids)
 
 
-def _with_progress(results: Iterable[Look | list[Finding]], total: int) -> Iterator[Look | list[Finding]]:
+def _with_progress(results: Iterable[SampleScan | list[Finding]], total: int) -> Iterator[SampleScan | list[Finding]]:
     progress = Progress("looking at the files", total)
     for done, result in enumerate(results, 1):
         yield result

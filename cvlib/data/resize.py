@@ -1,68 +1,42 @@
-"""Images of any size to the one that the network takes, and where their pixels come to lie.
-
-Exactly what `keras.layers.Resizing(antialias=True)` does in the saved model, rounded to whole levels there and here,
-so that training, evaluation and prediction see the same pixels.
-"""
+"""Where the pixels of an image come to lie when it is resized to a network's input; NumPy only."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import tensorflow as tf
 
-from cvlib.data.dataset import IGNORE
+from cvlib.data.input_spec import LETTERBOX, STRETCH
 
-STRETCH, LETTERBOX = "stretch", "letterbox"
+__all__ = ["LETTERBOX", "STRETCH", "back", "padding", "placed", "placement"]
 
 
-def padding(height: int, width: int, size: tuple[int, int], how: str) -> tuple[int, int]:
-    """Rows added above and below, and columns left and right, before the image is resized to `size`."""
-    if how == STRETCH:
+def padding(height: int, width: int, size: tuple[int, int], method: str) -> tuple[int, int]:
+    """Return the rows added above and below, and the columns left and right, before an image is resized to `size`."""
+    if method == STRETCH:
         return 0, 0
     whole_height, whole_width = max(height, width * size[0] // size[1]), max(width, height * size[1] // size[0])
     return (whole_height - height) // 2, (whole_width - width) // 2
 
 
-def placement(height: int, width: int, size: tuple[int, int], how: str) -> np.ndarray:
-    """Scale and offset, float32 `(scale_x, scale_y, offset_x, offset_y)`: place in the result = place · scale + offset.
+def placement(height: int, width: int, size: tuple[int, int], method: str) -> np.ndarray:
+    """Return scale and offset, float32 `(scale_x, scale_y, offset_x, offset_y)`.
 
-    Places are in pixels from the upper left corner of the upper left pixel.
+    A place in the resized image is place · scale + offset, in pixels from the upper left corner of the upper left
+    pixel.
     """
-    rows, columns = padding(height, width, size, how)
+    rows, columns = padding(height, width, size, method)
     scale_x, scale_y = size[1] / (width + 2 * columns), size[0] / (height + 2 * rows)
     return np.array([scale_x, scale_y, columns * scale_x, rows * scale_y], np.float32)
 
 
-def back(boxes: np.ndarray, height: int, width: int, size: tuple[int, int], how: str) -> np.ndarray:
-    """Boxes `(n, 4)` in pixels of the resized image as boxes in pixels of the original, clipped to it."""
-    scale_x, scale_y, offset_x, offset_y = placement(height, width, size, how)
+def placed(corners: np.ndarray, sizes: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
+    """Return boxes `(n, most, 4)` in pixels of images of `sizes` `(n, 2)` as boxes in pixels of the resized images."""
+    placements = np.stack([placement(int(height), int(width), size, method) for height, width in sizes])
+    scales, offsets = np.tile(placements[:, :2], (1, 2)), np.tile(placements[:, 2:], (1, 2))
+    return corners * scales[:, None] + offsets[:, None]
+
+
+def back(boxes: np.ndarray, height: int, width: int, size: tuple[int, int], method: str) -> np.ndarray:
+    """Return boxes `(n, 4)` in pixels of the resized image as boxes in pixels of the original, clipped to it."""
+    scale_x, scale_y, offset_x, offset_y = placement(height, width, size, method)
     offsets, scales = np.array([offset_x, offset_y] * 2), np.array([scale_x, scale_y] * 2)
     return np.clip((boxes - offsets) / scales, 0, np.array([width, height] * 2))
-
-
-def image(pixels: Any, size: tuple[int, int], how: str) -> Any:
-    """Bilinear with antialiasing: uint8 `(…, height, width, channels)` → uint8 `(…, *size, channels)`."""
-    if tuple(pixels.shape[-3:-1]) == tuple(size):
-        return pixels
-    if how == LETTERBOX:
-        pixels = _padded(pixels, size, 0)
-    return tf.cast(tf.round(tf.image.resize(pixels, size, antialias=True)), tf.uint8)
-
-
-def mask(ids: Any, size: tuple[int, int], how: str) -> Any:
-    """Nearest neighbour, so that no id is invented: uint8 `(…, height, width)` → uint8 `(…, *size)`."""
-    if tuple(ids.shape[-2:]) == tuple(size):
-        return ids
-    ids = ids[..., tf.newaxis]
-    if how == LETTERBOX:
-        ids = _padded(ids, size, IGNORE)
-    return tf.image.resize(ids, size, "nearest")[..., 0]
-
-
-def _padded(pixels: Any, size: tuple[int, int], value: int) -> Any:
-    height, width = tf.shape(pixels)[-3], tf.shape(pixels)[-2]
-    rows = (tf.maximum(height, width * size[0] // size[1]) - height) // 2
-    columns = (tf.maximum(width, height * size[1] // size[0]) - width) // 2
-    around = [[0, 0]] * (len(pixels.shape) - 3) + [[rows, rows], [columns, columns], [0, 0]]
-    return tf.pad(pixels, around, constant_values=value)

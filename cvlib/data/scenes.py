@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from cvlib.config.schema import DataConfig
-from cvlib.data.dataset import Boxes, Split
 from cvlib.data.embedded import digits
+from cvlib.data.labels import BOXES, MASK, Boxes, LabelKind
+from cvlib.data.split import Labels, Split
 from cvlib.runtime.errors import UserError
 
 SIDE = 96  # of a scene, pixels
@@ -28,17 +30,17 @@ class _Scene:
     digits: list[int]  # what the digits say
 
 
-def digit_scenes(config: DataConfig, task: str) -> tuple[list[str], list[Split], list[str]]:
+def digit_scenes(config: DataConfig, kind: LabelKind) -> tuple[list[str], list[Split], list[str]]:
     """Classes, [train, val, test] and notes of scenes, each with one to four of scikit-learn's scanned digits.
 
     A digit is 18 to 36 pixels high, of one colour, on a background of two colours with a texture; later digits
-    may cover up to half of an earlier one's ink. Images are uint8 (n, 96, 96, 3). For `task` "detection" the
-    classes are the ten digits and the labels `Boxes` around the ink that can be seen; for "segmentation" the first
+    may cover up to half of an earlier one's ink. Images are uint8 (n, 96, 96, 3). For BOXES the
+    classes are the ten digits and the labels `Boxes` around the ink that can be seen; for MASK the first
     class is the background and the labels are masks, uint8 (n, 96, 96). The three splits hold disjoint scans and
     together `config.samples` scenes (8000), shared out by `config.val_fraction` and `config.test_fraction`, fixed
     by `config.split_seed`.
     """
-    assert task in ("detection", "segmentation"), task
+    first_classes, labelled = _LABELS[kind]
     total = config.samples or SCENES
     held_out = [round(total * config.val_fraction), round(total * config.test_fraction)]
     counts = [total - sum(held_out), *held_out]
@@ -50,11 +52,9 @@ def digit_scenes(config: DataConfig, task: str) -> tuple[list[str], list[Split],
         rng = np.random.default_rng([config.split_seed, 11, number])
         start = sum(counts[:number])
         scenes = [_scene(np.asarray(pool.images), np.asarray(pool.labels), rng) for _ in range(count)]
-        labels = [_boxes(scene) for scene in scenes] if task == "detection" else np.stack([_mask(s) for s in scenes])
-        parts.append(
-            Split([f"scenes/{start + i:05d}" for i in range(count)], np.stack([s.image for s in scenes]), labels)
-        )
-    return (names if task == "detection" else ["background", *names]), parts, []
+        own_names = [f"scenes/{start + i:05d}" for i in range(count)]
+        parts.append(Split(own_names, np.stack([scene.image for scene in scenes]), labelled(scenes)))
+    return [*first_classes, *names], parts, []
 
 
 def _boxes(scene: _Scene) -> Boxes:
@@ -68,6 +68,13 @@ def _boxes(scene: _Scene) -> Boxes:
 def _mask(scene: _Scene) -> np.ndarray:
     """0 for the background, 1–10 for the digits 0–9."""
     return np.array([*(digit + 1 for digit in scene.digits), 0], np.uint8)[scene.owner]
+
+
+# By kind of label: the classes before the ten digits, and what gives the labels of scenes.
+_LABELS: dict[LabelKind, tuple[list[str], Callable[[list[_Scene]], Labels]]] = {
+    BOXES: ([], lambda scenes: [_boxes(scene) for scene in scenes]),
+    MASK: (["background"], lambda scenes: np.stack([_mask(scene) for scene in scenes])),
+}
 
 
 def _scene(scans: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> _Scene:

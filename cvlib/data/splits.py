@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data.dataset import IGNORE, Boxes, Labels, MaskReader, Split
+from cvlib.data.labels import CLASS, IGNORE, LabelKind
+from cvlib.data.split import Split
 from cvlib.runtime.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -100,44 +98,18 @@ def nested(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.argsort(place, kind="stable")[:count])
 
 
-def strata(labels: Labels) -> np.ndarray:
-    """What `labels` are stratified by, int (n,): the class, or the rarest class among an image's boxes.
-
-    −1 is an image without boxes. Masks are not stratified: all 0.
-    """
-    if isinstance(labels, np.ndarray) and labels.ndim == 1:
-        return labels
-    if len(labels) == 0 or not isinstance(labels[0], Boxes):
-        return np.zeros(len(labels), np.int64)
-    boxes = [label.classes for label in labels if isinstance(label, Boxes)]
-    images_with = np.bincount(np.concatenate([np.empty(0, np.int64), *(np.unique(classes) for classes in boxes)]))
-    return np.array([min(classes, key=lambda c: (images_with[c], c)) if len(classes) else -1 for classes in boxes])
-
-
 def take(part: Split, indices: np.ndarray | Sequence[int]) -> Split:
-    """The samples of `part` at `indices`, in that order."""
-
-    def chosen(values: Any) -> Any:
-        return values[np.asarray(indices, np.int64)] if isinstance(values, np.ndarray) else [values[i] for i in indices]
-
-    digests = None if part.digests is None else chosen(part.digests)
-    sizes = None if part.sizes is None else chosen(part.sizes)
-    ids = None if part.ids is None else chosen(part.ids)
-    return Split(chosen(part.names), chosen(part.images), chosen(part.labels), digests, sizes, ids)
+    """Return the samples of `part` at `indices`, in that order."""
+    return part.take(indices)
 
 
-def occurring(part: Split) -> set[int]:
-    """The class ids in the masks of a part."""
-    if part.ids is None:
-        return set(np.unique(np.asarray(part.labels)).tolist()) - {IGNORE}
-    return set().union(*part.ids) - {IGNORE}
-
-
-def hold_out(pool: Split, given: dict[str, Split], config: DataConfig) -> list[Split]:
-    """Train, val and test: those in `given` as they are, the others taken out of `pool`, stratified by `strata`."""
+def hold_out(
+    pool: Split, given: dict[str, Split], config: DataConfig, kind: LabelKind = CLASS
+) -> list[Split]:  # fmt: skip
+    """Train, val and test: those in `given` as they are, the others taken out of `pool`, stratified as `kind` is."""
     wanted = {"val": config.val_fraction, "test": config.test_fraction}
     wanted = {name: share for name, share in wanted.items() if name not in given}
-    pieces = split(strata(pool.labels), [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
+    pieces = split(kind.strata(pool.labels), [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
     made = dict(zip(["train", *wanted], (take(pool, piece) for piece in pieces), strict=True)) | given
     return [made[name] for name in PARTS]
 
@@ -154,53 +126,21 @@ def check_chosen(classes: list[str], chosen: list[str], least: int) -> None:
 
 
 def choose_classes(
-    classes: list[str], parts: list[Split], chosen: list[str], task: str = "classification"
+    classes: list[str], parts: list[Split], chosen: list[str], kind: LabelKind = CLASS
 ) -> tuple[list[str], list[Split]]:
-    """Only the classes `chosen`, in their order.
+    """Only the classes `chosen`, in their order; what becomes of the others is up to the kind of label.
 
-    Classification keeps the images of these classes. Detection keeps every image and the boxes of these classes.
-    Segmentation keeps every image; pixels of other classes become background where class 0 is a background and
-    stays class 0, else they are ignored. Raises `UserError` as `check_chosen`.
+    CLASS keeps the images of these classes. BOXES keeps every image and the boxes of these classes. MASK keeps every
+    image; pixels of other classes become background where class 0 is a background and stays class 0, else they are
+    ignored. Raises `UserError` as `check_chosen`.
     """
-    check_chosen(classes, chosen, 1 if task == "detection" else 2)
-    renumbered = np.full(len(classes), -1, np.int64)
-    if task == "segmentation":
-        background = is_background(classes[0]) and chosen[0] == classes[0]
-        renumbered = np.full(IGNORE + 1, 0 if background else IGNORE, np.int64)
-        renumbered[IGNORE] = IGNORE
-    renumbered[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
-    return list(chosen), [_relabel(part, renumbered) for part in parts]
+    check_chosen(classes, chosen, kind.fewest_chosen)
+    table = kind.numbers(classes, chosen)
+    return list(chosen), [kind.renumbered(part, table) for part in parts]
 
 
-def renumber(part: Split, classes: list[str], wanted: list[str]) -> Split:
+def renumber(part: Split, classes: list[str], wanted: list[str], kind: LabelKind) -> Split:
     """The same samples with their labels counted in `wanted`, which has every one of `classes`, in any order."""
-    numbers = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
-    numbers[: len(classes)] = [wanted.index(name) for name in classes]
-    return _relabel(part, numbers)
-
-
-def is_background(name: str) -> bool:
-    """Whether a class's name says that it is what lies behind the objects."""
-    return name.casefold().strip("_ ") in ("background", "bg", "backgrounds")
-
-
-def _relabel(part: Split, renumbered: np.ndarray) -> Split:
-    labels = part.labels
-    if isinstance(labels, np.ndarray) and labels.ndim == 1:
-        kept = take(part, np.flatnonzero(renumbered[labels] >= 0))
-        return replace(kept, labels=renumbered[np.asarray(kept.labels)].astype(np.int64))
-    if isinstance(labels, np.ndarray):
-        return replace(part, labels=renumbered.astype(np.uint8)[labels])
-    ids = None if part.ids is None else [frozenset(renumbered[list(one)].tolist()) for one in part.ids]
-    return replace(part, labels=[_chosen_label(label, renumbered) for label in labels], ids=ids)
-
-
-def _chosen_label(label: Boxes | MaskReader, renumbered: np.ndarray) -> Any:
-    if not isinstance(label, Boxes):
-        return partial(_read_renumbered, label, renumbered.astype(np.uint8))
-    kept = renumbered[label.classes] >= 0
-    return Boxes(label.corners[kept], renumbered[label.classes[kept]], label.crowd[kept])
-
-
-def _read_renumbered(reader: MaskReader, table: np.ndarray) -> np.ndarray:
-    return table[reader()]
+    table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
+    table[: len(classes)] = [wanted.index(name) for name in classes]
+    return kind.renumbered(part, table)

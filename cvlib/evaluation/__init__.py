@@ -11,7 +11,7 @@ import keras
 from cvlib.config import schema as configuration
 from cvlib.data import splits
 from cvlib.data.dataset import Dataset, Split
-from cvlib.data.pipeline import Feed, preview
+from cvlib.data.feed import Feed, make_feed
 from cvlib.inspection import layer_table
 from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing
@@ -42,12 +42,12 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
 def feed(training: Training, split: Split, batch_size: int | None = None) -> Feed:
     """The split's images as the network gets them in validation."""
     val = training.val
-    return Feed(split, val.size, val.channels, batch_size or val.batch_size, val.seed, task=val.task, how=val.how)
+    return make_feed(split, val.spec, val.kind, batch_size or val.batch_size, val.seed)
 
 
 def show_start(training: Training, dataset: Dataset) -> None:
     """TensorBoard's view of what is about to be trained: augmented samples, config, graph, layers."""
-    images, labels = preview(training.train, _PICTURED)
+    images, labels = training.train.preview(_PICTURED)
     training.board.image("train", "augmented_samples", training.task.samples(images, labels, dataset), 0)
     text = json.dumps(dataclasses.asdict(training.config), indent=2)
     training.board.text("train", "config", f"```\n{text}\n```", 0)
@@ -86,5 +86,5 @@ def _draw(training: Training, dataset: Dataset, val: Any, test: Any, epoch: int)
             board.image("validation", prefix + tag, picture, epoch)
     shown = task.chosen(val)
     some = splits.take(dataset.val, shown)
-    images = preview(feed(training, some, len(shown)), len(shown))[0]
+    images = feed(training, some, len(shown)).preview(len(shown))[0]
     board.image("validation", "predictions", task.predictions(images, shown, val, dataset), epoch)

@@ -13,7 +13,9 @@ from cvlib import tasks
 from cvlib.config import schema as configuration
 from cvlib.data import splits
 from cvlib.data.dataset import Split
-from cvlib.data.pipeline import Feed, preview
+from cvlib.data.feed import Feed, make_feed
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import LabelKind
 from cvlib.evaluation.calibration import BINS, Calibration, calibration, diagram
 from cvlib.evaluation.samples import Samples
 from cvlib.models import restore as saved
@@ -54,11 +56,11 @@ def evaluate(run: Run, samples: Samples, tta: bool = False) -> Evaluation:
     Raises `UserError` where there is no network yet, or its task has no such mean.
     """
     backend.start(run.config)
-    task = tasks.of(run.config.model.task)
+    task, kind = tasks.of(run.config.model.task), samples.dataset.kind
     network = task.network(saved.as_trained(run))
     if tta:
         network = task.flip_averaged(network)
-    scores = task.evaluate(network, _feed(run, samples.split), run.classes)
+    scores = task.evaluate(network, _feed(run, samples.split, kind), run.classes)
     drawn = task.pictures(scores, samples.dataset)
     found = calibration(scores.probabilities, scores.labels) if samples.dataset.task == "classification" else None
     if found:
@@ -66,17 +68,17 @@ def evaluate(run: Run, samples: Samples, tta: bool = False) -> Evaluation:
     worst = task.worst(scores, _WORST[samples.dataset.task])
     if len(worst):
         some = splits.take(samples.split, worst)
-        shown = task.evaluate(network, _feed(run, some), run.classes)
-        images = preview(_feed(run, some), len(some))[0]
+        shown = task.evaluate(network, _feed(run, some, kind), run.classes)
+        images = _feed(run, some, kind).preview(len(some))[0]
         drawn["worst"] = task.predictions(images, np.arange(len(some)), shown, samples.dataset)
     rows = task.results(samples.split.names, run.classes, scores)
     return Evaluation(samples, tta, scores.metrics(), task.by_class(scores, run.classes), rows, found, drawn)
 
 
-def _feed(run: Run, split: Split) -> Feed:
+def _feed(run: Run, split: Split, kind: LabelKind) -> Feed:
     config = run.config
-    return Feed(split, run.size, run.channels, config.data.batch_size, config.seed, task=config.model.task,
-                how=configuration.resize(config))  # fmt: skip
+    spec = InputSpec(*run.size, run.channels, configuration.resize(config))
+    return make_feed(split, spec, kind, config.data.batch_size, config.seed)
 
 
 def write(found: Evaluation, run: Run, folder: Path) -> None:

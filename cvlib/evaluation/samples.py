@@ -54,7 +54,7 @@ def _own(run: Run, part: str) -> Samples:
 
 def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
     config = _data_config(run, overrides)
-    dataset = data.undivided(config, run.config.model.task)
+    dataset = data.undivided(config, data.labels.named(run.config.model.task))
     unknown = [name for name in dataset.classes if name not in run.classes]
     if unknown:
         raise UserError(f"{_name(config)} has classes that the run doesn't know: {_some(unknown)}; the run's are "
@@ -64,9 +64,9 @@ def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
         name += f"-{next(one for one in splits.PARTS if getattr(dataset, one) is split)}"
     absent = [one for one in run.classes if one not in dataset.classes]
     notes = [*dataset.notes, *([f"without {_some(absent)}: the metrics say nothing of it"] if absent else [])]
-    split = splits.renumber(split, dataset.classes, run.classes)
-    if dataset.task == "segmentation" and not splits.occurring(split):
-        raise UserError(f"{name}: every pixel of its masks is void: there is nothing to measure by")
+    split = splits.renumber(split, dataset.classes, run.classes, dataset.kind)
+    if why := dataset.kind.unmeasurable(split):
+        raise UserError(f"{name}: {why}")
     words = name if config.path is None else f"{name} ({layouts.place(config.path)})"
     return Samples(name, words, replace(dataset, classes=run.classes, colours=None), split, notes)
 

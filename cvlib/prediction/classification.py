@@ -72,7 +72,7 @@ def _answer(file: Path | None, row: np.ndarray, classes: Sequence[str], pixels: 
 
 
 def _resized(image: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
-    from cvlib.data import resize
+    from cvlib.data.tensorflow import resize
 
     return np.asarray(resize.image(image, size, how))
 

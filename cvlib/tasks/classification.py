@@ -15,7 +15,7 @@ from cvlib.viz import pictures as draw
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.feed import Feed
 
 _PICTURED = 24
 

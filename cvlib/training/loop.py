@@ -15,7 +15,7 @@ import numpy as np
 
 from cvlib import tasks
 from cvlib.config.schema import Config
-from cvlib.data.pipeline import Feed
+from cvlib.data.feed import Feed
 from cvlib.models.network import Network
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import UserError

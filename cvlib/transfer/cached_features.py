@@ -20,8 +20,9 @@ import numpy as np
 import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig, Config, FeatureExtractor
-from cvlib.data import augment
-from cvlib.data.pipeline import Feed, as_it_is, counted
+from cvlib.data.augmentation import changes
+from cvlib.data.feed import Feed, make_feed
+from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted
 from cvlib.runtime import store
 
 Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
@@ -34,6 +35,7 @@ class FeatureFeed:
     """As the `Feed` that it is made from, order and all, but of kept features; epochs go through the views in turn."""
 
     def __init__(self, feed: Feed, views: list[Arrays]):
+        assert isinstance(feed, TensorFlowFeed)
         self.split, self.steps, self.images, self.feed = feed.split, feed.steps, feed.images, feed
         self.views = views
         self._batches = self._build(views)
@@ -64,18 +66,15 @@ class FeatureFeed:
 
 def views(config: Config) -> int:
     """How many differently augmented views of every training image are kept; no more than there are epochs."""
-    mode = config.mode
-    assert isinstance(mode, FeatureExtractor)
-    changes = augment.moves(config.augment) or augment.recolours(config.augment) or config.augment.blur
-    return min(mode.views, config.trainer.epochs) if changes else 1
+    assert isinstance(config.mode, FeatureExtractor)
+    return min(config.mode.views, config.trainer.epochs) if changes(config.augment) else 1
 
 
 def compute(base: keras.Model, feed: Feed, number: int) -> Arrays:
     """The features of every image of the split, in the split's order, augmented as in epoch `number`."""
-    in_order = Feed(
-        feed.split, feed.size, feed.channels, _BATCH, feed.seed, feed.augmentation, task=feed.task, how=feed.how,
-        cache=feed.cache,
-    )  # fmt: skip
+    in_order = make_feed(
+        feed.split, feed.spec, feed.kind, _BATCH, feed.seed, augmentation=feed.augmentation, cache=feed.cache
+    )
     in_order.epoch(number)
     found = base.predict(in_order.dataset.map(lambda images, labels: images), verbose=0)
     arrays = found if isinstance(found, list) else [found]
@@ -111,9 +110,13 @@ def cached(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint
 def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint: str) -> str:
     """Names the features: whatever could change one number of them changes it."""
     strengths = dataclasses.asdict(feed.augmentation or AugmentConfig())
-    drawn = (feed.seed, number) if any(strengths[name] != value for name, value in _NEUTRAL.items()) else None
+    drawn = (
+        ("named streams", feed.seed, number)
+        if any(strengths[name] != value for name, value in _NEUTRAL.items())
+        else None
+    )
     content = hashlib.sha256()
-    facts = [fingerprint, feed.split.names, feed.size, feed.channels, feed.how, {**strengths, "name": ""}, drawn,
+    facts = [fingerprint, feed.split.names, dataclasses.astuple(feed.spec), {**strengths, "name": ""}, drawn,
              config.trainer.precision, _versions(), base.to_json()]  # fmt: skip
     content.update(json.dumps(facts, default=str).encode())
     for weight in base.weights:

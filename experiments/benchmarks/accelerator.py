@@ -221,7 +221,7 @@ def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     from cvlib.config import schema as configuration
     from cvlib.training import batch_norm
 
-    dataset = data.load(config.data, config.seed, config.model.task)
+    dataset = data.load(config.data, config.seed, data.labels.named(config.model.task))
     side = configuration.input_side(config, dataset.size)
     larger = side // dataset.size[0]
     count = config.data.batch_size

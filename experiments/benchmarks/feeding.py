@@ -25,7 +25,7 @@ def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
     if data is None:
         return [measure.left_out("feeding", "give --data, a folder per class")]
     backend.import_quietly()
-    dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0, "classification")
+    dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0)
     keras, note = "keras, the same layers mapped", f"{len(dataset.train):,} images of {data.name}"
     contenders = {"plain decoding": _plain(data), keras: _keras(data), "cvlib": _ours(dataset, None),
                   "cvlib, cached": _ours(dataset, "memory")}  # fmt: skip

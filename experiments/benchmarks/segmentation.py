@@ -49,9 +49,10 @@ def _settings() -> Any:
 
 def _scenes() -> tuple[int, Any]:
     from cvlib.config.schema import DataConfig
+    from cvlib.data.labels import MASK
     from cvlib.data.scenes import digit_scenes
 
-    classes, parts, _ = digit_scenes(DataConfig(samples=round(SCENES / 0.7)), "segmentation")
+    classes, parts, _ = digit_scenes(DataConfig(samples=round(SCENES / 0.7)), MASK)
     return len(classes), parts[0]
 
 

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from cvlib import models, tasks
 from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
+from cvlib.data.labels import BOXES
 from cvlib.data.scenes import digit_scenes
 from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--scenes", type=int, default=2000)
     chosen = parser.parse_args()
-    classes, (train, _, test), _ = digit_scenes(DataConfig(samples=chosen.scenes), "detection")
+    classes, (train, _, test), _ = digit_scenes(DataConfig(samples=chosen.scenes), BOXES)
     for name, arm in (("model=yolo", ours), ("YOLOV8Detector", theirs)):
         keras.utils.set_random_seed(0)
         parameters, spent, found = arm(train, test, classes, chosen.epochs)

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvlib.data import cache, images, pipeline
+from cvlib.data import cache, images
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import Split
-from cvlib.data.pipeline import Feed
+from cvlib.data.feed import Feed
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import BOXES, CLASS
+from cvlib.data.tensorflow import reader
+from tests.data.feeds import a_feed
 
 SHAPE = (8, 8, 3)
 
@@ -35,32 +39,32 @@ def an_epoch(feed: Feed, number: int) -> dict[int, np.ndarray]:
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_later_epochs_read_no_file_and_get_the_same_pixels(split: Split, tmp_path: Path, on_disk: bool,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    plain = an_epoch(Feed(split, SHAPE[:2], 3, 3, 0, shuffle=True), 0)
+    plain = an_epoch(a_feed(split, SHAPE[:2], 3, 3, 0, shuffle=True), 0)
     file = tmp_path / "kept/images.npy" if on_disk else None
     kept = Cache(7, SHAPE, 1e9, file)
-    feed = Feed(split, SHAPE[:2], 3, 3, 0, shuffle=True, cache=kept)
+    feed = a_feed(split, SHAPE[:2], 3, 3, 0, shuffle=True, cache=kept)
     first = an_epoch(feed, 0)
     assert kept.complete
-    monkeypatch.setattr(pipeline, "read_image", lambda *_: pytest.fail("a file was read"))
+    monkeypatch.setattr(reader, "read_image", lambda *_: pytest.fail("a file was read"))
     second = an_epoch(feed, 1)
     for found in (first, second):
         assert all(np.array_equal(found[label], plain[label]) for label in plain)
     if on_disk:
         assert [path.name for path in (tmp_path / "kept").iterdir()] == ["images.npy"]
-        another = Feed(split, SHAPE[:2], 3, 3, 5, shuffle=True, cache=Cache(7, SHAPE, 1e9, file))
+        another = a_feed(split, SHAPE[:2], 3, 3, 5, shuffle=True, cache=Cache(7, SHAPE, 1e9, file))
         assert all(np.array_equal(image, plain[label]) for label, image in an_epoch(another, 0).items())
 
 
 def test_what_has_no_room_is_read_each_time(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = an_epoch(Feed(split, SHAPE[:2], 3, 3, 0), 0)
+    plain = an_epoch(a_feed(split, SHAPE[:2], 3, 3, 0), 0)
     kept = Cache(7, SHAPE, 3.5 * np.prod(SHAPE))
     assert kept.held == 3
     assert kept.pixels.nbytes == 3 * np.prod(SHAPE)
-    feed = Feed(split, SHAPE[:2], 3, 3, 0, cache=kept)
+    feed = a_feed(split, SHAPE[:2], 3, 3, 0, cache=kept)
     an_epoch(feed, 0)
     read = []
     monkeypatch.setattr(
-        pipeline, "read_image", lambda file, channels: read.append(file) or images.read_image(file, channels)
+        reader, "read_image", lambda file, channels: read.append(file) or images.read_image(file, channels)
     )
     found = an_epoch(feed, 1)
     assert all(np.array_equal(found[label], plain[label]) for label in plain)
@@ -79,10 +83,11 @@ def test_an_unfinished_file_never_takes_its_name(tmp_path: Path) -> None:
 
 def test_the_key_knows_content_size_channels_and_way_of_resizing(split: Split) -> None:
     other = Split(split.names, split.images, split.labels, [*(split.digests or [])[:-1], "changed"])
+    spec = InputSpec(8, 8, 3)
     keys = [
-        cache.key(split, (8, 8), 3, "stretch"), cache.key(other, (8, 8), 3, "stretch"),
-        cache.key(split, (8, 9), 3, "stretch"), cache.key(split, (8, 8), 1, "stretch"),
-        cache.key(split, (8, 8), 3, "letterbox"),
+        cache.key(split, spec, CLASS), cache.key(other, spec, CLASS), cache.key(split, InputSpec(8, 9, 3), CLASS),
+        cache.key(split, InputSpec(9, 8, 3), CLASS), cache.key(split, InputSpec(8, 8, 1), CLASS),
+        cache.key(split, InputSpec(8, 8, 3, "letterbox"), CLASS), cache.key(split, spec, BOXES),
     ]  # fmt: skip
-    assert len(set(keys)) == 5
-    assert cache.key(split, (8, 8), 3, "stretch") == keys[0]
+    assert len(set(keys)) == len(keys)
+    assert cache.key(split, InputSpec(8, 8, 3), CLASS) == keys[0]

@@ -87,7 +87,7 @@ def test_it_sees_pixels_and_split_of_arrays():
 def test_it_does_not_depend_on_the_order_of_samples():
     dataset = data.load(DataConfig(), seed=0)
     order = np.random.default_rng(0).permutation(len(dataset.train))
-    shuffled = data.splits.take(dataset.train, order)
+    shuffled = dataset.train.take(order)
     assert data.fingerprint(dataclasses.replace(dataset, train=shuffled)) == data.fingerprint(dataset)
 
 

@@ -8,13 +8,14 @@ import pytest
 from cvlib.config.schema import DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Split
+from cvlib.data.labels import BOXES, MASK
 from cvlib.runtime.errors import UserError
 
 SMALL = DataConfig(samples=120)
 
 
 def test_scenes_are_what_they_are_said_to_be():
-    classes, parts, _ = scenes.digit_scenes(SMALL, "detection")
+    classes, parts, _ = scenes.digit_scenes(SMALL, BOXES)
     assert classes == list("0123456789") and [len(part) for part in parts] == [84, 18, 18]
     assert all(part.images.shape == (len(part), 96, 96, 3) and part.images.dtype == np.uint8 for part in parts)
     boxes = [boxes for part in parts for boxes in part.labels]
@@ -26,8 +27,8 @@ def test_scenes_are_what_they_are_said_to_be():
 
 
 def test_boxes_are_the_bounds_of_the_masks_ink():
-    _, detection, _ = scenes.digit_scenes(SMALL, "detection")
-    classes, segmentation, _ = scenes.digit_scenes(SMALL, "segmentation")
+    _, detection, _ = scenes.digit_scenes(SMALL, BOXES)
+    classes, segmentation, _ = scenes.digit_scenes(SMALL, MASK)
     assert classes == ["background", *"0123456789"]
     compared = 0
     for part, masked in zip(detection, segmentation, strict=True):
@@ -43,7 +44,7 @@ def test_boxes_are_the_bounds_of_the_masks_ink():
 
 
 def test_ink_has_another_colour_than_what_surrounds_it():
-    _, (train, _, _), _ = scenes.digit_scenes(SMALL, "segmentation")
+    _, (train, _, _), _ = scenes.digit_scenes(SMALL, MASK)
     for image, mask in zip(train.images, train.labels, strict=True):
         ground = np.median(image[mask == 0], axis=0)
         for label in set(np.unique(mask)) - {0}:
@@ -51,9 +52,7 @@ def test_ink_has_another_colour_than_what_surrounds_it():
 
 
 def test_scenes_come_from_the_split_seed_alone():
-    one, same, other = (
-        scenes.digit_scenes(DataConfig(samples=30, split_seed=seed), "detection")[1] for seed in (3, 3, 4)
-    )
+    one, same, other = (scenes.digit_scenes(DataConfig(samples=30, split_seed=seed), BOXES)[1] for seed in (3, 3, 4))
     assert np.array_equal(one[0].images, same[0].images)
     assert not np.array_equal(one[0].images, other[0].images)
 
@@ -62,7 +61,7 @@ def test_splits_are_drawn_from_their_own_scans(monkeypatch):
     scans = np.full((4, 8, 8, 1), 255, np.uint8)
     pools = [Split([f"{k}{i}" for i in range(4)], scans, np.full(4, k)) for k in range(3)]
     monkeypatch.setattr(scenes, "digits", lambda config: (list("0123456789"), pools, []))
-    _, parts, _ = scenes.digit_scenes(SMALL, "detection")
+    _, parts, _ = scenes.digit_scenes(SMALL, BOXES)
     for number, part in enumerate(parts):
         assert {int(label) for boxes in part.labels for label in boxes.classes} == {number}
 
@@ -88,4 +87,4 @@ def test_enough_of_every_digit_can_be_seen(monkeypatch):
 
 def test_too_few_scenes_are_refused():
     with pytest.raises(UserError, match=r"data\.samples=3 is too few"):
-        scenes.digit_scenes(DataConfig(samples=3), "detection")
+        scenes.digit_scenes(DataConfig(samples=3), BOXES)

@@ -9,6 +9,7 @@ from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import splits
 from cvlib.data.dataset import Boxes, Split
+from cvlib.data.labels import BOXES, CLASS, MASK
 from cvlib.runtime.errors import UserError
 
 THREE = (0.7, 0.15, 0.15)
@@ -137,13 +138,13 @@ def _boxes(*classes: int) -> Boxes:
 def test_images_with_boxes_belong_to_their_rarest_class():
     # Class 0 is in four images, 1 in two, 2 in one; how often it is in an image doesn't count.
     labels = [_boxes(0), _boxes(0, 1), _boxes(0, 0, 1), _boxes(0, 2, 2, 2), _boxes()]
-    assert splits.strata(labels).tolist() == [0, 1, 1, 2, -1]
+    assert BOXES.strata(labels).tolist() == [0, 1, 1, 2, -1]
 
 
 def test_masks_and_classes_as_strata():
-    assert splits.strata([lambda: np.zeros((2, 2), np.uint8)] * 3).tolist() == [0, 0, 0]
-    assert splits.strata(np.zeros((4, 2, 2), np.uint8)).tolist() == [0, 0, 0, 0]
-    assert splits.strata(np.array([3, 1])).tolist() == [3, 1]
+    assert MASK.strata([lambda: np.zeros((2, 2), np.uint8)] * 3).tolist() == [0, 0, 0]
+    assert MASK.strata(np.zeros((4, 2, 2), np.uint8)).tolist() == [0, 0, 0, 0]
+    assert CLASS.strata(np.array([3, 1])).tolist() == [3, 1]
 
 
 def test_choosing_among_more_classes_than_a_byte_holds():
@@ -156,16 +157,16 @@ def test_choosing_among_more_classes_than_a_byte_holds():
 
 def test_one_class_of_boxes_is_enough():
     part = Split(["a", "b"], np.zeros((2, 1, 1, 1), np.uint8), [_boxes(0, 1, 2), _boxes(2)])
-    _, (kept,) = splits.choose_classes(["x", "y", "z"], [part], ["y"], "detection")
+    _, (kept,) = splits.choose_classes(["x", "y", "z"], [part], ["y"], BOXES)
     assert [label.classes.tolist() for label in kept.labels] == [[0], []]
     with pytest.raises(UserError, match="name at least two classes"):
-        splits.choose_classes(["x", "y", "z"], [part], ["y"], "segmentation")
+        splits.choose_classes(["x", "y", "z"], [part], ["y"], MASK)
 
 
 def test_classes_of_masks_in_an_array():
     masks = np.array([[[0, 1], [2, 255]]], np.uint8)
     part = Split(["a"], np.zeros((1, 2, 2, 1), np.uint8), masks)
-    _, (kept,) = splits.choose_classes(["background", "x", "y"], [part], ["background", "y"], "segmentation")
+    _, (kept,) = splits.choose_classes(["background", "x", "y"], [part], ["background", "y"], MASK)
     assert kept.labels.tolist() == [[[0, 0], [1, 255]]]
-    _, (kept,) = splits.choose_classes(["road", "x", "y"], [part], ["y", "x"], "segmentation")
+    _, (kept,) = splits.choose_classes(["road", "x", "y"], [part], ["y", "x"], MASK)
     assert kept.labels.tolist() == [[[255, 1], [0, 255]]]

@@ -8,6 +8,7 @@ import pytest
 
 from cvlib import models
 from cvlib.config.schema import Config, DataConfig
+from cvlib.data.labels import MASK
 from cvlib.data.scenes import digit_scenes
 from cvlib.tasks import segmentation
 from cvlib.tasks.segmentation import Scores
@@ -21,7 +22,7 @@ from tests.models.conftest import config_of
 )
 def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     keras.utils.set_random_seed(0)
-    classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), "segmentation")
+    classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), MASK)
     images, truth = splits[0].images[:8].astype(np.float32), splits[0].labels[:8].astype(np.int32)
     wide = (
         {} if skip else {"filters": [12, 24, 48, 96, 128], "decoder_filters": 128}

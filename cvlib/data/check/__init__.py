@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cvlib.data import layouts
+from cvlib.data import labels, layouts
 from cvlib.data.check import copies, readings, summary, tree
 from cvlib.data.check.pool import Job, Labelled, Results, do_all
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
@@ -43,7 +43,7 @@ def check(data: str, layout: str | None = None, task: str | None = None, workers
         place = layouts.place(data)
     except UserError as error:
         raise UserError(str(error).removeprefix("data.path=")) from None
-    read = readings.read(place, layout, task)
+    read = readings.read(place, layout, labels.named(task) if task else None)
     root = read.root
     files = tree.walk(root) if place.is_dir() else tree.Tree()
     seen = do_all(_jobs(root, files, read.all), workers)
@@ -54,8 +54,8 @@ def check(data: str, layout: str | None = None, task: str | None = None, workers
     for one, reading in zip(counts, read.all, strict=True):
         found += summary.findings(one, reading)
     found += _unused(root, used, seen, found)
-    looks = [one.look for path, one in seen.items() if one.look is not None and (path in used or not used)]
-    return Report(place, len(files.files) or len(seen), counts, summary.pictures(looks), _in_order(found))
+    scans = [one.scan for path, one in seen.items() if one.scan is not None and (path in used or not used)]
+    return Report(place, len(files.files) or len(seen), counts, summary.pictures(scans), _in_order(found))
 
 
 def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Job]:
@@ -63,15 +63,16 @@ def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Jo
     jobs: dict[Path, Job] = {}
     masks = set()
     for number, reading in enumerate(read):
+        kind = reading.collection.kind
         files_used = Counter(sample.label_file for _, sample in reading.samples)
         for _, sample in reading.samples:
-            if isinstance(sample.label, int):  # nothing to tell of it, so its name isn't worth making
-                jobs.setdefault(sample.image, Job(sample.image)).labels[number] = Labelled(sample.label, "", "")
+            if kind.classes_of(sample.label) is not None:  # nothing to tell of it, so its name isn't worth making
+                jobs.setdefault(sample.image, Job(sample.image)).labels[number] = Labelled(sample.label, kind, "", "")
                 continue
             subject = sample.name if sample.label_file and files_used[sample.label_file] > 1 else ""
-            labelled = Labelled(sample.label, name_of(sample.label_file or sample.image, root), subject)
+            labelled = Labelled(sample.label, kind, name_of(sample.label_file or sample.image, root), subject)
             jobs.setdefault(sample.image, Job(sample.image)).labels[number] = labelled
-            if reading.collection.task == "segmentation" and sample.label_file is not None:
+            if kind.label_files_are_images and sample.label_file is not None:
                 masks.add(sample.label_file)
     for file in files.files:
         path = root / file
@@ -83,7 +84,7 @@ def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Jo
 def _of_files(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
     """What is wrong with image files by themselves; of those that no sample uses only what can't be read at all."""
     for path, one in seen.items():
-        for fault in one.look.faults if one.look is not None else []:
+        for fault in one.scan.faults if one.scan is not None else []:
             finding = Finding(fault.severity, fault.kind, name_of(path, root), fault.message, fault.advice)
             if path in used or not used:
                 yield finding
@@ -95,7 +96,7 @@ def _unused(root: Path, used: set[Path], seen: Results, found: list[Finding]) ->
     """Sound images that lie beside used ones, but have no label, as far as nothing was said of them yet."""
     places = {path.parent for path in used}
     named = {Path(finding.path).stem for finding in found}  # the image's own name, or that of its annotation
-    idle = (path for path, one in seen.items() if one.look is not None and one.look.header is not None
+    idle = (path for path, one in seen.items() if one.scan is not None and one.scan.header is not None
             and path not in used and path.parent in places)  # fmt: skip
     names = [name_of(path, root) for path in idle]
     return [Finding(REMARK, "unused image", name, "no label names it: left out") for name in names
@@ -122,11 +123,13 @@ def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Itera
 
 
 def _copyable(root: Path, reading: readings.Reading, seen: Results) -> Iterator[copies.Copyable]:
+    collection = reading.collection
     for part, sample in reading.samples:
-        look = seen[sample.image].look
-        if look is not None and look.header is not None:
-            label = reading.collection.classes[sample.label] if isinstance(sample.label, int) else None
-            yield copies.Copyable(name_of(sample.image, root), part, label, look.digest, look.thumbnail)
+        scan = seen[sample.image].scan
+        if scan is not None and scan.header is not None:
+            held = collection.kind.classes_of(sample.label)
+            label = None if held is None else ", ".join(collection.classes[one] for one in sorted(held))
+            yield copies.Copyable(name_of(sample.image, root), part, label, scan.digest, scan.thumbnail)
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:

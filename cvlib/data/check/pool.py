@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from cvlib.data.check.labels import Examined, examine
-from cvlib.data.check.scan import Fault, Look, look
+from cvlib.data.check.examine import Examined, examine
+from cvlib.data.check.scan import Fault, FileScan, scan_file
 from cvlib.data.findings import ERROR
+from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import Label
 from cvlib.runtime.clock import Progress
 
@@ -30,6 +31,7 @@ class Labelled:
     """An image's label, the name of its file, and the image's own name where that file labels several."""
 
     label: Label
+    kind: LabelKind
     path: str
     subject: str
 
@@ -44,9 +46,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a job; no look where the file is no image, nothing examined where it can't be read as one."""
+    """What came of a job; no scan where the file is no image, nothing examined where it can't be read as one."""
 
-    look: Look | None
+    scan: FileScan | None
     labels: dict[int, Examined] = field(default_factory=dict)
 
 
@@ -100,10 +102,11 @@ def _do(chunk: list[Job]) -> Results:
 
 
 def _seen(job: Job) -> Seen:
-    found = look(job.path)
+    found = scan_file(job.path)
     if found is None or found.header is None:
         return Seen(found)
-    examined = {number: examine(one.label, found.header, one.path, one.subject) for number, one in job.labels.items()}
+    examined = {number: examine(one.label, one.kind, found.header, one.path, one.subject)
+                for number, one in job.labels.items()}  # fmt: skip
     return Seen(found, examined)
 
 
@@ -118,7 +121,7 @@ def _by_itself(chunk: list[Job]) -> Results:
         if len(chunk) > 1:
             return {path: seen for job in chunk for path, seen in _by_itself([job]).items()}
         fault = Fault(ERROR, "unreadable image", "its decoder crashes or runs out of memory", "take it out")
-        return {chunk[0].path: Seen(Look(faults=[fault]))}
+        return {chunk[0].path: Seen(FileScan(faults=[fault]))}
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""Every collection that a folder holds labels for, read task by task, each with what its reader had to say."""
+"""Every collection that a folder holds labels for, read kind by kind, each with what its reader had to say."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
 from cvlib.data.findings import ERROR, Finding
+from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import Collection, Sample, name_of, subfolders
 from cvlib.runtime.errors import UserError
 
@@ -35,8 +36,8 @@ class Readings:
     findings: list[Finding] = field(default_factory=list)
 
 
-def read(place: Path, layout: str | None, task: str | None) -> Readings:
-    """All collections below the folder, or in the label file, `place`; of one task where it is given.
+def read(place: Path, layout: str | None, kind: LabelKind | None) -> Readings:
+    """All collections below the folder, or in the label file, `place`; of one kind of label where it is given.
 
     Of COCO files that can't be told apart by their names each is read by itself.
     """
@@ -46,8 +47,11 @@ def read(place: Path, layout: str | None, task: str | None) -> Readings:
         raise UserError(f"--layout={layout} is unknown: known are {', '.join(layouts.LAYOUTS)}")
     if not found and layout is None:
         _blame(readings, UserError(f"{place}: no labels found; {_hint(place)}"))
-    tasks = list(found) if layout is None else [t for t in layouts.LAYOUTS[layout][1] if t in found] or ["detection"]
-    for each in [task] if task else tasks:
+    kinds = list(found)
+    if layout is not None:
+        served = layouts.LAYOUTS[layout].kinds
+        kinds = [one for one in served if one in found] or [served[0]]
+    for each in [kind] if kind else kinds:
         try:
             _add(readings, place, layout, each)
         except UserError as error:
@@ -70,9 +74,9 @@ def _alternatives(place: Path, layout: str) -> list[Path]:
     return [file for folder in (place, place / "annotations") for file in sorted(folder.glob("*.json"))]
 
 
-def _add(readings: Readings, place: Path, layout: str | None, task: str, source: str = "") -> None:
+def _add(readings: Readings, place: Path, layout: str | None, kind: LabelKind, source: str = "") -> None:
     config = DataConfig(name="folder", path=str(place), layout=layout)
-    collection = layouts.read(place, layout, task, config)
+    collection = layouts.read(place, layout, kind, config)
     readings.all.append(Reading(collection, source))
     inside = "" if collection.root == readings.root else name_of(collection.root, readings.root) + "/"
     readings.findings += [dataclasses.replace(finding, path=inside + finding.path) for finding in collection.findings]

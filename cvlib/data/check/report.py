@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from cvlib.data import labels
 from cvlib.data.check import Report
 from cvlib.data.check.summary import Counts, Pictures
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
@@ -20,7 +21,6 @@ _TITLES = {
     ERROR: "Errors, which would spoil a run", WARNING: "Warnings, which may spoil its result",
     REMARK: "Remarks, good to know",
 }  # fmt: skip
-_UNITS = {"classification": "images", "detection": "boxes", "segmentation": "images that show it"}
 
 
 def as_json(report: Report) -> str:
@@ -52,11 +52,11 @@ def as_text(report: Report) -> str:
 
 def _counts_text(counts: Counts) -> str:
     parts = list(counts.images)
-    shown = "images" if counts.task == "classification" else "amount" if counts.task == "detection" else "holding"
-    table = counts.amount if shown == "amount" else counts.holding
+    kind = labels.named(counts.task)
+    table = counts.amount if kind.counts_objects else counts.holding
     rows = [["", *parts], ["images", *(f"{counts.images[part]:,}" for part in parts)]]
     rows += [[f"  {name}", *(f"{table[part][name]:,}" for part in parts)] for name in _shown(counts, table)]
-    title = f"{counts.task} (layout {counts.layout}), {_UNITS[counts.task]} by class"
+    title = f"{counts.task} (layout {counts.layout}), {kind.counted_as} by class"
     hidden = len(counts.classes) - (len(rows) - 2)
     notes = [f"  {note}" for note in counts.notes]
     if hidden:
@@ -75,8 +75,9 @@ def _shown(counts: Counts, table: dict[str, dict[str, int]]) -> list[str]:
 
 def _counts_line(counts: Counts) -> str:
     amount = sum(sum(by_class.values()) for by_class in counts.amount.values())
-    boxes = f", {_number(amount, 'box', 'boxes')}" if counts.task == "detection" else ""
-    return f"{counts.source}: {counts.task}, {_number(sum(counts.images.values()), 'usable image')}{boxes}"
+    kind = labels.named(counts.task)
+    objects = f", {_number(amount, *kind.unit)}" if kind.counts_objects else ""
+    return f"{counts.source}: {counts.task}, {_number(sum(counts.images.values()), 'usable image')}{objects}"
 
 
 def _pictures_text(pictures: Pictures) -> str:

@@ -61,7 +61,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Look:
+class FileScan:
     """What reading one file has shown; `header` is None where it is no image that can be read."""
 
     digest: str = ""  # sha256 of the bytes
@@ -72,16 +72,18 @@ class Look:
     faults: list[Fault] = field(default_factory=list)
 
 
-def look(path: Path) -> Look | None:
+def scan_file(path: Path) -> FileScan | None:
     """What the file is; None where neither its name nor its content is an image's. Never raises."""
     if not images.looks_like_image(path):
         return None
     try:
         content = images.content_of(path)
     except UserError as error:
-        return Look(faults=[Fault(ERROR, "unreadable file", str(error).removeprefix(f"{path}: "), "make it readable")])
+        return FileScan(
+            faults=[Fault(ERROR, "unreadable file", str(error).removeprefix(f"{path}: "), "make it readable")]
+        )
     if not content:
-        return Look(faults=[Fault(ERROR, "empty file", "holds no bytes", "restore it or take it out")])
+        return FileScan(faults=[Fault(ERROR, "empty file", "holds no bytes", "restore it or take it out")])
     found = _decoded(path, content)
     found.faults.extend(_name_faults(path, found.format))
     return found
@@ -93,7 +95,7 @@ def _signature(start: bytes) -> str | None:
     return next((name for magic, name in _SIGNATURES.items() if start.startswith(magic)), None)
 
 
-def _decoded(path: Path, content: bytes) -> Look:
+def _decoded(path: Path, content: bytes) -> FileScan:
     digest = hashlib.sha256(content).hexdigest()
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -103,11 +105,11 @@ def _decoded(path: Path, content: bytes) -> Look:
             header = images.header_of(image)
         small, damage = _small(path, content, form, mode, header.orientation)
     except UserError as error:
-        return Look(digest, faults=[_refusal(content, str(error).rpartition("read as an image: ")[2])])
+        return FileScan(digest, faults=[_refusal(content, str(error).rpartition("read as an image: ")[2])])
     except Exception as error:  # decoders raise anything, also while they read the header
-        return Look(digest, faults=[_refusal(content, str(error))])
+        return FileScan(digest, faults=[_refusal(content, str(error))])
     faults = [*damage, *_size_faults(header), *_mode_faults(mode, transparent_palette, header.orientation, frames)]
-    return Look(digest, form, mode, header, small, faults)
+    return FileScan(digest, form, mode, header, small, faults)
 
 
 def _frames(image: Image.Image) -> int:

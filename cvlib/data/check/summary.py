@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cvlib.data import labels
 from cvlib.data.check.pool import Results
 from cvlib.data.check.readings import Reading
-from cvlib.data.check.scan import Look
+from cvlib.data.check.scan import FileScan
 from cvlib.data.findings import REMARK, WARNING, Finding
 
 _IMBALANCE = 10  # times as much of one class as of another: from here on accuracy hides the small one
@@ -23,7 +24,7 @@ class Counts:
 
     source: str  # the label file it was read from, where that was chosen among others
     layout: str
-    task: str
+    task: str  # the word for its kind of label
     classes: list[str]
     images: dict[str, int]  # by part
     holding: dict[str, dict[str, int]]  # images that hold the class, by part and class
@@ -42,14 +43,14 @@ class Pictures:
     modes: dict[str, int] = field(default_factory=dict)
 
 
-def pictures(looks: Iterable[Look]) -> Pictures:
-    """What the readable ones among `looks` have in common."""
-    readable = [(look, look.header.size) for look in looks if look.header is not None]
+def pictures(scans: Iterable[FileScan]) -> Pictures:
+    """What the readable ones among `scans` have in common."""
+    readable = [(scan, scan.header.size) for scan in scans if scan.header is not None]
     if not readable:
         return Pictures()
     heights, widths = (_spread([size[axis] for _, size in readable]) for axis in (0, 1))
-    formats = Counter(look.format for look, _ in readable)
-    modes = Counter(look.mode for look, _ in readable)
+    formats = Counter(scan.format for scan, _ in readable)
+    modes = Counter(scan.mode for scan, _ in readable)
     return Pictures(len(readable), widths, heights, dict(formats.most_common()), dict(modes.most_common()))
 
 
@@ -77,7 +78,7 @@ def count(reading: Reading, number: int, seen: Results) -> Counts:
     return Counts(
         reading.source,
         collection.layout,
-        collection.task,
+        collection.kind.subfolder,
         collection.classes,
         images,
         holding,
@@ -103,12 +104,17 @@ def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str
     elif train[name] == 0:
         yield Finding(WARNING, "class without training", f"class {name}", "held-out images show it, but no training "
                       "image", "add training images")  # fmt: skip
-    elif train[name] == 1 and counts.task == "classification":
-        label = counts.classes.index(name)
-        only = next(sample.name for part, sample in reading.samples if part == "train" and sample.label == label)
+    elif train[name] == 1 and (only := _only_sample(reading, counts.classes.index(name))):
         fate = "it can't be both learned and tested" if everywhere == 1 else "learned by heart, if at all"
         yield Finding(WARNING, "single-image class", only, f"the only training image of class {name}: {fate}",
                       "add images, or leave the class out by data.classes")  # fmt: skip
+
+
+def _only_sample(reading: Reading, label: int) -> str | None:
+    """The first training sample that is known to hold the class by its label alone."""
+    kind = reading.collection.kind
+    return next((sample.name for part, sample in reading.samples
+                 if part == "train" and label in (kind.classes_of(sample.label) or ())), None)  # fmt: skip
 
 
 def _alike(counts: Counts) -> Iterator[Finding]:
@@ -125,7 +131,8 @@ def _alike(counts: Counts) -> Iterator[Finding]:
 
 def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
     """Of masks the images that hold a class are counted, for pixels are never balanced."""
-    numbers = counts.amount["train"] if counts.task == "detection" else train
+    kind = labels.named(counts.task)
+    numbers = counts.amount["train"] if kind.counts_objects else train
     present = {name: number for name, number in numbers.items() if number}
     if len(present) < 2:
         return []
@@ -133,7 +140,7 @@ def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
     ratio = present[most] / present[least]
     if ratio < _IMBALANCE:
         return []
-    one, many = ("box", "boxes") if counts.task == "detection" else ("image", "images")
+    one, many = kind.unit
     unit = one if present[least] == 1 else many
     return [Finding(WARNING, "imbalance", f"class {least}", f"{present[least]} training {unit}, but {present[most]} of "
                     f"{most}: {ratio:.0f} times as many", "watch macro_f1 rather than accuracy; "

@@ -1,8 +1,8 @@
 """Collections of the user's: which layout they have, and the reader of each.
 
-A reader is `read(root, task, config) -> Collection` in the module of its layout. It opens label files only, decodes
+A reader is `read(root, kind, config) -> Collection` in the module of its layout. It opens label files only, decodes
 no image, and leaves out of the samples what an error finding blames. What needs the image's size is left to
-`boxes.settle` and to a mask's `examine`.
+the kind's `settle`.
 """
 
 from __future__ import annotations
@@ -10,26 +10,33 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
+from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, LabelKind
 from cvlib.data.layouts import coco, coco_files, folder, masks, table, voc, yolo
 from cvlib.data.layouts.collection import Collection, settle_splits
 from cvlib.runtime.errors import UserError
 
-__all__ = ["LAYOUTS", "TASKS", "Collection", "available", "detect", "place", "read"]
+__all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "read"]
 
-TASKS = ("classification", "detection", "segmentation")
 
-# Each layout's reader, and the tasks that it can have labels for.
-LAYOUTS: dict[str, tuple[Callable[[Path, str, DataConfig], Collection], tuple[str, ...]]] = {
-    "folder": (folder.read, ("classification",)),
-    "csv": (table.read, ("classification",)),
-    "voc": (voc.read, ("detection", "segmentation")),
-    "coco": (coco.read, ("detection", "segmentation")),
-    "yolo": (yolo.read, ("detection",)),
-    "masks": (masks.read, ("segmentation",)),
+@dataclass(frozen=True)
+class Layout:
+    """A way that files can lie: its reader, and the kinds of labels that it can have."""
+
+    read: Callable[[Path, LabelKind, DataConfig], Collection]
+    kinds: tuple[LabelKind, ...]
+
+
+LAYOUTS: dict[str, Layout] = {
+    "folder": Layout(folder.read, (CLASS,)),
+    "csv": Layout(table.read, (CLASS,)),
+    "voc": Layout(voc.read, (BOXES, MASK)),
+    "coco": Layout(coco.read, (BOXES, MASK)),
+    "yolo": Layout(yolo.read, (BOXES,)),
+    "masks": Layout(masks.read, (MASK,)),
 }
 _BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo"}
 
@@ -44,65 +51,67 @@ def place(path: str) -> Path:
     return found
 
 
-def available(root: Path) -> dict[str, tuple[str, Path]]:
-    """By task that `root` has labels for: their layout, and the folder (or label file) they lie in.
+def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
+    """By kind of label that `root` has: their layout, and the folder (or label file) they lie in.
 
-    A folder named for a task inside `root` serves that task where `root` itself doesn't.
+    A folder named for a kind inside `root` serves that kind where `root` itself doesn't.
     """
     if root.is_file():
         layout = _BY_SUFFIX[root.suffix.lower()]
-        return dict.fromkeys(coco_files.tasks(root) if layout == "coco" else LAYOUTS[layout][1], (layout, root))
-    found: dict[str, tuple[str, Path]] = {}
-    here = [(task, "voc") for task in voc.tasks(root)] + [(task, "coco") for task in coco_files.tasks(root)]
-    here += [("detection", "yolo")] if yolo.found(root) else []
-    here += [("segmentation", "masks")] if masks.found(root) else []
-    for task, layout in here:
-        found.setdefault(task, (layout, root))
-    for task in TASKS:
-        inner = available(root / task) if (root / task).is_dir() else {}
-        if task in inner:
-            found.setdefault(task, inner[task])
+        return dict.fromkeys(coco_files.kinds(root) if layout == "coco" else LAYOUTS[layout].kinds, (layout, root))
+    found: dict[LabelKind, tuple[str, Path]] = {}
+    here = [(kind, "voc") for kind in voc.kinds(root)] + [(kind, "coco") for kind in coco_files.kinds(root)]
+    here += [(BOXES, "yolo")] if yolo.found(root) else []
+    here += [(MASK, "masks")] if masks.found(root) else []
+    for kind, layout in here:
+        found.setdefault(kind, (layout, root))
+    for kind in KINDS:
+        inner = available(root / kind.subfolder) if (root / kind.subfolder).is_dir() else {}
+        if kind in inner:
+            found.setdefault(kind, inner[kind])
     if not found and folder.has_splits(root):
-        found["classification"] = ("folder", root)
+        found[CLASS] = ("folder", root)
     if table.understood(root) or (table.found(root) and not folder.found(root)):
-        found.setdefault("classification", ("csv", root))
+        found.setdefault(CLASS, ("csv", root))
     if not found and folder.found(root):
-        found["classification"] = ("folder", root)
-    return {task: found[task] for task in TASKS if task in found}
+        found[CLASS] = ("folder", root)
+    return {kind: found[kind] for kind in KINDS if kind in found}
 
 
-def detect(root: Path, task: str | None = None) -> str:
-    """The layout that serves `task` (the first task there is, where None); raises `UserError` where none does."""
+def detect(root: Path, kind: LabelKind | None = None) -> str:
+    """The layout that serves `kind` (the first kind there is, where None); raises `UserError` where none does."""
     try:
         found = available(root)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
-    if task in found or (task is None and found):
-        return found[task or next(iter(found))][0]
-    if not found and task in (None, "classification"):
+    if kind in found or (kind is None and found):
+        return found[kind or next(iter(found))][0]
+    if not found and (kind is None or kind in LAYOUTS["folder"].kinds):
         return "folder"  # its reader explains what is expected
+    word = kind.subfolder if kind else ""
     if not found:
-        raise UserError(f"{root}: no labels for {task} found: known are Pascal VOC, COCO, YOLO, and images with masks "
+        raise UserError(f"{root}: no labels for {word} found: known are Pascal VOC, COCO, YOLO, and images with masks "
                         "beside them; data.layout=… chooses one")  # fmt: skip
-    listed = " and ".join(f"{name} ({layout})" for name, (layout, _) in found.items())
-    raise UserError(f"{root}: no labels for {task} in it, only for {listed}: choose a model for that, or other data")
+    listed = " and ".join(f"{other.subfolder} ({layout})" for other, (layout, _) in found.items())
+    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose a model for that, or other data")
 
 
-def read(root: Path, layout: str | None, task: str, config: DataConfig) -> Collection:
-    """The samples of `root` with their labels for `task`, and what is wrong with them; nothing is decoded.
+def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig) -> Collection:
+    """The samples of `root` with their labels of this `kind`, and what is wrong with them; nothing is decoded.
 
     A `layout` of None is found out. Raises `UserError` for what can't be understood as a whole.
     """
     if layout is None:
-        layout = detect(root, task)
+        layout = detect(root, kind)
     if layout not in LAYOUTS:
         raise UserError(f"data.layout={layout} is unknown: known are {', '.join(LAYOUTS)}, or null (found out)")
-    reader, served = LAYOUTS[layout]
-    if task not in served:
-        raise UserError(f"data.layout={layout} has labels for {' and '.join(served)}, not for {task}")
+    served = LAYOUTS[layout].kinds
+    if kind not in served:
+        words = " and ".join(one.subfolder for one in served)
+        raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
     try:
-        found = available(root).get(task, (layout, root))
-        collection = reader(found[1] if found[0] == layout else root, task, config)
+        found = available(root).get(kind, (layout, root))
+        collection = LAYOUTS[layout].read(found[1] if found[0] == layout else root, kind, config)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
     settle_splits(collection)

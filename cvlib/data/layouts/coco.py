@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import numpy as np
 
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
-from cvlib.data.dataset import IGNORE
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
-from cvlib.data.layouts import boxes, coco_files
-from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, inside, name_of, text_of
-from cvlib.data.splits import is_background
+from cvlib.data.labels import BOXES, IGNORE, MASK, LabelKind
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.labels.mask import is_background
+from cvlib.data.labels.raw_boxes import RawBoxes
+from cvlib.data.layouts import coco_files
+from cvlib.data.layouts.collection import Collection, Sample, inside, name_of, text_of
 from cvlib.runtime.errors import UserError
 
 
@@ -66,17 +69,17 @@ def _decoded(shape: Any, height: int, width: int) -> np.ndarray:
     return coco_mask.decode(runs).astype(bool)
 
 
-def read(root: Path, task: str, config: DataConfig) -> Collection:
+def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The images that the JSON files list and their annotations; ids of images and categories may be any.
 
-    Classes are the categories in the order of their ids; for segmentation a background comes first. Raises
+    Classes are the categories in the order of their ids; for masks a background comes first. Raises
     `UserError` for a file that is no COCO JSON as a whole.
     """
     by_part = coco_files.find(root)
     folder = _home(root)
     if not by_part:
         raise UserError(f"{folder}: no COCO JSON in it nor in annotations/")
-    collection = Collection(folder, "coco", task, [], {})
+    collection = Collection(folder, "coco", kind, [], {})
     contents = {part: _loaded(file) for part, file in by_part.items()}
     numbers = _categories(collection, by_part, contents)
     for part, content in contents.items():
@@ -123,15 +126,12 @@ def _categories(
     ids = sorted(names)
     if not ids:
         raise UserError(f"{next(iter(by_part.values()))}: it has no categories, so there is no class to learn")
-    if collection.task == "segmentation":
+    first: list[str] = []
+    if _FORMS[collection.kind].has_background:
         ids.sort(key=lambda number: not is_background(names[number]))
-        if is_background(names[ids[0]]):
-            collection.classes = [names[number] for number in ids]
-            return {number: index for index, number in enumerate(ids)}
-        collection.classes = ["background", *(names[number] for number in ids)]
-        return {number: index for index, number in enumerate(ids, 1)}
-    collection.classes = [names[number] for number in ids]
-    return {number: index for index, number in enumerate(ids)}
+        first = [] if is_background(names[ids[0]]) else ["background"]
+    collection.classes = [*first, *(names[number] for number in ids)]
+    return {number: index for index, number in enumerate(ids, len(first))}
 
 
 def _samples(
@@ -155,7 +155,7 @@ def _samples(
                 WARNING, "listed twice", file, f"{name} is listed already: left out", "take one out", place
             )
         else:
-            label = _label(collection.task, image, by_image[entry["id"]], _size(entry), place)
+            label = _FORMS[collection.kind].label(image, by_image[entry["id"]], _size(entry), place)
             samples[name] = Sample(name, image, label, file)
     return list(samples.values())
 
@@ -163,19 +163,9 @@ def _samples(
 @dataclass(frozen=True)
 class _Object:
     label: int
-    box: tuple[float, float, float, float]
-    shape: Any
+    shape: Any  # as the kind's form has it: the corners of a box, or a COCO segmentation
     crowd: bool
     place: str
-
-
-def _label(
-    task: str, image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str
-) -> RawBoxes | Painted:
-    if task == "segmentation":
-        return Painted(image, [(one.label, one.shape, one.crowd) for one in objects], size)
-    return boxes.raw([one.box for one in objects], [one.label for one in objects], [one.crowd for one in objects],
-                     [one.place for one in objects], size=size, place=place)  # fmt: skip
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
@@ -220,7 +210,7 @@ def _annotations(
             collection.blame(WARNING, "duplicate annotation id", file, f"several annotations have the id {number}",
                              "give each its own", place)  # fmt: skip
         try:
-            image_id, one = _object(collection.task, entry, known, numbers, place)
+            image_id, one = _object(collection.kind, entry, known, numbers, place)
         except ValueError as error:
             kind, message = error.args
             collection.blame(ERROR, kind, file, message, "correct it or take it out", place)
@@ -229,7 +219,7 @@ def _annotations(
     return by_image
 
 
-def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], place: str) -> tuple[Any, _Object]:
+def _object(kind: LabelKind, entry: Any, known: set[Any], numbers: dict[int, int], place: str) -> tuple[Any, _Object]:
     """The image's id and the object; raises `ValueError(kind, message)` where the annotation can't be used."""
     if not isinstance(entry, dict):
         raise ValueError("bad annotation", f"an annotation must be an object, not {type(entry).__name__}")
@@ -238,21 +228,48 @@ def _object(task: str, entry: Any, known: set[Any], numbers: dict[int, int], pla
     if not _is_id(entry.get("category_id")) or entry["category_id"] not in numbers:
         raise ValueError("unknown class", f"category_id {entry.get('category_id')} is no category of this file")
     label, crowd = numbers[entry["category_id"]], bool(entry.get("iscrowd", 0))
-    if task == "segmentation":
-        shape = entry.get("segmentation")
-        good = isinstance(shape, dict) and {"size", "counts"} <= set(shape)
-        if isinstance(shape, list) and shape:
-            good = all(isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 for ring in shape)
-        if not good:
-            raise ValueError("bad segmentation", "the segmentation is neither polygons of at least 3 points nor an RLE")
-        return entry["image_id"], _Object(label, (0, 0, 0, 0), shape, crowd, place)
+    return entry["image_id"], _Object(label, _FORMS[kind].shape(entry), crowd, place)
+
+
+def _segmentation(entry: dict[str, Any]) -> Any:
+    shape = entry.get("segmentation")
+    good = isinstance(shape, dict) and {"size", "counts"} <= set(shape)
+    if isinstance(shape, list) and shape:
+        good = all(isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 for ring in shape)
+    if not good:
+        raise ValueError("bad segmentation", "the segmentation is neither polygons of at least 3 points nor an RLE")
+    return shape
+
+
+def _corners(entry: dict[str, Any]) -> tuple[float, float, float, float]:
     box = entry.get("bbox")
     if box is None:
         raise ValueError("box missing", "the annotation has no bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
         raise ValueError("box no number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
     x, y, width, height = (float(value) for value in box)
-    return entry["image_id"], _Object(label, (x, y, x + width, y + height), None, crowd, place)
+    return x, y, x + width, y + height
+
+
+def _mask(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> Painted:
+    return Painted(image, [(one.label, one.shape, one.crowd) for one in objects], size)
+
+
+def _boxes(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> RawBoxes:
+    return boxes.raw([one.shape for one in objects], [one.label for one in objects], [one.crowd for one in objects],
+                     [one.place for one in objects], size=size, place=place)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How annotations give one kind of label."""
+
+    shape: Callable[[dict[str, Any]], Any]  # raises `ValueError(kind, message)`
+    label: Callable[[Path, list[_Object], tuple[int, int] | None, str], RawBoxes | Painted]
+    has_background: bool  # whether class 0 is what no object covers
+
+
+_FORMS: dict[LabelKind, _Form] = {BOXES: _Form(_corners, _boxes, False), MASK: _Form(_segmentation, _mask, True)}
 
 
 def _ids(entries: list[Any]) -> list[int | str]:

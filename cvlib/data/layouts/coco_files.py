@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from cvlib.data.labels import BOXES, MASK, LabelKind
 from cvlib.data.layouts.collection import PART_NAMES, subfolders
 from cvlib.runtime.errors import UserError
 
@@ -62,18 +63,18 @@ def _instances(several: list[Path]) -> list[Path]:
     return instances or several
 
 
-def tasks(root: Path) -> list[str]:
-    """The tasks that `root` (a folder or a JSON file) has COCO labels for; nothing is parsed."""
+def kinds(root: Path) -> list[LabelKind]:
+    """Return the kinds of labels that `root` (a folder or a JSON file) has in COCO's form; nothing is parsed."""
     try:
         some = find(root)
     except UserError:
-        return ["detection"]
+        return [BOXES]
     if not some:
         return []
     with next(iter(some.values())).open(encoding="utf-8-sig", errors="replace") as opened:
         text = opened.read(64 * _HEAD)
     masks = re.search(r'"segmentation"\s*:\s*(\[\s*\[\s*[\d.]|\{)', text)
-    return ["detection", "segmentation"] if masks else ["detection"]
+    return [BOXES, MASK] if masks else [BOXES]
 
 
 def image_folders(root: Path, file: Path) -> list[Path]:

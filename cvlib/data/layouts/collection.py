@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING, Finding
-from cvlib.data.images import Header
+from cvlib.data.labels import LabelKind
+from cvlib.data.labels.mask import Mask
+from cvlib.data.labels.raw_boxes import RawBoxes
 
 PART_NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
@@ -21,33 +22,7 @@ PART_NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class RawBoxes:
-    """The objects of one image as its annotation has them; `boxes.settle` makes Boxes of them."""
-
-    corners: np.ndarray  # float64 (n, 4): x_min, y_min, x_max, y_max in pixels, or in shares of the sides
-    classes: np.ndarray  # int64 (n,), index into Collection.classes
-    crowd: np.ndarray  # bool (n,)
-    places: list[str]  # where each stands in the label file: "object 2 (king)", "line 3"
-    relative: bool = False  # whether corners are shares of the image's sides
-    size: tuple[int, int] | None = None  # height, width of the image, as the annotation says
-    place: str = ""  # the image's own, in a label file of many
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-
-class Mask(Protocol):
-    """A mask's reader that can also say what is wrong with it; picklable."""
-
-    def __call__(self) -> np.ndarray:
-        """uint8 (height, width): class ids of the upright image, IGNORE where undefined."""
-
-    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """The mask, or None where it can't be used, and the findings, told under `path`."""
-
-
-Label = int | RawBoxes | Mask  # classification | detection | segmentation
+Label = int | RawBoxes | Mask  # as the collection's kind of label is written: CLASS | BOXES | MASK
 
 
 @dataclass(frozen=True)
@@ -66,7 +41,7 @@ class Collection:
 
     root: Path
     layout: str
-    task: str
+    kind: LabelKind
     classes: list[str]
     parts: dict[str, list[Sample]]  # "train" always; "val" and "test" where the collection has them itself
     findings: list[Finding] = field(default_factory=list)

@@ -7,6 +7,7 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
+from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, files_below, name_of, subfolders, text_of
 from cvlib.runtime.errors import UserError
 
@@ -23,12 +24,12 @@ def has_splits(root: Path) -> bool:
     return any(PART_NAMES.get(f.name.lower()) == "train" and found(f) for f in subfolders(root))
 
 
-def read(root: Path, task: str, config: DataConfig) -> Collection:
+def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The images below the class folders of `root`; classes are sorted as text.
 
     Raises `UserError` where there are no images, one class only, or folders that can't be understood.
     """
-    collection = Collection(root, "folder", task, [], {})
+    collection = Collection(root, "folder", kind, [], {})
     folders = _part_folders(collection)
     by_part = {part: _class_files(folder, collection) for part, folder in folders.items()}
     by_part = {part: by_class for part, by_class in by_part.items() if part == "train" or any(by_class.values())}

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from cvlib.data import images
-from cvlib.data.dataset import IGNORE
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
-from cvlib.data.layouts.legend import Legend
+from cvlib.data.labels.mask import IGNORE
+from cvlib.data.layouts.label_map import LabelMap
 from cvlib.runtime.errors import UserError
 
 _UNDEFINED = -1
@@ -23,26 +23,26 @@ _UNDEFINED = -1
 class MaskFile:
     """Reads one mask; `()` gives uint8 (height, width) class ids of the upright image, IGNORE where undefined.
 
-    A palette's colours count before its indices where the legend knows all of them, for editors reorder palettes.
+    A palette's colours count before its indices where the label map knows all of them, for editors reorder palettes.
     """
 
     path: Path
     image: Path
-    legend: Legend
+    label_map: LabelMap
 
     def __call__(self) -> np.ndarray:
         header = images.header(self.image)
-        return _upright(_class_ids(_opened(self.path)[0], self.legend)[0], header)
+        return _upright(_class_ids(_opened(self.path)[0], self.label_map)[0], header)
 
     def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
         """The mask, or None where it can't be used, and what is wrong with it; `path` is its name for people."""
         try:
             image, lossy = _opened(self.path)
-            found, permuted = _class_ids(image, self.legend)
+            found, permuted = _class_ids(image, self.label_map)
         except UserError as error:
             message = str(error).removeprefix(f"{self.path}: ")
             return None, [Finding(ERROR, "unreadable mask", path, message, "repair it or take it out")]
-        findings = _problems(image, found, header, self.legend, path)
+        findings = _problems(image, found, header, self.label_map, path)
         if lossy:
             findings.insert(0, Finding(ERROR, "lossy mask", path, "a mask in a lossy format (JPEG) has wrong ids at "
                                        "every edge", "save masks as PNG"))  # fmt: skip
@@ -67,36 +67,36 @@ def _opened(path: Path) -> tuple[Image.Image, bool]:
         raise UserError(f"{path}: can't be read as a mask: {line}") from error
 
 
-def _class_ids(image: Image.Image, legend: Legend) -> tuple[np.ndarray, bool]:
+def _class_ids(image: Image.Image, label_map: LabelMap) -> tuple[np.ndarray, bool]:
     """int16 (height, width) of class ids, −1 where undefined; and whether colours overruled a palette's ids."""
     if image.mode == "P":
-        by_id, by_colour = _lookup(legend)[:256], _by_palette(image, legend)
+        by_id, by_colour = _lookup(label_map)[:256], _by_palette(image, label_map)
         return (by_id if by_colour is None else by_colour)[np.asarray(image)], by_colour is not None
     if image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
         rgb = np.asarray(image.convert("RGB"))
-        by_colour = _by_colour(rgb, legend)
-        if (by_colour == _UNDEFINED).any() and np.all(rgb == rgb[..., :1]) and legend.ids:
-            return _lookup(legend)[rgb[..., 0]], False  # a grey mask of ids that was saved with three channels
+        by_colour = _by_colour(rgb, label_map)
+        if (by_colour == _UNDEFINED).any() and np.all(rgb == rgb[..., :1]) and label_map.ids:
+            return _lookup(label_map)[rgb[..., 0]], False  # a grey mask of ids that was saved with three channels
         return by_colour, False
     array = np.asarray(image)
     grey = array[..., 0] if array.ndim == 3 else array
     if grey.dtype.kind not in "uib":
         grey = np.where(grey == np.rint(grey), grey, 65535)
-    return _lookup(legend)[np.clip(grey.astype(np.int64), 0, 65535)], False
+    return _lookup(label_map)[np.clip(grey.astype(np.int64), 0, 65535)], False
 
 
-def _lookup(legend: Legend) -> np.ndarray:
+def _lookup(label_map: LabelMap) -> np.ndarray:
     table = np.full(65536, _UNDEFINED, np.int16)
-    for own_id, index in legend.ids.items():
+    for own_id, index in label_map.ids.items():
         if 0 <= own_id < 65536:
             table[own_id] = index
     return table
 
 
-def _by_palette(image: Image.Image, legend: Legend) -> np.ndarray | None:
+def _by_palette(image: Image.Image, label_map: LabelMap) -> np.ndarray | None:
     """What the palette's colours say that its 256 indices are; None where that is no more than the indices say.
 
-    It isn't where the legend lacks a colour that is used, nor where two used indices have one colour (unused
+    It isn't where the label map lacks a colour that is used, nor where two used indices have one colour (unused
     entries are often all black).
     """
     palette = np.zeros((256, 3), np.int64)
@@ -104,20 +104,20 @@ def _by_palette(image: Image.Image, legend: Legend) -> np.ndarray | None:
     palette[: len(given)] = given
     used = np.flatnonzero(image.histogram()[:256])
     colours = [(r, g, b) for r, g, b in palette[used].tolist()]
-    known = [legend.colours.get(colour, _UNDEFINED) for colour in colours]
-    if _UNDEFINED in known or len(set(colours)) < len(colours) or known == _lookup(legend)[used].tolist():
+    known = [label_map.colours.get(colour, _UNDEFINED) for colour in colours]
+    if _UNDEFINED in known or len(set(colours)) < len(colours) or known == _lookup(label_map)[used].tolist():
         return None
     table = np.full(256, _UNDEFINED, np.int16)
     table[used] = known
     return table
 
 
-def _by_colour(rgb: np.ndarray, legend: Legend) -> np.ndarray:
+def _by_colour(rgb: np.ndarray, label_map: LabelMap) -> np.ndarray:
     result = np.full(rgb.shape[:2], _UNDEFINED, np.int16)
-    codes = np.array(sorted((r << 16) + (g << 8) + b for r, g, b in legend.colours), np.int32)
+    codes = np.array(sorted((r << 16) + (g << 8) + b for r, g, b in label_map.colours), np.int32)
     if len(codes) == 0:
         return result
-    ids = {(r << 16) + (g << 8) + b: index for (r, g, b), index in legend.colours.items()}
+    ids = {(r << 16) + (g << 8) + b: index for (r, g, b), index in label_map.colours.items()}
     red, green, blue = (rgb[..., channel].astype(np.int32) for channel in range(3))
     packed = (red << 16) + (green << 8) + blue
     nearest = np.minimum(np.searchsorted(codes, packed), len(codes) - 1)
@@ -134,7 +134,7 @@ def _upright(mask: np.ndarray, header: Header) -> np.ndarray:
     return mask
 
 
-def _problems(image: Image.Image, found: np.ndarray, header: Header, legend: Legend, path: str) -> list[Finding]:
+def _problems(image: Image.Image, found: np.ndarray, header: Header, label_map: LabelMap, path: str) -> list[Finding]:
     findings = []
     if found.shape not in (header.size, header.stored):
         own, wanted = (f"{width}×{height}" for height, width in (found.shape, header.size))
@@ -151,7 +151,7 @@ def _problems(image: Image.Image, found: np.ndarray, header: Header, legend: Leg
         findings.append(Finding(ERROR, "undefined ids", path, message, "correct the mask or the label file"))
     elif (found == IGNORE).all():
         findings.append(Finding(WARNING, "mask all void", path, "every pixel is ignored: nothing is learned from it"))
-    elif image.mode != "1" and legend.ids.get(IGNORE) == IGNORE and _is_binary(image):
+    elif image.mode != "1" and label_map.ids.get(IGNORE) == IGNORE and _is_binary(image):
         findings.append(Finding(WARNING, "binary mask", path, "it holds 0 and 255 alone, but here 255 means void",
                                 "give the object its class's id"))  # fmt: skip
     return findings

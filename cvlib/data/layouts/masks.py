@@ -8,7 +8,8 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.layouts import legend as legends
+from cvlib.data.labels import LabelKind
+from cvlib.data.layouts import label_map as label_maps
 from cvlib.data.layouts import lists
 from cvlib.data.layouts.collection import (
     PART_NAMES,
@@ -20,7 +21,7 @@ from cvlib.data.layouts.collection import (
     subfolders,
     text_of,
 )
-from cvlib.data.layouts.legend import Legend
+from cvlib.data.layouts.label_map import LabelMap
 from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.runtime.errors import UserError
 
@@ -62,7 +63,7 @@ def found(root: Path) -> bool:
     return bool(pairs(root))
 
 
-def read(root: Path, task: str, config: DataConfig) -> Collection:
+def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """Images and masks of the same stem, split by folders, by lists (`train.txt` …), or not at all.
 
     Ids and colours mean what a label file says (`labels.csv` with id,name,r,g,b, or `classes.txt`, one name a line);
@@ -72,33 +73,33 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     folders = pairs(root)
     if not folders:
         raise UserError(f"{root}: no images/ with masks/ beside it")
-    collection = Collection(root, "masks", task, [], {})
+    collection = Collection(root, "masks", kind, [], {})
     list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets")
     trimaps = any(mask_folder.name == "trimaps" for _, mask_folder in folders.values())
-    fill(collection, folders, list_folder, legends.find(root) or (legends.PETS if trimaps else None),
+    fill(collection, folders, list_folder, label_maps.find(root) or (label_maps.PETS if trimaps else None),
          config.classes)  # fmt: skip
     return collection
 
 
 def fill(
-    collection: Collection, folders: dict[str, tuple[Path, Path]], list_folder: Path | None, legend: Legend | None,
-    chosen: list[str] | None, customary: tuple[Legend, str] | None = None,
+    collection: Collection, folders: dict[str, tuple[Path, Path]], list_folder: Path | None, label_map: LabelMap | None,
+    chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None,
 ) -> None:  # fmt: skip
     """Put the samples of these folders into the collection, with their classes and colours.
 
-    Without a legend the masks' values mean what `legend.without_file` makes of `chosen` and `customary`.
+    Without a label map the masks' values mean what `label_map.without_file` makes of `chosen` and `customary`.
     """
     masks = {part: _stems_in(collection, mask_folder) for part, (_, mask_folder) in folders.items()}
-    if legend is None:
+    if label_map is None:
         files = [file for stems in masks.values() for file in stems.values()]
-        legend, note = legends.without_file(files, chosen, customary)
+        label_map, note = label_maps.without_file(files, chosen, customary)
         collection.notes.append(note)
-    collection.classes, collection.colours = legend.classes, legend.painted()
+    collection.classes, collection.colours = label_map.classes, label_map.painted()
     for part, (image_folder, _) in folders.items():
         pictures = _stems_in(collection, image_folder)
         if part or list_folder is None:
             entries = [(stem, "") for stem in pictures]
-            collection.parts[part or "train"] = _samples(collection, entries, None, pictures, masks[part], legend)
+            collection.parts[part or "train"] = _samples(collection, entries, None, pictures, masks[part], label_map)
             for stem in sorted(set(masks[part]) - {name for known in pictures for name in _stems(known)}):
                 collection.blame(WARNING, "missing image", masks[part][stem], "there is no image for this mask",
                                  "add it, or take the mask out")  # fmt: skip
@@ -106,7 +107,7 @@ def fill(
         listed = lists.read(list_folder, collection)
         for listed_part, entries in listed.items():
             file = lists.file_for(list_folder, listed_part)
-            collection.parts[listed_part] = _samples(collection, entries, file, pictures, masks[part], legend)
+            collection.parts[listed_part] = _samples(collection, entries, file, pictures, masks[part], label_map)
         named = {_stem(entry, pictures) for entries in listed.values() for entry, _ in entries}
         for stem in sorted(set(pictures) - named):
             collection.blame(REMARK, "unlisted image", pictures[stem], "it is in no split list: left out")
@@ -133,7 +134,7 @@ def _stems(stem: str) -> list[str]:
 
 def _samples(
     collection: Collection, entries: list[tuple[str, str]], list_file: Path | None,
-    pictures: dict[str, Path], masks: dict[str, Path], legend: Legend,
+    pictures: dict[str, Path], masks: dict[str, Path], label_map: LabelMap,
 ) -> list[Sample]:  # fmt: skip
     samples = []
     for entry, place in entries:
@@ -151,5 +152,5 @@ def _samples(
                              "add it, or take the image out")  # fmt: skip
         else:
             name = name_of(image, collection.root)
-            samples.append(Sample(name, image, MaskFile(mask, image, legend), mask))
+            samples.append(Sample(name, image, MaskFile(mask, image, label_map), mask))
     return samples

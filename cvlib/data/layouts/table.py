@@ -10,6 +10,7 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING
+from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, inside, name_of, subfolders, text_of
 from cvlib.runtime.errors import UserError
 
@@ -63,7 +64,7 @@ def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
     return any(_names_image(cell, root, bases, outside) for _, row in _rows(file, 4) for cell in row if cell.strip())
 
 
-def read(root: Path, task: str, config: DataConfig) -> Collection:
+def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The rows of the table as samples; classes are sorted as text.
 
     Columns are known by a header (file or image …, label or class …, and perhaps split or set …), in any order and
@@ -75,7 +76,7 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     home = root.parent if root.is_file() else root
     if not tables:
         raise UserError(f"{root}: no CSV or TSV file that lists its images")
-    collection = Collection(home, "csv", task, [], {})
+    collection = Collection(home, "csv", kind, [], {})
     named: dict[str, list[tuple[str, Path, str, Path]]] = {}
     for part, table in tables.items():
         for split, name, image, label in _listed(collection, table, part):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cvlib.data.layouts import boxes, legend
+from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, LabelKind
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.layouts import label_map
 from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
-from cvlib.data.layouts.legend import Legend
 from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import replacing
-from cvlib.training import devices as backend
+from cvlib.runtime.quiet import quiet_import
 
 _RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
 _CROWD = ("is_crowd", "is_difficult", "difficult")
-_LEGENDS = {"oxford_iiit_pet": legend.PETS}  # what ids mean where the library doesn't say it
+_LABEL_MAPS = {"oxford_iiit_pet": label_map.PETS}  # what ids mean where the library doesn't say it
 
 
 @dataclass(frozen=True)
@@ -32,43 +34,41 @@ class _Features:
     objects: str | None
     mask: str | None
 
-    def serves(self, task: str) -> bool:
-        """Whether there are labels for `task`."""
-        held = {"classification": self.label, "detection": self.objects, "segmentation": self.mask}
-        return held[task] is not None
+    def kinds(self) -> list[LabelKind]:
+        """Return the kinds of labels that there are."""
+        held = {CLASS: self.label, BOXES: self.objects, MASK: self.mask}
+        return [kind for kind in KINDS if held.get(kind) is not None]
 
 
-def read(name: str, task: str) -> Collection:
+def read(name: str, kind: LabelKind) -> Collection:
     """The dataset `name` of TensorFlow Datasets (`beans`, `voc/2012`), with its own splits.
 
     It is downloaded and prepared where that library keeps its data (`TFDS_DATA_DIR`), and its images are written out
     beside it, below `cvlib/`, once. A held-out split without any label, as contests have it, is left out. Raises
-    `UserError` for a name that isn't known, a task it has no labels for, and where the download fails.
+    `UserError` for a name that isn't known, a kind of label it doesn't have, and where the download fails.
     """
     builder = _builder(name)
     features = _features(name, builder.info.features)
-    if not features.serves(task):
-        served = [other for other in ("classification", "detection", "segmentation") if features.serves(other)]
-        raise UserError(f"data.tfds={name} has labels for {' and '.join(served) or 'no task of ours'}, not for {task}")
+    if kind not in features.kinds():
+        served = " and ".join(other.subfolder for other in features.kinds()) or "no task of ours"
+        raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")
     folder = _exported(name, builder, features)
     parts = {part: _lines(folder / f"{part}.jsonl") for part in ("train", "val", "test")}
-    collection = Collection(folder, "tfds", task, [], {})
-    table = _legend(name, builder, features, folder, parts) if task == "segmentation" else None
-    collection.classes = table.classes if table else _names(builder.info.features, features, task)
+    collection = Collection(folder, "tfds", kind, [], {})
+    labels = _LABELS[kind](builder, features, folder, parts)
+    collection.classes = labels.classes
     for part, lines in parts.items():
-        if task == "detection" and part != "train" and not any(line["boxes"] for line in lines):
-            if lines:
-                collection.notes.append(f"the {part} split of {name} comes without labels: left out")
-            continue
-        if lines:
-            collection.parts[part] = [_sample(folder, line, task, table) for line in lines]
+        if lines and part != "train" and not any(labels.has_any(line) for line in lines):
+            collection.notes.append(f"the {part} split of {name} comes without labels: left out")
+        elif lines:
+            collection.parts[part] = [Sample(line["image"], folder / line["image"], labels.of(line)) for line in lines]
     return collection
 
 
 def _builder(name: str) -> Any:
-    backend.import_quietly()
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import downloader
+    with quiet_import():
+        import tensorflow_datasets as tfds
+        from tensorflow_datasets.core.download import downloader
 
     downloader.MAX_RETRIES = _RETRIES
     try:
@@ -110,22 +110,6 @@ def _is_objects(feature: Any) -> bool:
         return False
     held = dict(inner.items())
     return isinstance(held.get("bbox"), tfds.features.BBoxFeature) and "label" in held
-
-
-def _names(features: Any, kinds: _Features, task: str) -> list[str]:
-    feature = features[kinds.label] if task == "classification" else features[kinds.objects].feature["label"]
-    return [str(name) for name in feature.names]
-
-
-def _legend(
-    name: str, builder: Any, features: _Features, folder: Path, parts: dict[str, list[dict[str, Any]]]
-) -> Legend:  # fmt: skip
-    names = getattr(builder.info.features[features.mask], "names", None)
-    if builder.name in _LEGENDS:
-        return _LEGENDS[builder.name]
-    if names:
-        return legend.named([str(label) for label in names])
-    return legend.found_in([folder / line["mask"] for lines in parts.values() for line in lines])
 
 
 def _exported(name: str, builder: Any, features: _Features) -> Path:
@@ -187,15 +171,59 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
 
 
-def _sample(folder: Path, line: dict[str, Any], task: str, table: Legend | None) -> Sample:
-    image = folder / line["image"]
-    label: Label
-    if task == "classification":
-        label = line["label"]
-    elif table is not None:
-        label = MaskFile(folder / line["mask"], image, table)
-    else:
+Parts = dict[str, list[dict[str, Any]]]  # the lines of each part's list
+
+
+class _ClassLabels:
+    """The labels of the lines as classes."""
+
+    def __init__(self, builder: Any, features: _Features, folder: Path, parts: Parts):
+        self.classes = [str(name) for name in builder.info.features[features.label].names]
+
+    def of(self, line: dict[str, Any]) -> Label:
+        label: int = line["label"]
+        return label
+
+    def has_any(self, line: dict[str, Any]) -> bool:
+        return True
+
+
+class _BoxLabels:
+    """The labels of the lines as boxes."""
+
+    def __init__(self, builder: Any, features: _Features, folder: Path, parts: Parts):
+        self.classes = [str(name) for name in builder.info.features[features.objects].feature["label"].names]
+
+    def of(self, line: dict[str, Any]) -> Label:
         corners = [(x_min, y_min, x_max, y_max) for y_min, x_min, y_max, x_max in line["boxes"]]
         places = [f"object {number}" for number in range(1, len(corners) + 1)]
-        label = boxes.raw(corners, line["classes"], line["crowd"], places, relative=True)
-    return Sample(line["image"], image, label)
+        return boxes.raw(corners, line["classes"], line["crowd"], places, relative=True)
+
+    def has_any(self, line: dict[str, Any]) -> bool:
+        return bool(line["boxes"])
+
+
+class _MaskLabels:
+    """The labels of the lines as masks."""
+
+    def __init__(self, builder: Any, features: _Features, folder: Path, parts: Parts):
+        self.folder = folder
+        names = getattr(builder.info.features[features.mask], "names", None)
+        if builder.name in _LABEL_MAPS:
+            self.label_map = _LABEL_MAPS[builder.name]
+        elif names:
+            self.label_map = label_map.named([str(label) for label in names])
+        else:
+            self.label_map = label_map.found_in([folder / line["mask"] for lines in parts.values() for line in lines])
+        self.classes = self.label_map.classes
+
+    def of(self, line: dict[str, Any]) -> Label:
+        return MaskFile(self.folder / line["mask"], self.folder / line["image"], self.label_map)
+
+    def has_any(self, line: dict[str, Any]) -> bool:
+        return True
+
+
+_LABELS: dict[LabelKind, Callable[[Any, _Features, Path, Parts], _ClassLabels | _BoxLabels | _MaskLabels]] = {
+    CLASS: _ClassLabels, BOXES: _BoxLabels, MASK: _MaskLabels,
+}  # fmt: skip

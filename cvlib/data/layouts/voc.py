@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 from xml.etree.ElementTree import Element
 
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.layouts import boxes, legend, lists, masks
-from cvlib.data.layouts.collection import Collection, RawBoxes, Sample, by_stem, name_of, text_of
+from cvlib.data.labels import BOXES, MASK, LabelKind
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.labels.raw_boxes import RawBoxes
+from cvlib.data.layouts import label_map, lists, masks
+from cvlib.data.layouts.collection import Collection, Sample, by_stem, name_of, text_of
 from cvlib.runtime.errors import UserError
 
 CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt")
@@ -23,37 +27,37 @@ _CHALLENGE = [
 ]  # fmt: skip
 
 
-def tasks(root: Path) -> list[str]:
-    """The tasks that `root` has VOC labels for."""
-    has_images = _first(root, _IMAGE_FOLDERS) is not None
-    found = []
-    if has_images and _xml_folder(root) is not None:
-        found.append("detection")
-    if has_images and (root / "SegmentationClass").is_dir():
-        found.append("segmentation")
-    return found
+def kinds(root: Path) -> list[LabelKind]:
+    """Return the kinds of labels that `root` has in VOC's folders."""
+    if _first(root, _IMAGE_FOLDERS) is None:
+        return []
+    there = {BOXES: _xml_folder(root) is not None, MASK: (root / "SegmentationClass").is_dir()}
+    return [kind for kind, found in there.items() if found]
 
 
-def read(root: Path, task: str, config: DataConfig) -> Collection:
-    """Detection: the images of `ImageSets/Main` (or all that have an XML) and their boxes as they are written.
+def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
+    """BOXES: the images of `ImageSets/Main` (or all that have an XML) and their boxes as they are written.
 
-    Classes are those of `classes.txt` where there is one, else all names met, sorted. Segmentation: the images of
+    Classes are those of `classes.txt` where there is one, else all names met, sorted. MASK: the images of
     `ImageSets/Segmentation` with their masks; without a label file ids mean the challenge's 21 classes, or
     those that `data.classes` name, as in `masks`.
     """
-    collection = Collection(root, "voc", task, [], {})
+    label_folder, reader = _READERS[kind]
     image_folder = _first(root, _IMAGE_FOLDERS)
-    if task not in tasks(root) or image_folder is None:
-        raise UserError(f"{root}: no VOC labels for {task} in it: expected JPEGImages with "
-                        f"{'Annotations' if task == 'detection' else 'SegmentationClass'} beside it")  # fmt: skip
-    if task == "segmentation":
-        list_folder = lists.folder_of(root / "ImageSets" / "Segmentation")
-        usual = legend.named(["background", *_CHALLENGE]), "ids are those of Pascal VOC:"
-        masks.fill(collection, {"": (image_folder, root / "SegmentationClass")}, list_folder, legend.find(root),
-                   config.classes, usual)  # fmt: skip
-        return collection
-    _read_boxes(collection, image_folder)
+    if kind not in kinds(root) or image_folder is None:
+        raise UserError(f"{root}: no VOC labels for {kind.subfolder} in it: expected JPEGImages with {label_folder} "
+                        "beside it")  # fmt: skip
+    collection = Collection(root, "voc", kind, [], {})
+    reader(collection, image_folder, config)
     return collection
+
+
+def _read_masks(collection: Collection, image_folder: Path, config: DataConfig) -> None:
+    root = collection.root
+    list_folder = lists.folder_of(root / "ImageSets" / "Segmentation")
+    usual = label_map.named(["background", *_CHALLENGE]), "ids are those of Pascal VOC:"
+    masks.fill(collection, {"": (image_folder, root / "SegmentationClass")}, list_folder, label_map.find(root),
+               config.classes, usual)  # fmt: skip
 
 
 def _first(root: Path, names: tuple[str, ...]) -> Path | None:
@@ -64,10 +68,10 @@ def _xml_folder(root: Path) -> Path | None:
     return next((root / name for name in _XML_FOLDERS if any((root / name).glob("*.xml"))), None)
 
 
-def _read_boxes(collection: Collection, image_folder: Path) -> None:
+def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) -> None:
     root = collection.root
     xml_folder = _xml_folder(root)
-    assert xml_folder is not None, "tasks() has seen one"
+    assert xml_folder is not None, "kinds() has seen one"
     pictures = by_stem(
         collection, [f for f in sorted(image_folder.iterdir()) if images.looks_like_image(f)], image_folder
     )
@@ -226,3 +230,10 @@ def _size(collection: Collection, xml: Path, tree: Element) -> tuple[int, int] |
         collection.blame(REMARK, "size tag", xml, f"it says {width}×{height}: the image itself counts")
         return None
     return height, width
+
+
+# By kind of label: the folder that its files lie in, and their reader.
+_READERS: dict[LabelKind, tuple[str, Callable[[Collection, Path, DataConfig], None]]] = {
+    BOXES: ("Annotations", _read_boxes),
+    MASK: ("SegmentationClass", _read_masks),
+}

@@ -12,11 +12,12 @@ import yaml
 
 from cvlib.config.schema import DataConfig
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.layouts import boxes
+from cvlib.data.labels import LabelKind
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.labels.raw_boxes import RawBoxes
 from cvlib.data.layouts.collection import (
     PART_NAMES,
     Collection,
-    RawBoxes,
     Sample,
     image_files,
     inside,
@@ -51,7 +52,7 @@ def found(root: Path) -> bool:
     return (root / "images").is_dir() and folder.is_dir() and any(folder.rglob("*.txt"))
 
 
-def read(root: Path, task: str, config: DataConfig) -> Collection:
+def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The images that `data.yaml` lists (or all below `images/`) and the lines of their label files.
 
     A line is a class and a box (centre x, y, width, height as shares of the sides) or a polygon, whose bounding box
@@ -60,7 +61,7 @@ def read(root: Path, task: str, config: DataConfig) -> Collection:
     """
     file = config_file(root)
     root = root.parent if root.is_file() else root
-    collection = Collection(root, "yolo", task, [], {})
+    collection = Collection(root, "yolo", kind, [], {})
     content = {} if file is None else _loaded(file)
     collection.classes = _names(collection, file, content)
     entries = _from_yaml(collection, file, content) if file is not None else {}

@@ -18,7 +18,7 @@ from cvlib.viz import pictures as draw
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.feed import Feed
 
 METRICS = ("mAP", "mAP50", "mAP75", "recall")
 CLASS_METRIC = "AP"
@@ -100,14 +100,15 @@ def network(model: keras.Model) -> keras.Model:
 
 def evaluate(network: keras.Model, feed: Feed, classes: list[str]) -> Scores:
     """What the network finds in a whole split, in the split's order."""
-    from cvlib.data import pipeline, resize
+    from cvlib.data import resize
+    from cvlib.data.split import image_sizes
 
-    sizes = pipeline.sizes(feed.split)
+    sizes = image_sizes(feed.split)
     found = [
-        replace(one, corners=resize.back(one.corners, height, width, feed.size, feed.how))
+        replace(one, corners=resize.back(one.corners, height, width, feed.spec.size, feed.spec.resize))
         for one, (height, width) in zip(answers(network.predict(feed.dataset, verbose=0)), sizes.tolist(), strict=True)
     ]
-    return Scores(found, list(feed.split.labels), classes, sizes, feed.how)  # type: ignore[arg-type]
+    return Scores(found, list(feed.split.labels), classes, sizes, feed.spec.resize)
 
 
 def answers(said: dict[str, np.ndarray]) -> list[Detections]:

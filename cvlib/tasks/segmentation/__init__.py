@@ -16,7 +16,7 @@ from cvlib.viz import pictures as draw
 if TYPE_CHECKING:
     import keras
 
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.feed import Feed
 
 METRICS = ("mIoU", "pixel_accuracy", "dice", "loss")
 CLASS_METRIC = "IoU"

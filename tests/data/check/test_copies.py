@@ -8,7 +8,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from sklearn.datasets import load_digits
 
 from cvlib.data.check.copies import Copyable, findings, near_pairs, repetitions
-from cvlib.data.check.scan import THUMBNAIL, look
+from cvlib.data.check.scan import THUMBNAIL, scan_file
 
 
 def _scene(seed: int, size: tuple[int, int] = (240, 200)) -> Image.Image:
@@ -21,7 +21,7 @@ def _scene(seed: int, size: tuple[int, int] = (240, 200)) -> Image.Image:
 
 def _thumbnail(image: Image.Image, tmp_path, quality: int = 90) -> bytes:
     image.save(tmp_path / "t.jpg", quality=quality)
-    return look(tmp_path / "t.jpg").thumbnail
+    return scan_file(tmp_path / "t.jpg").thumbnail
 
 
 @pytest.mark.parametrize(("change", "mirrored"), [

@@ -15,9 +15,9 @@ from messy_table import AS_WRITTEN, IDS, SOURCE, TABLE, Right
 from PIL import Image
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import images, layouts
+from cvlib.data import images, labels, layouts
 from cvlib.data.check import Report, check
-from cvlib.data.layouts import boxes
+from cvlib.data.labels import raw_boxes as boxes
 
 SHARED = next((folder / "shared" / "data" for folder in Path(__file__).parents[3:5] if (folder / "shared").is_dir()),
               Path("shared/data"))  # fmt: skip
@@ -107,7 +107,7 @@ def _samples(root: Path, task: str) -> dict[str, tuple[str, layouts.collection.S
 
 
 def _read(root: Path, task: str) -> layouts.Collection:
-    return layouts.read(root, None, task, DataConfig(name="folder", path=str(root)))
+    return layouts.read(root, None, labels.named(task), DataConfig(name="folder", path=str(root)))
 
 
 def _entries(folder: str, how: Right | None = None) -> list[str]:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from cvlib.data.check import pool
 from cvlib.data.check.pool import Job, Labelled, do_all
-from cvlib.data.layouts.boxes import raw
+from cvlib.data.labels import BOXES
+from cvlib.data.labels.raw_boxes import raw
 
 
 def _photographs(folder: Path, number: int, side: int = 40) -> list[Path]:
@@ -30,14 +31,14 @@ def test_processes_find_what_one_finds(tmp_path):
     paths = _photographs(tmp_path, 100)
     paths[7].write_bytes(b"")
     box = raw([(-5.0, 0.0, 90.0, 90.0)], [0], [False], ["object 1"])
-    jobs = [Job(path, {0: Labelled(box, path.name, "")}) for path in paths]
+    jobs = [Job(path, {0: Labelled(box, BOXES, path.name, "")}) for path in paths]
     alone, together = do_all(jobs, workers=1), do_all(jobs, workers=2, patience=0)
     assert set(alone) == set(together) == set(paths)
     for path in paths:
-        assert alone[path].look == together[path].look
+        assert alone[path].scan == together[path].scan
         assert [f.kind for e in together[path].labels.values() for f in e.findings] == (
             [] if path == paths[7] else ["box outside"])  # fmt: skip
-    assert [fault.kind for fault in together[paths[7]].look.faults] == ["empty file"]
+    assert [fault.kind for fault in together[paths[7]].scan.faults] == ["empty file"]
 
 
 def test_what_is_soon_done_starts_no_processes(tmp_path, monkeypatch):

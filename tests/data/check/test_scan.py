@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cvlib.data import images
-from cvlib.data.check.scan import THUMBNAIL, look
+from cvlib.data.check.scan import THUMBNAIL, scan_file
 from cvlib.runtime.errors import UserError
 
 
@@ -27,13 +27,13 @@ def _encoded(image: Image.Image, form: str = "JPEG", **options) -> bytes:
 
 
 def _kinds(path) -> list[str]:
-    return [fault.kind for fault in look(path).faults]
+    return [fault.kind for fault in scan_file(path).faults]
 
 
 def test_a_sound_photograph(tmp_path):
     content = _encoded(_picture())
     (tmp_path / "a.jpg").write_bytes(content)
-    found = look(tmp_path / "a.jpg")
+    found = scan_file(tmp_path / "a.jpg")
     assert (found.format, found.mode, found.header.size, found.faults) == ("JPEG", "RGB", (64, 96), [])
     assert found.digest == hashlib.sha256(content).hexdigest()
     assert len(found.thumbnail) == THUMBNAIL**2
@@ -47,7 +47,7 @@ def test_thumbnails_are_alike_however_the_pixels_are_stored(tmp_path):
     picture.save(tmp_path / "a.jpg", quality=95)
     picture.save(tmp_path / "a.png")
     picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.jpg", quality=95, exif=exif)
-    thumbnails = [np.frombuffer(look(tmp_path / name).thumbnail, np.uint8).astype(int)
+    thumbnails = [np.frombuffer(scan_file(tmp_path / name).thumbnail, np.uint8).astype(int)
                   for name in ("a.jpg", "a.png", "lying.jpg")]  # fmt: skip
     wanted = np.asarray(picture.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), int).ravel()
     for thumbnail in thumbnails:
@@ -63,7 +63,7 @@ def test_thumbnails_are_alike_however_the_pixels_are_stored(tmp_path):
 ])  # fmt: skip
 def test_what_cannot_be_read(tmp_path, content, kind):
     (tmp_path / "a.jpg").write_bytes(content)
-    found = look(tmp_path / "a.jpg")
+    found = scan_file(tmp_path / "a.jpg")
     assert [(fault.kind, fault.severity) for fault in found.faults] == [(kind, "error")]
     assert found.header is None
     with pytest.raises(UserError):
@@ -77,7 +77,7 @@ def test_lost_bytes_that_pillow_decodes_without_a_word(tmp_path):
     (tmp_path / "a.jpg").write_bytes(content)
     images.read_image(tmp_path / "a.jpg", 3)
     assert _kinds(tmp_path / "a.jpg") == ["corrupt image"]
-    assert look(tmp_path / "a.jpg").faults[0].severity == "warning"
+    assert scan_file(tmp_path / "a.jpg").faults[0].severity == "warning"
 
 
 def test_bytes_behind_a_photographs_end_are_no_damage(tmp_path):
@@ -95,7 +95,7 @@ def test_colour_modes(tmp_path, mode, form, kinds):
     name = tmp_path / f"a.{form.lower()}"
     image.save(name, form)
     assert _kinds(name) == kinds
-    assert look(name).mode == mode
+    assert scan_file(name).mode == mode
 
 
 def test_a_transparent_palette_and_an_animation(tmp_path):
@@ -103,7 +103,7 @@ def test_a_transparent_palette_and_an_animation(tmp_path):
     assert _kinds(tmp_path / "a.png") == ["colour mode"]
     frames = [_picture(90 + i, 64).resize((96, 64)) for i in range(3)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert [f.message for f in look(tmp_path / "a.gif").faults] == ["3 frames: only the first is used"]
+    assert [f.message for f in scan_file(tmp_path / "a.gif").faults] == ["3 frames: only the first is used"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_sizes(tmp_path, size, kinds):
 
 def test_more_pixels_than_memory_is_asked_for(tmp_path):
     Image.new("1", (12_000, 12_000)).save(tmp_path / "bomb.png")
-    found = look(tmp_path / "bomb.png")
+    found = scan_file(tmp_path / "bomb.png")
     assert [(fault.kind, fault.severity) for fault in found.faults] == [("image too large", "error")]
 
 
@@ -127,4 +127,4 @@ def test_names_that_say_another_format(tmp_path):
     assert _kinds(tmp_path / "a.jpg") == _kinds(tmp_path / "none") == ["wrong extension"]
     assert _kinds(tmp_path / "right.JPEG") == []
     (tmp_path / "notes.txt").write_text("BMP is a format")
-    assert look(tmp_path / "notes.txt") is None
+    assert scan_file(tmp_path / "notes.txt") is None

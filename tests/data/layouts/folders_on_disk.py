@@ -10,6 +10,7 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config.schema import DataConfig
+from cvlib.data import labels
 from cvlib.runtime.errors import UserError
 
 
@@ -22,7 +23,7 @@ def write_images(place: Path, count: int, kind: str = "png", colour: bool = True
 
 
 def load(path: Path, task: str = "classification", **options) -> data.Dataset:
-    return data.load(DataConfig(name="folder", path=str(path), **options), 0, task)
+    return data.load(DataConfig(name="folder", path=str(path), **options), 0, labels.named(task))
 
 
 def sizes_of(dataset: data.Dataset) -> list[int]:

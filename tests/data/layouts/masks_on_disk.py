@@ -9,6 +9,7 @@ from PIL import Image
 
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
+from cvlib.data.labels import MASK
 
 COLOURS = {0: (0, 0, 0), 1: (220, 60, 60), 2: (60, 110, 220), 255: (224, 224, 192)}
 LABELS = "id,name,r,g,b\n" + "".join(
@@ -49,4 +50,4 @@ def write_mask(root: Path, name: str, picture: Image.Image | np.ndarray, kind="p
 
 
 def read(root: Path, **options):
-    return layouts.read(root, None, "segmentation", DataConfig(**options))
+    return layouts.read(root, None, MASK, DataConfig(**options))

@@ -15,6 +15,7 @@ from pycocotools.coco import COCO
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import images, layouts
+from cvlib.data.labels import BOXES, MASK
 from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "detection_coco"
@@ -40,8 +41,8 @@ def _write(file: Path, pictures, objects, categories=CATEGORIES) -> None:
     file.write_text(json.dumps({"images": pictures, "annotations": objects, "categories": categories}))
 
 
-def _read(root: Path, task="detection"):
-    return layouts.read(root, None, task, DataConfig())
+def _read(root: Path, kind=BOXES):
+    return layouts.read(root, None, kind, DataConfig())
 
 
 def _told(collection, severity="error"):
@@ -102,7 +103,7 @@ def _shapes(tmp_path):
 
 def test_masks_are_those_of_pycocotools(tmp_path, capsys):
     file = _shapes(tmp_path)
-    collection = _read(tmp_path, "segmentation")
+    collection = _read(tmp_path, MASK)
     assert collection.classes == ["background", "cat", "dog"] and collection.findings == []
     coco = COCO(str(file))
     capsys.readouterr()
@@ -119,7 +120,7 @@ def test_masks_are_those_of_pycocotools(tmp_path, capsys):
 
 def test_a_dataset_of_masks_is_loaded(tmp_path):
     _shapes(tmp_path)
-    dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "segmentation")
+    dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, MASK)
     assert dataset.layout == "coco" and dataset.size == (20, 40)
     assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 4
     assert all(label().shape == (20, 40) for label in dataset.train.labels)
@@ -131,7 +132,7 @@ def test_a_mask_of_the_lying_image_is_turned_with_it(tmp_path):
     _image(tmp_path / "0.png", exif=exif)
     shape = [[0, 0, 20, 0, 20, 10, 0, 10]]
     _write(tmp_path / "labels.json", [_entry(0, "0.png")], [_object(1, 0, 7, segmentation=shape)])
-    mask = _read(tmp_path, "segmentation").parts["train"][0].label()
+    mask = _read(tmp_path, MASK).parts["train"][0].label()
     stored = np.zeros((20, 40), np.uint8)
     stored[:10, :20] = 1
     assert mask.shape == (40, 20) and np.array_equal(mask, np.rot90(stored, -1))
@@ -161,7 +162,7 @@ def test_bad_segmentations_are_named(tmp_path, shape):
     _image(tmp_path / "a.png")
     good = _object(3, 1, 7, segmentation=[[1, 1, 9, 1, 9, 9]])
     _write(tmp_path / "x.json", [_entry(1, "a.png")], [good, _object(8, 1, 44, segmentation=shape)])
-    collection = _read(tmp_path, "segmentation")
+    collection = _read(tmp_path, MASK)
     assert _told(collection) == [("bad segmentation", "x.json", "annotation 8 (annotations[1])")]
 
 
@@ -172,7 +173,7 @@ def test_runs_of_another_size_are_an_error(tmp_path):
     objects.append(_object(3, 3, 7, segmentation={"size": [9, 9], "counts": [40, 41]}))
     _write(tmp_path / "x.json", [_entry(i, f"{name}.png") for i, name in enumerate("abcd")], objects)
     with pytest.raises(UserError, match=r"1 error in the data: x\.json.*d\.png: an RLE of 9×9 pixels in a 40×20"):
-        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "segmentation")
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, MASK)
 
 
 def test_broken_characters_can_be_written(tmp_path):

@@ -12,8 +12,10 @@ from PIL import Image
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
+from cvlib.data.labels import BOXES, CLASS, MASK, named
 from cvlib.runtime.errors import UserError
 
+TASKS = ("classification", "detection", "segmentation")
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
@@ -77,18 +79,18 @@ SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["dete
 @pytest.mark.parametrize("layout", MAKERS)
 def test_the_layout_is_found_out_and_named(tmp_path, layout):
     MAKERS[layout](tmp_path)
-    assert {task: found for task, (found, _) in layouts.available(tmp_path).items()} == dict.fromkeys(
+    assert {kind.subfolder: found for kind, (found, _) in layouts.available(tmp_path).items()} == dict.fromkeys(
         SERVES[layout], layout
     )
     assert layouts.detect(tmp_path) == layout
     for task in SERVES[layout]:
-        dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task)
+        dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task))
         assert dataset.layout == layout and dataset.task == task
-        given = data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, task)
+        given = data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, named(task))
         assert data.fingerprint(given) == data.fingerprint(dataset)
-    for task in set(layouts.TASKS) - set(SERVES[layout]):
+    for task in set(TASKS) - set(SERVES[layout]):
         with pytest.raises(UserError, match=rf"no labels for {task} in it, only for .*\({layout}\)"):
-            data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task)
+            data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task))
 
 
 def test_one_collection_can_serve_every_task(tmp_path):
@@ -96,15 +98,15 @@ def test_one_collection_can_serve_every_task(tmp_path):
     _folders(tmp_path / "classification")
     _masks(tmp_path / "segmentation")
     found = layouts.available(tmp_path)
-    assert found == {"classification": ("folder", tmp_path / "classification"), "detection": ("voc", tmp_path),
-                     "segmentation": ("masks", tmp_path / "segmentation")}  # fmt: skip
-    kinds = [data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task).layout for task in layouts.TASKS]
+    assert found == {CLASS: ("folder", tmp_path / "classification"), BOXES: ("voc", tmp_path),
+                     MASK: ("masks", tmp_path / "segmentation")}  # fmt: skip
+    kinds = [data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task)).layout for task in TASKS]
     assert kinds == ["folder", "voc", "masks"]
 
 
 def test_no_labels_at_all_for_a_task(tmp_path):
     with pytest.raises(UserError, match="no labels for detection found: known are Pascal VOC, COCO, YOLO"):
-        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "detection")
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
 
 
 @pytest.mark.parametrize("layout", ["voc", "coco", "masks"])
@@ -112,7 +114,7 @@ def test_a_layout_that_is_not_there_is_explained(tmp_path, layout):
     _folders(tmp_path)
     task = SERVES[layout][-1]
     with pytest.raises(UserError, match=str(tmp_path)) as caught:
-        data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, task)
+        data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, named(task))
     assert "\n" not in str(caught.value)
 
 
@@ -121,7 +123,7 @@ def test_nothing_of_the_collection_is_changed(tmp_path, layout):
     MAKERS[layout](tmp_path)
     before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in tmp_path.rglob("*") if file.is_file()}
     for task in SERVES[layout]:
-        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, task)
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task))
     assert {f: (f.stat().st_mtime_ns, f.read_bytes()) for f in tmp_path.rglob("*") if f.is_file()} == before
 
 
@@ -130,7 +132,7 @@ def test_fractions_are_nested_for_every_task(tmp_path, layout, task):
     MAKERS[layout](tmp_path)
     names = []
     for fraction in (0.25, 0.5, 1.0):
-        dataset = data.load(DataConfig(name="folder", path=str(tmp_path), fraction=fraction), 0, task)
+        dataset = data.load(DataConfig(name="folder", path=str(tmp_path), fraction=fraction), 0, named(task))
         assert len(dataset.train) == len(dataset.train.labels) == round(fraction * 4)
         names.append(set(dataset.train.names))
     assert names[0] < names[1] < names[2]
@@ -139,7 +141,7 @@ def test_fractions_are_nested_for_every_task(tmp_path, layout, task):
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
 def test_three_tasks_on_the_same_pets():
     config = DataConfig(name="folder", path=str(SHARED / "pets3"))
-    datasets = {task: data.load(config, 0, task) for task in layouts.TASKS}
+    datasets = {task: data.load(config, 0, named(task)) for task in TASKS}
     sizes = {task: [len(part) for part in (d.train, d.val, d.test)] for task, d in datasets.items()}
     assert sizes == {"classification": [240, 60, 298], "detection": [201, 60, 35], "segmentation": [240, 60, 298]}
     assert [d.classes for d in datasets.values()] == [
@@ -177,8 +179,8 @@ def test_the_original_folders_of_the_pets(tmp_path):
         Image.fromarray(trimap).save(tmp_path / "annotations" / "trimaps" / f"{i}.png")
         xml = f"<annotation><object><name>cat</name>{box}</object></annotation>"
         (tmp_path / "annotations" / "xmls" / f"{i}.xml").write_text(xml)
-    assert layouts.available(tmp_path) == {"detection": ("voc", tmp_path), "segmentation": ("masks", tmp_path)}
-    dataset = data.load(DataConfig(name="pets", path=str(tmp_path)), 0, "segmentation")
+    assert layouts.available(tmp_path) == {BOXES: ("voc", tmp_path), MASK: ("masks", tmp_path)}
+    dataset = data.load(DataConfig(name="pets", path=str(tmp_path)), 0, MASK)
     assert dataset.classes == ["background", "pet"]
     assert dataset.train.labels[0]().tolist() == [[1, 255, 0, 0, 0, 0, 0, 0]] * 8
 

@@ -13,13 +13,14 @@ from PIL import Image
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
+from cvlib.data.labels import MASK
 from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "segmentation"
 
 
 def _load(root: Path, **options):
-    return data.load(DataConfig(name="folder", path=str(root), **options), 0, "segmentation")
+    return data.load(DataConfig(name="folder", path=str(root), **options), 0, MASK)
 
 
 def _examined(root: Path) -> dict[str, tuple]:

@@ -13,6 +13,7 @@ from PIL import Image
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
+from cvlib.data.labels import CLASS
 from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "classification" / "train" / "hat"
@@ -25,7 +26,7 @@ def _image(file: Path) -> None:
 
 
 def _read(root: Path):
-    return layouts.read(root, None, "classification", DataConfig())
+    return layouts.read(root, None, CLASS, DataConfig())
 
 
 def _told(collection, severity="error"):
@@ -118,7 +119,7 @@ def test_tables_that_cannot_be_used(tmp_path, text, words):
         _image(tmp_path / f"{name}.png")
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(UserError, match=words) as caught:
-        layouts.read(tmp_path, "csv", "classification", DataConfig())
+        layouts.read(tmp_path, "csv", CLASS, DataConfig())
     assert "labels.csv" in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -127,7 +128,7 @@ def test_a_table_by_its_own_path(tmp_path):
         _image(tmp_path / f"{name}.png")
         (tmp_path / f"{name}.csv").write_text("file,label\na.png,x\nb.png,y\n")
     with pytest.raises(UserError, match="no CSV or TSV file"):
-        layouts.read(tmp_path, "csv", "classification", DataConfig())
+        layouts.read(tmp_path, "csv", CLASS, DataConfig())
     assert len(_labels(_read(layouts.place(str(tmp_path / "b.csv"))))) == 2
 
 

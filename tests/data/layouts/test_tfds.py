@@ -8,6 +8,7 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config.schema import DataConfig
+from cvlib.data.labels import BOXES, CLASS, MASK
 from cvlib.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own
@@ -63,12 +64,12 @@ def _there(request, monkeypatch):
         monkeypatch.setenv("TFDS_DATA_DIR", str(request.getfixturevalue("data_dir")))
 
 
-def _load(task, **options):
-    return data.load(DataConfig(name="tfds", tfds="tiny", **options), 0, task)
+def _load(kind, **options):
+    return data.load(DataConfig(name="tfds", tfds="tiny", **options), 0, kind)
 
 
 def test_classification(data_dir):
-    dataset = _load("classification", val_fraction=0.25)
+    dataset = _load(CLASS, val_fraction=0.25)
     assert dataset.layout == "tfds" and dataset.classes == ["even", "odd"] and dataset.size == (16, 20)
     assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [9, 3, 4]
     numbers = []
@@ -79,7 +80,7 @@ def test_classification(data_dir):
 
 
 def test_detection(data_dir):
-    dataset = _load("detection")
+    dataset = _load(BOXES)
     assert dataset.classes == ["cat", "dog"]
     labels = [label for part in (dataset.train, dataset.val) for label in part.labels]
     assert sorted(len(label) for label in labels) == [0] * 6 + [1] * 6
@@ -89,22 +90,22 @@ def test_detection(data_dir):
 
 
 def test_segmentation(data_dir):
-    dataset = _load("segmentation")
+    dataset = _load(MASK)
     assert dataset.classes == ["nothing", "thing"]
     assert np.array_equal(dataset.train.labels[0](), IDS)
 
 
 def test_the_second_time_nothing_is_written(data_dir):
-    first = data.fingerprint(_load("classification"))
+    first = data.fingerprint(_load(CLASS))
     files = {file: file.stat().st_mtime_ns for file in data_dir.rglob("*")}
-    assert data.fingerprint(_load("classification")) == first
+    assert data.fingerprint(_load(CLASS)) == first
     assert {file: file.stat().st_mtime_ns for file in data_dir.rglob("*")} == files
 
 
 def test_what_it_has_no_labels_for_is_said_before_any_download(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(UserError, match=r"data\.tfds=beans has labels for classification, not for detection"):
-        data.load(DataConfig(name="tfds", tfds="beans"), 0, "detection")
+        data.load(DataConfig(name="tfds", tfds="beans"), 0, BOXES)
     assert list(tmp_path.iterdir()) == []
 
 

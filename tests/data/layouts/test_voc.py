@@ -10,7 +10,7 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config.schema import DataConfig
-from cvlib.data import layouts
+from cvlib.data import labels, layouts
 from cvlib.runtime.errors import UserError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -38,11 +38,11 @@ def _list(root: Path, part: str, *lines: str, kind="Main", end="\n") -> None:
 
 
 def _read(root: Path, task="detection"):
-    return layouts.read(root, None, task, DataConfig())
+    return layouts.read(root, None, labels.named(task), DataConfig())
 
 
 def _load(root: Path, task="detection", **options):
-    return data.load(DataConfig(name="folder", path=str(root), **options), 0, task)
+    return data.load(DataConfig(name="folder", path=str(root), **options), 0, labels.named(task))
 
 
 def _told(collection, severity="error"):
@@ -226,7 +226,7 @@ def test_real_collections():
     assert (counts[0] + counts[1]).tolist() == [92, 89, 95, 89, 80, 82]
     assert counts[2].tolist() == [26, 24, 23, 26, 26, 18]
     pets = layouts.available(SHARED / "pets3")
-    assert {task: layout for task, (layout, _) in pets.items()} == {
+    assert {kind.subfolder: layout for kind, (layout, _) in pets.items()} == {
         "classification": "folder", "detection": "voc", "segmentation": "voc"}  # fmt: skip
     collection = _read(SHARED / "pets3")
     assert collection.classes == ["cat", "dog"] and collection.findings == []

@@ -11,6 +11,7 @@ from PIL import Image
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts
+from cvlib.data.labels import BOXES
 from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "detection_yolo"
@@ -31,7 +32,7 @@ def _sample(root: Path, name: str, text: str | None) -> None:
 
 
 def _read(root: Path):
-    return layouts.read(root, None, "detection", DataConfig())
+    return layouts.read(root, None, BOXES, DataConfig())
 
 
 def _told(collection, severity="error"):
@@ -44,7 +45,7 @@ def test_boxes_and_polygons_in_pixels(tmp_path, names):
     _sample(tmp_path, "val/b", "")
     _sample(tmp_path, "test/c", "0 0.5 0.5 1 1")
     (tmp_path / "data.yaml").write_text(f"train: images/train\nval: images/val\ntest: images/test\n{names}\n")
-    dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "detection")
+    dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
     assert dataset.layout == "yolo" and dataset.classes == ["cat", "dog"]
     assert dataset.train.names == ["images/train/a.png"]
     # 40×20 pixels: centre (20, 10), 10 wide and 10 high; the polygon's corners (4, 4), (16, 4), (12, 18).
@@ -100,7 +101,7 @@ def test_bad_lines_are_named_and_left_out(tmp_path):
         ("bad label line", "line 5"), ("unknown class", "line 6"), ("bad label line", "line 7")]  # fmt: skip
     assert _told(collection, "warning") == [("class count", "data.yaml", "")]
     with pytest.raises(UserError, match=r"7 errors in the data: labels/a\.txt, line 2: class 7, but only 0 to 1 exist"):
-        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, "detection")
+        data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
 
 
 def test_labels_without_images_and_images_without_labels(tmp_path):
@@ -135,6 +136,6 @@ def test_the_messy_collection():
     assert _told(collection) == [("unknown class", "labels/train/train_cam_image48.txt", "line 1")]
     assert {kind for kind, _, _ in _told(collection, "warning")} == {
         "class count", "missing folder", "missing label file", "missing image"}  # fmt: skip
-    dataset = data.load(DataConfig(name="folder", path=str(MESSY), on_error="skip"), 0, "detection")
+    dataset = data.load(DataConfig(name="folder", path=str(MESSY), on_error="skip"), 0, BOXES)
     assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 6
     assert dataset.skipped == [f"labels/train/train_cam_image{number}.txt, line 1" for number in (48, 47)]

@@ -12,6 +12,7 @@ from cvlib import models
 from cvlib.config.schema import Config, DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Boxes, Dataset, Split
+from cvlib.data.labels import BOXES
 from cvlib.data.pipeline import Feed, preview
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import detection
@@ -28,7 +29,7 @@ def small(head: str = "anchor_free", side: int = 96, **changes) -> keras.Model:
 
 
 def some_scenes(count: int, seed: int = 0) -> Split:
-    parts = scenes.digit_scenes(DataConfig(samples=60, split_seed=seed), "detection")[1]
+    parts = scenes.digit_scenes(DataConfig(samples=60, split_seed=seed), BOXES)[1]
     train = parts[0]
     return Split(train.names[:count], np.asarray(train.images)[:count], train.labels[:count])
 

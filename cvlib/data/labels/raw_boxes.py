@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cvlib.data.dataset import Boxes
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.images import Header
-from cvlib.data.layouts.collection import RawBoxes
 
 _FARTHEST = 1e9  # pixels; what is farther out is no corner of anything
 _TINY = 2  # pixels; a side shorter than this can hardly be learned
 _SLACK = 1  # pixels beyond the edge that the two customs of counting pixels (from 0, from 1) differ by
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The objects of one image; none at all is a negative image."""
+
+    corners: np.ndarray  # float32 (n, 4): x_min, y_min, x_max, y_max in pixels of the upright image
+    classes: np.ndarray  # int64 (n,), index into Dataset.classes
+    crowd: np.ndarray  # bool (n,): a crowd or difficult one, neither learned nor scored (COCO's iscrowd)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class RawBoxes:
+    """The objects of one image as its annotation has them; `settle` makes Boxes of them."""
+
+    corners: np.ndarray  # float64 (n, 4): x_min, y_min, x_max, y_max in pixels, or in shares of the sides
+    classes: np.ndarray  # int64 (n,), index into Collection.classes
+    crowd: np.ndarray  # bool (n,)
+    places: list[str]  # where each stands in the label file: "object 2 (king)", "line 3"
+    relative: bool = False  # whether corners are shares of the image's sides
+    size: tuple[int, int] | None = None  # height, width of the image, as the annotation says
+    place: str = ""  # the image's own, in a label file of many
+
+    def __len__(self) -> int:
+        return len(self.classes)
 
 
 def raw(

@@ -13,10 +13,12 @@ import tensorflow as tf
 from PIL import Image
 
 from cvlib.config.schema import AugmentConfig
-from cvlib.data import augment, pipeline
 from cvlib.data.dataset import Split
+from cvlib.data.feed import Feed
 from cvlib.data.images import read_image
-from cvlib.data.pipeline import Feed, preview
+from cvlib.data.labels import MASK
+from cvlib.data.tensorflow import augment, reader
+from tests.data.feeds import a_feed
 
 CHANGES = AugmentConfig(horizontal_flip=0.5, rotation=20, crop=0.6, brightness=0.2, contrast=0.2, blur=1.0)
 
@@ -53,7 +55,7 @@ def by_sample(feed: Feed, number: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("batch_size", "batches"), [(5, [5, 5, 5, 5, 3]), (23, [23]), (64, [23]), (1, [1] * 23)])
 def test_every_sample_comes_once_also_in_a_smaller_last_batch(batch_size, batches):
-    feed = Feed(array_split(), (8, 8), 1, batch_size, seed=0, shuffle=True)
+    feed = a_feed(array_split(), (8, 8), 1, batch_size, seed=0, shuffle=True)
     assert [len(labels) for _, labels in feed.dataset] == batches
     assert feed.steps == len(batches) == int(feed.dataset.cardinality()) and feed.images == 23
     assert sorted(an_epoch(feed)[1]) == list(range(23))
@@ -61,14 +63,14 @@ def test_every_sample_comes_once_also_in_a_smaller_last_batch(batch_size, batche
 
 def test_without_shuffling_samples_keep_their_order_and_pixels():
     split = array_split(channels=3)
-    images, labels = an_epoch(Feed(split, (8, 8), 3, 5, seed=0), 4)
+    images, labels = an_epoch(a_feed(split, (8, 8), 3, 5, seed=0), 4)
     assert images.dtype == np.float32 and labels.dtype == np.int32
     assert np.array_equal(labels, split.labels) and np.array_equal(images, split.images)
 
 
 def test_order_depends_on_seed_and_epoch_alone():
     split = array_split()
-    feed, same, other = (Feed(split, (8, 8), 1, size, seed, shuffle=True) for size, seed in ((5, 0), (7, 0), (5, 1)))
+    feed, same, other = (a_feed(split, (8, 8), 1, size, seed, shuffle=True) for size, seed in ((5, 0), (7, 0), (5, 1)))
     orders = [an_epoch(feed, number)[1].tolist() for number in (0, 1, 0)]
     assert orders[0] == orders[2] != orders[1]
     assert an_epoch(same, 1)[1].tolist() == orders[1] != an_epoch(other, 1)[1].tolist()
@@ -76,13 +78,13 @@ def test_order_depends_on_seed_and_epoch_alone():
 
 def test_pixels_belong_to_their_label_when_shuffled():
     split = array_split()
-    images, labels = an_epoch(Feed(split, (8, 8), 1, 5, seed=3, shuffle=True), 2)
+    images, labels = an_epoch(a_feed(split, (8, 8), 1, 5, seed=3, shuffle=True), 2)
     assert np.array_equal(images, split.images[labels])
 
 
 @pytest.mark.parametrize(("steps", "images"), [(2, 10), (5, 23)])
 def test_steps_limit_an_epoch(steps, images):
-    feed = Feed(array_split(), (8, 8), 1, 5, seed=0, shuffle=True, steps=steps)
+    feed = a_feed(array_split(), (8, 8), 1, 5, seed=0, shuffle=True, steps=steps)
     found = [set(an_epoch(feed, number)[1]) for number in (0, 1)]
     assert feed.images == len(found[0]) == images and feed.steps == min(steps, 5)
     assert (found[0] != found[1]) == (images < 23)  # each epoch takes other samples
@@ -90,10 +92,10 @@ def test_steps_limit_an_epoch(steps, images):
 
 def test_more_steps_than_the_split_has_begin_it_again_in_another_order():
     strengths = AugmentConfig(rotation=90)
-    feed = Feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True, steps=9)
+    feed = a_feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True, steps=9)
     images, labels = an_epoch(feed, 0)
     assert feed.images == len(labels) == 45
-    plain = Feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True)
+    plain = a_feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True)
     once, first = an_epoch(plain, 0)
     np.testing.assert_array_equal(labels[:23], first)  # the first pass is the epoch as it always was
     assert sorted(labels[23:]) != sorted(first) or list(labels[23:]) != list(first[:22])
@@ -104,33 +106,33 @@ def test_more_steps_than_the_split_has_begin_it_again_in_another_order():
 
 
 def test_an_epochs_augmentation_repeats_and_another_epochs_differs():
-    first, again, second = (by_sample(Feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True), e) for e in (0, 0, 1))
+    first, again, second = (by_sample(a_feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True), e) for e in (0, 0, 1))
     assert np.array_equal(first, again)
     assert (np.abs(first - second).max(axis=(1, 2, 3)) > 1).all()
 
 
 def test_batch_size_order_and_number_of_samples_change_no_augmentation():
     split = array_split()
-    expected = by_sample(Feed(split, (8, 8), 1, 5, 0, CHANGES, shuffle=True), 3)
+    expected = by_sample(a_feed(split, (8, 8), 1, 5, 0, CHANGES, shuffle=True), 3)
     for size, shuffle in ((1, True), (23, False), (8, False)):
-        found = by_sample(Feed(split, (8, 8), 1, size, 0, CHANGES, shuffle), 3)
+        found = by_sample(a_feed(split, (8, 8), 1, size, 0, CHANGES, shuffle), 3)
         np.testing.assert_allclose(found, expected, atol=1e-3)
     fewer = Split(split.names[:9], split.images[:9], split.labels[:9])
-    np.testing.assert_allclose(by_sample(Feed(fewer, (8, 8), 1, 5, 0, CHANGES), 3), expected[:9], atol=1e-3)
+    np.testing.assert_allclose(by_sample(a_feed(fewer, (8, 8), 1, 5, 0, CHANGES), 3), expected[:9], atol=1e-3)
 
 
 @pytest.mark.parametrize("in_memory", [0, 2**29])
 @pytest.mark.parametrize("size", [(32, 32), (5, 11), (8, 8)])
 def test_arrays_are_resized_as_in_the_saved_model(size, in_memory, monkeypatch):
-    monkeypatch.setattr(pipeline, "_IN_MEMORY", in_memory)
+    monkeypatch.setattr(reader, "IN_MEMORY", in_memory)
     split = array_split(channels=3)
     expected = np.rint(keras.layers.Resizing(*size, antialias=True)(split.images.astype(np.float32)))
-    assert np.array_equal(an_epoch(Feed(split, size, 3, 5, seed=0))[0], expected)
+    assert np.array_equal(an_epoch(a_feed(split, size, 3, 5, seed=0))[0], expected)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_files_are_read_and_resized_as_in_the_saved_model(file_split, channels):
-    feed = Feed(file_split, (12, 10), channels, 3, seed=0, shuffle=True)
+    feed = a_feed(file_split, (12, 10), channels, 3, seed=0, shuffle=True)
     found = by_sample(feed, 1)
     resizing = keras.layers.Resizing(12, 10, antialias=True)
     for file, image in zip(file_split.images, found, strict=True):
@@ -143,12 +145,12 @@ def test_files_and_arrays_of_the_same_pixels_feed_the_same(file_split):
         Image.fromarray(pixels).save(file.with_suffix(".bmp"))
     files = Split(file_split.names, [file.with_suffix(".bmp") for file in file_split.images], file_split.labels)
     arrays = Split(file_split.names, resized, file_split.labels)
-    from_files, from_arrays = (an_epoch(Feed(split, (9, 9), 3, 3, 0, CHANGES, True), 2) for split in (files, arrays))
+    from_files, from_arrays = (an_epoch(a_feed(split, (9, 9), 3, 3, 0, CHANGES, True), 2) for split in (files, arrays))
     assert np.array_equal(from_files[0], from_arrays[0]) and np.array_equal(from_files[1], from_arrays[1])
 
 
 def test_a_file_that_spoils_during_training_is_named(file_split):
-    feed = Feed(file_split, (8, 8), 3, 2, seed=0)
+    feed = a_feed(file_split, (8, 8), 3, 2, seed=0)
     Path(file_split.images[5]).write_bytes(b"no image any more")
     with pytest.raises(tf.errors.OpError, match=r"UserError: .*5\.png: can't be read as an image"):
         an_epoch(feed)
@@ -159,10 +161,10 @@ def test_a_file_that_spoils_during_training_is_named(file_split):
 
 def test_a_new_epoch_traces_nothing_again(monkeypatch, file_split):
     traced = []
-    original = augment.apply
-    monkeypatch.setattr(augment, "apply", lambda *arguments: traced.append(1) or original(*arguments))
+    original = augment.apply_photometric
+    monkeypatch.setattr(augment, "apply_photometric", lambda *arguments: traced.append(1) or original(*arguments))
     for split in (array_split(7, (20, 20), 3), file_split):
-        feed = Feed(split, (8, 8), 3, 2, 0, CHANGES, True)
+        feed = a_feed(split, (8, 8), 3, 2, 0, CHANGES, True)
         built = len(traced)
         for number in range(3):
             an_epoch(feed, number)
@@ -172,7 +174,7 @@ def test_a_new_epoch_traces_nothing_again(monkeypatch, file_split):
 
 def test_a_feed_that_nobody_needs_is_freed(file_split):
     for split in (array_split(channels=3), file_split):
-        feed = Feed(split, (8, 8), 3, 5, 0, CHANGES, True)
+        feed = a_feed(split, (8, 8), 3, 5, 0, CHANGES, True)
         an_epoch(feed)
         gone = weakref.ref(feed)
         del feed
@@ -181,14 +183,14 @@ def test_a_feed_that_nobody_needs_is_freed(file_split):
 
 
 def test_no_iterator_is_tuned_for_it_would_wait_when_it_is_let_go_of():
-    feed = Feed(array_split(), (8, 8), 1, 4, 0, shuffle=True)
+    feed = a_feed(array_split(), (8, 8), 1, 4, 0, shuffle=True)
     for number in range(2):
         feed.epoch(number, start=number)
         assert not feed.dataset.map(lambda *batch: batch).options().autotune.enabled
 
 
 def test_shapes_are_known_to_the_network():
-    images, labels = Feed(array_split(channels=3), (16, 12), 3, 5, 0, CHANGES).dataset.element_spec
+    images, labels = a_feed(array_split(channels=3), (16, 12), 3, 5, 0, CHANGES).dataset.element_spec
     assert images.shape.as_list() == [None, 16, 12, 3] and images.dtype == tf.float32
     assert labels.shape.as_list() == [None] and labels.dtype == tf.int32
 
@@ -196,7 +198,7 @@ def test_shapes_are_known_to_the_network():
 def test_masks_have_a_known_size_also_when_they_are_moved():
     split = Split([str(i) for i in range(6)], np.zeros((6, 8, 8, 3), np.uint8), np.ones((6, 8, 8), np.uint8))
     for augmentation in (None, CHANGES):
-        masks = Feed(split, (16, 12), 3, 5, 0, augmentation, task="segmentation").dataset.element_spec[1]
+        masks = a_feed(split, (16, 12), 3, 5, 0, augmentation, kind=MASK).dataset.element_spec[1]
         assert masks.shape.as_list() == [None, 16, 12] and masks.dtype == tf.int32
 
 
@@ -204,8 +206,8 @@ def test_keras_fits_an_epoch_and_predicts_in_order():
     split = array_split()
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(23)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(Feed(split, (8, 8), 1, 5, 0, CHANGES, True).dataset, shuffle=False, verbose=0)
-    predicted = model.predict(Feed(split, (8, 8), 1, 5, 0).dataset, verbose=0)
+    model.fit(a_feed(split, (8, 8), 1, 5, 0, CHANGES, True).dataset, shuffle=False, verbose=0)
+    predicted = model.predict(a_feed(split, (8, 8), 1, 5, 0).dataset, verbose=0)
     np.testing.assert_allclose(predicted, model(split.images.astype(np.float32)), rtol=1e-4, atol=1e-2)
 
 
@@ -213,9 +215,9 @@ def test_keras_fits_an_epoch_and_predicts_in_order():
 
 
 def test_a_preview_shows_what_is_trained_on():
-    feed = Feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True)
+    feed = a_feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True)
     images, labels = an_epoch(feed, 1)
-    shown, named = preview(feed, 7)
+    shown, named = feed.preview(7)
     assert shown.dtype == np.uint8 and np.array_equal(named, labels[:7])
     assert np.array_equal(shown, np.rint(images[:7]))
-    assert len(preview(feed, 100)[0]) == 23
+    assert len(feed.preview(100)[0]) == 23

@@ -12,9 +12,11 @@ import yaml
 from scipy import ndimage
 
 from cvlib.config.schema import AugmentConfig
-from cvlib.data import augment
+from cvlib.data import streams
+from cvlib.data.tensorflow import augment
+from cvlib.data.tensorflow.augment import Draws
 
-PRESETS = sorted((Path(__file__).parents[2] / "conf" / "augment").glob("*.yaml"))
+PRESETS = sorted((Path(__file__).parents[3] / "conf" / "augment").glob("*.yaml"))
 EVERYTHING = AugmentConfig(
     horizontal_flip=0.5, vertical_flip=0.5, rotation=20, crop=0.5, brightness=0.2, contrast=0.3, saturation=0.3,
     hue=0.05, blur=1.2,
@@ -27,34 +29,20 @@ def pictures(*shape: int) -> np.ndarray:
 
 def applied(images: np.ndarray, config: AugmentConfig, every_draw: float) -> np.ndarray:
     """With all draws alike: 0 and 1 are the ends of each range, 0.5 its middle."""
-    draws = np.full((len(images), augment.DRAWS), every_draw, np.float32)
+    draws = Draws(dict.fromkeys(streams.STREAMS, np.full(len(images), every_draw, np.float32)), len(images))
     return augment.apply(images, draws, config).numpy()
+
+
+def drawn(indices: np.ndarray, seed: int, epoch: int) -> Draws:
+    return Draws(streams.draw(streams.STREAMS, indices, seed, epoch), len(indices))
+
+
+def some_of(draws: Draws, indices: list[int]) -> Draws:
+    return Draws({name: column[indices] for name, column in draws.columns.items()}, len(indices))
 
 
 def preset(path: Path) -> AugmentConfig:
     return AugmentConfig(**yaml.safe_load(path.read_text()))
-
-
-# The draws
-
-
-def test_a_draw_depends_on_seed_epoch_and_index_alone():
-    whole = augment.draw(EVERYTHING, np.arange(1000), seed=3, epoch=5)
-    some = np.array([999, 4, 500, 4])
-    assert whole.shape == (1000, augment.DRAWS) and whole.dtype == np.float32
-    assert np.array_equal(augment.draw(EVERYTHING, some, 3, 5), whole[some])
-    for seed, epoch in ((3, 6), (4, 5), (5, 3)):
-        other = augment.draw(EVERYTHING, np.arange(1000), seed, epoch)
-        assert (np.abs(other - whole) > 1e-6).mean() > 0.999
-
-
-def test_draws_are_uniform_and_independent():
-    draws = augment.draw(EVERYTHING, np.arange(50_000), seed=0, epoch=0)
-    next_epoch = augment.draw(EVERYTHING, np.arange(50_000), seed=0, epoch=1)
-    assert draws.min() >= 0 and draws.max() < 1
-    assert np.abs(draws.mean(axis=0) - 1 / 2).max() < 0.01 and np.abs(draws.var(axis=0) - 1 / 12).max() < 0.002
-    together = np.concatenate([draws[:-1], draws[1:], next_epoch[:-1]], axis=1)
-    assert np.abs(np.corrcoef(together.T) - np.eye(3 * augment.DRAWS)).max() < 0.025
 
 
 # Geometry
@@ -78,7 +66,7 @@ def test_flips_are_exact_reversals(size):
 
 def test_flips_are_independent_and_as_probable_as_asked():
     config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.25)
-    found = augment.matrices(augment.draw(config, np.arange(4000), 0, 0), config, 8, 8).numpy()
+    found = augment.matrices(drawn(np.arange(4000), 0, 0), config, 8, 8).numpy()
     mirrored_x, mirrored_y = found[:, 0, 0] < 0, found[:, 1, 1] < 0
     shares = [mirrored_x.mean(), mirrored_y.mean(), (mirrored_x & mirrored_y).mean()]
     assert shares == pytest.approx([0.5, 0.25, 0.125], abs=0.03)
@@ -106,7 +94,7 @@ def test_rotation_against_scipy(size):
 
 def test_a_painted_box_moves_where_the_matrix_says():
     config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.5, rotation=30, crop=0.6)
-    draws = augment.draw(config, np.arange(40), seed=0, epoch=0)
+    draws = drawn(np.arange(40), 0, 0)
     images = np.zeros((40, 80, 100, 1), np.float32)
     images[:, 30:42, 44:60] = 255
     inverse = np.linalg.inv(augment.matrices(draws, config, 80, 100).numpy())
@@ -129,7 +117,7 @@ def test_a_painted_box_moves_where_the_matrix_says():
 
 def test_crops_keep_the_share_the_shape_and_lie_inside():
     config = AugmentConfig(crop=0.4)
-    draws = augment.draw(config, np.arange(3000), 0, 0)
+    draws = drawn(np.arange(3000), 0, 0)
     found = augment.matrices(draws, config, 60, 90).numpy()
     scale_x, scale_y = found[:, 0, 0], found[:, 1, 1]
     area, aspect = scale_x * scale_y, scale_x / scale_y
@@ -218,10 +206,10 @@ def test_grey_pixels_and_grey_images_have_no_colour_to_change():
 def test_blur_against_scipy_with_a_sigma_per_image(shape, most):
     config = AugmentConfig(blur=most)
     images = pictures(4, *shape)
-    draws = np.repeat(np.array([0, 0.3, 0.7, 0.999], np.float32)[:, None], augment.DRAWS, axis=1)
-    result = augment.apply(images, draws, config).numpy()
+    shares = np.array([0, 0.3, 0.7, 0.999], np.float32)
+    result = augment.apply(images, Draws({"blur": shares}, 4), config).numpy()
     assert np.array_equal(result[0], images[0])
-    for image, blurred, share in zip(images, result, draws[:, 0], strict=True):
+    for image, blurred, share in zip(images, result, shares, strict=True):
         expected = ndimage.gaussian_filter(image, (share * most, share * most, 0), mode="nearest", truncate=4)
         np.testing.assert_allclose(blurred, expected, atol=1)
 
@@ -232,36 +220,35 @@ def test_blur_against_scipy_with_a_sigma_per_image(shape, most):
 @pytest.mark.parametrize("shape", [(16, 32, 32, 3), (16, 8, 8, 1), (3, 1, 5, 3)])
 def test_everything_at_once_keeps_shape_type_and_range(shape):
     images = pictures(*shape)
-    result = augment.apply(images, augment.draw(EVERYTHING, np.arange(len(images)), 0, 0), EVERYTHING).numpy()
+    result = augment.apply(images, drawn(np.arange(len(images)), 0, 0), EVERYTHING).numpy()
     assert result.shape == shape and result.dtype == np.float32
     assert result.min() >= 0 and result.max() <= 255 and np.isfinite(result).all()
 
 
 def test_a_sample_looks_the_same_in_every_batch():
     images = pictures(33, 13, 15, 3)
-    draws = augment.draw(EVERYTHING, np.arange(33), 0, 0)
+    draws = drawn(np.arange(33), 0, 0)
     whole = augment.apply(images, draws, EVERYTHING).numpy()
     for some in ([0], [32], [5, 1], list(range(17)), list(range(32, -1, -1))):
-        part = augment.apply(images[some], draws[some], EVERYTHING).numpy()
+        part = augment.apply(images[some], some_of(draws, some), EVERYTHING).numpy()
         np.testing.assert_allclose(part, whole[some], atol=1e-3)
 
 
 def test_parallel_calls_give_the_bits_of_serial_ones():
     images = pictures(64, 16, 16, 3)
-    draws = augment.draw(EVERYTHING, np.arange(64), 0, 0)
-    stream = tf.data.Dataset.from_tensor_slices((images, draws)).batch(4)
+    draws = drawn(np.arange(64), 0, 0)
+    stream = tf.data.Dataset.from_tensor_slices((images, dict(draws.columns))).batch(4)
 
     def run(calls: int) -> np.ndarray:
-        return np.concatenate(list(stream.map(lambda i, d: augment.apply(i, d, EVERYTHING), calls).as_numpy_iterator()))
+        changed = stream.map(lambda i, d: augment.apply(i, Draws(d, 4), EVERYTHING), calls)
+        return np.concatenate(list(changed.as_numpy_iterator()))
 
     assert np.array_equal(run(1), run(8))
 
 
 def test_another_epoch_looks_different():
     images = pictures(8, 16, 16, 3)
-    one, two = (
-        augment.apply(images, augment.draw(EVERYTHING, np.arange(8), 0, epoch), EVERYTHING).numpy() for epoch in (0, 1)
-    )
+    one, two = (augment.apply(images, drawn(np.arange(8), 0, epoch), EVERYTHING).numpy() for epoch in (0, 1))
     assert (np.abs(one - two).max(axis=(1, 2, 3)) > 1).all()
 
 
@@ -270,7 +257,7 @@ def test_presets_say_their_name_and_work(path):
     config = preset(path)
     assert config.name == path.stem
     images = pictures(4, 12, 12, 3)
-    result = augment.apply(images, augment.draw(config, np.arange(4), 0, 0), config).numpy()
+    result = augment.apply(images, drawn(np.arange(4), 0, 0), config).numpy()
     assert np.array_equal(result, images) == (config.name == "none")
 
 

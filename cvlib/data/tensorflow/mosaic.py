@@ -1,67 +1,54 @@
 """Four training pictures in one, boxes and all: Bochkovskiy et al., YOLOv4, 2020.
 
 The four meet at a random point. Each goes through the moves of `augment.matrices` first, is then drawn at half to
-full size outwards from that point, and is clipped to its quarter. Which pictures come together depends on seed,
-epoch and index alone.
+full size outwards from that point, and is clipped to its quarter. `cvlib.data.order` says which
+pictures come together.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig
-from cvlib.data import augment, follow
+from cvlib.data.augmentation import TILES
+from cvlib.data.tensorflow import augment, geometry
+from cvlib.data.tensorflow.augment import Draws
 
-TILES = 4  # upper left, upper right, lower left, lower right
 _NEAREST_TO_EDGE = 0.3  # where the four meet, as a share of the side: from here to 1 minus this
 _LEAST_SCALE = 0.5
 
 
-def with_partners(order: np.ndarray, draws: np.ndarray, count: int, key: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Samples' indices `(n,)` and draws `(n, DRAWS)` with those of three further pictures each, `(4 n,)` rows.
-
-    `key` is of the seed and the epoch; the further pictures are any of `count`.
-    """
-    numbers = np.arange((TILES - 1) * (augment.DRAWS + 1), dtype=np.uint64)
-    counters = order.astype(np.uint64)[:, None] * np.uint64(len(numbers)) + numbers
-    drawn = augment.uniform(counters, [*key, TILES]).reshape(len(order), TILES - 1, augment.DRAWS + 1)
-    partners = np.minimum((drawn[..., 0] * count).astype(np.int64), count - 1)
-    rows = np.concatenate([order[:, None], partners], axis=1)
-    return rows.reshape(-1), np.concatenate([draws[:, None], drawn[..., 1:]], axis=1).reshape(-1, augment.DRAWS)
-
-
 def joined(
-    images: Any, corners: Any, classes: Any, draws: Any, config: AugmentConfig
-) -> tuple[Any, tuple[Any, Any], Any]:
+    images: Any, corners: Any, classes: Any, draws: Draws, config: AugmentConfig
+) -> tuple[Any, tuple[Any, Any], Draws]:
     """Pictures `(4 n, height, width, channels)` with boxes `(4 n, m, 4)` joined into n, or the first of each four.
 
-    Returns images, (corners `(n, 4 m, 4)`, classes) and the draws `(n, DRAWS)` of the first ones.
+    Returns images, (corners `(n, 4 m, 4)`, classes) and the draws of the first ones.
     """
     height, width = tf.shape(images)[1], tf.shape(images)[2]
-    first = draws[::TILES]
-    joins = first[:, augment.MOSAIC] < config.mosaic
+    first = draws.every(TILES)
+    joins = first["mosaic"] < config.mosaic
     placing, windows = _quarters(first, joins, tf.cast(height, tf.float32), tf.cast(width, tf.float32))
     source = tf.matmul(augment.matrices(draws, config, height, width), placing)
     moved = augment.resample(images, source, augment.GREY)
-    corners, classes = follow.move(corners, classes, source, windows)
+    corners, classes = geometry.move(corners, classes, source, windows)
     inside = _inside(windows, height, width)
     tiles = tf.reshape(tf.where(inside, moved, 0.0), (-1, TILES, height, width, images.shape[-1]))
-    boxes = tf.reshape(corners, (-1, TILES * tf.shape(corners)[1], 4)), tf.reshape(classes, (tf.shape(first)[0], -1))
+    boxes = tf.reshape(corners, (-1, TILES * tf.shape(corners)[1], 4)), tf.reshape(classes, (tf.shape(joins)[0], -1))
     return tf.reduce_sum(tiles, axis=1), boxes, first
 
 
-def _quarters(draws: Any, joins: Any, height: Any, width: Any) -> tuple[Any, Any]:
+def _quarters(draws: Draws, joins: Any, height: Any, width: Any) -> tuple[Any, Any]:
     """For each tile the map from the joined picture into the tile's own, `(4 n, 3, 3)`, and its window, `(4 n, 4)`.
 
     Where nothing is joined the first tile has the whole picture and the others none of it.
     """
     span = 1 - 2 * _NEAREST_TO_EDGE
-    middle_x = tf.round((_NEAREST_TO_EDGE + span * draws[:, augment.MIDDLE_X]) * width)
-    middle_y = tf.round((_NEAREST_TO_EDGE + span * draws[:, augment.MIDDLE_Y]) * height)
-    scale = _LEAST_SCALE + (1 - _LEAST_SCALE) * draws[:, augment.TILE_SCALE]
+    middle_x = tf.round((_NEAREST_TO_EDGE + span * draws["mosaic_x"]) * width)
+    middle_y = tf.round((_NEAREST_TO_EDGE + span * draws["mosaic_y"]) * height)
+    scale = _LEAST_SCALE + (1 - _LEAST_SCALE) * draws["mosaic_scale"]
     zero = tf.zeros_like(scale)
     maps, windows = [], []
     for number in range(TILES):

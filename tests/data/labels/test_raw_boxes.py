@@ -7,7 +7,7 @@ import pytest
 
 from cvlib.data import images
 from cvlib.data.images import Header
-from cvlib.data.layouts import boxes
+from cvlib.data.labels import raw_boxes as boxes
 
 HEADER = Header((100, 200), 1)  # height 100, width 200
 

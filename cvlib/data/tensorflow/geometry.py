@@ -1,4 +1,4 @@
-"""Boxes and masks follow the pixels: through resizing, and through the affine maps of `augment.matrices`.
+"""Boxes and masks under the affine maps of `augment.matrices`.
 
 The rule for boxes: what an object's box becomes is the upright box around its moved corners, clipped to the picture;
 it is dropped where less than `LEAST_VISIBLE` of its area, or less than a pixel of a side, is left in the picture.
@@ -8,36 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from cvlib.data import resize
-from cvlib.data.dataset import IGNORE, Boxes
+from cvlib.data.labels.boxes import NO_OBJECT
+from cvlib.data.labels.mask import IGNORE
 
 LEAST_VISIBLE = 0.3
-NO_OBJECT = -1  # the class of a row that stands for no box
 _LEAST_SIDE = 1.0  # pixels
-
-
-def padded(labels: list[Boxes]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of n images as arrays: corners float32 `(n, most, 4)` and classes int32 `(n, most)`, −1 for none.
-
-    Crowds are left out: there is no one object to learn.
-    """
-    kept = [(one.corners[~one.crowd], one.classes[~one.crowd]) for one in labels]
-    most = max([1, *(len(classes) for _, classes in kept)])
-    corners = np.zeros((len(labels), most, 4), np.float32)
-    classes = np.full((len(labels), most), NO_OBJECT, np.int32)
-    for row, (own_corners, own_classes) in enumerate(kept):
-        corners[row, : len(own_classes)], classes[row, : len(own_classes)] = own_corners, own_classes
-    return corners, classes
-
-
-def placed(corners: np.ndarray, sizes: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
-    """Boxes `(n, most, 4)` in pixels of images of `sizes` `(n, 2)`, in pixels of the same resized to `size`."""
-    placements = np.stack([resize.placement(int(height), int(width), size, how) for height, width in sizes])
-    scales, offsets = np.tile(placements[:, :2], (1, 2)), np.tile(placements[:, 2:], (1, 2))
-    return corners * scales[:, None] + offsets[:, None]
 
 
 def whole_window(images: Any) -> Any:

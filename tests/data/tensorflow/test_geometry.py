@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig
-from cvlib.data import augment, follow, mosaic
 from cvlib.data.dataset import IGNORE, Boxes, Split
-from cvlib.data.pipeline import Feed
+from cvlib.data.labels import BOXES, MASK
+from cvlib.data.labels.boxes import NO_OBJECT
+from cvlib.data.tensorflow import augment, geometry
+from tests.data.feeds import a_feed
 
 SIDE = 64
 MOVES = {
@@ -45,12 +47,12 @@ def extent(image: np.ndarray) -> tuple[float, float, float, float] | None:
 def test_boxes_enclose_what_was_painted(moves: AugmentConfig) -> None:
     images, labels = painted(60)
     split = Split([str(i) for i in range(60)], images, labels)
-    feed = Feed(split, (SIDE, SIDE), 1, 60, seed=1, augmentation=moves, task="detection")
+    feed = a_feed(split, (SIDE, SIDE), 1, 60, seed=1, augmentation=moves, kind=BOXES)
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     kept = 0
     for image, corners, classes in zip(seen[..., 0], target["boxes"], target["classes"], strict=True):
         found = extent(image)
-        if classes[0] == follow.NO_OBJECT:
+        if classes[0] == NO_OBJECT:
             assert found is None or (image > 180).sum() < 0.5 * 30 * 30
             continue
         kept += 1
@@ -67,7 +69,7 @@ def test_masks_cover_what_was_painted(moves: AugmentConfig) -> None:
     images, _ = painted(40)
     masks = (images[..., 0] > 0).astype(np.uint8) * 2
     split = Split([str(i) for i in range(40)], images, masks)
-    feed = Feed(split, (SIDE, SIDE), 1, 40, seed=1, augmentation=moves, task="segmentation")
+    feed = a_feed(split, (SIDE, SIDE), 1, 40, seed=1, augmentation=moves, kind=MASK)
     ((seen, ids),) = feed.dataset.as_numpy_iterator()
     assert set(np.unique(ids)) <= {0, 2, IGNORE}
     known = ids != IGNORE
@@ -82,7 +84,7 @@ def test_masks_cover_what_was_painted(moves: AugmentConfig) -> None:
 def test_ignored_pixels_are_what_the_picture_does_not_show() -> None:
     images = np.full((8, SIDE, SIDE, 1), 255, np.uint8)
     split = Split([str(i) for i in range(8)], images, np.ones((8, SIDE, SIDE), np.uint8))
-    feed = Feed(split, (SIDE, SIDE), 1, 8, 0, AugmentConfig(zoom_out=4.0, rotation=45), task="segmentation")
+    feed = a_feed(split, (SIDE, SIDE), 1, 8, 0, AugmentConfig(zoom_out=4.0, rotation=45), kind=MASK)
     ((seen, ids),) = feed.dataset.as_numpy_iterator()
     assert (ids == IGNORE).any()
     assert np.median(seen[ids == IGNORE]) == augment.GREY
@@ -92,20 +94,11 @@ def test_ignored_pixels_are_what_the_picture_does_not_show() -> None:
 def test_a_box_is_dropped_by_the_rule_it_states() -> None:
     boxes = np.array([[[0, 0, 10, 10], [0, 0, 100, 10], [5, 5, 5.5, 30], [60, 60, 90, 90]]], np.float32)
     classes = np.array([[0, 1, 2, 3]], np.int32)
-    corners, kept = follow.clip(boxes, classes, np.array([[0, 0, 64, 64]], np.float32))
+    corners, kept = geometry.clip(boxes, classes, np.array([[0, 0, 64, 64]], np.float32))
     # whole; 64 of 100 wide left; half a pixel wide; 4·4 of 30·30 left
     assert kept.numpy().tolist() == [[0, 1, -1, -1]]
     assert corners.numpy()[0, :2].tolist() == [[0, 0, 10, 10], [0, 0, 64, 10]]
     assert corners.numpy()[0, 2:].max() == 0
-
-
-def test_crowds_are_not_learned_and_pictures_without_boxes_stay() -> None:
-    none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
-    some = Boxes(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32), np.array([4, 2]), np.array([True, False]))
-    corners, classes = follow.padded([none, some])
-    assert classes.tolist() == [[-1], [2]]
-    assert corners.tolist() == [[[0, 0, 0, 0]], [[5, 6, 7, 8]]]
-    assert follow.padded([none])[1].tolist() == [[-1]]
 
 
 def test_boxes_are_placed_as_their_letterboxed_image() -> None:
@@ -113,7 +106,7 @@ def test_boxes_are_placed_as_their_letterboxed_image() -> None:
     image[10:20, 30:60] = 255
     boxes = Boxes(np.array([[30, 10, 60, 20]], np.float32), np.array([0]), np.array([False]))
     split = Split(["a"], image[None], [boxes])
-    feed = Feed(split, (SIDE, SIDE), 1, 1, 0, task="detection", how="letterbox")
+    feed = a_feed(split, (SIDE, SIDE), 1, 1, 0, kind=BOXES, resize="letterbox")
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     np.testing.assert_allclose(target["boxes"][0, 0], extent(seen[0, ..., 0]), atol=1)
 
@@ -124,7 +117,7 @@ def test_boxes_are_placed_as_their_letterboxed_image() -> None:
 def test_a_mosaics_boxes_are_around_what_was_painted_in_each_quarter() -> None:
     images, labels = painted(40)
     split = Split([str(i) for i in range(40)], images, labels)
-    feed = Feed(split, (SIDE, SIDE), 1, 40, seed=2, augmentation=AugmentConfig(mosaic=1.0), task="detection")
+    feed = a_feed(split, (SIDE, SIDE), 1, 40, seed=2, augmentation=AugmentConfig(mosaic=1.0), kind=BOXES)
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     boxes = 0
     for image, corners, classes in zip(seen[..., 0], target["boxes"], target["classes"], strict=True):
@@ -142,28 +135,14 @@ def test_a_mosaics_boxes_are_around_what_was_painted_in_each_quarter() -> None:
 def test_without_luck_a_mosaic_leaves_the_first_picture_as_it_is() -> None:
     images, labels = painted(6)
     split = Split([str(i) for i in range(6)], images, labels)
-    feed = Feed(split, (SIDE, SIDE), 1, 6, seed=2, augmentation=AugmentConfig(mosaic=1e-9), task="detection")
+    feed = a_feed(split, (SIDE, SIDE), 1, 6, seed=2, augmentation=AugmentConfig(mosaic=1e-9), kind=BOXES)
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     np.testing.assert_array_equal(seen, images)
     np.testing.assert_allclose(target["boxes"][:, 0], [one.corners[0] for one in labels], atol=1e-3)
     assert target["classes"].shape[1] == 1
 
 
-def test_which_pictures_come_together_depends_on_seed_epoch_and_index_alone() -> None:
-    draws = np.random.default_rng(0).random((9, augment.DRAWS), np.float32)
-    rows, further = mosaic.with_partners(np.arange(9), draws, 9, [3, 1])
-    assert rows.shape == (36,)
-    assert further.shape == (36, augment.DRAWS)
-    assert rows[::4].tolist() == list(range(9))
-    assert set(rows) <= set(range(9))
-    some = np.array([7, 2])
-    again, _ = mosaic.with_partners(some, draws[some], 9, [3, 1])
-    assert again.reshape(2, 4).tolist() == rows.reshape(9, 4)[some].tolist()
-    other, _ = mosaic.with_partners(np.arange(9), draws, 9, [3, 2])
-    assert other.tolist() != rows.tolist()
-
-
 def test_a_batch_without_any_box_has_one_empty_row() -> None:
-    corners, classes = follow.compact(tf.zeros((2, 5, 4)), tf.fill((2, 5), -1))
+    corners, classes = geometry.compact(tf.zeros((2, 5, 4)), tf.fill((2, 5), -1))
     assert corners.shape == (2, 1, 4)
     assert classes.numpy().tolist() == [[-1], [-1]]

@@ -6,29 +6,30 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.data import resize
 from cvlib.data.dataset import IGNORE
+from cvlib.data.resize import back, placement
+from cvlib.data.tensorflow import resize
 
-HOW = ("stretch", "letterbox")
+METHODS = ("stretch", "letterbox")
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [(31, 47), (47, 31), (20, 20), (5, 64), (33, 8)])
 @pytest.mark.parametrize("size", [(16, 16), (64, 64), (24, 40)])
-def test_images_are_resized_as_in_the_saved_model(how: str, shape: tuple[int, int], size: tuple[int, int]) -> None:
+def test_images_are_resized_as_in_the_saved_model(method: str, shape: tuple[int, int], size: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    layer = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=how == "letterbox")
-    np.testing.assert_array_equal(resize.image(pixels, size, how), np.rint(layer(pixels.astype(np.float32))))
+    layer = keras.layers.Resizing(*size, antialias=True, pad_to_aspect_ratio=method == "letterbox")
+    np.testing.assert_array_equal(resize.image(pixels, size, method), np.rint(layer(pixels.astype(np.float32))))
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [(200, 300), (300, 200), (160, 1000)])
-def test_a_painted_box_is_where_its_placement_says(how: str, shape: tuple[int, int]) -> None:
+def test_a_painted_box_is_where_its_placement_says(method: str, shape: tuple[int, int]) -> None:
     box = np.array([40, 60, 110, 140], np.float32)  # x_min, y_min, x_max, y_max
     pixels = np.zeros((*shape, 1), np.uint8)
     pixels[60:140, 40:110] = 255
-    seen = np.asarray(resize.image(pixels, (96, 96), how), np.float32)[..., 0] / 255
-    scale_x, scale_y, offset_x, offset_y = resize.placement(*shape, (96, 96), how)
+    seen = np.asarray(resize.image(pixels, (96, 96), method), np.float32)[..., 0] / 255
+    scale_x, scale_y, offset_x, offset_y = placement(*shape, (96, 96), method)
     expected = box * [scale_x, scale_y, scale_x, scale_y] + [offset_x, offset_y, offset_x, offset_y]
     middles = np.arange(96) + 0.5
     centre = (seen * middles).sum() / seen.sum(), (seen * middles[:, None]).sum() / seen.sum()
@@ -37,27 +38,27 @@ def test_a_painted_box_is_where_its_placement_says(how: str, shape: tuple[int, i
     assert seen.sum() == pytest.approx(area, rel=0.02)
 
 
-@pytest.mark.parametrize("how", HOW)
-def test_boxes_come_back_to_the_original_image(how: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_boxes_come_back_to_the_original_image(method: str) -> None:
     boxes = np.array([[0, 0, 300, 200], [10.5, 20, 30, 199]], np.float64)
-    scale_x, scale_y, offset_x, offset_y = resize.placement(200, 300, (64, 64), how)
+    scale_x, scale_y, offset_x, offset_y = placement(200, 300, (64, 64), method)
     there = boxes * np.array([scale_x, scale_y] * 2) + np.array([offset_x, offset_y] * 2)
-    np.testing.assert_allclose(resize.back(there, 200, 300, (64, 64), how), boxes, atol=1e-3)
+    np.testing.assert_allclose(back(there, 200, 300, (64, 64), method), boxes, atol=1e-3)
     beyond = there + np.array([-50, -50, 50, 50])
-    back = resize.back(beyond, 200, 300, (64, 64), how)
-    assert back.min() == 0
-    assert back[:, 2].max() == 300
-    assert back[:, 3].max() == 200
+    clipped = back(beyond, 200, 300, (64, 64), method)
+    assert clipped.min() == 0
+    assert clipped[:, 2].max() == 300
+    assert clipped[:, 3].max() == 200
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [(16, 16), (64, 40)])
-def test_no_id_of_a_mask_is_invented_and_padding_is_ignored(how: str, size: tuple[int, int]) -> None:
+def test_no_id_of_a_mask_is_invented_and_padding_is_ignored(method: str, size: tuple[int, int]) -> None:
     mask = np.zeros((20, 50), np.uint8)
     mask[:, 25:] = 3
-    found = np.asarray(resize.mask(mask, size, how))
+    found = np.asarray(resize.mask(mask, size, method))
     assert found.shape == size
-    assert set(np.unique(found)) == {0, 3} | ({IGNORE} if how == "letterbox" else set())
+    assert set(np.unique(found)) == {0, 3} | ({IGNORE} if method == "letterbox" else set())
 
 
 def test_a_mask_lies_where_its_image_lies() -> None:

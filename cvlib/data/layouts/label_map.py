@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cvlib.data.dataset import IGNORE
-from cvlib.data.splits import is_background
+from cvlib.data.labels.mask import IGNORE, is_background
 from cvlib.runtime.errors import UserError
 
 FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv", "colors.csv", "colours.csv",
@@ -28,7 +27,7 @@ Entry = tuple[int, str, Colour | None]  # id, class name, colour
 
 
 @dataclass(frozen=True)
-class Legend:
+class LabelMap:
     """Class names, and which of them (or IGNORE) an id or a colour in a mask stands for."""
 
     classes: list[str]
@@ -44,58 +43,58 @@ class Legend:
 
 
 # Oxford-IIIT Pets have trimaps (Parkhi et al. 2012): the pet, what is behind it, and the border between.
-PETS = Legend(["background", "pet"], {2: 0, 1: 1, 3: IGNORE})
+PETS = LabelMap(["background", "pet"], {2: 0, 1: 1, 3: IGNORE})
 
 
-def find(root: Path) -> Legend | None:
-    """The legend in the first label file that `root` has; None where it has none."""
+def find(root: Path) -> LabelMap | None:
+    """The label map in the first label file that `root` has; None where it has none."""
     for name in FILES:
         if (root / name).is_file():
-            legend = _read(root / name)
-            if legend is not None:
-                return legend
+            known = _read(root / name)
+            if known is not None:
+                return known
     return None
 
 
 def without_file(
-    files: list[Path], chosen: list[str] | None, customary: tuple[Legend, str] | None = None
-) -> tuple[Legend, str]:  # fmt: skip
+    files: list[Path], chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None
+) -> tuple[LabelMap, str]:  # fmt: skip
     """What the ids of masks without a label file mean, and a note that says so.
 
     What is `customary`, or as `found_in` says; or the `chosen` classes name the ids, where they can: see `_in_order`.
     """
     seen = _seen(files) if chosen or customary is None else set()
-    legend, said = customary or (_found(seen, files), "own values are the classes")
-    if chosen and (ordered := _in_order(chosen, seen, legend)):
-        legend, said = ordered, "ids are, in the order of data.classes,"
-    return legend, f"no label file: the masks' {said} {', '.join(legend.classes)}"
+    known, said = customary or (_found(seen, files), "own values are the classes")
+    if chosen and (ordered := _in_order(chosen, seen, known)):
+        known, said = ordered, "ids are, in the order of data.classes,"
+    return known, f"no label file: the masks' {said} {', '.join(known.classes)}"
 
 
-def found_in(files: list[Path]) -> Legend:
-    """The legend of masks without a label file: every id (or colour) in them is a class, 255 is ignored.
+def found_in(files: list[Path]) -> LabelMap:
+    """The label map of masks without a label file: every id (or colour) in them is a class, 255 is ignored.
 
     Masks of 0 and 255 alone are background and foreground. Raises `UserError` where there are too many.
     """
     return _found(_seen(files), files)
 
 
-def _found(seen: set[int | Colour], files: list[Path]) -> Legend:
+def _found(seen: set[int | Colour], files: list[Path]) -> LabelMap:
     ids = sorted(value for value in seen if isinstance(value, int))
     colours = sorted(value for value in seen if isinstance(value, tuple))
     if len(seen) > _MOST_FOUND:
         raise UserError(f"{files[0].parent}: the masks hold {len(seen)} different values and no label file says what "
                         "they mean: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
     if ids == [0, 255] and not colours:
-        return Legend(["background", "foreground"], _BINARY)
+        return LabelMap(["background", "foreground"], _BINARY)
     if colours and not ids:
         names = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours]
-        return Legend(names, {}, {colour: index for index, colour in enumerate(colours)})
+        return LabelMap(names, {}, {colour: index for index, colour in enumerate(colours)})
     defined = [value for value in ids if value != IGNORE]
-    return Legend([str(value) for value in defined], {value: i for i, value in enumerate(defined)} | {IGNORE: IGNORE})
+    return LabelMap([str(value) for value in defined], {value: i for i, value in enumerate(defined)} | {IGNORE: IGNORE})
 
 
-def _in_order(names: list[str], seen: set[int | Colour], known: Legend) -> Legend | None:
-    """The legend of masks without a label file by which `names` name their ids in this order.
+def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> LabelMap | None:
+    """The label map of masks without a label file by which `names` name their ids in this order.
 
     None unless the ids are as many and count from 0 on (255 aside; or are 0 and 255 alone), and none of the names but
     a background occurs by what is `known` of the ids otherwise: then the names are a selection from that.
@@ -104,9 +103,9 @@ def _in_order(names: list[str], seen: set[int | Colour], known: Legend) -> Legen
     if any(name in occurring and not is_background(name) for name in names):
         return None
     if known.ids == _BINARY and len(names) == len(_BINARY):
-        return Legend(list(names), _BINARY)
+        return LabelMap(list(names), _BINARY)
     ids = {index: index for index in range(len(names))}
-    return Legend(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
+    return LabelMap(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
 
 
 def _seen(files: list[Path]) -> set[int | Colour]:
@@ -114,9 +113,9 @@ def _seen(files: list[Path]) -> set[int | Colour]:
         return set().union(*pool.map(_values, files))
 
 
-def named(names: list[str]) -> Legend:
-    """The legend of ids that count through `names`."""
-    return _legend([(index, name, None) for index, name in enumerate(names)])
+def named(names: list[str]) -> LabelMap:
+    """The label map of ids that count through `names`."""
+    return _map([(index, name, None) for index, name in enumerate(names)])
 
 
 def _values(file: Path) -> set[int | Colour]:
@@ -133,13 +132,13 @@ def _values(file: Path) -> set[int | Colour]:
         return set()  # an unreadable mask is told of when every sample is looked at
 
 
-def _read(file: Path) -> Legend | None:
-    """The legend in the file; None where it is a table of something else."""
+def _read(file: Path) -> LabelMap | None:
+    """The label map in the file; None where it is a table of something else."""
     text = file.read_text("utf-8-sig", errors="replace")
     try:
         if file.suffix == ".txt":
-            return _legend(_entries_of_lines(file, text))
-        return _legend_of_table(text)
+            return _map(_entries_of_lines(file, text))
+        return _map_of_table(text)
     except (ValueError, csv.Error) as error:
         raise UserError(f"{file}: a label file needs the columns id,name and perhaps r,g,b: {error}") from None
 
@@ -152,7 +151,7 @@ def _entries_of_lines(file: Path, text: str) -> list[Entry]:
     return [(i, row[0].strip(), _colour(row[1])) for i, row in enumerate(rows) if len(row) > 1]
 
 
-def _legend_of_table(text: str) -> Legend | None:
+def _map_of_table(text: str) -> LabelMap | None:
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     rows = [{(key or "").strip().lower(): (value or "") for key, value in row.items() if isinstance(value, str)}
             for row in csv.DictReader(text.splitlines(), delimiter=delimiter)]  # fmt: skip
@@ -160,7 +159,7 @@ def _legend_of_table(text: str) -> Legend | None:
         return None
     entries = [_entry(row, number) for number, row in enumerate(rows)]
     has_colours = any(colour is not None for _, _, colour in entries)
-    return _legend(entries) if set(_ID) & set(rows[0]) or has_colours else None
+    return _map(entries) if set(_ID) & set(rows[0]) or has_colours else None
 
 
 def _entry(row: dict[str, str], number: int) -> Entry:
@@ -185,7 +184,7 @@ def _colour(text: str) -> Colour:
     return parts[0], parts[1], parts[2]
 
 
-def _legend(entries: list[Entry]) -> Legend:
+def _map(entries: list[Entry]) -> LabelMap:
     classes: list[str] = []
     ids: dict[int, int] = {IGNORE: IGNORE}
     colours: dict[Colour, int] = {}
@@ -197,4 +196,4 @@ def _legend(entries: list[Entry]) -> Legend:
         ids[own_id] = index
         if colour is not None:
             colours[colour] = index
-    return Legend(classes, ids, colours)
+    return LabelMap(classes, ids, colours)

@@ -1,0 +1,21 @@
+"""The kinds of labels that an image can have, one file a kind; `KINDS` lists them in the order that messages have."""
+
+from __future__ import annotations
+
+from cvlib.data.labels.base import Form, LabelKind, Settled
+from cvlib.data.labels.boxes import BOXES, Boxes
+from cvlib.data.labels.class_label import CLASS
+from cvlib.data.labels.mask import IGNORE, MASK, MaskReader
+
+__all__ = ["BOXES", "CLASS", "IGNORE", "KINDS", "MASK", "Boxes", "Form", "LabelKind", "MaskReader", "Settled", "named"]
+
+KINDS: tuple[LabelKind, ...] = (CLASS, BOXES, MASK)
+
+
+def named(word: str) -> LabelKind:
+    """Return the kind that people call `word`: its name, or the name of the sub-folder that its labels lie in."""
+    for kind in KINDS:
+        if word in (kind.name, kind.subfolder):
+            return kind
+    known = ", ".join(kind.subfolder for kind in KINDS)
+    raise ValueError(f"there is no kind of label called {word!r}: expected one of {known}")

@@ -1,0 +1,93 @@
+"""Boxes around the objects of an image."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from cvlib.data import resize
+from cvlib.data.images import Header
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import raw_boxes
+from cvlib.data.labels.base import Form, LabelKind, Settled
+from cvlib.data.labels.raw_boxes import Boxes, RawBoxes
+from cvlib.data.split import Labels, Split, image_sizes
+from cvlib.runtime.errors import UserError
+
+__all__ = ["BOXES", "NO_OBJECT", "Boxes", "RawBoxes", "padded"]
+
+NO_OBJECT = -1  # the class of a row that stands for no box
+
+
+class BoxLabels(LabelKind):
+    """Boxes for each image: `Split.labels` is a list of `Boxes`."""
+
+    name = "boxes"
+    subfolder = "detection"
+    form = Form.BOXES
+    fewest_chosen = 1
+    stratified_by = ", stratified by the rarest class in an image"
+    unit = ("box", "boxes")
+    counted_as = "boxes"
+    counts_objects = True
+
+    def settle(self, label: RawBoxes, header: Header, path: str) -> Settled:
+        boxes, findings = raw_boxes.settle(label, header, path)
+        classes, counts = np.unique(boxes.classes, return_counts=True)
+        return Settled(boxes, findings, dict(zip(classes.tolist(), counts.tolist(), strict=True)))
+
+    def strata(self, labels: Labels) -> np.ndarray:
+        """Return the rarest class among each image's boxes, int (n,); −1 is an image without boxes."""
+        found = [label.classes for label in labels]
+        images_with = np.bincount(np.concatenate([np.empty(0, np.int64), *(np.unique(classes) for classes in found)]))
+        return np.array([min(classes, key=lambda c: (images_with[c], c)) if len(classes) else -1 for classes in found],
+                        np.int64)  # fmt: skip
+
+    def renumbered(self, part: Split, table: np.ndarray) -> Split:
+        """Return every image, with the boxes of the classes that are kept."""
+        return replace(part, labels=[self._chosen(label, table) for label in part.labels])
+
+    @staticmethod
+    def _chosen(label: Boxes, table: np.ndarray) -> Boxes:
+        kept = table[label.classes] >= 0
+        return Boxes(label.corners[kept], table[label.classes[kept]], label.crowd[kept])
+
+    def key(self, label: Boxes) -> str:
+        return hashlib.sha256(b"".join(a.tobytes() for a in (label.corners, label.classes, label.crowd))).hexdigest()
+
+    def occurring(self, part: Split) -> set[int]:
+        """Return the classes of the boxes that aren't crowds."""
+        return {label for boxes in part.labels for label in boxes.classes[~boxes.crowd].tolist()}
+
+    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+        trained = self.occurring(parts["train"])
+        if not trained:
+            raise UserError(f"data={name}: no training image has a box to learn from")
+        notes = [f"no image of {part} has a box, so its mAP is 0 whatever is found there"
+                 for part in ("val", "test") if not self.occurring(parts[part])]  # fmt: skip
+        if untrained := sorted(set(range(len(classes))) - trained):
+            notes.append(f"no training image for {', '.join(classes[label] for label in untrained)}")
+        return notes
+
+    def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
+        corners, classes = padded(split.labels)  # type: ignore[arg-type]
+        return resize.placed(corners, image_sizes(split), spec.size, spec.resize), classes
+
+
+def padded(labels: list[Boxes]) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes of n images as arrays: corners float32 `(n, most, 4)` and classes int32 `(n, most)`, −1 for none.
+
+    Crowds are left out: there is no one object to learn.
+    """
+    kept = [(one.corners[~one.crowd], one.classes[~one.crowd]) for one in labels]
+    most = max([1, *(len(classes) for _, classes in kept)])
+    corners = np.zeros((len(labels), most, 4), np.float32)
+    classes = np.full((len(labels), most), NO_OBJECT, np.int32)
+    for row, (own_corners, own_classes) in enumerate(kept):
+        corners[row, : len(own_classes)], classes[row, : len(own_classes)] = own_corners, own_classes
+    return corners, classes
+
+
+BOXES = BoxLabels()

@@ -1,0 +1,121 @@
+"""A class for each pixel of an image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cvlib.data.findings import Finding
+from cvlib.data.images import Header
+from cvlib.data.labels.base import Form, LabelKind, Settled
+from cvlib.data.split import Labels, Split
+from cvlib.runtime.errors import UserError
+
+IGNORE = 255  # the id of a mask's pixels that count neither in loss nor in metrics
+
+MaskReader = Callable[[], np.ndarray]  # () → uint8 (height, width): class ids, IGNORE where undefined
+
+
+class Mask(Protocol):
+    """A mask's reader that can also say what is wrong with it; picklable."""
+
+    def __call__(self) -> np.ndarray:
+        """Return uint8 (height, width): class ids of the upright image, IGNORE where undefined."""
+
+    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
+        """Return the mask, or None where it can't be used, and the findings, told under `path`."""
+
+
+class MaskLabels(LabelKind):
+    """A mask for each image: `Split.labels` is uint8 (n, height, width), or a list of readers beside files."""
+
+    name = "mask"
+    subfolder = "segmentation"
+    form = Form.PIXELS
+    counted_as = "images that show it"
+    label_files_are_images = True
+
+    def settle(self, label: Mask, header: Header, path: str) -> Settled:
+        mask, findings = label.examine(header, path)
+        if mask is None:
+            return Settled(None, findings, {})
+        counts = np.bincount(mask.ravel())
+        held = np.flatnonzero(counts)
+        by_class = dict(zip(held.tolist(), counts[held].tolist(), strict=True))
+        return Settled(label, findings, by_class, _bytes(mask))
+
+    def collected(self, settled: Sequence[Settled]) -> tuple[Labels, list[frozenset[int]]]:
+        return [one.label for one in settled], [frozenset(one.counts) for one in settled]
+
+    def check_classes(self, root: Path, classes: list[str]) -> None:
+        if len(classes) > IGNORE:
+            raise UserError(f"{root}: {len(classes)} classes are more than 8-bit masks tell apart ({IGNORE})")
+
+    def numbers(self, classes: list[str], chosen: list[str]) -> np.ndarray:
+        """Return the ids; other classes become background where class 0 is one and stays class 0, else are ignored."""
+        background = is_background(classes[0]) and chosen[0] == classes[0]
+        table = np.full(IGNORE + 1, 0 if background else IGNORE, np.int64)
+        table[IGNORE] = IGNORE
+        table[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
+        return table
+
+    def renumbered(self, part: Split, table: np.ndarray) -> Split:
+        """Return every image with its mask in the new ids."""
+        if isinstance(part.labels, np.ndarray):
+            return replace(part, labels=table.astype(np.uint8)[part.labels])
+        ids = None if part.ids is None else [frozenset(table[list(one)].tolist()) for one in part.ids]
+        readers: list[Any] = [partial(_read_renumbered, reader, table.astype(np.uint8)) for reader in part.labels]
+        return replace(part, labels=readers, ids=ids)
+
+    def key(self, label: np.ndarray | MaskReader) -> str:
+        """Return a mask's digest; that of a file is in its sample's digest."""
+        return hashlib.sha256(_bytes(label)).hexdigest() if isinstance(label, np.ndarray) else ""
+
+    def content(self, label: np.ndarray | MaskReader) -> bytes:
+        return b"" if isinstance(label, np.ndarray) else _bytes(label())
+
+    def occurring(self, part: Split) -> set[int]:
+        if part.ids is not None:
+            return set().union(*part.ids) - {IGNORE}
+        if isinstance(part.labels, np.ndarray):
+            return set(np.unique(part.labels).tolist()) - {IGNORE}
+        return {int(value) for reader in part.labels for value in np.unique(reader())} - {IGNORE}
+
+    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+        """Require two classes in the training masks and one in those of val and test."""
+        found = {part: self.occurring(split) for part, split in parts.items()}
+        for part, ids in found.items():
+            if not ids:
+                raise UserError(f"data={name}: the masks of {part} hold no class, every pixel is void: correct them "
+                                "(`cvlib check` lists such masks)")  # fmt: skip
+        if len(found["train"]) < 2:
+            only = classes[min(found["train"])]
+            raise UserError(f"data={name}: the masks of train hold only one class ({only}): nothing to tell apart")
+        unlearned = [name for label, name in enumerate(classes) if label not in found["train"]]
+        return [f"no training mask has a pixel of {', '.join(unlearned)}"] if unlearned else []
+
+    def unmeasurable(self, part: Split) -> str | None:
+        return None if self.occurring(part) else "every pixel of its masks is void: there is nothing to measure by"
+
+
+def is_background(name: str) -> bool:
+    """Whether a class's name says that it is what lies behind the objects."""
+    return name.casefold().strip("_ ") in ("background", "bg", "backgrounds")
+
+
+def _bytes(mask: np.ndarray) -> bytes:
+    """What tells masks apart, for a digest."""
+    return repr(mask.shape).encode() + np.ascontiguousarray(mask, np.uint8).tobytes()
+
+
+def _read_renumbered(reader: MaskReader, table: np.ndarray) -> np.ndarray:
+    return table[reader()]
+
+
+MASK = MaskLabels()

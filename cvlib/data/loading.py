@@ -1,0 +1,203 @@
+"""From a config to three checked splits: read, every file looked at, narrowed to the classes asked for, split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from cvlib.config.schema import DataConfig
+from cvlib.data import embedded, images, keras_datasets, layouts, preflight, scenes, splits
+from cvlib.data.dataset import Dataset
+from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
+from cvlib.data.layouts.collection import Collection
+from cvlib.data.preflight import CollectionScan
+from cvlib.data.split import Split
+from cvlib.runtime.errors import UserError
+
+Reader = Callable[[DataConfig], tuple[list[str], list[Split], list[str]]]
+
+# Datasets that are made or downloaded as arrays, by name and kind of label.
+READERS: dict[str, dict[LabelKind, Reader]] = {
+    "digits": {
+        CLASS: embedded.digits,
+        BOXES: partial(scenes.digit_scenes, kind=BOXES),
+        MASK: partial(scenes.digit_scenes, kind=MASK),
+    },
+    "letters": {CLASS: embedded.letters},
+    **{name: {CLASS: keras_datasets.read} for name in keras_datasets.SOURCES},
+}
+_SHOWN = 3  # findings that a line names
+
+
+def load(config: DataConfig, seed: int, kind: LabelKind = CLASS, task: str | None = None) -> Dataset:
+    """The dataset of `config` with its labels of this `kind`: read, every file checked, narrowed, split.
+
+    `config.split_seed` decides which images there are and what holds them, `seed` which ones a fraction of the
+    training split keeps. `task` is what people and records call the use of the dataset; None: as the kind's folder.
+    What is wrong with files or labels stops the run, or with `config.on_error` = skip leaves out the sample (or the
+    one box) and says so. Raises `UserError` for a dataset that can't be had, read or split.
+    """
+    dataset = _named((_of_arrays if _is_of_arrays(config) else _of_collection)(config, kind), task)
+    _check_parts(config, dataset)
+    if config.fraction < 1:
+        whole = len(dataset.train)
+        kept = splits.nested(kind.strata(dataset.train.labels), config.fraction, seed)
+        dataset.notes.append(f"data.fraction={config.fraction:g}: {len(kept)} of {whole} training images are used")
+        dataset = replace(dataset, train=dataset.train.take(kept))
+    return dataset
+
+
+def undivided(config: DataConfig, kind: LabelKind = CLASS, task: str | None = None) -> Dataset:
+    """As `load`, but nothing is held out: a split that a collection doesn't have itself is empty, and train has it all.
+
+    Datasets that are made or downloaded as arrays are split as `load` does it.
+    """
+    if _is_of_arrays(config):
+        return _named(_of_arrays(config, kind), task)
+    return _named(_of_collection(replace(config, val_fraction=0, test_fraction=0), kind), task)
+
+
+def _named(dataset: Dataset, task: str | None) -> Dataset:
+    return dataset if task is None else replace(dataset, task=task)
+
+
+def _is_of_arrays(config: DataConfig) -> bool:
+    """Whether the dataset is made or downloaded as arrays, and no collection of files; `UserError` if it is neither."""
+    if config.name in READERS:
+        if config.path is not None:
+            raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
+        return True
+    if config.path is None and config.tfds is None:
+        known = ", ".join([*READERS, "folder"])
+        raise UserError(f"data={config.name} is unknown without data.path=…: known are {known}")
+    return False
+
+
+def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
+    readers = READERS[config.name]
+    if kind not in readers:
+        served = ", ".join(one.subfolder for one in readers)
+        raise UserError(f"data={config.name} has labels for {served}, not for {kind.subfolder}")
+    classes, parts, notes = readers[kind](config)
+    if config.classes is not None:
+        classes, parts = splits.choose_classes(classes, parts, config.classes, kind)
+    arrays = [np.asarray(part.images) for part in parts]
+    channels = config.channels or arrays[0].shape[-1]
+    size = (arrays[0].shape[1], arrays[0].shape[2])
+    train, val, test = (replace(part, images=images.to_channels(array, channels))
+                        for part, array in zip(parts, arrays, strict=True))  # fmt: skip
+    return Dataset(config.name, kind.subfolder, classes, channels, size, train, val, test, notes, kind=kind)
+
+
+def _of_collection(config: DataConfig, kind: LabelKind) -> Dataset:
+    collection = read_collection(config, kind)
+    kind.check_classes(collection.root, collection.classes)
+    if config.classes is not None:
+        _narrow(collection, config.classes)
+    scan = preflight.scan_collection(collection)
+    findings = collection.findings + scan.findings
+    skipped = _stop_or_skip(collection, findings, config)
+    notes = collection.notes + _notes(findings)
+    if skipped:
+        notes.append(f"data.on_error=skip: {len(skipped)} left out for errors: {_some(skipped)}")
+    classes, given = _chosen(collection, scan, config)
+    train, val, test = splits.hold_out(given["train"], {p: s for p, s in given.items() if p != "train"}, config, kind)
+    notes += _held_out_notes(collection, given, config)
+    _note_leaks([train, val, test], scan, notes)
+    colours = collection.colours
+    if colours is not None:
+        colours = colours[[collection.classes.index(name) for name in classes]]
+    return Dataset(
+        config.name, kind.subfolder, classes, config.channels or scan.channels, scan.size, train, val, test, notes,
+        layout=collection.layout, colours=colours, skipped=skipped, kind=kind,
+    )  # fmt: skip
+
+
+def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
+    """The classes asked for, and the collection's own parts with these alone; an empty val or test is as none."""
+    given = {part: split for part, split in scan.parts.items() if part == "train" or len(split)}
+    if config.classes is None:
+        return collection.classes, given
+    parts = list(given.values())
+    classes, parts = splits.choose_classes(collection.classes, parts, config.classes, collection.kind)
+    return classes, dict(zip(given, parts, strict=True))
+
+
+def _held_out_notes(collection: Collection, given: dict[str, Split], config: DataConfig) -> list[str]:
+    """What was taken out of train for the parts that the collection lacks."""
+    place = "folder" if collection.layout == "folder" else "split"
+    shares = {"val": config.val_fraction, "test": config.test_fraction}
+    return [
+        f"no {part} {place}: {100 * share:.3g} % of the training images taken{collection.kind.stratified_by}"
+        for part, share in shares.items() if part not in given and share
+    ]  # fmt: skip
+
+
+def read_collection(config: DataConfig, kind: LabelKind) -> Collection:
+    """The user's collection, or a dataset of TensorFlow Datasets, as its reader gives it."""
+    if config.path is None:
+        from cvlib.data.layouts import tfds
+
+        return tfds.read(str(config.tfds), kind)
+    return layouts.read(layouts.place(config.path), config.layout, kind, config)
+
+
+def _narrow(collection: Collection, chosen: list[str]) -> None:
+    """Leave out the samples that are known to hold no class asked for: they need not even be readable."""
+    kind = collection.kind
+    splits.check_chosen(collection.classes, chosen, kind.fewest_chosen)
+    wanted = {collection.classes.index(name) for name in chosen}
+    for part, samples in collection.parts.items():
+        collection.parts[part] = [sample for sample in samples
+                                  if (held := kind.classes_of(sample.label)) is None or held & wanted]  # fmt: skip
+
+
+def _stop_or_skip(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:
+    """What error findings blame, each once; raises `UserError` with their number and the first few unless skipped."""
+    errors = [finding for finding in findings if finding.severity == ERROR]
+    if errors and config.on_error == "stop":
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        listed = " · ".join(str(finding) for finding in errors[:_SHOWN])
+        more = " · …" if len(errors) > _SHOWN else ""
+        raise UserError(f"{collection.root}: {count} in the data: {listed}{more} (data.on_error=skip leaves them out, "
+                        f"`cvlib check` lists all)")  # fmt: skip
+    return list(dict.fromkeys(f"{f.path}, {f.place}" if f.place else f.path for f in errors))
+
+
+def _notes(findings: list[Finding]) -> list[str]:
+    """One line for each kind of warning and remark."""
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity in (WARNING, REMARK):
+            by_kind.setdefault(finding.kind, []).append(finding)
+    return [str(several[0]) if len(several) == 1 else f"{len(several)} × {kind}, such as {several[0]}"
+            for kind, several in by_kind.items()]  # fmt: skip
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def _note_leaks(parts: list[Split], scan: CollectionScan, notes: list[str]) -> None:
+    """Images of val and test that train has too, byte for byte."""
+    trained = {scan.image_digests[name] for name in parts[0].names}
+    for name, part in zip(splits.PARTS[1:], parts[1:], strict=True):
+        twins = [sample for sample in part.names if scan.image_digests[sample] in trained]
+        if twins:
+            notes.append(f"{len(twins)} of {len(part)} {name} images are in train too, byte for byte: {twins[0]}")
+
+
+def _check_parts(config: DataConfig, dataset: Dataset) -> None:
+    """No part is empty, no sample in two; classes that can't be learned or measured are noted."""
+    counts = ", ".join(f"{name} {len(part)}" for name, part in dataset.parts.items())
+    for name, part in dataset.parts.items():
+        if len(part) == 0:
+            raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or raise "
+                            "data.val_fraction and data.test_fraction above 0")  # fmt: skip
+    names = [name for part in dataset.parts.values() for name in part.names]
+    assert len(set(names)) == len(names), "a sample is in two splits"
+    dataset.notes.extend(dataset.kind.check(config.name, dataset.parts, dataset.classes))

@@ -1,0 +1,59 @@
+"""Which sample comes when, what it is made of, and what it draws at random: NumPy only, the same for every backend."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvlib.data import streams
+
+_NEVER_REACHED = 2**20  # epochs; keeps the draws of an epoch's second pass apart from those of any other epoch
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of one split's samples over the epochs; it depends on the seed and the epoch's number alone.
+
+    Args:
+        count: samples in the split.
+        images: samples in an epoch; more than `count` begin the split again, in another order.
+        seed: of the run.
+        shuffle: a new order every epoch, else that of the split.
+        streams: names of the random streams that every image draws from.
+        tiles: images in a sample: 1, or 4 for a mosaic.
+        shard: (index, number of shards): the epoch's samples index, index + number, index + 2 · number … are taken.
+    """
+
+    count: int
+    images: int
+    seed: int
+    shuffle: bool = False
+    streams: tuple[str, ...] = ()
+    tiles: int = 1
+    shard: tuple[int, int] = (0, 1)
+
+    def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the plan of epoch `number` (from 0): indices int64 `(rows,)` and draws float32 `(rows, streams)`.
+
+        A sample has `tiles` rows, one for each image in it, its own first.
+        """
+        rng = np.random.default_rng([self.seed, number])
+        plans = []
+        for again in range(math.ceil(self.images / self.count)):
+            order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
+            plans.append(self._plan(order[: self.images - again * self.count], number + again * _NEVER_REACHED))
+        indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
+        index, shards = self.shard
+        rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
+        return rows, drawn.reshape(len(rows), len(self.streams))
+
+    def _plan(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return indices `(n, tiles)` and draws `(n, tiles, streams)` of the samples of `order` `(n,)`."""
+        indices = [order]
+        for image in range(1, self.tiles):
+            drawn = streams.draw(["mosaic_partner"], order, self.seed, epoch, image)["mosaic_partner"]
+            indices.append(np.minimum((drawn * np.float64(self.count)).astype(np.int64), self.count - 1))
+        draws = [streams.columns(self.streams, order, self.seed, epoch, image) for image in range(self.tiles)]
+        return np.stack(indices, axis=1), np.stack(draws, axis=1)

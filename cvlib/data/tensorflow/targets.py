@@ -1,0 +1,112 @@
+"""Labels on their way to the network, by the form that their kind has: looked up, moved with the image, fed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from cvlib.config.schema import AugmentConfig
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import Form, LabelKind
+from cvlib.data.split import Split
+from cvlib.data.tensorflow import augment, geometry, mosaic
+
+
+class Targets(ABC):
+    """Labels of one form."""
+
+    outside: float | None = None  # the level around a moved picture; None: its edge goes on
+
+    @abstractmethod
+    def look_up(self, indices: Any, pixels: Any) -> Any:
+        """Return the labels of a batch of samples, whose stored pixels are given."""
+
+    @abstractmethod
+    def moved(self, target: Any, source: Any, images: Any) -> Any:
+        """Return the labels after the move that the maps `source` `(batch, 3, 3)` have made with the images."""
+
+    @abstractmethod
+    def fed(self, target: Any) -> Any:
+        """Return the labels as the network's loss takes them."""
+
+
+class Rows(Targets):
+    """A row of numbers for each sample, which no change of the image changes."""
+
+    def __init__(self, split: Split, spec: InputSpec, kind: LabelKind):
+        self.values = tf.constant(kind.arrays(split, spec)[0])
+
+    def look_up(self, indices: Any, pixels: Any) -> Any:
+        return tf.gather(self.values, indices)
+
+    def moved(self, target: Any, source: Any, images: Any) -> Any:
+        return target
+
+    def fed(self, target: Any) -> Any:
+        return target
+
+
+class Boxes(Targets):
+    """Corners `(batch, n, 4)` and classes `(batch, n)`."""
+
+    outside = augment.GREY
+
+    def __init__(self, split: Split, spec: InputSpec, kind: LabelKind):
+        self.corners, self.classes = (tf.constant(array) for array in kind.arrays(split, spec))
+
+    def look_up(self, indices: Any, pixels: Any) -> Any:
+        return tf.gather(self.corners, indices), tf.gather(self.classes, indices)
+
+    def moved(self, target: Any, source: Any, images: Any) -> Any:
+        return geometry.move(target[0], target[1], source, geometry.whole_window(images))
+
+    def fed(self, target: Any) -> Any:
+        corners, classes = geometry.compact(*target)
+        return {"boxes": tf.ensure_shape(corners, (None, None, 4)), "classes": tf.ensure_shape(classes, (None, None))}
+
+
+class Pixels(Targets):
+    """An id for each pixel, `(batch, height, width)`: the channel behind the image's own."""
+
+    outside = augment.GREY
+
+    def __init__(self, split: Split, spec: InputSpec, kind: LabelKind):
+        self.spec = spec
+
+    def look_up(self, indices: Any, pixels: Any) -> Any:
+        return pixels[..., self.spec.channels]
+
+    def moved(self, target: Any, source: Any, images: Any) -> Any:
+        return geometry.move_masks(target, source)
+
+    def fed(self, target: Any) -> Any:
+        return tf.cast(tf.ensure_shape(target, (None, *self.spec.size)), tf.int32)
+
+
+_Maker = Callable[[Split, InputSpec, LabelKind], Targets]
+_BY_FORM: dict[Form, _Maker] = {
+    Form.ROW: Rows,
+    Form.BOXES: Boxes,
+    Form.PIXELS: Pixels,
+}
+
+
+def of(split: Split, spec: InputSpec, kind: LabelKind) -> Targets:
+    """Return the labels of a split."""
+    return _BY_FORM[kind.form](split, spec, kind)
+
+
+def augmented(
+    images: Any, target: Any, draws: augment.Draws, config: AugmentConfig, targets: Targets, tiles: int
+) -> tuple[Any, Any]:
+    """Return images and labels after the same moves; the colours of the images alone are changed."""
+    if tiles > 1:
+        images, target, draws = mosaic.joined(images, target[0], target[1], draws, config)
+    elif augment.is_geometric(config):
+        source = augment.matrices(draws, config, tf.shape(images)[1], tf.shape(images)[2])
+        images = augment.resample(images, source, targets.outside)
+        target = targets.moved(target, source, images)
+    return augment.apply_photometric(images, draws, config), target

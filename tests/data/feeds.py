@@ -1,0 +1,21 @@
+"""Feeds as tests make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cvlib.config.schema import AugmentConfig
+from cvlib.data.dataset import Split
+from cvlib.data.feed import Feed, make_feed
+from cvlib.data.input_spec import STRETCH, InputSpec
+from cvlib.data.labels import CLASS, LabelKind
+
+
+def a_feed(
+    split: Split, size: tuple[int, int], channels: int, batch_size: int, seed: int,
+    augmentation: AugmentConfig | None = None, shuffle: bool = False, kind: LabelKind = CLASS, resize: str = STRETCH,
+    **options: Any,
+) -> Feed:  # fmt: skip
+    """The feed of a split of images that are brought to `size` (height, width)."""
+    spec = InputSpec(*size, channels, resize)
+    return make_feed(split, spec, kind, batch_size, seed, augmentation=augmentation, shuffle=shuffle, **options)
