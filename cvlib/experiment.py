@@ -72,7 +72,7 @@ def _refuse_in_data(config: Config, folder: Path) -> None:
 
 
 def _resolved(config: Config, folder: Path) -> Config:
-    """The config with what `auto` comes to: what an unfinished run in `folder` computed in, or this machine's choice."""
+    """The config with what `auto` comes to: as the unfinished run in `folder` has it, or this machine's choice."""
     precision = hardware.precision(config.trainer.precision)
     if config.trainer.precision == "auto" and (folder / "summary.json").is_file():
         precision = str(read_run(folder).summary.get("precision") or precision)
@@ -224,8 +224,8 @@ def _on_features(training: Training) -> Fitted:
     train, val = feed("train", training.train), feed("val", training.val)
     record.update(feature_views=len(train.views))
     if len(train.views) > 1:
-        record.say(f"mode.views={len(train.views)}: the epochs cycle through {len(train.views)} cached augmented views of "
-                   "every training image, instead of a new one each epoch")  # fmt: skip
+        record.say(f"mode.views={len(train.views)}: the epochs cycle through {len(train.views)} cached augmented views "
+                   "of every training image, instead of a new one each epoch")  # fmt: skip
     return Fitted(cut.head, training.task.validated_head(cut.head, network), train, val)
 
 

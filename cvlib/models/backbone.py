@@ -44,7 +44,7 @@ class WeightSource:
 
     Attributes:
         name: as `mode.weights` names it, such as imagenet.
-        load: (options, input shape (height, width, channels)) → a `keras.Model` with the base's layers and these weights.
+        load: (options, input shape (height, width, channels)) → the base as a `keras.Model` with these weights.
         preprocess: raw pixels 0–255 `(batch, height, width, 1 or 3)` → the pixels that these weights were trained on.
     """
 
@@ -110,8 +110,10 @@ class Backbone(ABC):
         return None
 
     def auxiliary_head(self, tap: KerasTensor, classes: int) -> tuple[KerasTensor, KerasTensor]:
-        """Return the auxiliary classifier's logits `(batch, classes)`, by a layer named "auxiliary", from the tap's map;
-        and the last tensor on the way there that depends on nothing trainable or random."""
+        """Return the auxiliary classifier's logits, and the tensor before its first trainable or random layer.
+
+        The logits are `(batch, classes)`, by a layer named "auxiliary", from the tap's map.
+        """
         raise NotImplementedError(f"{self.name} has no auxiliary classifier")
 
     def blocks(self, base: keras.Model) -> list[Block]:
@@ -127,7 +129,7 @@ class Backbone(ABC):
         return next((source for source in self.sources if source.name == name), None)
 
     def feature_maps(self, options: Any) -> list[str]:
-        """Return the names of the layers that give the feature maps, finest first: each level's, and the last pooling."""
+        """Return the layers that give the feature maps, finest first: each level's, and the last pooling."""
         found = self.levels(options)
         last = found[-1].pooled
         return [level.layer for level in found] + ([last] if last else [])

@@ -91,7 +91,7 @@ class Head(ABC):
     def build(self, options: Any, backbone: Backbone, features: Features, classes: int) -> Built:
         """Add the head's layers; the first output is the one that predictions are made from."""
 
-    def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:
+    def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:  # noqa: B027  most fit all
         """Raise `UserError` where the head doesn't fit the backbone or images of `size` (height, width)."""
 
     def maps(self, backbone: Backbone, backbone_options: Any) -> list[tuple[str, int]]:
@@ -102,5 +102,5 @@ class Head(ABC):
         """Return what both sides of the image must be a multiple of, where no size is asked for."""
         return 1
 
-    def start_on_loaded_base(self, last: keras.layers.Layer) -> None:
+    def start_on_loaded_base(self, last: keras.layers.Layer) -> None:  # noqa: B027  most begin as they are built
         """Let the head begin as suits a base with loaded weights; `last` is the layer of its first output."""

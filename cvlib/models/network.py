@@ -1,4 +1,4 @@
-"""A network: a backbone's base with a head, from raw pixels to raw outputs. One builder for everything that needs one."""
+"""A network: a backbone's base with a head, from raw pixels to raw outputs; one builder for all that need one."""
 
 from __future__ import annotations
 

@@ -136,8 +136,8 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
 
     Raises `UserError` as `network`, and for a network of other code than this.
     """
-    from cvlib.models.network import build
     from cvlib.models import run_state
+    from cvlib.models.network import build
 
     built = build(run.config.model, run.spec, len(run.classes))
     if not (run.folder / "model.keras").is_file():

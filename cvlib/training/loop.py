@@ -16,15 +16,15 @@ import numpy as np
 from cvlib import tasks
 from cvlib.config.schema import Config
 from cvlib.data.feed import Feed
+from cvlib.models import run_state
 from cvlib.models.network import Network
+from cvlib.models.run_state import FORM, Parts, RunState
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from cvlib.models import run_state
 from cvlib.training import interrupt, optimizer
 from cvlib.training.callbacks import MidEpochCheckpoint, NonFiniteGuard, diverged, epoch_line, learning_rate
 from cvlib.training.interrupt import Stop
-from cvlib.models.run_state import FORM, Parts, RunState
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
 from cvlib.transfer import freezing, regimes
 from cvlib.transfer.cached_features import FeatureFeed

@@ -1,4 +1,4 @@
-"""The backbones, a file each. `get(name)` finds one here or in the folder `backbones/` of the folder a user works in."""
+"""The backbones, a file each. `get(name)` finds one here, or in `backbones/` below the folder a user works in."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Cnn(Backbone):
         return keras.Model(pixels, x, name="backbone")
 
     def levels(self, options: CnnOptions) -> list[Level]:
-        """Each stage's ReLU before its pooling. Only unstrided `same` convolutions leave the pooling as all that halves."""
+        """Each stage's ReLU before its pooling; with strides or without padding the pooling isn't all that halves."""
         found, stride = [], 1
         for number, filters in enumerate(options.filters, start=1):
             stride *= options.stride
@@ -118,8 +118,8 @@ def _convolution(options: CnnOptions, x: KerasTensor, name: str, filters: int, s
 
 def _too_small(options: CnnOptions, input_shape: Shape) -> UserError:
     return UserError(
-        f"images of {input_shape[0]}×{input_shape[1]} pixels are too small for model.filters={options.filters}: nothing "
-        "is left to convolve or pool; raise data.image_size or take fewer filters"
+        f"images of {input_shape[0]}×{input_shape[1]} pixels are too small for model.filters={options.filters}: "
+        "nothing is left to convolve or pool; raise data.image_size or take fewer filters"
     )
 
 

@@ -52,7 +52,9 @@ def _angle(boxes: Any) -> Any:
 def non_max_suppression(
     boxes: Any, scores: Any, candidates: int, max_detections: int, iou_threshold: float, score_threshold: float
 ) -> Any:
-    """Return the boxes that survive non-maximum suppression within each class; plain operations, which can be saved and exported.
+    """Return the boxes that survive non-maximum suppression within each class.
+
+    It is made of plain operations, so that it can be saved and exported.
 
     Args:
         boxes: `(batch, n, 4)`.
@@ -63,8 +65,8 @@ def non_max_suppression(
         score_threshold: scores from here on count.
 
     Returns:
-        boxes `(batch, max_detections, 4)`, scores `(batch, max_detections)` falling, classes int32 `(batch, max_detections)`; 0, 0 and −1 where
-        there is none. Equal to the greedy rule as long as no box hangs on a chain of more than 16 others.
+        boxes `(batch, max_detections, 4)`, scores `(batch, max_detections)` falling, classes int32
+        `(batch, max_detections)`; 0, 0 and −1 where there is none. Equal to the greedy rule as long as no box hangs on a chain of more than 16 others.
     """
     anchors, classes = scores.shape[1:]
     candidates = min(candidates, anchors * classes)

@@ -37,8 +37,9 @@ def unpool(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name:
 
 def transpose(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
     """A transposed convolution; resized (nearest) where its size isn't that of `level`."""
-    x = transposed_convolution(x, filters, options.transpose_kernel, options.transpose_stride, options.transpose_padding,
-                               options.transpose_output_padding, f"{name}_transpose")  # fmt: skip
+    x = transposed_convolution(x, filters, options.transpose_kernel, options.transpose_stride,
+                               options.transpose_padding, options.transpose_output_padding,
+                               f"{name}_transpose")  # fmt: skip
     x = normalized(x, f"{name}_transpose")
     return x if x.shape[1:3] == level.shape[1:3] else ops.image.resize(x, level.shape[1:3], interpolation="nearest")
 

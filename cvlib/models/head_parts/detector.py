@@ -49,5 +49,5 @@ class DetectorHead(Head):
             near = [max(step, round(side / step) * step) for side in size]
             asked, nearest = (str(sides[0]) if sides[0] == sides[1] else f"[{sides[0]},{sides[1]}]"
                               for sides in (size, near))  # fmt: skip
-            raise UserError(f"data.image_size={asked}: a detector with model.head={self.name} needs a multiple of {step} "
-                            f"pixels, such as {nearest}")  # fmt: skip
+            raise UserError(f"data.image_size={asked}: a detector with model.head={self.name} needs a multiple of "
+                            f"{step} pixels, such as {nearest}")  # fmt: skip

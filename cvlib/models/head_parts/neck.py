@@ -1,4 +1,4 @@
-"""What lies between a backbone's feature maps and a detector's predictions: levels by stride, joined in both directions.
+"""What lies between a backbone's maps and a detector's predictions: levels by stride, joined in both directions.
 
 Down: Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017. Up again: Liu et al., Path Aggregation
 Network, CVPR 2018. Levels are a dict of stride in pixels → map `(batch, height / stride, width / stride, channels)`.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvlib.config.fields import Options, option
+from cvlib.config.fields import option
 from cvlib.models.backbone import Backbone
-from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.models.head import Built, Features, Output
+from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:

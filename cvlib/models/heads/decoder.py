@@ -62,8 +62,8 @@ class Decoder(Head):
             return
         without = [level for level in backbone.levels(backbone_options) if not level.max_pooled]
         if without:
-            raise UserError(f"model.decoder=unpool needs an encoder whose every level ends in 2×2 max pooling, but level "
-                            f"{without[0].layer} of {backbone.name} doesn't, with the options given: choose "
+            raise UserError(f"model.decoder=unpool needs an encoder whose every level ends in 2×2 max pooling, but "
+                            f"level {without[0].layer} of {backbone.name} doesn't, with the options given: choose "
                             "model.encoder=vgg, or model.decoder=interpolate or transpose")  # fmt: skip
 
     def build(self, options: DecoderOptions, backbone: Backbone, features: Features, classes: int) -> Built:

@@ -1,4 +1,4 @@
-"""Fully convolutional networks: Long, Shelhamer & Darrell, Fully Convolutional Networks for Semantic Segmentation, 2015.
+"""Long, Shelhamer & Darrell, Fully Convolutional Networks for Semantic Segmentation, 2015.
 
 VGG's dense layers become convolutions (a kernel as large as the map that the dense layer saw, then 1×1), so that the
 network classifies every place; its scores go up by transposed convolutions that begin as bilinear interpolation.
@@ -51,8 +51,8 @@ class Fcn(Head):
         if [(level.stride, level.pooled is not None) for level in levels] != [(2**k, True) for k in range(5)]:
             raise _unfit(backbone)
         if any(side % _STRIDE for side in size):
-            raise UserError(f"images of {size[0]}×{size[1]} pixels don't fit model.head=fcn: its maps halve five times, "
-                            f"so data.image_size must be a multiple of {_STRIDE}")  # fmt: skip
+            raise UserError(f"images of {size[0]}×{size[1]} pixels don't fit model.head=fcn: its maps halve five "
+                            f"times, so data.image_size must be a multiple of {_STRIDE}")  # fmt: skip
 
     def maps(self, backbone: Backbone, backbone_options: Options) -> list[tuple[str, int]]:
         """The last three poolings: strides 8, 16 and 32."""
@@ -79,8 +79,8 @@ class Fcn(Head):
 
 def _unfit(backbone: Backbone) -> UserError:
     return UserError(f"model.head=fcn needs five poolings by 2 and nothing else that makes maps smaller, which "
-                     f"{backbone.name} with the options given doesn't have: choose model.backbone=vgg, or cnn with five "
-                     "model.filters, model.stride=1 and model.padding=same")  # fmt: skip
+                     f"{backbone.name} with the options given doesn't have: choose model.backbone=vgg, or cnn with "
+                     "five model.filters, model.stride=1 and model.padding=same")  # fmt: skip
 
 
 def fully_connected(x: KerasTensor, width: int, kernel: int, dropout: float, name: str) -> KerasTensor:

@@ -15,8 +15,8 @@ import numpy as np
 
 from cvlib.config.fields import Options, option
 from cvlib.models.backbone import Backbone
-from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.models.head import Built, Features, Output
+from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.runtime.errors import UserError
 
 _LEAST_CELLS = 7  # the published grid
@@ -42,8 +42,8 @@ class Grid(DetectorHead):
         import keras
         from keras import layers
 
-        from cvlib.models.head_parts import neck
         from cvlib.models.blocks import convolution
+        from cvlib.models.head_parts import neck
 
         rows, columns = cells_of(options, features.size)
         side = features.size[0] // rows
@@ -55,8 +55,9 @@ class Grid(DetectorHead):
         count = 5 * options.boxes_per_cell + classes
         # Boxes of √w = 0 would overlap nothing and so be responsible for nothing. And what is linear and squared starts
         # near its mean: from wild boxes and scores the base learned only slowly.
-        x = layers.Conv2D(count, 1, bias_initializer=keras.initializers.Constant(0.1), dtype="float32",
-                          kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name="head_output")(x)  # fmt: skip
+        some, little = keras.initializers.Constant(0.1), keras.initializers.RandomNormal(stddev=0.01)
+        x = layers.Conv2D(count, 1, bias_initializer=some, kernel_initializer=little, dtype="float32",
+                          name="head_output")(x)  # fmt: skip
         raw = layers.Reshape((rows * columns, count), name="predictions", dtype="float32")(x)
         return Built([Output("predictions", raw)], features.maps)
 
@@ -76,8 +77,8 @@ class Grid(DetectorHead):
         side, short = min(size) / options.grid, min(size)
         if side != int(side) or math.log2(side) % 1:
             fitting = ", ".join(str(short >> k) for k in range(2, 8) if short % 2**k == 0 and short >> k)
-            raise UserError(f"model.grid={options.grid} doesn't divide {short} pixels into cells whose side is a power of "
-                            f"two: choose one of {fitting}")  # fmt: skip
+            raise UserError(f"model.grid={options.grid} doesn't divide {short} pixels into cells whose side is a power "
+                            f"of two: choose one of {fitting}")  # fmt: skip
 
     def decode(self, options: GridOptions, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:
         """As the function of that name."""
