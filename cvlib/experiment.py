@@ -129,7 +129,7 @@ def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
         record.say(f"images ({own}) are resized to {size[0]}×{size[1]} pixels (data.resize={resize}){why}")
     record.update(image_size=size[0] if size[0] == size[1] else list(size), channels=dataset.channels, resize=resize)
-    return InputSpec(*size, dataset.channels, resize)
+    return InputSpec(size[0], size[1], dataset.channels, resize)
 
 
 def _span(sizes: list[np.ndarray]) -> str | None:

@@ -117,7 +117,7 @@ def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
 
 
 def save_best(folder: Path, model: keras.Model, epoch: int) -> None:
-    """Keep the weights of the best epoch so far; those of the best before stay, for a kill may take this epoch back."""
+    """Keep the weights of the best epoch so far; those of the one before stay, as a kill may undo this epoch."""
     _write(
         folder / f"best-{epoch:05d}.npz", {f"weights/{name}": value for name, value in values(model.weights).items()}
     )

@@ -128,7 +128,7 @@ class Task(ABC, Generic[P]):
         """Return the indices of at most `count` samples that are done worst, the worst first."""
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return the network that also looks at each image's mirror image; raises `UserError` where that has no mean."""
+        """Return the network that also looks at each image's mirror image; raise `UserError` where that has no mean."""
         raise UserError(f"--tta is not available for {self.name}")
 
     def metric(self, name: str) -> MetricSpec:

@@ -19,8 +19,8 @@ Say = Callable[[str], None]
 def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
     """Return the shuffled and augmented training images."""
     return make_feed(
-        dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=config.augment, shuffle=True,
-        steps=config.trainer.steps_per_epoch, cache=_cache(config, dataset, dataset.train, spec, say),
+        dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=config.augment,
+        shuffle=True, steps=config.trainer.steps_per_epoch, cache=_cache(config, dataset, dataset.train, spec, say),
     )  # fmt: skip
 
 
@@ -39,6 +39,6 @@ def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say:
         file = store.root(config.output_root) / "images" / f"{cache.key(split, spec, dataset.kind)}.npy"
     kept = Cache(len(split), dataset.kind.stored_shape(spec), config.data.cache_gb * store.GIGABYTE, file)
     if kept.held < len(split):
-        say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are read from "
-            "their files each time")  # fmt: skip
+        say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are read "
+            "from their files each time")  # fmt: skip
     return kept

@@ -78,12 +78,12 @@ class Training:
 def fit(training: Training, state: RunState, parts: Parts) -> RunState:
     """Train to the last epoch or until patience runs out; return where the run stands.
 
-    `state` and `parts` are those of the newest checkpoint. Raises `Diverged` at a loss that isn't finite, `RunFailed` if
-    a frozen weight moved, `KeyboardInterrupt` when asked to stop, the last step saved.
+    `state` and `parts` are those of the newest checkpoint. Raises `Diverged` at a loss that isn't finite, `RunFailed`
+    if a frozen weight moved, `KeyboardInterrupt` when asked to stop, the last step saved.
     """
     if state.epoch + state.within and state.form != FORM:
-        raise UserError(f"{training.record.folder} holds an unfinished run of an earlier version, which can't be resumed: "
-                        "choose another hydra.run.dir to start it again")  # fmt: skip
+        raise UserError(f"{training.record.folder} holds an unfinished run of an earlier version, which can't be resumed"
+                        ": choose another hydra.run.dir to start it again")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
     for number, phase in enumerate(regimes.phases(training.config.mode, training.config.trainer.epochs)):
@@ -120,8 +120,8 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
         run_state.restore(made.variables, before, "optimizer variable")
     else:
         optimizer.carry_over(made, before)
-    model.compile(optimizer=made, jit_compile=training.config.trainer.jit,
-                  **training.task.compile_arguments(training.network, training.config, training.class_weights))  # fmt: skip
+    learned = training.task.compile_arguments(training.network, training.config, training.class_weights)
+    model.compile(optimizer=made, jit_compile=training.config.trainer.jit, **learned)
     state.phase = number
     _announce(training, phase)
 

@@ -1,7 +1,7 @@
 """The update rule: Keras' optimizers with a rate per part of the network, and the schedule over the steps.
 
-Steps are those of the whole run: an optimizer that is made for a later phase goes on with the count and with the moments
-of the variables that learned before (`carry_over`).
+Steps are those of the whole run: an optimizer that is made for a later phase goes on with the count, and with the
+moments of the variables that learned before (`carry_over`).
 """
 
 from __future__ import annotations
@@ -112,9 +112,9 @@ def build(
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """Return the optimizer for the trainable `variables` of the network, or of its head, in this phase.
 
-    Base and head learn at the rates of the phase. Weight decay is decoupled (Loshchilov & Hutter 2019) and leaves biases
-    and normalization out. `first_steps` are the steps at which variables' moments began, by name; the others' begin
-    `now`.
+    Base and head learn at the rates of the phase. Weight decay is decoupled (Loshchilov & Hutter 2019) and leaves
+    biases and normalization out. `first_steps` are the steps at which variables' moments began, by name; the
+    others' begin `now`.
     """
     chosen = config.optimizer
     schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)

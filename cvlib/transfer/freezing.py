@@ -1,7 +1,7 @@
 """Freezing: a frozen layer keeps every one of its numbers and works as in inference; proved by hash.
 
-Weights and BatchNorm's averages stay as they are. Keras lets a BatchNorm with `trainable=False` work as in inference, but
-leaves Dropout and stochastic depth active, so these are silenced too (`cvlib.models.call_adapter`).
+Weights and BatchNorm's averages stay as they are. Keras lets a BatchNorm with `trainable=False` work as in inference,
+but leaves Dropout and stochastic depth active, so these are silenced too (`cvlib.models.call_adapter`).
 """
 
 from __future__ import annotations
