@@ -82,8 +82,8 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
     if a frozen weight moved, `KeyboardInterrupt` when asked to stop, the last step saved.
     """
     if state.epoch + state.within and state.form != FORM:
-        raise UserError(f"{training.record.folder} holds an unfinished run of an earlier version, which can't be resumed"
-                        ": choose another hydra.run.dir to start it again")  # fmt: skip
+        raise UserError(f"{training.record.folder} holds an unfinished run of an earlier version, which can't be "
+                        "resumed: choose another hydra.run.dir to start it again")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
     for number, phase in enumerate(regimes.phases(training.config.mode, training.config.trainer.epochs)):

@@ -66,7 +66,8 @@ def non_max_suppression(
 
     Returns:
         boxes `(batch, max_detections, 4)`, scores `(batch, max_detections)` falling, classes int32
-        `(batch, max_detections)`; 0, 0 and −1 where there is none. Equal to the greedy rule as long as no box hangs on a chain of more than 16 others.
+        `(batch, max_detections)`; 0, 0 and −1 where there is none.
+        Equal to the greedy rule as long as no box hangs on a chain of more than 16 others.
     """
     anchors, classes = scores.shape[1:]
     candidates = min(candidates, anchors * classes)
