@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cvlib.compare import runs
+from cvlib.compare import caveats, runs
 from cvlib.compare.groups import Section, plain, sections
 from cvlib.runtime.errors import UserError
 
