@@ -1,4 +1,4 @@
-"""Runs side by side: found, grouped over seeds, tested, and said in a table, a report and a sentence."""
+"""Compare runs: find them, group them over seeds, test the differences, and report them as text, tables or a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def compare(
     folders: list[Path], say: Callable[[str], None], by: str | None = None, metric: str | None = None,
     form: str = "table",
 ) -> str:  # fmt: skip
-    """What the runs below `folders` show, as text of one of `FORMATS`.
+    """Return a comparison of the runs below `folders`, as text in one of `FORMATS`.
 
     `by` is run or group (over seeds; None chooses), `metric` such as test/accuracy (None: the task's usual one; list:
     the text names all that there are).
@@ -55,7 +55,7 @@ def compare(
 
 
 def _block(section: Section, made: list[Comparison], drawn: Tables, form: str) -> str:
-    """A section's title, tables and words."""
+    """Return a section's title, tables and remarks."""
     draw = text_table.markdown if form == "md" else text_table.ruled
     heading = f"### {title(section)}" if form == "md" else title(section)
     shown, against = ("\n".join(draw(rows)) if rows else "" for rows in drawn)

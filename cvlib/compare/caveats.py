@@ -1,4 +1,4 @@
-"""What makes a comparison less than fair: other data, other budgets, other versions."""
+"""Warnings about comparisons that are not fair: different data, budgets, weights or versions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAME_IMAGES = {f"data.{key}" for key in (
 
 
 def warnings(sections: list[Section]) -> Iterator[str]:
-    """One line for each way in which the runs that are compared weren't treated alike."""
+    """Yield one line for each way in which the compared runs were treated differently."""
     runs = [run for section in sections for run in section.runs]
     for section in sections:
         yield from _data(section.runs)
@@ -28,7 +28,7 @@ def warnings(sections: list[Section]) -> Iterator[str]:
 
 
 def apart(sections: list[Section]) -> str:
-    """What keeps runs from being compared with each other at all; empty where nothing does."""
+    """Return why runs are compared in several sections; empty where there is one section."""
     kinds = {"tasks": [section.title.split(" on ", 1)[0] for section in sections],
              "datasets": [section.title.split(" on ", 1)[1] for section in sections]}  # fmt: skip
     found = [f"{kind} ({listed(names, 5)})" for kind, all_names in kinds.items()
@@ -37,7 +37,7 @@ def apart(sections: list[Section]) -> str:
 
 
 def _data(runs: list[Run]) -> Iterator[str]:
-    """Splits may depend on the seed, so fingerprints are held against each other within each repeat."""
+    """Compare data fingerprints within each repeat, because splits may depend on the seed."""
     keys = [key for key in differing_keys(runs) if key.startswith("data.") and key not in _SAME_IMAGES]
     alike: dict[tuple[Any, ...], dict[str, Run]] = {}
     seen: dict[tuple[Any, ...], set[str]] = {}
@@ -64,7 +64,7 @@ def _budgets(runs: list[Run]) -> Iterator[str]:
 
 
 def _weights(runs: list[Run]) -> Iterator[str]:
-    """An embedded dataset may start from a stand-in where ImageNet can't be had: the same words, other weights."""
+    """Compare the sources of weights: where ImageNet is not available, embedded datasets start from other weights."""
     sources: dict[Any, set[str]] = {}
     for run in runs:
         weights = run.summary.get("weights")

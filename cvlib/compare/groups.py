@@ -34,28 +34,28 @@ class Group:
 
     @property
     def described(self) -> str:
-        """The label with all that it stands for."""
+        """The label and what it stands for."""
         return f"{self.label} {self.spoken(list(self.words)) or self.runs[0].name}" if self.numbered else self.label
 
     def spoken(self, keys: list[str]) -> str:
-        """Its settings of `keys` in words: a choice by its name, all else as an override."""
+        """Return its settings of `keys` as text: a choice by its name, other settings as overrides."""
         return " ".join(word if key.endswith(".name") else f"{key}={word}"
                         for key in keys if (word := self.words[key]))  # fmt: skip
 
     def values(self, metric: str) -> list[float]:
-        """The metric of each run."""
+        """Return the metric of each run that has it."""
         return [value for run in self.runs if (value := run.metric(metric)) is not None]
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Runs whose results can be held against each other: one task, one dataset, one metric."""
+    """Runs whose results can be compared: one task, one dataset, one metric."""
 
     title: str
     metric: str
     spec: MetricSpec  # of the metric
     keys: list[str]  # the settings worth a column
-    # Groups to hold against each other, best first, of completed runs with the metric alone: all, or those of each
+    # Groups to compare, best first, only of completed runs that have the metric: all groups, or those of each
     # share of the training data.
     contests: list[list[Group]]
     others: list[Run]  # not completed
@@ -64,25 +64,25 @@ class Section:
 
     @property
     def groups(self) -> list[Group]:
-        """Those of all contests."""
+        """The groups of all contests."""
         return [group for contest in self.contests for group in contest]
 
     def share(self, group: Group) -> str:
-        """The share of the training data that sets the group's contest apart; empty where there is one contest."""
+        """Return the share of the training data of the group's contest; empty where there is one contest."""
         return plain(group.settings[FRACTION]) if len(self.contests) > 1 else ""
 
     def called(self, group: Group) -> str:
-        """The group's label within its contest."""
+        """Return the group's label within its contest."""
         if len(self.contests) < 2 or group.numbered:
             return group.label
         return self._spoken(group)
 
     def described(self, group: Group) -> str:
-        """As `called`, with all that a number stands for."""
+        """Return the group's label with what a number stands for."""
         return f"{group.label} {self._spoken(group)}" if group.numbered else self.called(group)
 
     def _spoken(self, group: Group) -> str:
-        """The group's settings without the share, where there are contests; a run's name where there are none."""
+        """Return the group's settings, without the share where there are contests; a run's name if it has none."""
         keys = [key for key in self.keys if key != FRACTION or len(self.contests) < 2]
         return group.spoken(keys) or group.runs[0].name
 
@@ -93,7 +93,7 @@ class Section:
 
 
 def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Section]:
-    """The runs by task and dataset, each section with its metric and its groups, best first.
+    """Return the runs by task and dataset, each section with its metric and its groups, best first.
 
     `by` is run, group, or None: group where an experiment has several seeds. Raises `UserError` for a metric
     that no run has.
@@ -107,7 +107,7 @@ def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Sectio
 
 
 def _titles(datasets: Iterable[tuple[Any, ...]]) -> list[str]:
-    """`classification on folder …/birds with classes [cat,dog]`, of a task and the values of the dataset's keys."""
+    """Return titles such as `classification on folder …/birds with classes [cat,dog]`."""
     told = [(f"{task} on {name or 'unnamed data'}", str(path or tfds or ""), "" if classes is None else plain(classes))
             for task, name, path, tfds, classes in datasets]  # fmt: skip
     places, chosen = (names.shortened(dataset[column] for dataset in told) for column in (1, 2))
@@ -125,7 +125,7 @@ def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
 
 
 def metrics(runs: list[Run]) -> list[dict[str, str]]:
-    """Rows of task, metric, and how many of the task's runs have it."""
+    """Return rows of task, metric, and how many of the task's runs have it."""
     counts = Counter((run.task, name) for run in runs for name in run.summary.get("metrics") or {})
     return [{"task": task, "metric": name, "runs": str(count)} for (task, name), count in sorted(counts.items())]
 
@@ -170,7 +170,7 @@ def _choose_metric(first: Run, runs: list[Run], asked: str | None, remark: Calla
 
 
 def _newest_of_each(runs: list[Run], remark: Callable[[str], None]) -> list[Run]:
-    """A run repeated with the same config and seed is no further evidence, so only its newest one counts."""
+    """Return the newest run of each config and seed: a repeated run is no further evidence."""
     keys = differing_keys(runs)
     newest: dict[Any, Run] = {}
     for run in sorted(runs, key=lambda run: str(run.summary.get("started", ""))):
@@ -191,7 +191,7 @@ def _by_experiment(runs: list[Run]) -> dict[Any, list[Run]]:
 
 
 def _named(alike: list[list[Run]], keys: list[str]) -> list[Group]:
-    """The groups, called by what sets them apart, by the names of runs, or by number, whichever is clear and short."""
+    """Return the groups, labelled by settings, run names or numbers, whichever is clear and short."""
     firsts = [members[0] for members in alike]
     short = {key: names.shortened(plain(run.settings.get(key)) for run in firsts) for key in keys}
     groups = [
@@ -213,13 +213,13 @@ def _plain_label(run: Run) -> str:
 
 
 def differing_keys(runs: list[Run]) -> list[str]:
-    """The keys whose values differ between the configs, in the order of the config; a missing key is None."""
+    """Return the keys whose values differ between the configs, in the order of the config; a missing key is None."""
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     return [key for key in keys if len({run.settings.get(key) for run in runs}) > 1]
 
 
 def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:
-    """Of the differing keys those worth a column: not what merely follows from a choice such as model=resnet.
+    """Return the differing keys that get a column: not those that follow from a choice such as model=resnet.
 
     A key follows when nobody gave it on the command line and it has one value for each choice of a `.name`.
     """
@@ -243,7 +243,7 @@ def _decides(runs: list[Run], choice: str, key: str) -> bool:
 
 
 def plain(value: Any) -> str:
-    """A config's value as YAML users write it."""
+    """Return a config's value as YAML users write it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, tuple):
@@ -252,7 +252,7 @@ def plain(value: Any) -> str:
 
 
 def listed(names: Iterable[Any], most: int = 3) -> str:
-    """`a, b, c and 4 more`."""
+    """Return `a, b, c and 4 more`."""
     texts = [str(name) for name in names]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more

@@ -10,7 +10,7 @@ LONGEST = 40  # characters
 
 
 def shortened(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
-    """Each text → itself, or where it is long what sets it apart; different ones stay different.
+    """Return a short form of each text: itself, or for a long one what sets it apart; different texts stay different.
 
     `/data/birds/outputs/runs/letters` beside `/data/birds/outputs/runs/clothing` is `…/letters`.
     """
@@ -22,7 +22,7 @@ def shortened(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
 
 
 def _without_shared(texts: list[list[str]]) -> list[str]:
-    """Texts in parts, without the first and last parts that are the same in all."""
+    """Return texts in parts, without the first and last parts that are the same in all."""
     least = min(map(len, texts), default=1) - 1
     first = _shared(texts, least)
     last = _shared([text[::-1] for text in texts], least - first) if len(texts) > 1 else 0

@@ -42,7 +42,7 @@ class _Axis:
 def chart(
     lines: Sequence[Line], x_label: str, y_label: str, ticks: Sequence[float] | None = None, least: float = math.inf
 ) -> str:
-    """An SVG figure of the lines, x from `least` on; `ticks` puts x on a logarithmic axis, with exactly those marks."""
+    """Return an SVG figure of the lines, x from `least` on; with `ticks` x is logarithmic and has these marks."""
     points = [point for line in lines for run in (line.points, *line.thin) for point in run]
     points += [(x, y) for line in lines for x, *ends in line.bars for y in ends]
     if not points:
@@ -57,12 +57,12 @@ def chart(
 
 
 def key(index: int) -> str:
-    """A short stroke in the style of line `index`, for a legend."""
+    """Return a short stroke in the style of line `index`, for a legend."""
     return f'<svg class="key" viewBox="0 0 30 10"><path d="M1 5H29" {_style(index)}/></svg>'
 
 
 def marks(low: float, high: float, about: int = 5, whole: bool = False) -> list[float]:
-    """Round numbers within [low, high], some `about` of them; `whole` keeps to whole ones where there are two."""
+    """Return about `about` round numbers within [low, high]; with `whole` only whole ones, if there are two."""
     if high <= low:
         return [low]
     raw = (high - low) / about

@@ -56,7 +56,7 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 def html(
     sections: list[Section], made: list[list[Comparison]], drawn: list[wording.Tables], warnings: list[str]
 ) -> str:  # fmt: skip
-    """The whole page; it loads nothing from anywhere."""
+    """Return the whole page; it loads nothing from elsewhere."""
     body = ["<h1>Comparison of runs</h1>"]
     if apart := caveats.apart(sections):
         body.append(f"<p>{escape(apart)}</p>")
@@ -137,7 +137,7 @@ def _figure(caption: str, drawing: str, lines: Sequence[Line]) -> str:
 
 
 def _curve(run: Run, metric: str, scale: float) -> list[tuple[float, float, float]]:
-    """(epoch, seconds since the start, metric times `scale`) of each epoch."""
+    """Return (epoch, seconds since the start, metric times `scale`) of each epoch."""
     curve, seconds = [], 0.0
     for row in epochs(run):
         seconds += row.get("seconds", 0.0)
@@ -147,7 +147,7 @@ def _curve(run: Run, metric: str, scale: float) -> list[tuple[float, float, floa
 
 
 def _line(name: str, curves: list[list[plots.Point]]) -> Line:
-    """The mean of the group's curves, as far as all of them go, and the curves themselves behind it."""
+    """Return the mean of the group's curves over the epochs that all have, with the curves themselves behind it."""
     mean = [
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*curves, strict=False)
@@ -156,7 +156,7 @@ def _line(name: str, curves: list[list[plots.Point]]) -> Line:
 
 
 def _data_efficiency(section: Section) -> str:
-    """The metric over the share of the training data, a line per regime."""
+    """Draw the metric over the share of the training data, one line per regime."""
     if section.by_run or FRACTION not in section.keys:
         return ""
     others = [key for key in section.keys if key != FRACTION]
@@ -196,7 +196,7 @@ def _values(runs: list[Run], key: str) -> str:
 
 
 def _written(run: Run, key: str) -> str:
-    """The setting as YAML users write it; a dash where the run's answers don't use the key."""
+    """Return the setting as YAML users write it; a dash where the run's answers don't use the key."""
     return plain(run.settings[key]) if key in run.settings else "–"
 
 

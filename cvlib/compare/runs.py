@@ -1,4 +1,4 @@
-"""Finding the folders of runs, and their tables; only reads, and trusts nothing that it finds."""
+"""Find the folders of runs and read their tables; nothing is written, and damaged files are skipped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRETRAINED = "pretrained"  # where runs keep the networks that they start from
 
 
 def find(folders: list[Path], say: Callable[[str], None]) -> list[Run]:
-    """Every run below `folders`, in order of path; what is no whole run is skipped with a word to `say`.
+    """Return every run below `folders`, in order of path; unreadable runs are skipped and reported to `say`.
 
     Raises `UserError` for a folder that doesn't exist, and where there is no run at all.
     """
@@ -94,7 +94,7 @@ def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], t
 
 
 def epochs(run: Run) -> list[dict[str, float]]:
-    """The rows of metrics.csv, as far as they hold numbers; none where the file can't be read."""
+    """Return the numbers in the rows of metrics.csv; no rows where the file can't be read."""
     try:
         with regular(run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
             return [{key: number for key, text in row.items() if (number := _number(text)) is not None}

@@ -35,7 +35,7 @@ class Estimate:
 def interval(
     values: Sequence[float], least: float = -math.inf, most: float = math.inf
 ) -> tuple[float, float, float, float]:
-    """Mean, standard deviation (n − 1) and 95 % t-interval of the mean, cut where no value can lie.
+    """Return mean, standard deviation (n − 1) and 95 % t-interval of the mean, clipped to possible values.
 
     NaN where one value can't tell.
     """
@@ -48,7 +48,7 @@ def interval(
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
-    """Exact two-sided p of two classifiers' right (1) and wrong (0) on the same samples (McNemar 1947)."""
+    """Return the exact two-sided p of two classifiers' right (1) and wrong (0) on the same samples (McNemar 1947)."""
     from scipy.special import bdtr
 
     wins, losses = int(np.sum(first > second)), int(np.sum(first < second))
@@ -56,7 +56,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def sign_flip(differences: np.ndarray, draws: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p of a mean of paired differences by drawing their signs at random (Fisher 1935).
+    """Return the two-sided p of a mean of paired differences by drawing their signs at random (Fisher 1935).
 
     Equal magnitudes are drawn together: how many of m stay positive is binomial.
     """
@@ -69,7 +69,7 @@ def sign_flip(differences: np.ndarray, draws: int = 10_000, seed: int = 0) -> fl
 
 
 def samples_only(differences: np.ndarray, p: float) -> Estimate:
-    """The mean paired difference with its normal interval over samples, for a p-value found otherwise."""
+    """Return the mean paired difference with its normal interval over samples, and a p-value computed elsewhere."""
     n = len(differences)
     error = float(np.std(differences, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return _estimate(float(differences.mean()), error, max(n - 1, 1), p)
@@ -97,7 +97,7 @@ def seeds_and_samples(first: np.ndarray, second: np.ndarray) -> Estimate:
 
 
 def repeated_splits(splits: Sequence[np.ndarray], test_to_train: float) -> Estimate:
-    """The t-test of one difference per split, widened since the splits share images (Nadeau and Bengio 2003).
+    """Return the t-test of one difference per split, widened as the splits share images (Nadeau and Bengio 2003).
 
     `splits` are the differences of each split's samples, `test_to_train` the number of test samples over that of
     training samples. A few splits may happen to differ by as many images each: the error is never taken as less than
@@ -112,13 +112,13 @@ def repeated_splits(splits: Sequence[np.ndarray], test_to_train: float) -> Estim
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """Welch's t-test of two groups of one number per seed; needs two seeds in each."""
+    """Return Welch's t-test of two groups of one number per seed; needs two seeds in each."""
     parts = [(float(np.var(group, ddof=1)) / len(group), len(group) - 1) for group in (first, second)]
     return _satterthwaite(float(np.mean(first) - np.mean(second)), parts)
 
 
 def holm(p_values: Sequence[float], comparisons: int) -> list[float]:
-    """Holm's corrected p-values, in the order given, where these are some of so many `comparisons`.
+    """Return Holm's corrected p-values in the order given, where these are some of `comparisons` comparisons.
 
     The comparisons that aren't given count as the least significant ones, which errs on the safe side.
     """
@@ -130,18 +130,18 @@ def holm(p_values: Sequence[float], comparisons: int) -> list[float]:
 
 
 def within(estimate: Estimate, width: float) -> Estimate:
-    """The estimate with its interval cut to what a difference of two values can be that lie in a range so wide."""
+    """Return the estimate with its interval clipped to the differences that are possible within a range so wide."""
     return replace(estimate, low=max(estimate.low, -width), high=min(estimate.high, width))
 
 
 def _residual(group: np.ndarray) -> float:
-    """The mean square of what neither seed nor sample explains."""
+    """Return the mean square of what neither seed nor sample explains."""
     rest = group - group.mean(axis=1, keepdims=True) - group.mean(axis=0, keepdims=True) + group.mean()
     return float((rest**2).sum()) / max((group.shape[0] - 1) * (group.shape[1] - 1), 1)
 
 
 def _satterthwaite(difference: float, parts: list[tuple[float, int]]) -> Estimate:
-    """The t-test of a difference whose variance is a sum of parts, each with its degrees of freedom."""
+    """Return the t-test of a difference whose variance is a sum of parts, each with its degrees of freedom."""
     variance = sum(part for part, _ in parts)
     if variance <= _ZERO:
         return _estimate(difference, 0.0, 1, 1.0 if abs(difference) < 1e-12 else 0.0)

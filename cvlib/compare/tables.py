@@ -18,7 +18,7 @@ _LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
 
 
 def record(section: Section, group: Group, comparison: Comparison | None) -> dict[str, Any]:
-    """A group's row in plain numbers: metrics as recorded, seconds, megabytes; None for what isn't known."""
+    """Return a group's row in plain numbers: metrics as recorded, seconds, megabytes; None for what isn't known."""
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
     mean, deviation, low, high = statistics.interval(group.values(metric), section.spec.low, section.spec.high)
     row: dict[str, Any] = {"group": group.described, "section": section.title, **group.settings}
@@ -48,12 +48,12 @@ def _compared(one: Comparison) -> dict[str, Any]:
 
 
 def validation_metric(metric: str) -> str:
-    """The metric that is known at every epoch: test/accuracy → val/accuracy."""
+    """Return the metric that is known at every epoch: test/accuracy → val/accuracy."""
     return metric if metric.startswith("train/") else "val/" + metric.split("/", 1)[-1]
 
 
 def csv_text(sections: list[Section], made: list[list[Comparison]]) -> str:
-    """One table of every section in full precision."""
+    """Return one CSV table of every section in full precision."""
     rows = [row for section, comparisons in zip(sections, made, strict=True) for row in records(section, comparisons)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
@@ -64,7 +64,7 @@ def csv_text(sections: list[Section], made: list[list[Comparison]]) -> str:
 
 
 def records(section: Section, made: list[Comparison]) -> list[dict[str, Any]]:
-    """Every group's row in plain numbers."""
+    """Return every group's row in plain numbers."""
     by_group = {id(one.other): one for one in made}
     return [record(section, group, by_group.get(id(group))) for group in section.groups]
 
@@ -76,7 +76,7 @@ def _bare(value: Any) -> Any:
 
 
 def display(section: Section, made: list[Comparison]) -> list[Row]:
-    """Every group's row as people read it; columns that would be empty throughout are left out."""
+    """Return every group's row as people read it, without columns that are empty in all rows."""
     runs = names.shortened((group.runs[0].name for group in section.groups), _LONGEST_RUN)
     rows = []
     for group, row in zip(section.groups, records(section, made), strict=True):
@@ -109,7 +109,7 @@ def _heading(key: str) -> str:
 
 
 def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
-    """The leader against each other group, as people read it."""
+    """Return a row for the leader against each other group, as people read it."""
     rows, one_leader = [], len({id(one.leader) for one in made}) == 1
     for one in made:
         scale, digits, unit = scaling(section.spec)
@@ -169,7 +169,7 @@ def _count(number: float) -> str:
 
 
 def memory(megabytes: float | None) -> str:
-    """`735 MB` or `1.8 GB`."""
+    """Return `735 MB` or `1.8 GB`."""
     if megabytes is None:
         return ""
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"

@@ -1,4 +1,4 @@
-"""The leading group against each other one, and what that says in words."""
+"""Test the leading group against each other one, and state the result in sentences."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def comparisons(section: Section) -> list[Comparison]:
-    """The leader of each contest against the groups behind it, p-values corrected over all of them.
+    """Compare the leader of each contest with the groups behind it, p-values corrected over all comparisons.
 
     Who leads was read off the same results, which flatters the lead a little; what the correction bounds is the
     chance that a group is set aside which is in truth the best (multiple comparisons with the best, Hsu 1984).
@@ -70,7 +70,7 @@ def comparisons(section: Section) -> list[Comparison]:
 
 
 def _tested(section: Section) -> str | None:
-    """What test_results.csv holds for the section's metric, see `MetricSpec.sample`; None for other splits."""
+    """Return what test_results.csv holds for the section's metric, see `MetricSpec.sample`; None for other splits."""
     return section.spec.sample if section.metric.startswith("test/") else None
 
 
@@ -109,7 +109,7 @@ def _pair(leader: Group, other: Group, section: Section, samples: Callable[[Run]
 
 
 def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.ndarray) -> Comparison:
-    """Two groups of shape (seeds, samples), every seed tested on the same samples."""
+    """Compare two groups of shape (seeds, samples), every seed tested on the same samples."""
     differences = first.mean(axis=0) - second.mean(axis=0)
     if len(first) == len(second) == 1 and set(np.unique([first, second])) <= {0.0, 1.0}:
         p, test = statistics.mcnemar(first[0], second[0]), "exact McNemar"
@@ -125,7 +125,7 @@ def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.nda
 
 
 def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) -> Comparison:
-    """Every repeat has its own test samples, shared by the two groups."""
+    """Compare two groups where every repeat has its own test samples, shared by both groups."""
     train = leader.runs[0].number("samples", "train")
     ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
     estimate = statistics.repeated_splits(differences, ratio)
@@ -155,7 +155,7 @@ def _ratio(differences: np.ndarray) -> float:
 
 
 def words(section: Section, made: list[Comparison]) -> Iterator[str]:
-    """The verdict: a sentence for each group behind the leader, and what the sentences rest on."""
+    """Yield the verdict: a sentence for each group behind the leader, and which test it rests on."""
     if not section.groups:
         return
     if not made:
@@ -178,7 +178,7 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
 
 
 def same_test(made: list[Comparison]) -> str:
-    """The test where all comparisons had the same, else nothing."""
+    """Return the test if all comparisons used the same one, else an empty text."""
     return made[0].test if len({one.test for one in made}) == 1 else ""
 
 
@@ -212,7 +212,7 @@ def _seeds(first: int, second: int) -> str:
 
 
 def p_text(p: float) -> str:
-    """`p = 0.003`, `p < 0.001`."""
+    """Return `p = 0.003` or `p < 0.001`."""
     if p < 0.001:
         return "p < 0.001"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

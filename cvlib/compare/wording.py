@@ -1,4 +1,4 @@
-"""What is said about sections: titles, remarks, and the explanation of a table's columns."""
+"""The text around tables: titles, remarks, and the explanation of columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOTES = {  # of the columns of the leader's comparisons
 
 
 def explanation(drawn: list[Tables]) -> str:
-    """What stands in those columns that there are; empty where none needs a word."""
+    """Explain the columns that the tables have; empty where none needs an explanation."""
     groups, differences = ([row for pair in drawn for row in pair[place]] for place in (0, 1))
     columns = {column for row in differences for column in row}
     return " ".join(filter(None, [
@@ -31,7 +31,7 @@ def explanation(drawn: list[Tables]) -> str:
 
 
 def title(section: Section) -> str:
-    """`classification on digits, by test/accuracy: 9 runs in 3 groups`."""
+    """Return a title such as `classification on digits, by test/accuracy: 9 runs in 3 groups`."""
     count = len(section.runs)
     runs_text = f"{count} completed run{'' if count == 1 else 's'}"
     groups_text = "" if section.by_run else f" in {len(section.groups)} group{'' if len(section.groups) == 1 else 's'}"
@@ -39,7 +39,7 @@ def title(section: Section) -> str:
 
 
 def remarks(section: Section, made: list[Comparison]) -> list[str]:
-    """The verdict, what was left out and why, and the runs that aren't completed."""
+    """Return the verdict, what was left out and why, and the runs that aren't completed."""
     unfinished = [f"not counted, {run.status}: {run.name}" + _reason(run) for run in section.others]
     return [*verdict.words(section, made), *section.remarks, *unfinished]
 

@@ -29,7 +29,7 @@ def regular(path: Path) -> Path:
 
 
 def _load_yaml(text: str) -> Any:
-    """The YAML document, block by block: the runs of a sweep share most blocks, so most are parsed once."""
+    """Parse YAML block by block: the runs of a sweep share most blocks, so most are parsed once."""
     try:
         merged: dict[str, Any] = {}
         for block in re.split(r"^(?=[A-Za-z_])", text, flags=re.MULTILINE):

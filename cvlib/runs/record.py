@@ -1,4 +1,4 @@
-"""What a run leaves behind: its folder, written so that every file is whole at any moment."""
+"""Write a run's folder so that every file is whole at any moment."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Record:
         write_atomically(self.folder / name, csv_of(rows))
 
     def write_splits(self, splits: Mapping[str, Sequence[str]]) -> None:
-        """Keep which samples are in which split: the split's name ("train", "val", "test") → the samples' names."""
+        """Write which samples are in which split: the split's name ("train", "val", "test") → the samples' names."""
         content = {split: [str(name) for name in names] for split, names in splits.items()}
         self.write_text(SPLITS, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
 
@@ -176,7 +176,7 @@ class Record:
             self._created.append(path)
 
     def _discard(self) -> None:
-        """Take back what this process wrote, unless an earlier one had begun the run."""
+        """Remove what this process wrote, unless an earlier one had begun the run."""
         if self.resumed:
             self.update(status="interrupted")
             return
@@ -195,7 +195,7 @@ def run_name(mapping: Mapping[str, Any]) -> str:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """A folder that holds other things than a run's, such as somebody's photos, is nothing to write a run into.
+    """Refuse a folder that holds other things than a run's, such as somebody's photos.
 
     Before there is a summary.json a run has written nothing but its config; what starts it may keep a log there.
     """
@@ -234,7 +234,7 @@ def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapp
 
 
 def _plain(value: Any) -> Any:
-    """Mappings and sequences as the dicts and lists that YAML writes."""
+    """Return mappings and sequences as the dicts and lists that YAML writes."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -54,7 +54,7 @@ def form_1_specs(task: str) -> tuple[MetricSpec, ...]:
 
 
 def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """The config without the keys that its answers don't use, in the same order."""
+    """Return the config without the keys that its answers don't use, in the same order."""
     upgraded = dict(config)
     for group in ("model", "mode", "optimizer", "schedule"):
         values = config.get(group)
@@ -67,7 +67,7 @@ def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
 
 
 def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a group that its answer uses; all of them where the answer is unknown."""
+    """Return the keys of a group that its answer uses; all of them where the answer is unknown."""
     answer = vocabulary["answers"].get(values.get("name"))
     if answer is None:
         return dict(values)
@@ -85,7 +85,7 @@ def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, 
 
 
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
-    """A feature extractor whose base was not frozen whole, as the fine-tuning that it was; other modes as they are."""
+    """Return a feature extractor with a partly unfrozen base as the fine-tuning that it was; other modes as they are."""
     freeze = mode.get("freeze", "all")
     whole = freeze == "all" or freeze is True or (isinstance(freeze, float) and freeze == 1.0)
     if mode.get("name") != "feature_extractor" or whole:

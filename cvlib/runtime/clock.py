@@ -1,4 +1,4 @@
-"""Spans of time as people read them, and what remains of long work."""
+"""Durations as people read them, and the progress of long work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 def duration(seconds: float) -> str:
-    """What was measured: `8.3 s`, `2 min 5 s` or `1 h 12 min`."""
+    """Return a measured duration as `8.3 s`, `2 min 5 s` or `1 h 12 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -15,14 +15,14 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """An estimate, no finer than it can be: `40 s`, `5 min`, `2.5 h`."""
+    """Return an estimated duration, rounded: `40 s`, `5 min`, `2.5 h`."""
     if seconds < 90:
         return f"{max(round(seconds, -1), 10):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class Progress:
-    """One line on a terminal that is written over: how many things are done, and how long the rest takes."""
+    """A progress line on a terminal: how many items are done, and how long the rest takes."""
 
     def __init__(self, doing: str, total: int):
         self._doing, self._total = doing, total
@@ -31,7 +31,7 @@ class Progress:
         self._width = 0
 
     def show(self, done: int) -> None:
-        """Say that `done` of them are through, at most some times a second and not in the first."""
+        """Show that `done` items are done, a few times a second at most, and not within the first second."""
         now = time.monotonic()
         if not self._terminal or now - self._started < 1 or now - self._shown < 0.3:
             return
@@ -42,6 +42,6 @@ class Progress:
         self._width = len(line)
 
     def clear(self) -> None:
-        """Leave the line as if it had never been."""
+        """Erase the line."""
         if self._width:
             print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What the machine multiplies natively, for `trainer.precision=auto`."""
+"""The precision that this machine computes natively, for `trainer.precision=auto`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ print(json.dumps([details.get("compute_capability", (0, 0)) for details in known
 
 
 def precision(asked: str) -> str:
-    """`trainer.precision` as it will be computed in: what was asked for, or what `native` finds for auto."""
+    """Return the precision to compute in: `asked`, or the native one where that is auto."""
     return native()[0] if asked == "auto" else asked
 
 
 @functools.cache
 def native() -> tuple[str, str]:
-    """The precision that the hardware multiplies natively, and in words why: of the GPU where TensorFlow uses one."""
+    """Return the precision that the hardware multiplies natively, of the GPU where TensorFlow uses one, and why."""
     if capabilities := _of_gpus():
         return of_gpu(min(capabilities))
     cpuinfo = Path("/proc/cpuinfo")
@@ -32,20 +32,20 @@ def native() -> tuple[str, str]:
 
 
 def of_gpu(capability: tuple[int, int]) -> tuple[str, str]:
-    """bfloat16 from NVIDIA's Ampere (8.0) on, float16 on Volta and Turing, which have tensor cores for it alone."""
+    """Return bfloat16 from NVIDIA's Ampere (8.0) on, float16 on Volta and Turing, whose tensor cores know only that."""
     chosen = "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
     return chosen, f"the GPU's compute capability is {capability[0]}.{capability[1]}"
 
 
 def of_processor(cpuinfo: str) -> tuple[str, str]:
-    """bfloat16 where the first processor of Linux' /proc/cpuinfo has instructions for its products."""
+    """Return bfloat16 where the first processor of Linux' /proc/cpuinfo has instructions for its products."""
     flags = next((line.split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
     found = [flag for flag in _BFLOAT16 if flag in flags]
     return ("bfloat16", f"the processor has {found[0]}") if found else ("float32", "the processor has nothing shorter")
 
 
 def _of_gpus() -> list[tuple[int, int]]:
-    """The compute capabilities of the GPUs that TensorFlow uses; asked in a process of its own, for ours may fork."""
+    """Return the compute capabilities of TensorFlow's GPUs, asked in a process of its own because this one may fork."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return []
     asked = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)

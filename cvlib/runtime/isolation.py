@@ -1,4 +1,4 @@
-"""A job in a process of its own, which starts from what this one has imported."""
+"""Run a job in its own process, which starts with what this one has imported."""
 
 from __future__ import annotations
 

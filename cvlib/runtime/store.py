@@ -1,7 +1,7 @@
-"""What is kept between runs to save computing, below `outputs/cache`: a folder of arrays per key.
+"""The cache on disk, below `outputs/cache`: one folder of arrays per key, reused by later runs.
 
-A folder takes its name when all of it is written, so any process finds whole arrays or none. Least recently used ones
-go first when there is no more room.
+A folder takes its name when all of it is written, so any process finds whole arrays or none. When there is no more
+room, the least recently used entries are removed first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ABANDONED = 86400  # seconds after which nobody is still writing
 
 @dataclass(frozen=True)
 class Entry:
-    """One kept thing."""
+    """One entry of the cache."""
 
     path: Path  # a folder of arrays, or a file of images
     about: str  # what it is, for people
@@ -33,12 +33,12 @@ class Entry:
 
 
 def root(output_root: str) -> Path:
-    """The folder that holds all that is kept."""
+    """Return the folder of the whole cache."""
     return Path(output_root) / "cache"
 
 
 def get(folder: Path, key: str) -> list[np.ndarray] | None:
-    """The arrays kept under `key`, read from disk as they are needed; None where there are none."""
+    """Return the arrays under `key`, read from disk as they are needed; None where there are none."""
     kept = folder / key
     try:
         count = json.loads((kept / _ABOUT).read_text())["arrays"]
@@ -50,7 +50,7 @@ def get(folder: Path, key: str) -> list[np.ndarray] | None:
 
 
 def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_bytes: float) -> bool:
-    """Keep arrays under `key`, making room; whether they are kept: not where they alone exceed the limit."""
+    """Write arrays under `key`, removing older entries for room; return False if they alone exceed the limit."""
     size = sum(array.nbytes for array in arrays)
     if size > limit_bytes:
         return False
@@ -64,7 +64,7 @@ def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_byte
 
 
 def make_room(folder: Path, limit_bytes: float) -> None:
-    """Remove the least recently used until what is kept takes at most so much."""
+    """Remove the least recently used entries until the cache uses at most `limit_bytes`."""
     entries = sorted(listing(folder), key=lambda entry: entry.used)
     total = sum(entry.size for entry in entries)
     for entry in entries:
@@ -75,12 +75,12 @@ def make_room(folder: Path, limit_bytes: float) -> None:
 
 
 def remove(entry: Entry) -> None:
-    """Take one kept thing away; a process that is reading it goes on with what it has open."""
+    """Remove an entry; a process that is reading it keeps what it has open."""
     files.remove(entry.path)
 
 
 def listing(folder: Path) -> list[Entry]:
-    """What is kept in `folder`, biggest first; what a process is writing at this moment is left out."""
+    """Return the entries in `folder`, biggest first, without those that a process is writing at this moment."""
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):

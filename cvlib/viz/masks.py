@@ -1,4 +1,4 @@
-"""What masks look like: palettes, coloured masks, sheets of image | truth | prediction with a legend."""
+"""Pictures of masks: palettes, coloured masks, sheets of image | truth | prediction with a legend."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TILE, _GAP, _LINE = 144, 8, 16  # pixels
 
 
 def palette(classes: int, colours: np.ndarray | None = None) -> np.ndarray:
-    """Colours of 256 ids, uint8 `(256, 3)`: the dataset's own `(classes, 3)`, else made ones; `VOID` is grey.
+    """Return colours of 256 ids, uint8 `(256, 3)`: the dataset's own `(classes, 3)`, else made ones; `VOID` is grey.
 
     Of the made ones 0 is black, and each next one a golden section further round the colour circle, by turns light
     and dark, so that neighbours are easy to tell apart.
@@ -38,7 +38,7 @@ def palette(classes: int, colours: np.ndarray | None = None) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, colours: np.ndarray, opacity: float = 0.6) -> np.ndarray:
-    """The image `(height, width, 1 or 3)` under its mask's colours, uint8 RGB; class 0 leaves it as it is."""
+    """Return the image `(height, width, 1 or 3)` under its mask's colours, uint8 RGB; class 0 leaves it as it is."""
     pixels = np.broadcast_to(image, (*image.shape[:2], 3)).astype(np.float32)
     share = np.where((mask == 0) | (mask == VOID), 0.0, opacity)[..., np.newaxis]
     mixed: np.ndarray = np.rint(pixels * (1 - share) + colours[mask] * share)
@@ -58,7 +58,7 @@ def save_indexed(mask: np.ndarray, colours: np.ndarray, path: Path) -> None:
 
 def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | np.ndarray]], captions: Sequence[str],
           classes: Sequence[str], colours: np.ndarray, columns: int = 2) -> np.ndarray:  # fmt: skip
-    """Images `(n, height, width, 1 or 3)`, each with its masks beside it, and below the classes' colours.
+    """Draw images `(n, height, width, 1 or 3)`, each with its masks beside it, and below them the classes' colours.
 
     `masks` is a title and n masks `(height, width)` for each of the pictures to the right of the image, `captions` a
     line for each image. The legend has the classes that occur in the masks.
@@ -90,7 +90,7 @@ def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | 
 
 
 def legend(classes: Sequence[str], colours: np.ndarray) -> np.ndarray:
-    """A picture of the classes' names beside their colours, the ids in front, one below the other."""
+    """Draw the ids and names of the classes beside their colours, one below the other."""
     from PIL import Image, ImageDraw
 
     canvas = Image.new("RGB", (_GAP * 2 + 240, _LINE * len(classes) + _GAP), "white")

@@ -24,7 +24,7 @@ _GREEN, _RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
 
 def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None,
                   columns: int = 6) -> np.ndarray:  # fmt: skip
-    """Images `(n, height, width, 1 or 3)`, 0–255, in rows, each with its caption (lines parted by \\n) below."""
+    """Draw images `(n, height, width, 1 or 3)`, 0–255, in rows, each with its caption (lines parted by \\n) below."""
     from PIL import Image, ImageDraw
 
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
@@ -43,7 +43,7 @@ def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence
 
 def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, scores: np.ndarray,
                 classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """A contact sheet with what the network said (and how surely) above what is true; green right, red wrong."""
+    """Draw a contact sheet with prediction and score above the truth; green if right, red if wrong."""
     captions = [
         f"{shortened(classes[guess], 12)} {score:.0%}\n" + ("✓" if guess == truth else f"is {classes[truth]}")
         for truth, guess, score in zip(truths, guesses, scores, strict=True)
@@ -52,7 +52,7 @@ def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, sco
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Counts `(classes, classes)`, rows the truth; shaded by the share of the row."""
+    """Draw counts `(classes, classes)`, rows the truth; shaded by the share of the row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -80,7 +80,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 
 
 def spread(indices: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the indices, evenly over all of them."""
+    """Return at most `count` of the indices, evenly spread over all of them."""
     return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
 
 
@@ -94,12 +94,12 @@ def save_png(picture: np.ndarray, path: Path) -> None:
 
 
 def shortened(text: str, longest: int) -> str:
-    """At most so many characters, with … where some are left out."""
+    """Return at most `longest` characters, with … where some are left out."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _tile(image: np.ndarray) -> PillowImage:
-    """A square tile with the whole image; small ones are enlarged pixel by pixel, so that pixels stay visible."""
+    """Return a square tile with the whole image; small ones are enlarged so that pixels stay visible."""
     from PIL import Image
 
     pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)

@@ -208,17 +208,6 @@ def test_seeds_of_a_sweep_are_repeats_of_one_experiment() -> None:
     assert identity(alone.config) == identity(runs["scratch", 0].config)
 
 
-def test_what_does_not_decide_a_result_has_no_part_in_the_identity(bag: dict[str, Any]) -> None:
-    before = identity(bag)
-    assert len(before) == 16 and int(before, 16)
-    bag |= {"name": "other", "output_root": "elsewhere"}
-    for group, key in (("data", "cache"), ("data", "cache_gb"), ("mode", "cache_gb"), ("trainer", "checkpoint_every")):
-        bag[group][key] = 77
-    assert identity(bag) == before
-    bag["data"]["fraction"] = 0.5
-    assert identity(bag) != before
-
-
 def test_a_comparison_shows_every_run() -> None:
     said: list[str] = []
     text = compare([FORM_1], said.append, by="run")

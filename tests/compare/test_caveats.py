@@ -1,0 +1,62 @@
+"""What makes a comparison less than fair is warned about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cvlib.compare import caveats, runs
+from cvlib.compare.groups import sections
+
+MakeRun = Callable[..., Path]
+
+
+def warnings_of(root: Path) -> list[str]:
+    return list(caveats.warnings(sections(runs.find([root], print), None, None)))
+
+
+def test_equal_runs_give_no_warning(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a1", {"seed": 1}, data_fingerprint="one")
+    make_run("b1", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="one")
+    make_run("a2", {"seed": 2}, data_fingerprint="two")  # the split may depend on the seed
+    assert warnings_of(tmp_path) == []
+
+
+def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
+    make_run("a", {"seed": 1}, data_fingerprint="one")
+    make_run("b", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="two")
+    (warning,) = warnings_of(tmp_path)
+    assert warning.startswith("a and b saw different data, though their configs ask for the same")
+
+
+@pytest.mark.parametrize(
+    ("differing", "fingerprints", "warned"),
+    [
+        ({"data.channels": 3}, ["one", "two", "three", "four"], ["data.channels 3, null"]),
+        ({"data.channels": 3}, ["one", "two", "one", "two"], []),  # of images in colour
+        ({"data.cache": "memory", "data.resize": "letterbox"}, ["one", "two", "one", "two"], []),
+    ],
+)  # fmt: skip
+def test_only_what_differs_beyond_what_configs_ask_is_called_changed(
+    tmp_path: Path, make_run: MakeRun, differing: dict[str, object], fingerprints: list[str], warned: list[str]
+) -> None:
+    for index, fingerprint in enumerate(fingerprints):
+        changes = {"seed": index % 2, **(differing if index > 1 else {})}
+        make_run(f"{index}", changes, data_fingerprint=fingerprint)
+    assert warnings_of(tmp_path) == [f"runs saw different data, as their configs ask: {keys}" for keys in warned]
+
+
+def test_other_data_budgets_weights_and_versions_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
+    imagenet = {"mode.weights": "imagenet"}
+    make_run("a", imagenet, weights={"source": "imagenet"})
+    make_run("b", {**imagenet, "data.fraction": 0.1, "trainer.epochs": 9}, data_fingerprint="z",
+             versions={"keras": "3.15.0"}, git={"commit": "f" * 40}, weights={"source": "letters (in x)"})  # fmt: skip
+    assert warnings_of(tmp_path) == [
+        "runs saw different data, as their configs ask: data.fraction 0.1, 1",
+        "runs had different budgets: trainer.epochs 3, 9",
+        "runs of cnn with mode.weights=imagenet started from different weights: imagenet, letters",
+        "runs had different versions of keras: 3.15.0, 3.15.1",
+        "runs were made by different commits of the code: 01234567, ffffffff",
+    ]

@@ -1,0 +1,21 @@
+"""Which configs ask for the same run."""
+
+from __future__ import annotations
+
+from cvlib.runs.identity import identity
+from tests.runs.small_config import ASKED
+
+
+def test_what_does_not_decide_a_result_has_no_part_in_the_identity() -> None:
+    before = identity(ASKED)
+    assert len(before) == 16 and int(before, 16)
+    assert identity(ASKED | {"name": "other", "output_root": "elsewhere"}) == before
+    for group, key in (("data", "cache"), ("data", "cache_gb"), ("mode", "cache_gb"), ("trainer", "checkpoint_every"),
+                       ("trainer", "profile_steps")):  # fmt: skip
+        assert identity(ASKED | {group: ASKED[group] | {key: 77}}) == before
+    assert identity(ASKED | {"data": ASKED["data"] | {"fraction": 0.5}}) != before
+    assert identity(ASKED | {"seed": 1}) != before
+
+
+def test_the_order_of_keys_has_no_part_in_the_identity() -> None:
+    assert identity(dict(reversed(ASKED.items()))) == identity(ASKED)
