@@ -11,7 +11,7 @@ import numpy as np
 
 from cvlib.inspection import graph
 from cvlib.inspection.graph import Step
-from cvlib.runs.record import write_atomically
+from cvlib.runtime.files import write_atomically
 
 _BEFORE_TSNE = 50  # dimensions that PCA leaves to t-SNE, as its authors advise
 _SPRITE = 48  # pixels, the side of a picture in the projector
