@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,79 +11,75 @@ from typing import Any
 import numpy as np
 
 from cvlib import tasks
-from cvlib.config import schema as configuration
-from cvlib.data import splits
 from cvlib.data.dataset import Split
 from cvlib.data.feed import Feed, make_feed
-from cvlib.data.input_spec import InputSpec
-from cvlib.data.labels import LabelKind
 from cvlib.evaluation.calibration import BINS, Calibration, calibration, diagram
 from cvlib.evaluation.samples import Samples
-from cvlib.models import restore as saved
-from cvlib.models.restore import Run
+from cvlib.models.restore import SavedRun
 from cvlib.runtime.files import csv_of, write_atomically
-from cvlib.training import devices as backend
+from cvlib.tasks import saved
+from cvlib.tasks.base import Task
+from cvlib.tasks.predictions import Row
+from cvlib.training import devices
 from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
 
-_WORST = {"classification": 24, "detection": 8, "segmentation": 12}  # samples in the picture of the worst
 _MOST_ROWS = 50  # of the printed table
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run's network is worth on some samples."""
+    """How good a run's network is on some samples."""
 
     samples: Samples
+    task: Task
     tta: bool
     metrics: dict[str, float]  # as the run's own, without "test/"
-    by_class: list[dict[str, Any]]  # a row per class
-    results: list[dict[str, Any]]  # a row per sample, as in test_results.csv
-    calibration: Calibration | None  # of a classifier
+    by_class: list[Row]  # a row for each class
+    results: list[Row]  # a row for each sample, as in test_results.csv
+    calibration: Calibration | None  # where each sample has probabilities of its own
     pictures: dict[str, np.ndarray]  # uint8 (height, width, 3), by name
 
     def lines(self) -> list[str]:
-        """The table of classes and the metrics, for a person."""
-        task = self.samples.dataset.task
-        names = tasks.shown_metrics(task, len(self.by_class))
-        found = [*_table(self.by_class, tasks.of(task).CLASS_METRIC), ""]
+        """Return the table of classes and the metrics, for people."""
+        names = self.task.shown_metrics(len(self.by_class))
+        found = [*_table(self.by_class, self.task.class_metric), ""]
         found += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
         return found + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
 
 
-def evaluate(run: Run, samples: Samples, tta: bool = False) -> Evaluation:
+def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     """Measure the run's best network; with `tta` by the mean of its probabilities over each image and its mirror image.
 
     Raises `UserError` where there is no network yet, or its task has no such mean.
     """
-    backend.start(run.config)
-    task, kind = tasks.of(run.config.model.task), samples.dataset.kind
-    network = task.network(saved.as_trained(run))
+    devices.start(run.config)
+    task = tasks.of_config(run.config)
+    network = task.validated(saved.as_trained(run))
     if tta:
         network = task.flip_averaged(network)
-    scores = task.evaluate(network, _feed(run, samples.split, kind), run.classes)
-    drawn = task.pictures(scores, samples.dataset)
-    found = calibration(scores.probabilities, scores.labels) if samples.dataset.task == "classification" else None
-    if found:
-        drawn["reliability"] = diagram(found)
-    worst = task.worst(scores, _WORST[samples.dataset.task])
+    found = task.evaluate(network, _feed(run, task, samples.split), run.classes)
+    drawn = found.charts(samples.dataset)
+    probable = found.probabilities_and_labels()
+    calibrated = None if probable is None else calibration(*probable)
+    if calibrated:
+        drawn["reliability"] = diagram(calibrated)
+    worst = found.worst(task.worst_shown)
     if len(worst):
-        some = splits.take(samples.split, worst)
-        shown = task.evaluate(network, _feed(run, some, kind), run.classes)
-        images = _feed(run, some, kind).preview(len(some))[0]
-        drawn["worst"] = task.predictions(images, np.arange(len(some)), shown, samples.dataset)
-    rows = task.results(samples.split.names, run.classes, scores)
-    return Evaluation(samples, tta, scores.metrics(), task.by_class(scores, run.classes), rows, found, drawn)
+        some = samples.split.take(worst)
+        shown = task.evaluate(network, _feed(run, task, some), run.classes)
+        images = _feed(run, task, some).preview(len(some))[0]
+        drawn["worst"] = shown.drawn(images, np.arange(len(some)), samples.dataset)
+    rows = found.results(samples.split.names)
+    return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, drawn)
 
 
-def _feed(run: Run, split: Split, kind: LabelKind) -> Feed:
-    config = run.config
-    spec = InputSpec(*run.size, run.channels, configuration.resize(config))
-    return make_feed(split, spec, kind, config.data.batch_size, config.seed)
+def _feed(run: SavedRun, task: Task, split: Split) -> Feed:
+    return make_feed(split, run.spec, task.label_kind, run.config.data.batch_size, run.config.seed)
 
 
-def write(found: Evaluation, run: Run, folder: Path) -> None:
-    """evaluation.json, by_class.csv, results.csv (as test_results.csv) and the pictures, in place of earlier ones."""
+def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
+    """Write evaluation.json, by_class.csv, results.csv (as test_results.csv) and the pictures, replacing earlier ones."""
     content = {
         "run": str(run.folder), "status": run.summary.get("status"),
         "best_epoch": run.summary.get("best_epoch"), "data": found.samples.words,
@@ -100,8 +97,8 @@ def write(found: Evaluation, run: Run, folder: Path) -> None:
         pictures.save_png(picture, folder / f"{name}.png")
 
 
-def _table(rows: list[dict[str, Any]], metric: str) -> list[str]:
-    """Rows of classes as aligned lines under a header; of very many classes those that are done worst."""
+def _table(rows: Sequence[Row], metric: str) -> list[str]:
+    """Return rows of classes as aligned lines under a header; of very many classes the worst ones."""
     known = [row for row in rows if row[metric] is not None]
     left_out = len(rows) - _MOST_ROWS
     if left_out > 0:

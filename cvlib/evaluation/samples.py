@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from omegaconf import OmegaConf
-
-from cvlib import data
-from cvlib.cli import compose
-from cvlib.config import checks
+from cvlib import data, tasks
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts, splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.layouts.collection import PART_NAMES
-from cvlib.models import restore as saved
-from cvlib.models.restore import Run
+from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
+from cvlib.tasks import saved
 
 
 @dataclass(frozen=True)
@@ -25,23 +20,28 @@ class Samples:
     """Images with their labels, which count the run's classes."""
 
     name: str  # a folder's name for the results
-    words: str  # what they are, for a person
+    words: str  # what they are, for people
     dataset: Dataset  # where they are from
     split: Split
-    notes: list[str]  # remarks for the person
+    notes: list[str]  # remarks for people
 
 
-def choose(run: Run, part: str | None, overrides: list[str]) -> Samples:
-    """The samples that `cvlib evaluate` is asked for; with `overrides` (`data=…`, `data.…=…`) those of other data.
+def choose(run: SavedRun, part: str | None, other: DataConfig | None = None) -> Samples:
+    """Return the samples that `cvlib evaluate` is asked for.
 
-    Raises `UserError` for overrides that can't be, data that can't be had, a split or classes that aren't there.
+    Args:
+        run: whose network is evaluated.
+        part: train, val or test; None: test, or all images of a collection without splits.
+        other: another dataset; None: the run's own.
+
+    Raises `UserError` for data that isn't available, and for a split or classes that don't exist.
     """
     if part not in (None, *splits.PARTS):
         raise UserError(f"there is no split {part}: choose from {', '.join(splits.PARTS)}")
-    return _other(run, part, overrides) if overrides else _own(run, part or "test")
+    return _own(run, part or "test") if other is None else _other(run, part, other)
 
 
-def _own(run: Run, part: str) -> Samples:
+def _own(run: SavedRun, part: str) -> Samples:
     dataset = saved.dataset(run)
     notes = []
     if run.summary.get("data_fingerprint") not in (None, data.fingerprint(dataset)):
@@ -49,19 +49,21 @@ def _own(run: Run, part: str) -> Samples:
     if dataset.classes != run.classes:
         raise UserError(f"{run.folder}: the classes of its data are {_some(dataset.classes)} now, and were "
                         f"{_some(run.classes)}: name data that still has them, data.path=…")  # fmt: skip
-    return Samples(part, f"{dataset.name}, {part}", dataset, getattr(dataset, part), notes)
+    return Samples(part, f"{dataset.name}, {part}", dataset, dataset.parts[part], notes)
 
 
-def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
-    config = _data_config(run, overrides)
-    dataset = data.undivided(config, data.labels.named(run.config.model.task))
+def _other(run: SavedRun, part: str | None, config: DataConfig) -> Samples:
+    task = tasks.of_config(run.config)
+    # The network's own size and channels are what images are brought to.
+    config = replace(config, channels=run.channels, image_size=None, fraction=1.0)
+    dataset = data.undivided(config, task.label_kind, task=task.name)
     unknown = [name for name in dataset.classes if name not in run.classes]
     if unknown:
         raise UserError(f"{_name(config)} has classes that the run doesn't know: {_some(unknown)}; the run's are "
                         f"{_some(run.classes)}: rename them, or choose some with data.classes=[…]")  # fmt: skip
     name, split = _name(config), _split(config, dataset, part)
     if split is not dataset.train or part:
-        name += f"-{next(one for one in splits.PARTS if getattr(dataset, one) is split)}"
+        name += f"-{next(one for one, found in dataset.parts.items() if found is split)}"
     absent = [one for one in run.classes if one not in dataset.classes]
     notes = [*dataset.notes, *([f"without {_some(absent)}: the metrics say nothing of it"] if absent else [])]
     split = splits.renumber(split, dataset.classes, run.classes, dataset.kind)
@@ -71,37 +73,19 @@ def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
     return Samples(name, words, replace(dataset, classes=run.classes, colours=None), split, notes)
 
 
-def _data_config(run: Run, overrides: list[str]) -> DataConfig:
-    """The run's own data config with the overrides, or the one that `data=…` among them names."""
-    keys = [override.split("=")[0] for override in overrides]
-    for key, override in zip(keys, overrides, strict=True):
-        if "=" not in override or (key != "data" and not key.startswith("data.")):
-            raise UserError(f"{override}: a run is evaluated as it is, on other data where data=… or data.…=… say so")
-    group = [] if "data" in keys else [f"data={run.config.data.name}"]
-    composed = compose.composed([f"model={run.config.model.name}", *group, *overrides])
-    chosen: dict[str, Any] = OmegaConf.to_container(composed.data, resolve=True)  # type: ignore[assignment]
-    whole = dataclasses.asdict(run.config)
-    if group:
-        chosen = whole["data"] | {key: chosen[key] for key in (key.removeprefix("data.") for key in keys)}
-    # The network's own size and channels are what images are brought to.
-    whole["data"] = chosen | {"channels": run.channels, "image_size": None, "fraction": 1.0}
-    return checks.from_composed(whole).data
-
-
 def _split(config: DataConfig, dataset: Dataset, part: str | None) -> Split:
-    """The part asked for; or else the test split, or all images of a collection without splits."""
-    there = [name for name in splits.PARTS if len(getattr(dataset, name))]
+    """Return the part asked for; or else the test split, or all images of a collection without splits."""
+    there = [name for name, split in dataset.parts.items() if len(split)]
     if part is None and there == ["train"]:
         return dataset.train
     if (part or "test") not in there:
         raise UserError(f"{_name(config)} has no {part or 'test'} split, only {' and '.join(there)}: choose one with "
                         "--split, or give the folder of one as data.path")  # fmt: skip
-    found: Split = getattr(dataset, part or "test")
-    return found
+    return dataset.parts[part or "test"]
 
 
 def _name(config: DataConfig) -> str:
-    """A folder's name for a dataset; a collection's own, with that of the folder above where it is a split's."""
+    """Return a folder's name for a dataset; a collection's own, with that of the folder above where it is a split's."""
     if config.path is None:
         return (config.tfds or config.name).replace("/", "-")
     place = layouts.place(config.path)
@@ -109,5 +93,5 @@ def _name(config: DataConfig) -> str:
     return f"{place.parent.name}-{name}" if name.lower() in PART_NAMES else name
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

@@ -1,8 +1,8 @@
 """A run's network for other runtimes: SavedModel, ONNX, LiteRT; its preprocessing and labels inside, checked.
 
 Each takes raw images, 0–255, of any size, and resizes them itself as Keras does: bilinear with antialiasing, written
-as two matrix products, for neither ONNX nor LiteRT has that kind of resizing. Only the int8 form wants images of the
-network's own size, in uint8.
+as two matrix products, because neither ONNX nor LiteRT has that kind of resizing. Only the int8 form takes images of
+the network's own size, in uint8.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from pathlib import Path
 
 import numpy as np
 
+from cvlib import tasks
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
-from cvlib.export.agreement import Agreement, compare, compare_boxes
+from cvlib.export.agreement import compare
 from cvlib.export.runtimes import reader
 from cvlib.export.writers import write_litert, write_onnx, write_saved_model
 from cvlib.inspection import graph
-from cvlib.models import restore as saved
-from cvlib.models.restore import Run
+from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
+from cvlib.tasks import saved
+from cvlib.tasks.agreement import Agreement
 
 _NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
-# A pixel that resizing leaves on a half can be rounded the other way; it moves a probability by about 1e-4, and the
-# most of millions, those of masks, by more.
-_TOLERANCE = {"classification": 1e-3, "detection": 1e-3, "segmentation": 1e-2}
 _TOLERANCE_INT8 = 0.25
 _CALIBRATION = 128  # training images that fix the ranges of 8-bit numbers
-_ANSWERS = {"classification": "images", "detection": "sure boxes", "segmentation": "pixels"}
 
 
-def export(run: Run, form: str, int8: bool, output: Path | None, images: int, tolerance: float | None,
+def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: int, tolerance: float | None,
            say: Callable[[str], None]) -> int:  # fmt: skip
     """Write the run's network as `form`, compare it with Keras on test images; return 0, or 1 above the tolerance.
 
     Raises `UserError` for what can't be written or has no data to be compared on.
     """
     require(form)
-    task = run.config.model.task
+    task = tasks.of_config(run.config)
+    if int8 and task.served.refuses_int8:
+        raise UserError(task.served.refuses_int8)
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
     _refuse_in_place_of_others(path, form)
     model, dataset = saved.network(run), saved.dataset(run)
@@ -52,17 +52,16 @@ def export(run: Run, form: str, int8: bool, output: Path | None, images: int, to
     pictures = _some(dataset.test, images, dataset.channels)
     if int8:  # which takes images of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
-    bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else _TOLERANCE[task]
+    bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
-    found = (compare_boxes if task == "detection" else compare)(model, reader(path, form), pictures)
-    say(
-        f"compared with Keras on {len(pictures)} test images of {dataset.name}: " + _words(found, bound, _ANSWERS[task])
-    )
+    found = compare(task, model, reader(path, form), pictures)
+    say(f"compared with Keras on {len(pictures)} test images of {dataset.name}: "
+        + _words(found, bound, task.served.answers))  # fmt: skip
     return 0 if found.difference <= bound else 1  # a NaN isn't
 
 
 def _refuse_in_place_of_others(path: Path, form: str) -> None:
-    """What is written takes the place of an earlier export, never of anything else's folder."""
+    """Raise `UserError` where something other than an earlier export would be replaced."""
     if form != "saved_model" and path.is_dir():
         raise UserError(f"--output {path} is a folder: give a file, such as {path / _NAMES[form]}")
     own = not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
@@ -89,7 +88,7 @@ def require(form: str) -> None:
 
 
 def _some(split: Split, count: int, channels: int) -> list[np.ndarray]:
-    """Images evenly over a split, uint8 (height, width, channels)."""
+    """Return images evenly over a split, uint8 (height, width, channels)."""
     chosen = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
     found = [split.images[int(index)] for index in chosen]
     return [read_image(image, channels) if isinstance(image, Path) else image for image in found]

@@ -1,31 +1,50 @@
-"""What a run's network says of images: files are found here, answered in the file of each task.
-
-Each task has `predict(run, model, files, folder, bad, tick)`: it writes predictions.json, predictions.csv and drawn
-pictures to `folder`, tells `bad` of every file that can't be read, calls `tick` after each other one, and returns how
-many those were. And `values(run, model, images)`: the same of images (height, width, channels), as Python has it.
-"""
+"""What a run's network says of images: files are found and read here, and answered in the folder of each task."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvlib import tasks
 from cvlib.data.images import EXTENSIONS, read_image
 from cvlib.runtime.errors import UserError
 
+if TYPE_CHECKING:
+    import keras
 
-def of(task: str) -> Any:
-    """The module that predicts for a task."""
-    return import_module(f"cvlib.prediction.{task}")
+    from cvlib.models.restore import SavedRun
+
+
+def predict_files(
+    run: SavedRun, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
+    tick: Callable[[], None], **options: float,
+) -> int:  # fmt: skip
+    """Write what the run's saved network says of image files into `folder`; return how many could be read.
+
+    Args:
+        run: whose network it is.
+        model: the network, as `cvlib.tasks.saved.network` gives it.
+        files: as `find_files` gives them.
+        folder: for predictions.json, predictions.csv and pictures.
+        bad: is told of every file that can't be read, and why.
+        tick: is called after each file that could be read.
+        options: as the task's `prediction_options` gives them.
+    """
+    images = readable(files, run.channels, bad)
+    return tasks.of_config(run.config).predict_files(run, model, images, folder, tick, **options)
+
+
+def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
+    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects."""
+    return tasks.of_config(run.config).values(run, model, images)
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:
-    """A name for each file's drawn picture, without its ending: the file's own, with a number where it came before."""
+    """Yield a name for each file's drawn picture, without its ending: its own, numbered where it came before."""
     count: dict[str, int] = {}
     for file in files:
         count[file.stem] = count.get(file.stem, 0) + 1
@@ -35,7 +54,7 @@ def picture_names(files: Sequence[Path]) -> Iterator[str]:
 def readable(
     files: Sequence[Path], channels: int, bad: Callable[[Path, str], None]
 ) -> Iterator[tuple[Path, str, np.ndarray]]:
-    """Every file that can be read, the name for its picture, and its pixels; `bad` is told of the others."""
+    """Yield every file that can be read, the name for its picture, and its pixels; `bad` is told of the others."""
     for file, name in zip(files, picture_names(files), strict=True):
         try:
             pixels = read_image(file, channels)
@@ -46,7 +65,7 @@ def readable(
 
 
 def find_files(paths: Sequence[str]) -> list[Path]:
-    """The image files that paths mean: a file itself, all images below a folder, what a glob (also with **) matches.
+    """Return the image files that paths mean: a file, all images below a folder, what a glob (also with **) matches.
 
     Each once, in the order given. Raises `UserError` for a path that means none.
     """

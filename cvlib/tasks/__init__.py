@@ -1,65 +1,128 @@
-"""What labels mean, one file a task; `of(name)` gives its module.
-
-Every task has the same functions, which the training loop and the evaluation call:
-
-    METRICS                 the names that `metrics` gives, the headline one first
-    compile_arguments       loss and training metrics, as `keras.Model.compile` takes them
-    targets                 the feed's stream with its labels as the network's outputs need them
-    training_metrics        what a person wants to see of what `fit` reported, "loss" among it
-    network                 the network with what validation needs as its output
-    evaluate                what a network says of a whole split: scores, which know their `metrics()`
-    results                 a row per sample of test_results.csv
-    by_class                a row per class, and CLASS_METRIC, the column that says how well it is done
-    worst                   indices of the samples that are done worst
-    flip_averaged           the network that also looks at each image's mirror image
-    inference               the network as it is saved: raw images of any size → predictions in their pixels
-    samples, pictures       what TensorBoard shows of the training samples, and of a network's scores
-"""
+"""What labels mean, a folder for each task; `of(name)` finds one. Needs no Keras."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pkgutil
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from cvlib.config.fields import require
 from cvlib.config.schema import Config
-
-if TYPE_CHECKING:
-    import keras
-
-
-def of(task: str) -> Any:
-    """The module of a task: classification, detection or segmentation."""
-    return import_module(f"cvlib.tasks.{task}")
+from cvlib.models import backbones, heads
+from cvlib.models.options import read_config
+from cvlib.runtime.errors import UserError
+from cvlib.tasks.base import Task
 
 
-def loss_and_metric(model: keras.Model, config: Config, loss: Callable[[], Any], metric: Any) -> dict[str, Any]:
-    """What `keras.Model.compile` takes: the loss for every output, an auxiliary one's by its weight; the metric for the
-    logits alone."""
-    if model.output_names == ["logits"]:
-        return {"loss": loss(), "metrics": [metric]}
-    shares = {name: 1.0 if name == "logits" else config.model.auxiliary_weight for name in model.output_names}
-    return {"loss": {name: loss() for name in shares}, "loss_weights": shares, "metrics": {"logits": [metric]}}
+def names() -> list[str]:
+    """Return the names of all tasks: the folders here."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
-def of_logits(logs: dict[str, float], metric: str) -> dict[str, float]:
-    """The loss and that metric of the logits out of what Keras reports, without an auxiliary output's."""
-    value = logs.get(f"logits_{metric}", logs.get(metric, float("nan")))
-    return {"loss": float(logs.get("logits_loss", logs["loss"])), metric: float(value)}
+def of(name: str) -> Task:
+    """Return the task of that name; raise `UserError` where there is none."""
+    if name not in names():
+        raise UserError(f"invalid task={name}: expected one of {', '.join(names())}")
+    task: Task = import_module(f"{__name__}.{name}").TASK
+    return task
 
 
-def balanced(counts: np.ndarray, how: str) -> np.ndarray:
-    """What each class weighs in the loss, by how often it occurs: float `(classes,)`, the mean over all samples is 1.
+def of_config(config: Config) -> Task:
+    """Return the task of a run."""
+    return of(config.model.task)
 
-    `how` is "balanced", in inverse proportion, so that k classes count 1/k each, or "sqrt", by the square root of
-    that, where the rare ones are so rare that full balance would drown the frequent ones. 0 for what never occurs.
+
+def config_of(mapping: Any) -> Config:
+    """Return the typed config of a composed mapping; raise `UserError` for what can't make a run."""
+    config = read_config(mapping)
+    check(config)
+    return config
+
+
+def check(config: Config) -> None:
+    """Raise `UserError` where network, data and training don't go together."""
+    model, task = config.model, of_config(config)
+    if task.name not in config.data.tasks:
+        raise UserError(f"model={model.name} does {task.name}, but data={config.data.name} has labels for "
+                        f"{', '.join(config.data.tasks)} only: choose another dataset or model")  # fmt: skip
+    if model.head not in task.heads:
+        raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one of "
+                        f"{', '.join(task.heads)}")  # fmt: skip
+    require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
+            f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
+    _check_support(config, task)
+    _check_image_size(config)
+
+
+def _check_support(config: Config, task: Task) -> None:
+    """Raise `UserError` for what the task can't do."""
+    if config.augment.mosaic and not task.mosaic:
+        able = ", ".join(name for name in names() if of(name).mosaic)
+        raise UserError(f"augment.mosaic={config.augment.mosaic} is for {able}, but model={config.model.name} does "
+                        f"{task.name}: set it to 0")  # fmt: skip
+    if config.data.class_weights and not task.weighs_classes:
+        able = " and ".join(name for name in names() if of(name).weighs_classes)
+        raise UserError(f"data.class_weights={config.data.class_weights} is for {able}: leave it out for {task.name}")
+    cached = str(getattr(config.mode, "cache_features", "auto")).lower()
+    if cached == "true" and not task.caches_features:
+        able = ", ".join(name for name in names() if of(name).caches_features)
+        raise UserError(f"mode.cache_features=true is for {able}, but model={config.model.name} does {task.name}: leave "
+                        "it at auto")  # fmt: skip
+
+
+def _check_image_size(config: Config) -> None:
+    asked = _asked_size(config)
+    if asked is not None and min(asked) < smallest_side(config):
+        raise UserError(f"data.image_size={_words(asked)} is too small: model={config.model.name} needs at least "
+                        f"{smallest_side(config)} pixels; raise it, or leave it out to have images resized")  # fmt: skip
+
+
+def monitor(config: Config) -> str:
+    """Return what the best epoch is chosen by: `trainer.monitor`, or the task's first."""
+    return config.trainer.monitor or of_config(config).monitors()[0]
+
+
+def resize(config: Config) -> str:
+    """Return how images are brought to the network's size: `data.resize`, or what suits the task."""
+    return config.data.resize or of_config(config).default_resize
+
+
+def caches_features(config: Config) -> bool:
+    """Return whether the task allows to compute a frozen base's features once."""
+    return of_config(config).caches_features
+
+
+def smallest_side(config: Config) -> int:
+    """Return the smallest side in pixels that the network takes."""
+    model = config.model
+    return backbones.get(model.backbone).smallest_side(model.backbone_options, heads.get(model.head).levels)
+
+
+def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width that images of `own` height and width are resized to.
+
+    `data.image_size`, or else a square of their longer side, raised to what the backbone needs and to a multiple of
+    what the head needs, and at most as large as the task takes by default.
     """
-    rarity = np.where(counts > 0, counts.sum() / np.maximum(counts, 1), 0.0) ** {"balanced": 1.0, "sqrt": 0.5}[how]
-    return np.asarray(rarity * counts.sum() / max((rarity * counts).sum(), 1))
+    asked = _asked_size(config)
+    if asked is not None:
+        return asked
+    step = heads.get(config.model.head).side_step(config.model.head_options)
+    side = -(-max(smallest_side(config), *own) // step) * step
+    limit = of_config(config).largest_default_side
+    if limit is not None:
+        side = max(step, min(side, limit // step * step))
+    return side, side
 
 
-def shown_metrics(task: str, classes: int) -> list[str]:
-    """The metrics that a person is shown, the headline one first: no top-5 accuracy where it can't but be 1."""
-    return [name for name in of(task).METRICS if name != "top5_accuracy" or classes > 5]
+def _asked_size(config: Config) -> tuple[int, int] | None:
+    """Height and width of `data.image_size`, None where it is left out."""
+    size = config.data.image_size
+    if size is None:
+        return None
+    height, width = (size[0], size[-1]) if isinstance(size, list | tuple) else (size, size)
+    return int(height), int(width)
+
+
+def _words(size: tuple[int, int]) -> str:
+    return str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"

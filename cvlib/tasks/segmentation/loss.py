@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from cvlib.data.dataset import IGNORE
+from cvlib.data.labels import IGNORE
 
 _LEAST = 1e-7  # keeps a batch without a single labelled pixel from dividing by zero
 

@@ -1,0 +1,107 @@
+"""A classifier's answers for image files: predictions.json, predictions.csv and contact sheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib.data.input_spec import InputSpec
+from cvlib.runtime.files import write_atomically
+from cvlib.tasks.base import Named
+
+if TYPE_CHECKING:
+    import keras
+
+TOP = 5
+_BATCH = 32
+_PER_SHEET = 48
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The most probable classes of one image, the most probable one first."""
+
+    file: Path | None  # None where it is no file
+    classes: list[str]  # at most five
+    probabilities: list[float]
+    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), as the network saw them
+
+
+def answers(
+    model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec
+) -> Iterator[Answer]:
+    """Yield an `Answer` for every image, uint8 `(height, width, channels)`, in order; `model` gives probabilities."""
+    from cvlib.tasks import serving
+
+    resize = serving.resizer(spec)
+    resized = ((file, resize(pixels)) for file, pixels in images)
+    while batch := list(itertools.islice(resized, _BATCH)):
+        rows = model.predict(np.stack([pixels for _, pixels in batch]).astype(np.float32), verbose=0)
+        for (file, pixels), row in zip(batch, rows, strict=True):
+            order = np.argsort(-row, kind="stable")[:TOP]
+            yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
+
+
+def write(
+    model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec, folder: Path,
+    tick: Callable[[], None],
+) -> int:  # fmt: skip
+    """Write predictions.json, predictions.csv and, 48 to a sheet, predictions-1.png, …; return the number of images."""
+    found = []
+    for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec):
+        found.append(answer)
+        tick()
+    if found:
+        _write_tables(folder, found)
+        _write_sheets(folder, found)
+    return len(found)
+
+
+def _write_tables(folder: Path, found: Sequence[Answer]) -> None:
+    content = [
+        {"file": str(answer.file), "prediction": answer.classes[0], "probability": answer.probabilities[0],
+         "top": [{"class": name, "probability": value}
+                 for name, value in zip(answer.classes, answer.probabilities, strict=True)]}
+        for answer in found
+    ]  # fmt: skip
+    write_atomically(folder / "predictions.json", (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / "predictions.csv", _csv(found).encode())
+
+
+def _write_sheets(folder: Path, found: Sequence[Answer]) -> None:
+    from cvlib.viz import pictures
+
+    for earlier in folder.glob("predictions-*.png"):
+        earlier.unlink()
+    for start in range(0, len(found), _PER_SHEET):
+        some = found[start : start + _PER_SHEET]
+        captions = [
+            f"{answer.classes[0]} {answer.probabilities[0]:.0%}\n{answer.file.name if answer.file else ''}"
+            for answer in some
+        ]
+        sheet = pictures.contact_sheet(np.stack([answer.pixels for answer in some]), captions, columns=8)
+        pictures.save_png(sheet, folder / f"predictions-{start // _PER_SHEET + 1}.png")
+
+
+def _csv(found: Sequence[Answer]) -> str:
+    """The columns are file, prediction, probability, and the next ones as prediction2, probability2, …"""
+    count = max((len(answer.classes) for answer in found), default=1)
+    header = ["file", "prediction", "probability"]
+    for place in range(2, count + 1):
+        header += [f"prediction{place}", f"probability{place}"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for answer in found:
+        pairs = zip(answer.classes, answer.probabilities, strict=True)
+        cells: list[Any] = [cell for name, value in pairs for cell in (name, f"{value:.6f}")]
+        writer.writerow([str(answer.file), *cells])
+    return text.getvalue()

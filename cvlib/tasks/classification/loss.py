@@ -1,0 +1,27 @@
+"""The loss of a classifier's logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class WeightedCrossEntropy(keras.losses.Loss):
+    """The mean over a batch of −log p (nats), each sample weighted by its class.
+
+    Truth is `(batch,)` class ids, prediction `(batch, classes)` logits. `class_weights` `(classes,)` are what a sample
+    of each class counts; None: all the same.
+    """
+
+    def __init__(self, class_weights: np.ndarray | None = None):
+        super().__init__(name="cross_entropy")
+        self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float32)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the weighted loss of each sample, `(batch,)`."""
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
+        return losses if self.class_weights is None else losses * ops.take(self.class_weights, labels)

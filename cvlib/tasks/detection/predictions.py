@@ -1,0 +1,111 @@
+"""A detector's predictions for a split: COCO's metrics, tables and pictures. Needs no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from cvlib.data import resize
+from cvlib.data.dataset import Boxes, Dataset
+from cvlib.tasks.detection import coco, drawing
+from cvlib.tasks.detection.coco import Detections, Measures
+from cvlib.tasks.predictions import Predictions, Row
+from cvlib.viz import pictures as draw
+
+_PICTURED = 12
+
+
+@dataclass(frozen=True)
+class BoxPredictions(Predictions):
+    """What was found in n images, and the truth, both in pixels of the original images."""
+
+    found: list[Detections]
+    truths: list[Boxes]
+    classes: Sequence[str]
+    sizes: np.ndarray  # int (n, 2): the original images' height and width
+    resize: str  # stretch | letterbox: how they came to the network's size
+
+    @cached_property
+    def measures(self) -> Measures:
+        """By the COCO definition."""
+        return coco.measure(self.truths, self.found, len(self.classes))
+
+    @cached_property
+    def image_precisions(self) -> np.ndarray:
+        """Each image's own average precision at IoU 0.5, float `(n,)`."""
+        return np.array([coco.image_precision(*pair) for pair in zip(self.truths, self.found, strict=True)])
+
+    def metrics(self) -> dict[str, float]:
+        """Return mAP, mAP50, mAP75, recall, mAP by the boxes' sizes, and each class's AP where it has truth; 0–1."""
+        by_class = {f"AP/{name}": float(ap) for name, ap in zip(self.classes, self.measures.per_class, strict=True)
+                    if not np.isnan(ap)}  # fmt: skip
+        return self.measures.metrics | by_class
+
+    def results(self, names: Sequence[str]) -> list[Row]:
+        """Return objects, how many of them were found, and the image's own average precision.
+
+        "found" are objects with a box of their class at IoU 0.5 or more, whatever its score. "average_precision50" is
+        `coco.image_precision`, the metric for paired comparisons.
+        """
+        rows = zip(names, self.truths, self.found, self.image_precisions, strict=True)
+        return [
+            {
+                "name": name,
+                "truths": int((~truth.crowd).sum()),
+                "found": int((coco.match(truth, found) == 1).sum()),
+                "average_precision50": f"{precision:.6f}",
+            }
+            for name, truth, found, precision in rows
+        ]
+
+    def by_class(self) -> list[Row]:
+        """Return AP over IoU 0.5 to 0.95 and at 0.5, 0–1 (None without truth), and objects without crowds, by class."""
+        labels = np.concatenate([np.empty(0, np.int64), *(truth.classes[~truth.crowd] for truth in self.truths)])
+        objects = np.bincount(labels, minlength=len(self.classes))
+        at50 = self.measures.precision.mean(axis=1)
+        return [{"class": name, "AP": _known(self.measures.per_class[i]), "AP50": _known(at50[i]),
+                 "objects": int(objects[i])} for i, name in enumerate(self.classes)]  # fmt: skip
+
+    def worst(self, count: int) -> np.ndarray:
+        """Return the `count` images with the lowest precision of their own, the worst first; never perfect ones."""
+        order = np.argsort(self.image_precisions, kind="stable")[:count]
+        return order[self.image_precisions[order] < 1]
+
+    def representative(self) -> np.ndarray:
+        """Return indices evenly over the split; a third have a low precision where there are as many."""
+        low = np.flatnonzero(self.image_precisions < 0.5)
+        bad = draw.spread(low, _PICTURED // 3)
+        others = np.setdiff1d(np.arange(len(self.image_precisions)), low)
+        return np.sort(np.concatenate([bad, draw.spread(others, _PICTURED - len(bad))]))
+
+    def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
+        """Return precision over recall."""
+        return {"precision_recall": drawing.precision_recall(self.measures.precision, dataset.classes)}
+
+    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+        """Return the images once with the truth and once with what was found."""
+        truths, found = [], []
+        for i in indices:
+            height, width = self.sizes[i].tolist()
+            scale_x, scale_y, offset_x, offset_y = resize.placement(height, width, images.shape[1:3], self.resize)
+            scale, offset = np.array([scale_x, scale_y] * 2), np.array([offset_x, offset_y] * 2)
+            truth, guesses = self.truths[i], self.found[i]
+            truths.append(replace(truth, corners=truth.corners * scale + offset))
+            found.append(replace(guesses, corners=guesses.corners * scale + offset))
+        return drawing.sheet(images, truths, found, dataset.classes)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def detections(outputs: Mapping[str, np.ndarray]) -> list[Detections]:
+    """Return what a network found in each image of a batch.
+
+    `outputs` are "boxes" `(batch, n, 4)`, "scores" `(batch, n)` and "classes" `(batch, n)`, −1 where there is no box.
+    """
+    rows = zip(outputs["boxes"], outputs["scores"], outputs["classes"], strict=True)
+    return [Detections(boxes[labels >= 0], scores[labels >= 0], labels[labels >= 0]) for boxes, scores, labels in rows]

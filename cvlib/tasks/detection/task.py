@@ -1,0 +1,180 @@
+"""Boxes around objects: what a detector learns, how it is measured, and how it is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib.config.schema import Config
+from cvlib.data import resize
+from cvlib.data.dataset import Boxes, Dataset, Split
+from cvlib.data.labels import BOXES
+from cvlib.data.split import image_sizes
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runtime.errors import UserError
+from cvlib.tasks.agreement import Agreement, Outputs
+from cvlib.tasks.base import Named, Served, Task
+from cvlib.tasks.detection import drawing, files
+from cvlib.tasks.detection.agreement import of_boxes
+from cvlib.tasks.detection.coco import Detections
+from cvlib.tasks.detection.predictions import BoxPredictions, detections
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.feed import Feed
+    from cvlib.models.network import Network
+    from cvlib.models.restore import SavedRun
+
+_NO_OBJECT = -1
+_IMAGE_PRECISION = {"column": "average_precision50", "sample": "own", "sample_name": "average precision at IoU 0.5"}
+
+
+class Detection(Task):
+    """One raw output; the head knows its loss and how to decode it."""
+
+    name = "detection"
+    label_kind = BOXES
+    metrics = (
+        MetricSpec("mAP", **_IMAGE_PRECISION),
+        MetricSpec("mAP50", **_IMAGE_PRECISION),
+        MetricSpec("mAP75"),
+        MetricSpec("recall"),
+    )
+    class_metric = "AP"
+    heads = ("anchor_free", "grid")
+    default_resize = "letterbox"
+    largest_default_side = 448  # the published size
+    mosaic = True
+    weighs_classes = False
+    explains_classes = False
+    served = Served(
+        tolerance=1e-3,
+        answers="sure boxes",
+        refuses_int8="--int8 is for classification and segmentation: boxes in 8 bits lose their places",
+    )
+    worst_shown = 8
+
+    def compile_arguments(self, network: Network, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
+        """Return the loss, and its parts and the head's other measures as training metrics."""
+        import keras
+
+        from cvlib.tasks.detection.serving import head_of
+
+        head, options, size = head_of(network), network.config.head_options, network.spec.size
+
+        def parts(truth: Any, raw: Any) -> dict[str, Any]:
+            return head.loss_parts(options, truth, raw, size)
+
+        def mean_of(values: Callable[[Any, Any], dict[str, Any]], name: str) -> keras.metrics.Metric:
+            # The graph computes what the loss and its parts have in common once.
+            return keras.metrics.MeanMetricWrapper(lambda truth, raw: values(truth, raw)[name], name=name)
+
+        def measures(truth: Any, raw: Any) -> dict[str, Any]:
+            return head.measures(options, truth, size)
+
+        no_boxes = np.full((1, 1, 5), _NO_OBJECT, np.float32)
+        raw = np.zeros((1, *network.model.output_shape[1:]), np.float32)
+        shown = [mean_of(parts, name) for name in parts(no_boxes, raw)]
+        shown += [mean_of(measures, name) for name in measures(no_boxes, raw)]
+        return {"loss": lambda truth, raw: sum(parts(truth, raw).values()), "metrics": shown}
+
+    def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
+        """Return the stream of (images, {boxes, classes}) with the labels as one array `(batch, M, 5)`."""
+        from keras import ops
+
+        def packed(images: Any, labels: Any) -> tuple[Any, Any]:
+            classes = ops.cast(labels["classes"], "float32")
+            return images, ops.concatenate([labels["boxes"], classes[..., None]], axis=-1)
+
+        return stream.map(packed)
+
+    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+        """Raise `UserError`: a detector's classes are weighed by its own loss."""
+        raise UserError(f"data.class_weights={how} is for classification and segmentation: leave it out for detection")
+
+    def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
+        """Return the loss and its parts; for a grid also "crowded", objects an image that are not learned."""
+        return {name: float(value) for name, value in logs.items()}
+
+    def validated(self, network: Network) -> keras.Model:
+        """Return the detector with its boxes in pixels of its own input, see `serving.found`."""
+        import keras
+
+        from cvlib.tasks.detection import serving
+
+        model = network.predictive()
+        return keras.Model(model.input, serving.found(network, model.output), name="found")
+
+    def validated_head(self, head: keras.Model, network: Network) -> keras.Model:
+        """Return the head alone with its boxes in pixels of the network's input."""
+        import keras
+
+        from cvlib.tasks.detection import serving
+
+        return keras.Model(head.input, serving.found(network, head.output), name="found")
+
+    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> BoxPredictions:
+        """Return what the network finds in a whole split, in its order, in pixels of the original images."""
+        sizes, spec = image_sizes(feed.split), feed.spec
+        found = detections(validated.predict(feed.dataset, verbose=0))
+        moved = [
+            replace(one, corners=resize.back(one.corners, height, width, spec.size, spec.resize))
+            for one, (height, width) in zip(found, sizes.tolist(), strict=True)
+        ]
+        return BoxPredictions(moved, list(feed.split.labels), classes, sizes, spec.resize)
+
+    def flip_averaged(self, validated: keras.Model) -> keras.Model:
+        """Raise `UserError`: two sets of boxes have no mean."""
+        raise UserError("--tta is for classification and segmentation: boxes found in two views have no mean")
+
+    def monitors(self) -> list[str]:
+        """Return what `trainer.monitor` may be, the default first; mAP75 is for reports only."""
+        return ["val/mAP", "val/mAP50", "val/recall"]
+
+    def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
+        """Return the images with their boxes."""
+        truths = [_unpadded(label) for label in labels]
+        return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
+
+    def inference(self, network: Network) -> keras.Model:
+        """Return raw images `(batch, any, any, channels)`, 0–255 → boxes in their pixels, see `serving.inference`."""
+        from cvlib.tasks.detection import serving
+
+        return serving.inference(network)
+
+    def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
+        """Return whether a saved network gives boxes; how many classes it tells apart can't be seen."""
+        return isinstance(model.output, dict) and model.input_shape[-1] == channels
+
+    def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
+        """Compare boxes with a score of 0.25 or more, see `of_boxes`."""
+        return of_boxes(expected, found, side)
+
+    def prediction_options(self, threshold: float | None) -> dict[str, float]:
+        """Return the lowest score of a box that is listed and drawn."""
+        if threshold is None:
+            return {}
+        if not 0 <= threshold <= 1:
+            raise UserError(f"--threshold {threshold:g}: a score is from 0 to 1")
+        return {"threshold": threshold}
+
+    def predict_files(
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        **options: float,
+    ) -> int:  # fmt: skip
+        """Write the boxes of each image, and draw them."""
+        return files.write(model, images, run.classes, folder, tick, options.get("threshold"))
+
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Return the boxes in each image, in its pixels."""
+        return [files.found_in(model, image) for image in images]
+
+
+def _unpadded(label: dict[str, np.ndarray]) -> Boxes:
+    kept = label["classes"] != _NO_OBJECT
+    return Boxes(label["boxes"][kept], label["classes"][kept].astype(np.int64), np.zeros(int(kept.sum()), bool))

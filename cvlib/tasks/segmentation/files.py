@@ -1,0 +1,62 @@
+"""A segmenter's answers for image files: masks of the images' own size, overlays, and shares of the classes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib.runtime.files import write_atomically
+from cvlib.tasks.base import Named
+from cvlib.viz import masks, pictures
+
+if TYPE_CHECKING:
+    import keras
+
+
+def mask_of(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """Return the class ids, uint8 `(height, width)`, of an image, uint8 `(height, width, channels)`."""
+    # A call, because `predict` traces the network anew for every size of image.
+    probabilities = np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0]
+    found: np.ndarray = probabilities.argmax(axis=-1).astype(np.uint8)
+    return found
+
+
+def write(
+    model: keras.Model, images: Iterable[Named], classes: Sequence[str], colours: np.ndarray | None, folder: Path,
+    tick: Callable[[], None],
+) -> int:  # fmt: skip
+    """Write a mask for every image as an indexed PNG, an overlay, and the share of each class; return the number.
+
+    `colours` are the data's own, uint8 `(classes, 3)`; legend.png says what they mean.
+    """
+    palette = masks.palette(len(classes), colours)
+    rows: list[dict[str, Any]] = []
+    for file, name, image in images:
+        mask = mask_of(model, image)
+        masks.save_indexed(mask, palette, folder / "masks" / f"{name}.png")
+        pictures.save_png(masks.overlay(image, mask, palette), folder / "overlays" / f"{name}.png")
+        shares = np.bincount(mask.reshape(-1), minlength=len(classes)) / mask.size
+        rows.append({"file": str(file), "mask": f"masks/{name}.png",
+                     "shares": dict(zip(classes, shares.round(6).tolist(), strict=True))})  # fmt: skip
+        tick()
+    if rows:
+        pictures.save_png(masks.legend(classes, palette), folder / "legend.png")
+        _write_tables(folder, rows, classes)
+    return len(rows)
+
+
+def _write_tables(folder: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
+    content = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "predictions.json", content.encode())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "mask", *classes])
+    for row in rows:
+        writer.writerow([row["file"], row["mask"], *(f"{share:.6f}" for share in row["shares"].values())])
+    write_atomically(folder / "predictions.csv", text.getvalue().encode())

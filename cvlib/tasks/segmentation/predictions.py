@@ -1,0 +1,102 @@
+"""A segmenter's predictions for a split: metrics from one confusion matrix, tables and pictures. Needs no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cvlib.data.dataset import Dataset
+from cvlib.tasks.predictions import Predictions, Row
+from cvlib.tasks.segmentation import counts
+from cvlib.viz import masks
+from cvlib.viz import pictures as draw
+
+Masks = tuple[np.ndarray, np.ndarray]  # truth and prediction, uint8 (height, width)
+
+
+@dataclass
+class MaskPredictions(Predictions):
+    """What a network said of a split, counted as it came: no mask is kept but those that are shown."""
+
+    classes: Sequence[str]
+    confusion: np.ndarray  # int64 (classes, classes): pixels of each class (row) taken for each class (column)
+    loss_sum: float = 0.0  # of −log p over labelled pixels, nats
+    samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
+    counts: list[np.ndarray] = field(default_factory=list)  # each image's intersections and unions (2, classes)
+    shown: dict[int, Masks] = field(default_factory=dict)  # by index of the image
+
+    @classmethod
+    def none(cls, classes: Sequence[str]) -> MaskPredictions:
+        """Return predictions of no image."""
+        return cls(classes, np.zeros((len(classes), len(classes)), np.int64))
+
+    def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
+        """Count a batch, and keep the masks of the images whose index is in `keep`.
+
+        `truth` is `(batch, height, width)` class ids or IGNORE, `logits` are `(batch, height, width, classes)`.
+        """
+        guesses = logits.argmax(axis=-1)
+        for mask, guess in zip(truth, guesses, strict=True):
+            matrix = counts.confusion(mask, guess, len(self.classes))
+            self.confusion += matrix
+            if keep and len(self.samples) in keep:
+                self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
+            self.samples.append((counts.mean_iou(matrix), counts.pixel_accuracy(matrix)))
+            self.counts.append(np.stack(counts.by_class(matrix)[:2]))
+        self.loss_sum += counts.loss_sum(truth, logits)
+
+    def metrics(self) -> dict[str, float]:
+        """Return mIoU, pixel accuracy and mean dice of the whole split, 0–1, and the mean cross-entropy (nats).
+
+        Then `IoU/CLASS` of every class that the truth has. Ignored pixels count nowhere; a class that neither truth
+        nor prediction has is left out of the means.
+        """
+        hits, union, _ = counts.by_class(self.confusion)
+        return {
+            "mIoU": counts.mean_iou(self.confusion),
+            "pixel_accuracy": counts.pixel_accuracy(self.confusion),
+            "dice": counts.mean_dice(self.confusion),
+            "loss": self.loss_sum / max(int(self.confusion.sum()), 1),
+            **{
+                f"IoU/{self.classes[i]}": float(hits[i] / union[i])
+                for i in np.flatnonzero(self.confusion.sum(axis=1))
+            },
+        }  # fmt: skip
+
+    def results(self, names: Sequence[str]) -> list[Row]:
+        """Return each image's mIoU over the classes in it, its pixel accuracy, and its `counts.shares`."""
+        rows = zip(names, self.samples, counts.shares(np.array(self.counts)), strict=True)
+        return [
+            {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}", "mIoU_share": f"{share:.6f}"}
+            for name, (miou, accuracy), share in rows
+        ]
+
+    def by_class(self) -> list[Row]:
+        """Return each class's IoU, 0–1 (None where neither truth nor prediction has it), and its share of the pixels."""
+        hits, union, _ = counts.by_class(self.confusion)
+        pixels = self.confusion.sum(axis=1) / max(int(self.confusion.sum()), 1)
+        return [{"class": name, "IoU": float(hits[i] / union[i]) if union[i] else None, "pixels": float(pixels[i])}
+                for i, name in enumerate(self.classes)]  # fmt: skip
+
+    def worst(self, count: int) -> np.ndarray:
+        """Return the `count` images with the lowest mIoU of their own, the worst first; never perfect ones."""
+        values = np.array([miou for miou, _ in self.samples])
+        order = np.argsort(values, kind="stable")[:count]
+        return order[values[order] < 1]
+
+    def representative(self) -> np.ndarray:
+        """Return the indices of the images whose masks were kept, evenly over the split."""
+        return np.array(sorted(self.shown))
+
+    def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
+        """Return the confusion matrix."""
+        return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
+
+    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+        """Return image | truth | prediction, each with its mIoU, and the classes' colours."""
+        truths, guesses = zip(*(self.shown[int(index)] for index in indices), strict=True)
+        captions = ["mIoU {:.2f}, pixels {:.1%}".format(*self.samples[int(index)]) for index in indices]
+        colours = masks.palette(len(dataset.classes), dataset.colours)
+        return masks.sheet(images, [("truth", truths), ("prediction", guesses)], captions, dataset.classes, colours)

@@ -1,0 +1,115 @@
+"""A class for each pixel: what a segmenter learns, how it is measured, and how it is saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib.config.schema import Config
+from cvlib.data.dataset import Dataset, Split
+from cvlib.data.labels import IGNORE, MASK
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.tasks import saved
+from cvlib.tasks.balance import balanced
+from cvlib.tasks.base import Named, Served
+from cvlib.tasks.logits import LogitsTask
+from cvlib.tasks.segmentation import files
+from cvlib.tasks.segmentation.predictions import MaskPredictions
+from cvlib.viz import masks
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.feed import Feed
+    from cvlib.models.network import Network
+    from cvlib.models.restore import SavedRun
+
+_PICTURED = 12
+
+
+class Segmentation(LogitsTask):
+    """Logits `(batch, height, width, classes)`, learned by a weighted sum of losses."""
+
+    name = "segmentation"
+    label_kind = MASK
+    metrics = (
+        MetricSpec("mIoU", column="mIoU_share", sample="share"),
+        MetricSpec("pixel_accuracy"),
+        MetricSpec("dice"),
+        MetricSpec("loss", higher_is_better=False, high=math.inf),
+    )
+    class_metric = "IoU"
+    training_metric = "pixel_accuracy"
+    heads = ("decoder", "fcn")
+    # A pixel that resizing leaves on a half can be rounded the other way: of millions of answers, the largest
+    # difference is larger than that of a classifier.
+    served = Served(tolerance=1e-2, answers="pixels")
+
+    def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
+        """Return the weighted sum of losses that the head's options name."""
+        from cvlib.models.head_parts.mask_loss import MaskOptions
+        from cvlib.tasks.segmentation.loss import SegmentationLoss
+
+        options = config.model.head_options
+        assert isinstance(options, MaskOptions)
+        return SegmentationLoss(options.loss, options.focal_gamma, weights)
+
+    def accuracy(self) -> keras.metrics.Metric:
+        """Return the share of labelled pixels whose class is right."""
+        from cvlib.tasks.segmentation.loss import PixelAccuracy
+
+        return PixelAccuracy()
+
+    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+        """Return weights by how many pixels each class has."""
+        counts = np.zeros(IGNORE + 1, np.int64)
+        for mask in split.labels:
+            read = mask() if callable(mask) else np.asarray(mask)
+            counts += np.bincount(read.ravel(), minlength=IGNORE + 1)
+        return balanced(counts[:classes], how)
+
+    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> MaskPredictions:
+        """Return what the network says of a whole split, in its order, at the network's input size."""
+        found = MaskPredictions.none(classes)
+        keep = set(np.linspace(0, len(feed.split) - 1, _PICTURED).astype(int).tolist())
+        for images, truth in feed.batches():
+            found.add(truth, np.asarray(validated.predict_on_batch(images)), keep)
+        return found
+
+    def flip_averaged(self, validated: keras.Model) -> keras.Model:
+        """Return a network whose logits are of the mean probability over an image and its mirror image."""
+        from keras import ops
+
+        from cvlib.tasks import serving
+
+        return serving.flip_averaged(validated, lambda probabilities: ops.flip(probabilities, axis=2))
+
+    def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
+        """Return the images with their masks."""
+        colours = masks.palette(len(dataset.classes), dataset.colours)
+        count = min(len(images), _PICTURED)
+        truths = np.asarray(labels)[:count]
+        return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
+
+    def inference(self, network: Network) -> keras.Model:
+        """Return raw images → probabilities of every pixel, at the image's own size; see `serving.inference`."""
+        from cvlib.tasks.segmentation import serving
+
+        return serving.inference(network)
+
+    def predict_files(
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        **options: float,
+    ) -> int:  # fmt: skip
+        """Write a mask for each image, and an overlay, in the colours of the run's data."""
+        own = saved.labels(run).get("colours")
+        colours = None if own is None else np.array(own, np.uint8)
+        return files.write(model, images, run.classes, colours, folder, tick)
+
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the class ids, uint8 `(height, width)`, of each image."""
+        return [files.mask_of(model, image) for image in images]

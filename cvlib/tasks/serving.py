@@ -1,0 +1,54 @@
+"""Parts of a network as it is saved: raw images of any size go in, and resizing is inside. Layers are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from cvlib.data.input_spec import InputSpec
+
+
+def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return an input for raw images and the same images as training sees them.
+
+    Returns:
+        images `(batch, any, any, channels)`, 0–255; and these resized to `spec.size` and rounded to whole levels.
+    """
+    image = keras.Input((None, None, spec.channels), name="image", dtype="float32")
+    # Keras' Resizing is in training mode unless told otherwise, and with it every layer behind it.
+    return image, ops.round(_resizing(spec)(image, training=False))
+
+
+def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what brings an image, uint8 `(height, width, channels)`, to `spec.size` as the saved network does."""
+    layer = _resizing(spec)
+
+    def resized(image: np.ndarray) -> np.ndarray:
+        if image.shape[:2] == spec.size:
+            return image
+        pixels = ops.round(layer(image.astype(np.float32), training=False))
+        return np.asarray(ops.convert_to_numpy(pixels), np.uint8)
+
+    return resized
+
+
+def _resizing(spec: InputSpec) -> keras.layers.Layer:
+    return keras.layers.Resizing(*spec.size, antialias=True, pad_to_aspect_ratio=spec.resize == "letterbox",
+                                 name="resizing", dtype="float32")  # fmt: skip
+
+
+def flip_averaged(model: keras.Model, back: Callable[[Any], Any]) -> keras.Model:
+    """Return a network whose logits are those of the mean probability over an image and its mirror image.
+
+    Args:
+        model: images of one size → logits `(…, classes)`.
+        back: brings the mirror image's probabilities back into the image's order.
+    """
+    image = keras.Input(model.input_shape[1:], name="image", dtype="float32")
+    mirrored = back(ops.softmax(model(ops.flip(image, axis=2))))
+    mean = (ops.softmax(model(image)) + mirrored) / 2
+    return keras.Model(image, ops.log(ops.maximum(mean, 1e-37)), name="flip_averaged")
