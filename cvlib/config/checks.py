@@ -17,7 +17,7 @@ def from_composed(composed: Any) -> Config:
     Raises `UserError` naming the key for an unknown key, a wrong type or a value that can't be.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        merged = OmegaConf.merge(OmegaConf.structured(Config), _with_mode_defaults(composed))
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         first_line = str(error).splitlines()[0]
@@ -26,6 +26,14 @@ def from_composed(composed: Any) -> Config:
     assert isinstance(config, Config)
     check(config)
     return config
+
+
+def _with_mode_defaults(composed: Any) -> Any:
+    """Add what a mode means by itself and conf/mode/NAME.yaml doesn't list."""
+    # CORE: replace by the defaults of a dataclass for each mode.
+    if OmegaConf.select(OmegaConf.create(composed), "mode.name") != "feature_extractor":
+        return composed
+    return OmegaConf.merge({"mode": {"freeze": "all", "batch_norm": "frozen"}}, composed)
 
 
 def check(config: Config) -> None:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, replace
-from typing import Any
-
-from omegaconf import OmegaConf
 
 from cvlib import data
-from cvlib.cli import compose
-from cvlib.config import checks
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts, splits
 from cvlib.data.dataset import Dataset, Split
@@ -31,14 +25,14 @@ class Samples:
     notes: list[str]  # remarks for the person
 
 
-def choose(run: Run, part: str | None, overrides: list[str]) -> Samples:
-    """The samples that `cvlib evaluate` is asked for; with `overrides` (`data=…`, `data.…=…`) those of other data.
+def choose(run: Run, part: str | None, config: DataConfig | None = None) -> Samples:
+    """Return the samples to evaluate on: a split of the run's own data, or of other data where `config` is given.
 
-    Raises `UserError` for overrides that can't be, data that can't be had, a split or classes that aren't there.
+    Raises `UserError` for data that isn't available, a split or classes that aren't there.
     """
     if part not in (None, *splits.PARTS):
         raise UserError(f"there is no split {part}: choose from {', '.join(splits.PARTS)}")
-    return _other(run, part, overrides) if overrides else _own(run, part or "test")
+    return _own(run, part or "test") if config is None else _other(run, part, config)
 
 
 def _own(run: Run, part: str) -> Samples:
@@ -52,8 +46,8 @@ def _own(run: Run, part: str) -> Samples:
     return Samples(part, f"{dataset.name}, {part}", dataset, getattr(dataset, part), notes)
 
 
-def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
-    config = _data_config(run, overrides)
+def _other(run: Run, part: str | None, config: DataConfig) -> Samples:
+    config = replace(config, channels=run.channels)
     dataset = data.undivided(config, run.config.model.task)
     unknown = [name for name in dataset.classes if name not in run.classes]
     if unknown:
@@ -69,23 +63,6 @@ def _other(run: Run, part: str | None, overrides: list[str]) -> Samples:
         raise UserError(f"{name}: every pixel of its masks is void: there is nothing to measure by")
     words = name if config.path is None else f"{name} ({layouts.place(config.path)})"
     return Samples(name, words, replace(dataset, classes=run.classes, colours=None), split, notes)
-
-
-def _data_config(run: Run, overrides: list[str]) -> DataConfig:
-    """The run's own data config with the overrides, or the one that `data=…` among them names."""
-    keys = [override.split("=")[0] for override in overrides]
-    for key, override in zip(keys, overrides, strict=True):
-        if "=" not in override or (key != "data" and not key.startswith("data.")):
-            raise UserError(f"{override}: a run is evaluated as it is, on other data where data=… or data.…=… say so")
-    group = [] if "data" in keys else [f"data={run.config.data.name}"]
-    composed = compose.composed([f"model={run.config.model.name}", *group, *overrides])
-    chosen: dict[str, Any] = OmegaConf.to_container(composed.data, resolve=True)  # type: ignore[assignment]
-    whole = dataclasses.asdict(run.config)
-    if group:
-        chosen = whole["data"] | {key: chosen[key] for key in (key.removeprefix("data.") for key in keys)}
-    # The network's own size and channels are what images are brought to.
-    whole["data"] = chosen | {"channels": run.channels, "image_size": None, "fraction": 1.0}
-    return checks.from_composed(whole).data
 
 
 def _split(config: DataConfig, dataset: Dataset, part: str | None) -> Split:

@@ -1,9 +1,12 @@
-"""The ways in which a run can end badly that a person has to be told about."""
+"""The ways in which a run can end badly that a person has to be told about, and the exit codes they end with."""
 
 from __future__ import annotations
 
 import errno
 import re
+import sys
+
+COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -39,3 +42,14 @@ def in_words(error: BaseException) -> str | None:
         return "out of memory: try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
     spoiled = re.search(r"UserError: (.*?)(?: Traceback| \[\[|$)", text)  # from within TensorFlow's input pipeline
     return spoiled.group(1) if spoiled else None
+
+
+def complain(message: str) -> int:
+    """Print an error in one line on stderr; return the exit code of a user's mistake."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return MISTAKE
+
+
+def interrupt(*_: object) -> None:
+    """Handle a signal as if the user had pressed Ctrl-C."""
+    raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from cvlib.cli import jobs as command
+from cvlib.runtime.errors import INTERRUPTED, interrupt
 from cvlib.training import devices as backend
 
 
@@ -89,7 +89,7 @@ def _receive(receiver: Connection) -> tuple[Any] | None:
 
 
 def _cause(code: int) -> str:
-    if code == command.INTERRUPTED:
+    if code == INTERRUPTED:
         return "its process was told to stop"
     if code >= 0:
         return f"its process ended with exit code {code} before it had a result"
@@ -101,14 +101,14 @@ def _answer(
     sender: Connection, parent: int, quiet: bool, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     os.setpgid(0, 0)  # or the terminal would send Ctrl-C here too, beside what the parent passes on
-    signal.signal(signal.SIGTERM, command.interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if quiet:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
     try:
         sender.send((function(*arguments),))
     except KeyboardInterrupt:
-        sys.exit(command.INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _end_with(parent: int) -> None:
