@@ -63,16 +63,19 @@ def install() -> None:
 
 
 def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
-    """Take what files set and the chosen answers don't use out of the config; return these keys."""
+    """Take out of the config what files set and the chosen answers don't use.
+
+    Returns the keys that are worth a word: not those that an answer's own file lists for another base of its.
+    """
     parsed = OverridesParser.create().parse_overrides(overrides)
     given = {one.key_or_group: _value(one) for one in parsed if _gives(one)}
-    groups: Any = {group: OmegaConf.to_container(composed[group], resolve=False) for group in unused_keys.GROUPS}
-    left_out = used_keys.leave_out(groups, given)
-    for key in left_out:
+    task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    listed, foreign = used_keys.find_unused(task, given)
+    for key in [*listed, *foreign]:
         group, _, name = key.partition(".")
         with open_dict(composed):
             del composed[group][name]
-    return left_out
+    return foreign
 
 
 def _gives(override: Override) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from cvlib.cli import answers
 from cvlib.config import unused_keys
 from cvlib.config.unused_keys import GROUPS, UnusedKeys
 from cvlib.runtime.errors import UserError
+
+
+class Unused(NamedTuple):
+    """Keys of a composed config that its answers don't use, and that nobody gave as an override."""
+
+    listed: list[str]  # by the answer's own file, for another base or head of it
+    foreign: list[str]  # set by another file, such as a study's
 
 
 def used_keys(composed: Mapping[str, Any]) -> set[str]:
@@ -22,38 +29,53 @@ def used_keys(composed: Mapping[str, Any]) -> set[str]:
 
 
 def owners(group: str, key: str) -> list[str]:
-    """The answers of a group that have a key."""
-    # CORE: ask the option dataclasses here; a base's keys are given as "encoder=cnn".
+    """The answers of a group whose files list a key."""
     return answers.owners(group, key.partition(".")[0])
 
 
-def leave_out(composed: dict[str, Any], given: Mapping[str, str]) -> list[str]:
-    """Name the keys that files, such as a study's, set for answers that don't use them.
+def bases_with(key: str) -> list[str]:
+    """The names of the backbones that have an option."""
+    # CORE: ask the backbones' option dataclasses. Without an answer, a refusal names the models that list the key.
+    return []
+
+
+def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused:
+    """Find the keys of a config that its chosen answers don't use.
 
     Args:
-        composed: the config as a plain mapping.
+        composed: the whole config of a run, without Hydra's part.
         given: the overrides inside the groups, key → value as it was written.
 
     Raises:
-        UnusedKeys: if an override, or a key of a file that nobody has, isn't used.
+        UnusedKeys: if an override, or a key of a file that no answer has, isn't used.
     """
     try:
         used = used_keys(composed)
     except UserError:  # a mistake of another kind, which is said when the config is checked
-        return []
-    left_out = unused_keys.unused(_flat(composed), used)
+        return Unused([], [])
+    present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
+    unused = [key for key in unused_keys.unused(present, used) if key not in given]
     refused = {key: value for key, value in given.items() if unused_keys.unused([key], used)}
-    refused |= {key: "…" for key in left_out if key not in given and not owners(*key.split(".", 1))}
+    refused |= {key: "…" for key in unused if not owners(*key.split(".", 1))}
     if refused:
         raise UnusedKeys({key: _refusal(key, value, composed, used) for key, value in refused.items()})
-    return left_out
+    listed = [key for key in unused if _lists(composed, key)]
+    return Unused(listed, [key for key in unused if key not in listed])
+
+
+def _lists(composed: Mapping[str, Any], key: str) -> bool:
+    """Whether the file of the chosen answer lists a key."""
+    group, _, name = key.partition(".")
+    return name.partition(".")[0] in answers.keys(group, str(composed[group].get("name")))
 
 
 def _refusal(key: str, value: str, composed: Mapping[str, Any], used: set[str]) -> str:
-    return unused_keys.refusal(key, value, composed[key.partition(".")[0]], used, owners)
+    group, _, name = key.partition(".")
+    content = composed[group]
+    base = unused_keys.base_key(content)
 
+    def having(group: str, one: str) -> list[str]:
+        bases = bases_with(one) if base and one == name and _lists(composed, key) else []
+        return [f"{base}={found}" for found in bases] or owners(group, one)
 
-def _flat(composed: Mapping[str, Any]) -> Iterator[str]:
-    for group in GROUPS:
-        for key in composed[group]:
-            yield f"{group}.{key}"
+    return unused_keys.refusal(key, value, content, used, having)

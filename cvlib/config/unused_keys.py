@@ -43,8 +43,13 @@ def _same_branch(key: str, other: str) -> bool:
 
 def answer(group: str, content: Mapping[str, Any], with_base: bool = True) -> str:
     """The chosen answer in words: `model=resnet`, `model=segmenter with encoder=vgg`."""
-    base = next((f" with {key}={content[key]}" for key in _BASES if content.get(key)), "") if with_base else ""
-    return f"{group}={content.get('name')}{base}"
+    base = base_key(content) if with_base else None
+    return f"{group}={content.get('name')}" + (f" with {base}={content[base]}" if base else "")
+
+
+def base_key(content: Mapping[str, Any]) -> str | None:
+    """The key by which a model chooses its base, if it does."""
+    return next((key for key in _BASES if content.get(key)), None)
 
 
 def refusal(key: str, value: str, content: Mapping[str, Any], used: set[str], owners: Owners) -> str:

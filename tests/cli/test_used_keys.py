@@ -8,6 +8,7 @@ import pytest
 
 import cvlib
 from cvlib import cli
+from cvlib.cli import used_keys
 from cvlib.cli.compose import compose
 from cvlib.config import unused_keys
 from cvlib.runtime.errors import UserError
@@ -28,8 +29,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("model=resnet model.kernel=5", "model.kernel=5: model=resnet doesn't use this key; model=cnn, "),
         ("model=resnet model.kernel=5", "the nearest key of model=resnet is model.depth"),
         ("model=resnet ++model.kernel=5", "model.kernel=5: model=resnet doesn't use this key"),
-        ("mode=scratch mode.head_epochs=3", "head_epochs=3: mode=scratch doesn't use this key; only mode=finetune does"),
-        ("mode=feature_extractor mode.freeze=2", "mode=feature_extractor doesn't use this key; only mode=finetune does"),
+        ("mode=scratch mode.head_epochs=3", "mode=scratch doesn't use this key; only mode=finetune does"),
+        ("mode=feature_extractor mode.freeze=2", "mode=feature_extractor doesn't use this key; only mode=finetune"),
         ("mode=scratch mode.weights=a/b", "mode.weights=a/b: mode=scratch doesn't use this key; mode=feature_"),
         ("optimizer.momentum=0.5", "optimizer=adam doesn't use this key; only optimizer=sgd does"),
         ("schedule=constant schedule.final=0.1", "schedule=constant doesn't use this key; only schedule=cosine does"),
@@ -133,3 +134,15 @@ def test_a_refusal_names_the_base_of_a_model_that_has_one() -> None:
                                lambda group, key: owners.get(key, []))  # fmt: skip
     assert said.startswith("model.filters=[8]: model=segmenter with encoder=vgg doesn't use this key; "
                            "encoder=cnn, darknet do; the nearest key")  # fmt: skip
+
+
+def test_what_an_answers_own_file_lists_for_another_base_goes_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = used_keys.used_keys
+    monkeypatch.setattr(used_keys, "used_keys", lambda composed: every(composed) - {"model.filters"})
+    monkeypatch.setattr(used_keys, "bases_with", lambda key: ["cnn", "darknet"])
+    assert compose(["model=segmenter", "model.encoder=vgg"]).model.encoder == "vgg"
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(UserError, match=r"segmenter with encoder=vgg doesn't use this key; encoder=cnn, darknet do"):
+        compose(["model=segmenter", "model.encoder=vgg", "model.filters=[8]"])
