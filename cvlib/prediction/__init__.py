@@ -11,17 +11,57 @@ import glob
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvlib.data.images import EXTENSIONS, read_image
 from cvlib.runtime.errors import UserError
 
+if TYPE_CHECKING:
+    from cvlib.models.restore import Run
+
 
 def of(task: str) -> Any:
     """The module that predicts for a task."""
     return import_module(f"cvlib.prediction.{task}")
+
+
+def predict_files(
+    run: Run, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
+    show: Callable[[int], None] = lambda done: None, **options: float,
+) -> tuple[int, list[Path]]:  # fmt: skip
+    """Predict for image files and write predictions.json, predictions.csv and drawn pictures.
+
+    Args:
+        run: an opened run.
+        files: the images, as `find_files` gives them.
+        folder: where to write.
+        bad: is told of every file that can't be read, and why; such files are skipped.
+        show: is told how many files are done.
+        options: of the run's task, such as `threshold` for a detector.
+
+    Returns:
+        The number of predictions, and the files that were skipped. Raises `UserError` where none could be read.
+    """
+    from cvlib.models import restore as saved
+
+    failed: list[Path] = []
+    done = 0
+
+    def skip(file: Path, why: str) -> None:
+        failed.append(file)
+        bad(file, why)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        show(done + len(failed))
+
+    count: int = of(run.config.model.task).predict(run, saved.network(run), files, folder, skip, tick, **options)
+    if not count:
+        raise UserError(f"none of {len(files)} files could be read as an image")
+    return count, failed
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:
