@@ -6,6 +6,7 @@ import difflib
 import re
 
 from cvlib.cli import answers
+from cvlib.config import unused_keys
 from cvlib.sweeps.launchers import EXTRAS, not_installed
 
 
@@ -29,6 +30,8 @@ def explain(error: Exception, arguments: list[str]) -> str:
     if studies := [a for a in overrides if a.startswith("experiment=")]:
         return f"{studies[0]}: a study is added with a plus, +{studies[0]}"
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):
+        if unused_keys.is_inside(key) and f"'{key}'" not in text:
+            continue  # Hydra takes all of these, see cvlib.cli.loader
         if key.startswith("hydra.sweeper.") and key not in (known := _sweeper_keys()):
             return f"{key}: there is no such key; " + suggest(key, known)
         if not key.startswith("hydra") and "@" not in key and key not in (known := keys(arguments)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-import math
 import os
 import signal
 import subprocess
@@ -17,12 +16,9 @@ import psutil
 import pytest
 import yaml
 
-from cvlib.cli.compose import compose
 from tests.cli.test_train import ROOT, run, summary, weights
 
 TINY = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
-STUDIES = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
-SPACES = sorted(path.stem for path in (ROOT / "conf/sweep").glob("*.yaml"))
 
 
 def rows(folder: Path) -> dict[str, dict[str, str]]:
@@ -200,34 +196,3 @@ def test_a_search_is_killed_and_ends_with_as_many_trials_as_asked(tmp_path: Path
     assert len(found) == 4
     assert {json.loads(path.read_text())["status"] for path in found} <= {"completed", "pruned"}
     assert len(rows(tmp_path / "search")) == 4
-
-
-@pytest.mark.parametrize("study", STUDIES)
-def test_a_study_says_what_it_asks_and_every_job_of_it_can_be(study: str) -> None:
-    text = (ROOT / f"experiments/{study}.yaml").read_text()
-    for words in ("What it asks: ", f"+experiment={study}", f"{study}.md"):
-        assert words in text
-    params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
-    own = ["data.path=photographs"] if "data.path=" in text else []
-    assert jobs_of(params, f"+experiment={study}", *own) >= 2
-
-
-@pytest.mark.parametrize("space", SPACES)
-def test_a_space_composes_with_its_choices(space: str) -> None:
-    params = yaml.safe_load((ROOT / f"conf/sweep/{space}.yaml").read_text())["hydra"]["sweeper"]["params"]
-    choices = {key: value for key, value in params.items() if "interval" not in value}
-    assert jobs_of(choices, f"+sweep={space}") >= 1
-
-
-def jobs_of(params: dict[str, str], *added: str) -> int:
-    """How many jobs there are; those that differ from the first in one override are composed and checked."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
-    values = {one.get_key_element(): list(one.sweep_string_iterator()) for one in parsed}
-    first = {key: choices[0] for key, choices in values.items()}
-    for key, choices in values.items():
-        for choice in choices:
-            job = first | {key: choice}
-            compose([*added, *(f"{name}={value}" for name, value in job.items())])
-    return math.prod(len(choices) for choices in values.values())
