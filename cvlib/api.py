@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from cvlib.cli.compose import compose
+from cvlib.cli.compose import compose, other_data
 from cvlib.config import schema as configuration
 from cvlib.models import restore as saved
 from cvlib.models.restore import Run
@@ -126,7 +126,8 @@ def evaluate(run: Run | str | Path, *overrides: str, split: str | None = None, t
     from cvlib.evaluation import evaluate_run as again
     from cvlib.evaluation import samples
 
-    return again.evaluate(opened, samples.choose(opened, split, list(overrides)), tta)
+    other = other_data(opened.config, overrides) if overrides else None
+    return again.evaluate(opened, samples.choose(opened, split, other), tta)
 
 
 def _start() -> None:

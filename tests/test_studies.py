@@ -1,16 +1,23 @@
-"""The smallest study, run whole and held to the range that it states."""
+"""Studies and spaces: every job of them can be. The smallest study is run whole and held to the range it states."""
 
 from __future__ import annotations
 
 import csv
+import math
 import re
 import statistics
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 
+from cvlib.cli import answers
+from cvlib.cli.compose import compose
 from tests.cli.test_train import ROOT, run
+
+STUDIES = sorted(path.stem for path in answers.EXPERIMENTS.glob("*.yaml"))
+SPACES = sorted(path.stem for path in (answers.CONF / "sweep").glob("*.yaml"))
 
 
 def expected(study: str) -> dict[str, tuple[float, float]]:
@@ -35,3 +42,34 @@ def test_the_regimes_lie_in_their_ranges_and_end_with_their_comparison(tmp_path:
         assert low <= statistics.mean(found[mode]) <= high, mode
     assert "15 completed runs in 3 groups" in result.stdout
     assert re.search(r"^\w+ (beats|and) \w+ (by|can't be told apart)", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_says_what_it_asks_and_every_job_of_it_can_be(study: str) -> None:
+    text = (ROOT / f"experiments/{study}.yaml").read_text()
+    for words in ("What it asks: ", f"+experiment={study}", f"{study}.md"):
+        assert words in text
+    params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
+    own = ["data.path=photographs"] if "data.path=" in text else []
+    assert jobs_of(params, f"+experiment={study}", *own) >= 2
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_space_composes_with_its_choices(space: str) -> None:
+    params = yaml.safe_load((ROOT / f"conf/sweep/{space}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    choices = {key: value for key, value in params.items() if "interval" not in value}
+    assert jobs_of(choices, f"+sweep={space}") >= 1
+
+
+def jobs_of(params: dict[str, str], *added: str) -> int:
+    """How many jobs there are; those that differ from the first in one override are composed and checked."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    values = {one.get_key_element(): list(one.sweep_string_iterator()) for one in parsed}
+    first = {key: choices[0] for key, choices in values.items()}
+    for key, choices in values.items():
+        for choice in choices:
+            job = first | {key: choice}
+            compose([*added, *(f"{name}={value}" for name, value in job.items())])
+    return math.prod(len(choices) for choices in values.values())

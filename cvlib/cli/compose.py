@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from cvlib.cli import jobs as command
-from cvlib.config import checks
-from cvlib.config.schema import Config
-from cvlib.runtime.errors import UserError
+from omegaconf import OmegaConf
 
-CONF = Path(__file__).resolve().parents[2] / "conf"  # lies beside run.py
+from cvlib.cli import messages
+from cvlib.cli.answers import CONF
+from cvlib.config import checks
+from cvlib.config.schema import Config, DataConfig
+from cvlib.runtime.errors import UserError
 
 
 def compose(overrides: Sequence[str]) -> Config:
-    """The config of overrides such as `model=resnet`; raises `UserError` in one line for what can't be."""
+    """Return the config of overrides such as `model=resnet`; raises `UserError`, in one line, for a mistake in them."""
     return checks.from_composed(composed(overrides))
 
 
 def composed(overrides: Sequence[str]) -> Any:
-    """The same as Hydra makes it (an OmegaConf mapping), before it is checked against the schema."""
+    """Return the same as Hydra makes it (an OmegaConf mapping), before it is checked against the schema."""
     import hydra
+
+    from cvlib.cli import loader
 
     if not (CONF / "config.yaml").is_file():
         raise UserError(f"{CONF} has no config.yaml: overrides are understood in a checkout, where conf/ lies beside "
                         "run.py (pip install -e)")  # fmt: skip
+    loader.install()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose("config", list(overrides))
     except Exception as error:
-        if not command.is_hydra_error(error):
+        if not messages.is_hydra_error(error):
             raise
-        raise UserError(command.explain(error, CONF, list(overrides))) from None
+        raise UserError(messages.explain(error, list(overrides))) from None
+
+
+def other_data(config: Config, overrides: Sequence[str]) -> DataConfig:
+    """Return a run's data config changed by `data.…=…`, or the one that `data=…` among the overrides names.
+
+    Raises `UserError` for an override of anything but the data, or a mistake in one.
+    """
+    keys = [override.split("=")[0] for override in overrides]
+    for key, override in zip(keys, overrides, strict=True):
+        if "=" not in override or (key != "data" and not key.startswith("data.")):
+            raise UserError(f"{override}: a run is evaluated as it is, on other data where data=… or data.…=… say so")
+    group = [] if "data" in keys else [f"data={config.data.name}"]
+    composed_data = composed([f"model={config.model.name}", *group, *overrides]).data
+    chosen: dict[str, Any] = OmegaConf.to_container(composed_data, resolve=True)  # type: ignore[assignment]
+    whole = dataclasses.asdict(config)
+    if group:
+        chosen = whole["data"] | {key: chosen[key] for key in (key.removeprefix("data.") for key in keys)}
+    # The network's own size and channels are what images are brought to.
+    whole["data"] = chosen | {"image_size": None, "fraction": 1.0}
+    return checks.from_composed(whole).data

@@ -30,14 +30,16 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Measure, print the table, write, say where; return 0."""
+    from cvlib.cli.compose import other_data
     from cvlib.models import restore as saved
 
     opened = saved.open_run(chosen.run)
+    other = other_data(opened.config, chosen.data) if chosen.data else None
     begin(opened)
     from cvlib.evaluation import evaluate_run as again
     from cvlib.evaluation import samples
 
-    wanted = samples.choose(opened, chosen.split, chosen.data)
+    wanted = samples.choose(opened, chosen.split, other)
     for note in wanted.notes:
         print(f"note: {note}")
     found = again.evaluate(opened, wanted, chosen.tta)

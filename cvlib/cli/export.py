@@ -37,7 +37,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.images < 1:
         raise UserError(f"--images {chosen.images}: give at least one to compare on")
     opened = saved.open_run(chosen.run)
-    if chosen.int8 and opened.config.model.task == "detection":
+    if chosen.int8 and opened.config.model.task == "detection":  # TASKS: whether the export has an int8 form
         raise UserError("--int8 is for classification and segmentation: boxes in 8 bits lose their places")
     begin(opened)
     from cvlib import export

@@ -42,24 +42,14 @@ def run(chosen: argparse.Namespace) -> int:
                         "another folder")  # fmt: skip
     options = _options(chosen.threshold, opened.config.model.task)
     begin(opened)
-    failed: list[Path] = []
-    progress, done = Progress("predicting", len(files)), 0
+    progress = Progress("predicting", len(files))
 
     def bad(file: Path, why: str) -> None:
-        failed.append(file)
         progress.clear()
         print(f"skipped: {why}", file=sys.stderr)
 
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        progress.show(done + len(failed))
-
-    task = prediction.of(opened.config.model.task)
-    count = task.predict(opened, saved.network(opened), files, output, bad, tick, **options)
+    count, failed = prediction.predict_files(opened, files, output, bad, progress.show, **options)
     progress.clear()
-    if not count:
-        raise UserError(f"none of {len(files)} files could be read as an image")
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     return 1 if failed else 0
 
@@ -75,7 +65,7 @@ def _is_a_collection(output: Path, files: list[Path]) -> bool:
 def _options(threshold: float | None, task: str) -> dict[str, float]:
     if threshold is None:
         return {}
-    if task != "detection":
+    if task != "detection":  # TASKS: whether predictions have a score to cut at
         raise UserError(f"--threshold is for a detector's boxes, and this run does {task}: leave it out")
     if not 0 <= threshold <= 1:
         raise UserError(f"--threshold {threshold:g}: a score is from 0 to 1")

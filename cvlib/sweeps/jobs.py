@@ -6,19 +6,16 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cvlib.cli.jobs import complain
 from cvlib.runs import record
 from cvlib.runs.metric_specs import headline
 from cvlib.runtime.clock import about
-from cvlib.runtime.errors import RunFailed, UserError
+from cvlib.runtime.errors import RunFailed, UserError, complain
 from cvlib.runtime.files import csv_of, write_atomically
 
 PLAN = "sweep.json"
-SCRATCH = "scratch"  # the mode that starts from random weights
 _OVER = ("completed", "failed", "diverged", "pruned")  # a run that no process goes on with by itself
 _LOST = ("failed", "diverged")
 
@@ -45,12 +42,6 @@ class Row:
     seconds: float | None
     error: str | None
     folder: str
-
-
-def applying(overrides: Sequence[str]) -> list[str]:
-    """A job's overrides, of those for a whole sweep over modes: without the weights if its own mode takes none."""
-    left_out = f"mode={SCRATCH}" in overrides
-    return [one for one in overrides if not (left_out and one.startswith("mode.weights="))]
 
 
 def labels(jobs: list[tuple[str, ...]]) -> list[str]:

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from cvlib.cli import jobs as command
 from cvlib.runs import record
 from cvlib.runtime import isolation
 from cvlib.runtime.clock import about
-from cvlib.runtime.errors import Pruned, RunFailed, UserError
+from cvlib.runtime.errors import Pruned, RunFailed, UserError, complain
 from cvlib.sweeps import jobs as sweep
-from cvlib.sweeps import trials
+from cvlib.sweeps import one_job, trials
 from cvlib.sweeps.jobs import Job, Row
 from cvlib.sweeps.trials import Search, optuna  # where Optuna is not installed, that module says what to do
 from cvlib.training.devices import import_frameworks
@@ -31,11 +30,12 @@ _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS
 
 
 class Prepared(NamedTuple):
-    """A composed job: what `command.run_job` takes."""
+    """A composed job: what `one_job.run_job` takes, and its overrides."""
 
     config: Any
     folder: Path
     provenance: dict[str, str]
+    overrides: tuple[str, ...]  # without those that the job doesn't use
 
 
 Compose = Callable[[Sequence[str]], Prepared]  # overrides → a job; Hydra's errors go up
@@ -68,7 +68,7 @@ def _work(search: Search, compose: Compose, quiet: bool) -> None:
     """One worker: claim a trial, run it, tell Optuna, until none is left."""
     if quiet:
         for name in _THREADS:
-            os.environ.setdefault(name, str(command.cores_per_job(search.workers)))
+            os.environ.setdefault(name, str(one_job.cores_per_job(search.workers)))
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     while claimed := _claim(search):
         trial, lock = claimed
@@ -84,14 +84,15 @@ def _run_trial(search: Search, compose: Compose, trial: optuna.Trial, quiet: boo
         _tell_failed(search, trial, f"{type(error).__name__}: {error}")
         return
     trial.set_user_attr("folder", prepared.folder.name)
+    trial.set_user_attr("overrides", list(prepared.overrides))
     print("\n" + _progress(search, trial), flush=True)
     sweep.settle([Job("", (), prepared.folder)])  # the run of a killed worker needs a moment to notice
     report = Reporter(search, trial.number) if search.prune else None
-    outcome = command.run_isolated(*prepared, report, quiet=quiet)
+    outcome = one_job.run_isolated(prepared.config, prepared.folder, prepared.provenance, report, quiet=quiet)
     _tell(search, trial, prepared.folder, outcome)
 
 
-def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: command.Outcome) -> None:
+def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: one_job.Outcome) -> None:
     """A trial cut short or diverged counts as bad where it was, so that the sampler keeps away from there."""
     summary = record.read_summary(folder) or {}
     status, value = summary.get("status"), (summary.get("metrics") or {}).get(search.monitor)
@@ -202,16 +203,17 @@ def _conclude(search: Search, interrupted: bool = False) -> None:
     completed = [one for one in study.trials if one.state == optuna.trial.TrialState.COMPLETE]
     if completed:
         best = study.best_trial
-        fixed = [override for override in search.fixed if not override.startswith("+sweep=")]
+        overrides = best.user_attrs.get("overrides", [*search.fixed, *_label(best.params).split()])
+        overrides = [override for override in overrides if not override.startswith("+sweep=")]
         print(f"\nbest of {len(completed)} completed: trial {best.number + 1}, {search.monitor} {best.value:.4f}, in "
               f"{search.folder / best.user_attrs['folder']}\n"
-              f"its overrides: {' '.join(sweep.applying([*fixed, *_label(best.params).split()]))}\n"
+              f"its overrides: {' '.join(overrides)}\n"
               "report its test metrics: the monitor flatters, having chosen it", flush=True)  # fmt: skip
     print(f"recorded in {search.folder}; cvlib compare shows all of them", flush=True)
     if interrupted:
         print("interrupted: the same command goes on from here", flush=True)
         return
     for row in failed:
-        command.complain(f"{row.job}: {row.error}")
+        complain(f"{row.job}: {row.error}")
     if failed or not completed:
         raise RunFailed(f"{len(failed)} of {len(rows)} trials failed" if failed else "no trial completed")

@@ -100,3 +100,15 @@ def test_only_unreadable_files_are_a_mistake(run: Path, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"PNG")
     assert cli.main(["predict", str(run), str(tmp_path / "torn.png")]) == 2
     assert not (run / "predictions").exists()
+
+
+def test_files_are_predicted_without_the_command_line(run: Path, tmp_path: Path) -> None:
+    good, torn = picture(tmp_path / "good.png"), tmp_path / "torn.png"
+    torn.write_bytes(good.read_bytes()[:100])
+    done: list[int] = []
+    found = prediction.predict_files(saved.open_run(run), [good, torn], tmp_path / "out", show=done.append)
+    assert found == (1, [torn])
+    assert done in ([1], [2])
+    assert (tmp_path / "out/predictions.csv").is_file()
+    with pytest.raises(UserError, match="none of 1 files"):
+        prediction.predict_files(saved.open_run(run), [torn], tmp_path / "none")

@@ -12,10 +12,10 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="searching needs the extra: pip install -e '.[search]'")
 
-from cvlib.cli import jobs as command  # noqa: E402
-from cvlib.cli.jobs import Outcome  # noqa: E402
 from cvlib.runtime.errors import Pruned, RunFailed, UserError  # noqa: E402
-from cvlib.sweeps import search, trials  # noqa: E402
+from cvlib.sweeps import one_job, search, trials  # noqa: E402
+from cvlib.sweeps.folder_names import folder_name  # noqa: E402
+from cvlib.sweeps.one_job import Outcome  # noqa: E402
 from cvlib.sweeps.search import Compose, Prepared  # noqa: E402
 from cvlib.sweeps.trials import Range, Search  # noqa: E402
 
@@ -44,13 +44,17 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ran.append(folder.name)
         return play(folder)
 
-    monkeypatch.setattr(command, "run_isolated", run)
+    monkeypatch.setattr(one_job, "run_isolated", run)
     return ran
 
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Compose:
-    return lambda overrides: Prepared({}, tmp_path / command.folder_name(",".join(overrides)), {})
+    def compose_job(overrides: Sequence[str]) -> Prepared:
+        used = tuple(one for one in overrides if not one.startswith("mode.weights="))  # which no trial here uses
+        return Prepared({}, tmp_path / folder_name(",".join(overrides)), {}, used)
+
+    return compose_job
 
 
 @pytest.fixture
@@ -125,17 +129,17 @@ def test_the_same_seed_draws_the_same(
 def test_a_trial_whose_worker_was_killed_goes_on_and_counts_once(
     make: Callable[..., Search], compose: Compose, played: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = command.run_isolated
+    run = one_job.run_isolated
 
     def die(*arguments: Any, **options: Any) -> Outcome:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "run_isolated", die)
+    monkeypatch.setattr(one_job, "run_isolated", die)
     with pytest.raises(KeyboardInterrupt):
         search.run(make(trials=2), compose)
     assert states(make()) == ["RUNNING"]
     begun = trials.opened(make()).trials[0].params
-    monkeypatch.setattr(command, "run_isolated", run)
+    monkeypatch.setattr(one_job, "run_isolated", run)
     search.run(make(trials=2), compose)
     assert states(make()) == ["COMPLETE", "COMPLETE"]
     assert len(played) == 2
@@ -200,7 +204,7 @@ def test_what_a_run_came_to_is_told(
     def run(config: Any, folder: Path, provenance: Any, on_epoch: Any, quiet: bool) -> Outcome:
         return play(folder, status)
 
-    monkeypatch.setattr(command, "run_isolated", run)
+    monkeypatch.setattr(one_job, "run_isolated", run)
     with pytest.raises(RunFailed):  # no trial completed
         search.run(make(trials=1), compose)
     assert states(make()) == [state]
@@ -248,7 +252,7 @@ def test_the_best_is_the_largest_accuracy_or_the_smallest_loss(
         (folder / "summary.json").write_text(json.dumps(summary))
         return outcome
 
-    monkeypatch.setattr(command, "run_isolated", run)
+    monkeypatch.setattr(one_job, "run_isolated", run)
     search.run(make(trials=3), compose)
     assert "trial 2, val/accuracy 0.9000" in capsys.readouterr().out
     search.run(make(trials=3, monitor="val/loss", folder=tmp_path / "loss"), compose)

@@ -1,8 +1,7 @@
-"""The `cvlib` command: help, one-line errors, exit codes, files written whole."""
+"""The `cvlib` command: help, one-line errors, exit codes."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +9,6 @@ from pathlib import Path
 import pytest
 
 from cvlib import cli
-
-SUMMARY = {"status": "completed", "task": "classification", "metrics": {"test/accuracy": 0.9}, "seed": 0}
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """A folder with one run in it."""
-    folder = tmp_path / "runs/first"
-    folder.mkdir(parents=True)
-    (folder / "summary.json").write_text(json.dumps(SUMMARY))
-    (folder / "config.yaml").write_text("data:\n  name: digits\nseed: 0\n")
-    return tmp_path / "runs"
 
 
 def test_help_lists_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,30 +57,6 @@ def test_bad_input_is_one_line_on_stderr_and_2(
     assert words in said.err
 
 
-def test_compare_writes_to_the_screen(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (runs / "foreign").mkdir()
-    (runs / "foreign/summary.json").write_text("{}")
-    assert cli.main(["compare", str(runs)]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("classification on digits, by test/accuracy: 1 completed run\n")
-    assert said.err == f"{runs / 'foreign'}: skipped, its summary.json is not a run's\n"
-
-
-@pytest.mark.parametrize(("name", "start"), [("a.html", "<!doctype html>"), ("a.md", "### "), ("a.csv", "group,"),
-                                             ("a.txt", "classification")])  # fmt: skip
-def test_a_files_ending_chooses_the_format(runs: Path, tmp_path: Path, name: str, start: str) -> None:
-    (tmp_path / name).write_text("earlier")
-    assert cli.main(["compare", str(runs), "--output", str(tmp_path / name)]) == 0
-    assert (tmp_path / name).read_text().startswith(start)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "runs"]
-
-
-def test_the_format_asked_for_goes_before_the_ending(runs: Path, tmp_path: Path) -> None:
-    output = tmp_path / "a.txt"
-    assert cli.main(["compare", str(runs), "--format", "md", "--output", str(output)]) == 0
-    assert output.read_text().startswith("### ")
-
-
 def test_a_reader_that_stops_early_is_no_error(runs: Path) -> None:
     command = f"{sys.executable} -m cvlib.cli compare {runs} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
@@ -105,3 +68,14 @@ def test_a_screen_without_our_letters_shows_question_marks(runs: Path) -> None:
     command = [sys.executable, "-m", "cvlib.cli", "compare", str(runs)]
     done = subprocess.run(command, capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert b"?" in done.stdout
+
+
+def test_everything_behind_train_is_hydras(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--help"]) == 0
+    assert "python run.py model=resnet mode=finetune" in capsys.readouterr().out
+    assert cli.main(["train", "model=resnet", "seed=5", "--cfg", "job"]) == 0
+    assert "seed: 5\n" in capsys.readouterr().out
+    assert cli.main(["train", "-m", "seed=1,2", "trainer.epoch=3"]) == 2
+    assert capsys.readouterr().err.startswith("error: trainer.epoch: there is no such key; did you mean trainer.epochs")
+    assert cli.main(["train", "seed=1,2"]) == 2  # a sweep needs -m
+    assert capsys.readouterr().err.count("\n") == 1

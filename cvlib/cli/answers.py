@@ -1,0 +1,62 @@
+"""The folders that answer a config's questions, and what is in them: `conf/GROUP/ANSWER.yaml`. No Hydra.
+
+A `conf/` in the folder where somebody works adds answers of their own and goes before ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+STUDY = "experiment"  # the group of the studies
+
+
+def _beside_or_within(name: str) -> Path:
+    """A folder of ours: beside run.py in a checkout, inside the package where that is installed."""
+    within = _PACKAGE / name
+    return within if within.is_dir() else _PACKAGE.parent / name
+
+
+CONF = _beside_or_within("conf")
+EXPERIMENTS = _beside_or_within("experiments")
+
+
+def own() -> Path | None:
+    """The user's own `conf/` in the folder where they work, if there is one."""
+    here = Path.cwd() / "conf"
+    return here if here.is_dir() and here.resolve() != CONF else None
+
+
+def folders(group: str) -> list[Path]:
+    """Where the answers of a group lie, the user's own first."""
+    places = [place / group for place in (own(), CONF) if place is not None]
+    return [place for place in [*places, *([EXPERIMENTS] if group == STUDY else [])] if place.is_dir()]
+
+
+def choices(group: str) -> list[str]:
+    """The answers of a group, by name."""
+    return sorted({path.stem for folder in folders(group) for path in folder.glob("*.yaml")})
+
+
+def keys(group: str, answer: str) -> list[str]:
+    """The keys that an answer's files list, and those that all answers of its group have in common."""
+    files = [folder / f"{answer}.yaml" for folder in folders(group)] + [CONF / "common" / f"{group}.yaml"]
+    return list(dict.fromkeys(key for file in files if file.is_file() for key in _read(file) if key != "defaults"))
+
+
+def owners(group: str, key: str) -> list[str]:
+    """The answers of a group that have a key."""
+    return [answer for answer in choices(group) if key in keys(group, answer)]
+
+
+def defaults() -> dict[str, Any]:
+    """The content of config.yaml."""
+    return _read(CONF / "config.yaml")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return content

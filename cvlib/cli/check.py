@@ -1,0 +1,40 @@
+"""`cvlib check DATA`: a collection of images looked over before training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from cvlib.cli.output import hand_over, refuse_output
+
+_TASKS = ("classification", "detection", "segmentation")  # TASKS: tasks.names()
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "check", help="a collection of images looked over before training",
+        description="Reads every image and label of a collection once and says what is in it and what is wrong with "
+        "it, by file. Nothing is changed. Exit code 1 if anything would spoil a run.",
+    )  # fmt: skip
+    parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
+    parser.add_argument("--layout", help="how its files lie, as for data.layout (default: found out)")
+    parser.add_argument("--task", choices=_TASKS,
+                        help="look at its labels for this task only (default: all that it has labels for)")  # fmt: skip
+    parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, a table the first ten "
+                        "of a kind (default: by --output's ending, else table)")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
+    parser.set_defaults(command=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Look the collection over and print or write what was found; 1 if anything would spoil a run."""
+    refuse_output(chosen.output)
+    from cvlib.data.check import check
+    from cvlib.data.check.report import as_json, as_text
+
+    report = check(chosen.data, chosen.layout, chosen.task)
+    form = chosen.format or ("json" if chosen.output and chosen.output.suffix.lower() == ".json" else "table")
+    hand_over(as_json(report) if form == "json" else as_text(report), chosen.output)
+    return 1 if report.spoiled else 0

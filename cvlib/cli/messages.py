@@ -1,0 +1,74 @@
+"""Hydra's errors in one line: the key or value that is wrong, and the nearest right one. No Hydra, no TensorFlow."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from cvlib.cli import answers
+from cvlib.config import unused_keys
+from cvlib.sweeps.launchers import EXTRAS, not_installed
+
+
+def is_hydra_error(error: Exception) -> bool:
+    """Whether Hydra or OmegaConf raised it while composing, rather than a run of ours."""
+    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "antlr4")
+
+
+def explain(error: Exception, arguments: list[str]) -> str:
+    """Return one line for an error of Hydra's: the key or value that is wrong, and the nearest right one."""
+    text = str(error)
+    if absent := re.search(r"Could not load 'hydra/launcher/(submitit)\w*'", text):
+        return not_installed("slurm", EXTRAS[absent.group(1)])
+    if missing := re.search(r"Could not find '([\w/-]+)/([^'/]*)'", text):
+        group, choice = missing.groups()
+        return f"{group}={choice}: there is no such {group}; " + suggest(choice, answers.choices(group))
+    if type(error).__name__ == "OverrideParseException":
+        said = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
+        return f"{said}: an override reads key=value; brackets, commas or spaces need quotes inside: \"key='a value'\""
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    if studies := [a for a in overrides if a.startswith("experiment=")]:
+        return f"{studies[0]}: a study is added with a plus, +{studies[0]}"
+    for key in (override.split("=")[0].lstrip("+~") for override in overrides):
+        if unused_keys.is_inside(key) and f"'{key}'" not in text:
+            continue  # Hydra takes all of these, see cvlib.cli.loader
+        if key.startswith("hydra.sweeper.") and key not in (known := _sweeper_keys()):
+            return f"{key}: there is no such key; " + suggest(key, known)
+        if not key.startswith("hydra") and "@" not in key and key not in (known := keys(arguments)):
+            return f"{key}: " + (_belongs_elsewhere(key) or "there is no such key; " + suggest(key, known))
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def keys(arguments: list[str]) -> list[str]:
+    """List every key that can be overridden, with the groups chosen in `arguments`."""
+    defaults = answers.defaults()
+    found = [key for key in defaults if key not in ("defaults", "hydra")]
+    for entry in defaults["defaults"]:
+        group, choice = next(iter(entry.items())) if isinstance(entry, dict) else ("", "")
+        if not group or not answers.folders(group):
+            continue
+        chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
+        found.append(group)
+        for name in {choice, chosen.split(",")[0]}:
+            found += [f"{group}.{key}" for key in answers.keys(group, name)]
+    return sorted(set(found))
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """Say which of the known words somebody may have meant."""
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    same_end = [key for key in known if key.split(".")[-1] == word.split(".")[-1]]
+    nearest = list(dict.fromkeys(same_end + close))[:3]
+    if nearest:
+        return f"did you mean {' or '.join(nearest)}?"
+    return "choose from " + ", ".join(known) if len(known) < 20 else "`python run.py --help` lists them all"
+
+
+def _sweeper_keys() -> list[str]:
+    return [f"hydra.sweeper.{key}" for key in answers.keys("hydra/sweeper", "resumable") if key != "_target_"]
+
+
+def _belongs_elsewhere(key: str) -> str | None:
+    group, _, name = key.partition(".")
+    owners = answers.owners(group, name) if name else []
+    return f"only {group}={' | '.join(owners)} has this key" if owners else None

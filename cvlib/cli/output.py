@@ -1,0 +1,36 @@
+"""What the subcommands print and write."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cvlib.runtime.errors import UserError
+
+
+def refuse_output(output: Path | None) -> None:
+    """Raise `UserError` for an --output that can't be a file."""
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise UserError(f"--output {output}: give a file in a folder that exists")
+
+
+def hand_over(text: str, output: Path | None) -> None:
+    """Write to the file, or to the screen where there is none."""
+    if output is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without ± or – shows ?, not a traceback
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    from cvlib.runs.record import write_atomically
+
+    try:
+        write_atomically(output, text.encode(errors="replace"))
+    except OSError as error:
+        raise UserError(f"--output {output}: can't be written, {error.strerror}") from None
+    print(f"written: {output}")
+
+
+def say(line: str) -> None:
+    """Print a remark where it doesn't mix with what was asked for."""
+    print(line, file=sys.stderr)

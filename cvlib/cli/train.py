@@ -1,0 +1,90 @@
+"""`cvlib train [OVERRIDE…]`: train one network on one dataset in one regime, or a sweep of such runs; by Hydra."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
+
+_outcomes: list[Any] = []  # of the single run
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the subcommand; all that follows it is Hydra's, -m, --help and --cfg job included."""
+    parser = commands.add_parser(
+        "train", help="a run, start to end, or with -m a sweep: as `python run.py`", add_help=False, prefix_chars="\0"
+    )
+    parser.add_argument("arguments", nargs="*")
+    parser.set_defaults(command=lambda chosen: train(chosen.arguments))
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Run the job or the sweep; return the exit code of the contract."""
+    from cvlib.cli import messages
+
+    before = signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
+    _outcomes.clear()
+    try:
+        return _by_hydra(list(arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except UserError as error:
+        return complain(str(error))
+    except RunFailed as error:
+        complain(str(error))
+        return FAILED
+    except (FileExistsError, NotADirectoryError) as error:  # from Hydra, which makes the folder first
+        return complain(f"{error.filename}: a file is where a folder would be; choose another hydra.run.dir")
+    except Exception as error:
+        if messages.is_hydra_error(error):
+            return complain(messages.explain(error, list(arguments)))
+        if not isinstance(error, OSError):
+            raise
+        # From making that folder, or a sweep's; those of a run are its outcome.
+        return complain(f"{error.filename or 'its folder'} can't be written: {error.strerror}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _by_hydra(arguments: list[str]) -> int:
+    """What `hydra.main` does, with these arguments instead of the process's own."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises its errors, for us to say in one line
+    from hydra import version
+    from hydra._internal.utils import _run_hydra, get_args_parser
+
+    from cvlib.cli import loader
+    from cvlib.cli.answers import CONF
+    from cvlib.sweeps import one_job
+
+    version.setbase("1.3")
+    loader.install()
+    parser = get_args_parser()
+    try:
+        _run_hydra(parser.parse_args(arguments), parser, job, str(CONF), "config")
+    except SystemExit as ended:  # --help and the like
+        return ended.code if isinstance(ended.code, int) else 0
+    return one_job.conclude(_outcomes)
+
+
+def job(composed: Any) -> str | None:
+    """Do one run, alone or of a sweep. A mistake or a failure is an outcome, so that a sweep continues."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from cvlib.sweeps import jobs as sweep
+    from cvlib.sweeps import launchers, one_job
+
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    provenance = one_job.provenance(composed, hydra_config)
+    if OmegaConf.is_missing(hydra_config.job, "num"):
+        _outcomes.append(one_job.run_job(composed, folder, provenance))
+        return None
+    print("\n" + sweep.progress(Path(hydra_config.sweep.dir), folder), flush=True)
+    run = one_job.run_isolated if launchers.shares_process(hydra_config.launcher._target_) else one_job.run_job
+    return run(composed, folder, provenance).error

@@ -1,0 +1,76 @@
+"""The images that a run's network is shown: given ones, or some of its test set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvlib.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.dataset import Dataset, Split
+    from cvlib.models.restore import Run
+
+_IMAGES = 6  # of the test set, where none are given
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image as the network sees it, with its name and, where it is known, its class."""
+
+    name: str
+    pixels: np.ndarray  # float32 (height, width, channels), 0–255, resized by the network itself
+    truth: str | None
+
+
+def data_of(opened: Run, needed: bool) -> tuple[Dataset | None, str]:
+    """The run's data; where it can't be had and images were given, None and why."""
+    from cvlib.models import restore as saved
+
+    try:
+        return saved.dataset(opened), ""
+    except UserError as error:
+        if needed:
+            raise UserError(f"{error}; give images (--image) to do without the run's data") from None
+        return None, str(error)
+
+
+def choose(model: keras.Model, opened: Run, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:
+    """The given images, or some of the test set: of different classes where it has classes."""
+    from cvlib.data.images import read_image
+
+    if files:
+        return [Sample(file.name, resized(model, read_image(file, opened.channels)), None) for file in files]
+    assert dataset is not None
+    split = dataset.test
+    if dataset.task == "classification":  # TASKS: a question for the kind of label
+        labels = np.asarray(split.labels)
+        firsts = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
+        chosen = [firsts[i] for i in np.unique(np.linspace(0, len(firsts) - 1, _IMAGES).astype(int))]
+        truths: list[str | None] = [dataset.classes[labels[index]] for index in chosen]
+    else:
+        chosen = [int(i) for i in np.unique(np.linspace(0, len(split) - 1, _IMAGES).astype(int))]
+        truths = [None] * len(chosen)
+    return [Sample(split.names[index], resized(model, pixels(split, index, dataset.channels)), truth)
+            for index, truth in zip(chosen, truths, strict=True)]  # fmt: skip
+
+
+def pixels(split: Split, index: int, channels: int) -> np.ndarray:
+    from cvlib.data.images import read_image
+
+    found = split.images[index]
+    return read_image(found, channels) if isinstance(found, Path) else found
+
+
+def resized(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """The image as the network's own resizing makes it."""
+    from cvlib.inspection import graph
+
+    seen: np.ndarray = graph.as_seen(model, np.asarray(image)[np.newaxis])[0]
+    return seen

@@ -1,0 +1,141 @@
+"""Filters, feature maps, maximized units, explanations and the embedding of a run's network, as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvlib.inspection.gallery import Gallery
+from cvlib.inspection.samples import Sample, choose, data_of, pixels, resized
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.dataset import Dataset
+    from cvlib.models.restore import Run
+
+_UNITS = 16  # of a layer that are maximized: the most active ones
+_MOST_EMBEDDED = 1000
+_BATCH = 32
+
+
+def visualize(
+    run: Run, images: Sequence[str | Path] = (), layers: Sequence[str] = (), steps: int = 128,
+    say: Callable[[str], None] = print,
+) -> list[Path]:  # fmt: skip
+    """Draw what a run's network has learned to look for, into RUN/visualizations and TensorBoard.
+
+    Args:
+        run: an opened run.
+        images: files to explain; none: some of the test set.
+        layers: names of feature maps to show and maximize, the last also for Grad-CAM; none: the last of every
+            resolution.
+        steps: of activation maximization; 0 leaves it out.
+        say: is told each picture's name, and what is left out and why.
+
+    Returns:
+        The pictures' files.
+
+    Raises:
+        UserError: for a layer that there isn't, an image that can't be read, or data that is needed and not available.
+    """
+    from cvlib.inspection import graph
+    from cvlib.models import restore as saved
+
+    model = saved.network(run)
+    names = [step.name for step in graph.maps(model)]
+    for layer in layers:
+        graph.check_name(layer, names)
+    data, remark = data_of(run, needed=not images)
+    shown = choose(model, run, data, [Path(image) for image in images])
+    gallery = Gallery(run.folder, say)
+    _learned(gallery, model, shown, layers, steps)
+    if run.config.model.task != "detection":  # TASKS: whether a whole image has a class to explain
+        _explained(gallery, model, run, shown, layers[-1:], steps)
+    else:
+        say("a detector has no class for a whole image: no Grad-CAM, saliency or occlusion")
+    if data is not None:
+        _embedded(gallery, model, data)
+    else:
+        say(f"no embedding: {remark}")
+    gallery.close()
+    return gallery.written
+
+
+def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers: Sequence[str], steps: int) -> None:
+    """Filters; for every layer the maps of the first image, and images that excite its most active units."""
+    from cvlib.inspection import features, graph, sheets
+
+    gallery.hang("filters", sheets.filters(features.first_filters(model)))
+    first = samples[0]
+    names = layers or [step.name for step in graph.stages(model)]
+    for name, maps in features.feature_maps(model, first.pixels, names).items():
+        units = features.most_active(maps, 64)
+        gallery.hang(f"feature_maps/{name}", sheets.feature_maps(maps, units))
+        if steps:
+            made = features.maximize(model, name, units[:_UNITS], first.pixels.shape[:2], steps)
+            gallery.hang(f"maximized/{name}", sheets.images(made, [f"unit {unit}" for unit in units[:_UNITS]]))
+
+
+def _explained(gallery: Gallery, model: keras.Model, opened: Run, samples: list[Sample], layer: Sequence[str],
+               steps: int) -> None:  # fmt: skip
+    """For each image, or its most frequent class of pixels, why the network says what it says; for each class an image
+    that is most of it."""
+    from cvlib.inspection import attribution, features, graph, sheets
+
+    classes = opened.classes
+    rows = []
+    for sample in samples:
+        label, caption, where = _said(model, sample, classes)
+        rows.append((sample.pixels, caption, {
+            **where,
+            "Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer),
+            "saliency": attribution.saliency(model, sample.pixels, label),
+            "occlusion": attribution.occlusion(model, sample.pixels, label),
+        }))  # fmt: skip
+    gallery.hang("explanations", sheets.explanations(rows))
+    if steps:
+        shown = list(range(min(len(classes), _UNITS)))
+        made = features.maximize(model, graph.scores(model).name, shown, samples[0].pixels.shape[:2], steps)
+        gallery.hang("maximized/classes", sheets.images(made, [classes[label] for label in shown]))
+
+
+def _said(model: keras.Model, sample: Sample, classes: list[str]) -> tuple[int, str, dict[str, np.ndarray]]:
+    """The class to explain and its caption; of a segmenter the class of most pixels but for the first, and these."""
+    from cvlib.inspection import graph
+
+    probabilities = graph.as_array(model(sample.pixels[np.newaxis], training=False))[0]
+    if probabilities.ndim == 1:
+        label = int(probabilities.argmax())
+        truth = "" if sample.truth is None else "✓" if sample.truth == classes[label] else f"is {sample.truth}"
+        return label, f"{classes[label]} {probabilities[label]:.0%}\n{truth}", {}
+    mask = probabilities.argmax(axis=-1)
+    pixels = np.bincount(mask.ravel(), minlength=len(classes))
+    label = 1 + int(pixels[1:].argmax()) if pixels[1:].any() else 0  # the first is most often the background
+    return label, f"{classes[label]}\n{pixels[label] / mask.size:.0%} of pixels", {"pixels": (mask == label) * 1.0}
+
+
+def _embedded(gallery: Gallery, model: keras.Model, dataset: Dataset) -> None:
+    """The test set's features by PCA and t-SNE, and for TensorBoard's projector."""
+    from cvlib.inspection import embedding, graph
+
+    split = dataset.test
+    chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), _MOST_EMBEDDED)).astype(int))
+    if isinstance(split.images, np.ndarray):
+        images = list(graph.as_seen(model, split.images[chosen]))
+    else:
+        images = [resized(model, pixels(split, int(index), dataset.channels)) for index in chosen]
+    batches = [np.stack(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    values = embedding.features(model, batches)
+    labels = np.asarray(split.labels)[chosen] if dataset.task == "classification" else None  # TASKS: LabelKind
+    for method in ("pca", "tsne") if len(values) >= 5 else ("pca",):
+        points = embedding.project(values, method)
+        title = f"{len(values)} test images of {dataset.name}, {method}"
+        gallery.hang(f"embedding/{method}", embedding.scatter(points, labels, dataset.classes, title))
+    names = [split.names[index] for index in chosen]
+    words = [dataset.name] * len(names) if labels is None else [dataset.classes[label] for label in labels]
+    small = [np.rint(image).astype(np.uint8) for image in images]
+    embedding.write_projector(gallery.board, values, names, words, small)

@@ -1,0 +1,88 @@
+"""The composed configs of a sweep's jobs, and what some of them leave out because they don't use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from cvlib.config import checks, unused_keys
+from cvlib.config import schema as config
+from cvlib.runtime.errors import UserError
+from cvlib.transfer import sources
+
+
+class Composed(NamedTuple):
+    """A job's config, ready to run: what a single run would have been given."""
+
+    config: DictConfig
+    folder: Path
+    hydra: DictConfig
+    overrides: tuple[str, ...]  # without those that the job doesn't use
+    refusals: dict[str, str]  # overrides that it doesn't use, key → what a single run would say
+    left_out: dict[str, str]  # the same of keys that files set, such as a study's
+
+    @property
+    def task(self) -> DictConfig:
+        """The config without Hydra's own part, as a job gets it."""
+        return OmegaConf.masked_copy(self.config, [str(key) for key in self.config if key != "hydra"])
+
+    def checked(self) -> tuple[str | None, str | None]:
+        """Why the config can't be one, if it can't, and its identity, if it can."""
+        try:
+            built = checks.from_composed(self.task)
+            sources.check(built)
+            return None, config.identity(built)
+        except UserError as error:
+            return str(error), None
+
+
+@contextmanager
+def current(composed: DictConfig) -> Iterator[None]:
+    """Let `${hydra:…}` read from this job's config."""
+    holder = HydraConfig.instance()
+    before = holder.cfg
+    holder.set_config(composed)
+    try:
+        yield
+    finally:
+        holder.cfg = before
+
+
+def key_of(override: str) -> str:
+    """The key of an override as it is written, without a plus in front."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def say_left_out(jobs: Sequence[Composed], all_of_them: bool = True) -> None:
+    """Print a line for each key that some jobs don't use.
+
+    Raises `UserError` for an override that none of them uses, unless there are more jobs than these.
+    """
+    for key in dict.fromkeys(key for job in jobs for key in job.refusals):
+        refusals = list(dict.fromkeys(job.refusals[key] for job in jobs if key in job.refusals))
+        if all(key in job.refusals for job in jobs):
+            if all_of_them:
+                raise UserError(("no job uses it: " if len(refusals) > 1 else "") + refusals[0])
+        else:
+            print(_note(key, jobs), flush=True)
+    for key, words in {key: words for job in jobs for key, words in job.left_out.items()}.items():
+        print(words if all(key in job.left_out for job in jobs) else _note(key, jobs), flush=True)
+
+
+def _note(key: str, jobs: Sequence[Composed]) -> str:
+    group = key.partition(".")[0]
+    leave = [key in job.refusals or key in job.left_out for job in jobs]
+    for with_base in (False, True):  # the base is named where the same model with another one uses the key
+        using, leaving = (
+            list(dict.fromkeys(unused_keys.answer(group, job.config[group], with_base)
+                               for job, leaves in zip(jobs, leave, strict=True) if leaves is which))
+            for which in (False, True)
+        )  # fmt: skip
+        if not set(using) & set(leaving):
+            break
+    return unused_keys.note(key, using, leaving)

@@ -1,0 +1,67 @@
+"""Where answers are found: ours, a user's own, the studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvlib import cli
+from cvlib.cli import answers
+from cvlib.cli.compose import compose
+from cvlib.runtime.errors import UserError
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a user's own answers."""
+    for name, text in {
+        "model/mine.yaml": "defaults: [cnn, _self_]\nfilters: [4, 8]\n",
+        "optimizer/sgd.yaml": "name: sgd\nlr: 0.5\nmomentum: 0.8\n",
+        "experiment/question.yaml": "# @package _global_\ndefaults:\n  - override /model: mine\nseed: 7\n",
+        "config.yaml": "an: application of another kind\n",
+    }.items():
+        (tmp_path / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "conf" / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_users_own_answers_add_to_ours_and_go_before_them(own: Path) -> None:
+    assert compose(["model=mine", "model.kernel=5"]).model.filters == [4, 8]
+    assert compose(["optimizer=sgd"]).optimizer.lr == 0.5
+    assert compose(["optimizer=adam"]).optimizer.lr == 0.001
+    question = compose(["+experiment=question"])
+    assert (question.seed, question.model.filters) == (7, [4, 8])
+
+
+def test_the_choices_in_an_error_include_them(own: Path) -> None:
+    with pytest.raises(UserError, match=r"model=mime: there is no such model; did you mean mine\?"):
+        compose(["model=mime"])
+    with pytest.raises(UserError, match=r"experiment=zzz: there is no such experiment; .*question, regimes"):
+        compose(["+experiment=zzz"])
+    with pytest.raises(UserError, match=r"model\.depth=50: model=cnn doesn't use this key"):
+        compose(["model=mine", "model.depth=50"])
+
+
+def test_train_finds_them_too(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "model=mine", "--cfg", "job"]) == 0
+    assert "  filters:\n  - 4\n  - 8\n" in capsys.readouterr().out
+    assert cli.main(["train", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "model: alexnet, cnn, darknet, fcn, inception, mine, resnet" in said
+    assert "experiment: architectures, " in said and "question, regimes, " in said
+
+
+def test_studies_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert answers.own() is None
+    assert compose(["+experiment=unfreezing"]).name == "unfreezing"
+    with pytest.raises(UserError, match=r"experiment=regimez: there is no such experiment; did you mean regimes\?"):
+        compose(["+experiment=regimez"])
+    with pytest.raises(UserError, match=r"a study is added with a plus, \+experiment=regimes"):
+        compose(["experiment=regimes"])
+
+
+def test_no_folder_of_answers_is_a_symbolic_link() -> None:
+    assert not [path for path in answers.CONF.rglob("*") if path.is_symlink()]

@@ -1,0 +1,148 @@
+"""Keys that the chosen model, mode, optimizer or schedule doesn't use: refused, or left out by some jobs of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import cvlib
+from cvlib import cli
+from cvlib.cli import used_keys
+from cvlib.cli.compose import compose
+from cvlib.config import unused_keys
+from cvlib.runtime.errors import UserError
+
+NOTHING_RUNS = ["data=folder", "data.path=nowhere"]  # every job is a mistake: the command ends before a run starts
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ("model=resnet model.kernel=5", "model.kernel=5: model=resnet doesn't use this key; model=cnn, "),
+        ("model=resnet model.kernel=5", "the nearest key of model=resnet is model.depth"),
+        ("model=resnet ++model.kernel=5", "model.kernel=5: model=resnet doesn't use this key"),
+        ("mode=scratch mode.head_epochs=3", "mode=scratch doesn't use this key; only mode=finetune does"),
+        ("mode=feature_extractor mode.freeze=2", "mode=feature_extractor doesn't use this key; only mode=finetune"),
+        ("mode=scratch mode.weights=a/b", "mode.weights=a/b: mode=scratch doesn't use this key; mode=feature_"),
+        ("optimizer.momentum=0.5", "optimizer=adam doesn't use this key; only optimizer=sgd does"),
+        ("schedule=constant schedule.final=0.1", "schedule=constant doesn't use this key; only schedule=cosine does"),
+        ("model.kernl=5", "model.kernl=5: there is no such key; did you mean model.kernel"),
+        ("model.kernel.size=5", "model.kernel"),
+        ("model.name.first=5", "model.name"),
+    ],
+)  # fmt: skip
+def test_an_unused_key_is_refused_in_one_line(
+    overrides: str, words: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", *overrides.split()]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1
+    assert words in said.err
+    assert list(here.iterdir()) == []
+    with pytest.raises(UserError) as caught:  # the same in Python
+        cvlib.load_data(*overrides.split())
+    assert words in str(caught.value)
+
+
+def test_used_keys_are_taken() -> None:
+    config = compose(["model=segmenter", "model.loss.dice=0.5", "mode=finetune", "mode.freeze=conv1"])
+    assert (config.model.loss["dice"], config.mode.freeze) == (0.5, "conv1")
+
+
+def test_a_mode_means_what_its_file_does_not_list() -> None:
+    extractor = compose(["mode=feature_extractor"]).mode
+    assert (extractor.freeze, extractor.batch_norm, extractor.head_epochs) == ("all", "frozen", 0)
+
+
+def sweep(capsys: pytest.CaptureFixture[str], *overrides: str) -> tuple[str, str]:
+    """What is printed before the first job, and the error."""
+    assert cli.main(["train", "-m", *overrides]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    return said.out, said.err
+
+
+def test_in_a_sweep_the_jobs_that_do_not_use_a_key_leave_it_out(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = sweep(capsys, "mode=scratch,feature_extractor,finetune", "mode.head_epochs=2", "model=cnn,resnet,vgg",
+                     "model.depth=null", *NOTHING_RUNS)  # fmt: skip
+    assert out.splitlines() == [
+        "mode.head_epochs applies to finetune: mode=scratch, feature_extractor leave it out",
+        "model.depth applies to resnet, vgg: model=cnn leaves it out",
+    ]
+    assert "nowhere" in err
+
+
+def test_a_sweep_refuses_what_no_job_uses(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = sweep(capsys, "model=resnet,vgg", "model.kernel=3,5")
+    assert out == ""
+    assert "no job uses it: model.kernel=3: model=resnet doesn't use this key; model=cnn, " in err
+    out, err = sweep(capsys, "seed=0,1", "mode.head_epochs=3")
+    assert err.startswith("error: mode.head_epochs=3: mode=scratch doesn't use this key")
+
+
+def test_a_search_does_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    asked = ["hydra.sweeper.trials=2", "optimizer.lr=interval(1e-4,1e-2)"]
+    out, _ = sweep(capsys, "mode=scratch,finetune", "mode.backbone_lr=interval(0.1,1)", *asked, *NOTHING_RUNS)
+    assert out == "mode.backbone_lr applies to finetune: mode=scratch leaves it out\n"
+    _, err = sweep(capsys, "mode=scratch,feature_extractor", "mode.backbone_lr=interval(0.1,1)", *asked)
+    assert "no job uses it: mode.backbone_lr=0.1: mode=scratch doesn't use this key" in err
+
+
+def test_what_a_study_sets_is_left_out_by_the_modes_that_do_not_use_it(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = sweep(capsys, "+experiment=regimes", "data=folder", "data.path=nowhere")
+    assert out == "mode.backbone_lr applies to finetune: mode=scratch, feature_extractor leave it out\n"
+    out, _ = sweep(capsys, "+experiment=regimes", "mode=scratch", "data=folder", "data.path=nowhere")
+    assert out == "mode.backbone_lr applies to finetune: mode=scratch leaves it out\n"
+
+
+def test_a_typo_in_a_study_is_refused(here: Path) -> None:
+    (here / "conf/experiment").mkdir(parents=True)
+    (here / "conf/experiment/own.yaml").write_text("# @package _global_\nmode: {backbone_lrr: 0.1}\n")
+    with pytest.raises(UserError, match=r"mode\.backbone_lrr=….*no such key"):
+        compose(["+experiment=own", "mode=finetune"])
+
+
+def test_records_and_names_show_overrides_as_they_were_written() -> None:
+    import hydra
+
+    from cvlib.cli import loader
+    from cvlib.cli.answers import CONF
+
+    loader.install()
+    given = ["model=resnet", "model.depth=101", "seed=3"]
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = hydra.compose("config", given, return_hydra_config=True)
+    assert list(composed.hydra.overrides.task) == given
+    assert composed.hydra.job.override_dirname == "model.depth=101,model=resnet,seed=3"
+    assert composed.model.depth == 101
+
+
+def test_a_refusal_names_the_base_of_a_model_that_has_one() -> None:
+    used = {"model.name", "model.encoder", "model.depth", "model.decoder"}
+    owners = {"name": ["segmenter", "vgg"], "filters": ["encoder=cnn", "encoder=darknet"]}
+    said = unused_keys.refusal("model.filters", "[8]", {"name": "segmenter", "encoder": "vgg"}, used,
+                               lambda group, key: owners.get(key, []))  # fmt: skip
+    assert said.startswith("model.filters=[8]: model=segmenter with encoder=vgg doesn't use this key; "
+                           "encoder=cnn, darknet do; the nearest key")  # fmt: skip
+
+
+def test_what_an_answers_own_file_lists_for_another_base_goes_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = used_keys.used_keys
+    monkeypatch.setattr(used_keys, "used_keys", lambda composed: every(composed) - {"model.filters"})
+    monkeypatch.setattr(used_keys, "bases_with", lambda key: ["cnn", "darknet"])
+    assert compose(["model=segmenter", "model.encoder=vgg"]).model.encoder == "vgg"
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(UserError, match=r"segmenter with encoder=vgg doesn't use this key; encoder=cnn, darknet do"):
+        compose(["model=segmenter", "model.encoder=vgg", "model.filters=[8]"])
