@@ -1,5 +1,7 @@
-"""Which network, trained how, works best on my images? The few functions that a notebook needs; nothing is imported
-before one is used."""
+"""Which network, trained how, works best on my images? The few functions that a notebook needs.
+
+Nothing is imported before one of them is used.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cvlib.api import build, evaluate, load_data, load_run, network, predict, train
+    from cvlib.runtime.errors import UserError
 
-__all__ = ["build", "evaluate", "load_data", "load_run", "network", "predict", "train"]
+__all__ = ["UserError", "build", "evaluate", "load_data", "load_run", "network", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cvlib import api as notebook
+    if name == "UserError":
+        from cvlib.runtime.errors import UserError
 
-    return getattr(notebook, name)
+        return UserError
+    from cvlib import api
+
+    return getattr(api, name)
 
 
 def __dir__() -> list[str]:

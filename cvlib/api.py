@@ -5,7 +5,7 @@
     cvlib.evaluate(run, split="val").by_class
     cvlib.predict(run, "my_images")
 
-Each raises `cvlib.runtime.errors.UserError`, in one line, for what can't be.
+Each raises `cvlib.UserError`, in one line, for what can't be.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from cvlib import tasks
 from cvlib.cli.compose import compose, other_data
-from cvlib.config import schema as configuration
-from cvlib.models import restore as saved
-from cvlib.models.restore import Run
+from cvlib.models import restore
+from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,23 +49,23 @@ def build(*overrides: str) -> keras.Model:
     """
     config = compose(overrides)
     dataset = _data(config)
-    from cvlib import models
-    from cvlib.training import batch_norm
-    from cvlib.training import devices as backend
-    from cvlib.transfer import freezing as modes
-    from cvlib.transfer import weights
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.models import network as networks
+    from cvlib.training import batch_norm, devices
+    from cvlib.transfer import freezing, regimes, weights
 
-    backend.start(config)
-    side = configuration.input_side(config, dataset.size)
-    model = models.build(config.model, (side, side, dataset.channels), len(dataset.classes))
-    if config.mode.weights is not None:
-        weights.start_from(model, config.model, config.mode.weights)
-    batch_norm.prepare(model, config.trainer.bn_momentum)
-    modes.apply_last(model, config.mode, config.trainer.epochs)
-    return model
+    devices.start(config)
+    spec = InputSpec(*tasks.input_size(config, dataset.size), dataset.channels, tasks.resize(config))
+    built = networks.build(config.model, spec, len(dataset.classes))
+    source = regimes.initial_weights(config.mode)
+    if source is not None:
+        weights.start_from(built, source)
+    batch_norm.prepare(built.model, config.trainer.bn_momentum)
+    freezing.apply(built, regimes.phases(config.mode, config.trainer.epochs)[-1])
+    return built.model
 
 
-def train(*overrides: str, folder: str | Path | None = None) -> Run:
+def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
     """Do the run of these overrides, as `python run.py` does, and open it; it is printed as it goes.
 
     `folder` is outputs/runs/NAME/TIME where none is given. With the folder of an unfinished run of the same overrides
@@ -80,21 +80,23 @@ def train(*overrides: str, folder: str | Path | None = None) -> Run:
     now = time.strftime("%Y-%m-%d_%H-%M-%S")
     place = Path(folder) if folder else Path(config.output_root) / "runs" / run_name(dataclasses.asdict(config)) / now
     experiment.run(config, place, {".hydra/overrides.yaml": yaml.safe_dump(list(overrides))})
-    return saved.open_run(place)
+    return restore.open_run(place)
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path) -> SavedRun:
     """The run in a folder: its `.summary` (metrics and all that summary.json has), `.config`, `.classes`."""
-    return saved.open_run(Path(folder))
+    return restore.open_run(Path(folder))
 
 
-def network(run: Run | str | Path) -> keras.Model:
+def network(run: SavedRun | str | Path) -> keras.Model:
     """A run's best network: raw images `(batch, any, any, channels)`, 0–255 → probabilities, boxes or masks."""
     _start()
+    from cvlib.tasks import saved
+
     return saved.network(_opened(run))
 
 
-def predict(run: Run | str | Path, images: Any) -> list[Any]:
+def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
     """What a run's best network says of images, one answer each.
 
     Args:
@@ -112,12 +114,10 @@ def predict(run: Run | str | Path, images: Any) -> list[Any]:
               for one in _pixels(given, opened.channels)]  # fmt: skip
     from cvlib import prediction
 
-    task = prediction.of(opened.config.model.task)
-    found: list[Any] = task.values(opened, network(opened), pixels) if pixels else []
-    return found
+    return prediction.values(opened, network(opened), pixels) if pixels else []
 
 
-def evaluate(run: Run | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
+def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
     """A run's best network measured as `cvlib evaluate` does, on a `split` (train, val or test) of its data, or with
     overrides such as `data=folder` on other data: `.metrics`, `.by_class`, `.results`, `.calibration`, `.pictures`.
     """
@@ -143,8 +143,8 @@ def _data(config: Config) -> Dataset:
     return data.load(config.data, config.seed, data.labels.named(config.model.task))
 
 
-def _opened(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else load_run(run)
+def _opened(run: SavedRun | str | Path) -> SavedRun:
+    return run if isinstance(run, SavedRun) else load_run(run)
 
 
 def _pixels(given: Any, channels: int) -> list[np.ndarray]:

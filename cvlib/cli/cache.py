@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from cvlib.config.schema import ModeConfig
+from cvlib.config.schema import FeatureExtractor
 from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
@@ -45,8 +45,8 @@ def run(chosen: argparse.Namespace) -> int:
 
         print("\n".join(ruled([_row(entry) for entry in entries])) + "\n")
     total = _size(sum(entry.size for entry in entries))
-    print(f"{len(entries)} kept, {total} in {root}; features may take {ModeConfig().cache_gb:g} GB (mode.cache_gb), "
-          "beyond that the least recently used go")  # fmt: skip
+    print(f"{len(entries)} kept, {total} in {root}; features may take {FeatureExtractor().cache_gb:g} GB "
+          "(mode.cache_gb), beyond that the least recently used go")  # fmt: skip
     return 0
 
 

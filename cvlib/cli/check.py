@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cvlib import tasks
 from cvlib.cli.output import hand_over, refuse_output
-
-_TASKS = ("classification", "detection", "segmentation")  # TASKS: tasks.names()
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -20,7 +19,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
     parser.add_argument("--layout", help="how its files lie, as for data.layout (default: found out)")
-    parser.add_argument("--task", choices=_TASKS,
+    parser.add_argument("--task", choices=tasks.names(),
                         help="look at its labels for this task only (default: all that it has labels for)")  # fmt: skip
     parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, a table the first ten "
                         "of a kind (default: by --output's ending, else table)")  # fmt: skip

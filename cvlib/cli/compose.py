@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from cvlib import tasks
 from cvlib.cli import messages
 from cvlib.cli.answers import CONF
-from cvlib.config import checks
-from cvlib.config.schema import Config, DataConfig
+from cvlib.config.schema import Config, DataConfig, as_mapping
+from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError
 
 
 def compose(overrides: Sequence[str]) -> Config:
     """Return the config of overrides such as `model=resnet`; raises `UserError`, in one line, for a mistake in them."""
-    return checks.from_composed(composed(overrides))
+    return tasks.config_of(composed(overrides))
 
 
 def composed(overrides: Sequence[str]) -> Any:
@@ -51,9 +51,9 @@ def other_data(config: Config, overrides: Sequence[str]) -> DataConfig:
     group = [] if "data" in keys else [f"data={config.data.name}"]
     composed_data = composed([f"model={config.model.name}", *group, *overrides]).data
     chosen: dict[str, Any] = OmegaConf.to_container(composed_data, resolve=True)  # type: ignore[assignment]
-    whole = dataclasses.asdict(config)
+    whole = as_mapping(config)
     if group:
         chosen = whole["data"] | {key: chosen[key] for key in (key.removeprefix("data.") for key in keys)}
     # The network's own size and channels are what images are brought to.
     whole["data"] = chosen | {"image_size": None, "fraction": 1.0}
-    return checks.from_composed(whole).data
+    return read_config(whole).data

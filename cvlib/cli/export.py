@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cvlib import tasks
 from cvlib.cli.common import begin
 from cvlib.runtime.errors import UserError
 
@@ -37,8 +38,9 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.images < 1:
         raise UserError(f"--images {chosen.images}: give at least one to compare on")
     opened = saved.open_run(chosen.run)
-    if chosen.int8 and opened.config.model.task == "detection":  # TASKS: whether the export has an int8 form
-        raise UserError("--int8 is for classification and segmentation: boxes in 8 bits lose their places")
+    refusal = tasks.of_config(opened.config).served.refuses_int8
+    if chosen.int8 and refusal:
+        raise UserError(refusal)
     begin(opened)
     from cvlib import export
 

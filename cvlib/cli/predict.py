@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Predict, write, say where; 1 if any file couldn't be read."""
-    from cvlib import prediction
+    from cvlib import prediction, tasks
     from cvlib.models import restore as saved
 
     opened = saved.open_run(chosen.run)
@@ -40,7 +40,7 @@ def run(chosen: argparse.Namespace) -> int:
     if _is_a_collection(output, files):
         raise UserError(f"--output {output} is the images' own collection, in which some would be replaced: give "
                         "another folder")  # fmt: skip
-    options = _options(chosen.threshold, opened.config.model.task)
+    options = tasks.of_config(opened.config).prediction_options(chosen.threshold)
     begin(opened)
     progress = Progress("predicting", len(files))
 
@@ -60,13 +60,3 @@ def _is_a_collection(output: Path, files: list[Path]) -> bool:
     return any((place / name).exists() for name in ("images", "masks", "overlays")) and any(
         place in file.resolve().parents for file in files
     )
-
-
-def _options(threshold: float | None, task: str) -> dict[str, float]:
-    if threshold is None:
-        return {}
-    if task != "detection":  # TASKS: whether predictions have a score to cut at
-        raise UserError(f"--threshold is for a detector's boxes, and this run does {task}: leave it out")
-    if not 0 <= threshold <= 1:
-        raise UserError(f"--threshold {threshold:g}: a score is from 0 to 1")
-    return {"threshold": threshold}

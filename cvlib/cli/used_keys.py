@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 
 from cvlib.cli import answers
 from cvlib.config import unused_keys
+from cvlib.config.schema import as_mapping
 from cvlib.config.unused_keys import GROUPS, UnusedKeys
+from cvlib.models import options
+from cvlib.models.options import read_config
+from cvlib.runs.flatten import flatten
 from cvlib.runtime.errors import UserError
 
 
@@ -18,14 +22,9 @@ class Unused(NamedTuple):
     foreign: list[str]  # set by another file, such as a study's
 
 
-def used_keys(composed: Mapping[str, Any]) -> set[str]:
-    """The keys that the chosen answers use, flat: `model.depth`. A key with a mapping for its value counts whole."""
-    # CORE: replace the body by `return set(flatten(as_mapping(read_config(composed))))`; UserError is handled below.
-    names = {group: composed[group].get("name") for group in GROUPS}
-    for group, name in names.items():
-        if not isinstance(name, str):
-            raise UserError(f"{group}.name={name} isn't a name")
-    return {f"{group}.{key}" for group, name in names.items() for key in answers.keys(group, name)}
+def used_keys(composed: Any) -> set[str]:
+    """Return the keys that the chosen answers use, flat: `model.depth`. Raise `UserError` for an invalid config."""
+    return set(flatten(as_mapping(read_config(composed))))
 
 
 def owners(group: str, key: str) -> list[str]:
@@ -34,9 +33,8 @@ def owners(group: str, key: str) -> list[str]:
 
 
 def bases_with(key: str) -> list[str]:
-    """The names of the backbones that have an option."""
-    # CORE: ask the backbones' option dataclasses. Without an answer, a refusal names the models that list the key.
-    return []
+    """Return the names of the backbones that have an option."""
+    return [one.removeprefix("backbone=") for one in options.owners(key) if one.startswith("backbone=")]
 
 
 def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cvlib import tasks
+from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from cvlib.config.schema import Config
     from cvlib.inspection.layers import Layer
-    from cvlib.models.restore import Run
+    from cvlib.models.restore import SavedRun
 
 _GUESSED_CLASSES = 10
 
@@ -22,9 +24,9 @@ class Subject:
     """What decides a network's shape."""
 
     config: Config
-    shape: tuple[int, int, int]  # of the input: height, width, channels
-    outputs: int
-    notes: list[str]  # remarks for the person
+    spec: InputSpec
+    classes: int
+    notes: list[str]  # remarks for people
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,32 @@ class Description:
         return layer_table.lines(layer_table.table(self.model))
 
 
-def of_run(run: Run) -> Subject:
-    """The network of a run's folder."""
-    return Subject(run.config, (*run.size, run.channels), len(run.classes), [])
+def of_run(run: SavedRun) -> Subject:
+    """Return the network of a run's folder."""
+    return Subject(run.config, run.spec, len(run.classes), [])
 
 
 def of_config(config: Config) -> Subject:
-    """The network that a run of `config` would train; raises `UserError` for data that is needed and not available."""
-    return Subject(config, *_from_data(config))
+    """Return the network that a run of `config` would train, with input and classes as the data has them.
+
+    Where the data isn't available, a size that was given is enough; without one, `UserError` is raised.
+    """
+    from cvlib import data
+    from cvlib.training.devices import import_quietly
+
+    import_quietly()
+    task, resize = tasks.of_config(config), tasks.resize(config)
+    try:
+        dataset = data.load(config.data, config.seed, task.label_kind, task.name)
+    except UserError as error:
+        if config.data.image_size is None:
+            raise
+        classes, channels = len(config.data.classes or range(_GUESSED_CLASSES)), config.data.channels or 3
+        note = f"note: {error}; the network is shown for {channels} channels and {classes} classes"
+        spec = InputSpec(*tasks.input_size(config, (1, 1)), channels, resize)
+        return Subject(config, spec, classes, [" ".join(note.split())])
+    spec = InputSpec(*tasks.input_size(config, dataset.size), dataset.channels, resize)
+    return Subject(config, spec, len(dataset.classes), [])
 
 
 def describe(subject: Subject) -> Description:
@@ -70,42 +90,13 @@ def describe(subject: Subject) -> Description:
 
     start(subject.config)  # before what imports Keras, for it does so quietly
     from cvlib.inspection import layers
+    from cvlib.models.network import build
+    from cvlib.transfer import freezing, regimes
 
-    model = _built(subject.config, subject.shape, subject.outputs)
-    rows = layers.describe(model)
-    warnings = layers.field_warnings(rows, [subject.shape[:2]], "image")
+    network = build(subject.config.model, subject.spec, subject.classes)
+    freezing.apply(network, regimes.phases(subject.config.mode, subject.config.trainer.epochs)[-1])
+    rows = layers.describe(network.model)
+    warnings = layers.field_warnings(rows, [subject.spec.size], "image")
     warnings += [f"{row.name}: {row.parameters:,} parameters, by the formula {row.formula:,}"
                  for row in layers.miscounted(rows)]  # fmt: skip
-    return Description(model, rows, warnings)
-
-
-def _from_data(config: Config) -> tuple[tuple[int, int, int], int, list[str]]:
-    """Input shape and outputs as the data has them; where it can't be had, a size that was given is enough."""
-    from cvlib.training.devices import import_quietly
-
-    import_quietly()
-    from cvlib import data
-    from cvlib.config import schema as configuration
-
-    side = config.data.image_size
-    try:
-        dataset = data.load(config.data, config.seed, config.model.task)
-    except UserError as error:
-        if side is None:
-            raise
-        classes = len(config.data.classes or range(_GUESSED_CLASSES))
-        channels = config.data.channels or 3
-        note = f"note: {error}; the network is shown for {channels} channels and {classes} classes"
-        return (side, side, channels), classes, [" ".join(note.split())]
-    side = configuration.input_side(config, dataset.size)
-    return (side, side, dataset.channels), len(dataset.classes), []
-
-
-def _built(config: Config, shape: tuple[int, int, int], outputs: int) -> keras.Model:
-    """The network, frozen as in the last phase of its mode."""
-    from cvlib import models
-    from cvlib.transfer import freezing as modes
-
-    model = models.build(config.model, shape, outputs)
-    modes.apply_last(model, config.mode, config.trainer.epochs)
-    return model
+    return Description(network.model, rows, warnings)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cvlib import tasks
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
     from cvlib.data.dataset import Dataset, Split
-    from cvlib.models.restore import Run
+    from cvlib.models.restore import SavedRun
 
 _IMAGES = 6  # of the test set, where none are given
 
@@ -29,9 +30,9 @@ class Sample:
     truth: str | None
 
 
-def data_of(opened: Run, needed: bool) -> tuple[Dataset | None, str]:
+def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
     """The run's data; where it can't be had and images were given, None and why."""
-    from cvlib.models import restore as saved
+    from cvlib.tasks import saved
 
     try:
         return saved.dataset(opened), ""
@@ -41,7 +42,7 @@ def data_of(opened: Run, needed: bool) -> tuple[Dataset | None, str]:
         return None, str(error)
 
 
-def choose(model: keras.Model, opened: Run, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:
+def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:
     """The given images, or some of the test set: of different classes where it has classes."""
     from cvlib.data.images import read_image
 
@@ -49,8 +50,8 @@ def choose(model: keras.Model, opened: Run, dataset: Dataset | None, files: Sequ
         return [Sample(file.name, resized(model, read_image(file, opened.channels)), None) for file in files]
     assert dataset is not None
     split = dataset.test
-    if dataset.task == "classification":  # TASKS: a question for the kind of label
-        labels = np.asarray(split.labels)
+    labels = tasks.of_config(opened.config).image_classes(split)
+    if labels is not None:
         firsts = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
         chosen = [firsts[i] for i in np.unique(np.linspace(0, len(firsts) - 1, _IMAGES).astype(int))]
         truths: list[str | None] = [dataset.classes[labels[index]] for index in chosen]

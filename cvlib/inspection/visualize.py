@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cvlib import tasks
 from cvlib.inspection.gallery import Gallery
 from cvlib.inspection.samples import Sample, choose, data_of, pixels, resized
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     import keras
 
     from cvlib.data.dataset import Dataset
-    from cvlib.models.restore import Run
+    from cvlib.models.restore import SavedRun
+    from cvlib.tasks.base import Task
 
 _UNITS = 16  # of a layer that are maximized: the most active ones
 _MOST_EMBEDDED = 1000
@@ -23,7 +25,7 @@ _BATCH = 32
 
 
 def visualize(
-    run: Run, images: Sequence[str | Path] = (), layers: Sequence[str] = (), steps: int = 128,
+    run: SavedRun, images: Sequence[str | Path] = (), layers: Sequence[str] = (), steps: int = 128,
     say: Callable[[str], None] = print,
 ) -> list[Path]:  # fmt: skip
     """Draw what a run's network has learned to look for, into RUN/visualizations and TensorBoard.
@@ -43,7 +45,7 @@ def visualize(
         UserError: for a layer that there isn't, an image that can't be read, or data that is needed and not available.
     """
     from cvlib.inspection import graph
-    from cvlib.models import restore as saved
+    from cvlib.tasks import saved
 
     model = saved.network(run)
     names = [step.name for step in graph.maps(model)]
@@ -53,12 +55,13 @@ def visualize(
     shown = choose(model, run, data, [Path(image) for image in images])
     gallery = Gallery(run.folder, say)
     _learned(gallery, model, shown, layers, steps)
-    if run.config.model.task != "detection":  # TASKS: whether a whole image has a class to explain
+    task = tasks.of_config(run.config)
+    if task.explains_classes:
         _explained(gallery, model, run, shown, layers[-1:], steps)
     else:
-        say("a detector has no class for a whole image: no Grad-CAM, saliency or occlusion")
+        say(f"{task.name} gives no class for a whole image: no Grad-CAM, saliency or occlusion")
     if data is not None:
-        _embedded(gallery, model, data)
+        _embedded(gallery, model, task, data)
     else:
         say(f"no embedding: {remark}")
     gallery.close()
@@ -80,7 +83,7 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
             gallery.hang(f"maximized/{name}", sheets.images(made, [f"unit {unit}" for unit in units[:_UNITS]]))
 
 
-def _explained(gallery: Gallery, model: keras.Model, opened: Run, samples: list[Sample], layer: Sequence[str],
+def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: list[Sample], layer: Sequence[str],
                steps: int) -> None:  # fmt: skip
     """For each image, or its most frequent class of pixels, why the network says what it says; for each class an image
     that is most of it."""
@@ -118,7 +121,7 @@ def _said(model: keras.Model, sample: Sample, classes: list[str]) -> tuple[int, 
     return label, f"{classes[label]}\n{pixels[label] / mask.size:.0%} of pixels", {"pixels": (mask == label) * 1.0}
 
 
-def _embedded(gallery: Gallery, model: keras.Model, dataset: Dataset) -> None:
+def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset) -> None:
     """The test set's features by PCA and t-SNE, and for TensorBoard's projector."""
     from cvlib.inspection import embedding, graph
 
@@ -130,7 +133,8 @@ def _embedded(gallery: Gallery, model: keras.Model, dataset: Dataset) -> None:
         images = [resized(model, pixels(split, int(index), dataset.channels)) for index in chosen]
     batches = [np.stack(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
     values = embedding.features(model, batches)
-    labels = np.asarray(split.labels)[chosen] if dataset.task == "classification" else None  # TASKS: LabelKind
+    classes = task.image_classes(split)
+    labels = None if classes is None else classes[chosen]
     for method in ("pca", "tsne") if len(values) >= 5 else ("pca",):
         points = embedding.project(values, method)
         title = f"{len(values)} test images of {dataset.name}, {method}"

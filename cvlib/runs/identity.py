@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cvlib.config.schema import Config, as_mapping
+from cvlib.runtime import hardware
+
 # Where a run goes and what it is called; they don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
 # What changes how a run is computed, but not what comes out.
@@ -26,3 +29,10 @@ def _deciding(group: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {key: inner for key, inner in value.items() if key not in _NO_RESULT.get(group, ())}
+
+
+def identity_of(config: Config) -> str:
+    """Return the identity of a typed config, with what `auto` comes to on this machine."""
+    mapping = as_mapping(config)
+    trainer = mapping["trainer"] | {"precision": hardware.precision(config.trainer.precision)}
+    return identity(mapping | {"trainer": trainer})

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cvlib.config import checks, unused_keys
-from cvlib.config import schema as config
+from cvlib import tasks
+from cvlib.config import unused_keys
+from cvlib.runs.identity import identity_of
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import sources
 
@@ -34,9 +35,9 @@ class Composed(NamedTuple):
     def checked(self) -> tuple[str | None, str | None]:
         """Why the config can't be one, if it can't, and its identity, if it can."""
         try:
-            built = checks.from_composed(self.task)
+            built = tasks.config_of(self.task)
             sources.check(built)
-            return None, config.identity(built)
+            return None, identity_of(built)
         except UserError as error:
             return str(error), None
 

@@ -39,13 +39,12 @@ def run_job(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Outcome:  # fmt: skip
     """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
-    from cvlib import experiment
-    from cvlib.config import checks
+    from cvlib import experiment, tasks
     from cvlib.runs import record
 
     signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
     try:
-        summary = experiment.run(checks.from_composed(composed), folder, provenance, on_epoch=on_epoch)
+        summary = experiment.run(tasks.config_of(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)
     except UserError as error:
         record.remove_if_empty(folder, Path(composed.output_root))
@@ -62,9 +61,10 @@ def run_job(
 def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
     """`run_job` in a process of its own, which takes with it what the job leaves behind or breaks."""
     from cvlib.runtime import isolation
+    from cvlib.training.devices import import_frameworks
 
     try:
-        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet)
+        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet, prepare=import_frameworks)
         return outcome
     except isolation.Killed as error:
         return Outcome(arguments[1], FAILED, {}, str(error))

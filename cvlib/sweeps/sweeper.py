@@ -16,7 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from cvlib.config import schema as config
+from cvlib import tasks
 from cvlib.config.unused_keys import UnusedKeys
 from cvlib.runtime.errors import UserError, complain
 from cvlib.sweeps import composed as composing
@@ -171,8 +171,9 @@ class ResumableSweeper(Sweeper):
             provenance = one_job.provenance(composed.task, composed.hydra)
             return search.Prepared(composed.task, composed.folder, provenance, composed.overrides)
 
-        shared: Any = self.compose(fixed).config  # untyped: without the choices it need not be a config that can be
-        asked = trials.Search(self.folder, choices, fixed, config.monitor(shared), trials=self.trials or 0,
+        shared: Any = self.compose(fixed).config  # untyped: without the choices it need not be a valid config
+        monitor = shared.trainer.monitor or tasks.of(shared.model.task).monitors()[0]
+        asked = trials.Search(self.folder, choices, fixed, monitor, trials=self.trials or 0,
                                **self.search_options)  # fmt: skip
         search.run(asked, compose)
 

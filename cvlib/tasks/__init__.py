@@ -46,8 +46,8 @@ def check(config: Config) -> None:
         raise UserError(f"model={model.name} does {task.name}, but data={config.data.name} has labels for "
                         f"{', '.join(config.data.tasks)} only: choose another dataset or model")  # fmt: skip
     if model.head not in task.heads:
-        raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one of "
-                        f"{', '.join(task.heads)}")  # fmt: skip
+        raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one "
+                        f"of {', '.join(task.heads)}")  # fmt: skip
     require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
             f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
     _check_support(config, task)
@@ -66,8 +66,8 @@ def _check_support(config: Config, task: Task) -> None:
     cached = str(getattr(config.mode, "cache_features", "auto")).lower()
     if cached == "true" and not task.caches_features:
         able = ", ".join(name for name in names() if of(name).caches_features)
-        raise UserError(f"mode.cache_features=true is for {able}, but model={config.model.name} does {task.name}: leave "
-                        "it at auto")  # fmt: skip
+        raise UserError(f"mode.cache_features=true is for {able}, but model={config.model.name} does {task.name}: "
+                        "leave it at auto")  # fmt: skip
 
 
 def _check_image_size(config: Config) -> None:

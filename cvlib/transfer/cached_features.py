@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ _BATCH = 32  # images that go through the base at once, whatever data.batch_size
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
 
 
-class FeatureFeed:
+class FeatureFeed(Feed):
     """As the `Feed` that it is made from, order and all, but of kept features; epochs go through the views in turn."""
 
     def __init__(self, feed: Feed, views: list[Arrays]):
         assert isinstance(feed, TensorFlowFeed)
-        self.split, self.steps, self.images, self.feed = feed.split, feed.steps, feed.images, feed
+        self.split, self.spec, self.kind, self.cache = feed.split, feed.spec, feed.kind, None
+        self.batch_size, self.seed, self.shuffle, self.augmentation = feed.batch_size, feed.seed, feed.shuffle, None
+        self.steps, self.images, self.feed = feed.steps, feed.images, feed
         self.views = views
         self._batches = self._build(views)
         self.dataset = counted(self._batches, self.steps)
@@ -45,6 +47,14 @@ class FeatureFeed:
         """Let the next iteration be epoch `number` (from 0), from step `start` on."""
         self.feed.epoch(number, start)
         self.dataset = counted(self._batches, self.steps - start)
+
+    def rows(self) -> tf.data.Dataset:
+        """Return the stream of (sample index, random draws) of the next epoch."""
+        return self.feed.rows()
+
+    def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
+        """Yield features and labels of the epoch that was set, as NumPy arrays."""
+        return self.dataset.as_numpy_iterator()
 
     def _build(self, views: list[Arrays]) -> tf.data.Dataset:
         me, number = weakref.ref(self), self.feed.number  # TensorFlow never lets go of `take`

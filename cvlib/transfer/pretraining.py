@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from cvlib.config.schema import Adam, Config, Cosine, DataConfig, Scratch, as_mapping
+from cvlib.config.schema import Adam, Config, Cosine, DataConfig, Scratch
 from cvlib.models.options import classifier_of
-from cvlib.runs.identity import identity
+from cvlib.runs.identity import identity_of
 
 
 def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> Config:
@@ -42,4 +42,4 @@ def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> 
 
 def pretraining_folder(pretraining: Config) -> Path:
     """Return where that run lies, so that every run with the same base finds it."""
-    return Path(pretraining.output_root) / "pretrained" / f"{pretraining.name}-{identity(as_mapping(pretraining))}"
+    return Path(pretraining.output_root) / "pretrained" / f"{pretraining.name}-{identity_of(pretraining)}"

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 _NO_OBJECT = -1
-_IMAGE_PRECISION = {"column": "average_precision50", "sample": "own", "sample_name": "average precision at IoU 0.5"}
+_IMAGE_PRECISION = MetricSpec(
+    "mAP", column="average_precision50", sample="own", sample_name="average precision at IoU 0.5"
+)
 
 
 class Detection(Task):
@@ -40,8 +42,8 @@ class Detection(Task):
     name = "detection"
     label_kind = BOXES
     metrics = (
-        MetricSpec("mAP", **_IMAGE_PRECISION),
-        MetricSpec("mAP50", **_IMAGE_PRECISION),
+        _IMAGE_PRECISION,
+        replace(_IMAGE_PRECISION, name="mAP50"),
         MetricSpec("mAP75"),
         MetricSpec("recall"),
     )
