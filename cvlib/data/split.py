@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,20 @@ class Split:
         sizes = None if self.sizes is None else chosen(self.sizes)
         ids = None if self.ids is None else chosen(self.ids)
         return Split(chosen(self.names), chosen(self.images), chosen(self.labels), digests, sizes, ids)
+
+
+def joined(parts: Sequence[Split]) -> Split:
+    """Return the samples of all parts, one part after the other; all have arrays, or all have files."""
+
+    def together(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        if any(value is None for value in values):
+            return None
+        if all(isinstance(value, np.ndarray) for value in values):
+            return np.concatenate(values)
+        return [one for value in values for one in value]
+
+    return Split(*(together(field.name) for field in fields(Split)))
 
 
 def image_sizes(split: Split) -> np.ndarray:

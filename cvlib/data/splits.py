@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cvlib.config.schema import DataConfig
+from cvlib.data.dataset import Dataset
 from cvlib.data.labels import CLASS, IGNORE, LabelKind
-from cvlib.data.split import Split
+from cvlib.data.split import Split, joined
 from cvlib.runtime.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -112,6 +114,65 @@ def hold_out(
     pieces = split(kind.strata(pool.labels), [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
     made = dict(zip(["train", *wanted], (take(pool, piece) for piece in pieces), strict=True)) | given
     return [made[name] for name in PARTS]
+
+
+def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:
+    """Return the dataset with each sample in the split that `listed` names: the split list of an earlier run.
+
+    A sample that isn't listed is left out, and a listed one may be gone; a note tells the number of both. Give a
+    dataset of all samples, such as `data.undivided` loads.
+
+    Args:
+        dataset: whose present splits don't matter.
+        listed: names of samples by "train", "val" and "test".
+
+    Raises `UserError` where a split would be empty.
+    """
+    pool = joined(list(dataset.parts.values()))
+    places = {name: index for index, name in enumerate(pool.names)}
+    gone = [name for names in listed.values() for name in names if name not in places]
+    known = {name for names in listed.values() for name in names}
+    new = [name for name in pool.names if name not in known]
+    parts = {part: pool.take([places[name] for name in listed.get(part, []) if name in places]) for part in PARTS}
+    for part, split_part in parts.items():
+        if not len(split_part):
+            raise UserError(f"data={dataset.name}: none of the run's {part} images is there any more"
+                            f"{_such_as(listed.get(part, []))}: restore them, or name other data")  # fmt: skip
+    notes = [f"{len(new)} images are not in the run's split list: left out{_such_as(new)}"] if new else []
+    notes += [f"{len(gone)} images of the run's split list are gone{_such_as(gone)}"] if gone else []
+    return replace(dataset, train=parts["train"], val=parts["val"], test=parts["test"], notes=[*dataset.notes, *notes])
+
+
+def keep_apart(dataset: Dataset, earlier: dict[str, list[str]]) -> Dataset:
+    """Return the dataset with nothing in val or test that an earlier run has trained on; it is moved to train.
+
+    Args:
+        dataset: as loaded.
+        earlier: the split list of the run whose weights are loaded: names of samples by split.
+
+    Raises `UserError` where nothing would be left to validate or to test on.
+    """
+    trained = set(earlier.get("train", []))
+    parts, moved, counts = {}, [], []
+    for part in PARTS[1:]:
+        held = dataset.parts[part]
+        seen = np.array([name in trained for name in held.names], bool)
+        parts[part] = held.take(np.flatnonzero(~seen))
+        if not len(parts[part]):
+            raise UserError(f"data={dataset.name}: the weights' run was trained on every {part} image: "
+                            "use its data.split_seed, or weights that haven't seen these images")  # fmt: skip
+        if seen.any():
+            moved.append(held.take(np.flatnonzero(seen)))
+            counts.append(f"{int(seen.sum())} of {len(held)} {part}")
+    if not moved:
+        return dataset
+    note = f"moved to train, for the weights' run was trained on them: {', '.join(counts)} images"
+    train = joined([dataset.train, *moved])
+    return replace(dataset, train=train, val=parts["val"], test=parts["test"], notes=[*dataset.notes, note])
+
+
+def _such_as(names: list[str]) -> str:
+    return f" (such as {names[0]})" if names else ""
 
 
 def check_chosen(classes: list[str], chosen: list[str], least: int) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.config.schema import DataConfig
-from cvlib.data import layouts
-from cvlib.data.labels import BOXES, CLASS, MASK, named
+from cvlib.data import images, layouts
+from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, named
 from cvlib.runtime.errors import UserError
 
 TASKS = ("classification", "detection", "segmentation")
@@ -91,6 +91,32 @@ def test_the_layout_is_found_out_and_named(tmp_path, layout):
     for task in set(TASKS) - set(SERVES[layout]):
         with pytest.raises(UserError, match=rf"no labels for {task} in it, only for .*\({layout}\)"):
             data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task))
+
+
+@pytest.mark.parametrize(("layout", "kind"), [(name, kind) for name, one in layouts.LAYOUTS.items()
+                                              for kind in one.kinds])  # fmt: skip
+def test_every_layout_reads_an_example_of_every_kind_that_it_declares(tmp_path, layout, kind):
+    MAKERS[layout](tmp_path)
+    if (layout, kind) == ("voc", MASK):
+        (tmp_path / "SegmentationClass").mkdir()
+        for image in (tmp_path / "JPEGImages").iterdir():
+            Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "SegmentationClass" / image.name)
+    collection = layouts.read(tmp_path, layout, kind, DataConfig())
+    assert collection.kind == kind and collection.layout == layout and collection.classes
+    (samples,) = collection.parts.values()
+    assert len(samples) >= 6 and not [finding for finding in collection.findings if finding.severity == "error"]
+    for sample in samples:
+        settled = kind.settle(sample.label, images.header(sample.image), sample.name)
+        assert settled.label is not None and settled.findings == [] and settled.counts
+        assert all(label < len(collection.classes) for label in settled.counts)
+    assert layouts.available(tmp_path)[kind][0] == layout
+    for other in set(KINDS) - set(layouts.LAYOUTS[layout].kinds):
+        with pytest.raises(UserError, match=f"not for {other.subfolder}"):
+            layouts.read(tmp_path, layout, other, DataConfig())
+
+
+def test_every_layout_has_an_example_here():
+    assert set(MAKERS) == set(layouts.LAYOUTS)
 
 
 def test_one_collection_can_serve_every_task(tmp_path):

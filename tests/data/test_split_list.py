@@ -1,0 +1,87 @@
+"""The split list of a run: the same samples in the same splits, whatever splitting does today."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cvlib import data
+from cvlib.config.schema import DataConfig
+from cvlib.data import splits
+from cvlib.data.dataset import Dataset, Split
+from cvlib.data.labels import MASK
+from cvlib.runtime.errors import UserError
+
+
+def listed(dataset: Dataset) -> dict[str, list[str]]:
+    return {name: part.names for name, part in dataset.parts.items()}
+
+
+def small(names: str = "abcdef", kind: str = "classification") -> Dataset:
+    """Two samples in each split; sample i has the pixels i and the label i (or a mask of it)."""
+    images = np.arange(len(names), dtype=np.uint8)[:, None, None, None] + np.zeros((1, 2, 2, 1), np.uint8)
+    labels = np.arange(len(names)) if kind == "classification" else images[..., 0]
+    whole = Split(list(names), images, labels)
+    return Dataset("some", kind, list("pqrstu"), 1, (2, 2), *(whole.take([i, i + 1]) for i in (0, 2, 4)), [])
+
+
+def test_a_run_gets_its_own_splits_back_from_data_that_is_divided_otherwise() -> None:
+    then, now = data.load(DataConfig(split_seed=0), 0), data.load(DataConfig(split_seed=1), 0)
+    assert then.test.names != now.test.names
+    found = splits.divided_as(now, listed(then))
+    assert listed(found) == listed(then) and found.notes == []
+    assert data.fingerprint(found) == data.fingerprint(then)
+
+
+@pytest.mark.parametrize("kind", ["classification", "segmentation"])
+def test_pixels_and_labels_go_with_their_names(kind: str) -> None:
+    found = splits.divided_as(small(kind=kind), {"train": ["f", "a"], "val": ["c"], "test": ["e", "b", "d"]})
+    assert found.train.names == ["f", "a"] and found.test.names == ["e", "b", "d"]
+    for part in found.parts.values():
+        numbers = ["abcdef".index(name) for name in part.names]
+        assert part.images[:, 0, 0, 0].tolist() == numbers
+        assert np.asarray(part.labels).reshape(len(part), -1)[:, 0].tolist() == numbers
+
+
+def test_what_is_new_is_left_out_and_what_is_gone_is_noted() -> None:
+    found = splits.divided_as(small(), {"train": ["a", "x"], "val": ["b"], "test": ["c", "y", "z"]})
+    assert listed(found) == {"train": ["a"], "val": ["b"], "test": ["c"]}
+    assert found.notes == ["3 images are not in the run's split list: left out (such as d)",
+                           "3 images of the run's split list are gone (such as x)"]  # fmt: skip
+
+
+def test_a_split_of_which_nothing_is_left_is_refused() -> None:
+    with pytest.raises(UserError, match="none of the run's val images is there any more \\(such as x\\)") as caught:
+        splits.divided_as(small(), {"train": ["a"], "val": ["x"], "test": ["b"]})
+    assert "\n" not in str(caught.value)
+
+
+def test_files_keep_what_is_known_of_them() -> None:
+    whole = small(kind="segmentation")
+    parts = {name: dataclasses.replace(part, digests=[f"digest {one}" for one in part.names],
+                                       sizes=np.array([[ord(one), 2] for one in part.names]),
+                                       ids=[frozenset([ord(one)]) for one in part.names])
+             for name, part in whole.parts.items()}  # fmt: skip
+    found = splits.divided_as(dataclasses.replace(whole, **parts), {"train": ["e", "a"], "val": ["c"], "test": ["b"]})
+    assert found.train.digests == ["digest e", "digest a"] and found.kind == MASK
+    assert found.train.sizes.tolist() == [[101, 2], [97, 2]] and found.train.ids == [{101}, {97}]
+
+
+def test_nothing_that_an_earlier_run_trained_on_is_held_out() -> None:
+    found = splits.keep_apart(small(), {"train": ["c", "e", "a"], "val": ["d"], "test": ["b"]})
+    assert listed(found) == {"train": ["a", "b", "c", "e"], "val": ["d"], "test": ["f"]}
+    assert found.train.labels.tolist() == [0, 1, 2, 4]
+    (note,) = found.notes
+    assert "moved to train" in note and "1 of 2 val, 1 of 2 test images" in note
+
+
+def test_nothing_changes_where_the_earlier_run_saw_none_of_them() -> None:
+    whole = small()
+    assert splits.keep_apart(whole, {"train": ["a", "b", "x"]}) is whole
+
+
+def test_nothing_left_to_test_on_is_refused() -> None:
+    with pytest.raises(UserError, match="trained on every test image"):
+        splits.keep_apart(small(), {"train": ["e", "f"]})
