@@ -74,7 +74,8 @@ def _check_image_size(config: Config) -> None:
     asked = _asked_size(config)
     if asked is not None and min(asked) < smallest_side(config):
         raise UserError(f"data.image_size={_words(asked)} is too small: model={config.model.name} needs at least "
-                        f"{smallest_side(config)} pixels; raise it, or leave it out to have images resized")  # fmt: skip
+                        f"{smallest_side(config)} pixels; raise it, or leave it out to have images "
+                        "resized")  # fmt: skip
 
 
 def monitor(config: Config) -> str:
