@@ -79,7 +79,7 @@ def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, 
 
 
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
-    """Return a feature extractor with a partly unfrozen base as the fine-tuning that it was; other modes as they are."""
+    """Return a feature extractor whose base partly learned as the fine-tuning that it was; other modes as they are."""
     freeze = mode.get("freeze", "all")
     whole = freeze == "all" or freeze is True or (isinstance(freeze, float) and freeze == 1.0)
     if mode.get("name") != "feature_extractor" or whole:
