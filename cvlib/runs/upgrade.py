@@ -65,17 +65,21 @@ def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
 
 def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a group that its answer uses; all of them where the answer is unknown."""
-    answer = vocabulary["answers"].get(values.get("name"))
+    answer = _looked_up(vocabulary["answers"], values.get("name"))
     if answer is None:
         return dict(values)
     values = {**values, **answer.get("set", {})}
     keys = {*vocabulary["common"], *answer["keys"]}
     for key, base in answer.get("base", {}).items():
         values[key] = values.get(key) or base
-        keys |= {key, *vocabulary["bases"].get(values[key], [])}
+        keys |= {key, *(_looked_up(vocabulary["bases"], values[key]) or ())}
     for key, by_value in answer.get("depending", {}).items():
-        keys |= set(by_value.get(values.get(key), []))
+        keys |= set(_looked_up(by_value, values.get(key)) or ())
     return {key: value for key, value in values.items() if key in keys}
+
+
+def _looked_up(table: dict[str, Any], key: Any) -> Any:
+    return table.get(key) if isinstance(key, str) else None
 
 
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:

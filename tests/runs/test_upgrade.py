@@ -181,6 +181,16 @@ def test_what_is_missing_or_odd_in_a_config_is_left(bag: dict[str, Any]) -> None
     assert upgrade({"config_hash": "abc"}, {})[0]["config_hash"] == "abc"
 
 
+def test_odd_values_are_no_reason_to_stop(bag: dict[str, Any]) -> None:
+    for group, key, value in (("model", "name", ["cnn"]), ("mode", "name", {}), ("optimizer", "name", None),
+                              ("data", 7, {None: 1, (1, 2): [3]})):  # fmt: skip
+        bag[group][key] = value
+    assert upgrade({}, bag)[1] == bag | {"schedule": {"name": "cosine", "warmup_epochs": 0.0, "final": 0.0}}
+    odd = used(bag, model_name="segmenter", model_encoder=["vgg"], model_decoder=[1])["model"]
+    assert set(odd) == COMMON | DECODER | {"encoder"}
+    assert used(bag, mode_name="feature_extractor", mode_freeze=[1])["mode"]["name"] == "finetune"
+
+
 def test_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:
     shutil.copytree(FORM_1 / "runs/classification-scratch", tmp_path / "run")
     summary = raw(tmp_path / "run")[0]
