@@ -22,14 +22,14 @@ def identity(mapping: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _deciding(group: str, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    return {key: inner for key, inner in value.items() if key not in _NO_RESULT.get(group, ())}
-
-
 def _named(value: Any) -> Any:
     """Return the value with text for every key, whatever a damaged file has there."""
     if isinstance(value, Mapping):
         return {str(key): _named(inner) for key, inner in value.items()}
     return [_named(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _deciding(group: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: inner for key, inner in value.items() if key not in _NO_RESULT.get(group, ())}

@@ -36,8 +36,11 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     notes: list[str] = []
     upgraded = _used(config, notes)
     specs = metric_specs.to_json(form_1_specs(str(summary.get("task"))))
+    data = config.get("data")
+    resize = data.get("resize") if isinstance(data, Mapping) else None
     fields: dict[str, Any] = {
         "form": FORM, "upgraded_from": 1, "upgrade_notes": notes, "metric_specs": specs,
+        "resize": resize or _vocabulary()["resize"].get(summary.get("task")),
         "config_hash": identity(upgraded) if upgraded else summary.get("config_hash"),
     }  # fmt: skip
     if notes:
@@ -59,31 +62,33 @@ def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
             continue
         if group == "mode":
             values = _as_finetuning(values, notes)
-        upgraded[group] = _chosen(values, _vocabulary()[group])
+        try:
+            upgraded[group] = _chosen(values, _vocabulary()[group])
+        except TypeError:  # a damaged file has a list where a name belongs
+            upgraded[group] = dict(values)
     return upgraded
 
 
 def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a group that its answer uses; all of them where the answer is unknown."""
-    answer = _looked_up(vocabulary["answers"], values.get("name"))
+    answer = vocabulary["answers"].get(values.get("name"))
     if answer is None:
         return dict(values)
     values = {**values, **answer.get("set", {})}
     keys = {*vocabulary["common"], *answer["keys"]}
-    for key, base in answer.get("base", {}).items():
-        values[key] = values.get(key) or base
-        keys |= {key, *(_looked_up(vocabulary["bases"], values[key]) or ())}
+    for key, usual in answer.get("base", {}).items():
+        values[key] = values.get(key) or usual
+        keys |= {key, *vocabulary["bases"].get(values[key], [])}
+    base = next((str(values[key]) for key in answer.get("base", {})), str(values.get("name")))
+    for key, meaning in vocabulary.get("null_means", {}).get(base, {}).items():
+        values[key] = meaning if values.get(key) is None else values[key]
     for key, by_value in answer.get("depending", {}).items():
-        keys |= set(_looked_up(by_value, values.get(key)) or ())
+        keys |= set(by_value.get(values.get(key), []))
     return {key: value for key, value in values.items() if key in keys}
 
 
-def _looked_up(table: dict[str, Any], key: Any) -> Any:
-    return table.get(key) if isinstance(key, str) else None
-
-
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
-    """Return a feature extractor whose base partly learned as the fine-tuning that it was; other modes as they are."""
+    """Return a feature extractor with a partly free base as the fine-tuning that it was; other modes as they are."""
     freeze = mode.get("freeze", "all")
     whole = freeze == "all" or freeze is True or (isinstance(freeze, float) and freeze == 1.0)
     if mode.get("name") != "feature_extractor" or whole:
