@@ -21,8 +21,15 @@ def identity(mapping: Mapping[str, Any]) -> str:
 
     `mapping` is nested as in config.yaml, with `trainer.precision` resolved: `auto` depends on the machine.
     """
-    content = {key: _deciding(key, value) for key, value in mapping.items() if key not in NOT_THE_EXPERIMENT}
+    content = _named({key: _deciding(key, value) for key, value in mapping.items() if key not in NOT_THE_EXPERIMENT})
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _named(value: Any) -> Any:
+    """Return the value with text for every key, whatever a damaged file has there."""
+    if isinstance(value, Mapping):
+        return {str(key): _named(inner) for key, inner in value.items()}
+    return [_named(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _deciding(group: str, value: Any) -> Any:

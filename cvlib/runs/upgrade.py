@@ -62,7 +62,10 @@ def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
             continue
         if group == "mode":
             values = _as_finetuning(values, notes)
-        upgraded[group] = _chosen(values, _vocabulary()[group])
+        try:
+            upgraded[group] = _chosen(values, _vocabulary()[group])
+        except TypeError:  # a damaged file has a list where a name belongs
+            upgraded[group] = dict(values)
     return upgraded
 
 

@@ -12,10 +12,12 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from cvlib.runtime import files
+
+if TYPE_CHECKING:  # the commands that list and clear the cache start without it
+    import numpy as np
 
 GIGABYTE = 2**30
 _ABOUT = "about.json"
@@ -39,6 +41,8 @@ def root(output_root: str) -> Path:
 
 def get(folder: Path, key: str) -> list[np.ndarray] | None:
     """Return the arrays under `key`, read from disk as they are needed; None where there are none."""
+    import numpy as np
+
     kept = folder / key
     try:
         count = json.loads((kept / _ABOUT).read_text())["arrays"]
@@ -51,6 +55,8 @@ def get(folder: Path, key: str) -> list[np.ndarray] | None:
 
 def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_bytes: float) -> bool:
     """Write arrays under `key`, removing older entries for room; return False if they alone exceed the limit."""
+    import numpy as np
+
     size = sum(array.nbytes for array in arrays)
     if size > limit_bytes:
         return False
@@ -96,6 +102,8 @@ def _about(path: Path) -> str:
         return "half-written by a process that was killed"
     try:
         if path.suffix == ".npy":
+            import numpy as np
+
             count, height, width, *_ = np.load(path, mmap_mode="r", allow_pickle=False).shape
             return f"{count:,} resized images of {height}×{width} px"
         return str(json.loads((path / _ABOUT).read_text())["about"])

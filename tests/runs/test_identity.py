@@ -19,3 +19,12 @@ def test_what_does_not_decide_a_result_has_no_part_in_the_identity() -> None:
 
 def test_the_order_of_keys_has_no_part_in_the_identity() -> None:
     assert identity(dict(reversed(ASKED.items()))) == identity(ASKED)
+
+
+def test_the_precision_decides_a_result() -> None:
+    found = {identity(ASKED | {"trainer": {"precision": name}}) for name in ("float32", "bfloat16", "float16")}
+    assert len(found) == 3
+
+
+def test_odd_keys_of_a_damaged_file_are_taken_as_text() -> None:
+    assert identity({"data": {None: 1, 7: [{True: 2}]}}) == identity({"data": {"None": 1, "7": [{"True": 2}]}})

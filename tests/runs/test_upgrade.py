@@ -67,7 +67,8 @@ def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> 
         key: value for key, value in summary.items() if key not in ("timing", "config_hash")
     }
     assert set(run.config) == set(config)
-    expected = {"cnn": COMMON | CNN_BASE | {"features", "dense", "dropout"}, "darknet": COMMON | {"filters", "dropout"},
+    expected = {"cnn": COMMON | CNN_BASE | {"head", "features", "dense", "dropout"},
+                "darknet": COMMON | {"head", "filters", "dropout"},
                 "yolo": COMMON | {"backbone", "head", "neck", "nms_iou", "strides", "filters"},
                 "segmenter": COMMON | DECODER | CNN_BASE | {"encoder", "interpolation"}}  # fmt: skip
     assert set(run.config["model"]) == expected[run.model]
@@ -75,7 +76,7 @@ def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> 
     assert set(run.config["optimizer"]) == {"name", "lr", "weight_decay", "clipnorm"}
     assert set(run.config["schedule"]) == {"name", "warmup_epochs", "final"}
     assert all(run.config[group] == config[group] for group in ("data", "augment", "trainer", "seed"))
-    assert run.config["model"].get("head") == {"segmenter": "decoder", "yolo": "anchor_free"}.get(run.model)
+    assert run.config["model"]["head"] == {"segmenter": "decoder", "yolo": "anchor_free"}.get(run.model, "dense")
     kept = flatten(run.config)
     assert all(value == flatten(config)[key] for key, value in kept.items() if key != "model.head")
     assert run.summary["config_hash"] == identity(run.config) != summary["config_hash"]
@@ -112,6 +113,7 @@ def test_a_segmenter_keeps_what_its_encoder_and_decoder_use(
     model = used(bag, model_name="segmenter", **changes)["model"]
     assert set(model) == COMMON | there
     assert (model["head"], model["encoder"]) == ("decoder", changes["model_encoder"] or "cnn")
+    assert model.get("depth", 16) == 16  # what null meant
 
 
 @pytest.mark.parametrize(("changes", "there"), [
@@ -133,7 +135,7 @@ def test_other_networks_and_answers_keep_their_own_keys(bag: dict[str, Any]) -> 
         "alexnet": {"dense", "dropout", "batch_norm"}, "inception": {"dropout", "auxiliary_weight"},
         "resnet": {"depth", "dropout"}, "vgg": {"depth", "dropout"}, "fcn": fcn,
     }.items():  # fmt: skip
-        assert set(used(bag, model_name=name)["model"]) == COMMON | keys
+        assert set(used(bag, model_name=name)["model"]) == COMMON | keys | {"head"}
     assert used(bag, model_name="fcn", model_backbone="vgg")["model"]["head"] == "fcn"
     sgd = used(bag, optimizer_name="sgd", schedule_name="step")
     assert set(sgd["optimizer"]) == {"name", "lr", "weight_decay", "clipnorm", "momentum"}
@@ -179,6 +181,16 @@ def test_what_is_missing_or_odd_in_a_config_is_left(bag: dict[str, Any]) -> None
     config = upgrade({}, bag)[1]
     assert "kernel" not in config["model"] and "optimizer" not in config and config["mode"] == "scratch"
     assert upgrade({"config_hash": "abc"}, {})[0]["config_hash"] == "abc"
+
+
+def test_odd_values_are_no_reason_to_stop(bag: dict[str, Any]) -> None:
+    for group, key, value in (("model", "name", ["cnn"]), ("mode", "name", {}), ("optimizer", "name", None),
+                              ("data", 7, {None: 1, (1, 2): [3]})):  # fmt: skip
+        bag[group][key] = value
+    assert upgrade({}, bag)[1] == bag | {"schedule": {"name": "cosine", "warmup_epochs": 0.0, "final": 0.0}}
+    odd = used(bag, model_name="segmenter", model_encoder=["vgg"], model_decoder=[1])["model"]
+    assert odd == bag["model"]
+    assert used(bag, mode_name="feature_extractor", mode_freeze=[1])["mode"]["name"] == "finetune"
 
 
 def test_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,15 +1,11 @@
-"""What `trainer.precision=auto` comes to on which machine, and that the resolved precision is what counts."""
+"""What `trainer.precision=auto` comes to on which machine."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 
-from cvlib.config import schema as config
-from cvlib.config.limits import CHOICES
-from cvlib.config.schema import Config, TrainerConfig
 from cvlib.runtime import hardware
 
 
@@ -43,15 +39,11 @@ def test_the_weakest_gpu_decides_and_goes_before_the_processor(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("found", ["float32", "bfloat16", "float16"])
-def test_auto_is_the_same_run_as_what_it_comes_to(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_what_the_hardware_computes_natively(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "native", lambda: (found, "so"))
-    auto, named = (Config(trainer=TrainerConfig(precision=name)) for name in ("auto", found))
-    assert config.resolved(auto) == named
-    assert config.identity(auto) == config.identity(named)
-    others = [name for name in CHOICES["trainer.precision"] if name not in ("auto", found)]
-    for other in others:
-        changed = dataclasses.replace(auto, trainer=TrainerConfig(precision=str(other)))
-        assert config.identity(changed) != config.identity(auto)
+    assert hardware.precision("auto") == found
+    for asked in ("float32", "bfloat16", "float16"):
+        assert hardware.precision(asked) == asked
 
 
 def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
