@@ -6,7 +6,6 @@ import argparse
 import time
 from typing import Any
 
-from cvlib.config.schema import FeatureExtractor
 from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
@@ -44,6 +43,8 @@ def run(chosen: argparse.Namespace) -> int:
         from cvlib.viz.text_table import ruled
 
         print("\n".join(ruled([_row(entry) for entry in entries])) + "\n")
+    from cvlib.config.schema import FeatureExtractor  # brings OmegaConf, which no other command needs
+
     total = _size(sum(entry.size for entry in entries))
     print(f"{len(entries)} kept, {total} in {root}; features may take {FeatureExtractor().cache_gb:g} GB "
           "(mode.cache_gb), beyond that the least recently used go")  # fmt: skip

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cvlib import tasks
 from cvlib.cli.output import hand_over, refuse_output
 
 
@@ -19,8 +18,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
     parser.add_argument("--layout", help="how its files lie, as for data.layout (default: found out)")
-    parser.add_argument("--task", choices=tasks.names(),
-                        help="look at its labels for this task only (default: all that it has labels for)")  # fmt: skip
+    parser.add_argument("--task", metavar="TASK",
+                        help="look at its labels for this task alone, such as detection "
+                        "(default: all that it has labels for)")  # fmt: skip
     parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, a table the first ten "
                         "of a kind (default: by --output's ending, else table)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
@@ -30,10 +30,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Look the collection over and print or write what was found; 1 if anything would spoil a run."""
     refuse_output(chosen.output)
+    from cvlib import tasks
     from cvlib.data.check import check
     from cvlib.data.check.report import as_json, as_text
 
-    report = check(chosen.data, chosen.layout, chosen.task)
+    kind = tasks.of(chosen.task).label_kind if chosen.task else None
+    report = check(chosen.data, chosen.layout, kind)
     form = chosen.format or ("json" if chosen.output and chosen.output.suffix.lower() == ".json" else "table")
     hand_over(as_json(report) if form == "json" else as_text(report), chosen.output)
     return 1 if report.spoiled else 0

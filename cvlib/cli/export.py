@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cvlib import tasks
 from cvlib.cli.common import begin
 from cvlib.runtime.errors import UserError
 
@@ -38,6 +37,8 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.images < 1:
         raise UserError(f"--images {chosen.images}: give at least one to compare on")
     opened = saved.open_run(chosen.run)
+    from cvlib import tasks
+
     refusal = tasks.of_config(opened.config).served.refuses_int8
     if chosen.int8 and refusal:
         raise UserError(refusal)

@@ -1,4 +1,4 @@
-"""`Feed`: batches of one split as a network receives them; `make_feed` is the only place that makes one.
+"""`Feed`: batches of one split as a network receives them. `cvlib.data.make_feed` is the only place that makes one.
 
     order                which sample comes when, and what it draws at random       cvlib.data.order
     plan                 which images make a sample: one, or four for a mosaic      cvlib.data.order
@@ -12,7 +12,6 @@ This file declares what a feed is; `cvlib.data.tensorflow` is one implementation
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -20,11 +19,9 @@ from typing import Any
 import numpy as np
 
 from cvlib.config.schema import AugmentConfig
-from cvlib.data import augmentation as augmentations
 from cvlib.data.cache import Cache
 from cvlib.data.input_spec import InputSpec
-from cvlib.data.labels import Form, LabelKind
-from cvlib.data.order import Order
+from cvlib.data.labels import LabelKind
 from cvlib.data.split import Split
 
 
@@ -87,38 +84,3 @@ class Feed(ABC):
     def channels(self) -> int:
         """Channels of the images."""
         return self.spec.channels
-
-
-def make_feed(
-    split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, seed: int, *,
-    augmentation: AugmentConfig | None = None, shuffle: bool = False, steps: int | None = None,
-    cache: Cache | None = None, shard: tuple[int, int] = (0, 1),
-) -> Feed:  # fmt: skip
-    """Return the feed of a split.
-
-    Args:
-        split: images as an array or as files.
-        spec: what every image is brought to (bilinear with antialiasing, whole levels).
-        kind: what the split's labels are.
-        batch_size: samples in a batch, over all shards.
-        seed: with the epoch's number decides the order, and with the sample's index its augmentation.
-        augmentation: None leaves the images as they are.
-        shuffle: a new order every epoch.
-        steps: batches per epoch; None for all. More than the split has begin it again, in another order.
-        cache: where resized images are kept after their first use, for a split of files.
-        shard: (index, number): this feed gives every `number`-th sample of each epoch, from `index` on, in batches of
-            batch_size / number. The shards of an epoch are disjoint and together are all of it.
-    """
-    from cvlib.data.tensorflow.pipeline import TensorFlowFeed
-
-    index, shards = shard
-    if not 0 <= index < shards or batch_size % shards:
-        raise ValueError(f"shard={shard}: expected an index below the number of shards, and a batch size (="
-                         f"{batch_size}) that this number divides")  # fmt: skip
-    tiles = augmentations.images_in_sample(augmentation)
-    if tiles > 1 and kind.form is not Form.BOXES:
-        raise ValueError(f"augment.mosaic={augmentation and augmentation.mosaic} is for boxes, not for {kind!r}")
-    whole = math.ceil(len(split) / batch_size)
-    images = steps * batch_size if steps and steps != whole else len(split)
-    order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard)
-    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache)

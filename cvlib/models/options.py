@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from cvlib.config.fields import Options, typed
+from cvlib.config.fields import Options, require, typed
 from cvlib.config.parse import parse, refuse_unknown
 from cvlib.config.schema import Config, ModelConfig, Suited
 from cvlib.models import backbones, heads
@@ -29,7 +29,8 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     """
     head = heads.get(str(values.get("head", "dense")))
     key = next((key for key in BASE_KEYS if values.get(key) is not None), None)
-    name = str(values.get("name", "cnn"))
+    require("name" in values or key is not None, "model.name", None, "the name of a model")
+    name = str(values.get("name"))
     backbone = backbones.get(str(values[key]) if key else name)
     if head.levels and not backbone.feature_levels:
         able = [one for one in backbones.names() if backbones.get(one).feature_levels]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cvlib.config.schema import Config, as_mapping
 from cvlib.runtime import hardware
+
+if TYPE_CHECKING:
+    from cvlib.config.schema import Config
 
 # Where a run goes and what it is called; they don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
@@ -40,6 +42,8 @@ def _deciding(group: str, value: Any) -> Any:
 
 def identity_of(config: Config) -> str:
     """Return the identity of a typed config, with what `auto` comes to on this machine."""
+    from cvlib.config.schema import as_mapping  # brings OmegaConf, which reading runs does without
+
     mapping = as_mapping(config)
     trainer = mapping["trainer"] | {"precision": hardware.precision(config.trainer.precision)}
     return identity(mapping | {"trainer": trainer})

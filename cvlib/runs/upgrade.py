@@ -40,7 +40,7 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     resize = data.get("resize") if isinstance(data, Mapping) else None
     fields: dict[str, Any] = {
         "form": FORM, "upgraded_from": 1, "upgrade_notes": notes, "metric_specs": specs,
-        "resize": resize or _vocabulary()["resize"].get(summary.get("task")),
+        "resize": resize or _vocabulary()["resize"].get(str(summary.get("task"))),
         "config_hash": identity(upgraded) if upgraded else summary.get("config_hash"),
     }  # fmt: skip
     if notes:

@@ -8,8 +8,9 @@ from cvlib.config.schema import Config
 from cvlib.data import cache
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import Dataset
-from cvlib.data.feed import Feed, make_feed
+from cvlib.data.feed import Feed
 from cvlib.data.input_spec import InputSpec
+from cvlib.data.make_feed import make_feed
 from cvlib.data.split import Split
 from cvlib.runtime import store
 

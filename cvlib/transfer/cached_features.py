@@ -21,7 +21,8 @@ import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig, Config, FeatureExtractor
 from cvlib.data.augmentation import changes
-from cvlib.data.feed import Feed, make_feed
+from cvlib.data.feed import Feed
+from cvlib.data.make_feed import make_feed
 from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted
 from cvlib.runtime import store
 

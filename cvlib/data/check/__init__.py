@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cvlib.data import labels, layouts
+from cvlib.data import layouts
 from cvlib.data.check import copies, readings, summary, tree
 from cvlib.data.check.pool import Job, Labelled, Results, do_all
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
@@ -33,17 +33,17 @@ class Report:
         return any(finding.severity == ERROR for finding in self.findings)
 
 
-def check(data: str, layout: str | None = None, task: str | None = None, workers: int | None = None) -> Report:
+def check(data: str, layout: str | None = None, kind: LabelKind | None = None, workers: int | None = None) -> Report:
     """Look over the collection in the folder, or of the label file, `data`, decoding every image once.
 
-    `layout` None is found out, `task` None means every task that there are labels for; `workers` processes, None
+    `layout` None is found out, `kind` None means every kind of label that there is; `workers` processes, None
     one per core. Raises `UserError` where there is no such thing; what is wrong inside is in the report.
     """
     try:
         place = layouts.place(data)
     except UserError as error:
         raise UserError(str(error).removeprefix("data.path=")) from None
-    read = readings.read(place, layout, labels.named(task) if task else None)
+    read = readings.read(place, layout, kind)
     root = read.root
     files = tree.walk(root) if place.is_dir() else tree.Tree()
     seen = do_all(_jobs(root, files, read.all), workers)
