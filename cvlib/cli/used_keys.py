@@ -21,11 +21,13 @@ class Unused(NamedTuple):
 def used_keys(composed: Mapping[str, Any]) -> set[str]:
     """The keys that the chosen answers use, flat: `model.depth`. A key with a mapping for its value counts whole."""
     # CORE: replace the body by `return set(flatten(as_mapping(read_config(composed))))`; UserError is handled below.
-    names = {group: composed[group].get("name") for group in GROUPS}
-    for group, name in names.items():
-        if not isinstance(name, str):
-            raise UserError(f"{group}.name={name} isn't a name")
-    return {f"{group}.{key}" for group, name in names.items() for key in answers.keys(group, name)}
+    return {f"{group}.{key}" for group in GROUPS for key in answers.keys(group, composed[group]["name"])}
+
+
+def alternatives(model: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The keys of a model that decide which others it uses, with all their values: encoder → [cnn, vgg]."""
+    # CORE: the base's key → backbones.names(), "head" → heads.names(), and the head's options that have choices.
+    return {}
 
 
 def owners(group: str, key: str) -> list[str]:
@@ -33,25 +35,20 @@ def owners(group: str, key: str) -> list[str]:
     return answers.owners(group, key.partition(".")[0])
 
 
-def bases_with(key: str) -> list[str]:
-    """The names of the backbones that have an option."""
-    # CORE: ask the backbones' option dataclasses. Without an answer, a refusal names the models that list the key.
-    return []
-
-
 def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused:
     """Find the keys of a config that its chosen answers don't use.
 
     Args:
-        composed: the whole config of a run, without Hydra's part.
+        composed: the whole config of a run as a plain mapping.
         given: the overrides inside the groups, key → value as it was written.
 
     Raises:
         UnusedKeys: if an override, or a key of a file that no answer has, isn't used.
     """
-    try:
-        used = used_keys(composed)
-    except UserError:  # a mistake of another kind, which is said when the config is checked
+    used = _used(composed)
+    if used is None:  # perhaps for a key that nobody has: then the others tell
+        used = _used(_without(composed, [key for key in given if not owners(*key.split(".", 1))]))
+    if used is None:  # a mistake of another kind, which is said when the config is checked
         return Unused([], [])
     present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
     unused = [key for key in unused_keys.unused(present, used) if key not in given]
@@ -63,19 +60,42 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
     return Unused(listed, [key for key in unused if key not in listed])
 
 
+def _used(composed: Mapping[str, Any]) -> set[str] | None:
+    """The used keys, or None for a config that isn't one."""
+    if not all(isinstance(composed[group].get("name"), str) for group in GROUPS):
+        return None
+    try:
+        return used_keys(composed)
+    except UserError:
+        return None
+
+
+def _without(composed: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
+    return {
+        group: {name: value for name, value in content.items() if f"{group}.{name}" not in keys}
+        if isinstance(content, Mapping)
+        else content
+        for group, content in composed.items()
+    }
+
+
 def _lists(composed: Mapping[str, Any], key: str) -> bool:
     """Whether the file of the chosen answer lists a key."""
     group, _, name = key.partition(".")
-    return name.partition(".")[0] in answers.keys(group, str(composed[group].get("name")))
+    return name.partition(".")[0] in answers.keys(group, composed[group]["name"])
 
 
 def _refusal(key: str, value: str, composed: Mapping[str, Any], used: set[str]) -> str:
-    group, _, name = key.partition(".")
-    content = composed[group]
-    base = unused_keys.base_key(content)
+    deciding, having = _deciding(key, composed) if key.startswith("model.") and _lists(composed, key) else (None, [])
+    return unused_keys.refusal(key, value, composed[key.partition(".")[0]], used, owners, deciding, having)
 
-    def having(group: str, one: str) -> list[str]:
-        bases = bases_with(one) if base and one == name and _lists(composed, key) else []
-        return [f"{base}={found}" for found in bases] or owners(group, one)
 
-    return unused_keys.refusal(key, value, content, used, having)
+def _deciding(key: str, composed: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """The key of the model by which it uses another key or doesn't, and the values with which it does."""
+    model = composed["model"]
+    for one, values in alternatives(model).items():
+        used = {str(value): _used({**composed, "model": {**model, one: value}}) or set() for value in values}
+        having = [value for value, keys in used.items() if not unused_keys.unused([key], keys)]
+        if having:
+            return one, having
+    return None, []
