@@ -45,12 +45,12 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
     Raises:
         UnusedKeys: if an override, or a key of a file that no answer has, isn't used.
     """
+    present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
     used = _used(composed)
     if used is None:  # perhaps for a key that nobody has: then the others tell
-        used = _used(_without(composed, [key for key in given if not owners(*key.split(".", 1))]))
+        used = _used(_without(composed, [key for key in present if not owners(*key.split(".", 1))]))
     if used is None:  # a mistake of another kind, which is said when the config is checked
         return Unused([], [])
-    present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
     unused = [key for key in unused_keys.unused(present, used) if key not in given]
     refused = {key: value for key, value in given.items() if unused_keys.unused([key], used)}
     refused |= {key: "…" for key in unused if not owners(*key.split(".", 1))}
