@@ -43,8 +43,12 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
         given: the overrides inside the groups, key → value as it was written.
 
     Raises:
+        UserError: if an answer's name isn't a word.
         UnusedKeys: if an override, or a key of a file that no answer has, isn't used.
     """
+    for group in GROUPS:
+        if not isinstance(name := composed[group].get("name"), str):
+            raise UserError(f"invalid {group}.name={name}: expected a name")
     present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
     used = _used(composed)
     if used is None:  # perhaps for a key that nobody has: then the others tell
@@ -62,8 +66,6 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
 
 def _used(composed: Mapping[str, Any]) -> set[str] | None:
     """The used keys, or None for a config that isn't one."""
-    if not all(isinstance(composed[group].get("name"), str) for group in GROUPS):
-        return None
     try:
         return used_keys(composed)
     except UserError:
