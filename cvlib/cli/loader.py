@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from cvlib.cli import used_keys
 from cvlib.config import unused_keys
@@ -70,7 +71,11 @@ def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
     parsed = OverridesParser.create().parse_overrides(overrides)
     given = {one.key_or_group: _value(one) for one in parsed if _gives(one)}
     task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    listed, foreign = used_keys.find_unused(task, given)
+    try:
+        plain: Any = OmegaConf.to_container(task, resolve=True)
+    except OmegaConfBaseException:  # a value that can't be resolved, which is said when the config is checked
+        return []
+    listed, foreign = used_keys.find_unused(plain, given)
     for key in [*listed, *foreign]:
         group, _, name = key.partition(".")
         with open_dict(composed):

@@ -13,9 +13,8 @@ from typing import Any
 from cvlib.runtime.errors import UserError
 
 GROUPS = ("model", "mode", "optimizer", "schedule")
-_BASES = ("encoder", "backbone")  # the keys by which a model chooses its base, which has keys of its own
 _MOST_NAMED = 8
-Owners = Callable[[str, str], list[str]]  # (group, key) → the answers that have it, such as resnet or encoder=cnn
+Owners = Callable[[str, str], list[str]]  # (group, key) → the answers that have it, such as resnet
 
 
 class UnusedKeys(UserError):
@@ -41,18 +40,15 @@ def _same_branch(key: str, other: str) -> bool:
     return key == other or key.startswith(other + ".") or other.startswith(key + ".")
 
 
-def answer(group: str, content: Mapping[str, Any], with_base: bool = True) -> str:
-    """The chosen answer in words: `model=resnet`, `model=segmenter with encoder=vgg`."""
-    base = base_key(content) if with_base else None
-    return f"{group}={content.get('name')}" + (f" with {base}={content[base]}" if base else "")
+def answer(group: str, content: Mapping[str, Any], deciding: str | None = None) -> str:
+    """The chosen answer in words: `model=resnet`; with the key that decides, `model=segmenter with encoder=vgg`."""
+    return f"{group}={content.get('name')}" + (f" with {deciding}={content.get(deciding)}" if deciding else "")
 
 
-def base_key(content: Mapping[str, Any]) -> str | None:
-    """The key by which a model chooses its base, if it does."""
-    return next((key for key in _BASES if content.get(key)), None)
-
-
-def refusal(key: str, value: str, content: Mapping[str, Any], used: set[str], owners: Owners) -> str:
+def refusal(
+    key: str, value: str, content: Mapping[str, Any], used: set[str], owners: Owners, deciding: str | None = None,
+    having: list[str] | None = None,
+) -> str:  # fmt: skip
     """One line for an override that isn't used: who has the key, and the nearest one of the chosen answer.
 
     Args:
@@ -61,19 +57,22 @@ def refusal(key: str, value: str, content: Mapping[str, Any], used: set[str], ow
         content: the chosen answer's group, as composed.
         used: every used key of the config.
         owners: who has a key.
+        deciding, having: if the same answer uses the key with other values of another one, that one, such as encoder,
+            and these values.
     """
     group, _, name = key.partition(".")
-    having = _terms(group, owners(group, name))
     own = sorted(one for one in used if one.startswith(f"{group}."))
-    if not having:
+    terms = [f"{deciding}={one}" for one in having or []] or [f"{group}={one}" for one in owners(group, name)]
+    chosen = answer(group, content, deciding)
+    if not terms:
         close = difflib.get_close_matches(key, own, n=3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(close)}?" if close else _nearest(key, own, answer(group, content))
+        hint = f"did you mean {' or '.join(close)}?" if close else _nearest(key, own, chosen)
         return f"{key}={value}: there is no such key; {hint}"
-    who = f"only {having[0]} does" if len(having) == 1 else f"{listed(having)} do"
+    who = f"only {terms[0]} does" if len(terms) == 1 else f"{listed(terms)} do"
     everyone = owners(group, "name")
     special = [one for one in own if len(owners(group, one.partition(".")[2])) < len(everyone)]
-    hint = f"; {_nearest(key, special, answer(group, content))}" if special else ""
-    return f"{key}={value}: {answer(group, content)} doesn't use this key; {who}{hint}"
+    hint = f"; {_nearest(key, special, chosen)}" if special else ""
+    return f"{key}={value}: {chosen} doesn't use this key; {who}{hint}"
 
 
 def note(key: str, using: list[str], leaving: list[str]) -> str:
@@ -93,10 +92,6 @@ def listed(terms: list[str]) -> str:
         parts.append(name if group == before else term)
         before = group
     return ", ".join(parts) + (", …" if len(terms) > _MOST_NAMED else "")
-
-
-def _terms(group: str, names: list[str]) -> list[str]:
-    return [name if "=" in name else f"{group}={name}" for name in names]
 
 
 def _nearest(key: str, known: list[str], answer: str) -> str:

@@ -60,11 +60,14 @@ def classifier_of(model: ModelConfig) -> ModelConfig:
     )  # fmt: skip
 
 
-def owners(key: str) -> list[str]:
-    """Return which backbones and heads have an option of that name, as `model.backbone=…` or `model.head=…`."""
-    found = [f"backbone={name}" for name in backbones.names() if _has(backbones.get(name).options, key)]
-    return found + [f"head={name}" for name in heads.names() if _has(heads.get(name).options, key)]
+def deciding(values: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the keys of a model that decide which others it uses, each with all its values.
 
-
-def _has(options: type[Options], key: str) -> bool:
-    return key in {one.name for one in dataclasses.fields(options)}
+    These are the key that names its base, its head, and the choices of its head.
+    """
+    head = heads.get(str(values.get("head", "dense")))
+    found: dict[str, list[Any]] = {"head": list(heads.names())} if head.base_key else {}
+    if head.base_key:
+        found[head.base_key] = [name for name in backbones.names() if backbones.get(name).feature_levels]
+    choices = {one.name: one.metadata.get("choices") for one in dataclasses.fields(head.options)}
+    return found | {name: list(allowed) for name, allowed in choices.items() if allowed}

@@ -77,13 +77,17 @@ def say_left_out(jobs: Sequence[Composed], all_of_them: bool = True) -> None:
 
 def _note(key: str, jobs: Sequence[Composed]) -> str:
     group = key.partition(".")[0]
-    leave = [key in job.refusals or key in job.left_out for job in jobs]
-    for with_base in (False, True):  # the base is named where the same model with another one uses the key
-        using, leaving = (
-            list(dict.fromkeys(unused_keys.answer(group, job.config[group], with_base)
-                               for job, leaves in zip(jobs, leave, strict=True) if leaves is which))
-            for which in (False, True)
-        )  # fmt: skip
-        if not set(using) & set(leaving):
-            break
-    return unused_keys.note(key, using, leaving)
+    using, leaving = (
+        [job.config[group] for job in jobs if (key in job.refusals or key in job.left_out) is which]
+        for which in (False, True)
+    )
+    deciding = next((one for one in ("name", *using[0]) if _tells_apart(one, using, leaving)), "name")
+    named = None if deciding == "name" else deciding
+    words = [list(dict.fromkeys(unused_keys.answer(group, one, named) for one in part)) for part in (using, leaving)]
+    return unused_keys.note(key, *words)
+
+
+def _tells_apart(key: str, some: Sequence[DictConfig], others: Sequence[DictConfig]) -> bool:
+    """Whether no two of these have the same word for a key."""
+    words, other_words = ({str(one.get(key)) for one in contents} for contents in (some, others))
+    return all(isinstance(one.get(key), str) for one in some) and not words & other_words

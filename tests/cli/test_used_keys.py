@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,6 @@ import cvlib
 from cvlib import cli
 from cvlib.cli import used_keys
 from cvlib.cli.compose import compose
-from cvlib.config import unused_keys
 from cvlib.runtime.errors import UserError
 
 NOTHING_RUNS = ["data=folder", "data.path=nowhere"]  # every job is a mistake: the command ends before a run starts
@@ -127,22 +128,29 @@ def test_records_and_names_show_overrides_as_they_were_written() -> None:
     assert composed.model.depth == 101
 
 
-def test_a_refusal_names_the_base_of_a_model_that_has_one() -> None:
-    used = {"model.name", "model.encoder", "model.depth", "model.decoder"}
-    owners = {"name": ["segmenter", "vgg"], "filters": ["encoder=cnn", "encoder=darknet"]}
-    said = unused_keys.refusal("model.filters", "[8]", {"name": "segmenter", "encoder": "vgg"}, used,
-                               lambda group, key: owners.get(key, []))  # fmt: skip
-    assert said.startswith("model.filters=[8]: model=segmenter with encoder=vgg doesn't use this key; "
-                           "encoder=cnn, darknet do; the nearest key")  # fmt: skip
-
-
-def test_what_an_answers_own_file_lists_for_another_base_goes_in_silence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def filters_of_cnn_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if segmenters used model.filters with some encoders only."""
     every = used_keys.used_keys
-    monkeypatch.setattr(used_keys, "used_keys", lambda composed: every(composed) - {"model.filters"})
-    monkeypatch.setattr(used_keys, "bases_with", lambda key: ["cnn", "darknet"])
-    assert compose(["model=segmenter", "model.encoder=vgg"]).model.encoder == "vgg"
-    assert capsys.readouterr() == ("", "")
+
+    def used(composed: Mapping[str, Any]) -> set[str]:
+        return every(composed) - ({"model.filters"} if composed["model"].get("encoder") == "vgg" else set())
+
+    monkeypatch.setattr(used_keys, "used_keys", used)
+    monkeypatch.setattr(used_keys, "alternatives", lambda model: {"encoder": ["cnn", "darknet", "vgg"]})
+
+
+@pytest.mark.usefixtures("filters_of_cnn_alone")
+def test_a_refusal_names_the_bases_that_use_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"segmenter with encoder=vgg doesn't use this key; encoder=cnn, darknet do"):
         compose(["model=segmenter", "model.encoder=vgg", "model.filters=[8]"])
+    out, _ = sweep(capsys, "model=segmenter", "model.encoder=cnn,vgg", "model.filters=[8]", *NOTHING_RUNS)
+    assert (
+        out == "model.filters applies to segmenter with encoder=cnn: model=segmenter with encoder=vgg leaves it out\n"
+    )
+
+
+@pytest.mark.usefixtures("filters_of_cnn_alone")
+def test_what_an_answers_own_file_lists_for_another_base_goes_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert compose(["model=segmenter", "model.encoder=vgg"]).model.encoder == "vgg"
+    assert capsys.readouterr() == ("", "")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cvlib.data import layouts
-from cvlib.data.labels import LabelKind
 from cvlib.data.check import copies, readings, summary, tree
 from cvlib.data.check.pool import Job, Labelled, Results, do_all
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import name_of
 from cvlib.runtime.errors import UserError
 
