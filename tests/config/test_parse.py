@@ -11,7 +11,7 @@ from cvlib import tasks
 from cvlib.config.schema import AdamW, Config, Cosine, FeatureExtractor, Finetune, Scratch, Sgd, as_mapping
 from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError
-from tests.configs import config
+from tests.configs import model_config
 
 
 def change(**sections: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str,
     (change(trainer={"monitor": "val/acuracy"}), ["trainer.monitor=val/acuracy", "val/accuracy"]),
     (change(data={"layout": "vocc"}), ["data.layout=vocc", "voc"]),
     (change(data={"tasks": ["segmentation"]}), ["classification", "segmentation"]),
-    (change(data={"image_size": 8}, model={"name": "resnet"}), ["8×8", "32"]),
+    (change(data={"image_size": 8}, model={"name": "resnet"}), ["data.image_size=8", "32"]),
 ])  # fmt: skip
 def test_what_the_task_cannot_do_is_refused_in_one_line_that_names_it(
     sections: dict[str, Any], words: list[str]
@@ -128,6 +128,8 @@ def test_configs_of_omegaconf_are_read_with_their_interpolations() -> None:
 
 
 def test_a_written_config_reads_as_it_was() -> None:
-    before: Config = config("yolo", mode=Finetune(weights="a/run", freeze="stage2", batch_norm="frozen"), seed=7,
-                            optimizer=Sgd(lr=0.5, momentum=0.25), schedule=Cosine(warmup_epochs=1.5), run="some")  # fmt: skip
+    before = Config(
+        model_config("yolo"), Finetune(weights="a/run", freeze="stage2", batch_norm="frozen"), seed=7,
+        optimizer=Sgd(lr=0.5, momentum=0.25), schedule=Cosine(warmup_epochs=1.5), name="some",
+    )  # fmt: skip
     assert read_config(as_mapping(before)) == before

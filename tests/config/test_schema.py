@@ -11,10 +11,10 @@ import yaml
 
 from cvlib.config import schema
 from cvlib.config.fields import Options
-from cvlib.config.schema import DataConfig, Finetune, Scratch, TrainerConfig, as_mapping
+from cvlib.config.schema import Config, DataConfig, Finetune, Scratch, TrainerConfig, as_mapping
 from cvlib.models.options import read_config, read_model
 from cvlib.runs.identity import identity
-from tests.configs import CONF, config
+from tests.configs import CONF, model_config
 
 GROUPS = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer")
 SINGLE = {"data": schema.DataConfig, "augment": schema.AugmentConfig, "trainer": schema.TrainerConfig}
@@ -61,7 +61,9 @@ def test_a_file_and_the_schema_have_the_same_defaults(path: Path) -> None:
 
 
 def test_the_flat_form_of_a_config() -> None:
-    mapping = as_mapping(config(data=DataConfig(image_size=[12, 20]), seed=4, run="some", output_root="there"))
+    mapping = as_mapping(
+        Config(model_config(), data=DataConfig(image_size=[12, 20]), seed=4, name="some", output_root="there")
+    )
     assert list(mapping) == [*GROUPS, "seed", "name", "output_root"]
     assert mapping["mode"] == {"name": "scratch"}
     assert mapping["schedule"] == {"name": "constant", "warmup_epochs": 0.0}
@@ -71,12 +73,12 @@ def test_the_flat_form_of_a_config() -> None:
 
 
 def test_identity_depends_on_what_decides_the_result_only() -> None:
-    def of(**changes: Any) -> str:
-        return identity(as_mapping(config(**changes)))
+    def of(filters: list[int] | None = None, **changes: Any) -> str:
+        return identity(as_mapping(Config(model_config(filters=filters or [8]), **changes)))
 
     base = of()
     assert len(base) == 16 and int(base, 16) >= 0
-    assert base == of(run="other", output_root="elsewhere")
+    assert base == of(name="other", output_root="elsewhere")
     assert base == of(trainer=TrainerConfig(checkpoint_every=5), data=DataConfig(cache="memory"))
     others = [of(seed=1), of(filters=[4]), of(mode=Finetune()), of(data=DataConfig(fraction=0.5)),
               of(trainer=TrainerConfig(epochs=3)), of(mode=Finetune(freeze="all"))]  # fmt: skip
@@ -84,6 +86,6 @@ def test_identity_depends_on_what_decides_the_result_only() -> None:
 
 
 def test_keys_that_the_answer_does_not_use_leave_the_identity_as_it_is() -> None:
-    base = as_mapping(config(mode=Scratch()))
+    base = as_mapping(Config(model_config(), Scratch()))
     more = {**base, "mode": {"name": "scratch", "backbone_lr": 0.5}, "model": {**base["model"], "depth": 50}}
     assert identity(as_mapping(read_config(more))) == identity(base)

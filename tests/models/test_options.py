@@ -84,7 +84,7 @@ def test_a_classifiers_dropout_is_the_backbones_where_the_backbone_ends_in_dense
     ({"pooling": "median"}, "invalid model.pooling=median: expected one of max, average"),
     ({"name": "segmenter", "encoder": "cnn", "head": "decoder", "decoder": "up"},
      "invalid model.decoder=up: expected one of interpolate, unpool, transpose"),
-    ({"name": "yolo", "backbone": "cnn", "head": "grid", "filters": []}, r"invalid model.filters=\[\]"),
+    ({"name": "yolo", "backbone": "darknet", "head": "grid", "filters": []}, r"invalid model.filters=\[\]"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:

@@ -17,7 +17,7 @@ from cvlib.models.network import Network
 from cvlib.training import optimizer
 from cvlib.training.optimizer import Schedule
 from cvlib.transfer.regimes import Phase
-from tests.configs import config
+from tests.configs import model_config
 from tests.networks import network_around
 
 WHOLE = Phase(0, 1, backbone_lr=0.1)
@@ -56,7 +56,7 @@ def network() -> Network:
 def one_step(network: Network, chosen: OptimizerConfig, phase: Phase = WHOLE) -> list[float]:
     """Trainable variables after one step with gradients of 1; kernels start at 1, biases at 0."""
     variables = network.model.trainable_variables
-    built = optimizer.build(config(optimizer=chosen), network, phase, variables, steps_per_epoch=10, first_steps={})
+    built = optimizer.build(Config(model_config(), optimizer=chosen), network, phase, variables, steps_per_epoch=10, first_steps={})
     built.apply([keras.ops.ones_like(variable) for variable in variables], variables)
     return [float(keras.ops.convert_to_numpy(variable).squeeze()) for variable in variables]
 
@@ -86,7 +86,7 @@ def test_weight_decay_is_decoupled_scaled_by_the_rate_and_spares_biases(network:
 def test_gradients_are_clipped_to_a_norm_each(network: Network) -> None:
     variables = network.model.trainable_variables
     chosen = Sgd(lr=1.0, momentum=0.0, clipnorm=0.25)
-    built = optimizer.build(config(optimizer=chosen), network, Phase(0, 1), variables, 10, first_steps={})
+    built = optimizer.build(Config(model_config(), optimizer=chosen), network, Phase(0, 1), variables, 10, first_steps={})
     built.apply([keras.ops.full(variable.shape, 3.0) for variable in variables], variables)
     after = sorted(float(keras.ops.convert_to_numpy(variable).squeeze()) for variable in variables)
     assert after == pytest.approx([-0.25, -0.25, 0.75, 0.75])
@@ -153,7 +153,7 @@ def phase_of(network: Network, number: int, chosen: OptimizerConfig,
              first_steps: dict[str, int]) -> keras.optimizers.Optimizer:  # fmt: skip
     """The optimizer of a phase: in the first one the base is frozen. One step is an epoch."""
     network.base.trainable = number > 0
-    whole: Config = config(optimizer=chosen, schedule=Cosine(), trainer=TrainerConfig(epochs=8))
+    whole = Config(model_config(), optimizer=chosen, schedule=Cosine(), trainer=TrainerConfig(epochs=8))
     variables = network.model.trainable_variables
     built = optimizer.build(whole, network, PHASES[number], variables, 1, first_steps, now=PHASES[number].start)
     built.build(variables)

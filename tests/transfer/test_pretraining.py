@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any
 
 import pytest
 
-from cvlib.config.schema import DataConfig, FeatureExtractor, TrainerConfig
+from cvlib.config.schema import Config, DataConfig, FeatureExtractor, TrainerConfig
 from cvlib.transfer.pretraining import pretraining_config, pretraining_folder
-from tests.configs import config
+from tests.configs import model_config
 from tests.networks import network_of
 
 
 @pytest.mark.parametrize("family", ["cnn", "vgg"])
 def test_a_segmenters_base_is_pretrained_as_a_classifier(family: str) -> None:
-    run = config("segmenter", encoder=family, filters=[4, 6, 8], batch_norm=True, spatial_dropout=0.1,
+    run = Config(model_config("segmenter", encoder=family, filters=[4, 6, 8], batch_norm=True, spatial_dropout=0.1),
                  data=DataConfig(pretrain_on="letters"))  # fmt: skip
     pretraining = pretraining_config(run, (64, 64), channels=3)
     assert (pretraining.model.name, pretraining.model.task) == (family, "classification")
@@ -26,7 +26,7 @@ def test_a_segmenters_base_is_pretrained_as_a_classifier(family: str) -> None:
 
 
 def test_it_starts_from_random_weights_with_what_suits_the_network() -> None:
-    run = config(mode=FeatureExtractor(), seed=5, output_root="there", trainer=TrainerConfig(epochs=7, patience=2),
+    run = Config(model_config(), FeatureExtractor(), seed=5, output_root="there", trainer=TrainerConfig(epochs=7, patience=2),
                  data=DataConfig(pretrain_on="letters", pretrain_samples=300, pretrain_epochs=2))  # fmt: skip
     pretraining = pretraining_config(run, (20, 30), channels=1)
     assert pretraining.mode.name == "scratch"
@@ -38,13 +38,11 @@ def test_it_starts_from_random_weights_with_what_suits_the_network() -> None:
 
 
 def test_runs_with_the_same_base_share_it_and_others_do_not() -> None:
-    data = DataConfig(pretrain_on="letters")
-
-    def folder(**changes: object) -> str:
-        return str(pretraining_folder(pretraining_config(config(data=data, **changes), (20, 20), 1)))
+    def folder(epochs: int = 3, filters: list[int] | None = None, **changes: Any) -> str:
+        model = model_config(filters=filters or [8])
+        run = Config(model, data=DataConfig(pretrain_on="letters", pretrain_epochs=epochs), **changes)
+        return str(pretraining_folder(pretraining_config(run, (20, 20), 1)))
 
     assert folder() == folder(seed=3) == folder(mode=FeatureExtractor(views=2))
     assert folder().startswith("outputs/pretrained/letters-cnn-20px-")
-    assert folder(filters=[4]) != folder()
-    longer = dataclasses.replace(data, pretrain_epochs=9)
-    assert str(pretraining_folder(pretraining_config(config(data=longer), (20, 20), 1))) != folder()
+    assert len({folder(), folder(filters=[4]), folder(epochs=9)}) == 3

@@ -69,3 +69,8 @@ def test_strides_of_its_levels_count_convolutions_and_poolings(stride: int, conv
     assert [level.stride for level in built.backbone.levels(built.config.backbone_options)] == [first, second]
     sides = [tensor.shape[1] for tensor in built.base.outputs]
     assert sides == [96 // first, 96 // second, 96 // (2 * second)]
+
+
+def test_feature_maps_without_a_stage_are_refused() -> None:
+    with pytest.raises(UserError, match=r"invalid model.filters=\[\]: feature maps need a width for each stage"):
+        network("yolo", 64, backbone="cnn", filters=[])
