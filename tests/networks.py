@@ -52,5 +52,5 @@ def network_around(model: keras.Model) -> Network:
     config, base = model_config("cnn"), model.get_layer("backbone")
     spec = InputSpec(*(side or 1 for side in (*model.input_shape[1:], 1, 1)[:3]))
     output = Output(model.output_names[0], model.output)
-    return Network(model, base, backbones.get("cnn"), heads.get("dense"), config, spec, model.output_shape[-1], (output,),
-                   (base.output,))  # fmt: skip
+    return Network(model, base, backbones.get("cnn"), heads.get("dense"), config, spec, model.output_shape[-1],
+                   (output,), (base.output,))  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import yaml
+from cvlib.runs.upgrade import FORM
 
 from cvlib import tasks
 from cvlib.config.schema import Config, DataConfig, ModelConfig, TrainerConfig, as_mapping
@@ -16,7 +17,6 @@ from cvlib.models import run_state
 from cvlib.models.network import build
 from cvlib.models.run_state import RunState
 from cvlib.runs import metric_specs
-from cvlib.runs.upgrade import FORM
 from tests.configs import model_config
 
 SIDE = 12

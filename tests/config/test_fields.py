@@ -55,17 +55,22 @@ def test_a_value_out_of_its_bounds_is_refused(values: dict[str, Any], message: s
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_is_out_of_bounds(value: float) -> None:
-    with pytest.raises(UserError, match="invalid group.most="):
+    with pytest.raises(UserError, match=r"invalid group.most="):
         typed(Sample, {"most": value}, "group")
 
 
-@pytest.mark.parametrize("values", [{"count": 1}, {"count": 9}, {"share": 0}, {"most": None}, {"kind": None}, {"widths": []}])
+BORDERS = [{"count": 1}, {"count": 9}, {"share": 0}, {"most": None}, {"kind": None}, {"widths": []}]
+
+
+@pytest.mark.parametrize("values", BORDERS)
 def test_a_value_on_its_bounds_and_none_are_taken(values: dict[str, Any]) -> None:
     assert dataclasses.asdict(typed(Sample, values, "group")).items() >= values.items()
 
 
-@pytest.mark.parametrize(("values", "key"), [({"count": "four"}, "count"), ({"widths": [1, "x"]}, r"widths\[1\]"),
-                                             ({"on": "perhaps"}, "on"), ({"table": {"x": "y"}}, "table.x")])  # fmt: skip
+@pytest.mark.parametrize(("values", "key"), [
+    ({"count": "four"}, "count"), ({"widths": [1, "x"]}, r"widths\[1\]"), ({"on": "perhaps"}, "on"),
+    ({"table": {"x": "y"}}, "table.x"),
+])  # fmt: skip
 def test_a_wrong_type_is_refused_in_one_line_that_names_the_key(values: dict[str, Any], key: str) -> None:
     with pytest.raises(UserError, match=f"^group.{key}: ") as caught:
         typed(Sample, values, "group")

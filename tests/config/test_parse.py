@@ -74,7 +74,6 @@ def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str,
 # What only the task knows.
 @pytest.mark.parametrize(("sections", "words"), [
     (change(trainer={"monitor": "val/acuracy"}), ["trainer.monitor=val/acuracy", "val/accuracy"]),
-    (change(data={"layout": "vocc"}), ["data.layout=vocc", "voc"]),
     (change(data={"tasks": ["segmentation"]}), ["classification", "segmentation"]),
     (change(data={"image_size": 8}, model={"name": "resnet"}), ["data.image_size=8", "32"]),
 ])  # fmt: skip

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from cvlib.runs.identity import identity
 
 from cvlib.config import schema
 from cvlib.config.fields import Options
 from cvlib.config.schema import Config, DataConfig, Finetune, Scratch, TrainerConfig, as_mapping
 from cvlib.models.options import read_config, read_model
-from cvlib.runs.identity import identity
 from tests.configs import CONF, model_config
 
 GROUPS = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer")
@@ -51,13 +51,12 @@ def test_every_answer_of_the_schema_has_its_file_and_is_named_alike(group: str) 
     assert [kind().name for kind in ANSWERS[group].values()] == list(ANSWERS[group])
 
 
-@pytest.mark.parametrize("path", [path for path in group_files() if path.parent.name in ("mode", "optimizer", "schedule")],
-                         ids=lambda path: f"{path.parent.name}/{path.stem}")  # fmt: skip
-def test_a_file_and_the_schema_have_the_same_defaults(path: Path) -> None:
-    values = content(path)
-    values = {key: value for key, value in values.items() if "${" not in str(value)}
-    default = dataclasses.asdict(ANSWERS[path.parent.name][path.stem]())
-    assert values == {key: default[key] for key in values}
+@pytest.mark.parametrize("group", ANSWERS)
+def test_a_file_and_the_schema_have_the_same_defaults(group: str) -> None:
+    for name, kind in ANSWERS[group].items():
+        values = {key: value for key, value in content(CONF / group / f"{name}.yaml").items() if "${" not in str(value)}
+        default = dataclasses.asdict(kind())
+        assert values == {key: default[key] for key in values}
 
 
 def test_the_flat_form_of_a_config() -> None:

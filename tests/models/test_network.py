@@ -177,6 +177,16 @@ def test_names_do_not_drift_from_one_network_to_the_next(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_in_a_fresh_session_all_variables_have_the_same_names(name: str) -> None:
+    """Those of random layers too, which checkpoints are restored by: their names count on within a session."""
+    paths = []
+    for _ in range(2):
+        keras.utils.clear_session()
+        paths.append([variable.path for variable in small(name).model.variables])
+    assert paths[0] == paths[1]
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_no_two_variables_have_one_name(name: str) -> None:
     paths = [variable.path for variable in small(name).model.variables]
     assert sorted(set(paths)) == sorted(paths)  # checkpoints are restored by these

@@ -14,7 +14,17 @@ from tests.configs import CONF, config, model_config
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 ALWAYS = {"name", "task", "head", "lr", "batch_size", "epochs", "class_weights"}
-CNN_MAPS = {"filters", "convolutions", "kernel", "padding", "stride", "dilation", "pooling", "batch_norm", "spatial_dropout"}
+CNN_MAPS = {
+    "filters",
+    "convolutions",
+    "kernel",
+    "padding",
+    "stride",
+    "dilation",
+    "pooling",
+    "batch_norm",
+    "spatial_dropout",
+}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "neck", "nms_iou"}
@@ -96,7 +106,12 @@ def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: 
 def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
     model = model_config(name)
     classifier = classifier_of(model)
-    assert (classifier.name, classifier.task, classifier.head, classifier.levels) == (base, "classification", "dense", False)
+    assert (classifier.name, classifier.task, classifier.head, classifier.levels) == (
+        base,
+        "classification",
+        "dense",
+        False,
+    )
     assert classifier.backbone_options == model.backbone_options
     assert classifier_of(classifier) is classifier
 

@@ -92,8 +92,8 @@ def test_a_damaged_network_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
-    ("config.yaml", "x", r"config\.yaml can't be read"),
-    ("config.yaml", "", r"config\.yaml can't be read"),
+    ("config.yaml", "x", r"config\.yaml is missing or can't be read"),
+    ("config.yaml", "", r"config\.yaml can't be read: the config holds no keys"),
     ("config.yaml", "model: [1]", r"config\.yaml can't be read"),
     ("summary.json", {"classes": "ab"}, r"summary\.json: classes can't be ab"),
     ("summary.json", {"channels": "x"}, r"summary\.json: channels can't be x"),

@@ -10,7 +10,16 @@ import pytest
 import tensorflow as tf
 
 from cvlib.config.schema import (
-    Adam, AdamW, Config, Constant, Cosine, OptimizerConfig, ScheduleConfig, Sgd, Step, TrainerConfig,
+    Adam,
+    AdamW,
+    Config,
+    Constant,
+    Cosine,
+    OptimizerConfig,
+    ScheduleConfig,
+    Sgd,
+    Step,
+    TrainerConfig,
 )  # fmt: skip
 from cvlib.models import run_state
 from cvlib.models.network import Network
@@ -56,7 +65,9 @@ def network() -> Network:
 def one_step(network: Network, chosen: OptimizerConfig, phase: Phase = WHOLE) -> list[float]:
     """Trainable variables after one step with gradients of 1; kernels start at 1, biases at 0."""
     variables = network.model.trainable_variables
-    built = optimizer.build(Config(model_config(), optimizer=chosen), network, phase, variables, steps_per_epoch=10, first_steps={})
+    built = optimizer.build(
+        Config(model_config(), optimizer=chosen), network, phase, variables, steps_per_epoch=10, first_steps={}
+    )
     built.apply([keras.ops.ones_like(variable) for variable in variables], variables)
     return [float(keras.ops.convert_to_numpy(variable).squeeze()) for variable in variables]
 
@@ -86,7 +97,9 @@ def test_weight_decay_is_decoupled_scaled_by_the_rate_and_spares_biases(network:
 def test_gradients_are_clipped_to_a_norm_each(network: Network) -> None:
     variables = network.model.trainable_variables
     chosen = Sgd(lr=1.0, momentum=0.0, clipnorm=0.25)
-    built = optimizer.build(Config(model_config(), optimizer=chosen), network, Phase(0, 1), variables, 10, first_steps={})
+    built = optimizer.build(
+        Config(model_config(), optimizer=chosen), network, Phase(0, 1), variables, 10, first_steps={}
+    )
     built.apply([keras.ops.full(variable.shape, 3.0) for variable in variables], variables)
     after = sorted(float(keras.ops.convert_to_numpy(variable).squeeze()) for variable in variables)
     assert after == pytest.approx([-0.25, -0.25, 0.75, 0.75])

@@ -99,5 +99,7 @@ def test_an_image_that_leaves_nothing_at_the_coarsest_level_is_refused(family: s
 
 
 def test_a_family_without_levels_is_refused() -> None:
-    with pytest.raises(UserError, match="model.encoder=alexnet has no feature maps for model=segmenter: choose one of cnn"):
+    with pytest.raises(
+        UserError, match=r"model.encoder=alexnet has no feature maps for model=segmenter: choose one of cnn"
+    ):
         config("alexnet")

@@ -26,7 +26,7 @@ def test_a_segmenters_base_is_pretrained_as_a_classifier(family: str) -> None:
 
 
 def test_it_starts_from_random_weights_with_what_suits_the_network() -> None:
-    run = Config(model_config(), FeatureExtractor(), seed=5, output_root="there", trainer=TrainerConfig(epochs=7, patience=2),
+    run = Config(model_config(), FeatureExtractor(), seed=5, trainer=TrainerConfig(epochs=7, patience=2),
                  data=DataConfig(pretrain_on="letters", pretrain_samples=300, pretrain_epochs=2))  # fmt: skip
     pretraining = pretraining_config(run, (20, 30), channels=1)
     assert pretraining.mode.name == "scratch"

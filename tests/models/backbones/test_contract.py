@@ -163,7 +163,9 @@ def test_what_is_frozen_works_as_in_inference_whatever_training_says(name: str, 
 def test_an_image_below_its_smallest_side_is_refused(name: str) -> None:
     for levels in {False, name in WITH_LEVELS}:
         smallest = least(name, levels)
-        with pytest.raises(UserError, match=f"images of {smallest - 1}×300 pixels are too small.*at least {smallest} p"):
+        with pytest.raises(
+            UserError, match=f"images of {smallest - 1}×300 pixels are too small.*at least {smallest} p"
+        ):
             network_of(model(name, levels), (smallest - 1, 300))
 
 

@@ -30,7 +30,7 @@ def test_the_base_sees_what_its_own_preprocessing_makes(channels: int) -> None:
 
 
 def test_a_depth_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UserError, match="invalid model.depth=51: expected one of 50, 101, 152"):
+    with pytest.raises(UserError, match=r"invalid model.depth=51: expected one of 50, 101, 152"):
         model_config("resnet", depth=51)
 
 

@@ -56,7 +56,7 @@ BACKBONE = Toy()
 '''
 
 # Random layers within a model within the base: Dropout, and stochastic depth as packages have it.
-RESTLESS = '''
+RESTLESS = """
 import keras
 from keras import layers
 
@@ -97,7 +97,7 @@ class Restless(Backbone):
 
 
 BACKBONE = Restless()
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -110,14 +110,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "backbones"
 
 
+DETECTOR = {"name": "yolo", "task": "detection", "backbone": "toy", "neck": 8}
+SEGMENTER = {"name": "segmenter", "task": "segmentation", "head": "decoder", "encoder": "toy"}
+FCN = {"name": "fcn", "task": "segmentation", "head": "fcn", "backbone": "toy", "fc_width": 8, "fc_kernel": 1}
 NETWORKS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     ({"name": "toy", "head": "dense"}, (4,)),
-    ({"name": "yolo", "task": "detection", "head": "anchor_free", "backbone": "toy", "neck": 8}, (336, 8)),
-    ({"name": "yolo", "task": "detection", "head": "grid", "backbone": "toy", "neck": 8}, (64, 14)),
-    ({"name": "segmenter", "task": "segmentation", "head": "decoder", "encoder": "toy"}, (64, 64, 4)),
-    ({"name": "segmenter", "task": "segmentation", "head": "decoder", "encoder": "toy", "decoder": "unpool"}, (64, 64, 4)),
-    ({"name": "fcn", "task": "segmentation", "head": "fcn", "backbone": "toy", "fc_width": 8, "fc_kernel": 1}, (64, 64, 4)),
-]  # fmt: skip
+    ({**DETECTOR, "head": "anchor_free"}, (16 * 16 + 8 * 8 + 4 * 4, 4 + 4)),  # at strides 4, 8 and 16
+    ({**DETECTOR, "head": "grid"}, (8 * 8, 2 * 5 + 4)),
+    (SEGMENTER, (64, 64, 4)),
+    ({**SEGMENTER, "decoder": "unpool"}, (64, 64, 4)),
+    (FCN, (64, 64, 4)),
+]
 
 
 def test_it_is_found_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +144,7 @@ def test_it_carries_every_head(values: dict[str, Any], shape: tuple[int, ...]) -
 
 
 def test_its_options_are_checked_as_any() -> None:
-    with pytest.raises(UserError, match="invalid model.toy_width=65: expected a value between 1 and 64"):
+    with pytest.raises(UserError, match=r"invalid model.toy_width=65: expected a value between 1 and 64"):
         read_model({"name": "toy", "toy_width": 65})
     with pytest.raises(UserError, match=r"model.toy_widht: there is no such key; did you mean model.toy_width\?"):
         read_model({"name": "toy", "toy_widht": 6})
@@ -177,7 +180,9 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(folder: Path, text: str
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "near"), [("toyy", "toy"), ("resnets", "resnet"), ("../x", "alexnet"), ("", "alexnet")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("toyy", "toy"), ("resnets", "resnet"), ("../x", "alexnet"), ("", "alexnet")]
+)
 def test_a_name_that_no_file_has_is_refused_in_one_line(name: str, near: str) -> None:
     with pytest.raises(UserError) as caught:
         backbones.get(name)
@@ -194,5 +199,5 @@ def test_it_trains_for_every_task(tmp_path: Path, values: dict[str, Any]) -> Non
                     trainer=TrainerConfig(epochs=1, steps_per_epoch=2))  # fmt: skip
     summary = experiment.run(config, tmp_path / "run")
     assert summary["status"] == "completed"
-    assert np.isfinite(summary["metrics"]["test/loss"] if model.task == "classification" else summary["parameters"]["total"])
+    assert all(np.isfinite(value) for value in summary["metrics"].values())
     assert (tmp_path / "run/model.keras").is_file()

@@ -25,5 +25,5 @@ def test_the_base_sees_what_its_own_preprocessing_makes(channels: int) -> None:
 
 
 def test_a_depth_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UserError, match="invalid model.depth=50: expected one of 16, 19"):
+    with pytest.raises(UserError, match=r"invalid model.depth=50: expected one of 16, 19"):
         model_config("vgg", depth=50)

@@ -61,7 +61,11 @@ def test_levels_beyond_the_base_are_made_of_convolutions():
 @pytest.mark.parametrize(
     ("changes", "side", "message"),
     [
-        ({}, 100, r"data\.image_size=100: a detector with model\.head=anchor_free needs a multiple of 32 pixels, such as 96"),
+        (
+            {},
+            100,
+            r"data\.image_size=100: a detector with model\.head=anchor_free needs a multiple of 32 pixels, such as 96",
+        ),
         ({"strides": [8, 64]}, 96, "needs a multiple of 64 pixels"),
         ({"strides": [8, 12]}, 96, r"invalid model\.strides=\[8, 12\]: expected rising powers of two"),
         ({"head": "grid"}, 100, "needs a multiple of 32 pixels"),
