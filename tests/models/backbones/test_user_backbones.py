@@ -14,6 +14,8 @@ from cvlib.config.schema import Config, DataConfig, TrainerConfig
 from cvlib.models import backbones
 from cvlib.models.options import read_model
 from cvlib.runtime.errors import UserError
+from cvlib.transfer import freezing
+from cvlib.transfer.regimes import Phase
 from tests.models.backbones.test_contract import assert_frozen_part_is_still
 from tests.networks import network_of
 
@@ -156,6 +158,20 @@ def test_random_layers_within_models_within_it_are_frozen_as_well(freeze: Any) -
     pixels = np.ones((2, 6, 6, 3), np.float32)
     assert not np.array_equal(built.base(pixels, training=True), built.base(pixels, training=True))
     assert_frozen_part_is_still(built, freeze)
+
+
+def test_batch_norm_within_models_within_it_may_stay_as_loaded() -> None:
+    built = network_of(read_model({"name": "restless"}), 6)
+    freezing.apply(built, Phase(0, 1, batch_norm="frozen"))
+    norms = [built.base.get_layer(stage).get_layer("bn") for stage in ("stage1", "stage2")]
+    before = [np.array(weight) for norm in norms for weight in norm.weights]
+    built.base(np.full((2, 6, 6, 3), 9, np.float32), training=True)
+    for weight, value in zip([weight for norm in norms for weight in norm.weights], before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert [norm.trainable for norm in norms] == [False, False]
+    assert built.base.get_layer("stage2").get_layer("conv").trainable
+    rows = freezing.freeze_table(built, Phase(0, 1, batch_norm="frozen"), 0.1)
+    assert [row["batch_norm"] for row in rows] == ["inference", "inference", "-"]
 
 
 def test_a_changed_file_is_read_again(folder: Path) -> None:
