@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from cvlib import tasks
-from cvlib.config.schema import ModelConfig
+from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.input_spec import InputSpec
 from cvlib.models.restore import as_trained, network, open_run
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
 from tests.configs import model_config
-from tests.small_runs import SIDE, write_run, write_untrained
+from tests.networks import network_of
+from tests.small_runs import SIDE, write_network, write_record, write_run
 
 TASK = tasks.of("classification")
+CLASSES = ["background", "cat", "dog"]
 
 
 def test_a_finished_run(tmp_path: Path) -> None:
@@ -50,8 +52,14 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> N
     pytest.param(model_config("resnet"), 32, marks=pytest.mark.slow),
 ], ids=lambda value: getattr(value, "name", None))  # fmt: skip
 def test_the_network_as_it_was_trained(model: ModelConfig, side: int, tmp_path: Path) -> None:
-    expected = write_untrained(tmp_path / "run", model, side)
-    task = tasks.of(model.task)
+    whole = Config(model, data=DataConfig(tasks=[model.task], image_size=side))
+    resize, task = tasks.resize(whole), tasks.of(model.task)
+    write_record(tmp_path / "run", whole, InputSpec(side, side, 3, resize), CLASSES)
+    built = network_of(model, side, 3, len(CLASSES), resize)
+    for weight in built.model.weights:  # so that boxes and classes differ from place to place
+        weight.assign(weight + 0.05 * keras.random.normal(weight.shape, seed=len(weight.shape)))
+    write_network(tmp_path / "run", whole, built, CLASSES)
+    expected = task.validated(built)
     found = task.validated(as_trained(open_run(tmp_path / "run"), task))
     images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype(np.float32)
     for one, other in zip(keras.tree.flatten(found(images)), keras.tree.flatten(expected(images)), strict=True):
