@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cvlib.data.split import Split
 
 from cvlib import experiment
-from cvlib.config.schema import Config, DataConfig, ModeConfig, ModelConfig
-from cvlib.data.dataset import Dataset, Split
+from cvlib.config.schema import Config, DataConfig, Finetune, as_mapping
+from cvlib.data.dataset import Dataset
+from cvlib.data.input_spec import InputSpec
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import UserError
+from tests.configs import model_config
 
 
 @pytest.mark.parametrize("below", [".", "runs/first"])
 def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below: str) -> None:
     (tmp_path / "images/cat").mkdir(parents=True)
-    config = Config(data=DataConfig("folder", path=str(tmp_path / "images")))
+    config = Config(model_config(), data=DataConfig("folder", path=str(tmp_path / "images")))
     with pytest.raises(UserError, match="among"):
         experiment.run(config, tmp_path / "images" / below)
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat"]
@@ -40,22 +42,21 @@ def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None
 def test_how_images_are_resized_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], resize: str | None, sizes: list[list[int]], expected: str | None
 ) -> None:
-    config = Config(data=DataConfig(image_size=24, resize=resize))
+    config = Config(model_config(), data=DataConfig(image_size=24, resize=resize))
     split = Split([], [], np.zeros(0, np.int64), sizes=np.array(sizes))
     height, width = np.median(sizes, axis=0).astype(int).tolist()
     dataset = Dataset("folder", "classification", ["a", "b"], 3, (height, width), split, split, split, [])
-    with Record(tmp_path / "run", dataclasses.asdict(config)) as record:
-        assert experiment._input_size(config, dataset, record) == (24, 24)
+    with Record(tmp_path / "run", as_mapping(config)) as record:
+        assert experiment._input_spec(config, dataset, record) == InputSpec(24, 24, 3, resize or "stretch")
         record.update(status="completed")
     assert capsys.readouterr().out.splitlines() == ([expected] if expected else [])
 
 
 def test_a_freeze_that_means_nothing_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    mode = ModeConfig("finetune", str(tmp_path / "missing"), freeze="conv9", head_epochs=1)
-    config = Config(ModelConfig("cnn"), mode=mode)
+    config = Config(model_config(), Finetune(weights=str(tmp_path / "missing"), freeze="conv9", head_epochs=1))
     split = Split([], [], np.zeros(0, np.int64))
     dataset = Dataset("folder", "classification", ["a", "b"], 3, (24, 24), split, split, split, [])
-    with Record(tmp_path / "run", dataclasses.asdict(config)) as record:
+    with Record(tmp_path / "run", as_mapping(config)) as record:
         with pytest.raises(UserError, match=r"mode\.freeze=conv9"):
-            experiment._build_with_weights(config, dataset, (24, 24), record)
+            experiment._network(config, InputSpec(24, 24, 3), dataset, record)
         record.update(status="completed")

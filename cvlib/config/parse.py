@@ -29,6 +29,9 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
     if unknown:
         raise UserError(f"{unknown[0]}: there is no such key; choose from {', '.join(_TOP)}")
     groups = {key: _group(mapping, key) for key in _TOP[:7]}
+    refuse_unknown("data", groups["data"], [schema.DataConfig])
+    refuse_unknown("augment", groups["augment"], [schema.AugmentConfig])
+    refuse_unknown("trainer", groups["trainer"], [schema.TrainerConfig])
     config = Config(
         model=read_model(groups["model"]),
         mode=_answer("mode", groups["mode"], schema.MODES),

@@ -101,7 +101,7 @@ def open_run(folder: Path) -> SavedRun:
         )
     record = read_run(folder)
     try:
-        config = read_config(record.config)
+        config = read_config(record.config or None)
     except UserError as error:
         raise UserError(f"{folder / 'config.yaml'} can't be read: {str(error).splitlines()[0]}") from None
     record.require_data()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -25,8 +26,10 @@ def apply(network: Network, phase: Phase) -> None:
     first = frozen_layers(network, phase.freeze)
     for position, layer in enumerate(network.base.layers):
         frozen = position < first
-        norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = not (frozen or (norm and phase.batch_norm == "frozen"))
+        layer.trainable = not frozen
+        if phase.batch_norm == "frozen":
+            for norm in _norms([layer]):
+                norm.trainable = False
         run_in_inference(layer, frozen)
 
 
@@ -85,7 +88,7 @@ def freeze_table(network: Network, phase: Phase, lr: float) -> list[dict[str, st
 
 def _row(block: Block, rate: float) -> dict[str, str]:
     learning = [layer for layer in block.layers if layer.trainable_variables]
-    norms = [layer for layer in block.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = _norms(block.layers)
     frozen_norms = [layer for layer in norms if not layer.trainable]
     state = "trainable" if len(learning) == len(block.layers) else "partly" if learning else "frozen"
     norm = "-" if not norms else "inference" if len(frozen_norms) == len(norms) else "training"
@@ -96,6 +99,12 @@ def _row(block: Block, rate: float) -> dict[str, str]:
         "batch_norm": "mixed" if frozen_norms and norm == "training" else norm,
         "rate": f"{rate:g}" if learning else "0",
     }
+
+
+def _norms(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.BatchNormalization]:
+    """Return every BatchNorm among the layers and within them."""
+    found = [leaf for layer in layers for leaf in leaves(layer)]
+    return [leaf for leaf in found if isinstance(leaf, keras.layers.BatchNormalization)]
 
 
 def parameter_counts(model: keras.Model) -> dict[str, int]:

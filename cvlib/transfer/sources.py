@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from cvlib.config.fields import word
+from cvlib.config.fields import require, word
 from cvlib.config.schema import Config, ModelConfig
 from cvlib.models import backbones
 from cvlib.models.options import classifier_of
@@ -28,6 +28,8 @@ def check(config: Config) -> None:
     """Raise `UserError` where what the config names isn't there, or doesn't fit its model."""
     from cvlib.data import layouts
 
+    layout = config.data.layout
+    require(layout in (None, *layouts.LAYOUTS), "data.layout", layout, f"one of {', '.join(layouts.LAYOUTS)}, or null")
     if config.data.path is not None:
         layouts.place(config.data.path)
     weights = initial_weights(config.mode)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from cvlib.data.labels import MASK
+from cvlib.tasks.segmentation.predictions import MaskPredictions
 
-from cvlib import models
+from cvlib import tasks
 from cvlib.config.schema import Config, DataConfig
 from cvlib.data.labels import MASK
 from cvlib.data.scenes import digit_scenes
-from cvlib.tasks import segmentation
-from cvlib.tasks.segmentation import Scores
 from cvlib.training import batch_norm
-from tests.models.conftest import config_of
+from tests.configs import model_config
+from tests.networks import network_of
 
 
 @pytest.mark.slow
@@ -27,16 +28,17 @@ def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
     wide = (
         {} if skip else {"filters": [12, 24, 48, 96, 128], "decoder_filters": 128}
     )  # all must pass through the middle
-    config = config_of("segmenter", decoder=decoder, skip=skip, **wide)
-    model = models.build(config, images.shape[1:], len(classes))
+    config = model_config("segmenter", decoder=decoder, skip=skip, **wide)
+    built = network_of(config, images.shape[1:3], images.shape[3], len(classes))
+    model, task = built.model, tasks.of("segmentation")
     batch_norm.prepare(model, 0.9)
-    model.compile(keras.optimizers.Adam(1e-2), **segmentation.compile_arguments(model, Config(config)))
-    network, targets = segmentation.network(model), dict.fromkeys(model.output_names, truth)
+    model.compile(keras.optimizers.Adam(1e-2), **task.compile_arguments(built, Config(config)))
+    validated, targets = task.validated(built), dict.fromkeys(model.output_names, truth)
     best = 0.0
     for _ in range(30):
         model.fit(images, targets, batch_size=8, epochs=20, verbose=0)
-        scores = Scores(classes, np.zeros((len(classes),) * 2, np.int64))
-        scores.add(truth, network.predict(images, verbose=0))
+        scores = MaskPredictions.none(classes)
+        scores.add(truth, validated.predict(images, verbose=0))
         best = max(best, scores.metrics()["mIoU"])
         if best >= 0.98:
             break

@@ -77,7 +77,7 @@ def test_a_second_run_in_one_folder_is_refused_until_the_first_is_killed(tmp_pat
     assert second.returncode == 2
     assert said[0] == "" and said[1].count("\n") == 1
     assert "another process is writing this run; wait for it or choose another hydra.run.dir" in said[1]
-    assert "going on" in finish(start(tmp_path, "scratch"))
+    assert ", resumed: " in finish(start(tmp_path, "scratch"))
 
 
 @pytest.mark.slow

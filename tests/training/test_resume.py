@@ -21,24 +21,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from cvlib import experiment
+from cvlib import tasks
 from cvlib.config.schema import (
-    AugmentConfig, Config, DataConfig, ModeConfig, ModelConfig, OptimizerConfig, ScheduleConfig,
-                          TrainerConfig)
-from cvlib.tasks import classification
+    Adam, AugmentConfig, Config, Cosine, DataConfig, FeatureExtractor, Finetune, Scratch, TrainerConfig)
+from cvlib.models.options import read_model
 
 mode, stops = sys.argv[1], [steps for steps in sys.argv[2].split(",") if steps]
 data = DataConfig("digits", pretrain_on="letters", pretrain_samples=150, pretrain_epochs=1, fraction=0.15, split_seed=1)
 config = Config(
-    ModelConfig("cnn", filters=[4, 4], dense=[8], dropout=0.4, batch_norm=True),
-    {"scratch": ModeConfig(), "finetune": ModeConfig("finetune", "imagenet", head_epochs=1, backbone_lr=0.1),
-     "feature_extractor": ModeConfig("feature_extractor", "imagenet", "all", views=2)}[mode],
-    data, AugmentConfig(rotation=10, crop=0.8), OptimizerConfig(lr=0.01), ScheduleConfig("cosine"),
+    read_model(dict(name="cnn", filters=[4, 4], dense=[8], dropout=0.4, batch_norm=True)),
+    {"scratch": Scratch(), "finetune": Finetune(head_epochs=1, backbone_lr=0.1),
+     "feature_extractor": FeatureExtractor(views=2)}[mode],
+    data, AugmentConfig(rotation=10, crop=0.8), Adam(lr=0.01), Cosine(),
     TrainerConfig(epochs=3, deterministic=True, checkpoint_every=1), output_root="outputs",
 )
 folder = Path(mode + ("-stopped" if stops else "-whole"))
-
-
-evaluate = classification.evaluate
+task = tasks.of("classification")
+evaluate = task.evaluate
 
 
 def interrupt(*_):
@@ -53,9 +52,9 @@ left = None
 
 
 def run():
-    from cvlib.training import progress
+    from cvlib.training.callbacks import NonFiniteGuard
 
-    original = progress.Watch.on_train_batch_begin
+    original = NonFiniteGuard.on_train_batch_begin
 
     def count(self, batch, logs=None):
         global left
@@ -65,25 +64,25 @@ def run():
             left -= 1
         original(self, batch, logs)
 
-    progress.Watch.on_train_batch_begin = count
+    NonFiniteGuard.on_train_batch_begin = count
     try:
         return experiment.run(config, folder)
     finally:
-        progress.Watch.on_train_batch_begin = original
+        NonFiniteGuard.on_train_batch_begin = original
 
 
 experiment.run(replace(config, trainer=replace(config.trainer, epochs=1)), Path(mode + "-pretrains"))
 for steps in stops:
     left = None if steps == "v" else int(steps)
     if steps == "v":
-        classification.evaluate = interrupt
+        task.evaluate = interrupt
     try:
         run()
     except Killed:
         print("stopped after", steps, "steps")
     except KeyboardInterrupt:
         print("stopped after an epoch's last step")
-    classification.evaluate = evaluate
+    task.evaluate = evaluate
 left = None
 assert run()["status"] == "completed"
 """

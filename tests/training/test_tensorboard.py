@@ -18,7 +18,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from cvlib.training.tensorboard import Board, Profile, hyperparameters
+from cvlib.training.tensorboard import Profile, TensorBoardLogger, hyperparameters
 
 
 def tensors(folder: Path, tag: str) -> list[tuple[int, float]]:
@@ -31,7 +31,7 @@ def tags(folder: Path) -> set[str]:
 
 
 def write(folder: Path, epochs: range, done: int = 0) -> None:
-    board = Board(folder, done)
+    board = TensorBoardLogger(folder, done)
     for epoch in epochs:
         board.scalars(epoch, {"loss": epoch / 2, "learning_rate": 0.125}, {"loss": epoch * 1.0})
     board.close()
@@ -53,7 +53,7 @@ def test_a_run_that_goes_on_has_no_point_twice(tmp_path: Path) -> None:
 
 def test_results_that_a_kill_cut_off_are_taken_back_and_what_is_shown_at_the_start_too(tmp_path: Path) -> None:
     for done in (0, 0, 2):
-        board = Board(tmp_path, done)
+        board = TensorBoardLogger(tmp_path, done)
         if not done:
             board.text("train", "config", "seed: 0", 0)
         for epoch in range(done + 1, 3):
@@ -70,12 +70,12 @@ def test_an_event_file_cut_short_keeps_what_came_before(tmp_path: Path) -> None:
     write(tmp_path, range(1, 4))
     (file,) = (tmp_path / "train").iterdir()
     file.write_bytes(file.read_bytes()[:-5])
-    Board(tmp_path, 3).close()
+    TensorBoardLogger(tmp_path, 3).close()
     assert tensors(file, "loss")[:2] == [(1, 0.5), (2, 1.0)]
 
 
 def test_pictures_text_graph_and_hyperparameters_are_there(tmp_path: Path) -> None:
-    board = Board(tmp_path, 0)
+    board = TensorBoardLogger(tmp_path, 0)
     board.image("train", "augmented_samples", np.zeros((4, 6, 3), np.uint8), 0)
     board.text("train", "config", "```\nseed: 0\n```", 0)
     board.graph(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
@@ -92,7 +92,7 @@ def test_pictures_text_graph_and_hyperparameters_are_there(tmp_path: Path) -> No
 def server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """TensorBoard on two runs of a sweep; ask it for `path`, or post `content` there."""
     for mode, lr in (("scratch", 0.1), ("finetune", 0.1)):
-        board = Board(tmp_path / f"sweep/mode={mode}/tensorboard", 0)
+        board = TensorBoardLogger(tmp_path / f"sweep/mode={mode}/tensorboard", 0)
         board.scalars(1, {"loss": 0.5}, {"loss": 0.75, "accuracy": 0.5})
         board.image("validation", "predictions", np.zeros((4, 6, 3), np.uint8), 1)
         board.graph(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
@@ -160,7 +160,7 @@ def test_the_time_of_some_steps_is_recorded(tmp_path: Path) -> None:
 
 
 def test_metrics_of_classes_stand_in_a_section_of_their_own(tmp_path: Path) -> None:
-    board = Board(tmp_path, 0)
+    board = TensorBoardLogger(tmp_path, 0)
     board.scalars(1, {}, {"mAP": 0.5, "AP/cat": 0.25})
     board.close()
     assert tags(tmp_path / "validation") == {"mAP", "per_class/AP/cat"}

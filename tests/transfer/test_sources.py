@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from cvlib.config.schema import Config, DataConfig, ModeConfig, ModelConfig
+from cvlib.config.schema import Config, DataConfig, Finetune, ModelConfig
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import sources
-from tests.cli.test_train import ROOT
+from tests.configs import model_config
+
+ROOT = Path(__file__).parents[2]
 
 
 def starting_from(weights: str | None, model: ModelConfig | None = None, **data: str) -> Config:
-    return Config(model=model or ModelConfig(), mode=ModeConfig("finetune", weights), data=DataConfig(**data))
+    return Config(model or model_config(), Finetune(weights=weights), DataConfig(**data))
 
 
 def write_run(folder: Path, model: str, saved: bool = True) -> str:
@@ -31,10 +33,10 @@ def write_run(folder: Path, model: str, saved: bool = True) -> str:
 def test_what_is_there_and_fits_passes(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
     (tmp_path / "some.weights.h5").touch()
-    detector = ModelConfig("yolo", "detection", backbone="cnn")
+    detector = model_config("yolo", backbone="cnn", filters=[32, 64])
     for config in (starting_from(None), starting_from(run), starting_from(run, detector, path=str(tmp_path)),
                    starting_from(str(tmp_path / "some.weights.h5")), starting_from("imagenet", pretrain_on="letters"),
-                   starting_from("imagenet", ModelConfig("resnet", imagenet=True))):  # fmt: skip
+                   starting_from("imagenet", model_config("resnet"))):  # fmt: skip
         sources.check(config)
 
 
@@ -42,13 +44,14 @@ def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) 
     (tmp_path / "weights.txt").touch()
     for config, words in [
         (starting_from(str(tmp_path / "none")), "there is no such file or folder"),
-        (starting_from(str(tmp_path)), "this folder is no run"),
+        (starting_from(str(tmp_path)), "this folder is not a run"),
         (starting_from(str(tmp_path / "weights.txt")), "only .keras, .weights.h5 and .h5 files"),
         (starting_from(write_run(tmp_path / "a", "vgg")), "is a run of model=vgg, but the base here is that"),
         (starting_from(write_run(tmp_path / "b", "cnn", saved=False)), "has no model.keras yet"),
         (starting_from("imagenet"), "there are no ImageNet weights for cnn"),
-        (starting_from("imagenet", ModelConfig("yolo", backbone="darknet")), "no ImageNet weights for darknet"),
+        (starting_from("imagenet", model_config("yolo")), "no ImageNet weights for darknet"),
         (starting_from(None, path=str(tmp_path / "images")), "there is no folder"),
+        (starting_from(None, layout="vocc"), "invalid data.layout=vocc: expected one of .*voc.*null"),
     ]:  # fmt: skip
         with pytest.raises(UserError, match=words):
             sources.check(config)
@@ -57,11 +60,10 @@ def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) 
 def test_a_base_of_other_layers_is_refused_with_what_would_fit(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
     (tmp_path / "run/config.yaml").write_text("model: {name: cnn, filters: [8, 16], batch_norm: true, dropout: 0.5}")
-    segmenter = ModelConfig("segmenter", "segmentation", encoder="cnn", filters=[8, 16, 32])
+    segmenter = model_config("segmenter", filters=[8, 16, 32], batch_norm=False)
     with pytest.raises(UserError, match=r"give 'model.filters=\[8,16\]' 'model.batch_norm=true' for its own"):
         sources.check(starting_from(run, segmenter))
-    sources.check(starting_from(run, ModelConfig("segmenter", "segmentation", encoder="cnn", filters=[8, 16],
-                                                 batch_norm=True)))  # fmt: skip
+    sources.check(starting_from(run, model_config("segmenter", filters=[8, 16], batch_norm=True)))
 
 
 @pytest.mark.slow

@@ -13,34 +13,27 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib import models
+from cvlib import tasks
 from cvlib.config.schema import ModelConfig
+from cvlib.models.backbones import vgg as vgg_backbone
+from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import classification
 from cvlib.transfer import weights
 from cvlib.transfer.weights import WeightsUnavailable
-from tests.models.conftest import config_of
+from tests.configs import model_config
+from tests.networks import assert_same_weights, network, network_of
 
-CNN = ModelConfig(filters=[4, 6], dense=[8])
-VGG = ModelConfig("vgg", depth=16, imagenet=True)
+CNN = model_config(filters=[4, 6], dense=[8])
+VGG = model_config("vgg")
 
 
-def cnn(outputs: int = 3, **changes: Any) -> keras.Model:
-    return models.build(ModelConfig(**{"filters": [4, 6], "dense": [8], **changes}), (8, 8, 1), outputs)
+def cnn(classes: int = 3, **changes: Any) -> Network:
+    return network("cnn", 8, 1, classes, **{"filters": [4, 6], "dense": [8], **changes})
 
 
 def vgg(seed: int, **options: Any) -> keras.Model:
     keras.utils.set_random_seed(seed)
     return keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), **options)
-
-
-def base(model: keras.Model) -> keras.Model:
-    return model.get_layer("backbone")
-
-
-def assert_equal(first: keras.Model, second: keras.Model) -> None:
-    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def assert_unchanged_after_refusal(target: keras.Model, config: ModelConfig, source: Path, *words: str) -> None:
@@ -55,48 +48,47 @@ def assert_unchanged_after_refusal(target: keras.Model, config: ModelConfig, sou
 
 
 @pytest.fixture
-def run_folder(tmp_path: Path) -> tuple[Path, keras.Model]:
+def run_folder(tmp_path: Path) -> tuple[Path, Network]:
     """A completed run of a small cnn with seven classes."""
-    source = cnn(outputs=7)
-    classification.inference(source, (8, 8), "stretch").save(tmp_path / "model.keras")
+    source = cnn(classes=7)
+    tasks.of("classification").inference(source).save(tmp_path / "model.keras")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "completed", "model": "cnn"}))
     return tmp_path, source
 
 
-def test_a_run_gives_its_base_and_keeps_its_head(run_folder: tuple[Path, keras.Model]) -> None:
+def test_a_run_gives_its_base_and_keeps_its_head(run_folder: tuple[Path, Network]) -> None:
     folder, source = run_folder
     target = cnn()
-    loaded = weights.load_into(base(target), CNN, str(folder))
-    assert_equal(base(target), base(source))
-    assert loaded.matched == base(source).count_params()
+    loaded = weights.load_into(target.base, CNN, str(folder))
+    assert_same_weights(target.base, source.base)
+    assert loaded.matched == source.base.count_params()
     assert loaded.skipped == ["dense (63 parameters)"]  # the head: (8 + 1) · 7
 
 
-def test_a_classifier_on_a_loaded_base_has_no_opinion_at_first() -> None:
-    model = cnn(outputs=4)
-    before = base(model).get_weights()
-    weights.quiet_logits(model)
-    np.testing.assert_array_equal(model.predict(np.full((2, 8, 8, 1), 200.0), verbose=0), np.zeros((2, 4)))
-    for a, b in zip(before, base(model).get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+def test_a_classifier_on_a_loaded_base_has_no_opinion_at_first(run_folder: tuple[Path, Network]) -> None:
+    folder, source = run_folder
+    built = cnn(classes=4)
+    weights.start_from(built, str(folder))
+    np.testing.assert_array_equal(built.model.predict(np.full((2, 8, 8, 1), 200.0), verbose=0), np.zeros((2, 4)))
+    assert_same_weights(built.base, source.base)
 
 
 @pytest.mark.parametrize("name", ["segmenter", "yolo"])
 def test_a_head_of_several_layers_keeps_its_random_start(name: str) -> None:
-    model = models.build(config_of(name), (64, 64, 3), 4)
-    before = model.get_weights()
-    weights.quiet_logits(model)
-    for a, b in zip(before, model.get_weights(), strict=True):
+    built = network(name)
+    before = built.model.get_weights()
+    built.start_on_loaded_base()
+    for a, b in zip(before, built.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("name", ["whole.keras", "base.keras", "whole.weights.h5", "base.weights.h5"])
 def test_keras_3_files_of_the_whole_network_or_of_its_base(tmp_path: Path, name: str) -> None:
     source, target = cnn(), cnn()
-    saved = source if name.startswith("whole") else base(source)
+    saved = source.model if name.startswith("whole") else source.base
     saved.save_weights(tmp_path / name) if name.endswith("h5") else saved.save(tmp_path / name)
-    weights.load_into(base(target), CNN, str(tmp_path / name))
-    assert_equal(base(target), base(source))
+    weights.load_into(target.base, CNN, str(tmp_path / name))
+    assert_same_weights(target.base, source.base)
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
@@ -118,23 +110,23 @@ def test_files_of_keras_applications_with_and_without_their_top(tmp_path: Path, 
 @pytest.mark.parametrize(
     "changes", [{"filters": [4, 8]}, {"dense": [8, 8]}, {"dense": [16]}, {"filters": [4]}, {"kernel": 5}]
 )
-def test_another_architecture_is_refused(run_folder: tuple[Path, keras.Model], changes: dict[str, Any]) -> None:
+def test_another_architecture_is_refused(run_folder: tuple[Path, Network], changes: dict[str, Any]) -> None:
     folder, _ = run_folder
-    assert_unchanged_after_refusal(base(cnn(**changes)), CNN, folder, "another architecture")
+    assert_unchanged_after_refusal(cnn(**changes).base, CNN, folder, "another architecture")
 
 
-def test_weights_for_grey_images_say_so_to_coloured_ones(run_folder: tuple[Path, keras.Model]) -> None:
-    target = models.build(CNN, (8, 8, 3), 3)
-    assert_unchanged_after_refusal(base(target), CNN, run_folder[0], "give data.channels=1, or", "data.channels=3")
+def test_weights_for_grey_images_say_so_to_coloured_ones(run_folder: tuple[Path, Network]) -> None:
+    target = network_of(CNN, 8, 3, 3)
+    assert_unchanged_after_refusal(target.base, CNN, run_folder[0], "give data.channels=1, or", "data.channels=3")
 
 
-def test_a_layer_that_the_file_lacks_is_named(run_folder: tuple[Path, keras.Model]) -> None:
+def test_a_layer_that_the_file_lacks_is_named(run_folder: tuple[Path, Network]) -> None:
     folder, _ = run_folder
-    assert_unchanged_after_refusal(base(cnn(batch_norm=True)), CNN, folder, "batch_normalization", "is missing there")
+    assert_unchanged_after_refusal(cnn(batch_norm=True).base, CNN, folder, "batch_normalization", "is missing there")
 
 
-def test_a_run_of_another_model_is_refused_by_name(run_folder: tuple[Path, keras.Model]) -> None:
-    assert_unchanged_after_refusal(base(cnn()), ModelConfig("resnet"), run_folder[0], "model=cnn", "model=resnet")
+def test_a_run_of_another_model_is_refused_by_name(run_folder: tuple[Path, Network]) -> None:
+    assert_unchanged_after_refusal(cnn().base, model_config("resnet"), run_folder[0], "model=cnn", "model=resnet")
 
 
 @pytest.mark.parametrize(
@@ -152,13 +144,13 @@ def test_a_file_that_is_no_weights_is_refused(
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    assert_unchanged_after_refusal(base(cnn()), CNN, tmp_path / name, *words)
+    assert_unchanged_after_refusal(cnn().base, CNN, tmp_path / name, *words)
 
 
 def test_a_folder_that_is_no_run_and_an_unfinished_run_are_refused(tmp_path: Path) -> None:
-    assert_unchanged_after_refusal(base(cnn()), CNN, tmp_path, "no run")
+    assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "no run")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "interrupted", "model": "cnn"}))
-    assert_unchanged_after_refusal(base(cnn()), CNN, tmp_path, "interrupted")
+    assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "interrupted")
 
 
 def _hostile(x: Any, path: str) -> Any:
@@ -171,7 +163,7 @@ def test_nothing_in_a_file_can_run(tmp_path: Path) -> None:
     hostile = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(_hostile, arguments={"path": str(touched)})])
     hostile.save(tmp_path / "hostile.keras")
     touched.unlink()  # building it once ran it
-    assert_unchanged_after_refusal(base(cnn()), CNN, tmp_path / "hostile.keras")
+    assert_unchanged_after_refusal(cnn().base, CNN, tmp_path / "hostile.keras")
     assert not touched.exists()
 
 
@@ -208,7 +200,7 @@ def _pickled(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -
 def test_arrays_that_no_weights_file_has_are_refused(
     tmp_path: Path, topological: bool, make: Callable[..., None], words: str
 ) -> None:
-    target = base(cnn())
+    target = cnn().base
     with h5py.File(tmp_path / "strange.weights.h5", "w") as file:
         target.save_weights(tmp_path / "own.weights.h5")
         with h5py.File(tmp_path / "own.weights.h5") as own:
@@ -222,19 +214,19 @@ def test_arrays_that_no_weights_file_has_are_refused(
     assert_unchanged_after_refusal(target, CNN, tmp_path / "strange.weights.h5", words)
 
 
-def test_archives_are_read_without_being_unpacked(run_folder: tuple[Path, keras.Model]) -> None:
+def test_archives_are_read_without_being_unpacked(run_folder: tuple[Path, Network]) -> None:
     folder, source = run_folder
     with zipfile.ZipFile(folder / "model.keras", "a") as archive:
         for name in ("../touched", "../../touched", str(folder / "touched")):
             archive.writestr(name, b"x")
     before = sorted(folder.parent.rglob("*"))
-    target = base(cnn())
+    target = cnn().base
     weights.load_into(target, CNN, str(folder / "model.keras"))
-    assert_equal(target, base(source))
+    assert_same_weights(target, source.base)
     assert sorted(folder.parent.rglob("*")) == before
 
 
-def test_an_encrypted_archive_is_said_to_be_unreadable(run_folder: tuple[Path, keras.Model]) -> None:
+def test_an_encrypted_archive_is_said_to_be_unreadable(run_folder: tuple[Path, Network]) -> None:
     file = run_folder[0] / "model.keras"
     content = bytearray(file.read_bytes())
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # of a member, and of it in the list of members
@@ -243,14 +235,14 @@ def test_an_encrypted_archive_is_said_to_be_unreadable(run_folder: tuple[Path, k
             content[start + flags] |= 1
             start = content.find(signature, start + 1)
     file.write_bytes(content)
-    assert_unchanged_after_refusal(base(cnn()), CNN, file, "can't be read", "encrypted")
+    assert_unchanged_after_refusal(cnn().base, CNN, file, "can't be read", "encrypted")
 
 
 def test_imagenet_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> None:
         raise Exception("URL fetch failure on https://host.example/vgg16_notop.h5: None -- [Errno -3]")
 
-    monkeypatch.setattr("cvlib.models.vgg.imagenet_backbone", unreachable)
+    monkeypatch.setattr(vgg_backbone, "application", unreachable)
     with pytest.raises(WeightsUnavailable) as caught:
         weights.load_into(vgg(0, include_top=False), VGG, "imagenet")
     message = str(caught.value)
@@ -261,4 +253,4 @@ def test_imagenet_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPa
 
 def test_an_architecture_without_imagenet_weights_says_so() -> None:
     with pytest.raises(WeightsUnavailable, match="no ImageNet weights for cnn"):
-        weights.load_into(base(cnn()), CNN, "imagenet")
+        weights.load_into(cnn().base, CNN, "imagenet")

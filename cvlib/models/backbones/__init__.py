@@ -54,7 +54,8 @@ def _load(name: str, file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
-        raise UserError(f"{file} can't be imported: {type(error).__name__}: {error}") from error
+        why = (str(error) or "no reason given").splitlines()[0]
+        raise UserError(f"{file} can't be imported: {type(error).__name__}: {why}") from error
     module.__dict__["__stamp__"] = stamp
     return module
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvlib import models
-from cvlib.models import yolo
+from cvlib.models.heads import anchor_free, grid
+from cvlib.models.options import classifier_of
 from cvlib.runtime.errors import UserError
-from tests.models.conftest import config_of
+from tests.configs import model_config
+from tests.networks import network, network_of
 
 SMALL = {"neck": 8, "filters": [4, 4, 8, 8, 8]}
 
@@ -22,7 +23,7 @@ def places(head: str, side: int) -> int:
 @pytest.mark.parametrize(("backbone", "side"), [("darknet", 96), ("cnn", 64)])
 def test_what_the_heads_say_is_finite(backbone, side, head):
     image = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
-    model = models.build(config_of("yolo", backbone=backbone, head=head, **SMALL), (side, side, 3), 6)
+    model = network("yolo", side, 3, 6, backbone=backbone, head=head, **SMALL).model
     said = np.asarray(model(image))
     assert said.shape == (2, places(head, side), 10 if head == "anchor_free" else 16)
     assert np.isfinite(said).all() and said.dtype == np.float32
@@ -31,32 +32,42 @@ def test_what_the_heads_say_is_finite(backbone, side, head):
 @pytest.mark.parametrize(("backbone", "side", "head"), [("vgg", 64, "grid"), ("resnet", 64, "anchor_free"),
                                                         ("inception", 96, "anchor_free")])  # fmt: skip
 def test_every_base_carries_a_head(backbone, side, head):
-    model = models.build(config_of("yolo", backbone=backbone, head=head, **SMALL), (side, side, 1), 6)
+    built = network("yolo", side, 1, 6, backbone=backbone, head=head, **SMALL)
+    model = built.model
     assert model.output_shape == (None, places(head, side), 10 if head == "anchor_free" else 16)
-    base = {id(weight) for weight in model.get_layer("backbone").trainable_weights}
+    base = {id(weight) for weight in built.base.trainable_weights}
     assert 0 < len(base) < len(model.trainable_weights)
 
 
 def test_strides_follow_the_size():
-    config = config_of("yolo")
-    assert yolo.strides(config, (96, 96)) == [4, 8, 16] and yolo.strides(config, (320, 320)) == [8, 16, 32]
-    assert yolo.strides(config_of("yolo", strides=[8, 32]), (96, 96)) == [8, 32]
+    options = model_config("yolo").head_options
+    assert anchor_free.strides_of(options, (96, 96)) == [4, 8, 16]
+    assert anchor_free.strides_of(options, (320, 320)) == [8, 16, 32]
+    assert anchor_free.strides_of(model_config("yolo", strides=[8, 32]).head_options, (96, 96)) == [8, 32]
+
+
+def test_cells_follow_the_size():
+    options = model_config("yolo", head="grid").head_options
     # The published grid: 7×7 at 448 pixels.
-    assert [yolo.cells(config, (side, side)) for side in (448, 320, 96)] == [(7, 7), (10, 10), (12, 12)]
-    assert yolo.cells(config_of("yolo", grid=14), (448, 448)) == (14, 14)
+    assert [grid.cells_of(options, (side, side)) for side in (448, 320, 96)] == [(7, 7), (10, 10), (12, 12)]
+    assert grid.cells_of(model_config("yolo", head="grid", grid=14).head_options, (448, 448)) == (14, 14)
 
 
 def test_levels_beyond_the_base_are_made_of_convolutions():
-    config = config_of("yolo", backbone="cnn", strides=[4, 16], neck=8, filters=[4, 8])
-    assert models.build(config, (64, 64, 3), 2).output_shape == (None, 16 * 16 + 4 * 4, 6)
+    built = network("yolo", 64, 3, 2, backbone="cnn", strides=[4, 16], neck=8, filters=[4, 8])
+    assert built.model.output_shape == (None, 16 * 16 + 4 * 4, 6)
 
 
 @pytest.mark.parametrize(
     ("changes", "side", "message"),
     [
-        ({}, 100, r"data\.image_size=100: model=yolo needs a multiple of 32 pixels, such as 96"),
+        (
+            {},
+            100,
+            r"data\.image_size=100: a detector with model\.head=anchor_free needs a multiple of 32 pixels, such as 96",
+        ),
         ({"strides": [8, 64]}, 96, "needs a multiple of 64 pixels"),
-        ({"strides": [8, 12]}, 96, r"model\.strides=\[8, 12\] can't be"),
+        ({"strides": [8, 12]}, 96, r"invalid model\.strides=\[8, 12\]: expected rising powers of two"),
         ({"head": "grid"}, 100, "needs a multiple of 32 pixels"),
         ({"head": "grid", "grid": 7}, 96, r"model\.grid=7 doesn't divide 96 pixels .* choose one of 24, 12, 6, 3"),
         ({"head": "grid", "grid": 96}, 96, r"model\.grid=96: a cell of 1 pixels is finer than the features"),
@@ -65,22 +76,19 @@ def test_levels_beyond_the_base_are_made_of_convolutions():
 )
 def test_what_cant_be_is_said_in_one_line(changes, side, message):
     with pytest.raises(UserError, match=message) as error:
-        models.build(config_of("yolo", **SMALL, **changes), (side, side, 3), 3)
+        network("yolo", side, 3, 3, **SMALL, **changes)
     assert "\n" not in str(error.value)
 
 
 def test_a_classifiers_base_fits_the_detectors():
-    from cvlib.config.schema import classifier_of
-
-    config = config_of("yolo", **SMALL)
-    classifier = models.build(classifier_of(config), (64, 64, 3), 5)
-    detector = models.build(config, (96, 96, 3), 3)
-    given, own = (model.get_layer("backbone").weights for model in (classifier, detector))
+    config = model_config("yolo", **SMALL)
+    classifier, detector = network_of(classifier_of(config), 64, 3, 5), network_of(config, 96, 3, 3)
+    given, own = classifier.base.weights, detector.base.weights
     assert [weight.shape for weight in given] == [weight.shape for weight in own]
-    detector.get_layer("backbone").set_weights(classifier.get_layer("backbone").get_weights())
+    detector.base.set_weights(classifier.base.get_weights())
 
 
 def test_darknet_classifies():
-    model = models.build(config_of("darknet"), (64, 64, 3), 7)
-    assert model.output_shape == (None, 7)
-    assert model.get_layer("backbone").output_shape == (None, 2, 2, 256)
+    built = network("darknet", 64, 3, 7)
+    assert built.model.output_shape == (None, 7)
+    assert built.base.output_shape == (None, 2, 2, 256)

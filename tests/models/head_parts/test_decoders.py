@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.models import decoders
+from cvlib.models.head_parts import decoders
 from cvlib.runtime.errors import UserError
-from tests.models.conftest import config_of
+from tests.configs import model_config
 
 RNG = np.random.default_rng(0)
 
@@ -96,14 +96,14 @@ def test_padding_that_leaves_nothing_is_refused() -> None:
 @pytest.mark.parametrize("side", [(8, 12), (7, 11)])
 def test_every_decoder_reaches_the_finer_maps_size(name: str, side: tuple[int, int]) -> None:
     coarse, fine = keras.Input((side[0] // 2, side[1] // 2, 6)), keras.Input((*side, 4))
-    made = getattr(decoders, name)(config_of("segmenter"), coarse, fine, 5, "up1")
+    made = getattr(decoders, name)(model_config("segmenter").head_options, coarse, fine, 5, "up1")
     assert made.shape == (None, *side, 4 if name == "unpool" else 5)  # whose maxima are those of 4 channels
 
 
 @pytest.mark.parametrize(("method", "middle"), [("nearest", [1.0, 1.0, 3.0, 3.0]), ("bilinear", [1.0, 1.5, 2.5, 3.0])])
 def test_interpolation_is_what_was_asked_for(method: str, middle: list[float]) -> None:
     coarse, fine = keras.Input((1, 2, 2)), keras.Input((1, 4, 1))
-    made = decoders.interpolate(config_of("segmenter", interpolation=method), coarse, fine, 1, "up1")
+    made = decoders.interpolate(model_config("segmenter", interpolation=method).head_options, coarse, fine, 1, "up1")
     model = keras.Model([coarse, fine], made)
     model.get_layer("up1_interpolate").kernel.assign(np.array([[[[1.0], [0.5]]]]))  # first channel + half the second
     x = np.array([[[[0.5, 1.0], [2.0, 2.0]]]], np.float32)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import pytest
 
-from cvlib import models
-from cvlib.config.checks import check
-from cvlib.config.schema import Config
+from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
-from tests.models.conftest import config_of
+from tests.configs import model_config
+from tests.networks import network
 
 
-def build(side: int = 28, **changes: Any) -> keras.Model:
-    return models.build(config_of("cnn", **changes), (side, side, 1), 10)
+def build(side: int = 28, **changes: Any) -> Network:
+    return network("cnn", side, 1, 10, **changes)
 
 
 def test_the_textbook_network_has_the_textbook_count() -> None:
     # 3·3·1·32+32, 3·3·32·64+64, 7·7·64·128+128, 128·10+10
-    assert build().count_params() == 320 + 18_496 + 401_536 + 1_290
+    assert build().model.count_params() == 320 + 18_496 + 401_536 + 1_290
 
 
 @pytest.mark.parametrize(
@@ -34,12 +32,12 @@ def test_the_textbook_network_has_the_textbook_count() -> None:
     ],
 )
 def test_the_last_pools_shape_by_hand(changes: dict[str, Any], shape: tuple[int | None, ...]) -> None:
-    assert build(**changes).get_layer("backbone").get_layer("conv2_pool").output.shape == shape
+    assert build(**changes).base.get_layer("conv2_pool").output.shape == shape
 
 
 def test_its_choices_become_layers() -> None:
     choices = {"batch_norm": True, "spatial_dropout": 0.1, "dropout": 0.5, "pooling": "average", "dense": [16, 8]}
-    backbone = build(features="global_average", **choices).get_layer("backbone")
+    backbone = build(features="global_average", **choices).base
     kinds = [type(layer).__name__ for layer in backbone.layers]
     stage = ["Conv2D", "BatchNormalization", "ReLU", "AveragePooling2D", "SpatialDropout2D"]
     assert kinds == ["InputLayer", *stage * 2, "GlobalAveragePooling2D", "Dense", "Dropout", "Dense", "Dropout"]
@@ -54,10 +52,25 @@ def test_an_image_too_small_for_its_layers_is_refused(changes: dict[str, Any]) -
 
 @pytest.mark.parametrize("key", ["filters", "dense"])
 def test_layers_of_no_width_are_refused(key: str) -> None:
-    with pytest.raises(UserError, match=rf"model\.{key}=\[8, 0\]"):
-        check(Config(model=config_of("cnn", **{key: [8, 0]})))
+    with pytest.raises(UserError, match=rf"invalid model\.{key}=\[8,0\]: expected whole numbers of 1 or more"):
+        model_config("cnn", **{key: [8, 0]})
 
 
 def test_stride_with_dilation_is_refused() -> None:
     with pytest.raises(UserError, match=r"model\.stride=2 with model\.dilation=2"):
-        build(stride=2, dilation=2)
+        model_config("cnn", stride=2, dilation=2)
+
+
+@pytest.mark.parametrize(("stride", "convolutions"), [(1, 1), (2, 1), (2, 2)])
+def test_strides_of_its_levels_count_convolutions_and_poolings(stride: int, convolutions: int) -> None:
+    """Of 96 pixels: a stage divides the side by `stride`, its pooling by 2."""
+    built = network("segmenter", 96, filters=[4, 6], stride=stride, convolutions=convolutions)
+    first, second = stride, 2 * stride * stride
+    assert [level.stride for level in built.backbone.levels(built.config.backbone_options)] == [first, second]
+    sides = [tensor.shape[1] for tensor in built.base.outputs]
+    assert sides == [96 // first, 96 // second, 96 // (2 * second)]
+
+
+def test_feature_maps_without_a_stage_are_refused() -> None:
+    with pytest.raises(UserError, match=r"invalid model.filters=\[\]: feature maps need a width for each stage"):
+        network("yolo", 64, backbone="cnn", filters=[])

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvlib import models
-from cvlib.models import fcn
+from cvlib.models.heads import fcn
+from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
-from tests.models.conftest import config_of
+from tests.networks import network
 
 RNG = np.random.default_rng(0)
 
 
-def build(side: int = 64, **changes: Any) -> keras.Model:
-    return models.build(config_of("fcn", fc_width=16, fc_kernel=3, **changes), (side, side, 3), 4)
+def build(side: int = 64, **changes: Any) -> Network:
+    return network("fcn", side, 3, 4, **{"fc_width": 16, "fc_kernel": 3, **changes})
 
 
 def test_a_dense_layer_is_this_convolution_with_the_same_weights() -> None:
@@ -60,14 +60,15 @@ def test_the_way_up_begins_as_bilinear_interpolation(stride: int) -> None:
 
 def test_the_finer_scores_change_nothing_until_they_learn() -> None:
     image = RNG.uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
-    coarse, fine = build(prediction_stride=32), build(prediction_stride=8)
+    networks = build(prediction_stride=32), build(prediction_stride=8)
+    coarse, fine = (built.model for built in networks)
     np.testing.assert_array_equal(fine.predict_on_batch(image), np.zeros((1, 64, 64, 4)))  # no class is preferred
     scores = coarse.get_layer("score32")
     scores.kernel.assign(RNG.normal(size=scores.kernel.shape))
     for layer in coarse.layers:
         if layer.weights and layer.name not in ("logits", "backbone"):
             fine.get_layer(layer.name).set_weights(layer.get_weights())
-    fine.get_layer("backbone").set_weights(coarse.get_layer("backbone").get_weights())
+    networks[1].base.set_weights(networks[0].base.get_weights())
     a, b = (model.predict_on_batch(image)[:, 24:40, 24:40] for model in (coarse, fine))
     # 32 times at once, or 2, 2 and 8 times: both bilinear, so equal up to how straight lines are cut into steps
     assert np.abs(a - b).max() < 0.15 * np.abs(a).max()
@@ -75,7 +76,7 @@ def test_the_finer_scores_change_nothing_until_they_learn() -> None:
 
 @pytest.mark.parametrize(("stride", "joins"), [(32, []), (16, ["join16"]), (8, ["join16", "join8"])])
 def test_each_variant_joins_its_maps_and_ends_at_the_images_size(stride: int, joins: list[str]) -> None:
-    model = build(prediction_stride=stride)
+    model = build(prediction_stride=stride).model
     assert [layer.name for layer in model.layers if layer.name.startswith("join")] == joins
     assert model.output.shape == (None, 64, 64, 4)
     assert not model.get_layer("logits").trainable
@@ -83,26 +84,29 @@ def test_each_variant_joins_its_maps_and_ends_at_the_images_size(stride: int, jo
 
 @pytest.mark.slow
 def test_the_published_count() -> None:
-    model = models.build(config_of("fcn", prediction_stride=32), (32, 32, 3), 21)
+    model = network("fcn", 32, 3, 21, prediction_stride=32).model
     convolutions = 14_714_688
     dense = (7 * 7 * 512 + 1) * 4096 + (4096 + 1) * 4096
     assert model.count_params() == convolutions + dense + (4096 + 1) * 21 + 64 * 64 * 21 * 21
 
 
-def test_a_size_that_does_not_halve_five_times_and_another_base_are_refused() -> None:
-    with pytest.raises(UserError, match=r"images of 80×80 pixels don't fit model=fcn.*multiple of 32"):
+def test_a_size_that_does_not_halve_five_times_is_refused() -> None:
+    with pytest.raises(UserError, match=r"images of 80×80 pixels don't fit model.head=fcn.*multiple of 32"):
         build(80)
-    with pytest.raises(UserError, match=r"model.backbone=resnet can't be"):
-        build(backbone="resnet")
-    with pytest.raises(UserError, match=r"model.filters=\[8, 8\] .*five poolings"):
-        build(backbone="cnn", filters=[8, 8])
 
 
-def test_a_small_base_gives_the_same_network() -> None:
-    model = build(backbone="cnn", filters=[4, 4, 6, 6, 8], prediction_stride=8)
-    assert [tuple(output.shape[1:]) for output in model.get_layer("backbone").outputs] == [
-        (8, 8, 6),
-        (4, 4, 6),
-        (2, 2, 8),
-    ]
-    assert model.output.shape == (None, 64, 64, 4)
+@pytest.mark.parametrize(("changes", "base"), [
+    ({"backbone": "resnet"}, "resnet"), ({"backbone": "inception"}, "inception"), ({"backbone": "darknet"}, "darknet"),
+    ({"backbone": "cnn", "filters": [8, 8]}, "cnn"), ({"backbone": "cnn", "stride": 2}, "cnn"),
+    ({"backbone": "cnn", "padding": "valid"}, "cnn"),
+])  # fmt: skip
+def test_a_base_that_does_not_halve_by_five_poolings_is_refused(changes: dict[str, Any], base: str) -> None:
+    with pytest.raises(UserError, match=f"model.head=fcn needs five poolings.*which {base} .*model.backbone=vgg"):
+        build(256, **changes)
+
+
+@pytest.mark.parametrize("changes", [{}, {"pooling": "average"}, {"spatial_dropout": 0.1}])
+def test_a_small_base_gives_the_same_network(changes: dict[str, Any]) -> None:
+    built = build(backbone="cnn", filters=[4, 4, 6, 6, 8], prediction_stride=8, **changes)
+    assert [tuple(output.shape[1:]) for output in built.base.outputs] == [(8, 8, 6), (4, 4, 6), (2, 2, 8)]
+    assert built.model.output.shape == (None, 64, 64, 4)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from cvlib import models
-from tests.models.conftest import config_of
+from tests.networks import network
 
 
 def test_the_published_count_at_227_pixels_and_1000_classes() -> None:
-    model = models.build(config_of("alexnet"), (227, 227, 3), 1000)
+    model = network("alexnet", 227, 3, 1000).model
     convolutions = [(11, 3, 96), (5, 96, 256), (3, 256, 384), (3, 384, 384), (3, 384, 256)]
     dense = [(6 * 6 * 256, 4096), (4096, 4096), (4096, 1000)]
     by_hand = sum((k * k * i + 1) * o for k, i, o in convolutions) + sum((i + 1) * o for i, o in dense)
@@ -16,5 +15,5 @@ def test_the_published_count_at_227_pixels_and_1000_classes() -> None:
 
 
 def test_it_takes_images_down_to_its_minimum() -> None:
-    model = models.build(config_of("alexnet", dense=[8]), (67, 67, 1), 2)
-    assert model.get_layer("backbone").get_layer("conv5_pool").output.shape == (None, 1, 1, 256)
+    built = network("alexnet", 67, 1, 2, dense=[8])
+    assert built.base.get_layer("conv5_pool").output.shape == (None, 1, 1, 256)

@@ -1,0 +1,73 @@
+"""A layer computed another way: the layer's class and what is saved stay Keras' own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from cvlib.models import call_adapter
+
+ONES = np.ones((2, 50, 4), np.float32)
+
+
+@pytest.fixture
+def nested() -> keras.Model:
+    """Dropout in a model in a model."""
+    given = keras.Input((50, 4))
+    inner = keras.Model(given, layers.Dropout(0.5, name="inner_dropout")(given), name="inner")
+    outer = keras.Input((50, 4))
+    return keras.Model(outer, layers.Dropout(0.5, name="outer_dropout")(inner(outer)), name="outer")
+
+
+def test_leaves_reach_into_models_within_models(nested: keras.Model) -> None:
+    names = [layer.name for layer in call_adapter.leaves(nested)]
+    assert {"outer_dropout", "inner", "inner_dropout"} <= set(names)
+
+
+def test_a_replacement_gets_the_original_and_its_arguments() -> None:
+    layer = layers.Dropout(0.5)
+    seen = []
+
+    def call(original, inputs, training=None):
+        seen.append(training)
+        return original(inputs, training=False) + 1
+
+    call_adapter.replace_call(layer, call)
+    np.testing.assert_array_equal(layer(ONES, training=True), ONES + 1)
+    assert seen == [True]
+    assert type(layer) is layers.Dropout
+
+
+def test_what_is_frozen_infers_and_what_is_freed_is_random_again(nested: keras.Model) -> None:
+    inner = nested.get_layer("inner")
+    call_adapter.run_in_inference(inner, True)
+    np.testing.assert_array_equal(inner(ONES, training=True), ONES)
+    halved = np.asarray(nested(ONES, training=True))  # the outer Dropout is still random
+    assert set(np.unique(halved)) == {0.0, 2.0}
+    call_adapter.run_in_inference(inner, True)  # twice is as once
+    call_adapter.run_in_inference(inner, False)
+    assert set(np.unique(np.asarray(inner(ONES, training=True)))) == {0.0, 2.0}
+    assert not any("call" in layer.__dict__ and hasattr(layer.__dict__["call"], "keywords") and
+                   layer.__dict__["call"].func is call_adapter._without_training
+                   for layer in call_adapter.leaves(inner))  # fmt: skip
+
+
+def test_fit_does_not_bring_dropout_back(nested: keras.Model) -> None:
+    """Keras' `fit` gives every layer training=True."""
+    call_adapter.run_in_inference(nested, True)
+    given = keras.Input((50, 4))
+    scale = layers.Dense(4, use_bias=False, kernel_initializer="identity", name="scale")
+    model = keras.Model(given, scale(nested(given)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    assert model.train_on_batch(ONES, ONES) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_saved_model_is_plain_keras(nested: keras.Model, tmp_path: Path) -> None:
+    call_adapter.run_in_inference(nested, True)
+    nested.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert set(np.unique(np.asarray(loaded(ONES, training=True)))) == {0.0, 4.0}

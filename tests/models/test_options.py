@@ -1,0 +1,128 @@
+"""From the `model` part of a config to typed options: what is used, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cvlib.config.schema import as_mapping
+from cvlib.models import heads
+from cvlib.models.options import classifier_of, owners, read_config, read_model
+from cvlib.runtime.errors import UserError
+from tests.configs import CONF, config, model_config
+
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+ALWAYS = {"name", "task", "head", "lr", "batch_size", "epochs", "class_weights"}
+CNN_MAPS = {
+    "filters",
+    "convolutions",
+    "kernel",
+    "padding",
+    "stride",
+    "dilation",
+    "pooling",
+    "batch_norm",
+    "spatial_dropout",
+}
+DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
+KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
+DETECTOR = {"backbone", "neck", "nms_iou"}
+FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
+
+
+@pytest.mark.parametrize(("name", "changes", "keys"), [
+    ("cnn", {}, CNN_MAPS | {"features", "dense", "dropout"}),
+    ("alexnet", {}, {"dense", "dropout", "batch_norm"}),
+    ("darknet", {}, {"filters", "dropout"}),
+    ("vgg", {}, {"depth", "dropout"}),
+    ("resnet", {}, {"depth", "dropout"}),
+    ("inception", {}, {"auxiliary_weight", "dropout"}),
+    ("segmenter", {}, DECODER | CNN_MAPS | {"interpolation"}),
+    ("segmenter", {"decoder": "unpool"}, DECODER | CNN_MAPS),
+    ("segmenter", {"decoder": "transpose"}, DECODER | CNN_MAPS | KERNELS),
+    ("segmenter", {"encoder": "resnet"}, DECODER | {"depth", "interpolation"}),
+    ("segmenter", {"encoder": "inception"}, DECODER | {"interpolation"}),
+    ("segmenter", {"encoder": "darknet"}, DECODER | {"filters", "interpolation"}),
+    ("fcn", {}, FCN | {"depth"}),
+    ("fcn", {"backbone": "cnn"}, FCN | CNN_MAPS),
+    ("yolo", {}, DETECTOR | {"strides", "filters"}),
+    ("yolo", {"head": "grid"}, DETECTOR | {"grid", "boxes_per_cell", "filters"}),
+    ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "depth"}),
+    ("yolo", {"backbone": "inception"}, DETECTOR | {"strides"}),
+])  # fmt: skip
+def test_a_config_holds_the_keys_that_its_answers_use_and_no_other(
+    name: str, changes: dict[str, Any], keys: set[str]
+) -> None:
+    mapping = as_mapping(config(name, **changes))["model"]
+    assert set(mapping) == ALWAYS | keys
+    given = {"name": name, **changes}
+    assert {key: mapping[key] for key in given} == given
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_was_written_reads_as_it_was(name: str) -> None:
+    before = config(name)
+    assert read_config(as_mapping(before)) == before
+
+
+def test_values_reach_the_options_of_the_answer_that_has_them() -> None:
+    model = model_config("segmenter", encoder="cnn", filters=[8], decoder_filters=7, dropout=0.25, lr=0.5)
+    assert model.backbone_options.filters == [8]
+    assert model.backbone_options.dropout == 0.0  # the dense layers' of a classifier
+    assert (model.head_options.decoder_filters, model.head_options.dropout) == (7, 0.25)
+    assert (model.suited.lr, model.base_key, model.levels) == (0.5, "encoder", True)
+    # The auxiliary classifier's weight of a decoder isn't that of Inception's own.
+    inception = model_config("segmenter", encoder="inception", auxiliary_weight=0.5)
+    assert inception.head_options.auxiliary_weight == 0.5
+
+
+def test_a_classifiers_dropout_is_the_backbones_where_the_backbone_ends_in_dense_layers() -> None:
+    assert model_config("cnn", dropout=0.5).backbone_options.dropout == 0.5
+    assert model_config("resnet", dropout=0.5).head_options.dropout == 0.5
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"name": "resnest"}, "there is no backbone resnest: choose from resnet"),
+    ({"name": "yolo", "backbone": "darkne", "head": "grid"}, "there is no backbone darkne: choose from darknet"),
+    ({"head": "dens"}, "invalid model.head=dens: expected one of anchor_free, decoder, dense, fcn, grid"),
+    ({"name": "segmenter", "encoder": "alexnet", "head": "decoder"}, "model.encoder=alexnet has no feature maps"),
+    ({"filtres": [4]}, r"model.filtres: there is no such key; did you mean model.filters\?"),
+    ({"filters": "many"}, "model.filters: "),
+    ({"kernel": 0}, "invalid model.kernel=0: expected a value between 1 and 99"),
+    ({"lr": 0}, "invalid model.lr=0.0: expected a value between 1e-12 and 1e"),
+    ({"pooling": "median"}, "invalid model.pooling=median: expected one of max, average"),
+    ({"name": "segmenter", "encoder": "cnn", "head": "decoder", "decoder": "up"},
+     "invalid model.decoder=up: expected one of interpolate, unpool, transpose"),
+    ({"name": "yolo", "backbone": "darknet", "head": "grid", "filters": []}, r"invalid model.filters=\[\]"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        read_model(values)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "base"), [("segmenter", "cnn"), ("yolo", "darknet"), ("fcn", "vgg")])
+def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
+    model = model_config(name)
+    classifier = classifier_of(model)
+    assert (classifier.name, classifier.task, classifier.head, classifier.levels) == (
+        base,
+        "classification",
+        "dense",
+        False,
+    )
+    assert classifier.backbone_options == model.backbone_options
+    assert classifier_of(classifier) is classifier
+
+
+def test_who_has_an_option() -> None:
+    assert owners("depth") == ["backbone=resnet", "backbone=vgg"]
+    assert owners("interpolation") == ["head=decoder"]
+    assert owners("auxiliary_weight") == ["backbone=inception", "head=decoder"]
+    assert owners("nothing") == []
+
+
+def test_every_head_is_found_by_its_files_name() -> None:
+    assert heads.names() == ["anchor_free", "decoder", "dense", "fcn", "grid"]
+    assert [heads.get(name).name for name in heads.names()] == heads.names()

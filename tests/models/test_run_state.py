@@ -1,0 +1,168 @@
+"""A checkpoint brings everything back by name, and a damaged one is passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib.models import run_state
+from cvlib.models.run_state import Parts, RunState
+from cvlib.runtime.errors import RunFailed
+
+
+def build(width: int = 8) -> keras.Model:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([
+        keras.Input((4,)), keras.layers.Dense(width, "relu", name="dense"), keras.layers.BatchNormalization(name="bn"),
+        keras.layers.Dropout(0.5, name="dropout"), keras.layers.Dense(2, name="logits"),
+    ])  # fmt: skip
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def train(model: keras.Model, epochs: int) -> None:
+    random = np.random.default_rng(0)
+    model.fit(random.normal(size=(16, 4)), random.normal(size=(16, 2)), epochs=epochs, shuffle=False, verbose=0)
+
+
+def values(model: keras.Model) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+
+
+def restore(model: keras.Model, parts: Parts) -> None:
+    model.optimizer.build(model.trainable_variables)
+    run_state.restore(model.variables, parts.weights, "weight")
+    run_state.restore(model.optimizer.variables, parts.optimizer, "optimizer variable")
+
+
+def test_going_on_equals_never_stopping_also_with_dropout_and_adam(tmp_path: Path) -> None:
+    whole = build()
+    train(whole, 3)
+    state = RunState(epoch=3, best=[0.5, -1.0], rows=[{"epoch": 3}], phase=1, first_steps={"dense/kernel": 2},
+                     resolved={"precision": "bfloat16"})  # fmt: skip
+    run_state.save(tmp_path, state, whole, whole)
+    train(whole, 2)
+
+    found, parts, remarks = run_state.load(tmp_path)
+    assert (found, remarks) == (state, [])
+    resumed = build()
+    restore(resumed, parts)
+    train(resumed, 2)
+    for expected, value in zip(values(whole), values(resumed), strict=True):
+        np.testing.assert_array_equal(value, expected)
+    for expected, value in zip(whole.optimizer.variables, resumed.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_without_a_checkpoint_a_run_starts_from_nothing(tmp_path: Path) -> None:
+    assert run_state.load(tmp_path / "none") == (RunState(), Parts(), [])
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut short"])
+def test_a_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path: Path, damage: bytes) -> None:
+    model = build()
+    for epoch in (1, 2, 3):
+        run_state.save(tmp_path, RunState(epoch=epoch), model, model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"epoch-0000{epoch}-step-0000000.npz" for epoch in (2, 3)
+    ]
+    (tmp_path / "epoch-00003-step-0000000.npz").write_bytes(damage)
+    state, _, remarks = run_state.load(tmp_path)
+    assert state.epoch == 2
+    assert "epoch-00003-step-0000000.npz is damaged" in remarks[0]
+
+
+def test_the_best_weights_come_back_and_a_completed_run_frees_the_space(tmp_path: Path) -> None:
+    model = build()
+    train(model, 1)
+    best = model.get_weights()
+    run_state.save_best(tmp_path, model, 4)
+    train(model, 1)
+    run_state.load_best(tmp_path, model, 4)
+    for found, expected in zip(model.get_weights(), best, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    run_state.clear(tmp_path, RunState(epoch=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["completed.json"]
+
+
+def test_the_best_of_a_state_stays_until_no_checkpoint_names_it(tmp_path: Path) -> None:
+    model = build()
+    for epoch, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
+        if best == epoch:
+            run_state.save_best(tmp_path, model, best)
+        run_state.save(tmp_path, RunState(epoch=epoch, best_epoch=best), model, model)
+    # Were the checkpoint of epoch 4 damaged, the one of epoch 3 would name epoch 2.
+    assert sorted(path.name for path in tmp_path.glob("best-*")) == ["best-00002.npz", "best-00004.npz"]
+
+
+def test_variables_get_their_values_by_name_in_whatever_order(tmp_path: Path) -> None:
+    model = build()
+    run_state.save(tmp_path, RunState(epoch=1), model, model)
+    expected = run_state.values(model.variables)
+    _, parts, _ = run_state.load(tmp_path)
+    assert parts.weights.keys() == expected.keys()
+    for variable in model.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    run_state.restore(model.variables[::-1], dict(sorted(parts.weights.items())), "weight")
+    for name, value in run_state.values(model.variables).items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def test_two_variables_of_one_name_are_told_apart_by_their_order() -> None:
+    variables = [keras.Variable([float(number)], name="twin") for number in range(3)]
+    assert list(run_state.named(variables)) == ["twin", "twin#2", "twin#3"]
+    run_state.restore(variables, {"twin": np.ones(1), "twin#2": np.full(1, 2.0), "twin#3": np.full(1, 3.0)}, "weight")
+    assert [float(variable.value[0]) for variable in variables] == [1, 2, 3]
+
+
+def test_running_metrics_are_kept_within_an_epoch_only(tmp_path: Path) -> None:
+    model = build()
+    train(model, 1)
+    run_state.save(tmp_path, RunState(epoch=1), model, model)
+    assert run_state.load(tmp_path)[1].metrics == {}
+    run_state.save(tmp_path, RunState(epoch=1, within=5), model, model)
+    state, parts, _ = run_state.load(tmp_path)
+    assert state.within == 5
+    assert parts.metrics.keys() == run_state.values(model.metrics_variables).keys() != set()
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_the_variables_name(tmp_path: Path) -> None:
+    model = build()
+    run_state.save(tmp_path, RunState(epoch=1), model, model)
+    _, parts, _ = run_state.load(tmp_path)
+    for name in list(parts.weights):
+        if name.endswith("bn/beta"):
+            del parts.weights[name]
+    for other, words in ((build(9), "no weight sequential/dense/kernel of shape (4, 9)"), (build(), "bn/beta")):
+        with pytest.raises(RunFailed) as caught:
+            run_state.restore(other.variables, parts.weights, "weight")
+        message = str(caught.value)
+        assert words in message and "another network or version" in message
+        assert "\n" not in message
+
+
+def test_best_weights_of_the_earlier_form_are_listed_by_position(tmp_path: Path) -> None:
+    model = build()
+    train(model, 1)
+    best = model.get_weights()
+    assert len(best) > 2
+    np.savez(tmp_path / "best-00002.npz", **{f"weights/{place}": value for place, value in enumerate(best)})
+    train(model, 1)
+    run_state.load_best(tmp_path, model, 2)
+    for found, expected in zip(model.get_weights(), best, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(RunFailed, match="dense/kernel"):
+        run_state.load_best(tmp_path, build(9), 2)
+
+
+def test_a_checkpoint_of_the_earlier_form_says_which_it_is(tmp_path: Path) -> None:
+    """Its arrays are named model/0, …, and its state has no form."""
+    state = np.frombuffer(b'{"epoch": 2, "step": 8, "best_epoch": 1, "unknown": 1}', np.uint8)
+    np.savez(tmp_path / "epoch-00002-step-0000000.npz", state=state, **{"model/0": np.ones(3)})
+    found, parts, remarks = run_state.load(tmp_path)
+    assert (found.epoch, found.step, found.best_epoch, found.form, remarks) == (2, 8, 1, 1, [])
+    assert parts == Parts()
