@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import keras
 import yaml
 
-from cvlib import models
-from cvlib.config.schema import Config, DataConfig, ModelConfig, TrainerConfig
-from cvlib.tasks import classification
-from cvlib.training import checkpoint
-from cvlib.training.checkpoint import State
+from cvlib import tasks
+from cvlib.config.schema import Config, DataConfig, TrainerConfig, as_mapping
+from cvlib.data.input_spec import InputSpec
+from cvlib.models import run_state
+from cvlib.models.network import Network, build
+from cvlib.models.run_state import RunState
+from cvlib.runs import metric_specs
+from tests import configs
 
 SIDE = 12
 CLASSES = list("0123456789")
@@ -22,29 +24,44 @@ CLASSES = list("0123456789")
 
 def config() -> Config:
     """A small network on the embedded digits, 12 pixels a side."""
-    model = ModelConfig(filters=[4, 6], dense=[8], dropout=0.2)
-    return Config(model=model, data=DataConfig(image_size=SIDE), trainer=TrainerConfig(epochs=3))
+    return configs.config("cnn", filters=[4, 6], dense=[8], dropout=0.2, data=DataConfig(image_size=SIDE),
+                          trainer=TrainerConfig(epochs=3))  # fmt: skip
+
+
+def write_record(folder: Path, chosen: Config, spec: InputSpec, classes: list[str] | None, **summary: Any) -> None:
+    """Write config.yaml and summary.json of a completed run; without `classes`, of one whose data was never read."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(as_mapping(chosen)))
+    task = tasks.of_config(chosen)
+    content: dict[str, Any] = {
+        "form": 2, "status": "completed", "task": task.name, "model": chosen.model.name, "epochs": 1, "best_epoch": 1,
+        "metrics": {}, "metric_specs": metric_specs.to_json(task.metrics),
+    }  # fmt: skip
+    if classes:
+        content |= {"classes": classes, "channels": spec.channels, "image_size": spec.height, "resize": spec.resize}
+    (folder / "summary.json").write_text(json.dumps(content | summary))
 
 
 def write_run(folder: Path, status: str = "completed", classes: list[str] | None = CLASSES) -> keras.Model:
     """Write the run's files; of an unfinished one the best weights alone. Returns the network as it was saved, or of an
     unfinished run as it is trained."""
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(config())))
-    summary: dict[str, Any] = {"status": status, "task": "classification", "model": "cnn", "epochs": 1, "metrics": {}}
-    summary["best_epoch"] = 1
-    if classes:
-        summary |= {"classes": classes, "channels": 1, "image_size": SIDE}
-    (folder / "summary.json").write_text(json.dumps(summary))
+    spec = InputSpec(SIDE, SIDE, 1)
+    write_record(folder, config(), spec, classes, status=status)
     keras.utils.set_random_seed(3)
-    model = models.build(config().model, (SIDE, SIDE, 1), len(CLASSES))
+    network = build(config().model, spec, len(CLASSES))
     if status != "completed":
+        model = network.model
         model.compile("sgd", "mse")
-        checkpoint.save_best(folder / "checkpoints", model, 1)
-        checkpoint.save(folder / "checkpoints", State(epoch=1, best_epoch=1), model, model)
+        run_state.save_best(folder / "checkpoints", model, 1)
+        run_state.save(folder / "checkpoints", RunState(epoch=1, best_epoch=1), model, model)
         return model
-    inference = classification.inference(model, (SIDE, SIDE), "stretch")
-    inference.save(folder / "model.keras")
-    labels = {"task": "classification", "classes": CLASSES, "channels": 1, "image_size": [SIDE, SIDE]}
-    (folder / "labels.json").write_text(json.dumps(labels))
-    return inference
+    return write_network(folder, config(), network, CLASSES)
+
+
+def write_network(folder: Path, chosen: Config, network: Network, classes: list[str], **labels: Any) -> keras.Model:
+    """Write model.keras and labels.json beside it; return the network as it was saved."""
+    task = tasks.of_config(chosen)
+    saved = task.inference(network)
+    saved.save(folder / "model.keras")
+    (folder / "labels.json").write_text(json.dumps(task.labels(classes, network.spec) | labels))
+    return saved

@@ -12,6 +12,7 @@ import numpy as np
 from cvlib import tasks
 from cvlib.data.images import EXTENSIONS, read_image
 from cvlib.runtime.errors import UserError
+from cvlib.tasks import saved
 
 if TYPE_CHECKING:
     import keras
@@ -20,26 +21,46 @@ if TYPE_CHECKING:
 
 
 def predict_files(
-    run: SavedRun, model: keras.Model, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None],
-    tick: Callable[[], None], **options: float,
-) -> int:  # fmt: skip
-    """Write what the run's saved network says of image files into `folder`; return how many could be read.
+    run: SavedRun, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
+    show: Callable[[int], None] = lambda done: None, **options: float,
+) -> tuple[int, list[Path]]:  # fmt: skip
+    """Predict for image files and write predictions.json, predictions.csv and drawn pictures.
 
     Args:
-        run: whose network it is.
-        model: the network, as `cvlib.tasks.saved.network` gives it.
-        files: as `find_files` gives them.
-        folder: for predictions.json, predictions.csv and pictures.
-        bad: is told of every file that can't be read, and why.
-        tick: is called after each file that could be read.
-        options: as the task's `prediction_options` gives them.
+        run: an opened run.
+        files: the images, as `find_files` gives them.
+        folder: where to write.
+        bad: is told of every file that can't be read, and why; such files are skipped.
+        show: is told how many files are done.
+        options: as the task's `prediction_options` gives them, such as `threshold` for a detector.
+
+    Returns:
+        The number of predictions, and the files that were skipped. Raises `UserError` where none could be read.
     """
-    images = readable(files, run.channels, bad)
-    return tasks.of_config(run.config).predict_files(run, model, images, folder, tick, **options)
+    failed: list[Path] = []
+    done = 0
+
+    def skip(file: Path, why: str) -> None:
+        failed.append(file)
+        bad(file, why)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        show(done + len(failed))
+
+    images = readable(files, run.channels, skip)
+    count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
+    if not count:
+        raise UserError(f"none of {len(files)} files could be read as an image")
+    return count, failed
 
 
 def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects."""
+    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects.
+
+    `model` is the saved network, as `cvlib.tasks.saved.network` gives it.
+    """
     return tasks.of_config(run.config).values(run, model, images)
 
 

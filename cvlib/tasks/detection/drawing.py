@@ -56,13 +56,13 @@ def _drawable(
 
 def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int, int, int],
              size: tuple[int, int]) -> None:  # fmt: skip
-    from cvlib.viz.pictures import _font
+    from cvlib.viz.pictures import font
 
-    _, _, width, height = pen.textbbox((0, 0), text, font=_font())  # type: ignore[attr-defined]
+    _, _, width, height = pen.textbbox((0, 0), text, font=font())  # type: ignore[attr-defined]
     x = min(max(0.0, left), max(0.0, size[0] - width - 2))
     y = top - height - 2 if top > height + 2 else top + 2
     pen.rectangle((x, y, x + width + 2, y + height + 2), fill=ground)  # type: ignore[attr-defined]
-    pen.text((x + 1, y), text, (255, 255, 255), font=_font())  # type: ignore[attr-defined]
+    pen.text((x + 1, y), text, (255, 255, 255), font=font())  # type: ignore[attr-defined]
 
 
 def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
@@ -70,7 +70,7 @@ def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detection
     """Images with their true boxes, four a row; where there are detections, these on a second copy below."""
     from PIL import Image, ImageDraw
 
-    from cvlib.viz.pictures import _font
+    from cvlib.viz.pictures import font
 
     columns, gap, line = 4, 8, 16
     rows, titles = [], []
@@ -86,7 +86,7 @@ def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detection
     pen = ImageDraw.Draw(whole)
     for i, (title, row_pictures) in enumerate(zip(titles, rows, strict=True)):
         top = i * (height + line + gap)
-        pen.text((gap, top + 1), title, (30, 30, 30), font=_font())
+        pen.text((gap, top + 1), title, (30, 30, 30), font=font())
         for j, picture in enumerate(row_pictures):
             whole.paste(Image.fromarray(picture), (gap + j * (width + gap), top + line))
     return np.asarray(whole)

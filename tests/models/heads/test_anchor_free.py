@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.tasks.detection import anchor_free, boxes
+from cvlib.models.head_parts import boxes
+from cvlib.models.heads import anchor_free
 
 SIZE, STRIDES = (32, 48), [8, 16]  # 24 + 6 points
 

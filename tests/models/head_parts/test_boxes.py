@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.tasks.detection import boxes
+from cvlib.models.head_parts import boxes
 
 
 def number(value) -> float:
@@ -82,7 +82,7 @@ def test_suppression_is_the_greedy_loops():
     low = rng.uniform(0, 40, (3, 60, 2))
     corners = np.concatenate([low, low + rng.uniform(8, 30, (3, 60, 2))], axis=-1).astype(np.float32)
     scores = rng.permutation(3 * 60 * 3).reshape(3, 60, 3).astype(np.float32) / 540
-    found = [keras.ops.convert_to_numpy(part) for part in boxes.suppress(corners, scores, 180, 50, 0.4, 0.1)]
+    found = [keras.ops.convert_to_numpy(part) for part in boxes.non_max_suppression(corners, scores, 180, 50, 0.4, 0.1)]
     for image in range(3):
         expected = greedy(corners[image], scores[image], 0.4, 0.1, 50)
         assert 20 < len(expected) <= 50
@@ -98,7 +98,7 @@ def test_a_chain_is_followed():
     left = np.arange(12) * 4.0
     corners = np.stack([left, np.zeros(12), left + 10, np.full(12, 10.0)], axis=-1).astype(np.float32)[None]
     scores = np.linspace(0.9, 0.3, 12, dtype=np.float32)[None, :, None]
-    found = [keras.ops.convert_to_numpy(part)[0] for part in boxes.suppress(corners, scores, 300, 100, 0.4, 0.01)]
+    found = [keras.ops.convert_to_numpy(part)[0] for part in boxes.non_max_suppression(corners, scores, 300, 100, 0.4, 0.01)]
     assert found[0].shape == (100, 4) and found[1].shape == found[2].shape == (100,)
     assert found[0][found[2] >= 0][:, 0].tolist() == left[::2].tolist()
 
@@ -106,7 +106,7 @@ def test_a_chain_is_followed():
 def test_suppression_can_be_saved_in_a_model(tmp_path):
     corners = keras.Input((20, 4))
     scores = keras.Input((20, 2))
-    model = keras.Model([corners, scores], list(boxes.suppress(corners, scores, 30, 10, 0.5, 0.01)))
+    model = keras.Model([corners, scores], list(boxes.non_max_suppression(corners, scores, 30, 10, 0.5, 0.01)))
     model.save(tmp_path / "model.keras")
     rng = np.random.default_rng(2)
     low = rng.uniform(0, 10, (2, 20, 2))
@@ -122,7 +122,7 @@ def test_a_model_suppresses_in_one_image_as_in_many():
     corners = np.concatenate([low, low + rng.uniform(8, 30, (4, 30, 2))], axis=-1).astype(np.float32)
     scores = rng.permutation(4 * 30 * 2).reshape(4, 30, 2).astype(np.float32) / 240
     given = keras.Input((30, 4)), keras.Input((30, 2))
-    model = keras.Model(given, list(boxes.suppress(*given, 60, 20, 0.4, 0.1)))
+    model = keras.Model(given, list(boxes.non_max_suppression(*given, 60, 20, 0.4, 0.1)))
     for image in range(4):
         alone = model([corners[image : image + 1], scores[image : image + 1]])
         expected = greedy(corners[image], scores[image], 0.4, 0.1, 20)

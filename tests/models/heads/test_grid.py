@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib.tasks.detection import grid
+from cvlib.models.heads import grid
 
 SIZE, CELLS, COUNT, CLASSES = (64, 96), (2, 3), 2, 4  # cells of 32 pixels
 
