@@ -53,8 +53,8 @@ def check(config: Config, datasets: Mapping[str, Sequence[str]] | None = None) -
                         + (f"choose data={' | '.join(able)}, or another model" if able
                            else "choose another dataset or model"))  # fmt: skip
     if model.head not in task.heads:
-        raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one of "
-                        f"{', '.join(task.heads)}")  # fmt: skip
+        raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one "
+                        f"of {', '.join(task.heads)}")  # fmt: skip
     require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
             f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
     _check_support(config, task)
@@ -73,15 +73,15 @@ def _check_support(config: Config, task: Task) -> None:
     cached = str(getattr(config.mode, "cache_features", "auto")).lower()
     if cached == "true" and not task.caches_features:
         able = ", ".join(name for name in names() if of(name).caches_features)
-        raise UserError(f"mode.cache_features=true is for {able}, but model={config.model.name} does {task.name}: leave "
-                        "it at auto")  # fmt: skip
+        raise UserError(f"mode.cache_features=true is for {able}, but model={config.model.name} does {task.name}: "
+                        "leave it at auto")  # fmt: skip
 
 
 def _check_image_size(config: Config) -> None:
-    asked = _asked_size(config)
-    if asked is not None and min(asked) < smallest_side(config):
+    asked, least = _asked_size(config), smallest_side(config)
+    if asked is not None and min(asked) < least:
         raise UserError(f"data.image_size={_words(asked)} is too small: model={config.model.name} needs at least "
-                        f"{smallest_side(config)} pixels; raise it, or leave it out to have images resized")  # fmt: skip
+                        f"{least} pixels; raise it, or leave it out to have images resized")  # fmt: skip
 
 
 def monitor(config: Config) -> str:

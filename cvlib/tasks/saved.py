@@ -36,8 +36,9 @@ def dataset(run: SavedRun) -> Dataset:
     from cvlib.data import splits
 
     config, task = run.config, tasks.of_config(run.config)
-    loaded = data.load(config.data, config.seed, task.label_kind, task=task.name)
-    return loaded if run.splits is None else splits.divided_as(loaded, run.splits)
+    if run.splits is None:  # a run of an earlier version: its splits follow from its config
+        return data.load(config.data, config.seed, task.label_kind, task=task.name)
+    return splits.divided_as(data.undivided(config.data, task.label_kind, task=task.name), run.splits)
 
 
 def labels(run: SavedRun) -> dict[str, Any]:

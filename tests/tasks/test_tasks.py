@@ -55,8 +55,10 @@ def test_every_head_answers_one_task() -> None:
 
 
 def test_declarations_need_no_keras() -> None:
-    code = "import sys; from cvlib import tasks; [tasks.of(name) for name in tasks.names()]; " \
-           "print([name for name in ('keras', 'tensorflow', 'hydra') if name in sys.modules])"  # fmt: skip
+    code = (
+        "import sys; from cvlib import tasks; [tasks.of(name) for name in tasks.names()]; "
+        "print([name for name in ('keras', 'tensorflow', 'hydra') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -67,15 +69,15 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "changes", "words"), [
-    ("yolo", {"data": {"tasks": ["classification"]}}, "model=yolo does detection, but data=digits has labels for "
-     "classification only: choose another dataset or model"),
-    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of "
-     "val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
+    ("yolo", {"data": {"tasks": ["classification"]}},
+     "model=yolo does detection, but data=digits has labels for classification only: choose another dataset or model"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
     ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/recall"),
-    ("yolo", {"data": {"class_weights": "balanced"}}, "data.class_weights=balanced is for classification and "
-     "segmentation: leave it out for detection"),
-    ("yolo", {"model": {"head": "dense", "backbone": "vgg"}}, "model.head=dense doesn't do detection, the task of model=yolo: "
-     "choose one of anchor_free, grid"),
+    ("yolo", {"data": {"class_weights": "balanced"}},
+     "data.class_weights=balanced is for classification and segmentation: leave it out for detection"),
+    ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
+     "model.head=dense doesn't do detection, .*: choose one of anchor_free, grid"),
     ("vgg", {"data": {"image_size": 20}}, "data.image_size=20 is too small: model=vgg needs at least 32 pixels"),
     ("vgg", {"data": {"image_size": [64, 20]}}, r"data.image_size=\[64,20\] is too small"),
     ("segmenter", {"mode": {"name": "feature_extractor", "cache_features": "true"}},
@@ -89,7 +91,7 @@ def test_what_does_not_go_together_is_refused(name: str, changes: dict[str, Any]
 def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels() -> None:
     datasets = {path.stem: yaml.safe_load(path.read_text())["tasks"] for path in (CONF / "data").glob("*.yaml")}
     unfit = mapping("yolo", data={"tasks": ["classification"]})
-    with pytest.raises(UserError, match=r"choose data=coco \| digits \| folder \| pets \| tfds \| voc, or another model"):
+    with pytest.raises(UserError, match=r"choose data=coco \| digits \| folder \| pets \| tfds \| voc, or"):
         tasks.config_of(unfit, datasets)
 
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from cvlib.data.input_spec import InputSpec
 from cvlib.models.head_parts.boxes import non_max_suppression
-from cvlib.models.head_parts.detector import DetectorHead
+from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.models.network import Network
 from cvlib.tasks import serving
 
@@ -31,6 +31,7 @@ def found(network: Network, raw: Any) -> dict[str, Any]:
         "boxes" `(batch, 100, 4)`, "scores" `(batch, 100)` falling, "classes" int32 `(batch, 100)`, −1 for none.
     """
     options = network.config.head_options
+    assert isinstance(options, DetectorOptions)
     boxes, scores = head_of(network).decode(options, raw, network.spec.size)
     parts = non_max_suppression(boxes, scores, _CANDIDATES, MOST, options.nms_iou, _LEAST)
     return dict(zip(("boxes", "scores", "classes"), parts, strict=True))

@@ -98,7 +98,8 @@ def test_a_chain_is_followed():
     left = np.arange(12) * 4.0
     corners = np.stack([left, np.zeros(12), left + 10, np.full(12, 10.0)], axis=-1).astype(np.float32)[None]
     scores = np.linspace(0.9, 0.3, 12, dtype=np.float32)[None, :, None]
-    found = [keras.ops.convert_to_numpy(part)[0] for part in boxes.non_max_suppression(corners, scores, 300, 100, 0.4, 0.01)]
+    parts = boxes.non_max_suppression(corners, scores, 300, 100, 0.4, 0.01)
+    found = [keras.ops.convert_to_numpy(part)[0] for part in parts]
     assert found[0].shape == (100, 4) and found[1].shape == found[2].shape == (100,)
     assert found[0][found[2] >= 0][:, 0].tolist() == left[::2].tolist()
 

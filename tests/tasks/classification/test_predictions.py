@@ -16,7 +16,6 @@ from sklearn.metrics import (
 
 from cvlib.tasks.classification.predictions import ClassPredictions
 
-
 CLASSES = list("abcdefgh")
 
 
@@ -42,9 +41,7 @@ def test_metrics_equal_scikit_learns(found: ClassPredictions) -> None:
 
 def test_rows_by_class_equal_scikit_learns(found: ClassPredictions) -> None:
     rows = found.by_class()
-    expected = precision_recall_fscore_support(
-        found.labels, found.guesses, labels=range(8), zero_division=float("nan")
-    )
+    expected = precision_recall_fscore_support(found.labels, found.guesses, labels=range(8), zero_division=float("nan"))
     for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
         column = np.array([row[name] for row in rows], float)  # None is NaN
         np.testing.assert_allclose(column[[0, 1, 2, 4, 5, 6]], values[[0, 1, 2, 4, 5, 6]])
@@ -73,6 +70,4 @@ def test_huge_logits_stay_finite() -> None:
 
 def test_results_name_truth_prediction_and_its_probability() -> None:
     found = ClassPredictions(np.array([[0.0, math.log(3.0)]]), np.array([0]), ["cat", "dog"])
-    assert found.results(["a/1.png"]) == [
-        {"name": "a/1.png", "truth": "cat", "prediction": "dog", "score": "0.750000"}
-    ]
+    assert found.results(["a/1.png"]) == [{"name": "a/1.png", "truth": "cat", "prediction": "dog", "score": "0.750000"}]
