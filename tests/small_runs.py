@@ -16,7 +16,7 @@ from cvlib.models import run_state
 from cvlib.models.network import Network, build
 from cvlib.models.run_state import RunState
 from cvlib.runs import metric_specs
-from tests.configs import model_config
+from tests import configs
 
 SIDE = 12
 CLASSES = list("0123456789")
@@ -24,8 +24,8 @@ CLASSES = list("0123456789")
 
 def config() -> Config:
     """A small network on the embedded digits, 12 pixels a side."""
-    model = model_config(filters=[4, 6], dense=[8], dropout=0.2)
-    return Config(model, data=DataConfig(image_size=SIDE), trainer=TrainerConfig(epochs=3))
+    return configs.config("cnn", filters=[4, 6], dense=[8], dropout=0.2, data=DataConfig(image_size=SIDE),
+                          trainer=TrainerConfig(epochs=3))  # fmt: skip
 
 
 def write_record(folder: Path, chosen: Config, spec: InputSpec, classes: list[str] | None, **summary: Any) -> None:

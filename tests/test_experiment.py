@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cvlib.data.split import Split
 
 from cvlib import experiment
 from cvlib.config.schema import Config, DataConfig, Finetune, as_mapping
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
+from cvlib.data.split import Split
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import UserError
 from tests.configs import model_config

@@ -80,7 +80,7 @@ def _feed(run: SavedRun, task: Task, split: Split) -> Feed:
 
 
 def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
-    """Write evaluation.json, by_class.csv, results.csv (as test_results.csv) and pictures, replacing earlier ones."""
+    """Write evaluation.json, by_class.csv, results.csv (as test_results.csv) and pictures; replace earlier ones."""
     content = {
         "run": str(run.folder), "status": run.summary.get("status"),
         "best_epoch": run.summary.get("best_epoch"), "data": found.samples.words,

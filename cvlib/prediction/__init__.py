@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 
-def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects."""
-    return tasks.of_config(run.config).values(run, model, images)
-
-
 def predict_files(
     run: SavedRun, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
     show: Callable[[int], None] = lambda done: None, **options: float,
@@ -37,7 +32,7 @@ def predict_files(
         folder: where to write.
         bad: is told of every file that can't be read, and why; such files are skipped.
         show: is told how many files are done.
-        options: as the task's `prediction_options` gives them.
+        options: as the task's `prediction_options` gives them, such as `threshold` for a detector.
 
     Returns:
         The number of predictions, and the files that were skipped. Raises `UserError` where none could be read.
@@ -55,11 +50,18 @@ def predict_files(
         show(done + len(failed))
 
     images = readable(files, run.channels, skip)
-    task = tasks.of_config(run.config)
-    count = task.predict_files(run, saved.network(run), images, folder, tick, **options)
+    count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
     return count, failed
+
+
+def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
+    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects.
+
+    `model` is the saved network, as `cvlib.tasks.saved.network` gives it.
+    """
+    return tasks.of_config(run.config).values(run, model, images)
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:

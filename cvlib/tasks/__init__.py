@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -32,19 +33,25 @@ def of_config(config: Config) -> Task:
     return of(config.model.task)
 
 
-def config_of(mapping: Any) -> Config:
-    """Return the typed config of a composed mapping; raise `UserError` for what can't make a run."""
+def config_of(mapping: Any, datasets: Mapping[str, Sequence[str]] | None = None) -> Config:
+    """Return the typed config of a composed mapping; raise `UserError` for what can't make a run.
+
+    `datasets` are the answers to `data=` with the tasks that each has labels for; messages name those that fit.
+    """
     config = read_config(mapping)
-    check(config)
+    check(config, datasets)
     return config
 
 
-def check(config: Config) -> None:
-    """Raise `UserError` where network, data and training don't go together."""
+def check(config: Config, datasets: Mapping[str, Sequence[str]] | None = None) -> None:
+    """Raise `UserError` where network, data and training don't go together; `datasets`: see `config_of`."""
     model, task = config.model, of_config(config)
     if task.name not in config.data.tasks:
+        able = [name for name, served in sorted((datasets or {}).items()) if task.name in served]
         raise UserError(f"model={model.name} does {task.name}, but data={config.data.name} has labels for "
-                        f"{', '.join(config.data.tasks)} only: choose another dataset or model")  # fmt: skip
+                        f"{', '.join(config.data.tasks)} only: "
+                        + (f"choose data={' | '.join(able)}, or another model" if able
+                           else "choose another dataset or model"))  # fmt: skip
     if model.head not in task.heads:
         raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one "
                         f"of {', '.join(task.heads)}")  # fmt: skip
@@ -71,11 +78,10 @@ def _check_support(config: Config, task: Task) -> None:
 
 
 def _check_image_size(config: Config) -> None:
-    asked = _asked_size(config)
-    if asked is not None and min(asked) < smallest_side(config):
+    asked, least = _asked_size(config), smallest_side(config)
+    if asked is not None and min(asked) < least:
         raise UserError(f"data.image_size={_words(asked)} is too small: model={config.model.name} needs at least "
-                        f"{smallest_side(config)} pixels; raise it, or leave it out to have images "
-                        "resized")  # fmt: skip
+                        f"{least} pixels; raise it, or leave it out to have images resized")  # fmt: skip
 
 
 def monitor(config: Config) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cvlib.data.pipeline import Feed
 from PIL import Image
 
 from cvlib import cli, models, prediction
-from cvlib.data.pipeline import Feed
 from cvlib.models import restore as saved
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification

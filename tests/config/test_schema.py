@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from cvlib.runs.identity import identity
 
 from cvlib.config import schema
 from cvlib.config.fields import Options
 from cvlib.config.schema import Config, DataConfig, Finetune, Scratch, TrainerConfig, as_mapping
 from cvlib.models.options import read_config, read_model
+from cvlib.runs.identity import identity
 from tests.configs import CONF, model_config
 
 GROUPS = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer")

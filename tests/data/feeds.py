@@ -7,9 +7,9 @@ from typing import Any
 from cvlib.config.schema import AugmentConfig
 from cvlib.data.dataset import Split
 from cvlib.data.feed import Feed
-from cvlib.data.make_feed import make_feed
 from cvlib.data.input_spec import STRETCH, InputSpec
 from cvlib.data.labels import CLASS, LabelKind
+from cvlib.data.make_feed import make_feed
 
 
 def a_feed(

@@ -11,9 +11,9 @@ from PIL import Image
 from cvlib.config.schema import AugmentConfig
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import IGNORE, Boxes, Split
-from cvlib.data.make_feed import make_feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES, CLASS, MASK
+from cvlib.data.make_feed import make_feed
 from tests.data.feeds import a_feed
 
 SIZE = (64, 96)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cvlib.cli.compose import compose, other_data
+from cvlib.config.schema import DataConfig
+from cvlib.data.input_spec import InputSpec
 from cvlib.evaluation import samples
-from cvlib.models.restore import Run
+from cvlib.models.restore import open_run
 from cvlib.runtime.errors import UserError
+from tests import configs
+from tests.small_runs import write_record
 
 
 def test_void_masks_are_nothing_to_measure_by(tmp_path: Path) -> None:
@@ -19,12 +23,31 @@ def test_void_masks_are_nothing_to_measure_by(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     (tmp_path / "classes.txt").write_text("background\ncat\n")
     Image.new("RGB", (8, 8)).save(tmp_path / "images/a.png")
-    facts = {"classes": ["background", "cat"], "channels": 3, "image_size": 8}
-    run = Run(tmp_path, compose(["model=segmenter"]), facts, [])
-    other = other_data(run.config, ["data=folder", f"data.path={tmp_path}"])
+    chosen = configs.config("segmenter", filters=[4], data=DataConfig(tasks=["segmentation"]))
+    write_record(tmp_path / "run", chosen, InputSpec(8, 8, 3), ["background", "cat"])
+    run = open_run(tmp_path / "run")
+    asked = DataConfig("folder", ["segmentation"], path=str(tmp_path), layout="masks")
     for value in (255, 1):
         Image.fromarray(np.full((8, 8), value, np.uint8)).save(tmp_path / "masks/a.png")
         if value == 255:
             with pytest.raises(UserError, match="every pixel of its masks is void"):
-                samples.choose(run, None, other)
-    assert len(samples.choose(run, None, other).split) == 1
+                samples.choose(run, None, asked)
+    assert len(samples.choose(run, None, asked).split) == 1
+
+
+def test_a_split_that_there_is_not(tmp_path: Path) -> None:
+    write_record(tmp_path / "run", configs.config(), InputSpec(8, 8, 1), list("0123456789"))
+    with pytest.raises(UserError, match="there is no split validation: choose from train, val, test"):
+        samples.choose(open_run(tmp_path / "run"), "validation")
+
+
+def test_a_runs_own_data_is_split_as_it_was(tmp_path: Path) -> None:
+    write_record(tmp_path / "run", configs.config(), InputSpec(8, 8, 1), list("0123456789"))
+    run = open_run(tmp_path / "run")
+    plain = samples.choose(run, None)
+    assert plain.split is plain.dataset.test
+    moved = {"train": plain.dataset.train.names + plain.dataset.val.names[1:], "val": plain.dataset.test.names,
+             "test": plain.dataset.val.names[:1]}  # fmt: skip
+    (tmp_path / "run/splits.json").write_text(json.dumps(moved))
+    assert samples.choose(open_run(tmp_path / "run"), "test").split.names == moved["test"]
+    assert samples.choose(open_run(tmp_path / "run"), "val").split.names == moved["val"]

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvlib import cli, export
+from cvlib import cli, export, tasks
 from cvlib.export import resizing
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import detection
 from tests.prediction.test_prediction import SMALL
 from tests.prediction.test_prediction import write_run as write_untrained
 from tests.small_runs import CLASSES, write_run
-from tests.tasks.detection.test_detection import learned
+from tests.tasks.detection.test_task import learned
 
 WRITERS = {
     "saved_model": export.write_saved_model, "onnx": export.write_onnx,
@@ -109,7 +108,7 @@ def test_above_the_tolerance_it_fails(run: Path, capsys: pytest.CaptureFixture[s
 
 def test_undefined_numbers_are_no_agreement(run: Path) -> None:
     model = keras.saving.load_model(run / "model.keras")
-    found = export.compare(model, lambda image: [np.full((1, 10), np.nan)], pictures())
+    found = export.compare(tasks.of("classification"), model, lambda image: [np.full((1, 10), np.nan)], pictures())
     assert np.isnan(found.difference)
     assert (found.same, found.answers) == (0, 3)
 
@@ -121,7 +120,7 @@ def test_several_outputs_keep_their_names(form: str, tmp_path: Path) -> None:
     low, high = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
     model = keras.Model(image, {"mean": low, "least": -high, "most": high})
     WRITERS[form](model, tmp_path / "model", {})
-    found = export.compare(model, export.reader(tmp_path / "model", form), pictures())
+    found = export.compare(tasks.of("classification"), model, export.reader(tmp_path / "model", form), pictures())
     assert found.difference < 1e-3
     assert found.same == found.answers == 9  # three outputs of three images
     one = np.full((1, 4, 4, 1), 7.0, np.float32)
@@ -142,7 +141,7 @@ def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, t
     (["{}", "--format", "onnx", "--int8"], "--int8 goes with --format litert"),
     (["{}", "--format", "pdf"], "invalid choice: 'pdf'"),
     (["{}"], "required: --format"),
-    (["{}/absent", "--format", "onnx"], "absent is no folder"),
+    (["{}/absent", "--format", "onnx"], "absent is not a folder"),
     (["{}", "--format", "onnx", "--images", "0"], "--images 0"),
 ])  # fmt: skip
 def test_mistakes(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
@@ -159,34 +158,6 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         export.require("onnx")
 
 
-BOXES = {
-    "boxes": np.array([[[10, 10, 50, 50], [60, 60, 90, 90], [0, 0, 9, 9]]], np.float32),
-    "classes": np.array([[1, 2, 1]], np.int32),
-    "scores": np.array([[0.9, 0.5, 0.1]], np.float32),
-}
-
-
-@pytest.mark.parametrize(("name", "place", "value", "difference", "same", "answers"), [
-    ("scores", (0, 0), 0.88, 0.02, 4, 4),
-    ("boxes", (0, 1, 2), 94, 4 / 100, 4, 4),  # a corner, 4 of 100 pixels away
-    ("scores", (0, 2), 0.2, 0.0, 4, 4),  # of no sure box
-    ("scores", (0, 1), 0.24, 0.26, 3, 3),  # of one that only Keras is sure of
-    ("classes", (0, 0), 2, 1.0, 2, 4),  # neither has its like in the other
-    ("classes", (0, 1), -1, 1.0, 2, 3),  # one is missing
-])  # fmt: skip
-def test_boxes_agree_by_place_class_and_score(
-    monkeypatch: pytest.MonkeyPatch, name: str, place: tuple[int, ...], value: float, difference: float, same: int,
-    answers: int,
-) -> None:  # fmt: skip
-    other = {key: array.copy() for key, array in BOXES.items()}
-    other[name][place] = value
-    pairs = [(BOXES[key], other[key][:, [2, 0, 1]]) for key in sorted(BOXES)]  # their order says nothing
-    monkeypatch.setattr("cvlib.export.agreement._both", lambda *_: pairs)
-    found = export.compare_boxes(None, None, [np.zeros((80, 100, 3), np.uint8)])  # type: ignore[arg-type]
-    assert found.difference == pytest.approx(difference, abs=1e-6)
-    assert (found.same, found.answers) == (same, answers)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
@@ -194,7 +165,7 @@ def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
     model = keras.saving.load_model(tmp_path / "run/model.keras")
     WRITERS[form](model, tmp_path / "model", {})
     colour = [np.repeat(picture, 3, axis=-1) for picture in pictures()]
-    found = export.compare(model, export.reader(tmp_path / "model", form), colour)
+    found = export.compare(tasks.of("segmentation"), model, export.reader(tmp_path / "model", form), colour)
     assert found.answers == sum(picture.shape[0] * picture.shape[1] for picture in colour)
     assert found.same > 0.999 * found.answers
     assert found.difference < 1e-2
@@ -203,8 +174,8 @@ def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def detector() -> tuple[keras.Model, np.ndarray]:
     """A detector that knows eight scenes by heart, and these."""
-    model, split = learned("anchor_free", 220)
-    return detection.inference(model, (96, 96), "letterbox"), np.asarray(split.images)
+    network, split = learned("anchor_free", 220)
+    return tasks.of("detection").inference(network), np.asarray(split.images)
 
 
 @pytest.mark.slow
@@ -212,7 +183,8 @@ def detector() -> tuple[keras.Model, np.ndarray]:
 def test_a_detector_answers_as_keras(form: str, detector: tuple[keras.Model, np.ndarray], tmp_path: Path) -> None:
     model, images = detector
     WRITERS[form](model, tmp_path / "model", {})
-    found = export.compare_boxes(model, export.reader(tmp_path / "model", form), [*images, images[0, :70]])
+    seen = [*images, images[0, :70]]
+    found = export.compare(tasks.of("detection"), model, export.reader(tmp_path / "model", form), seen)
     assert found.answers > 20
     assert found.same == found.answers
     assert found.difference < 1e-3
@@ -221,4 +193,6 @@ def test_a_detector_answers_as_keras(form: str, detector: tuple[keras.Model, np.
 def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_untrained(tmp_path / "run", SMALL["detection"])
     assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    said = capsys.readouterr().err
+    assert "--int8 is for classification and segmentation: boxes in 8 bits lose their places" in said
+    assert said.count("\n") == 1

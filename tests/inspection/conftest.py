@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from cvlib import tasks
+from cvlib.data.input_spec import InputSpec
+from cvlib.models.network import build
+from tests.configs import model_config
+
 SIDE, PATCH = 32, 8
+
+
+def saved_classifier(name: str, spec: InputSpec, classes: int = 3, **changes: Any) -> keras.Model:
+    """An untrained classifier as a run saves it."""
+    return tasks.of("classification").inference(build(model_config(name, **changes), spec, classes))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib import models
+from cvlib.data.input_spec import InputSpec
 from cvlib.inspection import attribution, graph
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import classification
-from tests.inspection.conftest import PATCH, SIDE, Planted
-from tests.models.conftest import config_of
+from tests.inspection.conftest import PATCH, SIDE, Planted, saved_classifier
 
 METHODS = {
     "grad_cam": lambda model, image, label: attribution.grad_cam(model, image, label, "conv2"),
@@ -106,9 +104,8 @@ def test_occlusion_by_hand() -> None:
 @pytest.mark.parametrize(("name", "side"), [("inception", 139), ("vgg", 64), ("resnet", 64), ("alexnet", 99),
                                             ("cnn", 16)])  # fmt: skip
 def test_grad_cam_on_every_head_finds_a_map_with_places(name: str, side: int) -> None:
-    model = classification.inference(
-        models.build(config_of(name, dense=[8]), (side, side, 3), 3), (side, side), "stretch"
-    )
+    small = {"dense": [8]} if name in ("alexnet", "cnn") else {}
+    model = saved_classifier(name, InputSpec(side, side, 3), **small)
     assert graph.scores(model).name == "logits"
     step = attribution.default_map(model)
     assert min(graph.shape_of(step)[:2]) >= 4 or name == "alexnet"  # type: ignore[type-var]
@@ -119,13 +116,13 @@ def test_grad_cam_on_every_head_finds_a_map_with_places(name: str, side: int) ->
 
 
 def test_rounding_in_the_saved_model_stops_no_gradient() -> None:
-    model = classification.inference(models.build(config_of("cnn"), (12, 12, 1), 3), (12, 12), "stretch")
+    model = saved_classifier("cnn", InputSpec(12, 12, 1))
     image = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype(np.float32)
     assert (attribution.saliency(model, image, 1) > 0).mean() > 0.9
 
 
 def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
-    model = classification.inference(models.build(config_of("cnn"), (12, 12, 1), 3), (12, 12), "letterbox")
+    model = saved_classifier("cnn", InputSpec(12, 12, 1, "letterbox"))
     image = np.full((1, 20, 40, 1), 200.0)
     with pytest.raises(UserError, match=r"sees images of \(12, 12, 1\), not \(20, 40, 1\): give what `graph.as_seen`"):
         attribution.occlusion(model, image[0], 0)

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvlib import models
+from cvlib.data.input_spec import InputSpec
 from cvlib.inspection import embedding, graph
-from cvlib.tasks import classification
-from tests.inspection.conftest import Planted
-from tests.models.conftest import config_of
+from tests.inspection.conftest import Planted, saved_classifier
 
 
 def test_features_are_what_the_last_layer_reads(planted: Planted) -> None:
@@ -25,7 +23,7 @@ def test_features_are_what_the_last_layer_reads(planted: Planted) -> None:
 
 
 def test_dropout_before_the_head_changes_nothing() -> None:
-    model = classification.inference(models.build(config_of("cnn", dropout=0.5), (12, 12, 1), 3), (12, 12), "stretch")
+    model = saved_classifier("cnn", InputSpec(12, 12, 1), dropout=0.5)
     assert embedding.features_step(model).name == "dense1_dropout"
 
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cvlib import models
+from cvlib import tasks
+from cvlib.data.input_spec import InputSpec
 from cvlib.inspection import graph
+from cvlib.models.network import build
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import classification, detection
-from tests.models.conftest import config_of
+from tests.configs import model_config
+from tests.inspection.conftest import saved_classifier
 
 
 def nested() -> keras.Model:
@@ -33,12 +35,10 @@ def test_nested_models_are_opened_and_repeated_calls_are_told_apart() -> None:
     assert sorted(graph.outputs(nested())) == sorted([*by_name["dense"].outputs, *by_name["dense#2"].outputs])
 
 
-@pytest.mark.parametrize("name", ["cnn", "inception"])
-def test_activations_are_those_of_the_network(name: str) -> None:
-    side = max(config_of(name).minimum_size, 12)
-    model = classification.inference(
-        models.build(config_of(name, filters=[2, 3], dense=[5]), (side, side, 3), 4), (side, side), "stretch"
-    )
+@pytest.mark.parametrize(("name", "side", "small"), [("cnn", 12, {"filters": [2, 3], "dense": [5]}),
+                                                     ("inception", 75, {})])  # fmt: skip
+def test_activations_are_those_of_the_network(name: str, side: int, small: dict[str, list[int]]) -> None:
+    model = saved_classifier(name, InputSpec(side, side, 3), 4, **small)
     images = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
     found = graph.activations(model, images, ["probabilities", "logits"])
     np.testing.assert_allclose(graph.as_array(found["probabilities"]), model.predict(images, verbose=0), atol=1e-6)
@@ -61,11 +61,11 @@ def test_a_sequential_model_is_listed() -> None:
 
 
 def test_the_stages_of_a_detector_end_with_its_last_kernel() -> None:
-    model = models.build(config_of("yolo", neck=4, filters=[4, 4, 4, 4, 4]), (64, 64, 3), 3)
-    saved = detection.inference(model, (64, 64), "letterbox")
+    config = model_config("yolo", neck=4, filters=[4, 4, 4, 4, 4])
+    saved = tasks.of("detection").inference(build(config, InputSpec(64, 64, 3, "letterbox"), 3))
     assert [graph.shape_of(step)[:2] for step in graph.stages(saved)] == [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)]
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest_names() -> None:
     with pytest.raises(UserError, match="conv9: there is no such layer; near are conv2, conv1"):
-        graph.activations(models.build(config_of("cnn"), (12, 12, 1), 2), np.zeros((1, 12, 12, 1)), ["conv9"])
+        graph.activations(saved_classifier("cnn", InputSpec(12, 12, 1)), np.zeros((1, 12, 12, 1)), ["conv9"])

@@ -6,13 +6,15 @@ import keras
 import pytest
 from keras import layers
 
-from cvlib import models
-from cvlib.config.schema import ModeConfig
+from cvlib.data.input_spec import InputSpec
 from cvlib.inspection import layer_table
 from cvlib.inspection import layers as inspection
-from cvlib.transfer import freezing as modes
-from cvlib.transfer.freezing import Phase
-from tests.models.conftest import config_of
+from cvlib.models.network import build
+from cvlib.transfer import freezing
+from cvlib.transfer.regimes import Phase
+from tests.configs import CONF, model_config
+
+SHIPPED = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 
 
 def small() -> keras.Model:
@@ -50,10 +52,10 @@ def test_parameters_and_work_by_hand(name: str, parameters: int, multiply_adds: 
     assert (row.parameters, row.formula, row.multiply_adds) == (parameters, parameters, multiply_adds)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_formula_agrees_with_keras_in_every_architecture(name: str) -> None:
-    side = max(config_of(name).minimum_size, 32)
-    model = models.build(config_of(name), (side, side, 3), 10)
+    side = {"alexnet": 67, "inception": 75}.get(name, 32)
+    model = build(model_config(name), InputSpec(side, side, 3), 10).model
     rows = inspection.describe(model)
     assert inspection.miscounted(rows) == []
     assert sum(row.parameters for row in rows) == model.count_params()
@@ -64,7 +66,7 @@ def test_every_formula_agrees_with_keras_in_every_architecture(name: str) -> Non
 @pytest.mark.parametrize(("name", "side", "billions"), [("resnet", 224, 3.86), ("vgg", 224, 15.35),
                                                         ("alexnet", 227, 1.135)])  # fmt: skip
 def test_published_work(name: str, side: int, billions: float) -> None:
-    model = models.build(config_of(name), (side, side, 3), 1000)
+    model = build(model_config(name), InputSpec(side, side, 3), 1000).model
     found = inspection.total(inspection.describe(model), model)["multiply_adds"]
     assert found / 1e9 == pytest.approx(billions, abs=0.006)
 
@@ -81,18 +83,20 @@ def test_a_shared_layer_is_counted_once() -> None:
 
 
 def test_averages_of_a_free_batch_norm_are_not_frozen() -> None:
-    model = models.build(config_of("cnn", filters=[4, 6], dense=[], batch_norm=True), (12, 12, 1), 2)
+    network = build(model_config("cnn", filters=[4, 6], dense=[], batch_norm=True), InputSpec(12, 12, 1), 2)
+    model = network.model
     whole = inspection.total(inspection.describe(model), model)
     assert (whole["frozen"], whole["averages"]) == (0, 2 * (4 + 6))
     assert ", 0 frozen, 20 averages of BatchNorm)" in layer_table.lines(layer_table.table(model))[-1]
-    model.get_layer("backbone").trainable = False
+    network.base.trainable = False
     whole = inspection.total(inspection.describe(model), model)
     assert (whole["frozen"], whole["averages"]) == (whole["parameters"] - whole["trainable"], 0)
 
 
 def test_freezing_shows() -> None:
-    model = models.build(config_of("cnn"), (12, 12, 1), 2)
-    modes.apply(model.get_layer("backbone"), ModeConfig(freeze="conv1_pool"), Phase(0, 1, "conv1_pool"), {})
+    network = build(model_config("cnn"), InputSpec(12, 12, 1), 2)
+    freezing.apply(network, Phase(0, 1, "conv1_pool"))
+    model = network.model
     rows = inspection.describe(model)
     assert {row.name: row.state for row in rows if row.state} == {
         "conv1": "frozen", "conv2": "trainable", "dense1": "trainable", "logits": "trainable"
@@ -103,7 +107,7 @@ def test_freezing_shows() -> None:
 
 
 def test_the_table_as_text() -> None:
-    rows = layer_table.table(models.build(config_of("cnn"), (28, 28, 1), 10))
+    rows = layer_table.table(build(model_config("cnn"), InputSpec(28, 28, 1), 10).model)
     said = layer_table.lines(rows)
     assert said[0].startswith("layer")
     assert said[0].split()[-3:] == ["field", "jump", "centre"]

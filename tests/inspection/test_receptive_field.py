@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import keras
@@ -12,14 +11,24 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from cvlib import models
+from cvlib.data.input_spec import InputSpec
 from cvlib.inspection import receptive_field
 from cvlib.inspection.layers import Layer, describe
 from cvlib.inspection.receptive_field import PIXELS, Field
-from cvlib.models.decoders import max_unpool
-from tests.models.conftest import config_of
+from cvlib.models import backbones, heads
+from cvlib.models.head_parts.decoders import max_unpool
+from cvlib.models.network import build
+from tests.configs import model_config
 
-ARCHITECTURES = [name for name in models.names() if hasattr(import_module(f"cvlib.models.{name}"), "backbone")]
+
+def base_of(name: str, height: int, width: int, **changes: Any) -> keras.Model:
+    """The base of the shipped network of that name, on RGB images."""
+    return build(model_config(name, **changes), InputSpec(height, width, 3), 2).base
+
+
+def smallest_side(name: str) -> int:
+    config = model_config(name)
+    return backbones.get(config.backbone).smallest_side(config.backbone_options, heads.get(config.head).levels)
 
 
 def row(model: keras.Model, name: str) -> Layer:
@@ -93,10 +102,10 @@ def compare_with_gradients(model: keras.Model, names: list[str], units: Callable
     return exact
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", backbones.names())
 def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
-    side = max(config_of(name).minimum_size, 29) + 90  # even and odd sides occur on the way
-    backbone = import_module(f"cvlib.models.{name}").backbone(config_of(name), (side, side + 9, 3))
+    side = max(smallest_side(name), 29) + 90  # even and odd sides occur on the way
+    backbone = base_of(name, side, side + 9)
     maps = [layer.name for layer in describe(backbone) if len(layer.shape) == 3]
     some = [maps[i] for i in np.unique(np.linspace(0, len(maps) - 1, 7).astype(int))]
     assert compare_with_gradients(backbone, some, lambda count: [count // 2]) >= 4
@@ -104,8 +113,8 @@ def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
 
 @pytest.mark.parametrize("decoder", ["interpolate", "transpose"])
 def test_theory_and_gradients_agree_on_the_way_up(decoder: str) -> None:
-    config = config_of("segmenter", filters=[4, 6, 8], decoder=decoder)
-    model = models.build(config, (160, 160, 1), 2)
+    config = model_config("segmenter", filters=[4, 6, 8], decoder=decoder)
+    model = build(config, InputSpec(160, 160, 1), 2).predictive()
     assert compare_with_gradients(model, ["logits"], lambda count: [count // 2, count // 2 + 1], "float32") == 8
 
 
@@ -123,7 +132,7 @@ def test_unpooling_sees_what_its_maxima_and_its_values_see() -> None:
                                                          ("alexnet", "conv5_pool", 195)])  # fmt: skip
 def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published: int) -> None:
     side = published + 130
-    backbone = import_module(f"cvlib.models.{name}").backbone(config_of(name, dense=[8]), (side, side, 3))
+    backbone = base_of(name, side, side)
     assert fields(backbone, last)[0].size == published
     assert compare_with_gradients(backbone, [last], lambda count: [count // 2]) == 2
 
@@ -138,7 +147,7 @@ def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published
     ("alexnet", {}, "conv5_pool", 195, 32),
 ])  # fmt: skip
 def test_published_sizes(name: str, changes: dict[str, Any], last: str, size: int, jump: int) -> None:
-    model = models.build(config_of(name, dense=[8], **changes), (75, 75, 3), 2)
+    model = build(model_config(name, **changes), InputSpec(75, 75, 3), 2).model
     vertical, horizontal = fields(model, last)
     assert (vertical.size, horizontal.size, vertical.jump) == (size, size, jump)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from cvlib.data.labels import MASK
-from cvlib.tasks.segmentation.predictions import MaskPredictions
 
 from cvlib import tasks
 from cvlib.config.schema import Config, DataConfig
 from cvlib.data.labels import MASK
 from cvlib.data.scenes import digit_scenes
+from cvlib.tasks.segmentation.predictions import MaskPredictions
 from cvlib.training import batch_norm
 from tests.configs import model_config
 from tests.networks import network_of

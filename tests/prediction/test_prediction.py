@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
-from cvlib import cli, models, tasks
-from cvlib.config import schema as configuration
+from cvlib import cli, tasks
 from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
-from cvlib.data.pipeline import Feed
+from cvlib.data.make_feed import make_feed
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import BOXES
+from cvlib.models.network import build
 from cvlib.prediction import picture_names
-from tests.models.conftest import config_of
+from tests.configs import model_config
+from tests.small_runs import write_network, write_record
 
 SIDE = 64
 SMALL = {
-    "detection": config_of("yolo", backbone="cnn", filters=[8, 8, 8, 8], neck=8),
-    "segmentation": config_of("segmenter", filters=[4, 4, 4, 4], decoder_filters=8),
+    "detection": model_config("yolo", backbone="cnn", filters=[8, 8, 8, 8], neck=8),
+    "segmentation": model_config("segmenter", filters=[4, 4, 4, 4], decoder_filters=8),
 }
 CLASSES = ["background", "cat", "dog"]
 
 
 def write_run(folder: Path, model: ModelConfig, side: int = SIDE) -> keras.Model:
     """An untrained run of this model; returns the network that validation uses."""
-    folder.mkdir()
     whole = Config(model, data=DataConfig(tasks=[model.task], image_size=side, samples=20))
-    how = configuration.resize(whole)
-    (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(whole)))
-    facts = {"status": "completed", "task": model.task, "classes": CLASSES, "channels": 3, "image_size": side}
-    (folder / "summary.json").write_text(json.dumps(facts | {"epochs": 1, "metrics": {}}))
+    spec = InputSpec(side, side, 3, tasks.resize(whole))
+    write_record(folder, whole, spec, CLASSES)
     keras.utils.set_random_seed(1)
-    network = models.build(model, (side, side, 3), len(CLASSES))
-    for weight in network.weights:  # so that boxes and classes differ from place to place
+    network = build(model, spec, len(CLASSES))
+    for weight in network.model.weights:  # so that boxes and classes differ from place to place
         weight.assign(weight + 0.05 * keras.random.normal(weight.shape, seed=len(weight.shape)))
-    task = tasks.of(model.task)
-    task.inference(network, (side, side), how).save(folder / "model.keras")
-    content = {"task": model.task, "classes": CLASSES, "colours": [[0, 0, 0], [200, 0, 0], [0, 0, 250]]}
-    (folder / "labels.json").write_text(json.dumps(content))
-    return task.network(network)
+    write_network(folder, whole, network, CLASSES, colours=[[0, 0, 0], [200, 0, 0], [0, 0, 250]])
+    return tasks.of_config(whole).validated(network)
 
 
 @pytest.fixture
@@ -65,8 +60,8 @@ def test_boxes_are_those_of_the_evaluation(
     network = write_run(tmp_path / "run", SMALL["detection"])
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     split = Split([file.name for file in files], files, [none] * len(files))
-    feed = Feed(split, (SIDE, SIDE), 3, 2, 0, task="detection", how="letterbox")
-    scores = tasks.of("detection").evaluate(network, feed, CLASSES)
+    feed = make_feed(split, InputSpec(SIDE, SIDE, 3, "letterbox"), BOXES, 2, 0)
+    found = tasks.of("detection").evaluate(network, feed, CLASSES).found
     assert cli.main(["predict", str(tmp_path / "run"), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
     with (tmp_path / "out/predictions.csv").open() as text:
         rows = list(csv.DictReader(text))
@@ -75,7 +70,7 @@ def test_boxes_are_those_of_the_evaluation(
     surest = max(float(row["score"]) for row in rows)
     told = f"no box is drawn: the surest has a score of {surest:.2f}, drawn are those from 0.25 on"
     assert (told in capsys.readouterr().out) == (surest < 0.25)
-    for file, expected in zip(files, scores.found, strict=True):
+    for file, expected in zip(files, found, strict=True):
         # Further down an untrained detector's boxes are so much alike that a last bit decides which one stays.
         first = [getattr(expected, part)[:9] for part in ("corners", "scores", "classes")]
         own = [row for row in rows if row["file"] == str(file)][:9]

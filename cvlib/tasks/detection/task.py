@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 _NO_OBJECT = -1
-_IMAGE_PRECISION = MetricSpec(
-    "mAP", column="average_precision50", sample="own", sample_name="average precision at IoU 0.5"
-)
+
+
+def _of_images(name: str) -> MetricSpec:
+    """A metric that the images' own average precision stands for in paired comparisons."""
+    return MetricSpec(name, column="average_precision50", sample="own", sample_name="average precision at IoU 0.5")
 
 
 class Detection(Task):
@@ -42,8 +44,8 @@ class Detection(Task):
     name = "detection"
     label_kind = BOXES
     metrics = (
-        _IMAGE_PRECISION,
-        replace(_IMAGE_PRECISION, name="mAP50"),
+        _of_images("mAP"),
+        _of_images("mAP50"),
         MetricSpec("mAP75"),
         MetricSpec("recall"),
     )

@@ -74,7 +74,7 @@ class MaskPredictions(Predictions):
         ]
 
     def by_class(self) -> list[Row]:
-        """Return each class's IoU, 0–1 (None where neither truth nor prediction has it), and its share of pixels."""
+        """Return each class's IoU, 0–1 (None if neither truth nor prediction has it), and its share of the pixels."""
         hits, union, _ = counts.by_class(self.confusion)
         pixels = self.confusion.sum(axis=1) / max(int(self.confusion.sum()), 1)
         return [{"class": name, "IoU": float(hits[i] / union[i]) if union[i] else None, "pixels": float(pixels[i])}

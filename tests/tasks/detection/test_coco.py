@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cvlib.data.dataset import Boxes
-from cvlib.tasks import detection
 from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
+from cvlib.tasks.detection.predictions import BoxPredictions
 
 CLASSES = 5  # of which the last never occurs as truth, and class 3 never as a guess
 
@@ -138,7 +138,7 @@ def test_rows_by_class_are_pycocotools_and_count_no_crowds():
     truths, found = fixture(0)
     _, precision = reference(truths, found)  # (IoUs, recalls, classes, sizes, most detections)
     names = list("abcde")
-    rows = detection.by_class(detection.Scores(found, truths, names, np.full((len(truths), 2), 500), "stretch"), names)
+    rows = BoxPredictions(found, truths, names, np.full((len(truths), 2), 500), "stretch").by_class()
     assert rows[4] == {"class": "e", "AP": None, "AP50": None, "objects": 0}
     for label, row in enumerate(rows[:4]):
         assert row["AP"] == pytest.approx(precision[:, :, label, 0, 2].mean())

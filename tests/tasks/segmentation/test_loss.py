@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss
 
-from cvlib.data.dataset import IGNORE
+from cvlib.data.labels import IGNORE
 from cvlib.tasks.segmentation.loss import PixelAccuracy, SegmentationLoss
 
 RNG = np.random.default_rng(0)

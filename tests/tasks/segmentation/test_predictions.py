@@ -11,8 +11,8 @@ import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, log_loss
 
 from cvlib.data.dataset import IGNORE, Dataset, Split
-from cvlib.tasks import segmentation
-from cvlib.tasks.segmentation import Scores
+from cvlib.tasks.segmentation import TASK, task
+from cvlib.tasks.segmentation.predictions import MaskPredictions
 
 CLASSES = ["ground", "cat", "dog", "bird"]
 RNG = np.random.default_rng(0)
@@ -24,11 +24,11 @@ VALID = TRUTH != IGNORE
 GUESS = LOGITS.argmax(axis=-1)
 
 
-def scored(truth: np.ndarray = TRUTH, logits: np.ndarray = LOGITS, keep: set[int] | None = None) -> Scores:
-    scores = Scores(CLASSES, np.zeros((4, 4), np.int64))
+def scored(truth: np.ndarray = TRUTH, logits: np.ndarray = LOGITS, keep: set[int] | None = None) -> MaskPredictions:
+    found = MaskPredictions.none(CLASSES)
     for start in range(0, len(truth), 2):
-        scores.add(truth[start : start + 2], logits[start : start + 2], keep)
-    return scores
+        found.add(truth[start : start + 2], logits[start : start + 2], keep)
+    return found
 
 
 def dataset(truth: Any = TRUTH) -> Dataset:
@@ -48,22 +48,22 @@ def test_metrics_are_scikit_learns_over_the_labelled_pixels() -> None:
     )
     each = jaccard_score(truth, guess, average=None)
     assert [metrics[f"IoU/{name}"] for name in CLASSES] == pytest.approx(each)
-    assert tuple(metrics)[:4] == segmentation.METRICS
+    assert list(metrics)[:4] == [spec.name for spec in TASK.metrics]
 
 
 def test_rows_by_class_are_scikit_learns() -> None:
-    rows = segmentation.by_class(scored(), CLASSES)
+    rows = scored().by_class()
     assert [row["IoU"] for row in rows] == pytest.approx(jaccard_score(TRUTH[VALID], GUESS[VALID], average=None))
     assert [row["pixels"] for row in rows] == pytest.approx(np.bincount(TRUTH[VALID]) / VALID.sum())
-    nothing = segmentation.by_class(scored(np.zeros((1, 2, 2), int), np.eye(4, dtype=np.float32)[[[[0, 0], [0, 0]]]]),
-                                    CLASSES)  # fmt: skip
+    nothing = scored(np.zeros((1, 2, 2), int), np.eye(4, dtype=np.float32)[[[[0, 0], [0, 0]]]]).by_class()
     assert [row["IoU"] for row in nothing] == [1, None, None, None]
 
 
 def test_the_worst_images_come_first_and_perfect_ones_never() -> None:
-    scores = Scores(CLASSES, np.zeros((4, 4), np.int64), samples=[(0.5, 1), (1.0, 1), (0.1, 1), (0.9, 1)])
-    assert segmentation.worst(scores, 2).tolist() == [2, 0]
-    assert segmentation.worst(scores, 9).tolist() == [2, 0, 3]
+    found = MaskPredictions.none(CLASSES)
+    found.samples.extend([(0.5, 1), (1.0, 1), (0.1, 1), (0.9, 1)])
+    assert found.worst(2).tolist() == [2, 0]
+    assert found.worst(9).tolist() == [2, 0, 3]
 
 
 def test_a_class_in_neither_truth_nor_prediction_is_left_out_of_the_mean() -> None:
@@ -87,7 +87,7 @@ def test_nothing_labelled_gives_zeros_not_an_error() -> None:
 
 
 def test_each_image_has_its_own_row() -> None:
-    rows = segmentation.results([f"image{i}" for i in range(5)], CLASSES, scored())
+    rows = scored().results([f"image{i}" for i in range(5)])
     assert [row["name"] for row in rows] == [f"image{i}" for i in range(5)]
     for row, truth, guess in zip(rows, TRUTH, GUESS, strict=True):
         valid = truth != IGNORE
@@ -97,7 +97,7 @@ def test_each_image_has_its_own_row() -> None:
 
 def test_images_shares_are_the_slopes_of_the_miou_and_average_to_it() -> None:
     """An image counted a little more often moves the mIoU of all by that much of (share − mIoU) / n."""
-    rows = segmentation.results([str(i) for i in range(5)], CLASSES, scored())
+    rows = scored().results([str(i) for i in range(5)])
     shares = [float(row["mIoU_share"]) for row in rows]
     whole = jaccard_score(TRUTH[VALID], GUESS[VALID], average="macro")
     assert np.mean(shares) == pytest.approx(whole, abs=1e-6)
@@ -108,20 +108,15 @@ def test_images_shares_are_the_slopes_of_the_miou_and_average_to_it() -> None:
 
 
 def test_evaluation_goes_over_the_feed_and_keeps_only_some_masks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "_PICTURED", 2)
-
-    class Tensor(np.ndarray):
-        def numpy(self) -> np.ndarray:
-            return np.asarray(self)
-
-    batches = [(np.array([i]), TRUTH[i : i + 1].view(Tensor)) for i in range(5)]
-    feed = types.SimpleNamespace(dataset=batches, split=range(5))
+    monkeypatch.setattr(task, "_PICTURED", 2)
+    batches = [(np.array([i]), TRUTH[i : i + 1]) for i in range(5)]
+    feed = types.SimpleNamespace(batches=lambda: batches, split=range(5))
     network = types.SimpleNamespace(predict_on_batch=lambda images: LOGITS[images])
-    scores = segmentation.evaluate(network, feed, CLASSES)  # type: ignore[arg-type]
-    assert scores.metrics() == scored().metrics()
-    assert segmentation.chosen(scores).tolist() == [0, 4]
-    np.testing.assert_array_equal(scores.shown[4][0], TRUTH[4])
-    np.testing.assert_array_equal(scores.shown[4][1], GUESS[4])
+    found = TASK.evaluate(network, feed, CLASSES)  # type: ignore[arg-type]
+    assert found.metrics() == scored().metrics()
+    assert found.representative().tolist() == [0, 4]
+    np.testing.assert_array_equal(found.shown[4][0], TRUTH[4])
+    np.testing.assert_array_equal(found.shown[4][1], GUESS[4])
 
 
 def test_balanced_weights_give_every_class_the_same_share() -> None:
@@ -131,33 +126,33 @@ def test_balanced_weights_give_every_class_the_same_share() -> None:
     arrays = Split(["a", "b"], np.zeros((2, 2, 3, 3), np.uint8), masks)
     readers = Split(["a", "b"], [], [lambda: masks[0], lambda: masks[1]])
     for split in (arrays, readers):
-        np.testing.assert_allclose(segmentation.class_weights(split, 4, "balanced"), expected)
+        np.testing.assert_allclose(TASK.class_weights(split, 4, "balanced"), expected)
 
 
 def test_pictures_have_the_datasets_colours() -> None:
     colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
     data = Dataset(**{**dataset().__dict__, "colours": colours})
-    scores = scored(keep={0, 3})
+    found = scored(keep={0, 3})
     images = np.full((2, 6, 7, 3), 128, np.uint8)
-    drawn = segmentation.predictions(images, segmentation.chosen(scores), scores, data)
+    drawn = found.drawn(images, found.representative(), data)
     seen = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
     assert {(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)} <= seen
-    assert segmentation.samples(images, TRUTH[:2], data).shape[-1] == 3
-    assert segmentation.pictures(scores, data)["confusion_matrix"].shape[-1] == 3
+    assert TASK.samples(images, TRUTH[:2], data).shape[-1] == 3
+    assert found.charts(data)["confusion_matrix"].shape[-1] == 3
 
 
 def test_an_auxiliary_classifiers_loss_counts_in_training_only() -> None:
-    from cvlib import models
-    from cvlib.config.schema import Config
-    from tests.models.conftest import config_of
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.models.network import build
+    from tests.configs import config
 
-    settings = config_of("segmenter", filters=[4, 6], minimum_size=4)
-    model = models.build(settings, (16, 16, 3), 4)
-    model.compile("sgd", **segmentation.compile_arguments(model, Config(settings)))
+    chosen = config("segmenter", filters=[4, 6])
+    network = build(chosen.model, InputSpec(16, 16, 3), 4)
+    network.model.compile("sgd", **TASK.compile_arguments(network, chosen))
     stream = tf.data.Dataset.from_tensors((np.zeros((2, 16, 16, 3)), RNG.integers(0, 4, (2, 16, 16))))
-    logs = model.evaluate(segmentation.targets(stream, model, None), verbose=0, return_dict=True)
-    assert settings.auxiliary_weight == 0.4
+    logs = network.model.evaluate(TASK.targets(stream, network, None), verbose=0, return_dict=True)
+    assert [output.loss_weight for output in network.outputs] == [1.0, 0.4]
     assert logs["loss"] == pytest.approx(logs["logits_loss"] + 0.4 * logs["auxiliary_loss"], rel=1e-5)
-    shown = segmentation.training_metrics(logs)
+    shown = TASK.training_metrics(logs)
     assert shown == {"loss": logs["logits_loss"], "pixel_accuracy": logs["logits_pixel_accuracy"]}
-    assert segmentation.network(model).output_names == ["logits"]
+    assert TASK.validated(network).output_shape == (None, 16, 16, 4)

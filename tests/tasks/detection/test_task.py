@@ -8,24 +8,32 @@ import keras
 import numpy as np
 import pytest
 
-from cvlib import models
-from cvlib.config.schema import Config, DataConfig
+from cvlib.config.schema import DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Boxes, Dataset, Split
+from cvlib.data.feed import Feed
+from cvlib.data.make_feed import make_feed
+from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES
-from cvlib.data.pipeline import Feed, preview
+from cvlib.models.network import Network, build
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import detection
-from tests.models.conftest import config_of
+from cvlib.tasks.detection import TASK, drawing, serving
+from cvlib.tasks.detection.coco import Detections
+from cvlib.tasks.detection.predictions import BoxPredictions
+from tests.configs import config, model_config
 
 SMALL = {"neck": 8, "filters": [8, 8, 8, 8, 8]}
 CLASSES = list("0123456789")
 
 
-def small(head: str = "anchor_free", side: int = 96, **changes) -> keras.Model:
+def small(head: str = "anchor_free", side: int = 96, resize: str = "letterbox", **changes) -> Network:
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
-    return models.build(config_of("yolo", head=head, **{**SMALL, **changes}), (side, side, 3), 10)
+    return build(model_config("yolo", head=head, **{**SMALL, **changes}), InputSpec(side, side, 3, resize), 10)
+
+
+def feed_of(split: Split, batch_size: int, side: int = 96, resize: str = "letterbox", steps: int | None = None) -> Feed:
+    return make_feed(split, InputSpec(side, side, 3, resize), BOXES, batch_size, 0, steps=steps)
 
 
 def some_scenes(count: int, seed: int = 0) -> Split:
@@ -62,14 +70,14 @@ def test_resizing_is_undone_to_half_a_pixel(how, height, width):
     layer = keras.layers.Resizing(96, 128, antialias=True, pad_to_aspect_ratio=how == "letterbox")
     resized = keras.ops.convert_to_numpy(layer(image))[0, ..., 0]
     found = np.array(edges(resized), np.float32).reshape(1, 1, 4)
-    back = keras.ops.convert_to_numpy(detection._undo(found, image, (96, 128), how))[0, 0]
+    back = keras.ops.convert_to_numpy(serving.undo_resizing(found, image, InputSpec(96, 128, 1, how)))[0, 0]
     assert np.abs(back - box).max() < 0.5
 
 
 def test_boxes_are_clipped_to_the_image():
     image = np.zeros((1, 50, 100, 3), np.float32)
     wild = np.array([[[-20.0, -20, 200, 200], [40, 10, 60, 20]]], np.float32)
-    back = keras.ops.convert_to_numpy(detection._undo(wild, image, (64, 64), "letterbox"))[0]
+    back = keras.ops.convert_to_numpy(serving.undo_resizing(wild, image, InputSpec(64, 64, 3, "letterbox")))[0]
     assert back[0].tolist() == [0, 0, 100, 50] and back[1, 1] == 0
 
 
@@ -78,15 +86,15 @@ def test_the_saved_detector_says_what_evaluation_measured(tmp_path, head, how):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, 70, 50, 3)).astype(np.uint8)
     labels = [Boxes(np.array([[5, 5, 30, 40]], np.float32), np.array([k]), np.array([False])) for k in range(3)]
-    feed = Feed(Split(list("abc"), images, labels), (64, 64), 3, 2, 0, task="detection", how=how)
-    model = small(head, side=64)
-    scores = detection.evaluate(detection.network(model), feed, CLASSES)
-    assert scores.truths == labels and all(len(found) > 20 for found in scores.found)
-    detection.inference(model, (64, 64), how).save(tmp_path / "model.keras")
+    network = small(head, side=64, resize=how)
+    feed = feed_of(Split(list("abc"), images, labels), 2, 64, how)
+    whole = TASK.evaluate(TASK.validated(network), feed, CLASSES)
+    assert whole.truths == labels and all(len(found) > 20 for found in whole.found)
+    TASK.inference(network).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     said = {name: np.asarray(part) for name, part in loaded(images.astype(np.float32)).items()}
     assert said["boxes"].shape == (3, 100, 4) and said["classes"].dtype == np.int32
-    for i, found in enumerate(scores.found):
+    for i, found in enumerate(whole.found):
         count = len(found)
         assert said["scores"][i, :count] == pytest.approx(found.scores, abs=1e-5)
         assert said["boxes"][i, :count] == pytest.approx(found.corners, abs=0.01)
@@ -101,54 +109,53 @@ def test_batches_without_boxes_train_without_nan(head):
     split = some_scenes(4)
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     mixed = Split(split.names, split.images, [split.labels[0], none, none, none])
-    model = small(head)
-    model.compile(optimizer="sgd", **detection.compile_arguments(model, Config()))
-    feed = Feed(mixed, (96, 96), 3, 2, 0, task="detection", how="letterbox")
-    logs = model.fit(detection.targets(feed.dataset, model, None), verbose=0, shuffle=False).history
-    parts = detection.training_metrics({name: values[-1] for name, values in logs.items()})
+    network = small(head)
+    model = network.model
+    model.compile(optimizer="sgd", **TASK.compile_arguments(network, config("yolo")))
+    logs = model.fit(TASK.targets(feed_of(mixed, 2).dataset, network, None), verbose=0, shuffle=False).history
+    parts = TASK.training_metrics({name: values[-1] for name, values in logs.items()})
     expected = {"loss", "box_loss", "class_loss"} | ({"objectness_loss", "crowded"} if head == "grid" else set())
     assert set(parts) == expected and all(np.isfinite(value) for value in parts.values())
     assert parts["loss"] == pytest.approx(sum(parts[name] for name in expected - {"loss", "crowded"}), rel=1e-4)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
-def learned(head: str, steps: int) -> tuple[keras.Model, Split]:
+def learned(head: str, steps: int) -> tuple[Network, Split]:
     """A detector after so many steps on eight scenes, and these."""
     split = some_scenes(8, seed=1)  # where no digit hides most of another: a grid can't say both
-    model = small(head, neck=24, filters=[8, 16, 24, 32, 32])
-    for layer in model.get_layer("backbone").layers + model.layers:
+    network = small(head, neck=24, filters=[8, 16, 24, 32, 32])
+    for layer in network.base.layers + network.model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8
-    feed = Feed(split, (96, 96), 3, 8, 0, task="detection", how="letterbox", steps=steps)
     rate = keras.optimizers.schedules.CosineDecay(0.005, steps)
-    model.compile(optimizer=keras.optimizers.Adam(rate), **detection.compile_arguments(model, Config()))
-    model.fit(detection.targets(feed.dataset, model, None), verbose=0, shuffle=False)
-    return model, split
+    network.model.compile(keras.optimizers.Adam(rate), **TASK.compile_arguments(network, config("yolo")))
+    stream = TASK.targets(feed_of(split, 8, steps=steps).dataset, network, None)
+    network.model.fit(stream, verbose=0, shuffle=False)
+    return network, split
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 def test_eight_images_can_be_learned_by_heart(head):
-    model, split = learned(head, 220)
-    feed = Feed(split, (96, 96), 3, 8, 0, task="detection", how="letterbox")
-    assert detection.evaluate(detection.network(model), feed, CLASSES).metrics()["mAP50"] >= 0.99
+    network, split = learned(head, 220)
+    assert TASK.evaluate(TASK.validated(network), feed_of(split, 8), CLASSES).metrics()["mAP50"] >= 0.99
 
 
-def perfect(split: Split) -> detection.Scores:
-    found = [detection.Detections(one.corners, np.linspace(0.9, 0.5, len(one)), one.classes) for one in split.labels]
-    return detection.Scores(found, list(split.labels), CLASSES, np.tile([96, 96], (len(split), 1)), "letterbox")
+def perfect(split: Split) -> BoxPredictions:
+    found = [Detections(one.corners, np.linspace(0.9, 0.5, len(one)), one.classes) for one in split.labels]
+    return BoxPredictions(found, list(split.labels), CLASSES, np.tile([96, 96], (len(split), 1)), "letterbox")
 
 
 def test_metrics_and_rows_of_perfect_and_of_missing_answers():
     split = some_scenes(6)
-    scores = perfect(split)
-    metrics = scores.metrics()
-    assert set(detection.METRICS) <= set(metrics)
+    whole = perfect(split)
+    metrics = whole.metrics()
+    assert {spec.name for spec in TASK.metrics} <= set(metrics)
     assert all(value == pytest.approx(1) for value in metrics.values())
     seen = {int(label) for one in split.labels for label in one.classes}
     assert {name for name in metrics if name.startswith("AP/")} == {f"AP/{label}" for label in seen}
-    none = dataclasses.replace(scores.found[0], corners=np.zeros((0, 4)), scores=np.zeros(0), classes=np.zeros(0, int))
-    rows = detection.results(split.names, CLASSES, dataclasses.replace(scores, found=[none, *scores.found[1:]]))
+    none = dataclasses.replace(whole.found[0], corners=np.zeros((0, 4)), scores=np.zeros(0), classes=np.zeros(0, int))
+    rows = dataclasses.replace(whole, found=[none, *whole.found[1:]]).results(split.names)
     assert rows[0] == {"name": split.names[0], "truths": len(split.labels[0]), "found": 0,
                        "average_precision50": "0.000000"}  # fmt: skip
     assert rows[1]["found"] == rows[1]["truths"] == len(split.labels[1])
@@ -157,24 +164,23 @@ def test_metrics_and_rows_of_perfect_and_of_missing_answers():
 
 def test_pictures_show_boxes_in_their_colours():
     split = some_scenes(5)
-    scores, dataset = perfect(split), dataset_of(split)
-    shown = detection.chosen(scores)
+    whole, dataset = perfect(split), dataset_of(split)
+    shown = whole.representative()
     assert shown.tolist() == [0, 1, 2, 3, 4]
-    feed = Feed(split, (96, 96), 3, 5, 0, task="detection", how="letterbox")
-    images, labels = preview(feed, 5)
-    picture = detection.predictions(images, shown, scores, dataset)
+    images, labels = feed_of(split, 5).preview(5)
+    picture = whole.drawn(images, shown, dataset)
     # Two rows of pairs, four images a row, 96 pixels enlarged threefold, a line above each row and a gap below.
     step = 16 + 288 + 8
     assert picture.shape == (4 * step, 4 * 296 + 8, 3) and picture.dtype == np.uint8
     left = int(split.labels[0].corners[0][0] * 3)
-    ground = detection.drawing.colour(int(split.labels[0].classes[0]))
+    ground = drawing.colour(int(split.labels[0].classes[0]))
     bottom = int(split.labels[0].corners[0][3] * 3) - 1
     assert tuple(picture[16 + bottom, 8 + left + 3]) == ground == tuple(picture[16 + step + bottom, 8 + left + 3])
-    assert detection.samples(images, labels, dataset).shape == (2 * step, 4 * 296 + 8, 3)
-    curves = detection.pictures(scores, dataset)["precision_recall"]
+    assert TASK.samples(images, labels, dataset).shape == (2 * step, 4 * 296 + 8, 3)
+    curves = whole.charts(dataset)["precision_recall"]
     assert curves.ndim == 3 and curves.std() > 10
 
 
 def test_class_weights_are_refused():
     with pytest.raises(UserError, match=r"data\.class_weights=balanced is for classification"):
-        detection.class_weights(some_scenes(1), 10, "balanced")
+        TASK.class_weights(some_scenes(1), 10, "balanced")

@@ -1,0 +1,75 @@
+"""What a classifier learns: weights of classes, the loss, and which output counts."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from cvlib.data.dataset import Split
+from cvlib.data.input_spec import InputSpec
+from cvlib.models.network import build
+from cvlib.tasks.classification import TASK
+from cvlib.tasks.classification.loss import WeightedCrossEntropy
+from tests.configs import config, model_config
+
+
+def test_training_metrics_leave_the_auxiliary_output_out() -> None:
+    logs = {"loss": 1.3, "logits_loss": 1.0, "auxiliary_loss": 1.0, "logits_accuracy": 0.5}
+    assert TASK.training_metrics(logs) == {"loss": 1.0, "accuracy": 0.5}
+    assert TASK.training_metrics({"loss": 2.0, "accuracy": 0.1}) == {"loss": 2.0, "accuracy": 0.1}
+
+
+def test_class_weights_balance_by_number_or_half_of_it() -> None:
+    split = Split(["a"] * 6, np.zeros((6, 1, 1, 1), np.uint8), np.array([0, 0, 0, 0, 2, 0]))
+    np.testing.assert_allclose(TASK.class_weights(split, 3, "balanced"), [6 / 10, 0, 6 / 2])
+    # 1/√(5/6) and 1/√(1/6), and as five times the one and once the other are 6·(√(5/6) + √(1/6)), over that mean
+    mean = (5 / 6) ** 0.5 + (1 / 6) ** 0.5
+    np.testing.assert_allclose(TASK.class_weights(split, 3, "sqrt"), [1.2**0.5 / mean, 0, 6**0.5 / mean])
+
+
+def test_a_top_5_that_is_always_1_is_not_shown() -> None:
+    assert "top5_accuracy" not in TASK.shown_metrics(5)
+    assert TASK.shown_metrics(6) == [spec.name for spec in TASK.metrics]
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0, 3.0])])
+def test_the_loss_is_keras_own_with_a_weight_for_each_sample(weights: np.ndarray | None) -> None:
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 3, 7)
+    samples = None if weights is None else weights[labels]
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    expected = float(plain(labels, logits, sample_weight=samples))
+    assert float(WeightedCrossEntropy(weights)(labels, logits)) == pytest.approx(expected, rel=1e-5)
+    if weights is None:
+        odds = np.exp(logits.astype(np.float64))
+        assert expected == pytest.approx(log_loss(labels, odds / odds.sum(1, keepdims=True), labels=range(3)), rel=1e-5)
+
+
+def test_only_the_logits_are_predicted_and_their_head_alone_gives_the_same() -> None:
+    network = build(model_config("inception"), InputSpec(75, 75, 3), 4)
+    assert len(network.outputs) == 2
+    arguments = TASK.compile_arguments(network, config("inception"))
+    assert arguments["loss_weights"] == {"logits": 1.0, "auxiliary": 0.3}
+    images = np.random.default_rng(0).uniform(0, 255, (2, 75, 75, 3)).astype(np.float32)
+    cut = network.cut()
+    whole = TASK.validated(network)(images, training=False)
+    assert tuple(whole.shape) == (2, 4)
+    parts = TASK.validated_head(cut.head, network)(cut.base(images, training=False), training=False)
+    np.testing.assert_allclose(whole, parts, atol=1e-5)
+
+
+def test_the_saved_network_is_plain_keras(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    network = build(model_config("cnn", filters=[4, 6], dense=[8]), InputSpec(12, 12, 1), 3)
+    saved = TASK.inference(network)
+    assert {"resizing", "backbone"} <= {layer.name for layer in saved.layers}
+    assert TASK.fits(saved, 1, 3)
+    assert not TASK.fits(saved, 3, 3)
+    assert not TASK.fits(saved, 1, 4)
+    saved.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 1)).astype(np.float32)
+    expected = keras.ops.softmax(TASK.validated(network)(images, training=False))
+    np.testing.assert_allclose(again(images), expected, atol=1e-6)
+    assert tuple(again(np.zeros((1, 30, 20, 1), np.float32)).shape) == (1, 3)

@@ -1,0 +1,146 @@
+"""Which tasks there are, what goes together with them, and the size that images get."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cvlib import tasks
+from cvlib.config.schema import Config
+from cvlib.models import heads
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runtime.errors import UserError
+from cvlib.tasks.base import Task
+from tests.configs import CONF
+
+
+def mapping(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> dict[str, Any]:
+    """A config as conf/ composes it: the shipped model with changes, the groups given, and data with labels for it."""
+    chosen = {**yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()), **(model or {})}
+    return {**groups, "model": chosen, "data": {"tasks": [chosen["task"]], **groups.get("data", {})}}
+
+
+def config(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> Config:
+    return tasks.config_of(mapping(name, model, **groups))
+
+
+def test_the_folders_are_the_tasks() -> None:
+    folders = sorted(path.parent.name for path in Path(tasks.__file__).parent.glob("*/__init__.py"))
+    assert tasks.names() == folders == ["classification", "detection", "segmentation"]
+    with pytest.raises(UserError, match="invalid task=colouring: expected one of classification, detection"):
+        tasks.of("colouring")
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_each_declares_what_others_ask_of_it(name: str) -> None:
+    task = tasks.of(name)
+    assert isinstance(task, Task)
+    assert task.name == name
+    assert all(isinstance(spec, MetricSpec) for spec in task.metrics)
+    assert set(task.heads) <= set(heads.names())
+    assert task.monitors()[0] == f"val/{task.metrics[0].name}"
+    assert {monitor.removeprefix("val/") for monitor in task.monitors()} <= {spec.name for spec in task.metrics}
+    assert task.metric(f"test/{task.metrics[-1].name}") is task.metrics[-1]
+    assert task.shown_metrics(1000)[0] == task.metrics[0].name
+
+
+def test_every_head_answers_one_task() -> None:
+    answered = [head for name in tasks.names() for head in tasks.of(name).heads]
+    assert sorted(answered) == heads.names()
+
+
+def test_declarations_need_no_keras() -> None:
+    code = (
+        "import sys; from cvlib import tasks; [tasks.of(name) for name in tasks.names()]; "
+        "print([name for name in ('keras', 'tensorflow', 'hydra') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "model").glob("*.yaml")))
+def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
+    assert config(name).model.head in tasks.of_config(config(name)).heads
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), [
+    ("yolo", {"data": {"tasks": ["classification"]}},
+     "model=yolo does detection, but data=digits has labels for classification only: choose another dataset or model"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
+    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/recall"),
+    ("yolo", {"data": {"class_weights": "balanced"}},
+     "data.class_weights=balanced is for classification and segmentation: leave it out for detection"),
+    ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
+     "model.head=dense doesn't do detection, .*: choose one of anchor_free, grid"),
+    ("vgg", {"data": {"image_size": 20}}, "data.image_size=20 is too small: model=vgg needs at least 32 pixels"),
+    ("vgg", {"data": {"image_size": [64, 20]}}, r"data.image_size=\[64,20\] is too small"),
+    ("segmenter", {"mode": {"name": "feature_extractor", "cache_features": "true"}},
+     "mode.cache_features=true is for classification, but model=segmenter does segmentation: leave it at auto"),
+])  # fmt: skip
+def test_what_does_not_go_together_is_refused(name: str, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        config(name, **changes)
+
+
+def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels() -> None:
+    datasets = {path.stem: yaml.safe_load(path.read_text())["tasks"] for path in (CONF / "data").glob("*.yaml")}
+    unfit = mapping("yolo", data={"tasks": ["classification"]})
+    with pytest.raises(UserError, match=r"choose data=coco \| digits \| folder \| pets \| tfds \| voc, or"):
+        tasks.config_of(unfit, datasets)
+
+
+def test_mosaic_is_for_boxes() -> None:
+    mixing = config("cnn")
+    mixing.augment.mosaic = 0.5
+    with pytest.raises(UserError, match=r"augment.mosaic=0.5 is for detection, but model=cnn does classification"):
+        tasks.check(mixing)
+    boxes = config("yolo")
+    boxes.augment.mosaic = 0.5
+    tasks.check(boxes)
+
+
+@pytest.mark.parametrize(("name", "changes", "own", "size"), [
+    ("cnn", {}, (8, 8), (8, 8)),
+    ("cnn", {}, (300, 200), (300, 300)),
+    ("vgg", {}, (8, 8), (32, 32)),
+    ("inception", {}, (60, 70), (75, 75)),
+    ("cnn", {"data": {"image_size": 40}}, (8, 8), (40, 40)),
+    ("cnn", {"data": {"image_size": [40, 64]}}, (8, 8), (40, 64)),
+    ("yolo", {}, (96, 96), (96, 96)),
+    ("yolo", {}, (100, 70), (128, 128)),
+    ("yolo", {}, (270, 360), (384, 384)),
+    ("yolo", {}, (600, 500), (448, 448)),
+    ("yolo", {}, (2000, 3000), (448, 448)),
+    ("yolo", {}, (8, 8), (32, 32)),
+    ("yolo", {"data": {"image_size": 100}}, (96, 96), (100, 100)),
+    ("segmenter", {}, (8, 8), (32, 32)),
+    ("yolo", {"model": {"strides": [16, 64]}}, (96, 96), (128, 128)),
+    ("yolo", {"data": {"image_size": 640}}, (96, 96), (640, 640)),
+    ("segmenter", {}, (100, 70), (100, 100)),
+])  # fmt: skip
+def test_the_size_of_images(name: str, changes: dict[str, Any], own: tuple[int, int], size: tuple[int, int]) -> None:
+    assert tasks.input_size(config(name, **changes), own) == size
+
+
+@pytest.mark.parametrize(("name", "changes", "resize"), [
+    ("cnn", {}, "stretch"), ("yolo", {}, "letterbox"), ("segmenter", {}, "stretch"),
+    ("cnn", {"data": {"resize": "letterbox"}}, "letterbox"), ("yolo", {"data": {"resize": "stretch"}}, "stretch"),
+])  # fmt: skip
+def test_how_images_are_resized(name: str, changes: dict[str, Any], resize: str) -> None:
+    assert tasks.resize(config(name, **changes)) == resize
+
+
+def test_the_monitor_is_the_tasks_first_unless_asked_for() -> None:
+    assert tasks.monitor(config("segmenter")) == "val/mIoU"
+    assert tasks.monitor(config("cnn", trainer={"monitor": "val/loss"})) == "val/loss"
+
+
+def test_only_a_classifiers_features_are_cached() -> None:
+    assert tasks.caches_features(config("cnn"))
+    assert not tasks.caches_features(config("yolo"))
