@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cvlib.data.pipeline import Feed
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import CLASS
+from cvlib.data.make_feed import make_feed
 from PIL import Image
 
 from cvlib import cli, models, prediction
@@ -39,7 +41,7 @@ def test_files_get_the_answers_of_the_evaluation(run: Path, tmp_path: Path) -> N
     write_run(tmp_path / "as_trained", status="interrupted")
     network = models.build(config().model, (SIDE, SIDE, 1), len(CLASSES))
     network.set_weights(saved.network(opened).get_weights())
-    feed = Feed(split, (SIDE, SIDE), 1, 32, 0)
+    feed = make_feed(split, InputSpec(SIDE, SIDE, 1), CLASS, 32, 0)
     expected = classification.results(split.names, CLASSES, classification.evaluate(network, feed, CLASSES))[:40]
     assert cli.main(["predict", str(run), str(tmp_path / "images")]) == 0
     with (run / "predictions/predictions.csv").open() as file:

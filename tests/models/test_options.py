@@ -8,7 +8,7 @@ import pytest
 
 from cvlib.config.schema import as_mapping
 from cvlib.models import heads
-from cvlib.models.options import classifier_of, owners, read_config, read_model
+from cvlib.models.options import classifier_of, deciding, read_config, read_model
 from cvlib.runtime.errors import UserError
 from tests.configs import CONF, config, model_config
 
@@ -116,11 +116,13 @@ def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
     assert classifier_of(classifier) is classifier
 
 
-def test_who_has_an_option() -> None:
-    assert owners("depth") == ["backbone=resnet", "backbone=vgg"]
-    assert owners("interpolation") == ["head=decoder"]
-    assert owners("auxiliary_weight") == ["backbone=inception", "head=decoder"]
-    assert owners("nothing") == []
+def test_the_keys_that_decide_which_others_are_used() -> None:
+    assert deciding({"name": "cnn"}) == {}
+    found = deciding({"name": "segmenter", "head": "decoder"})
+    assert {"cnn", "darknet", "vgg", "resnet", "inception"} <= set(found["encoder"])
+    assert "alexnet" not in found["encoder"]
+    assert found["decoder"] == ["interpolate", "unpool", "transpose"]
+    assert "grid" in found["head"]
 
 
 def test_every_head_is_found_by_its_files_name() -> None:
