@@ -10,11 +10,8 @@ from typing import NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cvlib import tasks
 from cvlib.config import unused_keys
-from cvlib.runs.identity import identity_of
 from cvlib.runtime.errors import UserError
-from cvlib.transfer import sources
 
 
 class Composed(NamedTuple):
@@ -34,6 +31,10 @@ class Composed(NamedTuple):
 
     def checked(self) -> tuple[str | None, str | None]:
         """Why the config can't be one, if it can't, and its identity, if it can."""
+        from cvlib import tasks  # late: --help, which finds our sweeper, need not wait for what tasks import
+        from cvlib.runs.identity import identity_of
+        from cvlib.transfer import sources
+
         try:
             built = tasks.config_of(self.task)
             sources.check(built)

@@ -16,7 +16,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from cvlib import tasks
 from cvlib.config.unused_keys import UnusedKeys
 from cvlib.runtime.errors import UserError, complain
 from cvlib.sweeps import composed as composing
@@ -151,6 +150,7 @@ class ResumableSweeper(Sweeper):
             return
 
     def _search(self, overrides: list[Override]) -> None:
+        from cvlib import tasks
         from cvlib.sweeps import search, trials
 
         if not self.config.hydra.launcher._target_.endswith("BasicLauncher"):

@@ -28,11 +28,11 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_users_own_answers_add_to_ours_and_go_before_them(own: Path) -> None:
-    assert compose(["model=mine", "model.kernel=5"]).model.filters == [4, 8]
+    assert compose(["model=mine", "model.kernel=5"]).model.backbone_options.filters == [4, 8]
     assert compose(["optimizer=sgd"]).optimizer.lr == 0.5
     assert compose(["optimizer=adam"]).optimizer.lr == 0.001
     question = compose(["+experiment=question"])
-    assert (question.seed, question.model.filters) == (7, [4, 8])
+    assert (question.seed, question.model.backbone_options.filters) == (7, [4, 8])
 
 
 def test_the_choices_in_an_error_include_them(own: Path) -> None:

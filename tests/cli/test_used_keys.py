@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import cvlib
 from cvlib import cli
-from cvlib.cli import used_keys
 from cvlib.cli.compose import compose
+from cvlib.config.schema import as_mapping
 from cvlib.runtime.errors import UserError
 
 NOTHING_RUNS = ["data=folder", "data.path=nowhere"]  # every job is a mistake: the command ends before a run starts
@@ -56,12 +54,13 @@ def test_an_unused_key_is_refused_in_one_line(
 
 def test_used_keys_are_taken() -> None:
     config = compose(["model=segmenter", "model.loss.dice=0.5", "mode=finetune", "mode.freeze=conv1"])
-    assert (config.model.loss["dice"], config.mode.freeze) == (0.5, "conv1")
+    assert (config.model.head_options.loss["dice"], config.mode.freeze) == (0.5, "conv1")
 
 
-def test_a_mode_means_what_its_file_does_not_list() -> None:
-    extractor = compose(["mode=feature_extractor"]).mode
-    assert (extractor.freeze, extractor.batch_norm, extractor.head_epochs) == ("all", "frozen", 0)
+def test_a_mode_has_its_own_keys_alone() -> None:
+    mode = as_mapping(compose(["mode=feature_extractor"]))["mode"]
+    assert not {"freeze", "head_epochs", "backbone_lr"} & set(mode)
+    assert set(as_mapping(compose([]))["mode"]) == {"name"}
 
 
 def sweep(capsys: pytest.CaptureFixture[str], *overrides: str) -> tuple[str, str]:
@@ -128,29 +127,19 @@ def test_records_and_names_show_overrides_as_they_were_written() -> None:
     assert composed.model.depth == 101
 
 
-@pytest.fixture
-def filters_of_cnn_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if segmenters used model.filters with some encoders only."""
-    every = used_keys.used_keys
-
-    def used(composed: Mapping[str, Any]) -> set[str]:
-        return every(composed) - ({"model.filters"} if composed["model"].get("encoder") == "vgg" else set())
-
-    monkeypatch.setattr(used_keys, "used_keys", used)
-    monkeypatch.setattr(used_keys, "alternatives", lambda model: {"encoder": ["cnn", "darknet", "vgg"]})
-
-
-@pytest.mark.usefixtures("filters_of_cnn_alone")
 def test_a_refusal_names_the_bases_that_use_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"segmenter with encoder=vgg doesn't use this key; encoder=cnn, darknet do"):
         compose(["model=segmenter", "model.encoder=vgg", "model.filters=[8]"])
+    with pytest.raises(UserError, match=r"yolo with head=grid doesn't use this key; only head=anchor_free does"):
+        compose(["model=yolo", "model.head=grid", "model.strides=[8]"])
+    with pytest.raises(UserError, match=r"with decoder=unpool doesn't use this key; only decoder=transpose does"):
+        compose(["model=segmenter", "model.decoder=unpool", "model.transpose_kernel=3"])
     out, _ = sweep(capsys, "model=segmenter", "model.encoder=cnn,vgg", "model.filters=[8]", *NOTHING_RUNS)
     assert (
         out == "model.filters applies to segmenter with encoder=cnn: model=segmenter with encoder=vgg leaves it out\n"
     )
 
 
-@pytest.mark.usefixtures("filters_of_cnn_alone")
 def test_what_an_answers_own_file_lists_for_another_base_goes_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert compose(["model=segmenter", "model.encoder=vgg"]).model.encoder == "vgg"
+    assert compose(["model=segmenter", "model.encoder=vgg"]).model.backbone == "vgg"
     assert capsys.readouterr() == ("", "")

@@ -8,7 +8,7 @@ from cvlib.inspection import describe
 
 def test_the_network_that_a_config_would_train() -> None:
     subject = describe.of_config(compose(["model.filters=[3]", "model.dense=[]"]))
-    assert (subject.shape, subject.outputs, subject.notes) == ((8, 8, 1), 10, [])
+    assert (subject.spec.size, subject.spec.channels, subject.classes, subject.notes) == ((8, 8), 1, 10, [])
     found = describe.describe(subject)
     assert found.model.count_params() == sum(row.parameters for row in found.rows)
     assert found.lines()[-1].startswith("total: ")

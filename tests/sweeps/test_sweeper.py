@@ -47,7 +47,7 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     found = {job: row["status"] for job, row in rows(tmp_path / "sweep").items()}
     assert found == {"optimizer.lr=1e+20": "diverged", "optimizer.lr=0.01": "completed", "optimizer.lr=0": "failed"}
     assert "error: optimizer.lr=1e+20: the loss became" in result.stderr
-    assert "error: optimizer.lr=0: optimizer.lr=0.0 can't be" in result.stderr
+    assert "error: optimizer.lr=0: invalid optimizer.lr=0.0" in result.stderr
     assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 to run done, about" in result.stdout
 
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
