@@ -19,7 +19,8 @@ def model_config(name: str = "cnn", **changes: Any) -> ModelConfig:
 
 
 def config(name: str = "cnn", *, mode: Any = None, data: Any = None, augment: Any = None, optimizer: Any = None,
-           schedule: Any = None, trainer: Any = None, seed: int = 0, run: str | None = None, output_root: str = "outputs",
+           schedule: Any = None, trainer: Any = None, seed: int = 0, run: str | None = None,
+           output_root: str = "outputs",
            **changes: Any) -> Config:  # fmt: skip
     """Return a whole config: the model as `model_config`, other groups as given or by their dataclasses' defaults."""
     groups = {"mode": mode, "data": data, "augment": augment, "optimizer": optimizer, "schedule": schedule,

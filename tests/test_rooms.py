@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cvlib"
 # From the top down: a room imports only rooms below it.
 FLOORS = (
-    ("api",), ("cli",), ("sweeps",), ("experiment",), ("evaluation", "prediction", "export"),
-    ("inspection",), ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("compare",), ("runs",), ("viz",), ("config",),
+    ("api",), ("cli",), ("sweeps",), ("experiment",), ("evaluation", "prediction", "export"), ("inspection",),
+    ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("compare",), ("runs",), ("viz",), ("config",),
     ("runtime",),
 )  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cvlib.data.input_spec import InputSpec
-from cvlib.data.labels import CLASS
-from cvlib.data.make_feed import make_feed
 from PIL import Image
 
 from cvlib import cli, models, prediction
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import CLASS
+from cvlib.data.make_feed import make_feed
 from cvlib.models import restore as saved
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification

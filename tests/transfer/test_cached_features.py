@@ -12,9 +12,9 @@ import pytest
 
 from cvlib.config.schema import AugmentConfig, Config, FeatureExtractor, TrainerConfig
 from cvlib.data.feed import Feed
-from cvlib.data.make_feed import make_feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import CLASS
+from cvlib.data.make_feed import make_feed
 from cvlib.data.split import Split
 from cvlib.models.network import Network
 from cvlib.runtime import store
