@@ -13,6 +13,8 @@ from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 
+CNN = {"name": "cnn"}
+
 
 def change(**sections: Any) -> dict[str, Any]:
     return dict(sections)
@@ -65,7 +67,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("sections", "words"), REFUSED)
 def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
-        read_config(sections)
+        read_config({"model": CNN, **sections})
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
@@ -81,7 +83,7 @@ def test_what_the_task_cannot_do_is_refused_in_one_line_that_names_it(
     sections: dict[str, Any], words: list[str]
 ) -> None:
     with pytest.raises(UserError) as caught:
-        tasks.config_of(sections)
+        tasks.config_of({"model": CNN, **sections})
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
@@ -93,32 +95,40 @@ def test_a_config_without_keys_is_refused(nothing: Any) -> None:
         read_config(nothing)
 
 
+def test_a_config_without_a_model_is_refused() -> None:
+    with pytest.raises(UserError, match=r"invalid model\.name=null"):
+        read_config({"seed": 1})
+
+
 def test_values_are_converted_to_the_types_of_the_schema() -> None:
-    built = read_config({"optimizer": {"lr": 1}, "model": {"filters": [8]}})
+    built = read_config({"optimizer": {"lr": 1}, "model": {**CNN, "filters": [8]}})
     assert isinstance(built.optimizer.lr, float)
     assert built.model.backbone_options.filters == [8]
 
 
 def test_each_answer_has_a_dataclass_of_its_own() -> None:
-    built = read_config({"mode": {"name": "finetune", "freeze": 0.5}, "optimizer": {"name": "sgd", "momentum": 0.5},
-                         "schedule": {"name": "cosine", "warmup_epochs": 2}})  # fmt: skip
+    chosen = {"mode": {"name": "finetune", "freeze": 0.5}, "optimizer": {"name": "sgd", "momentum": 0.5},
+              "schedule": {"name": "cosine", "warmup_epochs": 2}}  # fmt: skip
+    built = read_config({"model": CNN, **chosen})
     assert built.mode == Finetune(freeze=0.5)
     assert built.optimizer == Sgd(momentum=0.5)
     assert built.schedule == Cosine(warmup_epochs=2.0)
-    assert read_config({"optimizer": {"name": "adamw"}}).optimizer == AdamW(weight_decay=0.01)
-    assert read_config({"mode": {"name": "feature_extractor"}}).mode == FeatureExtractor()
-    assert read_config({}).mode == Scratch()
+    assert read_config({"model": CNN, "optimizer": {"name": "adamw"}}).optimizer == AdamW(weight_decay=0.01)
+    assert read_config({"model": CNN, "mode": {"name": "feature_extractor"}}).mode == FeatureExtractor()
+    assert read_config({"model": CNN}).mode == Scratch()
 
 
 def test_what_only_another_answer_has_is_left_out() -> None:
-    built = read_config({"mode": {"name": "scratch", "backbone_lr": 0.5}, "schedule": {"name": "cosine", "every": 3}})
+    built = read_config(
+        {"model": CNN, "mode": {"name": "scratch", "backbone_lr": 0.5}, "schedule": {"name": "cosine", "every": 3}}
+    )
     mapping = as_mapping(built)
     assert mapping["mode"] == {"name": "scratch"}
     assert "every" not in mapping["schedule"]
 
 
 def test_configs_of_omegaconf_are_read_with_their_interpolations() -> None:
-    composed = OmegaConf.create({"model": {"lr": 0.5}, "optimizer": {"lr": "${model.lr}"}, "seed": 3})
+    composed = OmegaConf.create({"model": {**CNN, "lr": 0.5}, "optimizer": {"lr": "${model.lr}"}, "seed": 3})
     built = read_config(composed)
     assert (built.optimizer.lr, built.seed) == (0.5, 3)
     with pytest.raises(UserError, match=r"optimizer.lr: ") as caught:

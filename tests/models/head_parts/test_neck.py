@@ -1,0 +1,61 @@
+"""Levels of a detector's neck: their sizes by stride, and how they join, against NumPy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from cvlib.models.head import Features
+from cvlib.models.head_parts import neck
+from cvlib.runtime.errors import UserError
+
+
+def levels(sizes: dict[int, tuple[int, int]], channels: int = 2) -> neck.Levels:
+    return {stride: keras.Input((*size, channels)) for stride, size in sizes.items()}
+
+
+def test_maps_that_lost_their_borders_are_brought_to_the_images_size_over_the_stride() -> None:
+    image = keras.Input((64, 96, 3))
+    maps = [keras.Input((15, 22, 2)), keras.Input((8, 12, 2))]
+    found = neck.by_stride(Features(image, maps, [4, 8]))
+    assert {stride: tuple(one.shape[1:3]) for stride, one in found.items()} == {4: (16, 24), 8: (8, 12)}
+    assert found[8] is maps[1]  # what fits stays as it is
+    assert keras.Model(maps[0], found[4]).get_layer("level4_resized") is not None
+
+
+def test_a_stride_beyond_the_coarsest_is_reached_by_halving_and_a_finer_one_is_refused() -> None:
+    found = levels({4: (16, 24), 8: (8, 12)})
+    neck.require(found, 32, 5, "a stride of 32 pixels")
+    assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {
+        4: (16, 24, 2), 8: (8, 12, 2), 16: (4, 6, 5), 32: (2, 3, 5),
+    }  # fmt: skip
+    with pytest.raises(UserError, match="a cell of 2 pixels is finer than the features, whose least stride is 4"):
+        neck.require(found, 2, 5, "a cell of 2 pixels")
+
+
+def test_a_level_takes_up_the_coarser_one_and_no_level_is_finer_than_asked() -> None:
+    given = levels({2: (8, 8), 4: (4, 4), 8: (2, 2)})
+    found = neck.top_down(dict(given), 4, 3)
+    assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {8: (2, 2, 3), 4: (4, 4, 3)}
+    model = keras.Model([given[4], given[8]], [model_layer.output for model_layer in _layers(found[4], given)])
+    lateral, coarse, joined = model.predict([np.ones((1, 4, 4, 2)), np.ones((1, 2, 2, 2)) * 2], verbose=0)
+    np.testing.assert_allclose(joined, lateral + coarse.repeat(2, axis=1).repeat(2, axis=2), atol=1e-6)
+
+
+def _layers(output: keras.KerasTensor, given: neck.Levels) -> list[keras.layers.Layer]:
+    """The finer level's lateral map, the coarser level, and their sum."""
+    model = keras.Model([given[4], given[8]], output)
+    return [model.get_layer(name) for name in ("lateral4_relu", "down8_relu", "joined4")]
+
+
+def test_on_the_way_down_again_a_level_takes_up_the_finer_one_whatever_lies_between() -> None:
+    given = levels({4: (16, 16), 16: (4, 4)}, channels=3)
+    found = neck.bottom_up(dict(given), [4, 16], 3)
+    model = keras.Model([given[4], given[16]], found[16])
+    names = [layer.name for layer in model.layers]
+    assert {"up16_1", "up16_2", "joined_up16"} <= set(names) and "up16_3" not in names  # halved twice
+    parts = keras.Model(model.inputs, [model.get_layer("up16_2_relu").output, model.output])
+    up, joined = parts.predict([np.ones((1, 16, 16, 3)), np.full((1, 4, 4, 3), 7.0)], verbose=0)
+    np.testing.assert_allclose(joined, up + 7, atol=1e-6)
+    assert found[4] is given[4]
