@@ -9,7 +9,8 @@ import keras
 
 from cvlib.config.schema import as_mapping
 from cvlib.data.dataset import Dataset, Split
-from cvlib.data.feed import Feed, make_feed
+from cvlib.data.feed import Feed
+from cvlib.data.make_feed import make_feed
 from cvlib.inspection import layer_table
 from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing

@@ -12,7 +12,8 @@ import numpy as np
 
 from cvlib import tasks
 from cvlib.data.dataset import Split
-from cvlib.data.feed import Feed, make_feed
+from cvlib.data.feed import Feed
+from cvlib.data.make_feed import make_feed
 from cvlib.evaluation.calibration import BINS, Calibration, calibration, diagram
 from cvlib.evaluation.samples import Samples
 from cvlib.models.restore import SavedRun

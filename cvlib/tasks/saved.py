@@ -36,9 +36,10 @@ def dataset(run: SavedRun) -> Dataset:
     from cvlib.data import splits
 
     config, task = run.config, tasks.of_config(run.config)
-    if run.splits is None:  # a run of an earlier version: its splits follow from its config
+    if run.splits is None:  # a run of an earlier version
         return data.load(config.data, config.seed, task.label_kind, task=task.name)
-    return splits.divided_as(data.undivided(config.data, task.label_kind, task=task.name), run.splits)
+    everything = data.undivided(config.data, task.label_kind, task=task.name)
+    return splits.divided_as(everything, run.splits)
 
 
 def labels(run: SavedRun) -> dict[str, Any]:

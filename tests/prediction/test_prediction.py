@@ -14,7 +14,7 @@ from PIL import Image
 from cvlib import cli, tasks
 from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
-from cvlib.data.feed import make_feed
+from cvlib.data.make_feed import make_feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES
 from cvlib.models.network import build
