@@ -25,7 +25,7 @@ class Calibration:
         return float(np.nansum(self.counts * distance) / max(int(self.counts.sum()), 1))
 
     def rows(self) -> list[dict[str, Any]]:
-        """The bins that aren't empty, as JSON takes them."""
+        """Return the bins that aren't empty, as JSON takes them."""
         return [
             {"above": i / BINS, "to": (i + 1) / BINS, "samples": int(self.counts[i]),
              "confidence": float(self.confidence[i]), "accuracy": float(self.accuracy[i])}
@@ -34,7 +34,7 @@ class Calibration:
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
-    """Of the most probable classes: probabilities `(n, classes)`, labels `(n,)`."""
+    """Return the calibration of the most probable classes; probabilities are `(n, classes)`, labels `(n,)`."""
     surest, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = np.clip(np.ceil(surest * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
@@ -45,7 +45,7 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
 
 
 def diagram(found: Calibration) -> np.ndarray:
-    """The reliability diagram: accuracy over confidence, and below it how many predictions each bin has."""
+    """Draw the reliability diagram: accuracy over confidence, and below it how many predictions each bin has."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

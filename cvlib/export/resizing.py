@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def resize(image: Any, size: tuple[int, int], letterbox: bool = False) -> Any:
-    """Bilinear resizing with antialiasing of (batch, height, width, channels) to `size`, in products of matrices.
+    """Resize (batch, height, width, channels) to `size`, bilinearly with antialiasing, in products of matrices.
 
     With `letterbox` the whole image lies in the middle, in its own shape, on black.
     """

@@ -13,7 +13,7 @@ Predict = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def reader(path: Path, form: str) -> Predict:
-    """What runs an exported file in its own runtime, and gives the outputs in the order of their names."""
+    """Return a function that runs an exported file in its own runtime and gives outputs in the order of their names."""
     return {"saved_model": _saved_model, "onnx": _onnx, "litert": _litert}[form](path)
 
 

@@ -23,7 +23,7 @@ _LEAST_MAP = 4  # units a side from which on a feature map says where something 
 
 
 def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | None = None) -> np.ndarray:
-    """Where the features are that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
+    """Return where the features are that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
 
     `layer` is a feature map; by default the last one of at least 4×4 units, or the largest. Where the head reads every
     place by itself (a flattened map), a channel's gradients aren't averaged over the places (Draelos & Carin, HiResCAM,
@@ -47,7 +47,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
 
 
 def default_map(model: keras.Model) -> Step:
-    """The feature map that Grad-CAM looks at: the last with at least 4×4 units, or the largest there is."""
+    """Return the feature map that Grad-CAM looks at: the last with at least 4×4 units, or the largest there is."""
     found = graph.stages(model)
     large = [step for step in found if min(int(side or 0) for side in graph.shape_of(step)[:2]) >= _LEAST_MAP]
     return large[-1] if large else found[0]
@@ -55,7 +55,7 @@ def default_map(model: keras.Model) -> Step:
 
 def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8, noise: float = 0.1,
              seed: int = 0) -> np.ndarray:  # fmt: skip
-    """How strongly each pixel moves the class's logit: the gradient's size, the largest of the channels.
+    """Return how strongly each pixel moves the class's logit: the gradient's size, the largest of the channels.
 
     Simonyan, Vedaldi & Zisserman 2014, averaged over noisy copies of the image (SmoothGrad, Smilkov et al. 2017);
     `noise` is a share of the image's range.
@@ -74,7 +74,7 @@ def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8
 
 def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | None = None, stride: int | None = None,
               batch: int = 64) -> np.ndarray:  # fmt: skip
-    """How much the class's logit falls where a grey patch covers the image (Zeiler & Fergus, ECCV 2014).
+    """Return how much the class's logit falls where a grey patch covers the image (Zeiler & Fergus, ECCV 2014).
 
     `patch` is the patch's side in pixels (a fifth of the image), `stride` its step (half a patch). A pixel's value is
     the mean over all patches that cover it.
@@ -115,12 +115,12 @@ def _class_logit(model: keras.Model, pixels: np.ndarray, label: int) -> tuple[st
 
 
 def gradient(score: Callable[[Any], Any], at: Any) -> np.ndarray:
-    """The gradient of the sum of `score(at)` with respect to `at`."""
+    """Return the gradient of the sum of `score(at)` with respect to `at`."""
     return slope_of(score, compiled=False)(at)
 
 
 def slope_of(score: Callable[[Any], Any], compiled: bool = True) -> Callable[[Any], np.ndarray]:
-    """What gives the gradient of the sum of `score(at)` at each `at`; compiled, for many of one shape.
+    """Return what gives the gradient of the sum of `score(at)` at each `at`; compiled, for many of one shape.
 
     The one place that needs TensorFlow.
     """

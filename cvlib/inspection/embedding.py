@@ -19,7 +19,7 @@ _SPRITE_SHEET = 8192  # pixels, the most that browsers take
 
 
 def features_step(model: keras.Model) -> Step:
-    """The step whose output the classifier's last layer reads; elsewhere the last feature map."""
+    """Return the step whose output the classifier's last layer reads; elsewhere the last feature map."""
     listed = graph.steps(model)
     by_output = {number: step for step in listed for number in step.outputs}
     last = by_output[graph.outputs(model)[0]]
@@ -31,7 +31,7 @@ def features_step(model: keras.Model) -> Step:
 
 
 def features(model: keras.Model, batches: Iterable[np.ndarray]) -> np.ndarray:
-    """The features of every image of the batches (batch, height, width, channels): float32 (images, features).
+    """Return the features, float32 (images, features), of batches of images (batch, height, width, channels).
 
     Of a feature map the mean over its places.
     """
@@ -44,7 +44,7 @@ def features(model: keras.Model, batches: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarray:
-    """Features (images, features) in two dimensions (images, 2).
+    """Project features (images, features) to two dimensions (images, 2).
 
     `method` is pca or tsne (van der Maaten & Hinton 2008), which needs at least five images.
     """
@@ -64,7 +64,7 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
 
 
 def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str], title: str) -> np.ndarray:
-    """A picture, uint8 (height, width, 3), of points (images, 2) coloured by class; without labels all alike."""
+    """Draw points (images, 2) coloured by class, without labels all alike: uint8 (height, width, 3)."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str
 
 def write_projector(folder: Path, values: np.ndarray, names: Sequence[str], labels: Sequence[str],
                     images: Sequence[np.ndarray]) -> None:  # fmt: skip
-    """TensorBoard's projector files in one of its run folders: vectors, names with labels, and small pictures.
+    """Write TensorBoard's projector files into a run folder of its: vectors, names with labels, small pictures.
 
     `images` are uint8 (height, width, 1 or 3); without any the points stay points.
     """

@@ -18,7 +18,7 @@ _BLURRED_FULLY_FROM = 48  # pixels a side; in smaller images a stroke is as thin
 
 
 def first_filters(model: keras.Model) -> np.ndarray:
-    """The kernels of the first convolution: (filters, height, width, channels) as learned.
+    """Return the kernels of the first convolution as learned: (filters, height, width, channels).
 
     Raises `UserError` for a network without one.
     """
@@ -30,7 +30,7 @@ def first_filters(model: keras.Model) -> np.ndarray:
 
 
 def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """What the named layers give for one image, 0–255, as the network sees it: name → (height, width, channels).
+    """Return what layers give for one image, 0–255, as the network sees it: name → (height, width, channels).
 
     Raises `UserError` for a layer that there isn't, or whose output is no feature map.
     """
@@ -45,13 +45,13 @@ def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -
 
 
 def most_active(maps: np.ndarray, count: int) -> list[int]:
-    """The channels of a feature map (height, width, channels) that answer most strongly, the strongest first."""
+    """Return the channels of a feature map (height, width, channels) with the largest values, the largest first."""
     return [int(channel) for channel in np.argsort(-maps.max(axis=(0, 1)), kind="stable")[:count]]
 
 
 def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[int, int], steps: int = 128,
              rate: float = 8.0, jitter: float = 0.06, seed: int = 0) -> np.ndarray:  # fmt: skip
-    """Images that excite each of the units, (units, height, width, channels), uint8.
+    """Return an image that excites each of the units: uint8 (units, height, width, channels).
 
     Gradient ascent from grey noise on a unit's mean answer (Erhan et al. 2009). What makes the pictures readable is
     that fine noise can't pay: the image is moved about by up to `jitter` of its side before every step, and blurred

@@ -28,7 +28,7 @@ class Step:
 
 
 def steps(model: keras.Model) -> list[Step]:
-    """Every call in the order in which it can be computed; the model's own inputs are the tensors 0, 1, ….
+    """Return every call, in an order in which they can be computed; the model's own inputs are the tensors 0, 1, ….
 
     The layers of nested functional models stand in the list themselves. A layer that holds others in a `call` of
     its own is one step.
@@ -41,7 +41,7 @@ def steps(model: keras.Model) -> list[Step]:
 
 
 def outputs(model: keras.Model) -> list[int]:
-    """The numbers of the tensors that the model returns, in the order of `model.outputs`."""
+    """Return the numbers of the tensors that the model returns, in the order of `model.outputs`."""
     function = _function(model)
     numbers = itertools.count()
     return _expand(function, [next(numbers) for _ in function.inputs], numbers, [])
@@ -81,7 +81,7 @@ def _uniquely_named(found: list[Step]) -> list[Step]:
 
 def activations(model: keras.Model, images: Any, names: Sequence[str],
                 replaced: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
-    """What the named steps give for `images` (batch, height, width, channels), in inference: name → tensor.
+    """Return what the named steps give for `images` (batch, height, width, channels), in inference: name → tensor.
 
     `replaced` puts tensors in the place of what some steps give, to ask what depends on them. Only what is needed is
     computed. Raises `UserError` with the nearest names for a name that there isn't.
@@ -95,7 +95,7 @@ def activations(model: keras.Model, images: Any, names: Sequence[str],
 
 
 def predict(model: keras.Model, images: Any, replaced: dict[str, Any] | None = None) -> list[Any]:
-    """What the model returns, in the order of `model.outputs`; otherwise as `activations`."""
+    """Return what the model returns, in the order of `model.outputs`; otherwise as `activations`."""
     ends = outputs(model)
     values = _values(steps(model), images, ends, replaced or {})
     return [values[number] for number in ends]
@@ -123,7 +123,7 @@ def _computed(step: Step, values: dict[int, Any]) -> list[Any]:
 
 
 def entry(model: keras.Model) -> Step | None:
-    """The step that gives what the network proper sees: the saved model's resizing, with its rounding to whole levels.
+    """Return the step that gives what the network proper sees: the saved model's resizing, with its rounding.
 
     None where a model takes images of one size. Put at this place by `replaced`, images reach the network unchanged and
     gradients reach the images, which rounding would stop.
@@ -137,13 +137,13 @@ def entry(model: keras.Model) -> Step | None:
 
 
 def as_seen(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Images (batch, height, width, channels) of any size as the network proper sees them: float32, of its own size."""
+    """Return images (batch, height, width, channels) as the network proper sees them: float32, of its own size."""
     first, pixels = entry(model), np.asarray(images, np.float32)
     return pixels if first is None else as_array(activations(model, pixels, [first.name])[first.name])
 
 
 def behind_entry(model: keras.Model, pixels: Any) -> dict[str, Any]:
-    """What makes the network take `pixels` as they are: for `replaced`.
+    """Return what makes the network take `pixels` as they are, for `replaced`.
 
     Raises `UserError` where they don't have the network's own size.
     """
@@ -164,17 +164,17 @@ def check_name(name: str, known: Sequence[str]) -> None:
 
 
 def shape_of(step: Step) -> tuple[int | None, ...]:
-    """The shape of the step's (first) output without the batch: (height, width, channels) for a feature map."""
+    """Return the shape of the step's (first) output without the batch, such as (height, width, channels)."""
     return tuple(step.node.outputs[0].shape[1:])
 
 
 def maps(model: keras.Model) -> list[Step]:
-    """The steps whose output is a feature map (batch, height, width, channels)."""
+    """Return the steps whose output is a feature map (batch, height, width, channels)."""
     return [step for step in steps(model) if len(shape_of(step)) == 3]
 
 
 def scores(model: keras.Model) -> Step:
-    """The step that gives the logits, before the softmax if there is one: of a classifier (batch, classes), of a
+    """Return the step that gives the logits, before any softmax: of a classifier (batch, classes), of a
     segmenter (batch, height, width, classes) at the network's own size.
 
     Raises `UserError` for a network that gives neither.
@@ -190,7 +190,7 @@ def scores(model: keras.Model) -> Step:
 
 
 def stages(model: keras.Model) -> list[Step]:
-    """The last feature map of every resolution: what a network has made of the image before it pools further.
+    """Return the last feature map of every resolution: what the network has made of the image before it pools further.
 
     The largest comes first. What comes before the first kernel is left out, preprocessing, and what comes after the
     last one, such as a detector's suppression of boxes.
@@ -205,5 +205,5 @@ def stages(model: keras.Model) -> list[Step]:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """The numbers of a tensor."""
+    """Return the numbers of a tensor."""
     return np.asarray(keras.ops.convert_to_numpy(tensor))

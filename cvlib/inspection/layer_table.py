@@ -18,7 +18,7 @@ _COLUMNS = (
 
 
 def records(rows: Sequence[Layer]) -> list[dict[str, Any]]:
-    """The table as numbers, for CSV and JSON: a flat mapping per layer, None where a value doesn't exist."""
+    """Return the table as numbers, for CSV and JSON: a flat mapping per layer, None where a value doesn't exist."""
     return [_record(row) for row in rows]
 
 
@@ -46,7 +46,7 @@ def _number(value: int | float | Fraction) -> int | float:
 
 
 def table(model: keras.Model) -> list[dict[str, str]]:
-    """The table as text: a row per layer, and one for the whole."""
+    """Return the table as text: a row per layer, and one for the whole."""
     rows = describe(model)
     return [*map(_text, rows), _total_text(total(rows, model))]
 
@@ -85,7 +85,7 @@ def _total_text(whole: dict[str, int]) -> dict[str, str]:
 
 
 def lines(rows: Sequence[dict[str, str]]) -> list[str]:
-    """Rows of equal keys as aligned lines under a header, numbers to the right; the last row, the whole, as words."""
+    """Return rows of equal keys as aligned lines under a header; the last row, the whole, is put in words."""
     *body, whole = rows
     left = [place for place, name in enumerate(body[0]) if name in ("layer", "type", "state", "padding")]
     words = (f"total: {whole['parameters']} parameters ({whole['state']}), {whole['multiply–adds'] or 0} multiply–adds "
@@ -94,7 +94,7 @@ def lines(rows: Sequence[dict[str, str]]) -> list[str]:
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """The same for TensorBoard's text tab."""
+    """Return the same as Markdown, for TensorBoard's text tab."""
     header = list(rows[0])
     body = [header, ["---"] * len(header), *[list(row.values()) for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in body)
@@ -108,5 +108,5 @@ def _memory(count: int) -> str:
 
 
 def as_json(rows: Sequence[Layer], model: keras.Model, warnings: Sequence[str]) -> dict[str, Any]:
-    """Everything that the command shows, as JSON takes it."""
+    """Return everything that `cvlib inspect` shows, as JSON takes it."""
     return {"layers": records(rows), "total": total(rows, model), "warnings": list(warnings)}

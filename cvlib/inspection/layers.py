@@ -40,7 +40,7 @@ class Layer:
 
 
 def describe(model: keras.Model) -> list[Layer]:
-    """A `Layer` for every call in the network, nested models included; the model's input has known sides."""
+    """Return a `Layer` for every call in the network, nested models included; the input's sides must be known."""
     listed = graph.steps(model)
     height, width = model.inputs[0].shape[1:3]
     shapes: dict[int, tuple[int | None, ...]] = {0: tuple(model.inputs[0].shape[1:])}
@@ -112,7 +112,7 @@ def _layer(step: Step, entering: tuple[int | None, ...], fields: tuple[Field, Fi
 
 
 def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
-    """A layer's count of parameters worked out from its settings; None for a kind without a formula here."""
+    """Return a layer's number of parameters by its settings; None for a kind without a formula here."""
     if not getattr(operation, "weights", []):
         return 0
     channels = int(entering[-1] or 0) if entering else 0
@@ -134,7 +134,7 @@ def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
 
 
 def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Sequence[int | None]) -> int:
-    """Multiplications with an addition per image, of convolutions and dense layers; other layers count as none."""
+    """Return the multiplications with an addition per image of a convolution or dense layer; 0 for other layers."""
     if None in entering or None in leaving or not entering or not leaving:
         return 0
     came, left = [int(n or 0) for n in entering], [int(n or 0) for n in leaving]
@@ -173,7 +173,7 @@ def _pair(value: Any) -> Pair | None:
 
 
 def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
-    """Of the whole network: parameters, multiply–adds and bytes of activations per image.
+    """Return the whole network's parameters, multiply–adds and bytes of activations per image.
 
     Parameters are trainable, frozen, or averages of a BatchNorm that isn't frozen: these follow the data.
     """
@@ -194,17 +194,17 @@ def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
 
 
 def miscounted(rows: Sequence[Layer]) -> list[Layer]:
-    """The layers whose formula and Keras' count disagree; there should be none."""
+    """Return the layers whose formula and Keras' count disagree; there should be none."""
     return [row for row in rows if row.formula is not None and row.formula != row.parameters]
 
 
 def cross(pair: Sequence[float] | None) -> str:
-    """A spatial pair in words, such as "3×3"."""
+    """Return a spatial pair in words, such as "3×3"."""
     return "" if pair is None else "×".join(f"{value:g}" for value in pair)
 
 
 def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]], what: str = "object") -> list[str]:
-    """A line where the network's last feature maps see less than a typical object, or step over it.
+    """Return a line where the last feature maps see less than a typical object, or can step over it.
 
     `objects` are heights and widths in pixels of the network's input, the typical one is their median; for
     classification it is the image, and `what` says so. Of several last feature maps the largest receptive field and

@@ -48,7 +48,7 @@ class Field:
         return (self.low[0] + self.high[0]) / 2
 
     def at(self, unit: int) -> tuple[int, int]:
-        """The first and the last pixel that a unit sees."""
+        """Return the first and the last pixel that a unit sees."""
         turns, phase = divmod(unit, self.period)
         return self.low[phase] + turns * self.shift, self.high[phase] + turns * self.shift
 
@@ -70,7 +70,7 @@ class Window:
 
 
 def through(field: Field, window: Window) -> Field:
-    """The field of a layer's units, from the field of its input's."""
+    """Return the field of a layer's units, from the field of its input's."""
     repeats = field.period // math.gcd(field.period, window.advance)
     period = window.period * repeats
     ranges = [range(window.first(unit), window.last(unit) + 1) for unit in range(period)]
@@ -80,7 +80,7 @@ def through(field: Field, window: Window) -> Field:
 
 
 def union(fields: Sequence[Field]) -> Field:
-    """What is seen through several branches: from the first pixel of any to the last of any.
+    """Return what is seen through several branches: from the first pixel of any to the last of any.
 
     Branches of unequal jumps meet only where places are given up (boxes of several scales in one list): there the
     largest field stands for all.
@@ -98,7 +98,7 @@ def union(fields: Sequence[Field]) -> Field:
 
 
 def whole(field: Field, units: int, pixels: int) -> Field:
-    """What all units of an axis see together, within the image."""
+    """Return what all units of an axis see together, within the image."""
     seen = [field.at(unit) for unit in range(units)]
     low, high = min(low for low, _ in seen), max(high for _, high in seen)
     return Field((max(low, 0),), (min(high, pixels - 1),), 0)
@@ -116,7 +116,7 @@ def _shortest(field: Field) -> Field:
 
 def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
             arguments: Sequence[Any] = ()) -> tuple[Window, Window] | None:  # fmt: skip
-    """How a layer reads (height, width) of its input; None for one that keeps every pixel in its place.
+    """Return how a layer reads (height, width) of its input; None for one that keeps every pixel in its place.
 
     `entering` and `leaving` are the sides of its input and output, `arguments` what it was called with.
     """
@@ -145,7 +145,7 @@ def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
 
 
 def unfolded(entering: Sequence[int | None], leaving: Sequence[int | None]) -> tuple[Window, Window] | None:
-    """How a reshape of (height, a, width, b, channels) to (height · a, width · b, channels) reads; else None."""
+    """Return how a reshape of (height, a, width, b, channels) to (height · a, width · b, channels) reads, else None."""
     if len(entering) != 5 or len(leaving) != 3 or None in entering:
         return None
     rows, below, columns, beside = (int(side or 0) for side in entering[:4])
@@ -155,7 +155,7 @@ def unfolded(entering: Sequence[int | None], leaving: Sequence[int | None]) -> t
 
 
 def collapses(operation: Any) -> bool:
-    """Whether every output of the layer reads the whole feature map."""
+    """Return whether every output of the layer reads the whole feature map."""
     pooling = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.Flatten)
     return isinstance(operation, pooling) or type(operation).__name__ in ("Mean", "Max", "Sum", "Min")
 

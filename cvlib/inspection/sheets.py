@@ -12,7 +12,7 @@ _MOST_TILES = 64
 
 
 def filters(kernels: np.ndarray) -> np.ndarray:
-    """Kernels (filters, height, width, channels), each stretched to the whole range; 0 is grey where it lies between.
+    """Draw kernels (filters, height, width, channels), each stretched to the whole range; 0 is grey if it lies between.
 
     Kernels of one or three channels are shown as grey or RGB, others as the mean of their channels.
     """
@@ -23,7 +23,7 @@ def filters(kernels: np.ndarray) -> np.ndarray:
 
 
 def feature_maps(maps: np.ndarray, channels: Sequence[int] | None = None) -> np.ndarray:
-    """The channels of a feature map (height, width, channels), each stretched to its own range, with its maximum."""
+    """Draw the channels of a feature map (height, width, channels), each in its own range, with its maximum."""
     chosen = list(range(maps.shape[-1])) if channels is None else list(channels)
     tiles = np.stack([_stretched(maps[..., channel]) for channel in chosen[:_MOST_TILES]])
     captions = [f"{channel}: ≤ {maps[..., channel].max():.3g}" for channel in chosen[:_MOST_TILES]]
@@ -31,7 +31,7 @@ def feature_maps(maps: np.ndarray, channels: Sequence[int] | None = None) -> np.
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """An image (height, width, 1 or 3), 0–255, in grey under a heat map (height, width) in 0–1: (height, width, 3)."""
+    """Draw an image (height, width, 1 or 3), 0–255, in grey under a heat map (height, width) in 0–1."""
     import matplotlib
 
     grey = np.asarray(image, np.float32).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
@@ -40,7 +40,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def explanations(rows: Sequence[tuple[np.ndarray, str, dict[str, np.ndarray]]]) -> np.ndarray:
-    """A row for each (image, caption, name → heat map): the image, then the heat maps over it."""
+    """Draw a row for each (image, caption, name → heat map): the image, then the heat maps over it."""
     tiles, captions = [], []
     for image, caption, heats in rows:
         tiles.append(np.broadcast_to(np.asarray(image, np.float32), (*image.shape[:2], 3)))
@@ -58,5 +58,5 @@ def _stretched(channel: np.ndarray) -> np.ndarray:
 
 
 def images(made: np.ndarray, captions: Sequence[str]) -> np.ndarray:
-    """Images (n, height, width, 1 or 3), 0–255, with their captions."""
+    """Draw images (n, height, width, 1 or 3), 0–255, with their captions."""
     return contact_sheet(made, captions, columns=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class LogitsTask(Task):
         training_metric: the name of the metric that is shown of training, beside the loss.
     """
 
-    training_metric: str
+    training_metric: ClassVar[str]
 
     @abstractmethod
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:

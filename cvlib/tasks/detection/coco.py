@@ -36,7 +36,7 @@ class Measures:
 
 
 def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) -> Measures:
-    """Average precision and recall of one `Detections` per image, equal to pycocotools.
+    """Return average precision and recall of one `Detections` per image, equal to pycocotools.
 
     mAP is over IoU 0.50, 0.55 … 0.95; recall is over the same, of the 100 surest detections an image. Crowds are
     neither to be found nor mistakes. Without a single truth mAP, mAP50, mAP75 and recall are 0.
@@ -91,7 +91,7 @@ def _annotations(truths: Sequence[Boxes]) -> list[dict[str, Any]]:
 
 
 def as_results(found: Sequence[Detections]) -> list[dict[str, Any]]:
-    """COCO's format of results: image_id and category_id count from 0, bbox is left, top, width, height in pixels."""
+    """Return COCO's format of results: ids count from 0, bbox is left, top, width, height in pixels."""
     return [
         {"image_id": number, "category_id": label, "score": score, "bbox": [left, top, right - left, bottom - top]}
         for number, one in enumerate(found)
@@ -102,7 +102,7 @@ def as_results(found: Sequence[Detections]) -> list[dict[str, Any]]:
 
 
 def image_precision(truth: Boxes, found: Detections) -> float:
-    """Average precision of one image at IoU 0.5, all classes ranked together: 0–1, for paired comparisons.
+    """Return the average precision of one image at IoU 0.5, all classes ranked together, 0–1: for paired comparisons.
 
     The area under precision (made to fall) over recall. An image that holds nothing gets 1 if nothing is found
     in it with a score of 0.25 or more, else 0.
@@ -120,7 +120,7 @@ def image_precision(truth: Boxes, found: Detections) -> float:
 
 
 def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> np.ndarray:
-    """For each detection 1 (finds an object that no surer one found), 0 (a mistake) or −1 (lies in a crowd)."""
+    """Return for each detection 1 (finds an object that no surer one found), 0 (a mistake) or −1 (lies in a crowd)."""
     overlaps = overlap(found.corners, truth.corners)
     result = np.zeros(len(found), np.int64)
     free = ~truth.crowd
@@ -140,7 +140,7 @@ def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> np.ndarray
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """IoU of each of `(n, 4)` with each of `(m, 4)`: `(n, m)`."""
+    """Return the IoU of each of `(n, 4)` with each of `(m, 4)`: `(n, m)`."""
     both = _shared(first, second)
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
     return both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9)

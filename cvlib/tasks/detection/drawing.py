@@ -15,13 +15,13 @@ _LEAST_SIDE = 240  # pixels: smaller images are enlarged, so that captions can b
 
 
 def colour(label: int) -> tuple[int, int, int]:
-    """A class's colour: neighbours in number lie far apart on the circle of hues."""
+    """Return a class's colour: neighbours in number lie far apart on the circle of hues."""
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.85, 0.85)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], sure: float = SURE) -> np.ndarray:
-    """The image `(height, width, 1 or 3)`, 0–255, with boxes in its pixels, and classes and scores beside them.
+    """Draw boxes, in pixels of the image `(height, width, 1 or 3)`, 0–255, with classes and scores beside them.
 
     Images under 240 pixels are enlarged. Of detections those with a score of `sure` or more are drawn.
     """
@@ -67,7 +67,7 @@ def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int,
 
 def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
           classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """Images with their true boxes, four a row; where there are detections, these on a second copy below."""
+    """Draw images with their true boxes, four a row; where there are detections, these on a second copy below."""
     from PIL import Image, ImageDraw
 
     from cvlib.viz.pictures import font
@@ -93,7 +93,7 @@ def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detection
 
 
 def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Curves at IoU 0.5, one a class that has truth; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1."""
+    """Draw a curve at IoU 0.5 for each class with truth; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

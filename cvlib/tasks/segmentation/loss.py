@@ -62,7 +62,7 @@ class PixelAccuracy(keras.metrics.Mean):
 
 
 def at_centres(values: Any, size: tuple[int, int]) -> Any:
-    """Of `values` (batch, height, width) those in the middle of the cells of a grid of `size`; None stays None."""
+    """Return those of `values` (batch, height, width) in the middle of a grid's cells, of `size`; None stays None."""
     if values is None or tuple(values.shape[1:3]) == tuple(size):
         return values
     for axis, cells in enumerate(size, start=1):
@@ -72,7 +72,7 @@ def at_centres(values: Any, size: tuple[int, int]) -> Any:
 
 
 def labelled(truth: Any, weights: Any) -> tuple[Any, Any]:
-    """Class ids with 0 where ignored, and what each pixel counts: 0 where ignored, else its weight or 1."""
+    """Return class ids, 0 where ignored, and what each pixel counts: 0 where ignored, else its weight or 1."""
     truth = ops.cast(truth, "int32")
     valid = ops.not_equal(truth, IGNORE)
     counts = ops.cast(valid, "float32")
@@ -80,12 +80,12 @@ def labelled(truth: Any, weights: Any) -> tuple[Any, Any]:
 
 
 def cross_entropy(labels: Any, counts: Any, logits: Any) -> Any:
-    """The mean of −log p over pixels, weighted by `counts`."""
+    """Return the mean of −log p over pixels, weighted by `counts`."""
     return _mean(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True), counts)
 
 
 def focal(labels: Any, counts: Any, logits: Any, gamma: float) -> Any:
-    """The mean of −(1 − p)^gamma · log p (Lin et al., Focal Loss for Dense Object Detection, 2017)."""
+    """Return the mean of −(1 − p)^gamma · log p (Lin et al., Focal Loss for Dense Object Detection, 2017)."""
     losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     # 1 − p of a certain pixel is 0 up to rounding, where a power below 1 has no finite slope.
     wrong = ops.maximum(-ops.expm1(-losses), _LEAST)
@@ -93,7 +93,7 @@ def focal(labels: Any, counts: Any, logits: Any, gamma: float) -> Any:
 
 
 def dice(labels: Any, counts: Any, logits: Any) -> Any:
-    """1 − 2·|truth ∩ prediction| / (|truth| + |prediction|) with probabilities, the mean over classes.
+    """Return the mean over classes of 1 − 2·|truth ∩ prediction| / (|truth| + |prediction|), with probabilities.
 
     Sums go over the whole batch; classes that its truth doesn't have are left out. (Milletari et al., V-Net, 2016,
     square in the denominator; here it is linear, as in the metric.)

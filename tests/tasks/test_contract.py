@@ -1,0 +1,113 @@
+"""Every task goes through fit, evaluate, predict, visualize and export, on a tiny network and embedded data."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from cvlib import experiment, tasks
+from cvlib.models.restore import SavedRun, open_run
+from cvlib.tasks import saved
+from tests.configs import CONF
+
+pytestmark = pytest.mark.slow
+
+# By task, what makes its shipped network small. A task that isn't listed is run as it is shipped.
+TINY: dict[str, dict[str, Any]] = {
+    "classification": {"name": "cnn", "filters": [4, 6], "dense": [8]},
+    "detection": {"backbone": "cnn", "filters": [8, 8, 8, 8], "neck": 8},
+    "segmentation": {"name": "segmenter", "encoder": "cnn", "filters": [4, 4, 4], "decoder_filters": 8},
+}
+
+
+def shipped(task: str) -> dict[str, Any]:
+    """The smallest answer to `model=` that does the task."""
+    models = [yaml.safe_load(path.read_text()) for path in sorted((CONF / "model").glob("*.yaml"))]
+    able = [model for model in models if model["task"] == task]
+    assert able, f"no file in conf/model does {task}"
+    tiny = TINY.get(task, {})
+    return next((model for model in able if model["name"] == tiny.get("name")), able[0]) | tiny
+
+
+@pytest.fixture(scope="module", params=tasks.names())
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SavedRun:
+    """A run of one epoch of two steps."""
+    folder = tmp_path_factory.mktemp(request.param)
+    config = tasks.config_of({
+        "model": shipped(request.param),
+        "data": {"name": "digits", "tasks": tasks.names(), "samples": 60, "batch_size": 4},
+        "trainer": {"epochs": 1, "steps_per_epoch": 2},
+        "output_root": str(folder / "outputs"),
+    })  # fmt: skip
+    experiment.run(config, folder / "run")
+    return open_run(folder / "run")
+
+
+def test_fit_records_every_declared_metric_and_a_row_for_each_test_sample(run: SavedRun) -> None:
+    task = tasks.of_config(run.config)
+    assert run.summary["status"] == "completed"
+    assert run.record.headline == f"test/{task.metrics[0].name}"
+    for spec in task.metrics:
+        for split in ("val", "test"):
+            value = run.record.metric(f"{split}/{spec.name}")
+            assert value is not None
+            assert spec.low <= value <= spec.high
+    with (run.folder / "test_results.csv").open() as text:
+        rows = list(csv.DictReader(text))
+    assert [row["name"] for row in rows] == saved.dataset(run).test.names
+    assert {spec.sample_column for spec in task.metrics if spec.sample} <= set(rows[0])
+    assert set(json.loads((run.folder / "labels.json").read_text())) >= {"task", "classes", "channels", "image_size"}
+
+
+def test_evaluate_gives_the_runs_own_metrics(run: SavedRun, tmp_path: Path) -> None:
+    from cvlib.evaluation import evaluate_run, samples
+
+    found = evaluate_run.evaluate(run, samples.choose(run, "test"))
+    for name, value in found.metrics.items():
+        assert value == pytest.approx(run.summary["metrics"][f"test/{name}"], abs=1e-5)
+    task = tasks.of_config(run.config)
+    assert task.class_metric in found.by_class[0]
+    assert any(task.metrics[0].name in line for line in found.lines())
+    evaluate_run.write(found, run, tmp_path)
+    assert {"evaluation.json", "by_class.csv", "results.csv"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_predict_writes_tables_and_pictures_and_gives_values(run: SavedRun, tmp_path: Path) -> None:
+    from cvlib import prediction
+
+    (tmp_path / "in").mkdir()
+    images = [np.random.default_rng(number).integers(0, 256, (40, 30, 3), np.uint8) for number in range(3)]
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"in/{number}.png")
+    (tmp_path / "in/broken.png").write_bytes(b"no image")
+    files = prediction.find_files([str(tmp_path / "in")])
+    counts = prediction.predict_files(run, files, tmp_path / "out")
+    assert counts == (3, [tmp_path / "in/broken.png"])
+    assert {"predictions.json", "predictions.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert list((tmp_path / "out").rglob("*.png"))
+    seen = [image[..., : run.channels] for image in images]
+    assert len(prediction.values(run, saved.network(run), seen)) == 3
+
+
+def test_visualize_draws_what_was_learned(run: SavedRun) -> None:
+    from cvlib.inspection.visualize import visualize
+
+    written = visualize(run, steps=1, say=lambda line: None)
+    names = {path.name for path in written}
+    assert "filters.png" in names
+    assert ("explanations.png" in names) == tasks.of_config(run.config).explains_classes
+
+
+def test_export_answers_as_keras(run: SavedRun) -> None:
+    from cvlib import export
+
+    said: list[str] = []
+    assert export.export(run, "saved_model", False, None, 3, None, said.append) == 0
+    assert "written" in said[0]
