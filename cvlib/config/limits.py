@@ -95,7 +95,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "schedule.final": (0, 1),
     "schedule.every": (1, _MOST),
     "schedule.factor": (0, 1),
-    "trainer.epochs": (1, 1e6),  # each has random draws of its own, see data/pipeline.py
+    "trainer.epochs": (1, 1e6),  # each has random draws of its own, see data/order.py
     "trainer.patience": (1, _MOST),
     "trainer.steps_per_epoch": (1, 1e6),
     "trainer.checkpoint_every": (1, _MOST),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import weakref
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -18,15 +17,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig, Config
 from cvlib.data.augmentation import changes
 from cvlib.data.feed import Feed, make_feed
-from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted
+from cvlib.data.tensorflow.features import Arrays, FeatureFeed
 from cvlib.runtime import store
 
-Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
+__all__ = ["Arrays", "Cut", "FeatureFeed", "compute", "cut", "kept", "key", "views"]
 
 _BATCH = 32  # images that go through the base at once, whatever data.batch_size is: its features serve any
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
@@ -38,39 +36,6 @@ class Cut:
 
     base: keras.Model
     head: keras.Model
-
-
-class FeatureFeed:
-    """As the `Feed` that it is made from, order and all, but of kept features; epochs go through the views in turn."""
-
-    def __init__(self, feed: Feed, views: list[Arrays]):
-        assert isinstance(feed, TensorFlowFeed)
-        self.split, self.steps, self.images, self.feed = feed.split, feed.steps, feed.images, feed
-        self.views = views
-        self._batches = self._build(views)
-        self.dataset = counted(self._batches, self.steps)
-
-    def epoch(self, number: int, start: int = 0) -> None:
-        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
-        self.feed.epoch(number, start)
-        self.dataset = counted(self._batches, self.steps - start)
-
-    def _build(self, views: list[Arrays]) -> tf.data.Dataset:
-        me, number = weakref.ref(self), self.feed.number  # TensorFlow never lets go of `take`
-        labels = tf.constant(np.asarray(self.split.labels), tf.int32)
-        shapes = [array.shape[1:] for array in views[0]]
-
-        def take(indices: np.ndarray, epoch: np.ndarray) -> list[np.ndarray]:
-            kept = me()
-            assert kept is not None
-            return [np.asarray(array[indices], np.float32) for array in kept.views[int(epoch) % len(kept.views)]]
-
-        def gather(indices: Any, draws: Any) -> tuple[Any, Any]:
-            found = tf.numpy_function(take, [indices, number], [tf.float32] * len(shapes), stateful=False)
-            features = [tf.ensure_shape(one, (None, *shape)) for one, shape in zip(found, shapes, strict=True)]
-            return tuple(features) if len(features) > 1 else features[0], tf.gather(labels, indices)
-
-        return self.feed.rows().batch(self.feed.batch_size).map(as_it_is(gather), tf.data.AUTOTUNE)
 
 
 def views(config: Config) -> int:

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from cvlib import cli, models, prediction
-from cvlib.data.pipeline import Feed
 from cvlib.models import restore as saved
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import classification
+from tests.data.feeds import a_feed
 from tests.small_runs import CLASSES, SIDE, config, write_run
 
 
@@ -39,7 +39,7 @@ def test_files_get_the_answers_of_the_evaluation(run: Path, tmp_path: Path) -> N
     write_run(tmp_path / "as_trained", status="interrupted")
     network = models.build(config().model, (SIDE, SIDE, 1), len(CLASSES))
     network.set_weights(saved.network(opened).get_weights())
-    feed = Feed(split, (SIDE, SIDE), 1, 32, 0)
+    feed = a_feed(split, (SIDE, SIDE), 1, 32, 0)
     expected = classification.results(split.names, CLASSES, classification.evaluate(network, feed, CLASSES))[:40]
     assert cli.main(["predict", str(run), str(tmp_path / "images")]) == 0
     with (run / "predictions/predictions.csv").open() as file:

@@ -17,8 +17,9 @@ from cvlib import cli, models, tasks
 from cvlib.config import schema as configuration
 from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
-from cvlib.data.pipeline import Feed
+from cvlib.data.labels import BOXES
 from cvlib.prediction import picture_names
+from tests.data.feeds import a_feed
 from tests.models.conftest import config_of
 
 SIDE = 64
@@ -65,7 +66,7 @@ def test_boxes_are_those_of_the_evaluation(
     network = write_run(tmp_path / "run", SMALL["detection"])
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     split = Split([file.name for file in files], files, [none] * len(files))
-    feed = Feed(split, (SIDE, SIDE), 3, 2, 0, task="detection", how="letterbox")
+    feed = a_feed(split, (SIDE, SIDE), 3, 2, 0, kind=BOXES, resize="letterbox")
     scores = tasks.of("detection").evaluate(network, feed, CLASSES)
     assert cli.main(["predict", str(tmp_path / "run"), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
     with (tmp_path / "out/predictions.csv").open() as text:

@@ -13,11 +13,11 @@ import pytest
 from cvlib import models
 from cvlib.config.schema import AugmentConfig, Config, DataConfig, ModeConfig, ModelConfig, TrainerConfig
 from cvlib.data.dataset import Split
-from cvlib.data.pipeline import Feed
 from cvlib.runtime import store
 from cvlib.transfer import cached_features as features
 from cvlib.transfer import freezing as modes
 from cvlib.transfer.cached_features import FeatureFeed
+from tests.data.feeds import a_feed
 from tests.models.conftest import config_of
 
 FROZEN = ModeConfig("feature_extractor", weights="x", freeze="all", batch_norm="frozen")
@@ -61,7 +61,7 @@ def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str, side: 
 def test_epochs_go_through_the_views_in_the_feeds_own_order() -> None:
     split = images(11, 12)
     cut = features.cut(frozen("cnn", 12))
-    feed = Feed(split, (12, 12), 3, 4, 7, MOVES, shuffle=True)
+    feed = a_feed(split, (12, 12), 3, 4, 7, MOVES, shuffle=True)
     views = [features.compute(cut.base, feed, number) for number in (0, 1)]
     kept = FeatureFeed(feed, views)
     for epoch in (0, 1, 2, 3):
@@ -91,7 +91,7 @@ def test_each_part_of_the_key_matters(tmp_path: Path) -> None:
     def key(conf: Config | None = None, network: keras.Model = base, part: Split = split, size: int = 12,
             strengths: AugmentConfig | None = plain, seed: int = 0, view: int = 0, how: str = "stretch",
             fingerprint: str = "a") -> str:  # fmt: skip
-        feed = Feed(part, (size, size), 3, 4, seed, strengths, how=how)
+        feed = a_feed(part, (size, size), 3, 4, seed, strengths, resize=how)
         return features.key(conf or config(tmp_path), network, feed, view, fingerprint)
 
     same = key()
@@ -111,7 +111,7 @@ def test_each_part_of_the_key_matters(tmp_path: Path) -> None:
 
 def test_features_are_computed_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, said = features.cut(frozen("cnn", 12)).base, []
-    feed = Feed(images(6, 12), (12, 12), 3, 4, 0, MOVES, shuffle=True)
+    feed = a_feed(images(6, 12), (12, 12), 3, 4, 0, MOVES, shuffle=True)
     conf = config(tmp_path, augment=MOVES, mode=replace(FROZEN, views=3))
     first = features.kept(conf, base, feed, "train", "a", said.append)
     assert len(first) == 3
@@ -120,7 +120,7 @@ def test_features_are_computed_once_and_found_again(tmp_path: Path, monkeypatch:
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
     assert len(store.listing(tmp_path / "cache/features")) == 3
-    plain = Feed(images(6, 12), (12, 12), 3, 4, 0)
+    plain = a_feed(images(6, 12), (12, 12), 3, 4, 0)
     monkeypatch.undo()
     assert len(features.kept(conf, base, plain, "val", "a", said.append)) == 1
 
@@ -128,6 +128,6 @@ def test_features_are_computed_once_and_found_again(tmp_path: Path, monkeypatch:
 def test_what_exceeds_the_limit_is_used_but_not_kept(tmp_path: Path) -> None:
     base = features.cut(frozen("cnn", 12)).base
     conf = config(tmp_path, mode=replace(FROZEN, cache_gb=1e-9))
-    views = features.kept(conf, base, Feed(images(6, 12), (12, 12), 3, 4, 0), "val", "a", lambda line: None)
+    views = features.kept(conf, base, a_feed(images(6, 12), (12, 12), 3, 4, 0), "val", "a", lambda line: None)
     assert views[0][0].shape == (6, 128)
     assert store.listing(tmp_path / "cache/features") == []

@@ -13,9 +13,9 @@ from cvlib.config.schema import Config, DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.data.labels import BOXES
-from cvlib.data.pipeline import Feed, preview
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import detection
+from tests.data.feeds import a_feed
 from tests.models.conftest import config_of
 
 SMALL = {"neck": 8, "filters": [8, 8, 8, 8, 8]}
@@ -78,7 +78,7 @@ def test_the_saved_detector_says_what_evaluation_measured(tmp_path, head, how):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, 70, 50, 3)).astype(np.uint8)
     labels = [Boxes(np.array([[5, 5, 30, 40]], np.float32), np.array([k]), np.array([False])) for k in range(3)]
-    feed = Feed(Split(list("abc"), images, labels), (64, 64), 3, 2, 0, task="detection", how=how)
+    feed = a_feed(Split(list("abc"), images, labels), (64, 64), 3, 2, 0, kind=BOXES, resize=how)
     model = small(head, side=64)
     scores = detection.evaluate(detection.network(model), feed, CLASSES)
     assert scores.truths == labels and all(len(found) > 20 for found in scores.found)
@@ -103,7 +103,7 @@ def test_batches_without_boxes_train_without_nan(head):
     mixed = Split(split.names, split.images, [split.labels[0], none, none, none])
     model = small(head)
     model.compile(optimizer="sgd", **detection.compile_arguments(model, Config()))
-    feed = Feed(mixed, (96, 96), 3, 2, 0, task="detection", how="letterbox")
+    feed = a_feed(mixed, (96, 96), 3, 2, 0, kind=BOXES, resize="letterbox")
     logs = model.fit(detection.targets(feed.dataset, model, None), verbose=0, shuffle=False).history
     parts = detection.training_metrics({name: values[-1] for name, values in logs.items()})
     expected = {"loss", "box_loss", "class_loss"} | ({"objectness_loss", "crowded"} if head == "grid" else set())
@@ -119,7 +119,7 @@ def learned(head: str, steps: int) -> tuple[keras.Model, Split]:
     for layer in model.get_layer("backbone").layers + model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8
-    feed = Feed(split, (96, 96), 3, 8, 0, task="detection", how="letterbox", steps=steps)
+    feed = a_feed(split, (96, 96), 3, 8, 0, kind=BOXES, resize="letterbox", steps=steps)
     rate = keras.optimizers.schedules.CosineDecay(0.005, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), **detection.compile_arguments(model, Config()))
     model.fit(detection.targets(feed.dataset, model, None), verbose=0, shuffle=False)
@@ -130,7 +130,7 @@ def learned(head: str, steps: int) -> tuple[keras.Model, Split]:
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 def test_eight_images_can_be_learned_by_heart(head):
     model, split = learned(head, 220)
-    feed = Feed(split, (96, 96), 3, 8, 0, task="detection", how="letterbox")
+    feed = a_feed(split, (96, 96), 3, 8, 0, kind=BOXES, resize="letterbox")
     assert detection.evaluate(detection.network(model), feed, CLASSES).metrics()["mAP50"] >= 0.99
 
 
@@ -160,8 +160,8 @@ def test_pictures_show_boxes_in_their_colours():
     scores, dataset = perfect(split), dataset_of(split)
     shown = detection.chosen(scores)
     assert shown.tolist() == [0, 1, 2, 3, 4]
-    feed = Feed(split, (96, 96), 3, 5, 0, task="detection", how="letterbox")
-    images, labels = preview(feed, 5)
+    feed = a_feed(split, (96, 96), 3, 5, 0, kind=BOXES, resize="letterbox")
+    images, labels = feed.preview(5)
     picture = detection.predictions(images, shown, scores, dataset)
     # Two rows of pairs, four images a row, 96 pixels enlarged threefold, a line above each row and a gap below.
     step = 16 + 288 + 8
