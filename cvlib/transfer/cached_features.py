@@ -9,70 +9,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig, Config, FeatureExtractor
 from cvlib.data.augmentation import changes
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
-from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted
+from cvlib.data.tensorflow.features import Arrays, FeatureFeed
 from cvlib.runtime import store
 
-Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor at the cut
+__all__ = ["Arrays", "FeatureFeed", "cached", "compute", "key", "views"]
 
 _BATCH = 32  # images that go through the base at once, whatever data.batch_size is: its features serve any
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
-
-
-class FeatureFeed(Feed):
-    """As the `Feed` that it is made from, order and all, but of kept features; epochs go through the views in turn."""
-
-    def __init__(self, feed: Feed, views: list[Arrays]):
-        assert isinstance(feed, TensorFlowFeed)
-        self.split, self.spec, self.kind, self.cache = feed.split, feed.spec, feed.kind, None
-        self.batch_size, self.seed, self.shuffle, self.augmentation = feed.batch_size, feed.seed, feed.shuffle, None
-        self.steps, self.images, self.feed = feed.steps, feed.images, feed
-        self.views = views
-        self._batches = self._build(views)
-        self.dataset = counted(self._batches, self.steps)
-
-    def epoch(self, number: int, start: int = 0) -> None:
-        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
-        self.feed.epoch(number, start)
-        self.dataset = counted(self._batches, self.steps - start)
-
-    def rows(self) -> tf.data.Dataset:
-        """Return the stream of (sample index, random draws) of the next epoch."""
-        return self.feed.rows()
-
-    def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
-        """Yield features and labels of the epoch that was set, as NumPy arrays."""
-        return self.dataset.as_numpy_iterator()
-
-    def _build(self, views: list[Arrays]) -> tf.data.Dataset:
-        me, number = weakref.ref(self), self.feed.number  # TensorFlow never lets go of `take`
-        labels = tf.constant(np.asarray(self.split.labels), tf.int32)
-        shapes = [array.shape[1:] for array in views[0]]
-
-        def take(indices: np.ndarray, epoch: np.ndarray) -> list[np.ndarray]:
-            kept = me()
-            assert kept is not None
-            return [np.asarray(array[indices], np.float32) for array in kept.views[int(epoch) % len(kept.views)]]
-
-        def gather(indices: Any, draws: Any) -> tuple[Any, Any]:
-            found = tf.numpy_function(take, [indices, number], [tf.float32] * len(shapes), stateful=False)
-            features = [tf.ensure_shape(one, (None, *shape)) for one, shape in zip(found, shapes, strict=True)]
-            return tuple(features) if len(features) > 1 else features[0], tf.gather(labels, indices)
-
-        return self.feed.rows().batch(self.feed.batch_size).map(as_it_is(gather), tf.data.AUTOTUNE)
 
 
 def views(config: Config) -> int:

@@ -43,11 +43,13 @@ def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
 
 def _ours(dataset: Dataset, kept: str | None) -> Callable[[int], Iterable[Any]]:
     from cvlib.data.cache import Cache
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.make_feed import make_feed
+    from cvlib.data.input_spec import InputSpec
 
     strengths = AugmentConfig(**yaml.safe_load(STANDARD.read_text()))
     cache = Cache(len(dataset.train), (SIDE, SIDE, 3), 4e9) if kept else None
-    feed = Feed(dataset.train, (SIDE, SIDE), 3, BATCH, 0, strengths, shuffle=True, cache=cache)
+    spec = InputSpec(SIDE, SIDE, 3)
+    feed = make_feed(dataset.train, spec, dataset.kind, BATCH, 0, augmentation=strengths, shuffle=True, cache=cache)
 
     def epoch(number: int) -> Iterable[Any]:
         feed.epoch(number)
@@ -92,11 +94,12 @@ def _waiting(dataset: Dataset) -> Row:
 
     from cvlib import models
     from cvlib.config.schema import Config, ModelConfig
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.make_feed import make_feed
+    from cvlib.data.input_spec import InputSpec
     from cvlib.tasks import classification
 
     strengths = AugmentConfig(**yaml.safe_load(STANDARD.read_text()))
-    feed = Feed(dataset.train, (96, 96), 3, BATCH, 0, strengths, shuffle=True)
+    feed = make_feed(dataset.train, InputSpec(96, 96, 3), dataset.kind, BATCH, 0, augmentation=strengths, shuffle=True)
     model = models.build(ModelConfig(), (96, 96, 3), len(dataset.classes))
     model.compile("adam", **classification.compile_arguments(model, Config()))
     waited = computed = 0.0

@@ -28,7 +28,9 @@ def ours() -> Turn:
     """The network, loss, optimizer and feed of `python run.py model=segmenter`."""
     from cvlib import models
     from cvlib.config.schema import AugmentConfig, Config
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.make_feed import make_feed
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.data.labels import MASK
     from cvlib.tasks import segmentation as task
     from cvlib.training import batch_norm, optimizer
 
@@ -36,7 +38,7 @@ def ours() -> Turn:
     model = models.build(config.model, (96, 96, 3), classes)
     batch_norm.prepare(model, config.trainer.bn_momentum)
     model.compile(optimizer.build(config, model, 1, 0), **task.compile_arguments(model, config))
-    feed = Feed(train, (96, 96), 3, BATCH, 0, augmentation=AugmentConfig(), shuffle=True, task="segmentation")
+    feed = make_feed(train, InputSpec(96, 96, 3), MASK, BATCH, 0, augmentation=AugmentConfig(), shuffle=True)
     return lambda: {"training": timed(lambda: model.fit(feed.dataset, verbose=0), len(train))}
 
 

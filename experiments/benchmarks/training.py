@@ -60,7 +60,9 @@ def ours(name: str, precision: str, count: int) -> Turn:
     from cvlib import models, tasks
     from cvlib.config.schema import Config, DataConfig, ModelConfig, TrainerConfig
     from cvlib.data.dataset import Split
-    from cvlib.data.pipeline import Feed
+    from cvlib.data.make_feed import make_feed
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.data.labels import CLASS
     from cvlib.runs.record import Record
     from cvlib.training import batch_norm, loop
     from cvlib.training import devices as backend
@@ -81,8 +83,9 @@ def ours(name: str, precision: str, count: int) -> Turn:
         parts.append(Split([f"{part}/{i}" for i in range(size)], images, labels))
     model = models.build(config.model, (SIDE, SIDE, 3), CLASSES)
     batch_norm.prepare(model, config.trainer.bn_momentum)
-    train = Feed(parts[0], (SIDE, SIDE), 3, BATCH, 0, config.augment, shuffle=True)
-    val = Feed(parts[1], (SIDE, SIDE), 3, BATCH, 0)
+    spec = InputSpec(SIDE, SIDE, 3)
+    train = make_feed(parts[0], spec, CLASS, BATCH, 0, augmentation=config.augment, shuffle=True)
+    val = make_feed(parts[1], spec, CLASS, BATCH, 0)
     task = tasks.of("classification")
     training = loop.Training(config, record, model, task.network(model), train, val, [str(i) for i in range(CLASSES)])
     training.open_board(0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cvlib import data
 from cvlib.config.schema import AugmentConfig
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import IGNORE, Boxes, Split
@@ -155,3 +158,13 @@ def test_input_that_can_not_be_is_refused() -> None:
     assert InputSpec(64, 96, 3).shape == (64, 96, 3)
     with pytest.raises(ValueError, match="expected one of stretch, letterbox"):
         InputSpec(64, 96, 3, "crop")
+
+
+def test_only_one_folder_imports_tensorflow() -> None:
+    folder = Path(data.__file__).parent
+    modules = [".".join(["cvlib.data", *file.relative_to(folder).with_suffix("").parts])
+               for file in sorted(folder.rglob("*.py")) if file.parent != folder / "tensorflow"]  # fmt: skip
+    code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
+    code += "print({'tensorflow', 'keras'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

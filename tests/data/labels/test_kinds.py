@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cvlib.config.schema import AugmentConfig
 from cvlib.data import cache, splits
 from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
 from cvlib.data.fingerprint import fingerprint
 from cvlib.data.images import Header
 from cvlib.data.input_spec import InputSpec
-from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, Form, LabelKind, named
+from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, Form, LabelKind, Settled, named
 from cvlib.data.labels.raw_boxes import raw
 from cvlib.runtime.errors import UserError
 from tests.data.feeds import a_feed
@@ -123,3 +124,42 @@ def test_a_dataset_knows_its_kind_by_its_task_unless_it_is_told() -> None:
     assert Dataset("x", "detection", CLASSES, 3, (6, 9), *parts, []).kind == BOXES
     assert Dataset("x", "tracking", CLASSES, 3, (6, 9), *parts, [], kind=BOXES).task == "tracking"
     assert isinstance(parts[0].labels[0], Boxes)
+
+
+class _SetOfClasses(LabelKind):
+    """Any number of classes for each image: what a further kind needs, and no other file of the feed."""
+
+    name = "set"
+    subfolder = "multilabel"
+    form = Form.ROW
+
+    def settle(self, label: frozenset[int], header: Header, path: str) -> Settled:
+        return Settled(label, [], dict.fromkeys(label, 1))
+
+    def renumbered(self, part: Split, table: np.ndarray) -> Split:
+        return replace(part, labels=[frozenset(table[list(one)].tolist()) - {-1} for one in part.labels])
+
+    def key(self, label: frozenset[int]) -> str:
+        return str(sorted(label))
+
+    def occurring(self, part: Split) -> set[int]:
+        return set().union(*part.labels)
+
+    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+        return []
+
+    def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
+        return (np.array([[float(label in one) for label in range(3)] for one in split.labels], np.float32),)
+
+
+def test_a_further_kind_is_fed_augmented_chosen_and_fingerprinted() -> None:
+    kind = _SetOfClasses()
+    split = Split(["a", "b"], np.zeros((2, 6, 9, 3), np.uint8), [frozenset({0, 2}), frozenset({1})])
+    moves = AugmentConfig(horizontal_flip=0.5, rotation=20, hue=0.1)
+    ((images, labels),) = a_feed(split, (8, 12), 3, 2, 0, moves, kind=kind).batches()
+    assert images.shape == (2, 8, 12, 3) and labels.tolist() == [[1, 0, 1], [0, 1, 0]]
+    _, (kept,) = splits.choose_classes(CLASSES, [split], ["dog", "cat"], kind)
+    assert kept.labels == [{0}, {1}]
+    parts = [split, split.take([0]), split.take([1])]
+    dataset = Dataset("x", "multilabel", CLASSES, 3, (6, 9), *parts, [], kind=kind)
+    assert len(fingerprint(dataset)) == 16 and dataset.kind.strata(split.labels).tolist() == [0, 0]
