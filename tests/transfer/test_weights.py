@@ -148,7 +148,7 @@ def test_a_file_that_is_no_weights_is_refused(
 
 
 def test_a_folder_that_is_no_run_and_an_unfinished_run_are_refused(tmp_path: Path) -> None:
-    assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "no run")
+    assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "not a run")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "interrupted", "model": "cnn"}))
     assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "interrupted")
 

@@ -96,7 +96,8 @@ def test_a_size_that_does_not_halve_five_times_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("changes", "base"), [
-    ({"backbone": "resnet"}, "resnet"), ({"backbone": "inception"}, "inception"), ({"backbone": "darknet"}, "darknet"),
+    ({"backbone": "resnet", "depth": None}, "resnet"),
+    ({"backbone": "inception"}, "inception"), ({"backbone": "darknet"}, "darknet"),
     ({"backbone": "cnn", "filters": [8, 8]}, "cnn"), ({"backbone": "cnn", "stride": 2}, "cnn"),
     ({"backbone": "cnn", "padding": "valid"}, "cnn"),
 ])  # fmt: skip
