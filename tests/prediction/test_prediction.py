@@ -14,9 +14,9 @@ from PIL import Image
 from cvlib import cli, tasks
 from cvlib.config.schema import Config, DataConfig, ModelConfig
 from cvlib.data.dataset import Boxes, Split
-from cvlib.data.make_feed import make_feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES
+from cvlib.data.make_feed import make_feed
 from cvlib.models.network import build
 from cvlib.prediction import picture_names
 from tests.configs import model_config

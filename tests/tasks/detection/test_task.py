@@ -12,9 +12,9 @@ from cvlib.config.schema import DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.data.feed import Feed
-from cvlib.data.make_feed import make_feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES
+from cvlib.data.make_feed import make_feed
 from cvlib.models.network import Network, build
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.detection import TASK, drawing, serving
