@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from cvlib.config.fields import Options, option
 from cvlib.models.backbone import Backbone
@@ -21,7 +21,15 @@ class DetectorOptions(Options):
 
 
 class DetectorHead(Head):
-    """A head whose one output is `(batch, places, values)`, float32, named "predictions"."""
+    """A head whose one output is `(batch, places, values)`, float32, named "predictions".
+
+    Attributes:
+        loss_names: the names of the parts that `loss_parts` gives.
+        measure_names: the names of what `measures` gives.
+    """
+
+    loss_names: ClassVar[tuple[str, ...]] = ("box_loss", "class_loss")
+    measure_names: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def decode(self, options: Any, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:

@@ -36,6 +36,8 @@ class Grid(DetectorHead):
 
     name = "grid"
     options = GridOptions
+    loss_names = ("box_loss", "objectness_loss", "class_loss")
+    measure_names = ("crowded",)
 
     def build(self, options: GridOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """The level whose stride is a cell's side, joined with the coarser ones, and two convolutions."""

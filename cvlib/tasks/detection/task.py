@@ -81,10 +81,8 @@ class Detection(Task):
         def measures(truth: Any, raw: Any) -> dict[str, Any]:
             return head.measures(options, truth, size)
 
-        no_boxes = np.full((1, 1, 5), _NO_OBJECT, np.float32)
-        raw = np.zeros((1, *network.model.output_shape[1:]), np.float32)
-        shown = [mean_of(parts, name) for name in parts(no_boxes, raw)]
-        shown += [mean_of(measures, name) for name in measures(no_boxes, raw)]
+        shown = [mean_of(parts, name) for name in head.loss_names]
+        shown += [mean_of(measures, name) for name in head.measure_names]
         return {"loss": lambda truth, raw: sum(parts(truth, raw).values()), "metrics": shown}
 
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
