@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cvlib.cli import answers
 from cvlib.cli.compose import compose
+from cvlib.config import answers
 from tests.cli.test_train import ROOT, run
 
 STUDIES = sorted(path.stem for path in answers.EXPERIMENTS.glob("*.yaml"))

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from cvlib import tasks
 from cvlib.cli import messages
-from cvlib.cli.answers import CONF
+from cvlib.config.answers import CONF
 from cvlib.config.schema import Config, DataConfig, as_mapping
 from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError

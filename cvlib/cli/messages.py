@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from cvlib.cli import answers
-from cvlib.config import unused_keys
+from cvlib.config import answers, unused_keys
 from cvlib.sweeps.launchers import EXTRAS, not_installed
 
 

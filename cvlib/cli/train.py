@@ -58,7 +58,7 @@ def _by_hydra(arguments: list[str]) -> int:
     from hydra._internal.utils import _run_hydra, get_args_parser
 
     from cvlib.cli import loader
-    from cvlib.cli.answers import CONF
+    from cvlib.config.answers import CONF
     from cvlib.sweeps import one_job
 
     version.setbase("1.3")

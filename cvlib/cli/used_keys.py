@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cvlib.cli import answers
-from cvlib.config import unused_keys
+from cvlib.config import answers, unused_keys
 from cvlib.config.schema import as_mapping
 from cvlib.config.unused_keys import GROUPS, UnusedKeys
 from cvlib.models import options

@@ -41,9 +41,12 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     refuse_unknown("model", values, known, _COMMON)
     own = {one: values[one] for one in backbone.used_options(head.levels) if one in values}
     rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.levels)}
+    backbone_options = typed(backbone.options, own, "model")
+    if head.levels:
+        backbone.levels(backbone_options)  # refuses options that leave it without feature maps
     return ModelConfig(
         name=name, task=str(values.get("task", "classification")),
-        backbone=backbone.name, backbone_options=typed(backbone.options, own, "model"),
+        backbone=backbone.name, backbone_options=backbone_options,
         head=head.name, head_options=typed(head.options, rest, "model"),
         base_key=key, levels=head.levels, suited=typed(Suited, values, "model"),
     )  # fmt: skip

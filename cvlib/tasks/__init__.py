@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from cvlib.config import answers
 from cvlib.config.fields import require
 from cvlib.config.schema import Config
 from cvlib.models import backbones, heads
@@ -33,21 +34,18 @@ def of_config(config: Config) -> Task:
     return of(config.model.task)
 
 
-def config_of(mapping: Any, datasets: Mapping[str, Sequence[str]] | None = None) -> Config:
-    """Return the typed config of a composed mapping; raise `UserError` for what can't make a run.
-
-    `datasets` are the answers to `data=` with the tasks that each has labels for; messages name those that fit.
-    """
+def config_of(mapping: Any) -> Config:
+    """Return the typed config of a composed mapping; raise `UserError` for what can't make a run."""
     config = read_config(mapping)
-    check(config, datasets)
+    check(config)
     return config
 
 
-def check(config: Config, datasets: Mapping[str, Sequence[str]] | None = None) -> None:
-    """Raise `UserError` where network, data and training don't go together; `datasets`: see `config_of`."""
+def check(config: Config) -> None:
+    """Raise `UserError` where network, data and training don't go together."""
     model, task = config.model, of_config(config)
     if task.name not in config.data.tasks:
-        able = [name for name, served in sorted((datasets or {}).items()) if task.name in served]
+        able = [name for name, served in sorted(answers.datasets().items()) if task.name in served]
         raise UserError(f"model={model.name} does {task.name}, but data={config.data.name} has labels for "
                         f"{', '.join(config.data.tasks)} only: "
                         + (f"choose data={' | '.join(able)}, or another model" if able

@@ -114,7 +114,8 @@ def build(
 
     Base and head learn at the rates of the phase. Weight decay is decoupled (Loshchilov & Hutter 2019) and leaves
     biases and normalization out. `first_steps` are the steps at which variables' moments began, by name; the
-    others' begin `now`.
+    others' begin `now`. With `now` above 0 the step count
+    must be carried over (`carry_over`).
     """
     chosen = config.optimizer
     schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)

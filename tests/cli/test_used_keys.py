@@ -116,7 +116,7 @@ def test_records_and_names_show_overrides_as_they_were_written() -> None:
     import hydra
 
     from cvlib.cli import loader
-    from cvlib.cli.answers import CONF
+    from cvlib.config.answers import CONF
 
     loader.install()
     given = ["model=resnet", "model.depth=101", "seed=3"]

@@ -57,8 +57,6 @@ class Cnn(Backbone):
         import keras
         from keras import layers
 
-        if levels and not options.filters:
-            raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")
         x = pixels = keras.Input(input_shape, name="pixels")
         for number, filters in enumerate(options.filters, start=1):
             x = _stage(options, x, number, filters, input_shape)
@@ -74,6 +72,8 @@ class Cnn(Backbone):
 
     def levels(self, options: CnnOptions) -> list[Level]:
         """Each stage's ReLU before its pooling; with strides or without padding the pooling isn't all that halves."""
+        if not options.filters:
+            raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")
         found, stride = [], 1
         for number, filters in enumerate(options.filters, start=1):
             stride *= options.stride

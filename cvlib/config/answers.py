@@ -5,6 +5,7 @@ A `conf/` in the folder where somebody works adds answers of their own and goes 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def keys(group: str, answer: str) -> list[str]:
 def owners(group: str, key: str) -> list[str]:
     """The answers of a group that have a key."""
     return [answer for answer in choices(group) if key in keys(group, answer)]
+
+
+@cache
+def datasets() -> dict[str, tuple[str, ...]]:
+    """Return the answers to `data=` with the tasks that each has labels for."""
+    found: dict[str, tuple[str, ...]] = {}
+    for folder in reversed(folders("data")):
+        found |= {file.stem: tuple(_read(file).get("tasks", ())) for file in folder.glob("*.yaml")}
+    return found
 
 
 def defaults() -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cvlib import cli
-from cvlib.cli import answers
 from cvlib.cli.compose import compose
+from cvlib.config import answers
 from cvlib.runtime.errors import UserError
 
 
