@@ -10,7 +10,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from cvlib.cli import answers
+from cvlib.config import answers
 
 
 class CvlibSearchPath(SearchPathPlugin):

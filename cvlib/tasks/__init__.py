@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
