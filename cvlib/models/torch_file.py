@@ -67,18 +67,12 @@ def read(file: Path, sha256: str) -> dict[str, np.ndarray]:
 
     Raises `UserError` where the file can't be read, isn't the one with that SHA-256, or isn't in the legacy format.
     """
-    content = _content(file)
-    if content.startswith(_ZIP):
-        raise UserError(f"{file} is in PyTorch's zip format: only the legacy format is read")
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise UserError(f"{file} is not the published file (its SHA-256 differs): it was altered or cut short")
-    return parse(content, str(file))
+    return parse(_published(file, sha256), str(file))
 
 
 def check_digest(file: Path, sha256: str) -> None:
     """Raise `UserError` unless the file is the one with that SHA-256."""
-    if hashlib.sha256(_content(file)).hexdigest() != sha256:
-        raise UserError(f"{file} is not the published file (its SHA-256 differs): it was altered or cut short")
+    _published(file, sha256)
 
 
 def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
@@ -91,14 +85,15 @@ def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
         raise UserError(f"{name} is not a weights file in PyTorch's legacy format: {refused}") from refused
 
 
-def _content(file: Path) -> bytes:
+def _published(file: Path, sha256: str) -> bytes:
+    """The content of the file with that SHA-256; nothing of any other is looked at."""
     try:
         with file.open("rb") as opened:
             content = opened.read(_LARGEST + 1)
     except OSError as error:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
-    if len(content) > _LARGEST:
-        raise UserError(f"{file} is too large for a weights file: more than {_LARGEST:,} bytes")
+    if len(content) > _LARGEST or hashlib.sha256(content).hexdigest() != sha256:
+        raise UserError(f"{file} is not the published file (its SHA-256 differs): it was altered or cut short")
     return content
 
 
@@ -219,8 +214,14 @@ class _Interpreter:
     def _tuple(self, _: Any) -> None:
         self.stack.append(tuple(self._pop_to_mark()))
 
+    def _append(self, _: Any) -> None:
+        self._extend(self._pop_many(1))
+
     def _appends(self, _: Any) -> None:
-        values, target = self._pop_to_mark(), self._top()
+        self._extend(self._pop_to_mark())
+
+    def _extend(self, values: list[Any]) -> None:
+        target = self._top()
         if not isinstance(target, list):
             raise _Refused("it appends to something that isn't a list")
         target += values
@@ -261,9 +262,9 @@ class _Interpreter:
             raise _Refused("it calls something that no weights file needs")
 
     _INSTRUCTIONS: ClassVar[dict[str, Callable[[_Interpreter, Any], None]]] = {
-        "MARK": _mark, "EMPTY_DICT": _empty_dict, "EMPTY_LIST": _empty_list, "TUPLE": _tuple, "APPENDS": _appends,
-        "SETITEM": _setitem, "SETITEMS": _setitems, "BUILD": _build, "GLOBAL": _global, "BINPERSID": _binpersid,
-        "REDUCE": _reduce,
+        "MARK": _mark, "EMPTY_DICT": _empty_dict, "EMPTY_LIST": _empty_list, "TUPLE": _tuple, "APPEND": _append,
+        "APPENDS": _appends, "SETITEM": _setitem, "SETITEMS": _setitems, "BUILD": _build, "GLOBAL": _global,
+        "BINPERSID": _binpersid, "REDUCE": _reduce,
     }  # fmt: skip
 
 

@@ -87,8 +87,9 @@ def load(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
 
     Raises `WeightsUnavailable` where their package isn't installed, `UserError` where its file was altered.
     """
+    tensors = _tensors(options)
     base = network(options, input_shape)
-    assign(base, options, _tensors(options))
+    assign(base, options, tensors)
     return base
 
 
