@@ -246,6 +246,25 @@ def test_a_tensor_that_does_not_lie_within_its_storage_is_refused(held: bytes) -
     refusal(with_tensor(held))
 
 
+A = tensor(storage(), (6,), (1,))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_tensor(A) + b"\x00",  # bytes behind the last storage
+        with_tensor(tensor(storage(view=b")"), (6,), (1,))),  # the storage is a view of another
+        HEAD + state(a=A) + pickle.dumps(["0", "0"], 2) + SIX + SIX,  # a storage twice
+        with_pickle(PROTO + b"ccollections\nOrderedDict\n" + row((1,)) + b"R" + text("a") + A + b"s" + STOP),
+        with_pickle(PROTO + ORDERED_DICT + text("a") + A + b"s" + text("b") + A + b"}bs" + STOP),  # a tensor's state
+        with_pickle(PROTO + ORDERED_DICT + text("a") + b"(" + A + b"s" + STOP),  # values from before the mark
+    ],
+)
+def test_a_file_that_differs_in_one_thing_from_a_good_one_is_refused(content: bytes) -> None:
+    assert list(torch_file.parse(with_tensor(A), "some.pth")) == ["a"]
+    refusal(content)
+
+
 def test_two_descriptions_of_one_storage_are_refused() -> None:
     other = tensor(storage(kind="IntStorage"), (6,), (1,))
     assert "differently" in refusal(with_pickle(state(a=tensor(storage(), (6,), (1,)), b=other)))
