@@ -70,11 +70,6 @@ def read(file: Path, sha256: str) -> dict[str, np.ndarray]:
     return parse(_published(file, sha256), str(file))
 
 
-def check_digest(file: Path, sha256: str) -> None:
-    """Raise `UserError` unless the file is the one with that SHA-256."""
-    _published(file, sha256)
-
-
 def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
     """Return the tensors in the content of a legacy file, as `read`; `name` is what errors call it."""
     if content.startswith(_ZIP):
