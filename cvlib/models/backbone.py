@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cvlib.config.fields import Options
+from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -38,19 +39,27 @@ class Level:
     max_pooled: bool = False
 
 
+class WeightsUnavailable(UserError):
+    """Published weights are not available here."""
+
+
 @dataclass(frozen=True)
 class WeightSource:
     """Published weights of an architecture, with the preprocessing that they expect.
 
     Attributes:
         name: as `mode.weights` names it, such as imagenet.
-        load: (options, input shape (height, width, channels)) → the base as a `keras.Model` with these weights.
+        load: (options, input shape (height, width, channels)) → the base as a `keras.Model` with these weights. Raises
+            `UserError` where it knows what is wrong; any other exception is taken for a download that failed.
         preprocess: raw pixels 0–255 `(batch, height, width, 1 or 3)` → the pixels that these weights were trained on.
+        check: options → nothing; raises `WeightsUnavailable` or another `UserError` for weights that `load` couldn't
+            give. It is asked before any image is read, so it takes a second at most and needs no Keras.
     """
 
     name: str
     load: Callable[[Any, tuple[int, int, int]], keras.Model]
     preprocess: Callable[[KerasTensor], KerasTensor]
+    check: Callable[[Any], None] = lambda options: None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import yaml
 from cvlib.config.fields import require, word
 from cvlib.config.schema import Config, ModelConfig
 from cvlib.models import backbones
+from cvlib.models.backbone import WeightsUnavailable
 from cvlib.models.options import classifier_of
 from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
@@ -18,10 +19,6 @@ from cvlib.transfer.regimes import initial_weights
 WAYS_ON = "give mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
 _KINDS = (".keras", ".h5", ".hdf5")
 IMAGENET = "imagenet"
-
-
-class WeightsUnavailable(UserError):
-    """ImageNet weights are not available here."""
 
 
 def check(config: Config) -> None:
@@ -33,10 +30,19 @@ def check(config: Config) -> None:
     if config.data.path is not None:
         layouts.place(config.data.path)
     weights = initial_weights(config.mode)
-    if weights == IMAGENET and config.data.pretrain_on is None:
-        refuse_without_imagenet(config.model)
-    if weights not in (None, IMAGENET):
+    if weights == IMAGENET:
+        _check_imagenet(config)
+    elif weights is not None:
         weights_file(weights, config.model)
+
+
+def _check_imagenet(config: Config) -> None:
+    """Weights that the user can get are never replaced by the stand-in that `data.pretrain_on` names."""
+    published = backbones.get(config.model.backbone).source(IMAGENET)
+    if published is not None:
+        published.check(config.model.backbone_options)
+    elif config.data.pretrain_on is None:
+        refuse_without_imagenet(config.model)
 
 
 def refuse_without_imagenet(model: ModelConfig) -> None:

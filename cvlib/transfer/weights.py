@@ -69,6 +69,8 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
     try:
         with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
             loaded = published.load(config.backbone_options, base.input_shape[1:])
+    except UserError:  # the source says itself what is wrong
+        raise
     except Exception as error:  # Keras raises a bare Exception where a download fails
         url = re.search(r"https?://\S+", str(error))
         cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"

