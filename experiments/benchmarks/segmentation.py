@@ -46,7 +46,7 @@ def ours() -> Turn:
     model.compile(update, **task.compile_arguments(network, config))
     feed = make_feed(train, spec, MASK, BATCH, seed=0, augmentation=AugmentConfig(), shuffle=True)
     stream = task.targets(feed.dataset, network, None)
-    return lambda: {"training": timed(lambda: model.fit(stream, verbose=0), len(train))}
+    return lambda: {"training": timed(lambda: model.fit(stream, shuffle=False, verbose=0), len(train))}
 
 
 def _settings() -> Any:
