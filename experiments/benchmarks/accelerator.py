@@ -227,7 +227,7 @@ def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     height, width = tasks.input_size(config, dataset.size)
     images = np.asarray(dataset.train.images[:count], np.float32)
     images = images.repeat(height // dataset.size[0], axis=1).repeat(width // dataset.size[1], axis=2)
-    spec = InputSpec(*images.shape[1:], tasks.resize(config))
+    spec = InputSpec(images.shape[1], images.shape[2], images.shape[3], tasks.resize(config))
     network = build(config.model, spec, len(dataset.classes))
     batch_norm.prepare(network.model, config.trainer.bn_momentum)
     how = config.data.class_weights
