@@ -32,7 +32,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_shows_every_task() -> None:
-    assert {command.split()[0] for command in commands()} == {"model=mine", "model=yolo", "model=segmenter", "model=fcn"}
+    assert {command.split()[0] for command in commands()} == {
+        "model=mine",
+        "model=yolo",
+        "model=segmenter",
+        "model=fcn",
+    }
 
 
 @pytest.mark.parametrize("command", commands())
