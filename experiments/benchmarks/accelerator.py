@@ -169,43 +169,41 @@ def measured(names: list[str], precisions: list[str], chosen: argparse.Namespace
 def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
     """All checks of one row; `file` is where the network trained from scratch is saved, and what other regimes load."""
     from cvlib import tasks
-    from cvlib.cli import compose
-    from cvlib.config import schema as configuration
-    from cvlib.training import devices as backend
-    from cvlib.transfer import freezing as modes
-    from cvlib.transfer import weights
+    from cvlib.cli.compose import compose
+    from cvlib.training import devices
+    from cvlib.transfer import freezing, regimes, weights
 
     batch = [f"data.batch_size={chosen.batch}"] if chosen.batch else []
     # Of another seed: the base was trained together with the head that this one gives.
     regime = [] if row.regime == "scratch" else [f"mode={row.regime}", f"mode.weights={file}", "seed=1"]
     half = ["mode.freeze=0.5"] if row.regime == "finetune" else []
     common = ["data.samples=128", f"trainer.precision={row.precision}"]
-    config = compose.compose([*NETWORKS[row.network], *common, *batch, *regime, *half])
-    backend.start(config)
-    model, images, targets, class_weights = built(config)
-    if config.mode.weights is not None:
-        weights.load_into(model.get_layer("backbone"), config.model, config.mode.weights)
-    base = model.get_layer("backbone")
-    rates, losses = modes.dropout_rates(base), []
-    for phase in modes.phases(config.mode, config.trainer.epochs):
-        modes.apply(base, config.mode, phase, rates)
-        compiled(model, config, class_weights)
-        frozen = modes.frozen_hashes(model)
+    config = compose([*NETWORKS[row.network], *common, *batch, *regime, *half])
+    devices.start(config)
+    network, images, targets, class_weights = built(config)
+    model = network.model
+    source = regimes.initial_weights(config.mode)
+    if source is not None:
+        weights.load_into(network.base, config.model, source)
+    losses: list[float] = []
+    for phase in regimes.phases(config.mode, config.trainer.epochs):
+        freezing.apply(network, phase)
+        compile_for(phase, network, config, class_weights)
+        frozen = freezing.frozen_hashes(network)
         before = arrays(model.trainable_variables)
         losses += model.fit(images, targets, batch_size=len(images), epochs=chosen.steps, shuffle=False,
                             verbose=0).history["loss"]  # fmt: skip
         moved = [not equal for equal in alike(before, arrays(model.trainable_variables))]
         if row.regime != "scratch":
-            row.check("frozen", f"{modes.prove_unmoved(frozen, modes.frozen_hashes(model))}", bool(frozen))
+            row.check("frozen", f"{freezing.verify_frozen(frozen, freezing.frozen_hashes(network))}",
+                      bool(frozen))  # fmt: skip
         row.check("moved", f"{sum(moved)} of {len(moved)}", all(moved))
     fallen = bool(np.isfinite(losses).all()) and losses[-1] <= FALL * losses[0]
     row.check("loss", f"{losses[0]:.4g} → {losses[-1]:.4g}", fallen)
     if row.regime != "scratch":
         return
     row.measures["images/s"] = f"{speed(model, images, targets, chosen.steps):.0f}"
-    how = configuration.resize(config)
-    saved = tasks.of(config.model.task).inference(model, images.shape[1:3], how)
-    difference, same = saved_and_loaded(saved, images, file)
+    difference, same = saved_and_loaded(tasks.of_config(config).inference(network), images, file)
     row.check("loaded differs", f"{difference:.1e}", same and difference <= OUTPUT)
     if row.precision == "float32":
         (output, loss), (others, other) = (judged(model, images, targets, processor) for processor in (False, True))
@@ -217,37 +215,40 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
 
 def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     """The network, a batch of float32 images 0–255 with its targets as the outputs take them, weights of classes."""
-    from cvlib import data, models, tasks
-    from cvlib.config import schema as configuration
+    from cvlib import data, tasks
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.data.labels import Form
+    from cvlib.data.labels.boxes import padded
+    from cvlib.models.network import build
     from cvlib.training import batch_norm
 
-    dataset = data.load(config.data, config.seed, data.labels.named(config.model.task))
-    side = configuration.input_side(config, dataset.size)
-    larger = side // dataset.size[0]
-    count = config.data.batch_size
-    images = np.asarray(dataset.train.images[:count], np.float32).repeat(larger, axis=1).repeat(larger, axis=2)
-    model = models.build(config.model, images.shape[1:], len(dataset.classes))
-    batch_norm.prepare(model, config.trainer.bn_momentum)
-    how, task = config.data.class_weights, tasks.of(config.model.task)
+    task, count = tasks.of_config(config), config.data.batch_size
+    dataset = data.load(config.data, config.seed, task.label_kind, task.name)
+    height, width = tasks.input_size(config, dataset.size)
+    images = np.asarray(dataset.train.images[:count], np.float32)
+    images = images.repeat(height // dataset.size[0], axis=1).repeat(width // dataset.size[1], axis=2)
+    spec = InputSpec(images.shape[1], images.shape[2], images.shape[3], tasks.resize(config))
+    network = build(config.model, spec, len(dataset.classes))
+    batch_norm.prepare(network.model, config.trainer.bn_momentum)
+    how = config.data.class_weights
     weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
     labels = dataset.train.labels[:count]
-    if config.model.task == "detection":
-        targets = np.full((count, max(len(boxes.classes) for boxes in labels), 5), -1, np.float32)
-        for row, boxes in zip(targets, labels, strict=True):
-            row[: len(boxes.classes)] = np.column_stack([boxes.corners, boxes.classes])
-        return model, images, targets, weights
+    if task.label_kind.form is Form.BOXES:
+        corners, classes = padded(list(labels))
+        return network, images, np.concatenate([corners, classes[..., None].astype(np.float32)], -1), weights
     targets = np.asarray(labels, np.int32)
-    spread = targets if model.output_names == ["logits"] else dict.fromkeys(model.output_names, targets)
-    return model, images, spread, weights
+    names = [output.name for output in network.outputs]
+    return network, images, targets if len(names) == 1 else dict.fromkeys(names, targets), weights
 
 
-def compiled(model: Any, config: Any, class_weights: np.ndarray | None) -> None:
+def compile_for(phase: Any, network: Any, config: Any, class_weights: np.ndarray | None) -> None:
     """With its own optimizer, loss and metrics, for what is free to learn now."""
     from cvlib import tasks
     from cvlib.training import optimizer
 
-    arguments = tasks.of(config.model.task).compile_arguments(model, config, class_weights)
-    model.compile(optimizer=optimizer.build(config, model, SCHEDULED, 0), **arguments)
+    update = optimizer.build(config, network, phase, network.model.trainable_variables, SCHEDULED, first_steps={})
+    arguments = tasks.of_config(config).compile_arguments(network, config, class_weights)
+    network.model.compile(optimizer=update, **arguments)
 
 
 def speed(model: Any, images: np.ndarray, targets: Any, steps: int) -> float:

@@ -10,7 +10,7 @@ import measure
 import numpy as np
 from measure import Row, timed
 
-from cvlib.data.dataset import Boxes
+from cvlib.data.labels import Boxes
 from cvlib.tasks.detection import coco as ours
 from cvlib.tasks.detection.coco import Detections
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import measure
 import numpy as np
-import yaml
 from measure import Cost, Row, timed
 
 SIDE, BATCH, CLASSES, OBJECTS = 320, 16, 10, 4
 LEAST, OVERLAP, MOST = 0.001, 0.6, 100  # of suppression, in both
-MODEL = Path(__file__).parents[2] / "conf/model/yolo.yaml"
 Turn = Callable[[], dict[str, Cost]]
 
 
@@ -43,24 +40,33 @@ def arrays(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _built() -> Any:
-    from cvlib import models
-    from cvlib.config.schema import Config, ModelConfig
-    from cvlib.training import devices as backend
+    from shipped import model_config
 
-    config = Config(ModelConfig(**yaml.safe_load(MODEL.read_text())))
-    backend.start(config)
-    return config, models.build(config.model, (SIDE, SIDE, 3), CLASSES)
+    from cvlib.config.schema import Config
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.training import devices
+
+    config = Config(model_config("yolo"))
+    devices.start(config)
+    from cvlib.models.network import build
+
+    return config, build(config.model, InputSpec(SIDE, SIDE, 3, "letterbox"), CLASSES)
 
 
 def ours(batches: int) -> Turn:
     """The network, loss, optimizer and suppression of `model=yolo`."""
-    from cvlib.tasks import detection as task
-    from cvlib.training import batch_norm, optimizer
+    from cvlib import tasks
 
-    config, model = _built()
+    config, network = _built()
+    from cvlib.training import batch_norm, optimizer
+    from cvlib.transfer import regimes
+
+    model, task = network.model, tasks.of_config(config)
     batch_norm.prepare(model, config.trainer.bn_momentum)
-    model.compile(optimizer.build(config, model, 1, 0), **task.compile_arguments(model, config))
-    found = task.network(model)
+    phase = regimes.phases(config.mode, config.trainer.epochs)[0]
+    update = optimizer.build(config, network, phase, model.trainable_variables, steps_per_epoch=1, first_steps={})
+    model.compile(update, **task.compile_arguments(network, config))
+    found = task.validated(network)
     images, corners, classes = arrays(batches * BATCH)
     truth = np.concatenate([corners, classes[..., None]], -1).astype(np.float32)
 
@@ -123,7 +129,7 @@ def size(name: str) -> Turn:
     if name == "ours":
         from cvlib.inspection import layers
 
-        model = _built()[1]
+        model = _built()[1].model
         parameters, flops = model.count_params(), 2 * layers.total(layers.describe(model), model)["multiply_adds"]
     else:
         model = _yolov8()

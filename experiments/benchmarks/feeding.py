@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import measure
-import yaml
 from measure import Row, timed
+from shipped import augment_config, model_config
 
 from cvlib import data as datasets
-from cvlib.config.schema import AugmentConfig, DataConfig
+from cvlib.config.schema import Config, DataConfig
 from cvlib.data.dataset import Dataset
-from cvlib.training import devices as backend
+from cvlib.data.input_spec import InputSpec
+from cvlib.training import devices
 
 SIDE, BATCH = 160, 32
-STANDARD = Path(__file__).parents[2] / "conf/augment/standard.yaml"
 
 
 def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
     """Ours, also from its cache, against Keras' own layers, mapped; decoding alone is the least there can be."""
     if data is None:
         return [measure.left_out("feeding", "give --data, a folder per class")]
-    backend.import_quietly()
+    devices.import_quietly()
     dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0)
     keras, note = "keras, the same layers mapped", f"{len(dataset.train):,} images of {data.name}"
     contenders = {"plain decoding": _plain(data), keras: _keras(data), "cvlib": _ours(dataset, None),
@@ -44,12 +44,11 @@ def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
 def _ours(dataset: Dataset, kept: str | None) -> Callable[[int], Iterable[Any]]:
     from cvlib.data.cache import Cache
     from cvlib.data.make_feed import make_feed
-    from cvlib.data.input_spec import InputSpec
 
-    strengths = AugmentConfig(**yaml.safe_load(STANDARD.read_text()))
-    cache = Cache(len(dataset.train), (SIDE, SIDE, 3), 4e9) if kept else None
     spec = InputSpec(SIDE, SIDE, 3)
-    feed = make_feed(dataset.train, spec, dataset.kind, BATCH, 0, augmentation=strengths, shuffle=True, cache=cache)
+    cache = Cache(len(dataset.train), dataset.kind.stored_shape(spec), 4e9) if kept else None
+    feed = make_feed(dataset.train, spec, dataset.kind, BATCH, seed=0, augmentation=augment_config("standard"),
+                     shuffle=True, cache=cache)  # fmt: skip
 
     def epoch(number: int) -> Iterable[Any]:
         feed.epoch(number)
@@ -91,17 +90,16 @@ def _from_directory(folder: Path) -> Any:
 
 def _waiting(dataset: Dataset) -> Row:
     """The share of a training step that `cnn` at 96 px waits for its images."""
-
-    from cvlib import models
-    from cvlib.config.schema import Config, ModelConfig
+    from cvlib import tasks
     from cvlib.data.make_feed import make_feed
-    from cvlib.data.input_spec import InputSpec
-    from cvlib.tasks import classification
+    from cvlib.models.network import build
 
-    strengths = AugmentConfig(**yaml.safe_load(STANDARD.read_text()))
-    feed = make_feed(dataset.train, InputSpec(96, 96, 3), dataset.kind, BATCH, 0, augmentation=strengths, shuffle=True)
-    model = models.build(ModelConfig(), (96, 96, 3), len(dataset.classes))
-    model.compile("adam", **classification.compile_arguments(model, Config()))
+    config, spec = Config(model_config("cnn")), InputSpec(96, 96, 3)
+    feed = make_feed(dataset.train, spec, dataset.kind, BATCH, seed=0, augmentation=augment_config("standard"),
+                     shuffle=True)  # fmt: skip
+    network = build(config.model, spec, len(dataset.classes))
+    model = network.model
+    model.compile("adam", **tasks.of_config(config).compile_arguments(network, config))
     waited = computed = 0.0
     for epoch in range(2):
         feed.epoch(epoch)

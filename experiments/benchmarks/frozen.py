@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import measure
-import yaml
 from measure import Cost, Row
 
 ROOT = Path(__file__).parents[2]
@@ -67,8 +66,9 @@ def _write_weights(path: Path) -> None:
     from cvlib.training.devices import import_quietly
 
     import_quietly()
-    from cvlib import models
-    from cvlib.config.schema import ModelConfig
+    from shipped import model_config
 
-    settings = yaml.safe_load((ROOT / "conf/model/resnet.yaml").read_text())
-    models.build(ModelConfig(**settings), (96, 96, 3), 10).get_layer("backbone").save_weights(path)
+    from cvlib.data.input_spec import InputSpec
+    from cvlib.models.network import build
+
+    build(model_config("resnet"), InputSpec(96, 96, 3), classes=10).base.save_weights(path)

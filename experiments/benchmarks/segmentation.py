@@ -7,11 +7,9 @@ ignored pixels and the accuracy of pixels; the bare one has tf.data, Keras' cros
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import measure
-import yaml
 from measure import Cost, Row, timed
 
 SCENES, BATCH = 640, 8
@@ -26,27 +24,35 @@ def segmentation(quick: bool, **_: Any) -> list[Row]:
 
 def ours() -> Turn:
     """The network, loss, optimizer and feed of `python run.py model=segmenter`."""
-    from cvlib import models
+    from cvlib import tasks
     from cvlib.config.schema import AugmentConfig, Config
-    from cvlib.data.make_feed import make_feed
     from cvlib.data.input_spec import InputSpec
     from cvlib.data.labels import MASK
-    from cvlib.tasks import segmentation as task
-    from cvlib.training import batch_norm, optimizer
+    from cvlib.data.make_feed import make_feed
+    from cvlib.training import devices
+    from cvlib.transfer import regimes
 
     config, classes, train = Config(_settings()), *_scenes()
-    model = models.build(config.model, (96, 96, 3), classes)
+    devices.start(config)
+    from cvlib.models.network import build
+    from cvlib.training import batch_norm, optimizer
+
+    spec = InputSpec(96, 96, 3)
+    network, task = build(config.model, spec, classes), tasks.of_config(config)
+    model = network.model
     batch_norm.prepare(model, config.trainer.bn_momentum)
-    model.compile(optimizer.build(config, model, 1, 0), **task.compile_arguments(model, config))
-    feed = make_feed(train, InputSpec(96, 96, 3), MASK, BATCH, 0, augmentation=AugmentConfig(), shuffle=True)
-    return lambda: {"training": timed(lambda: model.fit(feed.dataset, verbose=0), len(train))}
+    phase = regimes.phases(config.mode, config.trainer.epochs)[0]
+    update = optimizer.build(config, network, phase, model.trainable_variables, steps_per_epoch=1, first_steps={})
+    model.compile(update, **task.compile_arguments(network, config))
+    feed = make_feed(train, spec, MASK, BATCH, seed=0, augmentation=AugmentConfig(), shuffle=True)
+    stream = task.targets(feed.dataset, network, None)
+    return lambda: {"training": timed(lambda: model.fit(stream, shuffle=False, verbose=0), len(train))}
 
 
 def _settings() -> Any:
-    from cvlib.config.schema import ModelConfig
+    from shipped import model_config
 
-    shipped = yaml.safe_load((Path(__file__).parents[2] / "conf/model/segmenter.yaml").read_text())
-    return ModelConfig(**{**shipped, "auxiliary_weight": 0.0})
+    return model_config("segmenter", auxiliary_weight=0.0)
 
 
 def _scenes() -> tuple[int, Any]:
@@ -64,7 +70,7 @@ def bare() -> Turn:
     import tensorflow as tf
     from keras import layers
 
-    settings, (classes, train) = _settings(), _scenes()
+    config, (classes, train) = _settings(), _scenes()
 
     def convolution(x: Any, width: int, kernel: int = 3) -> Any:
         x = layers.Conv2D(width, kernel, padding="same", use_bias=False)(x)
@@ -72,12 +78,12 @@ def bare() -> Turn:
 
     image = keras.Input((96, 96, 3))
     x, levels = layers.Rescaling(1 / 255)(image), []
-    for width in settings.filters:
+    for width in config.backbone_options.filters:
         x = convolution(convolution(x, width), width)
         levels.append(x)
         x = layers.MaxPooling2D()(x)
     for level in reversed(levels):
-        width = min(level.shape[-1], settings.decoder_filters)
+        width = min(level.shape[-1], config.head_options.decoder_filters)
         x = x if x.shape[-1] == width else convolution(x, width, kernel=1)
         x = convolution(layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), level]), width)
     model = keras.Model(image, layers.Conv2D(classes, 1)(x))

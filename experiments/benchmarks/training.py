@@ -11,11 +11,9 @@ from typing import Any
 
 import measure
 import numpy as np
-import yaml
 from measure import Cost, Row, timed
 
 SIDE, BATCH, CLASSES = 96, 32, 10
-MODELS = Path(__file__).parents[2] / "conf/model"
 Turn = Callable[[], dict[str, Cost]]
 
 
@@ -57,48 +55,49 @@ def arrays(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(name: str, precision: str, count: int) -> Turn:
     """The loop of `python run.py`, with its feed, callbacks, metrics, TensorBoard and checkpoints."""
-    from cvlib import models, tasks
-    from cvlib.config.schema import Config, DataConfig, ModelConfig, TrainerConfig
-    from cvlib.data.dataset import Split
-    from cvlib.data.make_feed import make_feed
+    from shipped import model_config
+
+    from cvlib import tasks
+    from cvlib.config.schema import Config, DataConfig, TrainerConfig, as_mapping
     from cvlib.data.input_spec import InputSpec
     from cvlib.data.labels import CLASS
+    from cvlib.data.make_feed import make_feed
+    from cvlib.data.split import Split
     from cvlib.runs.record import Record
-    from cvlib.training import batch_norm, loop
-    from cvlib.training import devices as backend
-    from cvlib.training.checkpoint import State
-    from cvlib.training.interrupt import Stop
-    from cvlib.transfer import freezing as modes
+    from cvlib.training import devices
+    from cvlib.transfer import regimes
 
-    config = Config(ModelConfig(**yaml.safe_load((MODELS / f"{name}.yaml").read_text())),
-                    data=DataConfig("folder", path="noise"),
+    config = Config(model_config(name), data=DataConfig("folder", path="noise"),
                     trainer=TrainerConfig(1000, precision=precision))  # fmt: skip
-    backend.start(config)
+    devices.start(config)
+    from cvlib.models.network import build
+    from cvlib.models.run_state import Parts, RunState
+    from cvlib.training import batch_norm, loop
+    from cvlib.training.interrupt import Stop
+
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    record = Record(folder, config).__enter__()
-    parts = []
+    task = tasks.of_config(config)
+    record = Record(folder, as_mapping(config), specs=task.metrics).__enter__()
+    splits = []
     for part, size in (("train", count), ("val", count // 4)):
         images, labels = arrays(size)
-        parts.append(Split([f"{part}/{i}" for i in range(size)], images, labels))
-    model = models.build(config.model, (SIDE, SIDE, 3), CLASSES)
-    batch_norm.prepare(model, config.trainer.bn_momentum)
+        splits.append(Split([f"{part}/{i}" for i in range(size)], images, labels))
     spec = InputSpec(SIDE, SIDE, 3)
-    train = make_feed(parts[0], spec, CLASS, BATCH, 0, augmentation=config.augment, shuffle=True)
-    val = make_feed(parts[1], spec, CLASS, BATCH, 0)
-    task = tasks.of("classification")
-    training = loop.Training(config, record, model, task.network(model), train, val, [str(i) for i in range(CLASSES)])
+    network = build(config.model, spec, CLASSES)
+    batch_norm.prepare(network.model, config.trainer.bn_momentum)
+    train = make_feed(splits[0], spec, CLASS, BATCH, seed=0, augmentation=config.augment, shuffle=True)
+    val = make_feed(splits[1], spec, CLASS, BATCH, seed=0)
+    fitted = loop.Fitted(network.model, task.validated(network), train, val)
+    training = loop.Training(config, record, task, network, fitted, train, val, [str(i) for i in range(CLASSES)])
     training.open_board(0)
-    phase = modes.phases(config.mode, config.trainer.epochs)[0]
-    modes.apply(model.get_layer("backbone"), config.mode, phase, modes.dropout_rates(model.get_layer("backbone")))
-    loop._compile(training, 0)
-    loop._announce(training, phase)
-    state, stop = State(), Stop()
+    state, parts, stop = RunState(), Parts(), Stop()
+    loop._begin_phase(training, 0, regimes.phases(config.mode, config.trainer.epochs)[0], state, parts)
 
     def turn() -> dict[str, Cost]:
-        costs = {"training": timed(lambda: loop._train_epoch(training, state, {}, stop), count)}
+        costs = {"training": timed(lambda: loop._train_epoch(training, state, parts, stop), count)}
         if name == "cnn":
-            costs["epoch"] = timed(lambda: loop._epoch(training, state, {}, stop))
+            costs["epoch"] = timed(lambda: loop._epoch(training, state, parts, stop))
         return costs
 
     return turn

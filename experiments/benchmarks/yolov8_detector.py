@@ -17,15 +17,18 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from omegaconf import OmegaConf
+from shipped import model_config
 
-from cvlib import models, tasks
-from cvlib.config.schema import Config, DataConfig, ModelConfig
-from cvlib.data.dataset import Boxes, Split
-from cvlib.data.labels import BOXES
-from cvlib.data.scenes import digit_scenes
+from cvlib import tasks
+from cvlib.config.schema import Config, DataConfig
+from cvlib.data.input_spec import InputSpec
+from cvlib.data.labels import BOXES, Boxes
+from cvlib.data.scenes import SIDE, digit_scenes
+from cvlib.data.split import Split
+from cvlib.models.network import build
 from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
+from cvlib.tasks.detection.predictions import detections
 
 _BATCH, _MOST = 16, 8  # images; boxes of one image
 
@@ -54,15 +57,13 @@ def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:
 
 def ours(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[int, float, list[Detections]]:
     """Parameters, processor seconds, and what our anchor-free detector as shipped finds."""
-    shipped = {k: v for k, v in OmegaConf.load("conf/model/yolo.yaml").items() if k != "defaults"}
-    settings = ModelConfig(**shipped)
-    model = models.build(settings, train.images.shape[1:], len(classes))  # type: ignore[union-attr]
-    task = tasks.of("detection")
-    optimizer = adam(settings.lr, epochs * (len(train) // _BATCH))
-    model.compile(optimizer, **task.compile_arguments(model, Config(settings)))
-    spent = fitted(model, stream(train, 0), epochs)
-    said = task.network(model).predict(np.asarray(test.images, np.float32), verbose=0)
-    return model.count_params(), spent, task.answers(said)
+    config = Config(model_config("yolo"))
+    network, task = build(config.model, InputSpec(SIDE, SIDE, 3, "letterbox"), len(classes)), tasks.of_config(config)
+    optimizer = adam(config.model.suited.lr, epochs * (len(train) // _BATCH))
+    network.model.compile(optimizer, **task.compile_arguments(network, config))
+    spent = fitted(network.model, stream(train, 0), epochs)
+    found = task.validated(network).predict(np.asarray(test.images, np.float32), verbose=0)
+    return network.model.count_params(), spent, detections(found)
 
 
 def theirs(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[int, float, list[Detections]]:

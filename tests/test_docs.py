@@ -1,0 +1,74 @@
+"""The pages in docs/: the paths that they name exist, and the example of a backbone works as it is printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BACKBONES = (ROOT / "docs/backbones.md").read_text(encoding="utf-8")
+SHORT = ["trainer=debug", "data.samples=100"]
+
+
+def commands() -> list[str]:
+    """The commands that the page shows, indented."""
+    return re.findall(r"^    python run\.py (.+)$", BACKBONES, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder with the two files of the page."""
+    found = tmp_path_factory.mktemp("own")
+    for name, language in (("backbones/mine.py", "python"), ("conf/model/mine.yaml", "yaml")):
+        (block,) = re.findall(rf"^`{re.escape(name)}`:\n\n```{language}\n(.*?)```", BACKBONES, re.DOTALL | re.MULTILINE)
+        (found / name).parent.mkdir(parents=True)
+        (found / name).write_text(block, encoding="utf-8")
+    return found
+
+
+def test_the_page_shows_every_task() -> None:
+    assert {command.split()[0] for command in commands()} == {
+        "model=mine",
+        "model=yolo",
+        "model=segmenter",
+        "model=fcn",
+    }
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_backbone_composes(folder: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cvlib.cli.compose import compose
+
+    monkeypatch.chdir(folder)
+    model = compose(command.split()).model
+    assert model.backbone == "mine"
+    assert model.used_backbone_options["width"] == 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", commands())
+def test_the_backbone_trains(folder: Path, command: str) -> None:
+    arguments = [sys.executable, str(ROOT / "run.py"), *command.split(), *SHORT]
+    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_backbone_trains_by_the_installed_command(folder: Path) -> None:
+    arguments = [sys.executable, "-m", "cvlib.cli", "train", "model=mine", "model.width=8", *SHORT]
+    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_paths_of_a_page_exist(page: Path) -> None:
+    named = re.findall(r"`([\w./]+(?:/|\.py|\.md|\.yaml))`", page.read_text(encoding="utf-8"))
+    of_the_user = {"backbones/mine.py", "conf/model/mine.yaml"}
+    for path in set(named) - of_the_user:
+        if "NAME" not in path:
+            assert (ROOT / path).exists() or (ROOT / "cvlib" / path).exists(), path
