@@ -42,6 +42,9 @@ def run(chosen: argparse.Namespace) -> int:
                         "another folder")  # fmt: skip
     options = tasks.of_config(opened.config).prediction_options(chosen.threshold)
     begin(opened)
+    if trained := prediction.trained_on(opened, files):
+        print(f"note: the run was trained on {len(trained)} of these {len(files)} images (such as {trained[0]}): "
+              "its predictions there are better than for new images", file=sys.stderr)  # fmt: skip
     progress = Progress("predicting", len(files))
 
     def bad(file: Path, why: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cvlib import tasks
 from cvlib.data.images import EXTENSIONS, read_image
+from cvlib.data.layouts.collection import name_of
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
 
@@ -62,6 +63,15 @@ def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> l
     `model` is the saved network, as `cvlib.tasks.saved.network` gives it.
     """
     return tasks.of_config(run.config).values(run, model, images)
+
+
+def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
+    """Return those of `files` that the run's split list has in "train": its answers there say little of new images."""
+    if run.splits is None or run.config.data.path is None:
+        return []
+    root = Path(run.config.data.path).resolve()
+    trained = set(run.splits["train"])
+    return [file for file in files if name_of(file.resolve(), root) in trained]
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from cvlib import cli, experiment
 from cvlib.cli.compose import compose
-from cvlib.models import restore as saved
+from cvlib.models import restore
+from cvlib.tasks import saved
 from tests.small_runs import write_run
 
 QUICK = ["trainer.epochs=1", "trainer.steps_per_epoch=2", "data.samples=60"]
@@ -42,7 +43,7 @@ def run(tmp_path: Path) -> Path:
 
 def digits(folder: Path, run: Path, names: list[str]) -> Path:
     """The test digits of a run as a collection of files, a folder a class; `names` are the folders'."""
-    split = saved.dataset(saved.open_run(run)).test
+    split = saved.dataset(restore.open_run(run)).test
     for index, (pixels, label) in enumerate(zip(split.images, split.labels, strict=True)):
         if label < len(names):
             (folder / names[label]).mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ def test_a_collection_with_some_of_the_classes(run: Path, tmp_path: Path, capsys
 
 def test_a_mirror_image_counts_half(run: Path) -> None:
     assert cli.main(["evaluate", str(run), "--tta"]) == 0
-    opened = saved.open_run(run)
+    opened = restore.open_run(run)
     split, model = saved.dataset(opened).test, saved.network(opened)
     images = np.asarray(split.images, np.float32)
     # At the network's own size, for resizing and mirroring may round differently.
@@ -133,8 +134,8 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, caps
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["{}/absent"], "absent is no folder"),
-    (["{}/evaluate"], "is no run: it has no summary.json"),
+    (["{}/absent"], "absent is not a folder"),
+    (["{}/evaluate"], "is not a run: it has no summary.json"),
     (["{}", "--split", "all"], "invalid choice: 'all'"),
     (["{}", "data=mnistt"], "data=mnistt: there is no such data; did you mean mnist"),
     (["{}", "data=letters", "data.samples=60"], "letters has classes that the run doesn't know: C, J, K"),

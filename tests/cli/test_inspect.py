@@ -68,7 +68,7 @@ def test_data_that_can_not_be_had_needs_a_size(capsys: pytest.CaptureFixture[str
     (["model.filter=[3]"], "model.filters"),
     (["model=resnet", "data.image_size=8"], "needs at least 32 pixels"),
     (["model=resnet", "model.depth=51"], "model.depth=51"),
-    (["resnet"], "resnet is no folder"),
+    (["resnet"], "resnet is not a folder"),
     (["resnet", "model=cnn"], "give either overrides (key=value) or one run's folder"),
     (["mode.freeze=conv9", "mode=feature_extractor"], "mode.freeze=conv9"),
     (["--format", "xml"], "invalid choice: 'xml'"),

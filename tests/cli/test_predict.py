@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from cvlib import cli, models, prediction
+from cvlib import cli, prediction
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import CLASS
 from cvlib.data.make_feed import make_feed
-from cvlib.models import restore as saved
+from cvlib.models import restore
+from cvlib.models.network import build
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import classification
+from cvlib.tasks import saved
+from cvlib.tasks.classification import TASK
 from tests.small_runs import CLASSES, SIDE, config, write_run
 
 
@@ -33,16 +36,16 @@ def picture(path: Path, seed: int = 0) -> Path:
 
 
 def test_files_get_the_answers_of_the_evaluation(run: Path, tmp_path: Path) -> None:
-    opened = saved.open_run(run)
+    opened = restore.open_run(run)
     split = saved.dataset(opened).test
     for name, pixels in zip(split.names[:40], split.images[:40], strict=True):
         (tmp_path / "images").mkdir(exist_ok=True)
         Image.fromarray(pixels[..., 0]).save(tmp_path / "images" / f"{name.replace('/', '_')}.png")
     write_run(tmp_path / "as_trained", status="interrupted")
-    network = models.build(config().model, (SIDE, SIDE, 1), len(CLASSES))
-    network.set_weights(saved.network(opened).get_weights())
-    feed = make_feed(split, InputSpec(SIDE, SIDE, 1), CLASS, 32, 0)
-    expected = classification.results(split.names, CLASSES, classification.evaluate(network, feed, CLASSES))[:40]
+    network = build(config().model, InputSpec(SIDE, SIDE, 1), len(CLASSES))
+    network.model.set_weights(saved.network(opened).get_weights())
+    feed = make_feed(split, InputSpec(SIDE, SIDE, 1), CLASS, 32, seed=0)
+    expected = TASK.evaluate(TASK.validated(network), feed, CLASSES).results(split.names)[:40]
     assert cli.main(["predict", str(run), str(tmp_path / "images")]) == 0
     with (run / "predictions/predictions.csv").open() as file:
         found = list(csv.DictReader(file))
@@ -50,6 +53,21 @@ def test_files_get_the_answers_of_the_evaluation(run: Path, tmp_path: Path) -> N
     np.testing.assert_allclose(
         [float(row["probability"]) for row in found], [float(row["score"]) for row in expected], atol=2e-6
     )
+
+
+def test_images_that_the_run_was_trained_on_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [picture(tmp_path / f"data/{label}/{i}.png", i).relative_to(tmp_path / "data").as_posix()
+             for label in "ab" for i in range(5)]  # fmt: skip
+    write_run(tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    config["data"] |= {"name": "folder", "path": str(tmp_path / "data")}
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(config))
+    splits = {"train": names[:3], "val": names[3:5], "test": names[5:]}
+    (tmp_path / "run/splits.json").write_text(json.dumps(splits))
+    assert cli.main(["predict", str(tmp_path / "run"), str(tmp_path / "data")]) == 0
+    assert "note: the run was trained on 3 of these 10 images (such as " in capsys.readouterr().err
+    assert cli.main(["predict", str(tmp_path / "run"), str(tmp_path / "data/b")]) == 0
+    assert "trained on" not in capsys.readouterr().err
 
 
 def test_what_is_written(run: Path, tmp_path: Path) -> None:
@@ -108,9 +126,9 @@ def test_files_are_predicted_without_the_command_line(run: Path, tmp_path: Path)
     good, torn = picture(tmp_path / "good.png"), tmp_path / "torn.png"
     torn.write_bytes(good.read_bytes()[:100])
     done: list[int] = []
-    found = prediction.predict_files(saved.open_run(run), [good, torn], tmp_path / "out", show=done.append)
+    found = prediction.predict_files(restore.open_run(run), [good, torn], tmp_path / "out", show=done.append)
     assert found == (1, [torn])
     assert done in ([1], [2])
     assert (tmp_path / "out/predictions.csv").is_file()
     with pytest.raises(UserError, match="none of 1 files"):
-        prediction.predict_files(saved.open_run(run), [torn], tmp_path / "none")
+        prediction.predict_files(restore.open_run(run), [torn], tmp_path / "none")

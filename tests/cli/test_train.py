@@ -162,7 +162,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Sign
     (tmp_path / "stopped/evaluate").mkdir()
     resumed = run(tmp_path, *overrides, "hydra.run.dir=stopped")
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on after epoch" in resumed.stdout
+    assert "resumes after epoch" in resumed.stdout
     stale = "evaluate in it are of this run before it had ended"
     assert stale in resumed.stdout and stale not in whole.stdout
     assert summary(tmp_path / "stopped")["metrics"] == summary(tmp_path / "whole")["metrics"]

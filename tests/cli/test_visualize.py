@@ -58,14 +58,14 @@ def test_pixels_have_a_class_to_explain_and_boxes_none(
     assert cli.main(["visualize", str(tmp_path / "run"), "--steps", "0"]) == 0
     explained = (tmp_path / "run/visualizations/explanations.png").is_file()
     assert explained == (task == "segmentation")
-    assert ("a detector has no class" in capsys.readouterr().out) != explained
+    assert ("detection gives no class for a whole image" in capsys.readouterr().out) != explained
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["{}", "--layers", "conv3"], "conv3: there is no such layer; near are conv"),
     (["{}", "--layers", "logits"], "logits: there is no such layer"),
     (["{}", "--image", "absent.png"], "absent.png: can't be opened"),
-    (["{}/absent"], "absent is no folder"),
+    (["{}/absent"], "absent is not a folder"),
     (["{}", "--steps", "-1"], "-1 is no whole number"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],

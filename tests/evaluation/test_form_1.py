@@ -1,4 +1,4 @@
-"""Runs of version 0.1.0 still open: their networks predict, measure what they measured then, export, and give weights."""
+"""Runs of version 0.1.0 open, predict, export and give weights; they measure what they measured then."""
 
 from __future__ import annotations
 

@@ -54,6 +54,8 @@ def skeleton(model: keras.Model, precision: str) -> keras.Model:
         config = {**layer.get_config(), "dtype": precision}
         if "filters" in config:
             config |= {"filters": 1, "groups": 1} if "groups" in config else {"filters": 1}
+        if "max_value" in config:
+            config["max_value"] = None  # saturated units have no gradient
         if isinstance(layer, layers.MaxPooling2D):
             return layers.AveragePooling2D.from_config(config)
         return type(layer).from_config(config)

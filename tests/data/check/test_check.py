@@ -14,6 +14,7 @@ from PIL import Image
 
 from cvlib.cli import main
 from cvlib.data.check import check
+from cvlib.data.labels import BOXES, CLASS
 from cvlib.runtime.errors import UserError
 
 
@@ -260,8 +261,8 @@ def test_copies_that_two_tasks_show_are_told_once(tmp_path):
 
 def test_another_task_or_layout_can_be_asked_for(tmp_path):
     _collection(tmp_path, {"cat": 2, "dog": 2})
-    assert check(str(tmp_path), layout="folder", task="classification", workers=1).collections[0].layout == "folder"
-    (finding,) = check(str(tmp_path), task="detection", workers=1).findings
+    assert check(str(tmp_path), layout="folder", kind=CLASS, workers=1).collections[0].layout == "folder"
+    (finding,) = check(str(tmp_path), kind=BOXES, workers=1).findings
     assert (finding.severity, finding.kind) == ("error", "layout")
     with pytest.raises(UserError, match="known are"):
         check(str(tmp_path), layout="zip")
