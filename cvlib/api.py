@@ -140,7 +140,7 @@ def _data(config: Config) -> Dataset:
     _start()
     from cvlib import data
 
-    return data.load(config.data, config.seed, data.labels.named(config.model.task))
+    return data.load(config.data, config.seed, tasks.of_config(config).label_kind, task=config.model.task)
 
 
 def _opened(run: SavedRun | str | Path) -> SavedRun:

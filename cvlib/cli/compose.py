@@ -56,4 +56,6 @@ def other_data(config: Config, overrides: Sequence[str]) -> DataConfig:
         chosen = whole["data"] | {key: chosen[key] for key in (key.removeprefix("data.") for key in keys)}
     # The network's own size and channels are what images are brought to.
     whole["data"] = chosen | {"image_size": None, "fraction": 1.0}
-    return read_config(whole).data
+    changed = read_config(whole)
+    tasks.check_labels(changed)
+    return changed.data

@@ -42,13 +42,8 @@ def config_of(mapping: Any) -> Config:
 
 def check(config: Config) -> None:
     """Raise `UserError` where network, data and training don't go together."""
+    check_labels(config)
     model, task = config.model, of_config(config)
-    if task.name not in config.data.tasks:
-        able = [name for name, served in sorted(answers.datasets().items()) if task.name in served]
-        raise UserError(f"model={model.name} does {task.name}, but data={config.data.name} has labels for "
-                        f"{', '.join(config.data.tasks)} only: "
-                        + (f"choose data={' | '.join(able)}, or another model" if able
-                           else "choose another dataset or model"))  # fmt: skip
     if model.head not in task.heads:
         raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one "
                         f"of {', '.join(task.heads)}")  # fmt: skip
@@ -56,6 +51,17 @@ def check(config: Config) -> None:
             f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
     _check_support(config, task)
     _check_image_size(config)
+
+
+def check_labels(config: Config) -> None:
+    """Raise `UserError` where the data has no labels for the model's task."""
+    task = of_config(config)
+    if task.name in config.data.tasks:
+        return
+    able = [name for name, served in sorted(answers.datasets().items()) if task.name in served]
+    choose = f"choose data={' | '.join(able)}, or another model" if able else "choose another dataset or model"
+    raise UserError(f"model={config.model.name} does {task.name}, but data={config.data.name} has labels for "
+                    f"{', '.join(config.data.tasks)} only: {choose}")  # fmt: skip
 
 
 def _check_support(config: Config, task: Task) -> None:
