@@ -107,7 +107,7 @@ def test_tensorflow_stays_where_it_is_needed() -> None:
     """Feed, TensorBoard, devices, fused operations, gradients of explanations, and the exports of its own formats."""
     allowed = {
         "data/tensorflow", "training/tensorboard.py", "training/devices.py", "training/batch_norm.py",
-        "training/optimizer.py", "transfer/cached_features.py", "inspection", "export", "data/layouts/tfds.py",
+        "training/optimizer.py", "inspection", "export", "data/layouts/tfds.py",
     }  # fmt: skip
     for file in files():
         if any(name.split(".")[0] == "tensorflow" for name in imports(file)):

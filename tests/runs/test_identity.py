@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from cvlib.runs.identity import identity
+import pytest
+
+from cvlib.config.schema import TrainerConfig
+from cvlib.runs.identity import identity, identity_of
+from cvlib.runtime import hardware
+from tests import configs
 from tests.runs.small_config import ASKED
 
 
@@ -24,6 +29,15 @@ def test_the_order_of_keys_has_no_part_in_the_identity() -> None:
 def test_the_precision_decides_a_result() -> None:
     found = {identity(ASKED | {"trainer": {"precision": name}}) for name in ("float32", "bfloat16", "float16")}
     assert len(found) == 3
+
+
+def test_automatic_precision_has_the_identity_of_what_it_comes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of(precision: str) -> str:
+        return identity_of(configs.config("cnn", trainer=TrainerConfig(precision=precision)))
+
+    for native, other in (("bfloat16", "float32"), ("float32", "bfloat16")):
+        monkeypatch.setattr(hardware, "native", lambda native=native: (native, "asked by the test"))
+        assert of("auto") == of(native) != of(other)
 
 
 def test_odd_keys_of_a_damaged_file_are_taken_as_text() -> None:
