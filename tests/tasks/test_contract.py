@@ -1,4 +1,4 @@
-"""Every task goes through fit, evaluate, predict, visualize and export, on a tiny network and embedded data."""
+"""Every task goes through fit, evaluate, predict, visualize and export: a tiny network, embedded data, wide images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp(request.param)
     config = tasks.config_of({
         "model": shipped(request.param),
-        "data": {"name": "digits", "tasks": tasks.names(), "samples": 60, "batch_size": 4},
+        "data": {"name": "digits", "tasks": tasks.names(), "samples": 60, "batch_size": 4, "image_size": [64, 96]},
         "trainer": {"epochs": 1, "steps_per_epoch": 2},
         "output_root": str(folder / "outputs"),
     })  # fmt: skip
