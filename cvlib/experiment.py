@@ -12,6 +12,7 @@ from cvlib.config.schema import Config, as_mapping
 from cvlib.data import splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
+from cvlib.models import backbones
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
@@ -153,6 +154,12 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     from cvlib.training import batch_norm
     from cvlib.transfer import freezing, weights
 
+    own_code, before = backbones.own_code(config.model.backbone), record.summary.get("backbone_file")
+    if record.resumed and before not in (None, own_code):
+        raise UserError(f"backbones/{config.model.backbone}.py has changed since this run began: choose another "
+                        "hydra.run.dir")  # fmt: skip
+    if own_code:
+        record.update(backbone_file=own_code)
     network = build(config.model, spec, len(dataset.classes))
     for phase in regimes.phases(config.mode, config.trainer.epochs):
         freezing.frozen_layers(network, phase.freeze)  # a name that no layer has is refused now

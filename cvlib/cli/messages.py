@@ -11,7 +11,12 @@ from cvlib.sweeps.launchers import EXTRAS, not_installed
 
 def is_hydra_error(error: Exception) -> bool:
     """Whether Hydra or OmegaConf raised it while composing, rather than a run of ours."""
-    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "antlr4")
+    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "antlr4") or _is_of_no_choice(error)
+
+
+def _is_of_no_choice(error: Exception) -> bool:
+    """Whether Hydra's plain `ValueError` for `model=null` was raised."""
+    return isinstance(error, ValueError) and str(error).startswith("Config group override must be")
 
 
 def explain(error: Exception, arguments: list[str]) -> str:
@@ -22,6 +27,9 @@ def explain(error: Exception, arguments: list[str]) -> str:
     if missing := re.search(r"Could not find '([\w/-]+)/([^'/]*)'", text):
         group, choice = missing.groups()
         return f"{group}={choice}: there is no such {group}; " + suggest(choice, answers.choices(group))
+    if _is_of_no_choice(error):
+        empty = next((a for a in arguments if re.fullmatch(r"\+?[\w/]+=.*\bnull\b.*", a)), "a group")
+        return f"{empty}: expected a choice; " + suggest("null", answers.choices(empty.split("=")[0].lstrip("+")))
     if type(error).__name__ == "OverrideParseException":
         said = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
         return f"{said}: an override reads key=value; brackets, commas or spaces need quotes inside: \"key='a value'\""
@@ -48,8 +56,7 @@ def keys(arguments: list[str]) -> list[str]:
             continue
         chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
         found.append(group)
-        for name in {choice, chosen.split(",")[0]}:
-            found += [f"{group}.{key}" for key in answers.keys(group, name)]
+        found += [f"{group}.{key}" for key in answers.keys(group, chosen.split(",")[0])]
     return sorted(set(found))
 
 

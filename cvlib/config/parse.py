@@ -32,6 +32,7 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
     refuse_unknown("data", groups["data"], [schema.DataConfig])
     refuse_unknown("augment", groups["augment"], [schema.AugmentConfig])
     refuse_unknown("trainer", groups["trainer"], [schema.TrainerConfig])
+    check_top(mapping)
     config = Config(
         model=read_model(groups["model"]),
         mode=_answer("mode", groups["mode"], schema.MODES),
@@ -90,10 +91,18 @@ def refuse_unknown(
             )
 
 
+def check_top(mapping: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a seed, a name or a place that can't be one."""
+    seed, name, root = mapping.get("seed", 0), mapping.get("name"), mapping.get("output_root", "outputs")
+    require(type(seed) is int and 0 <= seed < 2**32, "seed", seed, f"a number below {2**32}")
+    require(isinstance(root, str) and root != "", "output_root", root, "a folder")
+    if name is not None and (not isinstance(name, str) or name.startswith(".") or set(name) & set("/\\\0")):
+        raise UserError(f"name={name} becomes a folder's name: leave out slashes and a dot in front")
+
+
 def check(config: Config) -> None:
     """Raise `UserError` at the first values that exclude each other."""
     data, steps = config.data, config.trainer.profile_steps
-    require(type(config.seed) is int and 0 <= config.seed < 2**32, "seed", config.seed, f"a number below {2**32}")
     _check_mode(config)
     _check_image_size(data.image_size)
     held_out = data.val_fraction + data.test_fraction
@@ -106,9 +115,6 @@ def check(config: Config) -> None:
     if steps is not None:
         require(len(steps) == 2 and 1 <= steps[0] <= steps[-1], "trainer.profile_steps", steps,
                 "the first and the last step, such as [20,30]")  # fmt: skip
-    name = config.name
-    if name is not None and (not isinstance(name, str) or name.startswith(".") or set(name) & set("/\\\0")):
-        raise UserError(f"name={name} becomes a folder's name: leave out slashes and a dot in front")
 
 
 def _check_mode(config: Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 import keras
@@ -108,12 +109,26 @@ def _base(
     """The base with the outputs that the head builds on, and last the auxiliary tap where its weight is above 0."""
     whole = backbone.build(config.backbone_options, input_shape, head.levels)
     if head.levels:
-        names = [name for name, _ in head.maps(backbone, config.backbone_options)]
-        return keras.Model(whole.input, [whole.get_layer(name).output for name in names], name="backbone"), 0.0
+        for level in backbone.levels(config.backbone_options):
+            found = _map(whole, level.layer, backbone).shape[-1]
+            if found != level.channels:
+                raise UserError(f"model={backbone.name}: its levels give {level.layer} {level.channels} channels, but "
+                                f"build makes {found}")  # fmt: skip
+        maps = [_map(whole, name, backbone) for name, _ in head.maps(backbone, config.backbone_options)]
+        return keras.Model(whole.input, maps, name="backbone"), 0.0
     tap = backbone.auxiliary(config.backbone_options)
     if tap is None:
         return whole, 0.0
     return keras.Model(whole.input, [whole.output, whole.get_layer(tap[0]).output], name="backbone"), tap[1]
+
+
+def _map(whole: keras.Model, layer: str, backbone: Backbone) -> keras.KerasTensor:
+    names = [one.name for one in whole.layers]
+    if layer not in names:
+        near = difflib.get_close_matches(layer, names, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UserError(f"model={backbone.name}: its levels name a layer {layer}, which build doesn't make{hint}")
+    return whole.get_layer(layer).output
 
 
 def _model(inputs: keras.KerasTensor | list[keras.KerasTensor], outputs: dict[str, keras.KerasTensor],

@@ -12,8 +12,7 @@ from cvlib.config.schema import Config, ModelConfig, Suited
 from cvlib.models import backbones, heads
 from cvlib.runtime.errors import UserError
 
-BASE_KEYS = ("encoder", "backbone")
-_COMMON = ("name", "task", "head", *BASE_KEYS)
+_COMMON = ("name", "task", "head")
 
 
 def read_config(composed: Any) -> Config:
@@ -28,17 +27,17 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     that are out of bounds.
     """
     head = heads.get(str(values.get("head", "dense")))
-    key = next((key for key in BASE_KEYS if values.get(key) is not None), None)
+    key = head.base_key if head.base_key and values.get(head.base_key) is not None else None
     require("name" in values or key is not None, "model.name", None, "the name of a model")
     name = str(values.get("name"))
     backbone = backbones.get(str(values[key]) if key else name)
     if head.levels and not backbone.feature_levels:
-        able = [one for one in backbones.names() if backbones.get(one).feature_levels]
+        able = [one.name for one in backbones.usable() if one.feature_levels]
         raise UserError(f"model.{key or 'name'}={backbone.name} has no feature maps for model={name}: choose one of "
                         f"{', '.join(able)}")  # fmt: skip
-    known: list[type[Options]] = [Suited, *(backbones.get(one).options for one in backbones.names()),
-                                  *(heads.get(one).options for one in heads.names())]  # fmt: skip
-    refuse_unknown("model", values, known, _COMMON)
+    every = [heads.get(one) for one in heads.names()]
+    known: list[type[Options]] = [Suited, *(one.options for one in backbones.usable()), *(one.options for one in every)]
+    refuse_unknown("model", values, known, (*_COMMON, *(one.base_key for one in every if one.base_key)))
     own = {one: values[one] for one in backbone.used_options(head.levels) if one in values}
     rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.levels)}
     backbone_options = typed(backbone.options, own, "model")
@@ -71,6 +70,6 @@ def deciding(values: Mapping[str, Any]) -> dict[str, list[Any]]:
     head = heads.get(str(values.get("head", "dense")))
     found: dict[str, list[Any]] = {"head": list(heads.names())} if head.base_key else {}
     if head.base_key:
-        found[head.base_key] = [name for name in backbones.names() if backbones.get(name).feature_levels]
+        found[head.base_key] = [one.name for one in backbones.usable() if one.feature_levels]
     choices = {one.name: one.metadata.get("choices") for one in dataclasses.fields(head.options)}
     return found | {name: list(allowed) for name, allowed in choices.items() if allowed}

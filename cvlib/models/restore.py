@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cvlib.config.schema import Config
 from cvlib.data.input_spec import InputSpec
+from cvlib.models import backbones
 from cvlib.models.options import read_config
 from cvlib.runs.run import Run, read_run
 from cvlib.runtime.errors import UserError
@@ -46,8 +47,11 @@ class SavedRun:
 
     @property
     def notes(self) -> list[str]:
-        """Remarks for people, such as that the run isn't finished."""
-        return self.record.notes
+        """Remarks for people, such as that the run isn't finished, or that its backbone's file has changed."""
+        before, backbone = self.summary.get("backbone_file"), self.config.model.backbone
+        if before in (None, backbones.own_code(backbone)):
+            return self.record.notes
+        return [*self.record.notes, f"backbones/{backbone}.py has changed since this run: its network may be another"]
 
     @property
     def classes(self) -> list[str]:
@@ -83,11 +87,6 @@ class Serving(Protocol):
 
     def inference(self, network: Network) -> keras.Model:
         """Return the network as it is saved."""
-
-
-def is_run(folder: Path) -> bool:
-    """Return whether a folder has the record of a run in it."""
-    return (folder / "summary.json").is_file()
 
 
 def open_run(folder: Path) -> SavedRun:
@@ -141,6 +140,8 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
 
     built = build(run.config.model, run.spec, len(run.classes))
     if not (run.folder / "model.keras").is_file():
+        if run.summary.get("status") == "completed":
+            raise UserError(f"{run.folder}: model.keras is missing: restore it, or train again in another folder")
         checkpoints = run.folder / "checkpoints"
         state = run_state.load(checkpoints)[0]
         if not state.best_epoch:

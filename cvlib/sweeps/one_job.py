@@ -47,7 +47,7 @@ def run_job(
         summary = experiment.run(tasks.config_of(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)
     except UserError as error:
-        record.remove_if_empty(folder, Path(composed.output_root))
+        record.remove_if_empty(folder, Path(str(composed.output_root)))
         return Outcome(folder, MISTAKE, {}, str(error))
     except RunFailed as error:
         return Outcome(folder, FAILED, {}, str(error))

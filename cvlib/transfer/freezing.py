@@ -50,9 +50,9 @@ def frozen_layers(network: Network, freeze: Any) -> int:
     if freeze in names:
         return names.index(freeze) + 1
     blocks = {block.name: block.layers[-1].name for block in network.backbone.blocks(network.base)}
-    if freeze in blocks:
+    if isinstance(freeze, str) and freeze in blocks:
         return names.index(blocks[freeze]) + 1
-    near = difflib.get_close_matches(str(freeze), [*names, *blocks], n=3, cutoff=0.3) or names[-3:]
+    near = difflib.get_close_matches(str(freeze), dict.fromkeys([*names, *blocks]), n=3, cutoff=0.3) or names[-3:]
     raise UserError(
         f"mode.freeze={freeze}: give a layer's name (such as {', '.join(near)}), a count up to "
         f"{len(names)}, a fraction up to 1.0, all or null"

@@ -85,6 +85,10 @@ def _model_of_run(folder: Path, base: ModelConfig) -> Path:
         raise UserError(f"mode.weights={folder} has a base of other layers than the one here, {here}: give {there} for "
                         "its own, or choose another run")  # fmt: skip
     if not (folder / "model.keras").exists():
+        if summary.get("status") == "completed":
+            raise UserError(
+                f"mode.weights={folder}: that run's model.keras is missing: restore it, or name another run"
+            )
         raise UserError(f"mode.weights={folder}: that run is {summary.get('status')} and has no model.keras yet: "
                         f"finish it first with hydra.run.dir={folder}")  # fmt: skip
     return folder / "model.keras"

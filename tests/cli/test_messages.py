@@ -20,6 +20,11 @@ from cvlib.cli import messages
         ),
         ("In 'hydra/launcher/slurm': Could not load 'hydra/launcher/submitit_slurm'.", [], [".[slurm]"]),
         ("Could not override 'hydra.sweeper.trial'.", ["hydra.sweeper.trial=3"], ["hydra.sweeper.trials"]),
+        (
+            "Config group override must be a string or a list. Got NoneType",
+            ["seed=1", "schedule=null"],
+            ["schedule=null: expected a choice", "cosine"],
+        ),
         ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
         ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
         ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "resnet", "vgg"]),
@@ -34,4 +39,5 @@ def test_an_error_of_hydras_names_the_nearest_right_word(text: str, arguments: l
 def test_keys_are_those_of_the_chosen_files() -> None:
     assert "model.depth" not in messages.keys([])
     assert "model.depth" in messages.keys(["model=resnet"])
+    assert "data.samples" in messages.keys([]) and "data.samples" not in messages.keys(["data=mnist"])
     assert {"seed", "name", "trainer.epochs", "model"} <= set(messages.keys([]))

@@ -44,7 +44,9 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (change(augment={"rotate": 5}), ["augment.rotate", "did you mean augment.rotation?"]),
     ({"seed": -1}, ["seed=-1"]),
     ({"seed": 2**32}, ["seed=4294967296"]),
-    ({"seed": "one"}, ["seed=one"]),
+    ({"seed": "one"}, ["invalid seed=one"]),
+    ({"output_root": None}, ["invalid output_root=null"]),
+    ({"output_root": 3}, ["invalid output_root=3"]),
     (change(data={"split_seed": -1}), ["data.split_seed=-1"]),
     (change(data={"batch_size": 10**12}), ["data.batch_size=1000000000000", "1e+06"]),
     (change(trainer={"steps_per_epoch": 10**12}), ["trainer.steps_per_epoch=1000000000000", "1e+06"]),
@@ -55,6 +57,10 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (change(data={"image_size": "big"}), ["data.image_size=big"]),
     ({"name": "../up"}, ["name=../up"]),
     ({"name": ".hidden"}, ["name=.hidden"]),
+    (
+        {"model": {"name": "segmenter", "head": "decoder", "encoder": "cnn", "loss": {"focal": float("nan")}}},
+        ["model.loss=", "weights of 0 or more"],
+    ),
     ({"model": [1]}, ["model=[1]"]),
     ({"modle": {}}, ["modle", "model, mode, data"]),
     (

@@ -77,6 +77,12 @@ def test_values_reach_the_options_of_the_answer_that_has_them() -> None:
     assert inception.head_options.auxiliary_weight == 0.5
 
 
+def test_the_base_is_named_by_the_key_of_the_head_alone() -> None:
+    assert model_config("cnn", backbone="darknet").backbone == "cnn"
+    assert model_config("yolo", encoder="cnn").backbone == "darknet"
+    assert model_config("segmenter", backbone="vgg").backbone == "cnn"
+
+
 def test_a_classifiers_dropout_is_the_backbones_where_the_backbone_ends_in_dense_layers() -> None:
     assert model_config("cnn", dropout=0.5).backbone_options.dropout == 0.5
     assert model_config("resnet", dropout=0.5).head_options.dropout == 0.5

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
@@ -18,7 +21,7 @@ OWN_FOLDER = "backbones"  # below the working folder
 
 def names() -> list[str]:
     """Return the names of all backbones: those of this package and the user's own."""
-    return sorted({module.name for module in pkgutil.iter_modules(__path__)} | set(_own_files()))
+    return sorted(_shipped() | set(_own_files()))
 
 
 def get(name: str) -> Backbone:
@@ -26,17 +29,36 @@ def get(name: str) -> Backbone:
 
     Raises `UserError` for a name that no file has, and for a user's file that can't be used.
     """
-    if importlib.util.find_spec(f"{__name__}.{name}") is not None if name.isidentifier() else False:
-        return _declared(importlib.import_module(f"{__name__}.{name}"), name)
+    if name in _shipped():
+        return _declared(importlib.import_module(f"{__name__}.{name}"), name, name)
     if (file := _own_files().get(name)) is not None:
-        return _declared(_load(name, file), str(file))
+        return _declared(_load(name, file), str(file), name)
     near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
     raise UserError(f"there is no backbone {name}: choose from {', '.join(near)}, or add {OWN_FOLDER}/{name}.py")
 
 
+def usable() -> list[Backbone]:
+    """Return every backbone but the user's files that can't be used: `get` says why when one of them is chosen."""
+    found = []
+    for name in names():
+        with contextlib.suppress(UserError):
+            found.append(get(name))
+    return found
+
+
+def own_code(name: str) -> str | None:
+    """Return a hash of the user's file that declares a backbone; None for one of this package."""
+    file = None if name in _shipped() else _own_files().get(name)
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else None
+
+
+def _shipped() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(__path__)}
+
+
 def _own_files() -> dict[str, Path]:
-    folder = Path(OWN_FOLDER)
-    return {file.stem: file for file in sorted(folder.glob("*.py")) if file.stem.isidentifier()}
+    files = sorted(Path(OWN_FOLDER).glob("*.py"))
+    return {file.stem: file for file in files if file.stem.isidentifier() and not file.stem.startswith("_")}
 
 
 def _load(name: str, file: Path) -> ModuleType:
@@ -60,9 +82,14 @@ def _load(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _declared(module: ModuleType, where: str) -> Backbone:
+def _declared(module: ModuleType, where: str, name: str) -> Backbone:
     backbone = getattr(module, "BACKBONE", None)
     if not isinstance(backbone, Backbone):
         raise UserError(f"{where} declares no backbone: set BACKBONE to an object of a subclass of "
                         "cvlib.models.backbone.Backbone")  # fmt: skip
+    if getattr(backbone, "name", None) != name:
+        raise UserError(f"{where}: its backbone's name is {getattr(backbone, 'name', None)}: set name = \"{name}\", as "
+                        "the file is called")  # fmt: skip
+    if not dataclasses.is_dataclass(getattr(backbone, "options", None)):
+        raise UserError(f"{where}: its backbone has no options: set options to a dataclass of them")
     return backbone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cvlib.config.fields import Options, option, require
@@ -20,5 +21,5 @@ class MaskOptions(Options):
         unknown = [name for name in self.loss if name not in LOSSES]
         require(not unknown, f"model.loss.{'.'.join(unknown)}", "…", f"a loss among {', '.join(LOSSES)}")
         weights = list(self.loss.values())
-        require(min(weights, default=0) >= 0 and any(weights), "model.loss", self.loss,
+        require(all(0 <= weight < math.inf for weight in weights) and any(weights), "model.loss", self.loss,
                 "weights of 0 or more, at least one of them above 0")  # fmt: skip

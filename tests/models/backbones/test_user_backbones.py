@@ -13,6 +13,7 @@ from cvlib import experiment
 from cvlib.config.schema import Config, DataConfig, TrainerConfig
 from cvlib.models import backbones
 from cvlib.models.options import read_model
+from cvlib.models.restore import open_run
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
@@ -184,6 +185,8 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
 @pytest.mark.parametrize(("text", "words"), [
     ("x = 1\n", "declares no backbone: set BACKBONE to an object of a subclass of cvlib.models.backbone.Backbone"),
     ("BACKBONE = 3\n", "declares no backbone"),
+    (TOY, "its backbone's name is toy: set name = \"broken\""),
+    (TOY.replace('"toy"', '"broken"').replace("    options = ToyOptions\n", ""), "its backbone has no options"),
     ("import no_such_package\n", "can't be imported: ModuleNotFoundError: No module named 'no_such_package'"),
     ("def broken(:\n", "can't be imported: SyntaxError"),
     ("raise ValueError('first\\nsecond')\n", "can't be imported: ValueError: first"),
@@ -192,8 +195,41 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(folder: Path, text: str
     (folder / "broken.py").write_text(text)
     with pytest.raises(UserError) as caught:
         backbones.get("broken")
-    assert str(caught.value).startswith(f"backbones/broken.py {words}")
+    assert str(caught.value).replace("broken.py: ", "broken.py ").startswith(f"backbones/broken.py {words}")
     assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_used_are_in_nobodys_way(folder: Path) -> None:
+    for name, text in (("__init__", ""), ("_notes", "x = 1"), ("helpers", "x = 1"), ("half", "def broken(:")):
+        (folder / f"{name}.py").write_text(text)
+    assert {"toy", "cnn"} <= {one.name for one in backbones.usable()}
+    assert not {"__init__", "_notes"} & set(backbones.names())
+    assert read_model({"name": "cnn"}).backbone == "cnn"
+    with pytest.raises(UserError, match=r"there is no such key; did you mean"):
+        read_model({"name": "cnn", "kernl": 3})
+
+
+@pytest.mark.parametrize(("before", "after", "words"), [
+    ('f"stage{n}_conv", 2', 'f"stag{n}_conv", 2', "its levels name a layer stag1_conv, which build doesn't make"),
+    ("options.toy_width, f", "options.toy_width + 1, f", "its levels give stage1_conv 5 channels, but build makes 4"),
+])  # fmt: skip
+def test_levels_that_are_not_those_of_the_layers_are_refused(folder: Path, before: str, after: str,
+                                                             words: str) -> None:  # fmt: skip
+    assert before in TOY
+    (folder / "toy.py").write_text(TOY.replace(before, after))
+    os.utime(folder / "toy.py", ns=(2, 2))
+    with pytest.raises(UserError, match=words):
+        network_of(read_model(SEGMENTER), 64)
+
+
+def test_a_run_tells_of_a_file_that_has_changed_since(folder: Path, tmp_path: Path) -> None:
+    config = Config(read_model({"name": "toy"}), data=DataConfig("digits", samples=60, image_size=32),
+                    trainer=TrainerConfig(epochs=1, steps_per_epoch=1))  # fmt: skip
+    experiment.run(config, tmp_path / "run")
+    assert open_run(tmp_path / "run").notes == []
+    (folder / "toy.py").write_text(TOY + "# changed")
+    (note,) = open_run(tmp_path / "run").notes
+    assert note.startswith("backbones/toy.py has changed since this run")
 
 
 @pytest.mark.parametrize(
