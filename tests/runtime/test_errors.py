@@ -63,5 +63,5 @@ def test_a_run_goes_on_once_there_is_room(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     again = subprocess.run(command, cwd=small_disk, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert "going on after epoch 1" in again.stdout
+    assert "resumes after epoch 1" in again.stdout
     assert json.loads((small_disk / "run/summary.json").read_text())["status"] == "completed"

@@ -78,7 +78,7 @@ def test_a_killed_job_goes_on_and_the_others_are_unhurt_on_a_cluster(tmp_path: P
     assert [one["status"] for one in summaries] == ["completed"] * 3
     assert len({one["pid"] for one in summaries}) == 3  # max_calls=1: a process for every job
     logs = {path.parent.name: path.read_text() for path in tmp_path.glob("sweep/*/train.log")}
-    assert {name for name, text in logs.items() if "going on after epoch" in text} == {victim.parent.name}
+    assert {name for name, text in logs.items() if "resumes after epoch" in text} == {victim.parent.name}
 
 
 def _kill_the_first(sweep: subprocess.Popen[bytes], folder: Path) -> Path:

@@ -146,7 +146,7 @@ def test_a_killed_job_is_one_line_and_a_killed_sweep_goes_on(tmp_path: Path) -> 
 
     result = run(tmp_path, *overrides)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("going on after epoch") == 2
+    assert result.stdout.count("resumes after epoch") == 2
     assert {row["status"] for row in rows(tmp_path / "sweep").values()} == {"completed"}
 
 
