@@ -154,12 +154,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     from cvlib.training import batch_norm
     from cvlib.transfer import freezing, weights
 
-    own_code, before = backbones.own_code(config.model.backbone), record.summary.get("backbone_file")
-    if record.resumed and before not in (None, own_code):
-        raise UserError(f"backbones/{config.model.backbone}.py has changed since this run began: choose another "
-                        "hydra.run.dir")  # fmt: skip
-    if own_code:
-        record.update(backbone_file=own_code)
+    _record_own_code(config, record)
     network = build(config.model, spec, len(dataset.classes))
     for phase in regimes.phases(config.mode, config.trainer.epochs):
         freezing.frozen_layers(network, phase.freeze)  # a name that no layer has is refused now
@@ -182,6 +177,16 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
         record.update(weights=dataclasses.asdict(loaded))
     batch_norm.prepare(network.model, config.trainer.bn_momentum)
     return network
+
+
+def _record_own_code(config: Config, record: Record) -> None:
+    """Record which code of the user's own backbone this run has; refuse to resume it with other code."""
+    own_code, before = backbones.own_code(config.model.backbone), record.summary.get("backbone_file")
+    if record.resumed and before not in (None, own_code):
+        raise UserError(f"backbones/{config.model.backbone}.py has changed since this run began: choose another "
+                        "hydra.run.dir")  # fmt: skip
+    if own_code:
+        record.update(backbone_file=own_code)
 
 
 def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> Path:

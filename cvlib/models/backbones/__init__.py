@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -52,6 +53,7 @@ def own_code(name: str) -> str | None:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else None
 
 
+@functools.cache
 def _shipped() -> set[str]:
     return {module.name for module in pkgutil.iter_modules(__path__)}
 
