@@ -30,6 +30,9 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     key = head.base_key if head.base_key and values.get(head.base_key) is not None else None
     require("name" in values or key is not None, "model.name", None, "the name of a model")
     name = str(values.get("name"))
+    if not head.base_key and name not in backbones.names() and (given := _base_keys_in(values)):
+        raise UserError(f"model.head={head.name} goes on a model that is a backbone itself, but model={name} has its "
+                        f"own in model.{given[0]}: leave model.head out, or choose another model")  # fmt: skip
     backbone = backbones.get(str(values[key]) if key else name)
     if head.levels and not backbone.feature_levels:
         able = [one.name for one in backbones.usable() if one.feature_levels]
@@ -49,6 +52,11 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
         head=head.name, head_options=typed(head.options, rest, "model"),
         base_key=key, levels=head.levels, suited=typed(Suited, values, "model"),
     )  # fmt: skip
+
+
+def _base_keys_in(values: Mapping[str, Any]) -> list[str]:
+    keys = {heads.get(one).base_key for one in heads.names()}
+    return sorted(key for key in keys if key and values.get(key) is not None)
 
 
 def classifier_of(model: ModelConfig) -> ModelConfig:

@@ -77,7 +77,7 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
     ("yolo", {"data": {"class_weights": "balanced"}},
      "data.class_weights=balanced is for classification and segmentation: leave it out for detection"),
     ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
-     "model.head=dense doesn't do detection, .*: choose one of anchor_free, grid"),
+     "model.head=dense goes on a model that is a backbone itself, but model=yolo has its own in model.backbone"),
     ("vgg", {"data": {"image_size": 20}}, "data.image_size=20 is too small: model=vgg needs at least 32 pixels"),
     ("vgg", {"data": {"image_size": [64, 20]}}, r"data.image_size=\[64,20\] is too small"),
     ("segmenter", {"mode": {"name": "feature_extractor", "cache_features": "true"}},

@@ -22,9 +22,9 @@ def starting_from(weights: str | None, model: ModelConfig | None = None, **data:
     return Config(model or model_config(), Finetune(weights=weights), DataConfig(**data))
 
 
-def write_run(folder: Path, model: str, saved: bool = True) -> str:
+def write_run(folder: Path, model: str, saved: bool = True, status: str = "completed") -> str:
     folder.mkdir()
-    (folder / "summary.json").write_text(json.dumps({"status": "completed", "model": model}))
+    (folder / "summary.json").write_text(json.dumps({"status": status, "model": model}))
     if saved:
         (folder / "model.keras").touch()
     return str(folder)
@@ -47,7 +47,8 @@ def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) 
         (starting_from(str(tmp_path)), "this folder is not a run"),
         (starting_from(str(tmp_path / "weights.txt")), "only .keras, .weights.h5 and .h5 files"),
         (starting_from(write_run(tmp_path / "a", "vgg")), "is a run of model=vgg, but the base here is that"),
-        (starting_from(write_run(tmp_path / "b", "cnn", saved=False)), "has no model.keras yet"),
+        (starting_from(write_run(tmp_path / "b", "cnn", saved=False)), "that run's model.keras is missing: restore"),
+        (starting_from(write_run(tmp_path / "c", "cnn", False, "interrupted")), "interrupted and has no model.keras"),
         (starting_from("imagenet"), "there are no ImageNet weights for cnn"),
         (starting_from("imagenet", model_config("yolo")), "no ImageNet weights for darknet"),
         (starting_from(None, path=str(tmp_path / "images")), "there is no folder"),
