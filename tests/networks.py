@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from cvlib.config.schema import ModelConfig
 from cvlib.data.input_spec import InputSpec
@@ -26,6 +27,11 @@ def network_of(config: ModelConfig, size: int | tuple[int, int] = 64, channels: 
     """Return the network of a typed config."""
     height, width = (size, size) if isinstance(size, int) else size
     return build(config, InputSpec(height, width, channels, resize), classes)
+
+
+def large_ones_slow(names: list[str]) -> list[Any]:
+    """Return the names of networks as parameters of a test: those that take seconds to build are left to slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name == "inception" else name for name in names]
 
 
 def smallest_side(config: ModelConfig) -> int:

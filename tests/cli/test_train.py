@@ -141,7 +141,9 @@ def test_divergence_is_a_failure_that_says_where(tmp_path: Path) -> None:
     assert "learning rate" in result.stderr
 
 
-@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("kind", "code"), [
+    (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 130, marks=pytest.mark.slow), (signal.SIGKILL, -9),
+])  # fmt: skip
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Signals, code: int) -> None:
     overrides = ["trainer.deterministic=true", "model.dropout=0.3", "augment=light", "trainer.epochs=6"]
     whole = run(tmp_path, *overrides, "hydra.run.dir=whole")
@@ -170,13 +172,14 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Sign
     assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_two_seeds_differ(tmp_path: Path) -> None:
     for seed in (0, 1):
         assert run(tmp_path, *QUICK, f"seed={seed}", f"hydra.run.dir={seed}").returncode == 0
     assert weights(tmp_path / "0") != weights(tmp_path / "1")
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_other_precisions_train(tmp_path: Path, precision: str) -> None:
     result = run(tmp_path, *QUICK, f"trainer.precision={precision}", "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr

@@ -13,6 +13,8 @@ from cvlib.inspection import attribution, graph
 from cvlib.runtime.errors import UserError
 from tests.inspection.conftest import PATCH, SIDE, Planted, saved_classifier
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 METHODS = {
     "grad_cam": lambda model, image, label: attribution.grad_cam(model, image, label, "conv2"),
     "saliency": attribution.saliency,

@@ -15,6 +15,8 @@ from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 from tests.inspection.conftest import saved_classifier
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def nested() -> keras.Model:
     """A nested model that is called twice, and a layer that is shared."""

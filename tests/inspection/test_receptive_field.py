@@ -20,6 +20,8 @@ from cvlib.models.head_parts.decoders import max_unpool
 from cvlib.models.network import build
 from tests.configs import model_config
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def base_of(name: str, height: int, width: int, **changes: Any) -> keras.Model:
     """The base of the shipped network of that name, on RGB images."""

@@ -9,5 +9,5 @@ import pytest
 def fresh_session() -> None:
     import keras
 
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # the garbage collection would take longer than most of the tests
     keras.utils.set_random_seed(0)

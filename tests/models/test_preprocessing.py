@@ -11,6 +11,8 @@ import pytest
 
 from cvlib.models import preprocessing
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # of ImageNet's blue, green and red
 
 

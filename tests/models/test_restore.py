@@ -19,6 +19,8 @@ from tests.configs import model_config
 from tests.networks import network_of
 from tests.small_runs import SIDE, write_network, write_record, write_run
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TASK = tasks.of("classification")
 CLASSES = ["background", "cat", "dog"]
 

@@ -14,7 +14,7 @@ from cvlib.runtime.errors import RunFailed
 
 
 def build(width: int = 8) -> keras.Model:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(3)
     model = keras.Sequential([
         keras.Input((4,)), keras.layers.Dense(width, "relu", name="dense"), keras.layers.BatchNormalization(name="bn"),

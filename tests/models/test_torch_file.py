@@ -293,9 +293,9 @@ def test_deep_and_shared_values_are_refused_without_harm() -> None:
     refusal(with_pickle(PROTO + b"]q\x00h\x00a" + STOP))  # a list that holds itself
 
 
-@pytest.mark.parametrize("length", range(len(ONE)))
-def test_a_file_cut_short_anywhere_is_refused(length: int) -> None:
-    refusal(ONE[:length])
+def test_a_file_cut_short_anywhere_is_refused() -> None:
+    for length in range(len(ONE)):
+        refusal(ONE[:length])
 
 
 def test_an_altered_byte_gives_tensors_or_one_line_and_never_anything_else() -> None:

@@ -28,7 +28,7 @@ MOVES = AugmentConfig(horizontal_flip=0.5, rotation=20)
 
 
 def frozen(name: str, side: int, **changes: Any) -> Network:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(3)
     built = network(name, side, 3, 4, **changes)
     freezing.apply(built, regimes.phases(FROZEN, 1)[0])
@@ -48,7 +48,7 @@ def feed_of(split: Split, side: int = 12, seed: int = 0, augmentation: AugmentCo
 
 @pytest.mark.parametrize(
     ("name", "side", "changes"),
-    [("cnn", 12, {"dropout": 0.5}), ("resnet", 32, {"dropout": 0.3}), ("vgg", 32, {}), ("inception", 75, {})],
+    [("cnn", 12, {"dropout": 0.5}), ("vgg", 32, {})],
 )
 def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str, side: int, changes: dict[str, Any]) -> None:
     built = frozen(name, side, **changes)
@@ -60,7 +60,7 @@ def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str, side: 
     whole, parts = model.predict(pixels, verbose=0), cut.head.predict(given, verbose=0)
     for one, other in zip(keras.tree.flatten(whole), keras.tree.flatten(parts), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-    if name in ("resnet", "vgg"):
+    if name == "vgg":
         assert given.shape == (5, model.get_layer("logits").input.shape[-1])  # behind the pooling
     for variable in cut.head.trainable_variables:
         variable.assign(np.zeros(variable.shape))

@@ -16,7 +16,9 @@ from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import weights
 from tests.configs import model_config
-from tests.networks import assert_same_weights, network, network_of, seen_by_base
+from tests.networks import assert_same_weights, large_ones_slow, network, network_of, seen_by_base
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 CNN: dict[str, Any] = {"filters": [4, 6, 8], "spatial_dropout": 0.1, "batch_norm": True, "convolutions": 1}
 
@@ -49,7 +51,10 @@ def test_levels_are_the_last_maps_of_each_resolution(family: str, side: int, lev
     assert [tuple(output.shape[1:]) for output in base.outputs] == [(s, s, channels) for s, channels in levels]
 
 
-@pytest.mark.parametrize(("family", "side"), [("cnn", 16), ("vgg", 32), ("resnet", 32), ("inception", 75)])
+@pytest.mark.parametrize(
+    ("family", "side"),
+    [("cnn", 16), ("vgg", 32), ("resnet", 32), pytest.param("inception", 75, marks=pytest.mark.slow)],
+)
 def test_a_saved_classification_run_gives_its_base(family: str, side: int, tmp_path: Path) -> None:
     source = classifier(family, side)
     for layer in source.base.layers:  # moving statistics that aren't the initial ones
@@ -82,7 +87,7 @@ def test_a_segmentation_run_gives_its_base_and_another_family_is_refused(tmp_pat
         weights.load_into(target, config("vgg"), str(tmp_path))
 
 
-@pytest.mark.parametrize("family", ["vgg", "resnet", "inception"])
+@pytest.mark.parametrize("family", large_ones_slow(["vgg", "resnet", "inception"]))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_preprocessing_is_the_classifiers(family: str, channels: int) -> None:
     side = 75

@@ -16,6 +16,8 @@ from cvlib.runtime.errors import UserError
 from cvlib.transfer import sources, weights
 from tests.configs import config
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 DIGITS = DataConfig("digits", pretrain_on="letters")
 
 

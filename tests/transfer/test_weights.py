@@ -23,6 +23,8 @@ from cvlib.transfer.weights import WeightsUnavailable
 from tests.configs import model_config
 from tests.networks import assert_same_weights, network, network_of
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 CNN = model_config(filters=[4, 6], dense=[8])
 VGG = model_config("vgg")
 

@@ -11,6 +11,8 @@ from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 from tests.networks import network
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def build(side: int = 28, **changes: Any) -> Network:
     return network("cnn", side, 1, 10, **changes)

@@ -22,7 +22,9 @@ from cvlib.models.options import read_model
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import ALL, Phase
-from tests.networks import network_of
+from tests.networks import large_ones_slow, network_of
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 # Options that make a base small; any other backbone is tested with its defaults.
 SMALL: dict[str, dict[str, Any]] = {
@@ -88,7 +90,7 @@ def test_declarations_need_no_keras() -> None:
     assert result.stdout.split() == NAMES
 
 
-@pytest.mark.parametrize("name", WITH_LEVELS)
+@pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
 def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> None:
     backbone, options = backbones.get(name), model(name, levels=True).backbone_options
     levels, names, strides = backbone.levels(options), backbone.feature_maps(options), backbone.strides(options)
@@ -103,7 +105,7 @@ def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> 
         assert 0 <= side(name) // stride - rows <= LOST, layer
 
 
-@pytest.mark.parametrize("name", WITH_LEVELS)
+@pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
 def test_the_poolings_of_its_levels_are_what_they_are_said_to_be(name: str) -> None:
     backbone, options = backbones.get(name), model(name, levels=True).backbone_options
     whole = backbone.build(options, (side(name), side(name), backbone.channels or 3), True)
@@ -126,7 +128,7 @@ def _assert_pooled(level: Level, full: np.ndarray, pooled: np.ndarray) -> None:
     assert is_maximum or not level.max_pooled, level.layer
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", large_ones_slow(NAMES))
 def test_its_blocks_cover_every_layer_with_weights_in_order(name: str) -> None:
     built = classifier(name)
     blocks = built.backbone.blocks(built.base)
@@ -149,7 +151,7 @@ def assert_frozen_part_is_still(built: Network, freeze: Any) -> None:
         np.testing.assert_array_equal(weight, value)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", large_ones_slow(NAMES))
 @pytest.mark.parametrize("freeze", [ALL, 0.5])
 def test_what_is_frozen_works_as_in_inference_whatever_training_says(name: str, freeze: Any) -> None:
     built = classifier(name)
@@ -169,14 +171,14 @@ def test_an_image_below_its_smallest_side_is_refused(name: str) -> None:
             network_of(model(name, levels), (smallest - 1, 300))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", large_ones_slow(NAMES))
 def test_it_takes_images_of_its_smallest_side(name: str) -> None:
     levels = name in WITH_LEVELS
     smallest = least(name, levels)
     assert network_of(model(name, levels), smallest, 1).model.input_shape == (None, smallest, smallest, 1)
 
 
-@pytest.mark.parametrize("name", WITH_LEVELS)
+@pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
 def test_a_classifiers_weights_fit_the_base_with_levels(name: str) -> None:
     as_classifier = [weight.shape for weight in classifier(name).base.weights]
     with_levels = [weight.shape for weight in levels_base(name).weights]

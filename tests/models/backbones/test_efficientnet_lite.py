@@ -20,6 +20,8 @@ from cvlib.models.backbones import efficientnet_lite
 from cvlib.models.backbones.efficientnet_lite import BACKBONE, EfficientnetLiteOptions
 from cvlib.runtime.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 REFERENCE = json.loads((Path(__file__).parent / "data/efficientnet_lite_logits.json").read_text())
 CLOTHING = Path(__file__).parents[4] / "shared/data/clothing10"
 T_SHIRT = 610  # "jersey, T-shirt, tee shirt" among ImageNet's classes

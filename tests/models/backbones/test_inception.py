@@ -11,6 +11,8 @@ from cvlib.models.backbones import inception
 from tests.configs import config
 from tests.networks import network, network_of, seen_by_base
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def test_a_network_of_1000_classes_has_the_published_count() -> None:
     model = network("inception", 75, 3, 1000, auxiliary_weight=0.0).model

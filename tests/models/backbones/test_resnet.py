@@ -10,6 +10,8 @@ from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 from tests.networks import network, seen_by_base
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 @pytest.mark.parametrize(("depth", "with_top"), [
     (50, 25_636_712),

@@ -10,6 +10,8 @@ from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 from tests.networks import network, seen_by_base
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 @pytest.mark.parametrize(("depth", "with_top"), [(16, 138_357_544), (19, 143_667_240)])
 def test_its_convolutions_are_the_published_count_without_its_dense_layers(depth: int, with_top: int) -> None:

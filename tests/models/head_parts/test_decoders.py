@@ -10,6 +10,8 @@ from cvlib.models.head_parts import decoders
 from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 RNG = np.random.default_rng(0)
 
 

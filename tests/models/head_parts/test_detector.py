@@ -11,6 +11,8 @@ from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 from tests.networks import network, network_of
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 SMALL = {"neck": 8, "filters": [4, 4, 8, 8, 8]}
 
 

@@ -10,6 +10,8 @@ from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
 from tests.networks import network
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 DECODERS = ["interpolate", "unpool", "transpose"]
 
 

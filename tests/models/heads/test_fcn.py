@@ -14,6 +14,8 @@ from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
 from tests.networks import network
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 RNG = np.random.default_rng(0)
 
 

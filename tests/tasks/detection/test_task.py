@@ -27,7 +27,7 @@ CLASSES = list("0123456789")
 
 
 def small(head: str = "anchor_free", side: int = 96, resize: str = "letterbox", **changes) -> Network:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     return build(model_config("yolo", head=head, **{**SMALL, **changes}), InputSpec(side, side, 3, resize), 10)
 

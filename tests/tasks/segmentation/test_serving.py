@@ -18,6 +18,8 @@ from cvlib.models.network import Network
 from cvlib.tasks.segmentation import TASK
 from tests.configs import model_config
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 DECODERS = ["interpolate", "unpool", "transpose"]
 RNG = np.random.default_rng(0)
 
