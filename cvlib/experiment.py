@@ -52,7 +52,8 @@ def run(
             return record.summary
         record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {folder}")
         if asked.trainer.precision == "auto":
-            record.say(f"trainer.precision=auto: {config.trainer.precision}, for {hardware.native()[1]}")
+            why = hardware.native(config.model.depthwise)[1]
+            record.say(f"trainer.precision=auto: {config.trainer.precision}, for {why}")
         dataset = _load_data(config, record)
         spec = _input_spec(config, dataset, record)
         network = _network(config, spec, dataset, record)
@@ -74,7 +75,7 @@ def _refuse_in_data(config: Config, folder: Path) -> None:
 
 def _resolved(config: Config, folder: Path) -> Config:
     """The config with what `auto` comes to: as the unfinished run in `folder` has it, or this machine's choice."""
-    precision = hardware.precision(config.trainer.precision)
+    precision = hardware.precision(config.trainer.precision, config.model.depthwise)
     if config.trainer.precision == "auto" and (folder / "summary.json").is_file():
         precision = str(read_run(folder).summary.get("precision") or precision)
     return dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, precision=precision))

@@ -25,6 +25,7 @@ class ModelConfig:
     base_key: str | None = None  # the key that names the backbone in `model`: backbone | encoder; None: name does
     levels: bool = False  # whether the head builds on feature maps of several resolutions
     suited: Suited = field(default_factory=lambda: Suited())
+    depthwise: bool = False  # whether the backbone consists of depthwise convolutions; trainer.precision=auto asks
 
     @property
     def used_backbone_options(self) -> dict[str, Any]:
@@ -41,6 +42,11 @@ class Suited(Options):
     batch_size: int = option(32, low=1, high=1e6)
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
     epochs: int = option(20, low=1, high=1e6)  # equal for all regimes, so that they compare
+    largest_side: int | None = option(None, low=1, high=1e5)  # pixels; larger images are shrunk to it; null: no limit
+
+    def unused(self) -> set[str]:
+        """A limit that there isn't."""
+        return {"largest_side"} if self.largest_side is None else set()
 
 
 # The regimes.

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import embedded, images, keras_datasets, layouts, preflight, scenes, splits
+from cvlib.data import embedded, images, keras_datasets, layouts, photographs, preflight, scenes, splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
@@ -67,12 +67,12 @@ def _named(dataset: Dataset, task: str | None) -> Dataset:
 
 def _is_of_arrays(config: DataConfig) -> bool:
     """Whether the dataset is made or downloaded as arrays, and no collection of files; `UserError` if it is neither."""
+    if config.path is not None and config.name in (*READERS, *photographs.NAMES):
+        raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
     if config.name in READERS:
-        if config.path is not None:
-            raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
         return True
-    if config.path is None and config.tfds is None:
-        known = ", ".join([*READERS, "folder"])
+    if config.path is None and config.tfds is None and config.name not in photographs.NAMES:
+        known = ", ".join([*READERS, *photographs.NAMES, "folder"])
         raise UserError(f"data={config.name} is unknown without data.path=…: known are {known}")
     return False
 
@@ -138,7 +138,10 @@ def _held_out_notes(collection: Collection, given: dict[str, Split], config: Dat
 
 
 def read_collection(config: DataConfig, kind: LabelKind) -> Collection:
-    """The user's collection, or a dataset of TensorFlow Datasets, as its reader gives it."""
+    """The user's collection, photographs of ours, or a dataset of TensorFlow Datasets, as its reader gives it."""
+    ours = photographs.folder(config.name)
+    if ours is not None:
+        return layouts.read(ours, config.layout, kind, config)
     if config.path is None:
         from cvlib.data.layouts import tfds
 

@@ -80,6 +80,7 @@ class Backbone(ABC):
         channels: of the pixels that the base takes; None: as many as the images have.
         sources: published weights; the first one's preprocessing is also that of random weights.
         shape_options: options that decide which weights fit, besides the architecture.
+        depthwise: whether it consists of depthwise convolutions, which processors do faster in float32.
     """
 
     name: ClassVar[str]
@@ -88,6 +89,7 @@ class Backbone(ABC):
     channels: ClassVar[int | None] = None
     sources: ClassVar[tuple[WeightSource, ...]] = ()
     shape_options: ClassVar[tuple[str, ...]] = ()
+    depthwise: ClassVar[bool] = False
 
     @abstractmethod
     def smallest_side(self, options: Any, levels: bool) -> int:

@@ -51,6 +51,7 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
         backbone=backbone.name, backbone_options=backbone_options,
         head=head.name, head_options=typed(head.options, rest, "model"),
         base_key=key, levels=head.levels, suited=typed(Suited, values, "model"),
+        depthwise=backbone.depthwise,
     )  # fmt: skip
 
 

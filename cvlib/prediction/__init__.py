@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib import tasks
+from cvlib.data import photographs
 from cvlib.data.images import EXTENSIONS, read_image
 from cvlib.data.layouts.collection import name_of
 from cvlib.runtime.errors import UserError
@@ -67,9 +68,11 @@ def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> l
 
 def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
     """Return those of `files` that the run's split list has in "train": its answers there say little of new images."""
-    if run.splits is None or run.config.data.path is None:
+    data = run.config.data
+    place = data.path or photographs.folder(data.name)
+    if run.splits is None or place is None:
         return []
-    root = Path(run.config.data.path).resolve()
+    root = Path(place).resolve()
     trained = set(run.splits["train"])
     return [file for file in files if name_of(file.resolve(), root) in trained]
 

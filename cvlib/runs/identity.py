@@ -45,5 +45,5 @@ def identity_of(config: Config) -> str:
     from cvlib.config.schema import as_mapping  # brings OmegaConf, which reading runs does without
 
     mapping = as_mapping(config)
-    trainer = mapping["trainer"] | {"precision": hardware.precision(config.trainer.precision)}
+    trainer = mapping["trainer"] | {"precision": hardware.precision(config.trainer.precision, config.model.depthwise)}
     return identity(mapping | {"trainer": trainer})

@@ -17,16 +17,21 @@ print(json.dumps([details.get("compute_capability", (0, 0)) for details in known
 """
 
 
-def precision(asked: str) -> str:
+def precision(asked: str, depthwise: bool = False) -> str:
     """Return the precision to compute in: `asked`, or the native one where that is auto."""
-    return native()[0] if asked == "auto" else asked
+    return native(depthwise)[0] if asked == "auto" else asked
 
 
 @functools.cache
-def native() -> tuple[str, str]:
-    """Return the precision that the hardware multiplies natively, of the GPU where TensorFlow uses one, and why."""
+def native(depthwise: bool = False) -> tuple[str, str]:
+    """Return the precision that the hardware multiplies natively, of the GPU where TensorFlow uses one, and why.
+
+    `depthwise`: whether the network consists of depthwise convolutions, which processors do faster in float32.
+    """
     if capabilities := _of_gpus():
         return of_gpu(min(capabilities))
+    if depthwise:
+        return "float32", "depthwise convolutions are slower in bfloat16 on a processor"
     cpuinfo = Path("/proc/cpuinfo")
     return of_processor(cpuinfo.read_text() if cpuinfo.exists() else "")
 

@@ -112,14 +112,14 @@ def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
     """Return height and width that images of `own` height and width are resized to.
 
     `data.image_size`, or else a square of their longer side, raised to what the backbone needs and to a multiple of
-    what the head needs, and at most as large as the task takes by default.
+    what the head needs, and at most as large as suits the model or the task.
     """
     asked = _asked_size(config)
     if asked is not None:
         return asked
     step = heads.get(config.model.head).side_step(config.model.head_options)
     side = -(-max(smallest_side(config), *own) // step) * step
-    limit = of_config(config).largest_default_side
+    limit = config.model.suited.largest_side or of_config(config).largest_default_side
     if limit is not None:
         side = max(step, min(side, limit // step * step))
     return side, side

@@ -15,7 +15,7 @@ def start(config: Config) -> None:
     import keras
 
     keras.utils.clear_session()
-    keras.config.set_dtype_policy(_POLICIES[hardware.precision(config.trainer.precision)])
+    keras.config.set_dtype_policy(_POLICIES[hardware.precision(config.trainer.precision, config.model.depthwise)])
     keras.utils.set_random_seed(config.seed)
     if config.trainer.deterministic:
         import tensorflow

@@ -134,3 +134,9 @@ def test_the_keys_that_decide_which_others_are_used() -> None:
 def test_every_head_is_found_by_its_files_name() -> None:
     assert heads.names() == ["anchor_free", "decoder", "dense", "fcn", "grid"]
     assert [heads.get(name).name for name in heads.names()] == heads.names()
+
+
+def test_a_backbone_says_whether_half_precision_pays() -> None:
+    assert model_config("efficientnet_lite").depthwise
+    assert model_config("yolo", backbone="efficientnet_lite").depthwise
+    assert not model_config("resnet").depthwise

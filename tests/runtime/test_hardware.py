@@ -40,10 +40,18 @@ def test_the_weakest_gpu_decides_and_goes_before_the_processor(monkeypatch: pyte
 
 @pytest.mark.parametrize("found", ["float32", "bfloat16", "float16"])
 def test_auto_is_what_the_hardware_computes_natively(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "native", lambda: (found, "so"))
+    monkeypatch.setattr(hardware, "native", lambda depthwise: (found, "so"))
     assert hardware.precision("auto") == found
     for asked in ("float32", "bfloat16", "float16"):
         assert hardware.precision(asked) == asked
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [([], "float32"), ([(8, 0)], "bfloat16")])
+def test_depthwise_convolutions_stay_in_float32_on_a_processor(
+    gpus: list[tuple[int, int]], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "_of_gpus", lambda: gpus)
+    assert hardware.native.__wrapped__(depthwise=True)[0] == expected
 
 
 def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

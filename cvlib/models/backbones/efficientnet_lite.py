@@ -265,6 +265,7 @@ class EfficientnetLite(Backbone):
     channels = 3
     sources = (WeightSource("imagenet", load, preprocess, check_weights),)
     shape_options = ("variant",)
+    depthwise = True
 
     def smallest_side(self, options: EfficientnetLiteOptions, levels: bool) -> int:
         """Five times halved, 32 pixels are one."""
