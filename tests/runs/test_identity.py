@@ -36,7 +36,7 @@ def test_automatic_precision_has_the_identity_of_what_it_comes_to(monkeypatch: p
         return identity_of(configs.config("cnn", trainer=TrainerConfig(precision=precision)))
 
     for native, other in (("bfloat16", "float32"), ("float32", "bfloat16")):
-        monkeypatch.setattr(hardware, "native", lambda native=native: (native, "asked by the test"))
+        monkeypatch.setattr(hardware, "native", lambda depthwise, native=native: (native, "asked by the test"))
         assert of("auto") == of(native) != of(other)
 
 
