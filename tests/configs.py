@@ -13,9 +13,15 @@ from cvlib.models.options import read_model
 CONF = Path(__file__).parents[1] / "conf"
 
 
+def shipped_model(name: str) -> dict[str, Any]:
+    """Return the keys of `model=name` as they ship, without what it chooses among other groups."""
+    content: dict[str, Any] = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text())
+    return {key: value for key, value in content.items() if key != "defaults"}
+
+
 def model_config(name: str = "cnn", **changes: Any) -> ModelConfig:
     """Return the shipped options of `model=name`, with changes."""
-    return read_model({**yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()), **changes})
+    return read_model({**shipped_model(name), **changes})
 
 
 def config(name: str = "cnn", *, mode: Any = None, data: Any = None, augment: Any = None, optimizer: Any = None,

@@ -58,7 +58,7 @@ def shortened(command: str) -> list[str]:
         return words
     given = {word.split("=")[0] for word in words}
     extra = [override for override in SHORT if override.split("=")[0] not in given]
-    if "data=folder" in given | set(words) or "data=letters" in words:
+    if {"data=folder", "data=letters", "data=clothing"} & set(words):
         extra = [override for override in extra if not override.startswith("data.")]
     if "+experiment=regimes" in words:
         extra += ["seed=0"]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cvlib import tasks
 from cvlib.config.schema import Config
@@ -16,12 +15,12 @@ from cvlib.models import heads
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from tests.configs import CONF
+from tests.configs import CONF, shipped_model
 
 
 def mapping(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> dict[str, Any]:
     """A config as conf/ composes it: the shipped model with changes, the groups given, and data with labels for it."""
-    chosen = {**yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()), **(model or {})}
+    chosen = {**shipped_model(name), **(model or {})}
     return {**groups, "model": chosen, "data": {"tasks": [chosen["task"]], **groups.get("data", {})}}
 
 
@@ -90,7 +89,7 @@ def test_what_does_not_go_together_is_refused(name: str, changes: dict[str, Any]
 
 def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels() -> None:
     unfit = mapping("yolo", data={"tasks": ["classification"]})
-    with pytest.raises(UserError, match=r"choose data=coco \| digits \| folder \| pets \| tfds \| voc, or"):
+    with pytest.raises(UserError, match=r"choose data=cards \| coco \| digits \| folder \| pets \| tfds \| voc, or"):
         tasks.config_of(unfit)
 
 
@@ -107,6 +106,8 @@ def test_mosaic_is_for_boxes() -> None:
 @pytest.mark.parametrize(("name", "changes", "own", "size"), [
     ("cnn", {}, (8, 8), (8, 8)),
     ("cnn", {}, (300, 200), (300, 300)),
+    ("efficientnet_lite", {}, (3000, 2000), (160, 160)),
+    ("efficientnet_lite", {}, (90, 70), (90, 90)),
     ("vgg", {}, (8, 8), (32, 32)),
     ("inception", {}, (60, 70), (75, 75)),
     ("cnn", {"data": {"image_size": 40}}, (8, 8), (40, 40)),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvlib.data import photographs
 from cvlib.models import torch_file
 from cvlib.models.backbone import WeightsUnavailable
 from cvlib.models.backbones import efficientnet_lite
@@ -23,7 +24,6 @@ from cvlib.runtime.errors import UserError
 pytestmark = pytest.mark.usefixtures("eager")
 
 REFERENCE = json.loads((Path(__file__).parent / "data/efficientnet_lite_logits.json").read_text())
-CLOTHING = Path(__file__).parents[4] / "shared/data/clothing10"
 T_SHIRT = 610  # "jersey, T-shirt, tee shirt" among ImageNet's classes
 VARIANTS = (0, 1, 2)
 
@@ -92,9 +92,10 @@ def test_the_logits_are_those_of_an_independent_implementation(case: dict[str, A
     np.testing.assert_array_equal(logits.argmax(axis=1), case["classes"])
 
 
-@pytest.mark.skipif(not CLOTHING.is_dir(), reason="the photographs lie beside a clone of this repository")
 def test_photographs_of_t_shirts_are_t_shirts() -> None:
-    files = sorted((CLOTHING / "test" / "t-shirt").iterdir())[:24]
+    clothing = photographs.folder("clothing")
+    assert clothing is not None
+    files = sorted((clothing / "test" / "t-shirt").iterdir())[:24]
     images = [np.asarray(Image.open(file).convert("RGB").resize((160, 160)), np.float32) for file in files]
     classifier = efficientnet_lite.imagenet_classifier(EfficientnetLiteOptions(), (160, 160, 3))
     first_five = np.asarray(classifier(np.stack(images))).argsort(axis=1)[:, -5:]
