@@ -43,7 +43,7 @@ class Suited(Options):
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
     epochs: int = option(20, low=1, high=1e6)  # equal for all regimes, so that they compare
     largest_side: int | None = option(None, low=1, high=1e5)  # pixels; larger images are shrunk to it; null: no limit
-    head_lr: float | None = option(None, low=0)  # times optimizer.lr, for a head that learns alone; null: the mode's own
+    head_lr: float | None = option(None, low=0)  # times optimizer.lr, where the head learns alone; null: the mode's
 
     def unused(self) -> set[str]:
         """What the model leaves to others."""
