@@ -30,9 +30,10 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     key = head.base_key if head.base_key and values.get(head.base_key) is not None else None
     require("name" in values or key is not None, "model.name", None, "the name of a model")
     name = str(values.get("name"))
-    if not head.base_key and name not in backbones.names() and (given := _base_keys_in(values)):
-        raise UserError(f"model.head={head.name} goes on a model that is a backbone itself, but model={name} has its "
-                        f"own in model.{given[0]}: leave model.head out, or choose another model")  # fmt: skip
+    others = [one for one in _base_keys() if values.get(one) is not None]
+    if key is None and others and name not in backbones.names():
+        raise UserError(f"model.head={head.name} doesn't fit model={name}, which builds on model.{others[0]}: leave "
+                        "model.head out, or choose another model")  # fmt: skip
     backbone = backbones.get(str(values[key]) if key else name)
     if head.levels and not backbone.feature_levels:
         able = [one.name for one in backbones.usable() if one.feature_levels]
@@ -40,7 +41,7 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
                         f"{', '.join(able)}")  # fmt: skip
     every = [heads.get(one) for one in heads.names()]
     known: list[type[Options]] = [Suited, *(one.options for one in backbones.usable()), *(one.options for one in every)]
-    refuse_unknown("model", values, known, (*_COMMON, *(one.base_key for one in every if one.base_key)))
+    refuse_unknown("model", values, known, (*_COMMON, *_base_keys()))
     own = {one: values[one] for one in backbone.used_options(head.levels) if one in values}
     rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.levels)}
     backbone_options = typed(backbone.options, own, "model")
@@ -55,9 +56,9 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     )  # fmt: skip
 
 
-def _base_keys_in(values: Mapping[str, Any]) -> list[str]:
-    keys = {heads.get(one).base_key for one in heads.names()}
-    return sorted(key for key in keys if key and values.get(key) is not None)
+def _base_keys() -> list[str]:
+    """The keys by which heads name their backbone."""
+    return sorted({key for one in heads.names() if (key := heads.get(one).base_key)})
 
 
 def classifier_of(model: ModelConfig) -> ModelConfig:

@@ -61,7 +61,7 @@ class Training:
     class_weights: np.ndarray | None = None
     on_epoch: OnEpoch | None = None  # is told of every epoch; may raise `Pruned`
     board: TensorBoardLogger = field(init=False)
-    estimated: bool = False  # whether the time of this phase has been estimated
+    estimate: Estimate | None = None  # of the time that the phase takes, until an epoch has it
 
     @property
     def monitor(self) -> str:
@@ -96,7 +96,7 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
         before = freezing.frozen_hashes(training.network)
         with interrupt.held() as stop:
             while state.epoch < phase.end and not state.stopped:
-                _epoch(training, phase, state, parts, stop)
+                _epoch(training, state, parts, stop)
         verified = freezing.verify_frozen(before, freezing.frozen_hashes(training.network))
         if verified:
             training.record.say(f"verified by hash: none of {verified} frozen weights moved")
@@ -125,14 +125,16 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
         optimizer.carry_over(made, before)
     learned = training.task.compile_arguments(training.network, training.config, training.class_weights)
     model.compile(optimizer=made, jit_compile=training.config.trainer.jit, **learned)
-    state.phase, training.estimated = number, False
+    an_epoch = training.fitted.train.steps + _VALIDATION * training.fitted.val.steps
+    training.estimate = Estimate((phase.end - state.epoch) * an_epoch - state.within, training.record.say)
+    state.phase = number
     _announce(training, phase)
 
 
-def _epoch(training: Training, phase: Phase, state: RunState, parts: Parts, stop: Stop) -> None:
+def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> None:
     model = training.fitted.model
     started = time.monotonic()
-    logs = _train_epoch(training, phase, state, parts, stop)
+    logs = _train_epoch(training, state, parts, stop)
     trained = time.monotonic() - started
     values = _validate(training, state, stop)
     if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
@@ -159,7 +161,7 @@ def _epoch(training: Training, phase: Phase, state: RunState, parts: Parts, stop
         raise KeyboardInterrupt
 
 
-def _train_epoch(training: Training, phase: Phase, state: RunState, parts: Parts, stop: Stop) -> dict[str, float]:
+def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> dict[str, float]:
     """One epoch, or what is left of it: `parts` then hold what its metrics had summed up."""
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # all of them where only the validation is missing
@@ -182,10 +184,9 @@ def _train_epoch(training: Training, phase: Phase, state: RunState, parts: Parts
 
     guard = NonFiniteGuard(state.epoch, trainer.epochs, first, train.steps)
     callbacks = [guard, MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
-    if not training.estimated:
-        an_epoch = train.steps + _VALIDATION * training.fitted.val.steps
-        callbacks.append(Estimate((phase.end - state.epoch) * an_epoch - first, training.record.say))
-        training.estimated = True
+    if training.estimate is not None:
+        callbacks.append(training.estimate)
+        training.estimate = None
     if trainer.profile_steps:
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
