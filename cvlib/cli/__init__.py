@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     try:
         chosen = parser.parse_args(arguments)
+        if chosen.version:
+            print(_versions())
+            return 0
         if chosen.command is None:
             parser.print_help()
             return 0
@@ -50,7 +53,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="cvlib", description="Trains networks, looks at data and networks before a run, and at what runs left."
     )
     parser.set_defaults(command=None)
+    parser.add_argument("--version", action="store_true", help="the versions of cvlib and of what it builds on")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (train, check, compare, inspect, visualize, evaluate, predict, export, cache):
         module.add(commands)
     return parser
+
+
+def _versions() -> str:
+    from cvlib.runs import provenance
+
+    found = provenance.versions()
+    own = found.pop("cvlib-experiments", "without an installation")
+    return f"cvlib {own} (" + ", ".join(f"{name} {version}" for name, version in found.items()) + ")"

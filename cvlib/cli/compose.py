@@ -27,8 +27,7 @@ def composed(overrides: Sequence[str]) -> Any:
     from cvlib.cli import loader
 
     if not (CONF / "config.yaml").is_file():
-        raise UserError(f"{CONF} has no config.yaml: overrides are understood in a checkout, where conf/ lies beside "
-                        "run.py (pip install -e)")  # fmt: skip
+        raise UserError(f"{CONF} has no config.yaml: this installation of cvlib is incomplete; install it again")
     loader.install()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

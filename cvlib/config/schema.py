@@ -41,13 +41,16 @@ class Suited(Options):
     lr: float = option(1e-3, low=1e-12, high=1e30)  # from scratch
     batch_size: int = option(32, low=1, high=1e6)
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
-    epochs: int = option(20, low=1, high=1e6)  # equal for all regimes, so that they compare
+    epochs: int = option(20, low=1, high=1e6)
+    scratch_epochs: int | None = option(None, low=1, high=1e6)  # with mode=scratch; null: epochs
+    feature_extractor_epochs: int | None = option(None, low=1, high=1e6)  # with mode=feature_extractor; null: epochs
     largest_side: int | None = option(None, low=1, high=1e5)  # pixels; larger images are shrunk to it; null: no limit
     head_lr: float | None = option(None, low=0)  # times optimizer.lr, where the head learns alone; null: the mode's
 
     def unused(self) -> set[str]:
         """What the model leaves to others."""
-        return {name for name in ("largest_side", "head_lr") if getattr(self, name) is None}
+        optional = ("scratch_epochs", "feature_extractor_epochs", "largest_side", "head_lr")
+        return {name for name in optional if getattr(self, name) is None}
 
 
 # The regimes.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Where a run goes and what it is called; they don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
+# Keys that came later: with this value a run is the same as without the key.
+_AS_WITHOUT: dict[str, dict[str, Any]] = {"model": {"label_smoothing": 0.0}}
 # What changes how a run is computed, but not what comes out.
 _NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
 
@@ -37,7 +39,9 @@ def _named(value: Any) -> Any:
 def _deciding(group: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return {key: inner for key, inner in value.items() if key not in _NO_RESULT.get(group, ())}
+    left_out, later = _NO_RESULT.get(group, ()), _AS_WITHOUT.get(group, {})
+    return {key: inner for key, inner in value.items()
+            if key not in left_out and not (key in later and inner == later[key])}  # fmt: skip
 
 
 def identity_of(config: Config) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+
+_TIMED_FOR = 3  # seconds of steps that an announcement goes by
+_WORTH_SAYING = 60  # seconds of work that are announced
 
 
 def duration(seconds: float) -> str:
@@ -19,6 +23,34 @@ def about(seconds: float) -> str:
     if seconds < 90:
         return f"{max(round(seconds, -1), 10):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+class Announcement:
+    """Says once, after the first seconds of steps, how long all of them take, if that is long.
+
+    The first step isn't timed: it compiles the graph.
+
+    Args:
+        doing: the subject and the verb, such as "these epochs take".
+        steps: how many steps there are.
+        say: takes the line.
+    """
+
+    def __init__(self, doing: str, steps: float, say: Callable[[str], None]):
+        self._doing, self._steps, self._say = doing, steps, say
+        self._started, self._done, self._said = 0.0, 0, False
+
+    def step(self) -> None:
+        """Count a step that has just ended."""
+        now = time.monotonic()
+        if self._done == 0:
+            self._started = now
+        elif not self._said and now - self._started >= _TIMED_FOR:
+            self._said = True
+            seconds = (now - self._started) / self._done * self._steps
+            if seconds >= _WORTH_SAYING:
+                self._say(f"{self._doing} about {about(seconds)}")
+        self._done += 1
 
 
 class Progress:

@@ -10,13 +10,11 @@ from typing import Any
 
 import keras
 
-from cvlib.runtime.clock import about, duration
+from cvlib.runtime.clock import Announcement, duration
 from cvlib.runtime.errors import Diverged
 from cvlib.training.interrupt import Stop
 
 _SAVE_AFTER = 300  # seconds of an epoch that a kill may cost
-_TIMED_FOR = 3  # seconds of steps that an estimate goes by
-_WORTH_SAYING = 60  # seconds of training that are announced
 
 
 def learning_rate(model: keras.Model) -> float:
@@ -57,29 +55,14 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
 
 class Estimate(keras.callbacks.Callback):
-    """Says once, after the first seconds of steps, how long the epochs of a phase take, if that is long.
+    """Announces how long the epochs of a phase take."""
 
-    The first step isn't timed: it compiles the graph.
-
-    Args:
-        steps: all steps of the phase that are left, those of validation at their share of a training step.
-        say: takes the line.
-    """
-
-    def __init__(self, steps: float, say: Callable[[str], None]):
+    def __init__(self, announcement: Announcement):
         super().__init__()
-        self.steps, self.say = steps, say
-        self.started, self.said = 0.0, False
+        self.announcement = announcement
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        now = time.monotonic()
-        if batch == 0:
-            self.started = now
-        elif not self.said and now - self.started >= _TIMED_FOR:
-            self.said = True
-            seconds = (now - self.started) / batch * self.steps
-            if seconds >= _WORTH_SAYING:
-                self.say(f"these epochs take about {about(seconds)}")
+        self.announcement.step()
 
 
 class MidEpochCheckpoint(keras.callbacks.Callback):

@@ -20,6 +20,7 @@ from cvlib.models import run_state
 from cvlib.models.network import Network
 from cvlib.models.run_state import FORM, Parts, RunState
 from cvlib.runs.record import Record
+from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
 from cvlib.training import interrupt, optimizer
@@ -126,7 +127,8 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     learned = training.task.compile_arguments(training.network, training.config, training.class_weights)
     model.compile(optimizer=made, jit_compile=training.config.trainer.jit, **learned)
     an_epoch = training.fitted.train.steps + _VALIDATION * training.fitted.val.steps
-    training.estimate = Estimate((phase.end - state.epoch) * an_epoch - state.within, training.record.say)
+    steps = (phase.end - state.epoch) * an_epoch - state.within
+    training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
     state.phase = number
     _announce(training, phase)
 

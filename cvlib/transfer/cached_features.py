@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,6 +24,7 @@ from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
 from cvlib.data.tensorflow.features import Arrays, FeatureFeed
 from cvlib.runtime import store
+from cvlib.runtime.clock import Announcement, Progress
 
 __all__ = ["Arrays", "FeatureFeed", "cached", "compute", "key", "views"]
 
@@ -35,13 +38,33 @@ def views(config: Config) -> int:
     return min(config.mode.views, config.trainer.epochs) if changes(config.augment) else 1
 
 
-def compute(base: keras.Model, feed: Feed, number: int) -> Arrays:
+class _Watch(keras.callbacks.Callback):
+    """Announces how long features take, and shows on a terminal how far they are."""
+
+    def __init__(self, images: int, views: int, say: Callable[[str], None]):
+        super().__init__()
+        self.images = images
+        self.announcement = Announcement("computing them takes", views * math.ceil(images / _BATCH), say)
+
+    def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.progress = Progress("computing features", self.images)
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.announcement.step()
+        self.progress.show(min((batch + 1) * _BATCH, self.images))
+
+    def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.progress.clear()
+
+
+def compute(base: keras.Model, feed: Feed, number: int, watch: keras.callbacks.Callback | None = None) -> Arrays:
     """The features of every image of the split, in the split's order, augmented as in epoch `number`."""
     in_order = make_feed(
         feed.split, feed.spec, feed.kind, _BATCH, feed.seed, augmentation=feed.augmentation, cache=feed.cache
     )
     in_order.epoch(number)
-    found = base.predict(in_order.dataset.map(lambda images, labels: images), verbose=0)
+    found = base.predict(in_order.dataset.map(lambda images, labels: images), verbose=0,
+                         callbacks=[watch] if watch else None)  # fmt: skip
     arrays = found if isinstance(found, list) else [found]
     return [np.asarray(array, np.float32) for array in arrays]
 
@@ -53,14 +76,15 @@ def cached(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint
     count = views(config) if feed.augmentation is not None else 1
     assert isinstance(config.mode, FeatureExtractor)
     limit = config.mode.cache_gb * store.GIGABYTE
-    found = []
+    found, watch = [], None
     for number in range(count):
         name = key(config, base, feed, number, fingerprint)
         arrays = store.get(folder, name)
         if arrays is None:
             which = f"view {number + 1} of {count}" if count > 1 else "once"
             say(f"features of {len(feed.split)} {part} images are computed ({which})")
-            arrays = compute(base, feed, number)
+            watch = watch or _Watch(len(feed.split), count - number, say)
+            arrays = compute(base, feed, number, watch)
             of = Path(config.data.path or config.data.name).name
             about = (f"{part} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
                      + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip

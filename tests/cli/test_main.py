@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_help_waits_for_no_large_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--metric" in done.stdout
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_version_is_that_of_the_package_and_of_what_it_builds_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"cvlib {metadata.version('cvlib-experiments')} (python ") and said.count("\n") == 1
+    assert f"keras {metadata.version('keras')}" in said
 
 
 @pytest.mark.parametrize(

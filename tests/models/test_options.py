@@ -25,6 +25,7 @@ CNN_MAPS = {
     "batch_norm",
     "spatial_dropout",
 }
+CLASSIFIER = {"dropout", "label_smoothing"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "neck", "nms_iou"}
@@ -32,12 +33,12 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
 
 
 @pytest.mark.parametrize(("name", "changes", "keys"), [
-    ("cnn", {}, CNN_MAPS | {"features", "dense", "dropout"}),
-    ("alexnet", {}, {"dense", "dropout", "batch_norm"}),
-    ("darknet", {}, {"filters", "dropout"}),
-    ("vgg", {}, {"depth", "dropout"}),
-    ("resnet", {}, {"depth", "dropout"}),
-    ("inception", {}, {"auxiliary_weight", "dropout"}),
+    ("cnn", {}, CNN_MAPS | {"features", "dense"} | CLASSIFIER),
+    ("alexnet", {}, {"dense", "batch_norm"} | CLASSIFIER),
+    ("darknet", {}, {"filters"} | CLASSIFIER),
+    ("vgg", {}, {"depth"} | CLASSIFIER),
+    ("resnet", {}, {"depth"} | CLASSIFIER),
+    ("inception", {}, {"auxiliary_weight"} | CLASSIFIER),
     ("segmenter", {}, DECODER | CNN_MAPS | {"interpolation"}),
     ("segmenter", {"decoder": "unpool"}, DECODER | CNN_MAPS),
     ("segmenter", {"decoder": "transpose"}, DECODER | CNN_MAPS | KERNELS),

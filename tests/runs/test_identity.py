@@ -22,6 +22,13 @@ def test_what_does_not_decide_a_result_has_no_part_in_the_identity() -> None:
     assert identity(ASKED | {"seed": 1}) != before
 
 
+def test_a_key_that_came_later_changes_nothing_at_its_neutral_value() -> None:
+    model = {key: value for key, value in ASKED["model"].items() if key != "label_smoothing"}
+    before = identity(ASKED | {"model": model})
+    assert identity(ASKED | {"model": model | {"label_smoothing": 0.0}}) == before
+    assert identity(ASKED | {"model": model | {"label_smoothing": 0.1}}) != before
+
+
 def test_the_order_of_keys_has_no_part_in_the_identity() -> None:
     assert identity(dict(reversed(ASKED.items()))) == identity(ASKED)
 

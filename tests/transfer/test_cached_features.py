@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,19 @@ def test_features_are_computed_once_and_found_again(tmp_path: Path, monkeypatch:
     assert len(store.listing(tmp_path / "cache/features")) == 3
     monkeypatch.undo()
     assert len(cached_features.cached(conf, base, feed_of(images(6, 12)), "val", "a", said.append)) == 1
+
+
+def test_what_takes_long_to_compute_is_announced_once_for_all_views(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, said = frozen("cnn", 12).cut().base, []
+    feed = feed_of(images(150, 12), augmentation=MOVES)  # 5 batches for each of 3 views
+    conf = config(tmp_path, augment=MOVES, mode=replace(FROZEN, views=3))
+    clock = itertools.count(step=10.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    cached_features.cached(conf, base, feed, "train", "a", said.append)
+    assert sum(line.startswith("computing them takes about ") for line in said) == 1
+    assert said.index("features of 150 train images are computed (view 1 of 3)") == 0 and len(said) == 4
 
 
 def test_what_exceeds_the_limit_is_used_but_not_kept(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class DenseOptions(Options):
     """The choices of a dense head."""
 
     dropout: float = option(0.0, low=0, high=0.95)  # before the last layer, where the base gives a map
+    label_smoothing: float = option(0.0, low=0, high=0.9)  # share of the target spread evenly over all classes
 
 
 class Dense(Head):

@@ -50,10 +50,13 @@ class Classification(LogitsTask):
     worst_shown = 24
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
-        """Return the cross-entropy, each sample weighted by its class."""
+        """Return the cross-entropy, each sample weighted by its class, with the smoothing that the head asks for."""
+        from cvlib.models.heads.dense import DenseOptions
         from cvlib.tasks.classification.loss import WeightedCrossEntropy
 
-        return WeightedCrossEntropy(weights)
+        options = config.model.head_options
+        assert isinstance(options, DenseOptions)
+        return WeightedCrossEntropy(weights, options.label_smoothing)
 
     def accuracy(self) -> keras.metrics.Metric:
         """Return the share of samples whose most probable class is right."""

@@ -47,6 +47,24 @@ def test_the_loss_is_keras_own_with_a_weight_for_each_sample(weights: np.ndarray
         assert expected == pytest.approx(log_loss(labels, odds / odds.sum(1, keepdims=True), labels=range(3)), rel=1e-5)
 
 
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0, 3.0])])
+def test_smoothing_spreads_a_share_of_each_target_over_all_classes(weights: np.ndarray | None) -> None:
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 3, 7)
+    targets = np.full((7, 3), 0.2 / 3)
+    targets[np.arange(7), labels] += 0.8
+    odds = np.exp(logits.astype(np.float64))
+    losses = -(targets * np.log(odds / odds.sum(1, keepdims=True))).sum(1)
+    expected = np.mean(losses if weights is None else losses * weights[labels])
+    assert float(WeightedCrossEntropy(weights, 0.2)(labels, logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_smoothing_that_is_trained_with_is_the_models() -> None:
+    for smoothing in (0.0, 0.1):
+        loss = TASK.loss(config("cnn", label_smoothing=smoothing), None)
+        assert isinstance(loss, WeightedCrossEntropy) and loss.smoothing == smoothing
+
+
 def test_only_the_logits_are_predicted_and_their_head_alone_gives_the_same() -> None:
     network = build(model_config("inception"), InputSpec(75, 75, 3), 4)
     assert len(network.outputs) == 2
