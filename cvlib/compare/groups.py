@@ -116,7 +116,7 @@ def _titles(datasets: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
-    known = sorted({name for run in runs for name in run.summary.get("metrics") or {}})
+    known: list[str] = sorted({name for run in runs for name in run.summary.get("metrics") or {}})
     if metric is None or metric in known or not known:
         return
     nearest = [name for name in known if name.endswith("/" + metric)] + difflib.get_close_matches(metric, known)
@@ -164,7 +164,7 @@ def _choose_metric(first: Run, runs: list[Run], asked: str | None, remark: Calla
         return wanted
     higher = (name for name in known if first.metric_spec(name).higher_is_better)
     near = [usual, usual.replace("test/", "val/"), *higher, *known]
-    chosen = next(name for name in near if name in known)
+    chosen: str = next(name for name in near if name in known)
     remark(f"no run here has {wanted}: compared by {chosen}")
     return chosen
 

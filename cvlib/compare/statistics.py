@@ -137,7 +137,7 @@ def within(estimate: Estimate, width: float) -> Estimate:
 def _residual(group: np.ndarray) -> float:
     """Return the mean square of what neither seed nor sample explains."""
     rest = group - group.mean(axis=1, keepdims=True) - group.mean(axis=0, keepdims=True) + group.mean()
-    return float((rest**2).sum()) / max((group.shape[0] - 1) * (group.shape[1] - 1), 1)
+    return float((rest**2).sum() / max((group.shape[0] - 1) * (group.shape[1] - 1), 1))
 
 
 def _satterthwaite(difference: float, parts: list[tuple[float, int]]) -> Estimate:

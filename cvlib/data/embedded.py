@@ -83,10 +83,11 @@ def _letter(characters: str, rng: np.random.Generator) -> np.ndarray:
     paper, ink = rng.uniform(0, 30) * (rng.random() < 0.3), rng.uniform(170, 255)
     grey = paper + np.asarray(drawn, np.float32) * ((ink - paper) / 255)
     grey += rng.standard_normal((SIDE, SIDE), np.float32) * rng.uniform(0, 8)
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    pixels: np.ndarray = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return pixels
 
 
-def _mesh(size: tuple[int, int], rng: np.random.Generator) -> list[tuple]:
+def _mesh(size: tuple[int, int], rng: np.random.Generator) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
     """Four quarters of the picture and where each corner looks into a glyph of `size` (width, height)."""
     turn, slant = np.deg2rad(rng.normal(0, 7)), rng.normal(0, 0.15)
     scale = max(size) / (SIDE * rng.uniform(0.65, 1.0))

@@ -38,7 +38,8 @@ def _load(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, n
     with quiet_import():
         loader = importlib.import_module(f"keras.datasets.{name}")
     try:
-        return loader.load_data()
+        train, test = loader.load_data()
+        return train, test
     except Exception as error:  # Keras raises a bare Exception where a download fails
         address, file = SOURCES[name]
         cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets" / file

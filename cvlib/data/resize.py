@@ -32,11 +32,13 @@ def placed(corners: np.ndarray, sizes: np.ndarray, size: tuple[int, int], method
     """Return boxes `(n, most, 4)` in pixels of images of `sizes` `(n, 2)` as boxes in pixels of the resized images."""
     placements = np.stack([placement(int(height), int(width), size, method) for height, width in sizes])
     scales, offsets = np.tile(placements[:, :2], (1, 2)), np.tile(placements[:, 2:], (1, 2))
-    return corners * scales[:, None] + offsets[:, None]
+    moved: np.ndarray = corners * scales[:, None] + offsets[:, None]
+    return moved
 
 
 def back(boxes: np.ndarray, height: int, width: int, size: tuple[int, int], method: str) -> np.ndarray:
     """Return boxes `(n, 4)` in pixels of the resized image as boxes in pixels of the original, clipped to it."""
     scale_x, scale_y, offset_x, offset_y = placement(height, width, size, method)
     offsets, scales = np.array([offset_x, offset_y] * 2), np.array([scale_x, scale_y] * 2)
-    return np.clip((boxes - offsets) / scales, 0, np.array([width, height] * 2))
+    moved: np.ndarray = np.clip((boxes - offsets) / scales, 0, np.array([width, height] * 2))
+    return moved

@@ -67,7 +67,8 @@ def _boxes(scene: _Scene) -> Boxes:
 
 def _mask(scene: _Scene) -> np.ndarray:
     """0 for the background, 1–10 for the digits 0–9."""
-    return np.array([*(digit + 1 for digit in scene.digits), 0], np.uint8)[scene.owner]
+    mask: np.ndarray = np.array([*(digit + 1 for digit in scene.digits), 0], np.uint8)[scene.owner]
+    return mask
 
 
 # By kind of label: the classes before the ten digits, and what gives the labels of scenes.
@@ -146,7 +147,8 @@ def _stripes(rng: np.random.Generator) -> np.ndarray:
     angle, length = rng.uniform(0, np.pi), rng.uniform(4, 24)
     y, x = np.mgrid[:SIDE, :SIDE]
     phase = (x * np.cos(angle) + y * np.sin(angle)) / length + rng.random()
-    return 0.5 + 0.5 * np.sin(2 * np.pi * phase)
+    wave: np.ndarray = 0.5 + 0.5 * np.sin(2 * np.pi * phase)
+    return wave
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:

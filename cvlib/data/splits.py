@@ -62,7 +62,7 @@ def _counts(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
 def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     """The parts' sizes, int (parts,)."""
     total = int(sizes.sum())
-    totals = _apportion(total * fractions, total, np.full(len(fractions), total))
+    totals: np.ndarray = _apportion(total * fractions, total, np.full(len(fractions), total))
     least = (fractions > 0) & (total >= len(fractions))
     least[0] = False
     totals = np.maximum(totals, least)
@@ -75,7 +75,7 @@ def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
 
 def _apportion(quotas: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
     """`total` seats by largest remainder over `quotas`, nowhere more than `room`."""
-    given = np.minimum(np.maximum(np.floor(quotas), 0), room).astype(np.int64)
+    given: np.ndarray = np.minimum(np.maximum(np.floor(quotas), 0), room).astype(np.int64)
     while given.sum() > total:
         given[np.argmin(np.where(given > 0, quotas - given, np.inf))] -= 1
     while given.sum() < total:

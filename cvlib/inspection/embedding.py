@@ -60,7 +60,8 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
             points = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
     if points.shape[1] < 2:
         points = np.column_stack([points, np.zeros(len(points))])
-    return points.astype(np.float32)
+    single: np.ndarray = points.astype(np.float32)
+    return single
 
 
 def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str], title: str) -> np.ndarray:

@@ -118,19 +118,19 @@ def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
     channels = int(entering[-1] or 0) if entering else 0
     bias = int(getattr(operation, "use_bias", False))
     if isinstance(operation, layers.Dense):
-        return (channels + bias) * operation.units
+        return (channels + bias) * int(operation.units)
     if isinstance(operation, layers.BatchNormalization):
         return channels * (2 + int(operation.scale) + int(operation.center))
     if not hasattr(operation, "kernel_size"):
         return None
-    area = math.prod(operation.kernel_size)
+    area = int(math.prod(operation.kernel_size))
     if isinstance(operation, layers.DepthwiseConv2D):
-        return (area + bias) * channels * operation.depth_multiplier
+        return (area + bias) * channels * int(operation.depth_multiplier)
     if isinstance(operation, layers.SeparableConv2D):
-        between = channels * operation.depth_multiplier
-        return area * between + (between + bias) * operation.filters
-    groups = getattr(operation, "groups", 1)
-    return (area * channels // groups + bias) * operation.filters
+        between = channels * int(operation.depth_multiplier)
+        return area * between + (between + bias) * int(operation.filters)
+    groups = int(getattr(operation, "groups", 1))
+    return (area * channels // groups + bias) * int(operation.filters)
 
 
 def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Sequence[int | None]) -> int:
@@ -142,15 +142,15 @@ def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Seque
         return came[-1] * math.prod(left)
     if not hasattr(operation, "kernel_size"):
         return 0
-    area, places = math.prod(operation.kernel_size), math.prod(left[:-1])
+    area, places = int(math.prod(operation.kernel_size)), math.prod(left[:-1])
     if isinstance(operation, layers.Conv2DTranspose):
         return area * math.prod(came) * left[-1]
     if isinstance(operation, layers.DepthwiseConv2D):
         return area * math.prod(left)
     if isinstance(operation, layers.SeparableConv2D):
-        between = came[-1] * operation.depth_multiplier
+        between = came[-1] * int(operation.depth_multiplier)
         return places * (area * between + between * left[-1])
-    return area * came[-1] // getattr(operation, "groups", 1) * math.prod(left)
+    return area * came[-1] // int(getattr(operation, "groups", 1)) * math.prod(left)
 
 
 def _state(operation: Any, again: bool) -> str:

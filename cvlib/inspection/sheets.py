@@ -36,7 +36,8 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
     grey = np.asarray(image, np.float32).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     colours = matplotlib.colormaps["inferno"](np.clip(heat, 0, 1))[..., :3] * 255
-    return np.rint(np.clip(0.4 * grey + 0.75 * colours, 0, 255)).astype(np.uint8)
+    blended: np.ndarray = np.rint(np.clip(0.4 * grey + 0.75 * colours, 0, 255)).astype(np.uint8)
+    return blended
 
 
 def explanations(rows: Sequence[tuple[np.ndarray, str, dict[str, np.ndarray]]]) -> np.ndarray:

@@ -81,7 +81,8 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 
 def spread(indices: np.ndarray, count: int) -> np.ndarray:
     """Return at most `count` of the indices, evenly spread over all of them."""
-    return indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
+    chosen: np.ndarray = indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
+    return chosen
 
 
 def save_png(picture: np.ndarray, path: Path) -> None:

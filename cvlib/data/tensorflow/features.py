@@ -38,7 +38,8 @@ class FeatureFeed(Feed):
 
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
         """Yield features and labels of the epoch that was set, as NumPy arrays."""
-        return self.dataset.as_numpy_iterator()
+        batches: Iterable[tuple[np.ndarray, Any]] = self.dataset.as_numpy_iterator()
+        return batches
 
     def _build(self, feed: TensorFlowFeed, views: list[Arrays]) -> tf.data.Dataset:
         me, number = weakref.ref(self), feed.number  # TensorFlow never lets go of `take`

@@ -57,7 +57,8 @@ class TensorFlowFeed(Feed):
         return tf.data.Dataset.from_tensors(0).map(as_it_is(_drawer(self.order, self.number, self._first))).unbatch()
 
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
-        return self.dataset.as_numpy_iterator()
+        batches: Iterable[tuple[np.ndarray, Any]] = self.dataset.as_numpy_iterator()
+        return batches
 
     def _build(self) -> tf.data.Dataset:
         in_batch = self.batch_size * self.order.tiles

@@ -143,7 +143,8 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the IoU of each of `(n, 4)` with each of `(m, 4)`: `(n, m)`."""
     both = _shared(first, second)
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
-    return both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9)
+    overlap: np.ndarray = both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9)
+    return overlap
 
 
 def _shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
