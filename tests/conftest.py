@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+from tests import shape_checker
+
+PACKAGE = Path(__file__).parents[1] / "cvlib"
+
+
+def with_shapes() -> list[str]:
+    """The modules whose annotations state the shapes of arrays."""
+    files = [file for file in PACKAGE.rglob("*.py") if "from jaxtyping import" in file.read_text(encoding="utf-8")]
+    return [".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in files]
+
+
+install_import_hook(with_shapes(), f"{shape_checker.__name__}.checked")  # before the first test imports one of them
 
 
 @pytest.fixture

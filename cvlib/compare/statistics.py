@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 LEVEL = 0.95
 _ZERO = 1e-24
@@ -47,7 +48,7 @@ def interval(
     return mean, deviation, max(mean - half, least), min(mean + half, most)
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
+def mcnemar(first: Shaped[np.ndarray, " samples"], second: Shaped[np.ndarray, " samples"]) -> float:
     """Return the exact two-sided p of two classifiers' right (1) and wrong (0) on the same samples (McNemar 1947)."""
     from scipy.special import bdtr
 
@@ -55,7 +56,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
 
 
-def sign_flip(differences: np.ndarray, draws: int = 10_000, seed: int = 0) -> float:
+def sign_flip(differences: Float[np.ndarray, " samples"], draws: int = 10_000, seed: int = 0) -> float:
     """Return the two-sided p of a mean of paired differences by drawing their signs at random (Fisher 1935).
 
     Equal magnitudes are drawn together: how many of m stay positive is binomial.
@@ -68,15 +69,17 @@ def sign_flip(differences: np.ndarray, draws: int = 10_000, seed: int = 0) -> fl
     return float((1 + as_far.sum()) / (1 + draws))
 
 
-def samples_only(differences: np.ndarray, p: float) -> Estimate:
+def samples_only(differences: Float[np.ndarray, " samples"], p: float) -> Estimate:
     """Return the mean paired difference with its normal interval over samples, and a p-value computed elsewhere."""
     n = len(differences)
     error = float(np.std(differences, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return _estimate(float(differences.mean()), error, max(n - 1, 1), p)
 
 
-def seeds_and_samples(first: np.ndarray, second: np.ndarray) -> Estimate:
-    """Compare two groups of shape (seeds, samples), both over new seeds and over new samples.
+def seeds_and_samples(
+    first: Float[np.ndarray, "first_seeds samples"], second: Float[np.ndarray, "second_seeds samples"]
+) -> Estimate:
+    """Compare two groups, both over new seeds and over new samples.
 
     Seeds are random within their group, samples are crossed with everything: the analysis of readers and
     cases of diagnostic studies (Dorfman, Berbaum and Metz 1992), with readers nested in treatments. The
@@ -96,7 +99,7 @@ def seeds_and_samples(first: np.ndarray, second: np.ndarray) -> Estimate:
     return _satterthwaite(float(differences.mean()), parts)
 
 
-def repeated_splits(splits: Sequence[np.ndarray], test_to_train: float) -> Estimate:
+def repeated_splits(splits: Sequence[Float[np.ndarray, " _"]], test_to_train: float) -> Estimate:
     """Return the t-test of one difference per split, widened as the splits share images (Nadeau and Bengio 2003).
 
     `splits` are the differences of each split's samples, `test_to_train` the number of test samples over that of
@@ -134,7 +137,7 @@ def within(estimate: Estimate, width: float) -> Estimate:
     return replace(estimate, low=max(estimate.low, -width), high=min(estimate.high, width))
 
 
-def _residual(group: np.ndarray) -> float:
+def _residual(group: Float[np.ndarray, "seeds samples"]) -> float:
     """Return the mean square of what neither seed nor sample explains."""
     rest = group - group.mean(axis=1, keepdims=True) - group.mean(axis=0, keepdims=True) + group.mean()
     return float((rest**2).sum() / max((group.shape[0] - 1) * (group.shape[1] - 1), 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Float32, Shaped
 
 from cvlib.data.input_spec import LETTERBOX, STRETCH
 
@@ -17,7 +18,7 @@ def padding(height: int, width: int, size: tuple[int, int], method: str) -> tupl
     return (whole_height - height) // 2, (whole_width - width) // 2
 
 
-def placement(height: int, width: int, size: tuple[int, int], method: str) -> np.ndarray:
+def placement(height: int, width: int, size: tuple[int, int], method: str) -> Float32[np.ndarray, " 4"]:
     """Return scale and offset, float32 `(scale_x, scale_y, offset_x, offset_y)`.
 
     A place in the resized image is place · scale + offset, in pixels from the upper left corner of the upper left
@@ -28,16 +29,23 @@ def placement(height: int, width: int, size: tuple[int, int], method: str) -> np
     return np.array([scale_x, scale_y, columns * scale_x, rows * scale_y], np.float32)
 
 
-def placed(corners: np.ndarray, sizes: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
-    """Return boxes `(n, most, 4)` in pixels of images of `sizes` `(n, 2)` as boxes in pixels of the resized images."""
+def placed(
+    corners: Float[np.ndarray, "images most 4"],
+    sizes: Shaped[np.ndarray, "images 2"],
+    size: tuple[int, int],
+    method: str,
+) -> Float[np.ndarray, "images most 4"]:
+    """Return boxes in pixels of images of `sizes` (height, width) as boxes in pixels of the resized images."""
     placements = np.stack([placement(int(height), int(width), size, method) for height, width in sizes])
     scales, offsets = np.tile(placements[:, :2], (1, 2)), np.tile(placements[:, 2:], (1, 2))
     moved: np.ndarray = corners * scales[:, None] + offsets[:, None]
     return moved
 
 
-def back(boxes: np.ndarray, height: int, width: int, size: tuple[int, int], method: str) -> np.ndarray:
-    """Return boxes `(n, 4)` in pixels of the resized image as boxes in pixels of the original, clipped to it."""
+def back(
+    boxes: Float[np.ndarray, "boxes 4"], height: int, width: int, size: tuple[int, int], method: str
+) -> Float[np.ndarray, "boxes 4"]:
+    """Return boxes in pixels of the resized image as boxes in pixels of the original, clipped to it."""
     scale_x, scale_y, offset_x, offset_y = placement(height, width, size, method)
     offsets, scales = np.array([offset_x, offset_y] * 2), np.array([scale_x, scale_y] * 2)
     moved: np.ndarray = np.clip((boxes - offsets) / scales, 0, np.array([width, height] * 2))

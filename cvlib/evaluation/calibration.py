@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 BINS = 15
 
@@ -33,8 +34,10 @@ class Calibration:
         ]  # fmt: skip
 
 
-def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
-    """Return the calibration of the most probable classes; probabilities are `(n, classes)`, labels `(n,)`."""
+def calibration(
+    probabilities: Float[np.ndarray, "samples classes"], labels: Integer[np.ndarray, " samples"]
+) -> Calibration:
+    """Return the calibration of the most probable classes."""
     surest, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = np.clip(np.ceil(surest * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(bins, minlength=BINS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from cvlib.data.dataset import Boxes
 
@@ -119,7 +120,7 @@ def image_precision(truth: Boxes, found: Detections) -> float:
     return float((falling * hits).sum() / objects)
 
 
-def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> np.ndarray:
+def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> Int[np.ndarray, " detections"]:
     """Return for each detection 1 (finds an object that no surer one found), 0 (a mistake) or −1 (lies in a crowd)."""
     overlaps = overlap(found.corners, truth.corners)
     result = np.zeros(len(found), np.int64)
@@ -139,8 +140,8 @@ def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> np.ndarray
     return result
 
 
-def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the IoU of each of `(n, 4)` with each of `(m, 4)`: `(n, m)`."""
+def overlap(first: Shaped[np.ndarray, "n 4"], second: Shaped[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+    """Return the IoU of each of the first boxes with each of the second."""
     both = _shared(first, second)
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
     overlap: np.ndarray = both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9)

@@ -1,0 +1,19 @@
+"""Annotated shapes are checked while the tests run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+from cvlib.compare import statistics
+from cvlib.data import resize
+from tests.conftest import with_shapes
+
+
+def test_a_wrong_shape_is_refused() -> None:
+    assert {"cvlib.compare.statistics", "cvlib.data.resize", "cvlib.tasks.segmentation.counts"} <= set(with_shapes())
+    with pytest.raises(TypeCheckError, match="samples"):
+        statistics.mcnemar(np.ones(3), np.ones(4))
+    with pytest.raises(TypeCheckError, match="boxes 4"):
+        resize.back(np.ones((2, 5)), 10, 10, (10, 10), "stretch")
