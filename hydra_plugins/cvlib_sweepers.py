@@ -9,10 +9,17 @@ from omegaconf import OmegaConf
 
 from cvlib.sweeps import folder_names, one_job, sweeper
 
+
+def _by_mode(values: dict[str, Any], usual: Any, *, _root_: Any) -> Any:
+    """Return the value for the chosen regime: `${by_mode:{scratch:30},6}` is 30 with mode=scratch, else 6."""
+    return values.get(_root_.mode.name, usual)
+
+
 # Here, for this module is what the processes of every launcher import.
 _RESOLVERS: dict[str, Callable[..., Any]] = {
     "first": lambda *values: next(value for value in values if value is not None),
     "folder_name": folder_names.folder_name,
+    "by_mode": _by_mode,
     "cores_per_job": one_job.cores_per_job,
 }
 for name, resolver in _RESOLVERS.items():

@@ -14,9 +14,9 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def shipped_model(name: str) -> dict[str, Any]:
-    """Return the keys of `model=name` as they ship, without what it chooses among other groups."""
+    """Return the keys of `model=name` as they ship, without what it chooses among other groups or by regime."""
     content: dict[str, Any] = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text())
-    return {key: value for key, value in content.items() if key != "defaults"}
+    return {key: value for key, value in content.items() if key != "defaults" and "${" not in str(value)}
 
 
 def model_config(name: str = "cnn", **changes: Any) -> ModelConfig:

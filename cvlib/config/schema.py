@@ -42,15 +42,17 @@ class Suited(Options):
     batch_size: int = option(32, low=1, high=1e6)
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
     epochs: int = option(20, low=1, high=1e6)
-    scratch_epochs: int | None = option(None, low=1, high=1e6)  # with mode=scratch; null: epochs
-    feature_extractor_epochs: int | None = option(None, low=1, high=1e6)  # with mode=feature_extractor; null: epochs
     largest_side: int | None = option(None, low=1, high=1e5)  # pixels; larger images are shrunk to it; null: no limit
-    head_lr: float | None = option(None, low=0)  # times optimizer.lr, where the head learns alone; null: the mode's
+    # What the mode and the schedule take by default; null: their own defaults.
+    head_lr: float | None = option(None, low=0)  # times optimizer.lr, where the head learns alone
+    head_epochs: int | None = option(None, low=0)
+    backbone_lr: float | None = option(None, low=0)  # times optimizer.lr
+    views: int | None = option(None, low=0)
+    warmup_epochs: float | None = option(None, low=0)
 
     def unused(self) -> set[str]:
         """What the model leaves to others."""
-        optional = ("scratch_epochs", "feature_extractor_epochs", "largest_side", "head_lr")
-        return {name for name in optional if getattr(self, name) is None}
+        return {name for name, value in vars(self).items() if value is None and name != "class_weights"}
 
 
 # The regimes.
@@ -77,7 +79,8 @@ class FeatureExtractor(ModeConfig):
     head_lr: float = option(10.0, low=0)  # times optimizer.lr
     # Whether the base runs once over the data and the head trains on its features: true | false | auto (if it can).
     cache_features: str = option("auto", choices=("auto", "true", "false", "True", "False"))
-    views: int = option(5, low=1)  # augmented views of every training image that are then cached
+    # Augmented views of every training image that are then cached; 0: the images as they are, cached or not.
+    views: int = option(5, low=0)
     cache_gb: float = option(10.0, low=0)  # the most that cached features take on disk
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cvlib.config.schema import Config
 from cvlib.data import cache
+from cvlib.data.augmentation import changes
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import Dataset
 from cvlib.data.feed import Feed
@@ -13,14 +14,18 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.make_feed import make_feed
 from cvlib.data.split import Split
 from cvlib.runtime import store
+from cvlib.transfer import regimes
 
 Say = Callable[[str], None]
 
 
 def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
-    """Return the shuffled and augmented training images."""
+    """Return the shuffled training images, augmented unless the regime leaves them as they are."""
+    augmentation = config.augment if regimes.augments(config.mode) else None
+    if augmentation is None and changes(config.augment):
+        say("mode.views=0: the frozen base sees the training images without augmentation")
     return make_feed(
-        dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=config.augment,
+        dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=augmentation,
         shuffle=True, steps=config.trainer.steps_per_epoch, cache=_cache(config, dataset, dataset.train, spec, say),
     )  # fmt: skip
 

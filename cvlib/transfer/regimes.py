@@ -45,6 +45,11 @@ def initial_weights(mode: ModeConfig) -> str | None:
     return weights
 
 
+def augments(mode: ModeConfig) -> bool:
+    """Return whether training images are augmented."""
+    return not (isinstance(mode, FeatureExtractor) and mode.views == 0)
+
+
 def base_stays_frozen(mode: ModeConfig) -> bool:
     """Return whether the whole base is frozen from the first epoch to the last, so that its features may be cached."""
     return isinstance(mode, FeatureExtractor) and mode.cache_features.lower() != "false"

@@ -1,0 +1,47 @@
+"""The feeds of a run: which images are augmented."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cvlib.config.schema import AugmentConfig, DataConfig, FeatureExtractor, ModeConfig, Scratch
+from cvlib.data import loading
+from cvlib.data.input_spec import InputSpec
+from cvlib.training import feeds
+from tests.configs import config
+
+DIGITS = DataConfig(name="digits", samples=60, image_size=12)
+MOVED = AugmentConfig(rotation=30)
+
+
+def means(mode: ModeConfig, augment: AugmentConfig, said: list[str]) -> list[float]:
+    """The mean of each training image of the first epoch, sorted."""
+    conf = config("cnn", mode=mode, data=DIGITS, augment=augment)
+    dataset = loading.load(conf.data, conf.seed)
+    feed = feeds.training_feed(conf, dataset, InputSpec(12, 12, 1, "stretch"), said.append)
+    feed.epoch(0)
+    return sorted(float(image.mean()) for images, _ in feed.batches() for image in images)
+
+
+@pytest.mark.parametrize(("mode", "augmented"), [
+    (Scratch(), True), (FeatureExtractor(views=2), True), (FeatureExtractor(views=0), False)
+])  # fmt: skip
+def test_a_frozen_base_may_see_the_images_as_they_are_and_that_is_said(mode: ModeConfig, augmented: bool) -> None:
+    said: list[str] = []
+    plain, moved = means(mode, AugmentConfig(), said), means(mode, MOVED, said)
+    assert (not np.allclose(plain, moved)) == augmented
+    stated = ["mode.views=0: the frozen base sees the training images without augmentation"]
+    assert said == ([] if augmented else stated)
+
+
+def test_validation_is_never_augmented() -> None:
+    conf = config("cnn", data=DIGITS, augment=MOVED)
+    dataset = loading.load(conf.data, conf.seed)
+    still = replace(conf, augment=AugmentConfig())
+    spec = InputSpec(12, 12, 1, "stretch")
+    for one, other in zip(feeds.validation_feed(conf, dataset, spec, print).batches(),
+                          feeds.validation_feed(still, dataset, spec, print).batches(), strict=True):  # fmt: skip
+        np.testing.assert_array_equal(one[0], other[0])
