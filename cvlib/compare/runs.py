@@ -24,7 +24,7 @@ def find(folders: list[Path], say: Callable[[str], None]) -> list[Run]:
     runs: dict[Path, Run] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder} is no folder: give folders that hold runs, such as outputs/runs")
+            raise UserError(f"{folder} is not a folder: give folders that hold runs, such as outputs/runs")
         before = len(runs)
         for path, name in _candidates(folder, say):
             run = _read(path, name, say)

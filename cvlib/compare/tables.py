@@ -124,8 +124,8 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
             "better / worse on": "" if one.wins is None else f"{one.wins} / {one.losses}",
             "effect d": _number(one.effect, 2),
-            "p networks": _p(one.p_networks),
-            "p seeds too": _p(one.estimate.p) if one.over_seeds else "",
+            "p (these networks)": _p(one.p_networks),
+            "p (new seeds)": _p(one.estimate.p) if one.over_seeds else "",
             "p Holm": _p(one.corrected),
             "test": "" if same_test(made) else one.test,
         })  # fmt: skip

@@ -13,8 +13,8 @@ _MEANS = "Means ± standard deviation over seeds, CI by Student's t."
 _DIFFERENCES = "Differences ± one standard error."
 _NOTES = {  # of the columns of the leader's comparisons
     "effect d": "effect d: the difference over its standard deviation across samples, or across runs that share none.",
-    "p networks": "p networks: would these very networks differ on further images?",
-    "p seeds too": "p seeds too: would networks trained from other seeds differ as well?",
+    "p (these networks)": "p (these networks): would these very networks differ on further images?",
+    "p (new seeds)": "p (new seeds): would networks trained from other seeds differ as well?",
     "p Holm": "p Holm, which the verdict goes by: corrected for the number of comparisons.",
 }
 

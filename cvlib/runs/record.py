@@ -154,7 +154,7 @@ class Record:
                 self._discard()
             elif isinstance(error, KeyboardInterrupt):
                 self.update(status="interrupted")
-                self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} goes on from here")
+                self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
             elif isinstance(error, Diverged):
                 self.update(status="diverged", error=str(error))
             elif isinstance(error, Pruned):

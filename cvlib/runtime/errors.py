@@ -35,7 +35,7 @@ def in_words(error: BaseException) -> str | None:
     if (isinstance(error, OSError) and error.errno in _NO_ROOM) or "No space left on device" in text:
         place = getattr(error, "filename", None)
         return (f"no space left on the disk{f' for {place}' if place else ''}: make room, then give the same command "
-                "again; what was saved is whole, and the run goes on from it")  # fmt: skip
+                "again; what was saved is whole, and the run resumes from it")  # fmt: skip
     if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
         return f"{error.filename}: can't be written ({error.strerror}): choose another place, or change its rights"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":

@@ -158,7 +158,7 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
     write_results(folder, rows, status)
     print("\n" + "\n".join(table(rows)) + f"\n\n{done} of {len(rows)} jobs completed; recorded in {folder}", flush=True)
     if interrupted:
-        print("interrupted: the same command with the same hydra.sweep.dir goes on from here", flush=True)
+        print("interrupted: the same command with the same hydra.sweep.dir resumes from here", flush=True)
         return
     _compare([folder / row.folder for row in rows if row.status == "completed"])
     bad = [row for row in rows if row.status != "completed"]

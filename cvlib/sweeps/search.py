@@ -211,7 +211,7 @@ def _conclude(search: Search, interrupted: bool = False) -> None:
               "report its test metrics: the monitor flatters, having chosen it", flush=True)  # fmt: skip
     print(f"recorded in {search.folder}; cvlib compare shows all of them", flush=True)
     if interrupted:
-        print("interrupted: the same command goes on from here", flush=True)
+        print("interrupted: the same command resumes from here", flush=True)
         return
     for row in failed:
         complain(f"{row.job}: {row.error}")

@@ -46,7 +46,7 @@ def test_the_version_is_that_of_the_package_and_of_what_it_builds_on(capsys: pyt
         (["compare"], "required: DIR; see cvlib compare --help"),
         (["compare", "{}", "--by", "colour"], "invalid choice: 'colour'"),
         (["compare", "{}", "--format", "pdf"], "invalid choice: 'pdf'"),
-        (["compare", "{}/absent"], "absent is no folder"),
+        (["compare", "{}/absent"], "absent is not a folder"),
         (["compare", "{}/first/empty"], "no runs below"),
         (["compare", "{}", "--metric", "test/mAP"], "no run has it; --metric list shows all"),
         (["compare", "{}", "--output", "{}/absent/file.md"], "give a file in a folder that exists"),

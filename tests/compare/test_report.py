@@ -131,9 +131,9 @@ def test_only_columns_that_are_there_are_explained(study: Path, tmp_path: Path, 
     text = compare([study], say_nothing, form="md").splitlines()
     assert text[-1] == (
         "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error. effect d: the "
-        "difference over its standard deviation across samples, or across runs that share none. p networks: would "
-        "these very networks differ on further images? p seeds too: would networks trained from other seeds differ as "
-        "well? p Holm, which the verdict goes by: corrected for the number of comparisons."
+        "difference over its standard deviation across samples, or across runs that share none. p (these networks): "
+        "would these very networks differ on further images? p (new seeds): would networks trained from other seeds "
+        "differ as well? p Holm, which the verdict goes by: corrected for the number of comparisons."
     )
     alone = make_run("alone/a").parent
     assert compare([alone], say_nothing).splitlines()[-1] == "only one group: nothing to compare it with"

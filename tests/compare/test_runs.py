@@ -83,7 +83,7 @@ def test_pretraining_runs_are_left_out_unless_named(tmp_path: Path, make_run: Ma
 
 
 def test_no_folder_and_no_runs_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         found(tmp_path / "absent")
     with pytest.raises(UserError, match="no runs below"):
         found(tmp_path)
