@@ -97,8 +97,8 @@ def detect(root: Path, kind: LabelKind | None = None) -> str:
         raise UserError(f"{root}: no labels for {word} found: known are Pascal VOC, COCO, YOLO, and images with masks "
                         "beside them; data.layout=… chooses one")  # fmt: skip
     listed = " and ".join(f"{other.subfolder} ({layout})" for other, (layout, _) in found.items())
-    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose {_other_task(found, kind)}a model "
-                    "for that, or other data")  # fmt: skip
+    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose {_ways_on(found, kind)}, or other "
+                    "data")  # fmt: skip
 
 
 def _serving(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind) -> tuple[str, Path] | None:
@@ -111,12 +111,13 @@ def _serving(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind) -> tuple
     return own or next(tables, None)
 
 
-def _other_task(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind | None) -> str:
-    """Return the overrides that let the same network learn the labels that there are, such as `task=multilabel, `."""
-    if kind is None or kind.form is not Form.ROW:
-        return ""
-    others = [one for one in KINDS if one.form is Form.ROW and one != kind and _serving(found, one)]
-    return "".join(f"task={one.subfolder}, " for one in others)
+def _ways_on(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind | None) -> str:
+    """Return what to choose for the labels that there are: another task for the same network, or another network."""
+    of_images = [one for one in KINDS if kind is not None and one.form is kind.form is Form.ROW and one != kind]
+    ways = [f"task={one.subfolder}" for one in of_images if _serving(found, one)]
+    if any(one not in of_images for one in found):
+        ways.append("a model for that")
+    return ", ".join(ways)
 
 
 def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig) -> Collection:

@@ -79,7 +79,7 @@ def _one(table: Cells) -> Read:
     def read(row: Sequence[str]) -> Names:
         name = text_of(row[table.column or 0].strip())
         if not name:
-            raise ValueError("the label is empty")
+            raise ValueError("the label is empty, which task=multilabel allows")
         return (name,)
 
     return read
@@ -167,7 +167,7 @@ def _refuse_sets(tables: Sequence[Cells], cells: Sequence[str]) -> None:
     separator = _sure_separator(cells)
     if separator or (tables[0].flags and not _exactly_one(tables)):
         example = next((cell for cell in cells if separator and separator in cell), None)
-        shown = f" such as {example}" if example else ""
+        shown = f", such as {example!r}" if example else ""
         raise UserError(f"{tables[0].file}: an image can have several classes here{shown}: choose task=multilabel")
 
 

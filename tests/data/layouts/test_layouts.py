@@ -140,6 +140,18 @@ def test_no_labels_at_all_for_a_task(tmp_path):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
 
 
+@pytest.mark.parametrize("layout", ["voc", "yolo", "coco"])
+def test_where_there_are_boxes_an_image_has_their_classes(tmp_path, layout):
+    MAKERS[layout](tmp_path)
+    collection = layouts.read(tmp_path, None, CLASS_SET, DataConfig())
+    assert collection.kind == CLASS_SET and collection.layout == layout
+    assert [sample.label for sample in collection.parts["train"]] == [{0}] * 6
+    with pytest.raises(
+        UserError, match=rf"only for detection \({layout}\).*: choose task=multilabel, a model for that,"
+    ):
+        layouts.read(tmp_path, None, CLASS, DataConfig())
+
+
 @pytest.mark.parametrize("layout", ["voc", "coco", "masks"])
 def test_a_layout_that_is_not_there_is_explained(tmp_path, layout):
     _folders(tmp_path)
