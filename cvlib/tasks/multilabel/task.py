@@ -67,21 +67,10 @@ class Multilabel(LogitsTask):
     def accuracy(self) -> keras.metrics.Metric:
         """Return the share of right decisions, one for each class of each sample, at the probability 0.5."""
         import keras
-        from keras import ops
 
-        def right(truth: Any, logits: Any) -> Any:
-            return ops.mean(ops.cast((logits > 0) == (ops.cast(truth, logits.dtype) > 0.5), "float32"), axis=-1)
+        from cvlib.tasks.multilabel.loss import right_decisions
 
-        return keras.metrics.MeanMetricWrapper(right, name=self.training_metric)
-
-    def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the stream with 1 for each class that is there, and 0 for the others, float32 `(batch, classes)`."""
-        from keras import ops
-
-        def marked(images: Any, ids: Any) -> tuple[Any, Any]:
-            return images, ops.max(ops.one_hot(ids, network.classes, dtype="float32"), axis=1)
-
-        return super().targets(stream.map(marked), network, weights)
+        return keras.metrics.MeanMetricWrapper(right_decisions, name=self.training_metric)
 
     def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
         """Return what an image that shows a class counts against one that doesn't.

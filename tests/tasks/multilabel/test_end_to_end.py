@@ -124,9 +124,8 @@ def test_evaluate_repeats_the_runs_metrics_and_takes_other_data(place: Path) -> 
         own = read_run(place / "csv").summary["metrics"]
         assert found["metrics"] == pytest.approx({name: own[f"{split}/{name}"] for name in found["metrics"]}, abs=1e-5)
         assert [row["class"] for row in found["by_class"]] == list(COLOURS)
-    assert (
-        cli.main(["evaluate", str(place / "csv"), "--tta", "data=folder", f"data.path={place}/data/shapes.json"]) == 0
-    )
+    other = ["data=folder", f"data.path={place}/data/shapes.json"]
+    assert cli.main(["evaluate", str(place / "csv"), *other, "--tta"]) == 0
     assert len(_rows(place / "csv/evaluate/shapes-tta/results.csv")) == 120
 
 

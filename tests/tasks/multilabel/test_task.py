@@ -12,11 +12,17 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import CLASS_SET
 from cvlib.models.network import build
 from cvlib.tasks.multilabel import TASK
-from cvlib.tasks.multilabel.loss import BinaryCrossEntropy
+from cvlib.tasks.multilabel.loss import BinaryCrossEntropy, marks
 from tests.configs import config, model_config
 from tests.data.feeds import a_feed
 
 LABELS = [frozenset({0}), frozenset({0, 2}), frozenset({0}), frozenset()]
+
+
+def ids(truth: np.ndarray) -> np.ndarray:
+    """The ids of the classes that are there, as a feed gives them."""
+    found = [np.flatnonzero(row) for row in truth]
+    return np.array([[*row, *[-1] * (truth.shape[1] - len(row))] for row in found], np.int32)
 
 
 def split() -> Split:
@@ -27,7 +33,7 @@ def split() -> Split:
 def test_the_loss_is_binary_cross_entropy_with_weights_for_what_is_there(weights: np.ndarray | None) -> None:
     random = np.random.default_rng(0)
     logits, truth = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 2, (7, 3)).astype(np.float32)
-    found = float(BinaryCrossEntropy(weights)(truth, logits))
+    found = float(BinaryCrossEntropy(weights)(ids(truth), logits))
     chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
     each = np.where(truth, 1.0 if weights is None else weights, 1.0)
     expected = log_loss(truth.ravel(), chances.ravel(), sample_weight=each.ravel()) * each.mean()
@@ -38,12 +44,10 @@ def test_smoothing_is_that_of_keras_and_extreme_logits_are_finite() -> None:
     random = np.random.default_rng(0)
     logits, truth = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 2, (7, 3)).astype(np.float32)
     keras_own = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)
-    assert float(BinaryCrossEntropy(None, 0.2)(truth, logits)) == pytest.approx(
+    assert float(BinaryCrossEntropy(None, 0.2)(ids(truth), logits)) == pytest.approx(
         float(keras_own(truth, logits)), rel=1e-5
     )
-    assert float(BinaryCrossEntropy()(np.array([[1.0, 0.0]]), np.array([[-1e4, 1e4]], np.float32))) == pytest.approx(
-        1e4
-    )
+    assert float(BinaryCrossEntropy()(np.array([[0, -1]]), np.array([[-1e4, 1e4]], np.float32))) == pytest.approx(1e4)
     loss = TASK.loss(config("cnn", task="multilabel", label_smoothing=0.1), None)
     assert isinstance(loss, BinaryCrossEntropy) and loss.smoothing == 0.1
 
@@ -54,23 +58,24 @@ def test_class_weights_by_hand() -> None:
     np.testing.assert_allclose(TASK.class_weights(split(), 3, "sqrt"), [(1 / 3) ** 0.5, 1, 3**0.5])
 
 
-def test_every_output_gets_a_mark_for_each_class_that_is_there() -> None:
-    expected = [[1, 0, 0], [1, 0, 1], [1, 0, 0], [0, 0, 0]]
+def test_ids_become_marks_whatever_fills_their_rows() -> None:
     feed = a_feed(split(), (12, 12), 1, 4, 0, kind=CLASS_SET)
-    network = build(model_config("cnn", filters=[4], dense=[4], task="multilabel"), InputSpec(12, 12, 1), 3)
-    ((_, marks),) = TASK.targets(feed.dataset, network, None)
-    np.testing.assert_array_equal(marks, expected)
+    ((_, fed),) = feed.batches()
+    expected = [[1, 0, 0], [1, 0, 1], [1, 0, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(marks(fed, np.zeros((4, 3), np.float32)), expected)
+    np.testing.assert_array_equal(marks(np.full((2, 1), -1), np.zeros((2, 1), np.float32)), [[0], [0]])
+
+
+def test_every_output_has_the_loss() -> None:
     inception = build(model_config("inception", task="multilabel"), InputSpec(75, 75, 1), 3)
-    ((_, marks),) = TASK.targets(feed.dataset, inception, None)
-    assert set(marks) == {"logits", "auxiliary"}
-    np.testing.assert_array_equal(marks["auxiliary"], expected)
     arguments = TASK.compile_arguments(inception, config("inception", task="multilabel"))
     assert arguments["loss_weights"] == {"logits": 1.0, "auxiliary": 0.3}
+    assert {type(loss) for loss in arguments["loss"].values()} == {BinaryCrossEntropy}
 
 
 def test_the_share_of_right_decisions_by_hand() -> None:
     metric = TASK.accuracy()
-    metric.update_state(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 1.0], [-1.0, 3.0]]))
+    metric.update_state(np.array([[0, -1], [1, -1]]), np.array([[2.0, 1.0], [-1.0, 3.0]]))
     assert float(metric.result()) == 0.75
 
 
