@@ -36,7 +36,8 @@ def load_data(*overrides: str) -> Dataset:
     """The dataset that a run of these overrides would have: `.train`, `.val` and `.test`, each with `.names`,
     `.images` (uint8 `(n, height, width, channels)`, or files) and `.labels`; `.classes`; `.notes` on what is odd.
 
-    With `model=yolo` or `model=segmenter` among the overrides its labels are boxes or masks.
+    With `task=multilabel` among the overrides a label is a frozenset of class ids, with `model=yolo` or
+    `model=segmenter` boxes or a mask.
     """
     return _data(compose(overrides))
 
@@ -105,7 +106,8 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
             0–255, or a list of these.
 
     Returns:
-        Classification: answers with `.classes` and `.probabilities`, the most probable first. Detection: boxes with
+        Classification: answers with `.classes` and `.probabilities`, the most probable first. Multi-label: the same of
+        the classes found, and `.scores`, the probability of every class. Detection: boxes with
         `.corners` (x_min, y_min, x_max, y_max in the image's pixels), `.scores`, `.classes`. Segmentation: masks, uint8
         `(height, width)`, which count the run's `.classes`.
     """

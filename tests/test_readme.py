@@ -49,6 +49,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index in range(6):
             pixels = random.integers(0, 256, (40, 50, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "my_images" / label / f"{index}.jpg")
+    rows = [f"my_images/{label}/{index}.jpg,{label}{'|young' * (index % 2)}\n"
+            for label in ("cat", "dog") for index in range(6)]  # fmt: skip
+    (folder / "labels.csv").write_text("file,labels\n" + "".join(rows))
     return folder
 
 

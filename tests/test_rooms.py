@@ -18,7 +18,7 @@ FLOORS = (
     ("runtime",),
 )  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TASKS = ("classification", "detection", "segmentation")
+TASKS = ("classification", "detection", "multilabel", "segmentation")
 # Comparisons with a task's name outside cvlib/tasks; each needs a reason.
 JUSTIFIED_BRANCHES: dict[str, str] = {}
 

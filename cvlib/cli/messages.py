@@ -54,8 +54,10 @@ def keys(arguments: list[str]) -> list[str]:
         group, choice = next(iter(entry.items())) if isinstance(entry, dict) else ("", "")
         if not group or not answers.folders(group):
             continue
-        chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
         found.append(group)
+        if choice is None:  # a group whose answers change another group's keys, and have none of their own
+            continue
+        chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
         found += [f"{group}.{key}" for key in answers.keys(group, chosen.split(",")[0])]
     return sorted(set(found))
 

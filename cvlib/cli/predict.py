@@ -23,7 +23,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders of them, or quoted patterns")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to (default: RUN/predictions)")
     parser.add_argument("--threshold", type=float, metavar="SCORE", help="of a detector: the least score, 0 to 1, of a "
-                        "box that is listed and drawn (default: all are listed, those from 0.25 on drawn)")  # fmt: skip
+                        "box that is listed and drawn (default: all are listed, those from 0.25 on drawn); of "
+                        "task=multilabel: the least probability of a class (default: as validation chose)")  # fmt: skip
     parser.set_defaults(command=run)
 
 

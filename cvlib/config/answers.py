@@ -62,6 +62,12 @@ def datasets() -> dict[str, tuple[str, ...]]:
     return found
 
 
+def value(group: str, answer: str, key: str) -> Any:
+    """The value that an answer's own file has for a key, None where it has none."""
+    file = next((folder / f"{answer}.yaml" for folder in folders(group) if (folder / f"{answer}.yaml").is_file()), None)
+    return None if file is None else _read(file).get(key)
+
+
 def defaults() -> dict[str, Any]:
     """The content of config.yaml."""
     return _read(CONF / "config.yaml")

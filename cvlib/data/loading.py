@@ -79,10 +79,13 @@ def _is_of_arrays(config: DataConfig) -> bool:
 
 def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     readers = READERS[config.name]
-    if kind not in readers:
+    source = kind if kind in readers else kind.made_from
+    if source is None or source not in readers:
         served = ", ".join(one.subfolder for one in readers)
         raise UserError(f"data={config.name} has labels for {served}, not for {kind.subfolder}")
-    classes, parts, notes = readers[kind](config)
+    classes, parts, notes = readers[source](config)
+    if source != kind:
+        parts = [replace(part, labels=[kind.made_of(label) for label in part.labels]) for part in parts]
     if config.classes is not None:
         classes, parts = splits.choose_classes(classes, parts, config.classes, kind)
     arrays = [np.asarray(part.images) for part in parts]
@@ -155,8 +158,7 @@ def _narrow(collection: Collection, chosen: list[str]) -> None:
     splits.check_chosen(collection.classes, chosen, kind.fewest_chosen)
     wanted = {collection.classes.index(name) for name in chosen}
     for part, samples in collection.parts.items():
-        collection.parts[part] = [sample for sample in samples
-                                  if (held := kind.classes_of(sample.label)) is None or held & wanted]  # fmt: skip
+        collection.parts[part] = [sample for sample in samples if not kind.is_left_out(sample.label, wanted)]
 
 
 def _stop_or_skip(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:

@@ -25,13 +25,14 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     """Write metrics, test_results.csv, model.keras, labels.json and TensorBoard's pictures of the best epoch."""
     record, task = training.record, training.task
     validated = task.validated(training.network)
-    val = task.evaluate(validated, training.val, dataset.classes)
-    test = task.evaluate(validated, feed(training, dataset.test), dataset.classes)
+    val = task.evaluate(validated, training.val, dataset.classes).tuned()
+    decision = val.decision()
+    test = task.evaluate(validated, feed(training, dataset.test), dataset.classes).decided(decision)
     metrics = {f"val/{name}": value for name, value in val.metrics().items()}
     metrics |= {f"test/{name}": value for name, value in test.metrics().items()}
     record.update(metrics=metrics)
     record.write_csv("test_results.csv", test.results(dataset.test.names))
-    _save_network(training, dataset)
+    _save_network(training, dataset, decision)
     training.board.begin_results()
     _draw(training, dataset, val, test, epoch)
     declared = {spec.name for spec in task.metrics}
@@ -60,11 +61,11 @@ def show_start(training: Training, dataset: Dataset) -> None:
     training.record.write_text("layers.txt", "\n".join(layer_table.lines(rows)) + "\n")
 
 
-def _save_network(training: Training, dataset: Dataset) -> None:
+def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]) -> None:
     record, task = training.record, training.task
     model = task.inference(training.network)
     save_atomically(model, record.folder / "model.keras")
-    content = task.labels(dataset.classes, training.network.spec, dataset.colours)
+    content = task.labels(dataset.classes, training.network.spec, dataset.colours) | decision
     record.write_text("labels.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -59,7 +59,8 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     network = task.validated(saved.as_trained(run))
     if tta:
         network = task.flip_averaged(network)
-    found = task.evaluate(network, _feed(run, task, samples.split), run.classes)
+    decision = saved.labels(run)
+    found = task.evaluate(network, _feed(run, task, samples.split), run.classes).decided(decision)
     drawn = found.charts(samples.dataset)
     probable = found.probabilities_and_labels()
     calibrated = None if probable is None else calibration(*probable)
@@ -68,7 +69,7 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     worst = found.worst(task.worst_shown)
     if len(worst):
         some = samples.split.take(worst)
-        shown = task.evaluate(network, _feed(run, task, some), run.classes)
+        shown = task.evaluate(network, _feed(run, task, some), run.classes).decided(decision)
         images = _feed(run, task, some).preview(len(some))[0]
         drawn["worst"] = shown.drawn(images, np.arange(len(some)), samples.dataset)
     rows = found.results(samples.split.names)

@@ -23,11 +23,11 @@ _IMAGES = 6  # of the test set, where none are given
 
 @dataclass(frozen=True)
 class Sample:
-    """One image as the network sees it, with its name and, where it is known, its class."""
+    """One image as the network sees it, with its name and, where they are known, its classes."""
 
     name: str
     pixels: np.ndarray  # float32 (height, width, channels), 0–255, resized by the network itself
-    truth: str | None
+    truth: frozenset[str] | None
 
 
 def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
@@ -54,12 +54,16 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
     if labels is not None:
         firsts = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
         chosen = [firsts[i] for i in np.unique(np.linspace(0, len(firsts) - 1, _IMAGES).astype(int))]
-        truths: list[str | None] = [dataset.classes[labels[index]] for index in chosen]
     else:
         chosen = [int(i) for i in np.unique(np.linspace(0, len(split) - 1, _IMAGES).astype(int))]
-        truths = [None] * len(chosen)
-    return [Sample(split.names[index], resized(model, pixels(split, index, dataset.channels)), truth)
-            for index, truth in zip(chosen, truths, strict=True)]  # fmt: skip
+    return [Sample(split.names[index], resized(model, pixels(split, index, dataset.channels)), _truth(dataset, index))
+            for index in chosen]  # fmt: skip
+
+
+def _truth(dataset: Dataset, index: int) -> frozenset[str] | None:
+    """The names of a test image's classes, as far as its label alone tells them."""
+    held = dataset.kind.classes_of(dataset.test.labels[index])
+    return None if held is None else frozenset(dataset.classes[label] for label in held)
 
 
 def pixels(split: Split, index: int, channels: int) -> np.ndarray:

@@ -85,20 +85,20 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
 
 def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: list[Sample], layer: Sequence[str],
                steps: int) -> None:  # fmt: skip
-    """For each image, or its most frequent class of pixels, why the network says what it says; for each class an image
-    that is most of it."""
+    """For each class found in an image, or its most frequent class of pixels, why the network says so; for each class
+    an image that is most of it."""
     from cvlib.inspection import attribution, features, graph, sheets
 
     classes = opened.classes
     rows = []
     for sample in samples:
-        label, caption, where = _said(model, sample, classes)
-        rows.append((sample.pixels, caption, {
-            **where,
-            "Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer),
-            "saliency": attribution.saliency(model, sample.pixels, label),
-            "occlusion": attribution.occlusion(model, sample.pixels, label),
-        }))  # fmt: skip
+        for label, caption, where in _said(model, sample, opened):
+            rows.append((sample.pixels, caption, {
+                **where,
+                "Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer),
+                "saliency": attribution.saliency(model, sample.pixels, label),
+                "occlusion": attribution.occlusion(model, sample.pixels, label),
+            }))  # fmt: skip
     gallery.hang("explanations", sheets.explanations(rows))
     if steps:
         shown = list(range(min(len(classes), _UNITS)))
@@ -106,19 +106,29 @@ def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: 
         gallery.hang("maximized/classes", sheets.images(made, [classes[label] for label in shown]))
 
 
-def _said(model: keras.Model, sample: Sample, classes: list[str]) -> tuple[int, str, dict[str, np.ndarray]]:
-    """The class to explain and its caption; of a segmenter the class of most pixels but for the first, and these."""
+def _said(model: keras.Model, sample: Sample, run: SavedRun) -> list[tuple[int, str, dict[str, np.ndarray]]]:
+    """The classes to explain, each with its caption; of a segmenter the class of most pixels but for the first, and
+    these."""
     from cvlib.inspection import graph
 
+    classes = run.classes
     probabilities = graph.as_array(model(sample.pixels[np.newaxis], training=False))[0]
     if probabilities.ndim == 1:
-        label = int(probabilities.argmax())
-        truth = "" if sample.truth is None else "✓" if sample.truth == classes[label] else f"is {sample.truth}"
-        return label, f"{classes[label]} {probabilities[label]:.0%}\n{truth}", {}
+        labels = tasks.of_config(run.config).explained_classes(run, probabilities)
+        return [(label, f"{classes[label]} {probabilities[label]:.0%}\n{_verdict(sample, classes[label])}", {})
+                for label in labels]  # fmt: skip
     mask = probabilities.argmax(axis=-1)
     pixels = np.bincount(mask.ravel(), minlength=len(classes))
     label = 1 + int(pixels[1:].argmax()) if pixels[1:].any() else 0  # the first is most often the background
-    return label, f"{classes[label]}\n{pixels[label] / mask.size:.0%} of pixels", {"pixels": (mask == label) * 1.0}
+    caption = f"{classes[label]}\n{pixels[label] / mask.size:.0%} of pixels"
+    return [(label, caption, {"pixels": (mask == label) * 1.0})]
+
+
+def _verdict(sample: Sample, name: str) -> str:
+    """Whether the image has the class, as far as that is known."""
+    if sample.truth is None:
+        return ""
+    return "✓" if name in sample.truth else f"is {', '.join(sorted(sample.truth)) or 'nothing'}"
 
 
 def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset) -> None:

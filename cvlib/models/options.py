@@ -62,9 +62,9 @@ def _base_keys() -> list[str]:
 
 
 def classifier_of(model: ModelConfig) -> ModelConfig:
-    """Return the classifier with the same base as a detector or segmenter: where its weights may come from."""
+    """Return the classifier with the same base: where weights may come from."""
     if not model.levels:
-        return model
+        return dataclasses.replace(model, task="classification")
     head = heads.get("dense")
     return dataclasses.replace(
         model, name=model.backbone, task="classification", base_key=None, head=head.name, head_options=head.options(),

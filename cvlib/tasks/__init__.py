@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from cvlib.config import answers
 from cvlib.config.fields import require
-from cvlib.config.schema import Config
+from cvlib.config.schema import Config, ModelConfig
 from cvlib.models import backbones, heads
 from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError
@@ -45,8 +46,7 @@ def check(config: Config) -> None:
     check_labels(config)
     model, task = config.model, of_config(config)
     if model.head not in task.heads:
-        raise UserError(f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one "
-                        f"of {', '.join(task.heads)}")  # fmt: skip
+        raise UserError(_unfit_head(model, task))
     require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
             f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
     _check_support(config, task)
@@ -56,12 +56,31 @@ def check(config: Config) -> None:
 def check_labels(config: Config) -> None:
     """Raise `UserError` where the data has no labels for the model's task."""
     task = of_config(config)
-    if task.name in config.data.tasks:
+    if _has_labels(task, config.data.tasks):
         return
-    able = [name for name, served in sorted(answers.datasets().items()) if task.name in served]
+    able = [name for name, served in sorted(answers.datasets().items()) if _has_labels(task, served)]
     choose = f"choose data={' | '.join(able)}, or another model" if able else "choose another dataset or model"
+    others = [name for name in names()
+              if config.model.head in of(name).heads and _has_labels(of(name), config.data.tasks)]  # fmt: skip
+    choose += f", or task={' | '.join(others)}" if others else ""
     raise UserError(f"model={config.model.name} does {task.name}, but data={config.data.name} has labels for "
                     f"{', '.join(config.data.tasks)} only: {choose}")  # fmt: skip
+
+
+def _has_labels(task: Task, served: Sequence[str]) -> bool:
+    """Whether data with labels for the tasks `served` has them for `task`: its own, or such as they are made of."""
+    wanted = (task.label_kind, task.label_kind.made_from)
+    return any(name == task.name or (name in names() and of(name).label_kind in wanted) for name in served)
+
+
+def _unfit_head(model: ModelConfig, task: Task) -> str:
+    """The message where the model's head doesn't do the task: another model's, or one that `model.head` names."""
+    own = answers.value("model", model.name, "task")
+    if own in (None, task.name):
+        return (f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one of "
+                f"{', '.join(task.heads)}")  # fmt: skip
+    able = [name for name in answers.choices("model") if answers.value("model", name, "head") in task.heads]
+    return f"task={task.name} doesn't go with model={model.name}, which does {own}: choose model={' | '.join(able)}"
 
 
 def _check_support(config: Config, task: Task) -> None:
@@ -71,7 +90,7 @@ def _check_support(config: Config, task: Task) -> None:
         raise UserError(f"augment.mosaic={config.augment.mosaic} is for {able}, but model={config.model.name} does "
                         f"{task.name}: set it to 0")  # fmt: skip
     if config.data.class_weights and not task.weighs_classes:
-        able = " and ".join(name for name in names() if of(name).weighs_classes)
+        able = ", ".join(name for name in names() if of(name).weighs_classes)
         raise UserError(f"data.class_weights={config.data.class_weights} is for {able}: leave it out for {task.name}")
     cached = str(getattr(config.mode, "cache_features", "auto")).lower()
     if cached == "true" and not task.caches_features:

@@ -147,6 +147,10 @@ class Task(ABC):
         """Return the class id of each image, int `(n,)`; None where an image has no single class."""
         return None
 
+    def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
+        """Return the class ids that Grad-CAM explains in an image, of which the network gives `(classes,)`."""
+        return [int(probabilities.argmax())]
+
     # Serving.
 
     @abstractmethod
@@ -175,7 +179,7 @@ class Task(ABC):
     def prediction_options(self, threshold: float | None) -> dict[str, float]:
         """Return the options of `predict_files` that the command line asks for; raise `UserError` if it has none."""
         if threshold is not None:
-            raise UserError(f"--threshold is for a detector's boxes, and this run does {self.name}: leave it out")
+            raise UserError(f"--threshold is not available for {self.name}: leave it out")
         return {}
 
     @abstractmethod

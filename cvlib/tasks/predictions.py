@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,18 @@ class Predictions(ABC):
     """The predictions for the n samples of a split, in the split's order, with their truth."""
 
     classes: Sequence[str]
+
+    def tuned(self) -> Predictions:
+        """Return the same predictions with whatever is chosen on validation (such as thresholds) chosen on them."""
+        return self
+
+    def decision(self) -> dict[str, Any]:
+        """Return what was chosen on validation, as labels.json holds it."""
+        return {}
+
+    def decided(self, decision: Mapping[str, Any]) -> Predictions:
+        """Return the same predictions under a decision that `decision` gave; `decision` may hold other keys."""
+        return self
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:

@@ -204,7 +204,7 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        return training.task.evaluate(fitted.validated, fitted.val, training.classes).metrics()
+        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned().metrics()
     except KeyboardInterrupt:
         trained = dataclasses.replace(state, within=fitted.train.steps)
         run_state.save(training.checkpoints, trained, training.network.model, fitted.model)

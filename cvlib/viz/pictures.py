@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TILE = 112  # pixels, the side of a picture in a contact sheet
 _LINE = 15  # pixels of a caption's line
-_GREEN, _RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
+GREEN, RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
 
 
 def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None,
@@ -48,7 +48,7 @@ def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, sco
         f"{shortened(classes[guess], 12)} {score:.0%}\n" + ("✓" if guess == truth else f"is {classes[truth]}")
         for truth, guess, score in zip(truths, guesses, scores, strict=True)
     ]
-    return contact_sheet(images, captions, [_GREEN if t == g else _RED for t, g in zip(truths, guesses, strict=True)])
+    return contact_sheet(images, captions, [GREEN if t == g else RED for t, g in zip(truths, guesses, strict=True)])
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import scenes
 from cvlib.data.dataset import Split
-from cvlib.data.labels import BOXES, MASK
+from cvlib.data.labels import BOXES, CLASS_SET, MASK
 from cvlib.runtime.errors import UserError
 
 SMALL = DataConfig(samples=120)
@@ -88,3 +89,14 @@ def test_enough_of_every_digit_can_be_seen(monkeypatch):
 def test_too_few_scenes_are_refused():
     with pytest.raises(UserError, match=r"data\.samples=3 is too few"):
         scenes.digit_scenes(DataConfig(samples=3), BOXES)
+
+
+def test_a_scene_has_the_classes_of_its_boxes():
+    config = DataConfig(samples=40)
+    boxes, sets = (data.load(config, 0, kind) for kind in (BOXES, CLASS_SET))
+    assert sets.task == "multilabel" and sets.classes == boxes.classes
+    assert sets.test.labels == [frozenset(label.classes.tolist()) for label in boxes.test.labels]
+    narrowed = data.load(DataConfig(samples=40, classes=["3", "7"]), 0, CLASS_SET)
+    assert len(narrowed.train) == len(sets.train)
+    for whole, kept in zip(sets.train.labels, narrowed.train.labels, strict=True):
+        assert kept == {number for number, digit in enumerate((3, 7)) if digit in whole}

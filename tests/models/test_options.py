@@ -120,7 +120,7 @@ def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
         False,
     )
     assert classifier.backbone_options == model.backbone_options
-    assert classifier_of(classifier) is classifier
+    assert classifier_of(classifier) == classifier
 
 
 def test_the_keys_that_decide_which_others_are_used() -> None:

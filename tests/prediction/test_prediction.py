@@ -121,7 +121,7 @@ def test_no_prediction_takes_the_place_of_an_image(
 
 
 @pytest.mark.parametrize(("task", "given", "words"), [
-    ("segmentation", "0.5", "--threshold is for a detector's boxes, and this run does segmentation"),
+    ("segmentation", "0.5", "--threshold is not available for segmentation"),
     ("detection", "1.5", "--threshold 1.5: a score is from 0 to 1"),
     ("detection", "nan", "--threshold nan: a score is from 0 to 1"),
     ("detection", "much", "argument --threshold: invalid float value: 'much'"),

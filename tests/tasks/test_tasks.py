@@ -30,7 +30,7 @@ def config(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dic
 
 def test_the_folders_are_the_tasks() -> None:
     folders = sorted(path.parent.name for path in Path(tasks.__file__).parent.glob("*/__init__.py"))
-    assert tasks.names() == folders == ["classification", "detection", "segmentation"]
+    assert tasks.names() == folders == ["classification", "detection", "multilabel", "segmentation"]
     with pytest.raises(UserError, match="invalid task=colouring: expected one of classification, detection"):
         tasks.of("colouring")
 
@@ -48,9 +48,10 @@ def test_each_declares_what_others_ask_of_it(name: str) -> None:
     assert task.shown_metrics(1000)[0] == task.metrics[0].name
 
 
-def test_every_head_answers_one_task() -> None:
-    answered = [head for name in tasks.names() for head in tasks.of(name).heads]
+def test_every_head_answers_a_task_and_every_task_has_a_yaml_file() -> None:
+    answered = {head for name in tasks.names() for head in tasks.of(name).heads}
     assert sorted(answered) == heads.names()
+    assert sorted(path.stem for path in (CONF / "task").glob("*.yaml")) == tasks.names()
 
 
 def test_declarations_need_no_keras() -> None:
@@ -74,7 +75,7 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
     ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
     ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/recall"),
     ("yolo", {"data": {"class_weights": "balanced"}},
-     "data.class_weights=balanced is for classification and segmentation: leave it out for detection"),
+     "data.class_weights=balanced is for classification, multilabel, segmentation: leave it out for detection"),
     ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
      "model.head=dense doesn't fit model=yolo, which builds on model.backbone: leave model.head out"),
     ("yolo", {"model": {"head": "decoder"}},
@@ -83,7 +84,15 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
     ("vgg", {"data": {"image_size": 20}}, "data.image_size=20 is too small: model=vgg needs at least 32 pixels"),
     ("vgg", {"data": {"image_size": [64, 20]}}, r"data.image_size=\[64,20\] is too small"),
     ("segmenter", {"mode": {"name": "feature_extractor", "cache_features": "true"}},
-     "mode.cache_features=true is for classification, but model=segmenter does segmentation: leave it at auto"),
+     "mode.cache_features=true is for classification, multilabel, but model=segmenter does segmentation: leave it at"),
+    ("yolo", {"model": {"task": "multilabel"}},
+     r"task=multilabel doesn't go with model=yolo, which does detection: choose model=alexnet \| cnn \| darknet"),
+    ("cnn", {"model": {"task": "detection"}}, "task=detection doesn't go with model=cnn, .*: choose model=yolo"),
+    ("cnn", {"model": {"task": "sorting"}}, "invalid task=sorting: expected one of classification, detection, multil"),
+    ("cnn", {"data": {"name": "coco", "tasks": ["detection"]}},
+     "model=cnn does classification, but data=coco has .* detection only: .*, or another model, or task=multilabel"),
+    ("cnn", {"model": {"task": "multilabel"}, "data": {"name": "mnist", "tasks": ["classification"]}},
+     "model=cnn does multilabel, but data=mnist has .* classification only: .*, or task=classification"),
 ])  # fmt: skip
 def test_what_does_not_go_together_is_refused(name: str, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):

@@ -46,3 +46,11 @@ def test_runs_with_the_same_base_share_it_and_others_do_not() -> None:
     assert folder() == folder(seed=3) == folder(mode=FeatureExtractor(views=2))
     assert folder().startswith("outputs/pretrained/letters-cnn-20px-")
     assert len({folder(), folder(filters=[4]), folder(epochs=9)}) == 3
+
+
+def test_tasks_with_the_same_head_share_it() -> None:
+    runs = [Config(model_config(task=task), data=DataConfig(pretrain_on="letters"))
+            for task in ("classification", "multilabel")]  # fmt: skip
+    one, other = (pretraining_config(run, (20, 20), 1) for run in runs)
+    assert one == other
+    assert other.model.task == "classification"

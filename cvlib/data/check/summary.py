@@ -93,6 +93,8 @@ def findings(counts: Counts, reading: Reading) -> list[Finding]:
         return []
     train = counts.holding.get("train", {})
     found = [finding for name in counts.classes for finding in _of_class(counts, reading, train, name)]
+    collection = reading.collection
+    found += collection.kind.relations([sample.label for _, sample in reading.samples], collection.classes)
     return [*found, *_alike(counts), *_imbalance(counts, train), *_numbers(counts.classes)]
 
 

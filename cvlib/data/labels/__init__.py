@@ -5,11 +5,15 @@ from __future__ import annotations
 from cvlib.data.labels.base import Form, LabelKind, Settled
 from cvlib.data.labels.boxes import BOXES, Boxes
 from cvlib.data.labels.class_label import CLASS
+from cvlib.data.labels.class_set import CLASS_SET
 from cvlib.data.labels.mask import IGNORE, MASK, MaskReader
 
-__all__ = ["BOXES", "CLASS", "IGNORE", "KINDS", "MASK", "Boxes", "Form", "LabelKind", "MaskReader", "Settled", "named"]
+__all__ = [
+    "BOXES", "CLASS", "CLASS_SET", "IGNORE", "KINDS", "MASK", "Boxes", "Form", "LabelKind", "MaskReader", "Settled",
+    "named",
+]  # fmt: skip
 
-KINDS: tuple[LabelKind, ...] = (CLASS, BOXES, MASK)
+KINDS: tuple[LabelKind, ...] = (CLASS, CLASS_SET, BOXES, MASK)
 
 
 def named(word: str) -> LabelKind:

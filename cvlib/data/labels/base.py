@@ -1,4 +1,4 @@
-"""`LabelKind`: everything that depends on whether an image is labelled by a class, by boxes or by a mask.
+"""`LabelKind`: everything that depends on whether an image is labelled by classes, by boxes or by a mask.
 
 A kind is added by one file in this folder (listed in `__init__`) and by the layouts that can give such labels.
 """
@@ -50,6 +50,7 @@ class LabelKind(ABC):
     counted_as: ClassVar[str] = "images"  # the same as the title of its table says it
     counts_objects: ClassVar[bool] = False  # whether that table counts objects instead of images that hold the class
     label_files_are_images: ClassVar[bool] = False  # whether a label file is to be opened together with its image
+    made_from: ClassVar[LabelKind | None] = None  # the kind whose labels tell these, where a layout has none of its own
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -66,6 +67,10 @@ class LabelKind(ABC):
         """Return the classes of a label as written, or None where only the label and its image together tell them."""
         return None
 
+    def made_of(self, label: Any) -> Any:
+        """Return the label that one of the kind `made_from`, as written or settled, comes to."""
+        raise NotImplementedError(f"{self!r} is made of no other kind")
+
     @abstractmethod
     def settle(self, label: Any, header: Header, path: str) -> Settled:
         """Hold a label as written against its image's header; `path` names its file in findings."""
@@ -79,6 +84,11 @@ class LabelKind(ABC):
         return
 
     # Splitting and choosing
+
+    def is_left_out(self, label: Any, chosen: set[int]) -> bool:
+        """Return whether a label as written is known to leave its image out when only the classes `chosen` are kept."""
+        held = self.classes_of(label)
+        return held is not None and not held & chosen
 
     def strata(self, labels: Labels) -> np.ndarray:
         """Return what `labels` are stratified by, int (n,)."""
@@ -117,6 +127,10 @@ class LabelKind(ABC):
             parts: train, val and test, none of them empty.
             classes: names by id.
         """
+
+    def relations(self, labels: Sequence[Any], classes: list[str]) -> list[Finding]:
+        """Return what the labels of all images, as written, show together of the classes."""
+        return []
 
     def unmeasurable(self, part: Split) -> str | None:
         """Return why nothing can be measured on a part, or None."""

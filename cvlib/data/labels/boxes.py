@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from cvlib.data.labels.raw_boxes import Boxes, RawBoxes
 from cvlib.data.split import Labels, Split, image_sizes
 from cvlib.runtime.errors import UserError
 
-__all__ = ["BOXES", "NO_OBJECT", "Boxes", "RawBoxes", "padded"]
+__all__ = ["BOXES", "NO_OBJECT", "Boxes", "RawBoxes", "padded", "rarest_class"]
 
 NO_OBJECT = -1  # the class of a row that stands for no box
 
@@ -40,10 +41,7 @@ class BoxLabels(LabelKind):
 
     def strata(self, labels: Labels) -> np.ndarray:
         """Return the rarest class among each image's boxes, int (n,); −1 is an image without boxes."""
-        found = [label.classes for label in labels]
-        images_with = np.bincount(np.concatenate([np.empty(0, np.int64), *(np.unique(classes) for classes in found)]))
-        return np.array([min(classes, key=lambda c: (images_with[c], c)) if len(classes) else -1 for classes in found],
-                        np.int64)  # fmt: skip
+        return rarest_class([label.classes for label in labels])
 
     def renumbered(self, part: Split, table: np.ndarray) -> Split:
         """Return every image, with the boxes of the classes that are kept."""
@@ -74,6 +72,13 @@ class BoxLabels(LabelKind):
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
         corners, classes = padded(split.labels)  # type: ignore[arg-type]
         return resize.placed(corners, image_sizes(split), spec.size, spec.resize), classes
+
+
+def rarest_class(found: Sequence[np.ndarray]) -> np.ndarray:
+    """Return of each image's class ids, int `(k,)`, the one that the fewest images have, int (n,); −1 where k is 0."""
+    images_with = np.bincount(np.concatenate([np.empty(0, np.int64), *(np.unique(classes) for classes in found)]))
+    return np.array([min(classes, key=lambda c: (images_with[c], c)) if len(classes) else -1 for classes in found],
+                    np.int64)  # fmt: skip
 
 
 def padded(labels: list[Boxes]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
-from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, LabelKind
+from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
 from cvlib.data.layouts import coco, coco_files, folder, masks, table, voc, yolo
-from cvlib.data.layouts.collection import Collection, settle_splits
+from cvlib.data.layouts.collection import Collection, made_into, settle_splits
 from cvlib.runtime.errors import UserError
 
 __all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "read"]
@@ -32,9 +32,9 @@ class Layout:
 
 LAYOUTS: dict[str, Layout] = {
     "folder": Layout(folder.read, (CLASS,)),
-    "csv": Layout(table.read, (CLASS,)),
+    "csv": Layout(table.read, (CLASS, CLASS_SET)),
     "voc": Layout(voc.read, (BOXES, MASK)),
-    "coco": Layout(coco.read, (BOXES, MASK)),
+    "coco": Layout(coco.read, (BOXES, MASK, CLASS_SET)),
     "yolo": Layout(yolo.read, (BOXES,)),
     "masks": Layout(masks.read, (MASK,)),
 }
@@ -58,7 +58,8 @@ def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
     """
     if root.is_file():
         layout = _BY_SUFFIX[root.suffix.lower()]
-        return dict.fromkeys(coco_files.kinds(root) if layout == "coco" else LAYOUTS[layout].kinds, (layout, root))
+        kinds = {"coco": coco_files.kinds, "csv": table.kinds}.get(layout, lambda root: LAYOUTS[layout].kinds)
+        return dict.fromkeys(kinds(root), (layout, root))
     found: dict[LabelKind, tuple[str, Path]] = {}
     here = [(kind, "voc") for kind in voc.kinds(root)] + [(kind, "coco") for kind in coco_files.kinds(root)]
     here += [(BOXES, "yolo")] if yolo.found(root) else []
@@ -72,8 +73,9 @@ def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
     if not found and folder.has_splits(root):
         found[CLASS] = ("folder", root)
     if table.understood(root) or (table.found(root) and not folder.found(root)):
-        found.setdefault(CLASS, ("csv", root))
-    if not found and folder.found(root):
+        for kind in table.kinds(root):
+            found.setdefault(kind, ("csv", root))
+    if (not found and folder.found(root)) or (set(found) == {CLASS_SET} and folder.has_classes(root)):
         found[CLASS] = ("folder", root)
     return {kind: found[kind] for kind in KINDS if kind in found}
 
@@ -84,8 +86,10 @@ def detect(root: Path, kind: LabelKind | None = None) -> str:
         found = available(root)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
-    if kind in found or (kind is None and found):
-        return found[kind or next(iter(found))][0]
+    if kind is None and found:
+        return next(iter(found.values()))[0]
+    if kind is not None and (serving := _serving(found, kind)):
+        return serving[0]
     if not found and (kind is None or kind in LAYOUTS["folder"].kinds):
         return "folder"  # its reader explains what is expected
     word = kind.subfolder if kind else ""
@@ -93,7 +97,27 @@ def detect(root: Path, kind: LabelKind | None = None) -> str:
         raise UserError(f"{root}: no labels for {word} found: known are Pascal VOC, COCO, YOLO, and images with masks "
                         "beside them; data.layout=… chooses one")  # fmt: skip
     listed = " and ".join(f"{other.subfolder} ({layout})" for other, (layout, _) in found.items())
-    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose a model for that, or other data")
+    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose {_ways_on(found, kind)}, or other "
+                    "data")  # fmt: skip
+
+
+def _serving(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind) -> tuple[str, Path] | None:
+    """Return the layout and place that `kind` can be read from: its own, or that of the kind it is made of.
+
+    Of a table its reader tells whether the cells are classes or lists of them.
+    """
+    own = next((found[one] for one in (kind, kind.made_from) if one in found), None)
+    tables = (at for other, at in found.items() if other.form is kind.form is Form.ROW and at[0] == "csv")
+    return own or next(tables, None)
+
+
+def _ways_on(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind | None) -> str:
+    """Return what to choose for the labels that there are: another task for the same network, or another network."""
+    of_images = [one for one in KINDS if kind is not None and one.form is kind.form is Form.ROW and one != kind]
+    ways = [f"task={one.subfolder}" for one in of_images if _serving(found, one)]
+    if any(one not in of_images for one in found):
+        ways.append("a model for that")
+    return ", ".join(ways)
 
 
 def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig) -> Collection:
@@ -106,17 +130,18 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig) ->
     if layout not in LAYOUTS:
         raise UserError(f"data.layout={layout} is unknown: known are {', '.join(LAYOUTS)}, or null (found out)")
     served = LAYOUTS[layout].kinds
-    if kind not in served:
+    source = kind if kind in served else kind.made_from
+    if source is None or source not in served:
         words = " and ".join(one.subfolder for one in served)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
     try:
-        found = available(root).get(kind, (layout, root))
-        collection = LAYOUTS[layout].read(found[1] if found[0] == layout else root, kind, config)
+        found = _serving(available(root), kind) or (layout, root)
+        collection = LAYOUTS[layout].read(found[1] if found[0] == layout else root, source, config)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
     settle_splits(collection)
     collection.parts = _renamed(collection)
-    return collection
+    return collection if source == kind else made_into(collection, kind)
 
 
 def _renamed(collection: Collection) -> dict[str, list]:

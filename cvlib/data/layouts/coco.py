@@ -1,4 +1,4 @@
-"""COCO: one JSON file, or one a split, beside the images; detection, and segmentation by polygons and RLE."""
+"""COCO: one JSON file, or one a split, beside the images; boxes, masks by polygons and RLE, and the classes shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
-from cvlib.data.labels import BOXES, IGNORE, MASK, LabelKind
+from cvlib.data.labels import BOXES, CLASS_SET, IGNORE, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.labels.mask import is_background
 from cvlib.data.labels.raw_boxes import RawBoxes
@@ -260,16 +260,24 @@ def _boxes(image: Path, objects: list[_Object], size: tuple[int, int] | None, pl
                      [one.place for one in objects], size=size, place=place)  # fmt: skip
 
 
+def _classes(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> frozenset[int]:
+    return frozenset(one.label for one in objects)
+
+
 @dataclass(frozen=True)
 class _Form:
     """How annotations give one kind of label."""
 
     shape: Callable[[dict[str, Any]], Any]  # raises `ValueError(kind, message)`
-    label: Callable[[Path, list[_Object], tuple[int, int] | None, str], RawBoxes | Painted]
+    label: Callable[[Path, list[_Object], tuple[int, int] | None, str], RawBoxes | Painted | frozenset[int]]
     has_background: bool  # whether class 0 is what no object covers
 
 
-_FORMS: dict[LabelKind, _Form] = {BOXES: _Form(_corners, _boxes, False), MASK: _Form(_segmentation, _mask, True)}
+_FORMS: dict[LabelKind, _Form] = {
+    BOXES: _Form(_corners, _boxes, False),
+    MASK: _Form(_segmentation, _mask, True),
+    CLASS_SET: _Form(lambda entry: None, _classes, False),  # annotations need no box
+}
 
 
 def _ids(entries: list[Any]) -> list[int | str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ PART_NAMES = {
 }  # fmt: skip
 
 
-Label = int | RawBoxes | Mask  # as the collection's kind of label is written: CLASS | BOXES | MASK
+# As the collection's kind of label is written: CLASS | CLASS_SET | BOXES | MASK.
+Label = int | frozenset[int] | RawBoxes | Mask
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ class Collection:
         """Add a finding; a `path` below the root is told relative to it."""
         shown = name_of(path, self.root) if isinstance(path, Path) else path
         self.findings.append(Finding(severity, kind, shown, text_of(message), advice, place))
+
+
+def made_into(collection: Collection, kind: LabelKind) -> Collection:
+    """Return the collection with labels of another kind, which is made of its own."""
+    parts = {part: [replace(sample, label=kind.made_of(sample.label)) for sample in samples]
+             for part, samples in collection.parts.items()}  # fmt: skip
+    return replace(collection, kind=kind, parts=parts)
 
 
 def text_of(name: str) -> str:

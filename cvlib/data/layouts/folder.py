@@ -24,6 +24,12 @@ def has_splits(root: Path) -> bool:
     return any(PART_NAMES.get(f.name.lower()) == "train" and found(f) for f in subfolders(root))
 
 
+def has_classes(root: Path) -> bool:
+    """Whether at least two folders hold images and aren't named like splits, as folders of classes do."""
+    others = (folder for folder in subfolders(root) if folder.name.lower() not in PART_NAMES)
+    return sum(any(images.looks_like_image(file) for file in files_below(folder)) for folder in others) > 1
+
+
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The images below the class folders of `root`; classes are sorted as text.
 

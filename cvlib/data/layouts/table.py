@@ -1,4 +1,4 @@
-"""A CSV or TSV file of image file and label: classification."""
+"""A CSV or TSV file of image files and their classes, one for each or any number: classification and multi-label."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import images
-from cvlib.data.findings import ERROR, WARNING
-from cvlib.data.labels import LabelKind
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, inside, name_of, subfolders, text_of
+from cvlib.data.findings import ERROR, REMARK, WARNING
+from cvlib.data.labels import CLASS, LabelKind
+from cvlib.data.layouts import table_images, table_labels
+from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, name_of, text_of
+from cvlib.data.layouts.table_labels import Cells, Names, Read
 from cvlib.runtime.errors import UserError
 
 _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
@@ -25,9 +26,25 @@ _PREFERRED = ("labels", "annotations", "data", "dataset", "images", "metadata", 
 @dataclass(frozen=True)
 class _Columns:
     file: int
-    label: int
+    label: int | None  # None: there are columns of 0 and 1
+    flags: tuple[int, ...]  # these
     split: int | None
     header: bool
+
+
+@dataclass(frozen=True)
+class _Table:
+    file: Path
+    part: str  # that its name tells, or ""
+    rows: list[tuple[int, list[str]]]  # each with the number of its line
+    columns: _Columns
+
+    @property
+    def cells(self) -> Cells:
+        """What tells of classes."""
+        names = [text_of(name.strip()) for name in self.rows[0][1]]
+        flags = {names[column]: column for column in self.columns.flags}
+        return Cells(self.file, self.rows[self.columns.header :], len(names), self.columns.label, flags)
 
 
 def files(root: Path) -> dict[str, Path]:
@@ -58,42 +75,89 @@ def understood(root: Path) -> bool:
         return False
 
 
+def kinds(root: Path) -> list[LabelKind]:
+    """Return the kinds of labels that the tables of `root` (a folder, or one table) have."""
+    home = root.parent if root.is_file() else root
+    try:
+        return table_labels.kinds([_opened(file, part, home).cells for part, file in files(root).items()])
+    except UserError:
+        return [CLASS]  # whose reader says what is wrong
+
+
 def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
     """Whether one of the first rows names an existing image, be it `outside` of `root`."""
-    bases = _bases(root)
-    return any(_names_image(cell, root, bases, outside) for _, row in _rows(file, 4) for cell in row if cell.strip())
+    starts = table_images.bases(root)
+    cells = (cell for _, row in _rows(file, 4) for cell in row if cell.strip())
+    return any(table_images.names_image(cell, root, starts, outside) for cell in cells)
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The rows of the table as samples; classes are sorted as text.
 
     Columns are known by a header (file or image …, label or class …, and perhaps split or set …), in any order and
-    case; without a header the first column is the file and the second the label. Values with commas, quotes or
-    line breaks are quoted as RFC 4180 has it; commas, semicolons or tabs separate. Raises `UserError` where the
-    columns can't be told, or fewer than two classes are left.
+    case; without a header the first column is the file and the second the label. Without a label, columns of 0 and 1
+    are a class each. Values with commas, quotes or line breaks are quoted as RFC 4180 has it; commas, semicolons or
+    tabs separate. Raises `UserError` where the columns can't be told, they hold another kind of label, or too few
+    classes are left.
     """
     tables = files(root)
     home = root.parent if root.is_file() else root
     if not tables:
         raise UserError(f"{root}: no CSV or TSV file that lists its images")
     collection = Collection(home, "csv", kind, [], {})
-    named: dict[str, list[tuple[str, Path, str, Path]]] = {}
-    for part, table in tables.items():
-        for split, name, image, label in _listed(collection, table, part):
-            named.setdefault(split, []).append((name, image, label, table))
+    opened = [_opened(file, part, home) for part, file in tables.items()]
+    readers = table_labels.reader(kind, [table.cells for table in opened])
+    named: dict[str, list[_Named]] = {}
+    for table in opened:
+        for split, sample in _listed(collection, table, readers[table.file]):
+            named.setdefault(split, []).append(sample)
     _without_conflicts(collection, named)
-    collection.classes = sorted({label for samples in named.values() for _, _, label, _ in samples})
-    if len(collection.classes) < 2:
+    classes = {name for table in opened for name in table.cells.flags}
+    collection.classes = sorted(classes.union(*(one.label for samples in named.values() for one in samples)))
+    if len(collection.classes) < kind.fewest_chosen:
         first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{next(iter(tables.values()))}: fewer than two classes ({', '.join(collection.classes)}) in "
-                        f"the rows whose image can be used: nothing to tell apart{first}")  # fmt: skip
+        few = {1: "no class", 2: f"fewer than two classes ({', '.join(collection.classes)})"}[kind.fewest_chosen]
+        raise UserError(f"{next(iter(tables.values()))}: {few} in the rows whose image can be used: nothing to tell "
+                        f"apart{first}")  # fmt: skip
     if not named.get("train"):
         raise UserError(f"{next(iter(tables.values()))}: no row is in the training split")
     numbers = {name: index for index, name in enumerate(collection.classes)}
     for split, samples in named.items():
-        collection.parts[split] = [Sample(name, image, numbers[label], table) for name, image, label, table in samples]
+        ids = [frozenset(numbers[name] for name in one.label) for one in samples]
+        collection.parts[split] = [Sample(one.name, one.image, min(label) if kind == CLASS else label, one.table)
+                                   for one, label in zip(samples, ids, strict=True)]  # fmt: skip
+    _remark(collection, opened)
     _blame_unseen(collection)
     return collection
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A usable row."""
+
+    name: str
+    image: Path
+    label: Names
+    table: Path
+
+
+def _opened(file: Path, part: str, root: Path) -> _Table:
+    rows = _rows(file)
+    if not rows:
+        raise UserError(f"{file}: the table is empty")
+    return _Table(file, part, rows, _columns(file, rows, root))
+
+
+def _remark(collection: Collection, tables: list[_Table]) -> None:
+    """Note columns that are left out, and classes that may be lists."""
+    for table in tables:
+        known = (table.columns.file, table.columns.split, *table.columns.flags)
+        idle = [name.strip() for number, name in enumerate(table.rows[0][1]) if number not in known]
+        if table.columns.flags and idle:
+            collection.blame(REMARK, "unused column", table.file, f"{', '.join(idle)}: left out, not of 0 and 1")
+    if collection.kind == CLASS and (count := table_labels.looks_like_lists([table.cells for table in tables])):
+        collection.blame(WARNING, "lists of classes", tables[0].file, f"its labels may be lists of {count} classes",
+                         "if they are, choose task=multilabel")  # fmt: skip
 
 
 def _rows(file: Path, most: int | None = None) -> list[tuple[int, list[str]]]:
@@ -117,43 +181,52 @@ def _columns(file: Path, rows: list[tuple[int, list[str]]], root: Path) -> _Colu
     file_column = next((names.index(name) for name in _FILE if name in names), None)
     label_column = next((names.index(name) for name in _LABEL if name in names), None)
     split_column = next((names.index(name) for name in _SPLIT if name in names), None)
-    if file_column is None and label_column is None and _names_image(rows[0][1][0], root, _bases(root)):
+    if (
+        file_column is None
+        and label_column is None
+        and table_images.names_image(rows[0][1][0], root, table_images.bases(root))
+    ):
         if len(names) < 2:
             raise UserError(f"{file}: one column only: expected the image's file and its label")
-        return _Columns(0, 1, 2 if len(names) == 3 else None, False)
+        return _Columns(0, 1, (), 2 if len(names) == 3 else None, False)
     left = [i for i in range(len(names)) if i not in (file_column, split_column)]
     if label_column is None and file_column is not None and len(left) == 1:
         label_column = left[0]
     if file_column is None and label_column is not None and len(left) == 2:
         file_column = next(i for i in left if i != label_column)
+    flags = table_labels.flag_columns(rows[1:], left) if label_column is None and file_column is not None else []
+    if file_column is not None and len(flags) > 1:
+        return _Columns(file_column, None, tuple(flags), split_column, True)
     if file_column is None or label_column is None:
         lacking = "image's file (such as file)" if file_column is None else "label (such as label)"
         raise UserError(
             f"{file}: no column is known as the {lacking} among {text_of(', '.join(rows[0][1]))}: rename one"
         )
-    return _Columns(file_column, label_column, split_column, True)
+    return _Columns(file_column, label_column, (), split_column, True)
 
 
-def _listed(collection: Collection, table: Path, part: str) -> list[tuple[str, str, Path, str]]:
-    """Part, name, image and label of each usable row."""
-    rows = _rows(table)
-    if not rows:
-        raise UserError(f"{table}: the table is empty")
-    columns = _columns(table, rows, collection.root)
-    bases = _bases(collection.root)
+def _listed(collection: Collection, table: _Table, read_label: Read) -> list[tuple[str, _Named]]:
+    """Each usable row, with its split."""
+    columns, header = table.columns, table.rows[0][1]
+    last = max(columns.file, columns.label or 0, *columns.flags)
+    starts = table_images.bases(collection.root)
     samples = []
-    for number, row in rows[columns.header :]:
+    for number, row in table.rows[columns.header :]:
         place = f"line {number}"
-        if len(row) <= max(columns.file, columns.label):
-            collection.blame(ERROR, "bad row", table, f"{len(row)} columns, the table has {len(rows[0][1])}",
+        if len(row) <= last:
+            collection.blame(ERROR, "bad row", table.file, f"{len(row)} columns, the table has {len(header)}",
                              "add what is missing", place)  # fmt: skip
             continue
-        written, label = row[columns.file].strip(), text_of(row[columns.label].strip())
-        split = _split(row, columns, part)
-        problem = "the label is empty" if not label else None
-        image, advice = None, "correct it or take the line out"
+        written, split = row[columns.file].strip(), _split(row, columns, table.part)
+        problem, advice = None, "correct it or take the line out"
+        label: Names = ()
+        image = None
         try:
-            image = _locate(written, collection.root, bases)
+            label = read_label(row)
+        except ValueError as error:
+            problem = str(error)
+        try:
+            image = table_images.locate(written, collection.root, starts)
             problem = problem or (None if image is not None else f"there is no image {written}")
         except ValueError as error:
             problem, advice = str(error), "move the image into its folder (or link to it there) and write that path"
@@ -162,9 +235,9 @@ def _listed(collection: Collection, table: Path, part: str) -> list[tuple[str, s
             problem = problem or f"the split {row[columns.split or 0]!r} is none of {known}"
         if problem or image is None or split is None:
             kind = "missing image" if image is None else "bad row"
-            collection.blame(ERROR, kind, table, str(problem), advice, place)
+            collection.blame(ERROR, kind, table.file, str(problem), advice, place)
             continue
-        samples.append((split, name_of(image, collection.root), image, label))
+        samples.append((split, _Named(name_of(image, collection.root), image, label, table.file)))
     return samples
 
 
@@ -174,56 +247,25 @@ def _split(row: list[str], columns: _Columns, part: str) -> str | None:
     return PART_NAMES.get(row[columns.split].strip().lower())
 
 
-def _bases(root: Path) -> list[Path]:
-    named = [folder for folder in subfolders(root) if folder.name.lower() in ("images", "image", "img", "imgs", "train",
-                                                                              "test", "val", "data")]  # fmt: skip
-    return [root, *named]
-
-
-def _names_image(written: str, root: Path, bases: list[Path], outside: bool = True) -> bool:
-    try:
-        return _locate(written, root, bases) is not None
-    except ValueError:
-        named = root / written.strip().replace("\\", "/")
-        return outside and named.is_file() and images.looks_like_image(named)
-    except OSError:  # longer than a file name can be
-        return False
-
-
-def _locate(written: str, root: Path, bases: list[Path]) -> Path | None:
-    """The image that a row names, with or without its extension; raises `ValueError` for a path out of `root`."""
-    if not written.strip() or "\0" in written:
-        return None
-    exact = inside(root, written.strip(), *bases)
-    if exact is not None:
-        return exact if images.looks_like_image(exact) else None
-    for extension in sorted(images.EXTENSIONS):
-        for spelled in (extension, extension.upper()):
-            found = inside(root, written.strip() + spelled, *bases)
-            if found is not None:
-                return found
-    return None
-
-
-def _without_conflicts(collection: Collection, named: dict[str, list[tuple[str, Path, str, Path]]]) -> None:
+def _without_conflicts(collection: Collection, named: dict[str, list[_Named]]) -> None:
     """An image listed twice in a part is kept once, and not at all where its labels differ."""
     for split, samples in named.items():
-        labels: dict[str, set[str]] = {}
-        for name, _, label, table in samples:
-            known = labels.setdefault(name, set())
-            if label in known:
-                collection.blame(WARNING, "listed twice", table, f"{name} is listed twice: kept once", "take one out")
-            known.add(label)
+        labels: dict[str, set[Names]] = {}
+        for one in samples:
+            known = labels.setdefault(one.name, set())
+            if one.label in known:
+                collection.blame(WARNING, "listed twice", one.table, f"{one.name} is listed twice: kept once",
+                                 "take one out")  # fmt: skip
+            known.add(one.label)
         for name, several in labels.items():
             if len(several) > 1:
-                collection.blame(ERROR, "two labels", name, f"it is labelled {' and '.join(sorted(several))}",
-                                 "keep the right one")  # fmt: skip
-        unique = {name: (name, image, label, table) for name, image, label, table in samples if len(labels[name]) == 1}
-        named[split] = list(unique.values())
+                words = " and ".join(sorted("|".join(label) or "nothing" for label in several))
+                collection.blame(ERROR, "two labels", name, f"it is labelled {words}", "keep the right one")
+        named[split] = list({one.name: one for one in samples if len(labels[one.name]) == 1}.values())
 
 
 def _blame_unseen(collection: Collection) -> None:
-    """Classes that only val or test have can't be learned."""
+    """Single classes that only val or test have can't be learned."""
     trained = {sample.label for sample in collection.parts["train"]}
     for part, samples in collection.parts.items():
         for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):

@@ -14,7 +14,7 @@ import numpy as np
 from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.layouts import label_map
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample
+from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample, made_into
 from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import replacing
@@ -49,6 +49,8 @@ def read(name: str, kind: LabelKind) -> Collection:
     """
     builder = _builder(name)
     features = _features(name, builder.info.features)
+    if kind not in features.kinds() and kind.made_from in features.kinds():
+        return made_into(read(name, kind.made_from), kind)
     if kind not in features.kinds():
         served = " and ".join(other.subfolder for other in features.kinds()) or "no task of ours"
         raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +14,13 @@ import numpy as np
 
 from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
+from cvlib.tasks import image_files
 from cvlib.tasks.base import Named
 
 if TYPE_CHECKING:
     import keras
 
 TOP = 5
-_BATCH = 32
-_PER_SHEET = 48
 
 
 @dataclass(frozen=True)
@@ -39,15 +37,9 @@ def answers(
     model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec
 ) -> Iterator[Answer]:
     """Yield an `Answer` for every image, uint8 `(height, width, channels)`, in order; `model` gives probabilities."""
-    from cvlib.tasks import serving
-
-    resize = serving.resizer(spec)
-    resized = ((file, resize(pixels)) for file, pixels in images)
-    while batch := list(itertools.islice(resized, _BATCH)):
-        rows = model.predict(np.stack([pixels for _, pixels in batch]).astype(np.float32), verbose=0)
-        for (file, pixels), row in zip(batch, rows, strict=True):
-            order = np.argsort(-row, kind="stable")[:TOP]
-            yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
+    for file, pixels, row in image_files.probabilities(model, images, spec):
+        order = np.argsort(-row, kind="stable")[:TOP]
+        yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
 
 
 def write(
@@ -61,7 +53,7 @@ def write(
         tick()
     if found:
         _write_tables(folder, found)
-        _write_sheets(folder, found)
+        image_files.write_sheets(folder, [one.pixels for one in found], [_caption(one) for one in found])
     return len(found)
 
 
@@ -76,19 +68,8 @@ def _write_tables(folder: Path, found: Sequence[Answer]) -> None:
     write_atomically(folder / "predictions.csv", _csv(found).encode())
 
 
-def _write_sheets(folder: Path, found: Sequence[Answer]) -> None:
-    from cvlib.viz import pictures
-
-    for earlier in folder.glob("predictions-*.png"):
-        earlier.unlink()
-    for start in range(0, len(found), _PER_SHEET):
-        some = found[start : start + _PER_SHEET]
-        captions = [
-            f"{answer.classes[0]} {answer.probabilities[0]:.0%}\n{answer.file.name if answer.file else ''}"
-            for answer in some
-        ]
-        sheet = pictures.contact_sheet(np.stack([answer.pixels for answer in some]), captions, columns=8)
-        pictures.save_png(sheet, folder / f"predictions-{start // _PER_SHEET + 1}.png")
+def _caption(answer: Answer) -> str:
+    return f"{answer.classes[0]} {answer.probabilities[0]:.0%}\n{answer.file.name if answer.file else ''}"
 
 
 def _csv(found: Sequence[Answer]) -> str:

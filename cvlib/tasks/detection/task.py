@@ -59,7 +59,7 @@ class Detection(Task):
     served = Served(
         tolerance=1e-3,
         answers="sure boxes",
-        refuses_int8="--int8 is for classification and segmentation: boxes in 8 bits lose their places",
+        refuses_int8="--int8 is not available for detection: boxes in 8 bits lose their places",
     )
     worst_shown = 8
 
@@ -97,7 +97,7 @@ class Detection(Task):
 
     def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
         """Raise `UserError`: a detector's classes are weighed by its own loss."""
-        raise UserError(f"data.class_weights={how} is for classification and segmentation: leave it out for detection")
+        raise UserError(f"data.class_weights={how} is not available for detection: leave it out")
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
         """Return the loss and its parts; for a grid also "crowded", objects an image that are not learned."""
@@ -132,7 +132,7 @@ class Detection(Task):
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Raise `UserError`: two sets of boxes have no mean."""
-        raise UserError("--tta is for classification and segmentation: boxes found in two views have no mean")
+        raise UserError("--tta is not available for detection: boxes found in two views have no mean")
 
     def monitors(self) -> list[str]:
         """Return what `trainer.monitor` may be, the default first; mAP75 is for reports only."""

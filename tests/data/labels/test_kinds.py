@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvlib.config.schema import AugmentConfig
 from cvlib.data import cache, splits
 from cvlib.data.dataset import IGNORE, Boxes, Dataset, Split
 from cvlib.data.fingerprint import fingerprint
 from cvlib.data.images import Header
 from cvlib.data.input_spec import InputSpec
-from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, Form, LabelKind, Settled, named
+from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind, named
 from cvlib.data.labels.raw_boxes import raw
 from cvlib.runtime.errors import UserError
 from tests.data.feeds import a_feed
@@ -35,7 +34,8 @@ class _Written:
 
 # By kind: a label of class 2 as a layout writes it, and how often the class is in it.
 WRITTEN: dict[LabelKind, tuple[Any, int]] = {
-    CLASS: (2, 1), BOXES: (raw([(1, 1, 5, 5)], [2], [False], ["object 1"]), 1), MASK: (_Written(), 54),
+    CLASS: (2, 1), CLASS_SET: (frozenset({2}), 1),
+    BOXES: (raw([(1, 1, 5, 5)], [2], [False], ["object 1"]), 1), MASK: (_Written(), 54),
 }  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_kinds_have_caches_of_their_own() -> None:
 
 
 def test_what_no_kind_is_called_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of classification, detection, segmentation"):
+    with pytest.raises(ValueError, match="expected one of classification, multilabel, detection"):
         named("sleep")
 
 
@@ -124,42 +124,3 @@ def test_a_dataset_knows_its_kind_by_its_task_unless_it_is_told() -> None:
     assert Dataset("x", "detection", CLASSES, 3, (6, 9), *parts, []).kind == BOXES
     assert Dataset("x", "tracking", CLASSES, 3, (6, 9), *parts, [], kind=BOXES).task == "tracking"
     assert isinstance(parts[0].labels[0], Boxes)
-
-
-class _SetOfClasses(LabelKind):
-    """Any number of classes for each image: what a further kind needs, and no other file of the feed."""
-
-    name = "set"
-    subfolder = "multilabel"
-    form = Form.ROW
-
-    def settle(self, label: frozenset[int], header: Header, path: str) -> Settled:
-        return Settled(label, [], dict.fromkeys(label, 1))
-
-    def renumbered(self, part: Split, table: np.ndarray) -> Split:
-        return replace(part, labels=[frozenset(table[list(one)].tolist()) - {-1} for one in part.labels])
-
-    def key(self, label: frozenset[int]) -> str:
-        return str(sorted(label))
-
-    def occurring(self, part: Split) -> set[int]:
-        return set().union(*part.labels)
-
-    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
-        return []
-
-    def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
-        return (np.array([[float(label in one) for label in range(3)] for one in split.labels], np.float32),)
-
-
-def test_a_further_kind_is_fed_augmented_chosen_and_fingerprinted() -> None:
-    kind = _SetOfClasses()
-    split = Split(["a", "b"], np.zeros((2, 6, 9, 3), np.uint8), [frozenset({0, 2}), frozenset({1})])
-    moves = AugmentConfig(horizontal_flip=0.5, rotation=20, hue=0.1)
-    ((images, labels),) = a_feed(split, (8, 12), 3, 2, 0, moves, kind=kind).batches()
-    assert images.shape == (2, 8, 12, 3) and labels.tolist() == [[1, 0, 1], [0, 1, 0]]
-    _, (kept,) = splits.choose_classes(CLASSES, [split], ["dog", "cat"], kind)
-    assert kept.labels == [{0}, {1}]
-    parts = [split, split.take([0]), split.take([1])]
-    dataset = Dataset("x", "multilabel", CLASSES, 3, (6, 9), *parts, [], kind=kind)
-    assert len(fingerprint(dataset)) == 16 and dataset.kind.strata(split.labels).tolist() == [0, 0]

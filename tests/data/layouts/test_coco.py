@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import images, layouts
-from cvlib.data.labels import BOXES, MASK
+from cvlib.data.labels import BOXES, CLASS_SET, MASK
 from cvlib.runtime.errors import UserError
 
 MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "detection_coco"
@@ -201,6 +201,18 @@ def test_images_that_are_missing_shared_or_outside(tmp_path):
     assert [f.message for f in collection.findings[-2:]] == [
         f"the path {path!r} leads out of the collection" for path in ("../secret.png", "/etc/hostname")
     ]
+
+
+def test_an_image_has_the_classes_of_its_annotations(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        _image(tmp_path / "images" / name)
+    without_a_box = {"id": 3, "image_id": 2, "category_id": 7}
+    _write(tmp_path / "labels.json", [_entry(1, "a.png"), _entry(2, "b.png"), _entry(3, "c.png")],
+           [_object(1, 1, 44), _object(2, 1, 44), _object(4, 2, 44, iscrowd=1), without_a_box])  # fmt: skip
+    collection = _read(tmp_path, CLASS_SET)
+    assert collection.classes == ["cat", "dog"] and collection.findings == []
+    assert [sample.label for sample in collection.parts["train"]] == [{1}, {0, 1}, set()]
+    assert CLASS_SET not in layouts.available(tmp_path)  # it is there for those who ask for it
 
 
 @pytest.mark.parametrize(("content", "words"), [

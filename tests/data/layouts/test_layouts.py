@@ -12,7 +12,7 @@ from PIL import Image
 from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data import images, layouts
-from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, named
+from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, named
 from cvlib.runtime.errors import UserError
 
 TASKS = ("classification", "detection", "segmentation")
@@ -101,6 +101,9 @@ def test_every_layout_reads_an_example_of_every_kind_that_it_declares(tmp_path, 
         (tmp_path / "SegmentationClass").mkdir()
         for image in (tmp_path / "JPEGImages").iterdir():
             Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "SegmentationClass" / image.name)
+    if (layout, kind) == ("csv", CLASS_SET):
+        file = tmp_path / "labels.csv"
+        file.write_text(file.read_text().replace(",b", ",a|b"))
     collection = layouts.read(tmp_path, layout, kind, DataConfig())
     assert collection.kind == kind and collection.layout == layout and collection.classes
     (samples,) = collection.parts.values()
@@ -109,8 +112,10 @@ def test_every_layout_reads_an_example_of_every_kind_that_it_declares(tmp_path, 
         settled = kind.settle(sample.label, images.header(sample.image), sample.name)
         assert settled.label is not None and settled.findings == [] and settled.counts
         assert all(label < len(collection.classes) for label in settled.counts)
-    assert layouts.available(tmp_path)[kind][0] == layout
-    for other in set(KINDS) - set(layouts.LAYOUTS[layout].kinds):
+    assert layouts.detect(tmp_path, kind) == layout
+    for other in KINDS:
+        if {other, other.made_from} & set(layouts.LAYOUTS[layout].kinds):
+            continue
         with pytest.raises(UserError, match=f"not for {other.subfolder}"):
             layouts.read(tmp_path, layout, other, DataConfig())
 
@@ -133,6 +138,18 @@ def test_one_collection_can_serve_every_task(tmp_path):
 def test_no_labels_at_all_for_a_task(tmp_path):
     with pytest.raises(UserError, match="no labels for detection found: known are Pascal VOC, COCO, YOLO"):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
+
+
+@pytest.mark.parametrize("layout", ["voc", "yolo", "coco"])
+def test_where_there_are_boxes_an_image_has_their_classes(tmp_path, layout):
+    MAKERS[layout](tmp_path)
+    collection = layouts.read(tmp_path, None, CLASS_SET, DataConfig())
+    assert collection.kind == CLASS_SET and collection.layout == layout
+    assert [sample.label for sample in collection.parts["train"]] == [{0}] * 6
+    with pytest.raises(
+        UserError, match=rf"only for detection \({layout}\).*: choose task=multilabel, a model for that,"
+    ):
+        layouts.read(tmp_path, None, CLASS, DataConfig())
 
 
 @pytest.mark.parametrize("layout", ["voc", "coco", "masks"])

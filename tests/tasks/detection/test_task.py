@@ -182,5 +182,5 @@ def test_pictures_show_boxes_in_their_colours():
 
 
 def test_class_weights_are_refused():
-    with pytest.raises(UserError, match=r"data\.class_weights=balanced is for classification"):
+    with pytest.raises(UserError, match=r"data\.class_weights=balanced is not available"):
         TASK.class_weights(some_scenes(1), 10, "balanced")

@@ -1,0 +1,180 @@
+"""What a table says of an image's classes: a column with one class, or a list of them; or a column of 0 and 1 each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvlib.data.labels import CLASS, CLASS_SET, LabelKind
+from cvlib.data.layouts.collection import text_of
+from cvlib.runtime.errors import UserError
+
+Names = tuple[str, ...]  # the classes of an image, sorted
+Read = Callable[[Sequence[str]], Names]  # of a row; raises `ValueError` with what is wrong with its cells
+
+_SEPARATORS = ("|", ";", ",")
+_YES, _NO = {"1", "1.0", "true", "t", "yes", "y"}, {"0", "0.0", "false", "f", "no", "n"}
+_UNKNOWN = ("nan", "null", "n/a", "#n/a")  # what programs write for an empty cell
+_EXAMPLES = "a|b, a;b, a,b or a b"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The part of one table that tells of classes."""
+
+    file: Path
+    rows: list[tuple[int, list[str]]]  # each with the number of its line, without the header
+    width: int  # how many columns the table has
+    column: int | None  # of the classes' names
+    flags: dict[str, int]  # the columns of 0 and 1 by their class; empty where there is a column of names
+
+    @property
+    def names(self) -> list[str]:
+        """The cells of the column of names."""
+        column = self.column
+        return [] if column is None else [row[column].strip() for _, row in self.rows if column < len(row)]
+
+
+def flag_columns(rows: Sequence[tuple[int, list[str]]], columns: Sequence[int]) -> list[int]:
+    """Return those of the columns whose cells are mostly 0 and 1, or words for them."""
+    found = []
+    for column in columns:
+        cells = [row[column].strip().lower() for _, row in rows if column < len(row)]
+        filled = [cell for cell in cells if cell and cell not in _UNKNOWN]
+        if 2 * sum(cell in _YES | _NO for cell in filled) > len(filled):
+            found.append(column)
+    return found
+
+
+def kinds(tables: Sequence[Cells]) -> list[LabelKind]:
+    """Return the kind of label that the tables have beyond doubt, else CLASS."""
+    if any(table.flags for table in tables):
+        return [CLASS if _exactly_one(tables) else CLASS_SET]
+    return [CLASS_SET if _sure_separator(_cells(tables)) else CLASS]
+
+
+def reader(kind: LabelKind, tables: Sequence[Cells]) -> dict[Path, Read]:
+    """Return what reads a row's classes, for each table; raise `UserError` where the tables hold another kind."""
+    cells = _cells(tables)
+    if kind == CLASS:
+        _refuse_sets(tables, cells)
+        return {table.file: _flags(table) if table.flags else _one(table) for table in tables}
+    separator = _separator(cells)
+    _refuse_single(tables, cells, separator)
+    return {table.file: _flags(table) if table.flags else _list(table, separator) for table in tables}
+
+
+def looks_like_lists(tables: Sequence[Cells]) -> int | None:
+    """Return how many classes the cells would list if blanks separated them, where they may; else None."""
+    cells = _cells(tables)
+    whole, parts = _vocabularies(cells, " ")
+    return len(parts) if not _sure_separator(cells) and len(parts) < len(whole) else None
+
+
+# Reading a row.
+
+
+def _one(table: Cells) -> Read:
+    def read(row: Sequence[str]) -> Names:
+        name = text_of(row[table.column or 0].strip())
+        if not name:
+            raise ValueError("the label is empty, which task=multilabel allows")
+        return (name,)
+
+    return read
+
+
+def _list(table: Cells, separator: str | None) -> Read:
+    def read(row: Sequence[str]) -> Names:
+        cell = text_of(row[table.column or 0].strip())
+        if cell.lower() in _UNKNOWN:
+            raise ValueError(f"the label is {cell}: an image without a class has an empty cell")
+        if any(extra.strip() for extra in row[table.width :]):
+            raise ValueError(f"{len(row)} columns, the table has {table.width}: a list with commas needs quotes")
+        return tuple(sorted(_parts(cell, separator)))
+
+    return read
+
+
+def _flags(table: Cells) -> Read:
+    def read(row: Sequence[str]) -> Names:
+        found = []
+        for name, column in table.flags.items():
+            cell = row[column].strip().lower()
+            if cell not in _YES | _NO:
+                raise ValueError(f"column {name} is {cell or 'empty'}, neither 1 nor 0")
+            found += [name] * (cell in _YES)
+        return tuple(sorted(found))
+
+    return read
+
+
+# Telling lists from single classes.
+
+
+def _cells(tables: Sequence[Cells]) -> list[str]:
+    return [cell for table in tables for cell in table.names if cell.lower() not in _UNKNOWN]
+
+
+def _parts(cell: str, separator: str | None) -> set[str]:
+    parts = cell.split(separator) if separator else [cell]
+    return {part.strip() for part in parts} - {""}
+
+
+def _vocabularies(cells: Sequence[str], separator: str) -> tuple[set[str], set[str]]:
+    """Return the different cells, and the different parts of them."""
+    whole = {cell for cell in cells if cell}
+    return whole, {part for cell in whole for part in _parts(cell, separator)}
+
+
+def _sure_separator(cells: Sequence[str]) -> str | None:
+    """Return the separator that makes lists of the cells beyond doubt, else None.
+
+    Classes of lists recur in other combinations: there are fewer of them than different cells, or as many where one
+    stands alone as well. A name such as "Animal|Dog" has its part "Dog" to itself.
+    """
+    for separator in _SEPARATORS:
+        whole, parts = _vocabularies(cells, separator)
+        joined = {cell for cell in whole if len(_parts(cell, separator)) > 1}
+        alone = any(part in whole for cell in joined for part in _parts(cell, separator))
+        if joined and (len(parts) < len(whole) or (len(parts) == len(whole) and alone)):
+            return separator
+    return None
+
+
+def _separator(cells: Sequence[str]) -> str | None:
+    """Return what separates the classes of a list; a blank only where its parts recur, for names have blanks too."""
+    for separator in _SEPARATORS:
+        if any(separator in cell for cell in cells):
+            return separator
+    whole, parts = _vocabularies(cells, " ")
+    return " " if parts != whole and len(parts) <= len(whole) else None
+
+
+def _exactly_one(tables: Sequence[Cells]) -> bool:
+    """Whether each row of columns of 0 and 1 has a single 1."""
+    for table in tables:
+        for _, row in table.rows:
+            marks = [row[column].strip().lower() for column in table.flags.values() if column < len(row)]
+            if sum(mark in _YES for mark in marks) != 1:
+                return False
+    return True
+
+
+def _refuse_sets(tables: Sequence[Cells], cells: Sequence[str]) -> None:
+    """Raise `UserError` where images have any number of classes."""
+    separator = _sure_separator(cells)
+    if separator or (tables[0].flags and not _exactly_one(tables)):
+        example = next((cell for cell in cells if separator and separator in cell), None)
+        shown = f", such as {example!r}" if example else ""
+        raise UserError(f"{tables[0].file}: an image can have several classes here{shown}: choose task=multilabel")
+
+
+def _refuse_single(tables: Sequence[Cells], cells: Sequence[str], separator: str | None) -> None:
+    """Raise `UserError` where every image has exactly one class."""
+    single = _exactly_one(tables) if tables[0].flags else separator is None and "" not in cells
+    if single:
+        lists = "" if tables[0].flags else f" (lists are written {_EXAMPLES})"
+        raise UserError(f"{tables[0].file}: every image has exactly one class here{lists}: leave task=multilabel out, "
+                        "or choose task=classification")  # fmt: skip

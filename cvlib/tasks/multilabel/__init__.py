@@ -1,0 +1,7 @@
+"""Any number of classes for each image."""
+
+from __future__ import annotations
+
+from cvlib.tasks.multilabel.task import Multilabel
+
+TASK = Multilabel()

@@ -1,0 +1,155 @@
+"""The classes that a network finds in a split's images: metrics, tables and pictures. Needs no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cvlib.data.dataset import Dataset
+from cvlib.tasks.multilabel import drawing, measures
+from cvlib.tasks.predictions import Predictions, Row
+from cvlib.viz import pictures as draw
+
+_PICTURED = 24
+THRESHOLDS = "thresholds"  # the key of labels.json
+
+
+@dataclass(frozen=True)
+class SetPredictions(Predictions):
+    """Any number of classes for each of n samples."""
+
+    logits: np.ndarray  # float (n, classes)
+    truth: np.ndarray  # bool (n, classes)
+    classes: Sequence[str]
+    thresholds: np.ndarray  # float (classes,): the probability from which on a class is taken to be there
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probability of each class, `(n, classes)` in 0–1."""
+        return 1 / (1 + np.exp(-np.clip(self.logits.astype(np.float64), -500, 500)))
+
+    @cached_property
+    def found(self) -> np.ndarray:
+        """Whether each class is taken to be there, bool `(n, classes)`."""
+        return self.probabilities >= self.thresholds
+
+    @cached_property
+    def precisions(self) -> np.ndarray:
+        """Each class's average precision, `(classes,)` in 0–1; NaN for a class that no sample shows."""
+        columns = zip(self.logits.T, self.truth.T, strict=True)
+        return np.array([measures.average_precision(scores, there) for scores, there in columns])
+
+    @property
+    def exact(self) -> np.ndarray:
+        """Whether all decisions on a sample are right, bool `(n,)`."""
+        return (self.found == self.truth).all(axis=1)
+
+    @property
+    def losses(self) -> np.ndarray:
+        """Each sample's mean binary cross-entropy in nats, `(n,)`."""
+        logits = self.logits.astype(np.float64)
+        return np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
+
+    # What validation decides.
+
+    def tuned(self) -> SetPredictions:
+        """Return the same with each class's threshold where its F1 here is highest."""
+        columns = zip(self.probabilities.T, self.truth.T, strict=True)
+        best = np.array([measures.best_threshold(column, there) for column, there in columns])
+        return replace(self, thresholds=best)
+
+    def decision(self) -> dict[str, Any]:
+        """Return the thresholds in the order of the classes."""
+        return {THRESHOLDS: self.thresholds.tolist()}
+
+    def decided(self, decision: Mapping[str, Any]) -> SetPredictions:
+        """Return the same by the thresholds of a decision; those of 0.5 where it has none."""
+        return replace(self, thresholds=thresholds_of(decision, len(self.classes)))
+
+    # What is told.
+
+    def metrics(self) -> dict[str, float]:
+        """Return the mean of the classes' average precisions (mAP), macro and micro F1 and exact match, 0–1; the loss.
+
+        The mAP is over the classes that a sample shows, macro F1 over those that occur in truth or prediction. Both are
+        0 where there are none. Each class's average precision is there, too.
+        """
+        hits, chosen, there = self._counts()
+        known, occurring = ~np.isnan(self.precisions), chosen + there > 0
+        by_class = measures.f1(hits, chosen, there)[occurring]
+        return {
+            "loss": float(self.losses.mean()),
+            "mAP": float(self.precisions[known].mean()) if known.any() else 0.0,
+            "macro_f1": float(by_class.mean()) if len(by_class) else 0.0,
+            "micro_f1": float(measures.f1(hits.sum(), chosen.sum(), there.sum())),
+            "exact_match": float(self.exact.mean()),
+        } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
+
+    def results(self, names: Sequence[str]) -> list[Row]:
+        """Return each sample's name, true and predicted classes, and its own F1 and ranking precision, 0–1.
+
+        `cvlib compare` pairs samples by the last two and by whether truth and prediction are the same.
+        """
+        hits, chosen, there = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
+        own = measures.f1(hits, chosen, there, empty=1.0)
+        rankings = measures.ranking_precision(self.logits, self.truth)
+        rows = zip(names, self.truth, self.found, own, rankings, strict=True)
+        return [{"name": name, "truth": self.joined(truth), "prediction": self.joined(found), "f1": f"{f1:.6f}",
+                 "ranking_precision": f"{ranking:.6f}"} for name, truth, found, f1, ranking in rows]  # fmt: skip
+
+    def joined(self, marks: np.ndarray) -> str:
+        """Return the marked classes as one text, such as cat|dog."""
+        return "|".join(self.classes[label] for label in np.flatnonzero(marks).tolist())
+
+    def by_class(self) -> list[Row]:
+        """Return average precision, precision, recall, F1 (0–1; None where undefined), threshold and support by class.
+
+        Support is the number of samples that show the class.
+        """
+        hits, chosen, there = self._counts()
+        return [
+            {"class": name, "AP": _share(self.precisions[i], bool(there[i])),
+             "precision": _share(hits[i] / max(chosen[i], 1), bool(chosen[i])),
+             "recall": _share(hits[i] / max(there[i], 1), bool(there[i])),
+             "f1": _share(measures.f1(hits, chosen, there)[i], bool(chosen[i] + there[i])),
+             "threshold": float(self.thresholds[i]), "support": int(there[i])}
+            for i, name in enumerate(self.classes)
+        ]  # fmt: skip
+
+    def worst(self, count: int) -> np.ndarray:
+        """Return the indices of at most `count` samples with a wrong decision, the highest loss first."""
+        wrong = np.flatnonzero(~self.exact)
+        return wrong[np.argsort(-self.losses[wrong], kind="stable")[:count]]
+
+    def representative(self) -> np.ndarray:
+        """Return indices evenly over the split; a third of them have a wrong decision where there are as many."""
+        wrong = draw.spread(np.flatnonzero(~self.exact), _PICTURED // 3)
+        return np.sort(np.concatenate([wrong, draw.spread(np.flatnonzero(self.exact), _PICTURED - len(wrong))]))
+
+    def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
+        """Return precision over recall by class."""
+        return {"precision_recall": drawing.precision_recall(self, dataset.classes)}
+
+    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+        """Return a contact sheet: classes found, those found by mistake (+) and those missed (−)."""
+        return drawing.decisions(images, self.found[indices], self.truth[indices], dataset.classes)
+
+    def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """By class: samples decided for it that show it, that were decided for it, and that show it."""
+        return (self.found & self.truth).sum(axis=0), self.found.sum(axis=0), self.truth.sum(axis=0)
+
+
+def thresholds_of(decision: Mapping[str, Any], classes: int) -> np.ndarray:
+    """Return the thresholds `(classes,)` that labels.json holds; 0.5 each where it has none, or not as many."""
+    found = decision.get(THRESHOLDS)
+    if isinstance(found, list) and len(found) == classes and all(isinstance(one, int | float) for one in found):
+        return np.array(found, float)
+    return np.full(classes, measures.UNDECIDED)
+
+
+def _share(value: float, defined: bool) -> float | None:
+    return float(value) if defined else None

@@ -1,0 +1,177 @@
+"""Any number of classes for each image: what a network learns of them, how it is measured, and how it is saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvlib.config.schema import Config
+from cvlib.data.dataset import Dataset, Split
+from cvlib.data.labels import CLASS_SET
+from cvlib.runs.metric_specs import MetricSpec
+from cvlib.runtime.errors import UserError
+from cvlib.tasks import saved
+from cvlib.tasks.agreement import Agreement, Outputs
+from cvlib.tasks.base import Named, Served
+from cvlib.tasks.logits import LogitsTask
+from cvlib.tasks.multilabel import drawing, files, measures
+from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from cvlib.data.feed import Feed
+    from cvlib.models.network import Network
+    from cvlib.models.restore import SavedRun
+
+
+def _of_images(name: str, column: str, sample_name: str) -> MetricSpec:
+    """A metric that a measure of each image stands for in paired comparisons."""
+    return MetricSpec(name, column=column, sample="own", sample_name=sample_name)
+
+
+class Multilabel(LogitsTask):
+    """Logits `(batch, classes)`, each learned by a binary cross-entropy of its own."""
+
+    name = "multilabel"
+    label_kind = CLASS_SET
+    metrics = (
+        _of_images("mAP", "ranking_precision", "ranking precision"),
+        _of_images("macro_f1", "f1", "F1 of the image"),
+        _of_images("micro_f1", "f1", "F1 of the image"),
+        MetricSpec("exact_match", column="prediction", sample="right"),
+        MetricSpec("loss", higher_is_better=False, high=math.inf),
+    )
+    class_metric = "AP"
+    training_metric = "label_accuracy"
+    heads = ("dense",)
+    caches_features = True
+    served = Served(tolerance=1e-3, answers="classes of images")
+    worst_shown = 24
+
+    # Learning.
+
+    def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
+        """Return the binary cross-entropy, with the smoothing that the head asks for."""
+        from cvlib.models.heads.dense import DenseOptions
+        from cvlib.tasks.multilabel.loss import BinaryCrossEntropy
+
+        options = config.model.head_options
+        assert isinstance(options, DenseOptions)
+        return BinaryCrossEntropy(weights, options.label_smoothing)
+
+    def accuracy(self) -> keras.metrics.Metric:
+        """Return the share of right decisions, one for each class of each sample, at the probability 0.5."""
+        import keras
+
+        from cvlib.tasks.multilabel.loss import right_decisions
+
+        return keras.metrics.MeanMetricWrapper(right_decisions, name=self.training_metric)
+
+    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+        """Return what an image that shows a class counts against one that doesn't.
+
+        "balanced": as many times as there are more images without it; "sqrt": the square root of that. A class that
+        every image shows, or none, has the weight 1.
+        """
+        there = _marks(split, classes).sum(axis=0)
+        absent = len(split) - there
+        ratio = np.where((there > 0) & (absent > 0), absent / np.maximum(there, 1), 1.0)
+        return np.asarray(ratio ** {"balanced": 1.0, "sqrt": 0.5}[how])
+
+    # Measuring.
+
+    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> SetPredictions:
+        """Return what the network says of a whole split, in its order; decided at the probability 0.5."""
+        logits = validated.predict(feed.dataset, verbose=0)
+        thresholds = np.full(len(classes), measures.UNDECIDED)
+        return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
+
+    def flip_averaged(self, validated: keras.Model) -> keras.Model:
+        """Return a network whose logits are of the mean probability over an image and its mirror image."""
+        import keras
+        from keras import ops
+
+        image = keras.Input(validated.input_shape[1:], name="image", dtype="float32")
+        views = (validated(image), validated(ops.flip(image, axis=2)))
+        there, absent = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
+        logits = ops.log(ops.maximum(there, 1e-37)) - ops.log(ops.maximum(absent, 1e-37))
+        return keras.Model(image, logits, name="flip_averaged")
+
+    # Showing.
+
+    def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
+        """Return the images with the names of their classes."""
+        return drawing.labelled(images, [[dataset.classes[label] for label in ids if label >= 0] for ids in labels])
+
+    def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
+        """Return the classes found in the image, the most probable first, or else the most probable one."""
+        order = np.argsort(-probabilities, kind="stable")
+        found = probabilities >= _thresholds(run)
+        return [int(label) for label in order if found[label]] or [int(order[0])]
+
+    # Serving.
+
+    def inference(self, network: Network) -> keras.Model:
+        """Return raw images `(batch, any, any, channels)`, 0–255 → probabilities `(batch, classes)`, each on its own.
+
+        Resizing is inside, as in training. What exists in training only and the optimizer are left out.
+        """
+        import keras
+
+        from cvlib.tasks import serving
+
+        image, pixels = serving.raw_input(network.spec)
+        logits = network.predictive().call(pixels)  # in the same graph, as a classifier's
+        probabilities = keras.layers.Activation("sigmoid", name="probabilities", dtype="float32")(logits)
+        return keras.Model(image, probabilities, name="multilabel_classifier")
+
+    def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
+        """Compare probabilities; answers are the same where both lie on the same side of 0.5."""
+        whole = Agreement()
+        for name, one in expected.items():
+            other = found[name]
+            same = np.isfinite(other) & ((one >= measures.UNDECIDED) == (other >= measures.UNDECIDED))
+            whole += Agreement(float(np.abs(one - other).max()), int(same.sum()), same.size)
+        return whole
+
+    def prediction_options(self, threshold: float | None) -> dict[str, float]:
+        """Return the probability from which on every class is taken to be there."""
+        if threshold is None:
+            return {}
+        if not 0 <= threshold <= 1:
+            raise UserError(f"--threshold {threshold:g}: a probability is from 0 to 1")
+        return {"threshold": threshold}
+
+    def predict_files(
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        **options: float,
+    ) -> int:  # fmt: skip
+        """Write the classes found in each image, and contact sheets."""
+        thresholds = _thresholds(run, options.get("threshold"))
+        found = files.answers(model, files.named(images), run.classes, run.spec, thresholds)
+        return files.write(found, folder, tick)
+
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
+        """Return the classes found in each image, and the probabilities of all."""
+        pictures = ((None, image) for image in images)
+        return list(files.answers(model, pictures, run.classes, run.spec, _thresholds(run)))
+
+
+def _marks(split: Split, classes: int) -> np.ndarray:
+    """Whether each sample shows each class, bool `(n, classes)`."""
+    marks = np.zeros((len(split), classes), bool)
+    for row, label in zip(marks, split.labels, strict=True):
+        row[sorted(label)] = True
+    return marks
+
+
+def _thresholds(run: SavedRun, of_all: float | None = None) -> np.ndarray:
+    """The run's thresholds, or the one given for all classes, `(classes,)`."""
+    if of_all is not None:
+        return np.full(len(run.classes), of_all)
+    return thresholds_of(saved.labels(run), len(run.classes))

@@ -1,0 +1,110 @@
+"""Metrics, tables and pictures of sets of classes, against scikit-learn and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, log_loss, precision_recall_fscore_support
+
+from cvlib.data.dataset import Dataset, Split
+from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
+
+CLASSES = ["bird", "cat", "dog"]
+
+
+def predictions(logits: np.ndarray, truth: np.ndarray, thresholds: float = 0.5) -> SetPredictions:
+    return SetPredictions(logits, np.asarray(truth, bool), CLASSES, np.full(3, thresholds))
+
+
+@pytest.fixture
+def some() -> SetPredictions:
+    random = np.random.default_rng(0)
+    truth = random.random((80, 3)) < [0.5, 0.3, 0.1]
+    return predictions(random.normal(size=(80, 3)) + truth, truth)
+
+
+def dataset(count: int) -> Dataset:
+    part = Split([str(i) for i in range(count)], np.zeros((count, 8, 8, 3), np.uint8), [frozenset()] * count)
+    return Dataset("x", "multilabel", CLASSES, 3, (8, 8), part, part, part, [])
+
+
+def test_metrics_are_scikit_learns(some: SetPredictions) -> None:
+    found, probable = some.metrics(), 1 / (1 + np.exp(-some.logits))
+    guessed = probable >= 0.5
+    by_class = [average_precision_score(some.truth[:, label], some.logits[:, label]) for label in range(3)]
+    assert [found[f"AP/{name}"] for name in CLASSES] == pytest.approx(by_class)
+    assert found["mAP"] == pytest.approx(average_precision_score(some.truth, some.logits, average="macro"))
+    assert found["macro_f1"] == pytest.approx(f1_score(some.truth, guessed, average="macro"))
+    assert found["micro_f1"] == pytest.approx(f1_score(some.truth, guessed, average="micro"))
+    assert found["exact_match"] == pytest.approx(accuracy_score(some.truth, guessed))
+    assert found["loss"] == pytest.approx(log_loss(some.truth.ravel(), probable.ravel()))
+
+
+def test_a_class_that_nothing_shows_is_left_out_of_the_means(some: SetPredictions) -> None:
+    truth = some.truth.copy()
+    truth[:, 2] = False
+    logits = some.logits.copy()
+    logits[:, 2] = -3
+    found = predictions(logits, truth).metrics()
+    assert found["mAP"] == pytest.approx(np.mean([found["AP/bird"], found["AP/cat"]]))
+    assert "AP/dog" not in found
+    expected = f1_score(truth, logits >= 0, average="macro", labels=[0, 1])
+    assert found["macro_f1"] == pytest.approx(expected)
+    nothing = predictions(np.full((4, 3), -2.0), np.zeros((4, 3))).metrics()
+    assert (nothing["mAP"], nothing["macro_f1"], nothing["micro_f1"], nothing["exact_match"]) == (0, 0, 0, 1)
+
+
+def test_extreme_logits_have_finite_losses() -> None:
+    found = predictions(np.array([[900.0, -900.0, 0.0]]), np.array([[0, 1, 1]])).metrics()
+    assert found["loss"] == pytest.approx((900 + 900 + np.log(2)) / 3)
+
+
+def test_the_table_of_classes_is_scikit_learns(some: SetPredictions) -> None:
+    precision, recall, f1, support = precision_recall_fscore_support(some.truth, some.logits >= 0)
+    for label, row in enumerate(some.by_class()):
+        expected = (precision[label], recall[label], f1[label], support[label])
+        assert (row["precision"], row["recall"], row["f1"], row["support"]) == pytest.approx(expected)
+        assert row["threshold"] == 0.5
+    (row, *_) = predictions(np.full((2, 3), -2.0), np.zeros((2, 3))).by_class()
+    assert [row[name] for name in ("AP", "precision", "recall", "f1")] == [None] * 4
+
+
+def test_validation_chooses_thresholds_that_hold_for_other_samples(some: SetPredictions) -> None:
+    tuned = some.tuned()
+    assert tuned.metrics()["macro_f1"] > some.metrics()["macro_f1"]
+    assert tuned.metrics()["mAP"] == some.metrics()["mAP"]
+    again = some.decided({"task": "multilabel", **tuned.decision()})
+    assert again.metrics() == tuned.metrics()
+
+
+@pytest.mark.parametrize("decision", [{}, {"thresholds": [0.1]}, {"thresholds": ["a", "b", "c"]}, {"thresholds": None}])
+def test_without_usable_thresholds_each_is_one_half(decision: dict[str, object]) -> None:
+    assert thresholds_of(decision, 3).tolist() == [0.5, 0.5, 0.5]
+
+
+def test_a_row_for_each_sample_by_hand() -> None:
+    logits = np.array([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0], [1.0, -1.0, -2.0]])
+    rows = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]])).results(["a", "b", "c"])
+    assert rows == [
+        {"name": "a", "truth": "bird", "prediction": "bird|cat", "f1": "0.666667", "ranking_precision": "1.000000"},
+        {"name": "b", "truth": "", "prediction": "", "f1": "1.000000", "ranking_precision": "1.000000"},
+        {"name": "c", "truth": "dog", "prediction": "bird", "f1": "0.000000", "ranking_precision": "0.333333"},
+    ]
+
+
+def test_the_worst_are_wrong_and_the_most_wrong_first() -> None:
+    logits = np.array([[9.0, -9.0, -9.0], [5.0, -5.0, -5.0], [-5.0, 5.0, 5.0]])
+    found = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [1, 0, 0]]))
+    assert found.worst(5).tolist() == [2, 1]
+    assert found.worst(1).tolist() == [2]
+
+
+def test_pictures(some: SetPredictions) -> None:
+    shown = some.representative()
+    assert len(shown) == 24
+    assert (~some.exact[shown]).sum() >= 8
+    images = np.zeros((24, 8, 8, 3), np.uint8)
+    for picture in (some.drawn(images, shown, dataset(80)), some.charts(dataset(80))["precision_recall"]):
+        assert picture.dtype == np.uint8 and picture.shape[-1] == 3
+    nothing = predictions(np.zeros((2, 3)), np.zeros((2, 3)))
+    assert nothing.charts(dataset(2))["precision_recall"].ndim == 3
