@@ -94,11 +94,13 @@ def _load_data(config: Config, record: Record) -> Dataset:
     counts = [f"{name} {len(split.names)}" for name, split in dataset.parts.items()]
     layout = f" ({dataset.layout} layout)" if dataset.layout else ""
     record.say(f"{dataset.name}{layout}: {len(dataset.classes)} classes; {', '.join(counts)} images")
+    if dataset.read_as:
+        record.say(dataset.read_as)
     for note in dataset.notes:
         record.say(f"note: {note}")
     record.update(
         data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
-        layout=dataset.layout, skipped=dataset.skipped,
+        layout=dataset.layout, read_as=dataset.read_as, skipped=dataset.skipped,
         samples={name: len(split.names) for name, split in dataset.parts.items()},
     )  # fmt: skip
     record.write_splits({name: split.names for name, split in dataset.parts.items()})

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from cvlib.runtime.errors import UserError
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+_PLAIN = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+          ".pnm", ".tga"}  # fmt: skip
+_OPTIONAL = {".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000"}  # what a build of Pillow may lack
+EXTENSIONS = frozenset(_PLAIN | {suffix for suffix, feature in _OPTIONAL.items() if features.check(feature)})
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_HEIC = "HEIC", "install pillow-heif (the extra cvlib-experiments[heic]) or save them as JPEG"
+_RAW = "a camera's raw format", "export them as JPEG or PNG"
+# Formats of images that aren't read: their name, and the shortest way on.
+_UNREAD = {
+    ".heic": _HEIC, ".heif": _HEIC, ".hif": _HEIC,
+    ".dcm": ("DICOM", "convert the .dcm files to PNG"), ".dicom": ("DICOM", "convert them to PNG"),
+    ".svg": ("SVG", "draw them as PNG"), ".psd": ("Photoshop", "export them as PNG"),
+    ".jxl": ("JPEG XL", "save them as PNG"), ".exr": ("OpenEXR", "convert them to 8-bit PNG"),
+    ".hdr": ("Radiance HDR", "convert them to 8-bit PNG"), ".nii": ("NIfTI", "save its slices as PNG"),
+    ".mha": ("MetaImage", "save its slices as PNG"), ".mhd": ("MetaImage", "save its slices as PNG"),
+    ".nrrd": ("NRRD", "save its slices as PNG"), ".h5": ("HDF5", "save its images as PNG"),
+    ".npy": ("NumPy arrays", "save them as PNG"), ".npz": ("NumPy arrays", "save them as PNG"),
+    ".mat": ("MATLAB arrays", "save them as PNG"), ".mp4": ("video", "save its frames as images"),
+    ".avi": ("video", "save its frames as images"), ".mov": ("video", "save its frames as images"),
+    ".svs": ("whole-slide images", "cut them into tiles"), ".ndpi": ("whole-slide images", "cut them into tiles"),
+    **{suffix: ("AVIF or JPEG 2000", "convert them to PNG") for suffix in _OPTIONAL if suffix not in EXTENSIONS},
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _RAW),
+}  # fmt: skip
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; "BM" alone begins many a text
 _ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
@@ -92,7 +115,27 @@ def looks_like_image(file: Path) -> bool:
         return False
     if start.startswith(_BEGINNINGS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         return True
+    if start[:2] in (b"P2", b"P3", b"P5", b"P6") and start[2:3].isspace():
+        return True
     return start.startswith(b"BM") and len(start) > 18 and int.from_bytes(start[14:18], "little") in _BMP_HEADERS
+
+
+def unread(file: Path) -> tuple[str, str] | None:
+    """The name of a format of images that isn't read, and what to do, by the ending of the file's name; else None."""
+    name = file.name.lower()
+    suffix = ".nii" if name.endswith(".nii.gz") else file.suffix.lower()
+    return None if file.name.startswith(".") or suffix in EXTENSIONS else _UNREAD.get(suffix)
+
+
+def unread_in(files: Iterable[Path]) -> str:
+    """One line on the files of formats that aren't read: how many of which, and what to do; empty without any."""
+    found: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for file in files:
+        known = unread(file)
+        if known is not None:
+            found[known].append(file)
+    return "; ".join(f"{len(some)} {some[0].suffix} {'file is' if len(some) == 1 else 'files are'} {name}, a format "
+                     f"that isn't read: {advice}" for (name, advice), some in found.items())  # fmt: skip
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def undivided(config: DataConfig, kind: LabelKind = CLASS, task: str | None = No
     """
     if _is_of_arrays(config):
         return _named(_of_arrays(config, kind), task)
-    return _named(_of_collection(replace(config, val_fraction=0, test_fraction=0), kind), task)
+    return _named(_of_collection(replace(config, val_fraction=0, test_fraction=0), kind, training=False), task)
 
 
 def _named(dataset: Dataset, task: str | None) -> Dataset:
@@ -93,8 +93,8 @@ def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     return Dataset(config.name, kind.subfolder, classes, channels, size, train, val, test, notes, kind=kind)
 
 
-def _of_collection(config: DataConfig, kind: LabelKind) -> Dataset:
-    collection = read_collection(config, kind)
+def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Dataset:
+    collection = read_collection(config, kind, training)
     kind.check_classes(collection.root, collection.classes)
     if config.classes is not None:
         _narrow(collection, config.classes)
@@ -105,7 +105,8 @@ def _of_collection(config: DataConfig, kind: LabelKind) -> Dataset:
     if skipped:
         notes.append(f"data.on_error=skip: {len(skipped)} left out for errors: {_some(skipped)}")
     classes, given = _chosen(collection, scan, config)
-    train, val, test = splits.hold_out(given["train"], {p: s for p, s in given.items() if p != "train"}, config, kind)
+    train = given["train"] if "train" in given else next(iter(given.values())).take([])
+    train, val, test = splits.hold_out(train, {p: s for p, s in given.items() if p != "train"}, config, kind)
     notes += _held_out_notes(collection, given, config)
     _note_leaks([train, val, test], scan, notes)
     colours = collection.colours
@@ -113,7 +114,7 @@ def _of_collection(config: DataConfig, kind: LabelKind) -> Dataset:
         colours = colours[[collection.classes.index(name) for name in classes]]
     return Dataset(
         config.name, kind.subfolder, classes, config.channels or scan.channels, scan.size, train, val, test, notes,
-        layout=collection.layout, colours=colours, skipped=skipped, kind=kind,
+        layout=collection.layout, colours=colours, skipped=skipped, kind=kind, read_as=collection.read_as,
     )  # fmt: skip
 
 
@@ -137,8 +138,11 @@ def _held_out_notes(collection: Collection, given: dict[str, Split], config: Dat
     ]  # fmt: skip
 
 
-def read_collection(config: DataConfig, kind: LabelKind) -> Collection:
-    """The user's collection, photographs of ours, or a dataset of TensorFlow Datasets, as its reader gives it."""
+def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:
+    """The user's collection, photographs of ours, or a dataset of TensorFlow Datasets, as its reader gives it.
+
+    `training` as in `layouts.read`: whether there must be something to train on.
+    """
     ours = photographs.folder(config.name)
     if ours is not None:
         return layouts.read(ours, config.layout, kind, config)
@@ -146,7 +150,7 @@ def read_collection(config: DataConfig, kind: LabelKind) -> Collection:
         from cvlib.data.layouts import tfds
 
         return tfds.read(str(config.tfds), kind)
-    return layouts.read(layouts.place(config.path), config.layout, kind, config)
+    return layouts.read(layouts.place(config.path), config.layout, kind, config, training)
 
 
 def _narrow(collection: Collection, chosen: list[str]) -> None:

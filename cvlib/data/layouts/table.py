@@ -1,225 +1,353 @@
-"""A CSV or TSV file of image file and label: classification."""
+"""A CSV or TSV file of images: their classes, one column for each class, or their boxes; classification, detection."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from itertools import islice
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
-from cvlib.data.findings import ERROR, WARNING
-from cvlib.data.labels import LabelKind
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, inside, name_of, subfolders, text_of
+from cvlib.data.findings import ERROR, REMARK, WARNING
+from cvlib.data.labels import BOXES, CLASS, LabelKind
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.layouts import columns as column_forms
+from cvlib.data.layouts import evidence, names, table_file
+from cvlib.data.layouts.collection import Collection, Sample, name_of, subfolders, text_of
+from cvlib.data.layouts.columns import Columns
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.find import ImageFinder
+from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-_FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
-         "image_name", "img", "path", "id", "id_code", "name")  # fmt: skip
-_LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis")
-_SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage")
-_SUFFIXES = (".csv", ".tsv", ".txt")
+TITLE = "a table"
 _PREFERRED = ("labels", "annotations", "data", "dataset", "images", "metadata", "classification")
+_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "train", "test", "val", "data")
+_CLASS_FORMS = (column_forms.CLASS, column_forms.ONE_HOT)
 
 
 @dataclass(frozen=True)
-class _Columns:
-    file: int
-    label: int
-    split: int | None
-    header: bool
+class Table:
+    """One table of a collection, as far as its first rows tell."""
+
+    file: Path
+    part: str  # "" where its name tells none
+    columns: Columns
+    notes: list[str] = field(default_factory=list)
 
 
-def files(root: Path) -> dict[str, Path]:
-    """The tables by part: `train.csv` …, else one under "" (`labels.csv` or the like, or the only one); {} without."""
-    if root.is_file():
-        return {"": root}
-    tables = [file for file in sorted(root.iterdir()) if file.suffix.lower() in (".csv", ".tsv") and file.is_file()]
-    tables = [file for file in tables if _lists_images(file, root)]
-    by_part = {PART_NAMES[f.stem.lower()]: f for f in tables if f.stem.lower() in PART_NAMES}
-    if "train" in by_part:
-        return by_part
-    named = [file for name in _PREFERRED for file in tables if file.stem.lower() == name]
-    chosen = named[:1] or (tables if len(tables) == 1 else [])
-    return {"": chosen[0]} if chosen else {}
-
-
-def found(root: Path) -> bool:
-    """Whether `root` has a table that lists its images."""
-    return bool(files(root))
-
-
-def understood(root: Path) -> bool:
-    """Whether the columns of such a table can be told, so that it is no other list of these images."""
-    tables = files(root).values()
-    try:
-        return all(_columns(f, _rows(f), root) for f in tables) and any(_lists_images(f, root, False) for f in tables)
-    except UserError:
-        return False
-
-
-def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
-    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
-    bases = _bases(root)
-    return any(_names_image(cell, root, bases, outside) for _, row in _rows(file, 4) for cell in row if cell.strip())
+def signs(survey: Survey) -> list[Evidence]:
+    """Tables whose rows name images."""
+    tables = _tables(survey.root)
+    home = survey.root.parent if survey.root.is_file() else survey.root
+    found = []
+    for kind, forms in ((CLASS, _CLASS_FORMS), (BOXES, (column_forms.BOXES,))):
+        chosen = _chosen(tables, forms)
+        if chosen:
+            listed = ", ".join(name_of(one.file, home) for one in chosen)
+            sure = 0.8 if any(_lists_images(one.file, home, False) for one in chosen) else evidence.WEAK
+            what = {column_forms.ONE_HOT: "one column for each class", column_forms.BOXES: "a box in each row"}
+            why = f"{listed} lists images, {what.get(chosen[0].columns.form, 'with a column of labels')}"
+            found.append(Evidence("csv", kind, survey.root, sure, why, TITLE, exclusive=kind == BOXES))
+    if not any(one.kind == CLASS for one in found) and (unclear := _unclear(tables)):
+        beside = " (its boxes are for a detector)" if any(one.kind == BOXES for one in found) else ""
+        several = unclear.columns.form == column_forms.SEVERAL
+        sure = 0.55 if several else evidence.WEAK
+        why = f"{name_of(unclear.file, home)} lists images{beside}"
+        if several or not any(one.kind == BOXES for one in found):
+            found.append(Evidence("csv", CLASS, survey.root, sure, why, TITLE))
+    return found
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """The rows of the table as samples; classes are sorted as text.
+    """The rows of the tables as samples; classes are sorted as text.
 
     Columns are known by a header (file or image …, label or class …, and perhaps split or set …), in any order and
-    case; without a header the first column is the file and the second the label. Values with commas, quotes or
-    line breaks are quoted as RFC 4180 has it; commas, semicolons or tabs separate. Raises `UserError` where the
-    columns can't be told, or fewer than two classes are left.
+    case; without a header the first column is the file and the second the label. Where the header has other names,
+    the column that names images is the file. Raises `UserError` where the columns can't be told.
     """
-    tables = files(root)
     home = root.parent if root.is_file() else root
-    if not tables:
-        raise UserError(f"{root}: no CSV or TSV file that lists its images")
+    tables = _tables(root)
+    forms = _CLASS_FORMS if kind == CLASS else (column_forms.BOXES,)
+    chosen = _chosen(tables, forms)
+    if not chosen:
+        raise _refusal(root, tables, kind)
     collection = Collection(home, "csv", kind, [], {})
-    named: dict[str, list[tuple[str, Path, str, Path]]] = {}
-    for part, table in tables.items():
-        for split, name, image, label in _listed(collection, table, part):
-            named.setdefault(split, []).append((name, image, label, table))
-    _without_conflicts(collection, named)
-    collection.classes = sorted({label for samples in named.values() for _, _, label, _ in samples})
-    if len(collection.classes) < 2:
-        first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{next(iter(tables.values()))}: fewer than two classes ({', '.join(collection.classes)}) in "
-                        f"the rows whose image can be used: nothing to tell apart{first}")  # fmt: skip
-    if not named.get("train"):
-        raise UserError(f"{next(iter(tables.values()))}: no row is in the training split")
-    numbers = {name: index for index, name in enumerate(collection.classes)}
-    for split, samples in named.items():
-        collection.parts[split] = [Sample(name, image, numbers[label], table) for name, image, label, table in samples]
-    _blame_unseen(collection)
+    for one in tables:
+        _tell_of_others(collection, one, chosen)
+    rows = [row for one in chosen for row in _listed(collection, one)]
+    if kind == BOXES:
+        _fill_boxes(collection, rows)
+    else:
+        _fill_classes(collection, rows, chosen[0].file)
     return collection
 
 
-def _rows(file: Path, most: int | None = None) -> list[tuple[int, list[str]]]:
-    """The table's first `most` rows (all where None) without empty ones, each with the number of its line."""
-    text = file.read_text("utf-8-sig", errors="surrogateescape")
-    first = text.partition("\n")[0]
-    delimiter = "\t" if file.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    rows = []
-    try:
-        for row in islice(reader, most):
-            if any(cell.strip() for cell in row):
-                rows.append((reader.line_num, row))
-    except csv.Error as error:
-        raise UserError(f"{file}, line {reader.line_num}: can't be read as a table: {error}") from None
-    return rows
+# Which tables there are
 
 
-def _columns(file: Path, rows: list[tuple[int, list[str]]], root: Path) -> _Columns:
-    names = [cell.strip().lower().replace(" ", "_") for cell in rows[0][1]]
-    file_column = next((names.index(name) for name in _FILE if name in names), None)
-    label_column = next((names.index(name) for name in _LABEL if name in names), None)
-    split_column = next((names.index(name) for name in _SPLIT if name in names), None)
-    if file_column is None and label_column is None and _names_image(rows[0][1][0], root, _bases(root)):
-        if len(names) < 2:
-            raise UserError(f"{file}: one column only: expected the image's file and its label")
-        return _Columns(0, 1, 2 if len(names) == 3 else None, False)
-    left = [i for i in range(len(names)) if i not in (file_column, split_column)]
-    if label_column is None and file_column is not None and len(left) == 1:
-        label_column = left[0]
-    if file_column is None and label_column is not None and len(left) == 2:
-        file_column = next(i for i in left if i != label_column)
-    if file_column is None or label_column is None:
-        lacking = "image's file (such as file)" if file_column is None else "label (such as label)"
-        raise UserError(
-            f"{file}: no column is known as the {lacking} among {text_of(', '.join(rows[0][1]))}: rename one"
-        )
-    return _Columns(file_column, label_column, split_column, True)
-
-
-def _listed(collection: Collection, table: Path, part: str) -> list[tuple[str, str, Path, str]]:
-    """Part, name, image and label of each usable row."""
-    rows = _rows(table)
-    if not rows:
-        raise UserError(f"{table}: the table is empty")
-    columns = _columns(table, rows, collection.root)
-    bases = _bases(collection.root)
-    samples = []
-    for number, row in rows[columns.header :]:
-        place = f"line {number}"
-        if len(row) <= max(columns.file, columns.label):
-            collection.blame(ERROR, "bad row", table, f"{len(row)} columns, the table has {len(rows[0][1])}",
-                             "add what is missing", place)  # fmt: skip
-            continue
-        written, label = row[columns.file].strip(), text_of(row[columns.label].strip())
-        split = _split(row, columns, part)
-        problem = "the label is empty" if not label else None
-        image, advice = None, "correct it or take the line out"
+def _tables(root: Path) -> list[Table]:
+    """The tables of `root` and of the folders of its splits that list images, or name columns as if they did."""
+    home = root.parent if root.is_file() else root
+    found = []
+    for file, folder_part in _files(root):
         try:
-            image = _locate(written, collection.root, bases)
-            problem = problem or (None if image is not None else f"there is no image {written}")
-        except ValueError as error:
-            problem, advice = str(error), "move the image into its folder (or link to it there) and write that path"
-        if split is None:
-            known = ", ".join(sorted(set(PART_NAMES)))
-            problem = problem or f"the split {row[columns.split or 0]!r} is none of {known}"
-        if problem or image is None or split is None:
-            kind = "missing image" if image is None else "bad row"
-            collection.blame(ERROR, kind, table, str(problem), advice, place)
+            content = table_file.read(file)
+        except UserError:
+            if root.is_file() or _is_preferred(file):
+                raise
             continue
-        samples.append((split, name_of(image, collection.root), image, label))
-    return samples
+        if not content.rows:
+            if root.is_file():
+                raise UserError(f"{file}: the table is empty")
+            continue
+        names_image = _Namer(home, _bases(home, file, folder_part))
+        columns = column_forms.understand(content.rows, lambda cell, name=names_image: name(cell, True))
+        lists_images = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
+        if root.is_file() or lists_images:
+            part = folder_part or ("" if root.is_file() else names.part_of(file.stem) or "")
+            found.append(Table(file, part, columns, content.notes))
+    return found
 
 
-def _split(row: list[str], columns: _Columns, part: str) -> str | None:
-    if part or columns.split is None or columns.split >= len(row):
-        return part or "train"
-    return PART_NAMES.get(row[columns.split].strip().lower())
+def _files(root: Path) -> Iterator[tuple[Path, str]]:
+    if root.is_file():
+        yield root, ""
+        return
+    splits = [(folder, part) for folder in subfolders(root) if (part := names.part_of(folder.name))]
+    for folder, part in [(root, ""), *splits]:
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() in table_file.SUFFIXES and file.is_file() and not file.name.startswith("."):
+                yield file, part
 
 
-def _bases(root: Path) -> list[Path]:
-    named = [folder for folder in subfolders(root) if folder.name.lower() in ("images", "image", "img", "imgs", "train",
-                                                                              "test", "val", "data")]  # fmt: skip
-    return [root, *named]
+def _is_preferred(file: Path) -> bool:
+    return file.stem.lower() in _PREFERRED
 
 
-def _names_image(written: str, root: Path, bases: list[Path], outside: bool = True) -> bool:
-    try:
-        return _locate(written, root, bases) is not None
-    except ValueError:
-        named = root / written.strip().replace("\\", "/")
-        return outside and named.is_file() and images.looks_like_image(named)
-    except OSError:  # longer than a file name can be
-        return False
+def _chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
+    """The tables that the labels are read from: one for each split, or one alone."""
+    fit = [one for one in tables if one.columns.form in forms and not names.is_unlabelled(one.file.stem)]
+    by_part = {}
+    for one in sorted(fit, key=lambda one: names.exact_part(one.file.stem) is None):
+        by_part.setdefault(one.part, one)
+    if "train" in by_part:
+        return [one for part, one in by_part.items() if part]
+    named = [one for name in _PREFERRED for one in fit if one.file.stem.lower() == name]
+    return named[:1] or (fit if len(fit) == 1 else [])
 
 
-def _locate(written: str, root: Path, bases: list[Path]) -> Path | None:
-    """The image that a row names, with or without its extension; raises `ValueError` for a path out of `root`."""
-    if not written.strip() or "\0" in written:
-        return None
-    exact = inside(root, written.strip(), *bases)
-    if exact is not None:
-        return exact if images.looks_like_image(exact) else None
-    for extension in sorted(images.EXTENSIONS):
-        for spelled in (extension, extension.upper()):
-            found = inside(root, written.strip() + spelled, *bases)
-            if found is not None:
-                return found
+def _unclear(tables: list[Table]) -> Table | None:
+    """A table of several labels per image, or one whose columns can't be told."""
+    for form in (column_forms.SEVERAL, column_forms.UNKNOWN):
+        found = [one for one in tables if one.columns.form == form and not names.is_unlabelled(one.file.stem)]
+        if found and (len(found) == 1 or form == column_forms.SEVERAL or _is_preferred(found[0].file)):
+            return found[0]
     return None
 
 
-def _without_conflicts(collection: Collection, named: dict[str, list[tuple[str, Path, str, Path]]]) -> None:
+def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
+    boxed = _chosen(tables, (column_forms.BOXES,))
+    if boxed and kind == CLASS:
+        return UserError(f"{boxed[0].file}: it lists boxes, so it is for detection: choose model=yolo, or give a table "
+                         "of file and label")  # fmt: skip
+    unclear = _unclear(tables)
+    if unclear is not None:
+        advice = ""
+        if unclear.columns.form == column_forms.SEVERAL:
+            advice = ": classification takes one class for each image"
+        return UserError(f"{unclear.file}: {unclear.columns.why}{advice}")
+    fit = [one for one in tables if one.columns.form in _CLASS_FORMS]
+    several = f" ({', '.join(one.file.name for one in fit)} do: name one by data.path)" if len(fit) > 1 else ""
+    return UserError(f"{root}: no CSV or TSV file that lists its images{several}")
+
+
+def _tell_of_others(collection: Collection, one: Table, chosen: list[Table]) -> None:
+    if one in chosen or any(other.file == one.file for other in chosen):
+        collection.notes += one.notes
+        return
+    if one.columns.form == column_forms.NO_LABELS or names.is_unlabelled(one.file.stem):
+        rows = len(table_file.read(one.file).rows) - 1
+        collection.blame(REMARK, "without labels", one.file, f"it lists {evidence.counted(rows, 'image')} without labels: "
+                         "set aside")  # fmt: skip
+        collection.without_labels.append(one.file)
+    elif one.columns.form in _CLASS_FORMS:
+        collection.blame(REMARK, "other table", one.file, f"it lists images too: {chosen[0].file.name} is read",
+                         f"data.path={one.file} reads this one")  # fmt: skip
+
+
+# What a row is
+
+
+@dataclass(frozen=True)
+class Row:
+    """A usable row of a table."""
+
+    part: str
+    image: Path
+    name: str
+    label: str
+    table: Path
+    place: str
+    corners: tuple[float, float, float, float] | None = None
+
+
+def _listed(collection: Collection, one: Table) -> list[Row]:
+    """The usable rows of a table; what is wrong with the others is told."""
+    rows, columns = table_file.read(one.file).rows, one.columns
+    finder = _finder(collection.root, one)
+    found, width = [], len(rows[0][1])
+    labels = _spelled(collection, one, [row for _, row in rows[columns.header :]])
+    numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
+    convert = _converter(numbers, columns)
+    for index, (line, row) in enumerate(rows[columns.header :]):
+        place = f"line {line}"
+        needed = max(columns.file, columns.label or 0, *columns.corners, *columns.classes)
+        if len(row) <= needed:
+            collection.blame(ERROR, "bad row", one.file, f"{len(row)} columns, the table has {width}",
+                             "add what is missing", place)  # fmt: skip
+            continue
+        written, label, part = row[columns.file].strip(), labels[index], _part(row, one)
+        image, kind, problem, advice = _image(finder, written)
+        problem = "the label is empty" if not label and columns.form != column_forms.BOXES else problem
+        if part is None:
+            problem = problem or f"the split {row[columns.split or 0]!r} is none of train, val, test"
+        if image is None or problem or part is None:
+            collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
+            continue
+        corners = None
+        if columns.form == column_forms.BOXES:
+            if not any(row[column].strip() for column in columns.corners):  # an image without objects
+                found.append(Row(part, image, name_of(image, collection.root), "", one.file, place))
+                continue
+            corners = convert(numbers[index])
+            if corners is None:
+                collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
+                continue
+        found.append(Row(part, image, name_of(image, collection.root), label, one.file, place, corners))
+    collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
+    return found
+
+
+def _image(finder: ImageFinder, written: str) -> tuple[Path | None, str, str, str]:
+    """The image that a row names; the kind of a finding, what is wrong, and what to do."""
+    advice = "correct it or take the line out"
+    try:
+        image = finder.find(written)
+        return image, "bad row", "" if image is not None else f"there is no image {written}", advice
+    except ValueError as error:
+        return None, "bad row", str(error), "move the image into its folder (or link to it there) and write that path"
+
+
+def _part(row: list[str], one: Table) -> str | None:
+    split = one.columns.split
+    if one.part or split is None or split >= len(row):
+        return one.part or "train"
+    value = row[split].strip()
+    if value.lower() in ("true", "false"):
+        return "val" if value.lower() == "true" else "train"
+    return names.part_of(value)
+
+
+def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[str]:
+    """The label of each row; whole numbers that are written in several ways (1, 1.0) as one class, which is told."""
+    columns = one.columns
+    if columns.form == column_forms.ONE_HOT:
+        return [next((name for column, name in columns.classes.items()
+                      if column < len(row) and table_file.whole(row[column]) == "1"), "") for row in rows]  # fmt: skip
+    if columns.label is None:
+        return ["object"] * len(rows)
+    labels = [text_of(row[columns.label].strip()) if len(row) > columns.label else "" for row in rows]
+    numbers = {label: table_file.whole(label) for label in set(labels) if label}
+    if not numbers or None in numbers.values() or len(set(numbers.values())) == len(numbers):
+        return labels
+    ways: dict[str | None, list[str]] = defaultdict(list)
+    for label, digits in numbers.items():
+        ways[digits].append(label)
+    digits, written = next((digits, sorted(some)) for digits, some in sorted(ways.items(), key=str) if len(some) > 1)
+    if all(label.isdecimal() for label in written):  # 01 and 1 may be two classes
+        return labels
+    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as one "
+                     f"class {digits}", "write whole numbers without decimals")  # fmt: skip
+    return [numbers.get(label) or label for label in labels]
+
+
+def _box(columns: Columns, row: list[str]) -> list[float]:
+    """The four numbers of a row's box; others where it has no such."""
+    cells = [row[column] for column in columns.corners if column < len(row)]
+    if len(columns.corners) == 1:
+        return column_forms.numbers_of(cells[0]) if cells else []
+    values = [table_file.number(cell) for cell in cells]
+    return [value for value in values if value is not None]
+
+
+def _converter(numbers: list[list[float]], columns: Columns):  # type: ignore[no-untyped-def]
+    """What makes corners of a row's four numbers."""
+
+    def convert(four: list[float]) -> tuple[float, float, float, float] | None:
+        if len(four) != 4:
+            return None
+        first, second, third, fourth = four
+        return (first, second, first + third, second + fourth) if columns.sides else (first, second, third, fourth)
+
+    return convert
+
+
+# Samples
+
+
+def _fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.part, []).append(row)
+    _without_conflicts(collection, named)
+    collection.classes = sorted({row.label for some in named.values() for row in some})
+    if len(collection.classes) < 2:
+        first = f"; {collection.findings[0]}" if collection.findings else ""
+        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image can be "
+                        f"used: nothing to tell apart{first}")  # fmt: skip
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    for part, some in named.items():
+        collection.parts[part] = [Sample(row.name, row.image, numbers[row.label], row.table) for row in some]
+    if named.get("train"):
+        _blame_unseen(collection)
+
+
+def _fill_boxes(collection: Collection, rows: list[Row]) -> None:
+    collection.classes = sorted({row.label for row in rows if row.corners is not None})
+    if not collection.classes:
+        raise UserError(f"{collection.root}: no row of the table holds a box, so there is no class to learn")
+    if collection.classes == ["object"]:
+        collection.notes.append("no column names a class: all boxes are of one class, object")
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    all_corners = [row.corners for row in rows if row.corners is not None]
+    relative = all(max(corners) <= 1.0 for corners in all_corners)
+    by_image: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_image[row.part, row.name].append(row)
+    for (part, name), some in by_image.items():
+        kept = [row for row in some if row.corners is not None]
+        label = boxes.raw([row.corners for row in kept if row.corners], [numbers[row.label] for row in kept],
+                          [False] * len(kept), [row.place for row in kept], relative=relative, place=name)  # fmt: skip
+        collection.parts.setdefault(part, []).append(Sample(name, some[0].image, label, some[0].table))
+
+
+def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:
     """An image listed twice in a part is kept once, and not at all where its labels differ."""
-    for split, samples in named.items():
+    for part, rows in named.items():
         labels: dict[str, set[str]] = {}
-        for name, _, label, table in samples:
-            known = labels.setdefault(name, set())
-            if label in known:
-                collection.blame(WARNING, "listed twice", table, f"{name} is listed twice: kept once", "take one out")
-            known.add(label)
+        for row in rows:
+            known = labels.setdefault(row.name, set())
+            if row.label in known:
+                collection.blame(WARNING, "listed twice", row.table, f"{row.name} is listed twice: kept once",
+                                 "take one out")  # fmt: skip
+            known.add(row.label)
         for name, several in labels.items():
             if len(several) > 1:
                 collection.blame(ERROR, "two labels", name, f"it is labelled {' and '.join(sorted(several))}",
                                  "keep the right one")  # fmt: skip
-        unique = {name: (name, image, label, table) for name, image, label, table in samples if len(labels[name]) == 1}
-        named[split] = list(unique.values())
+        named[part] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
 
 
 def _blame_unseen(collection: Collection) -> None:
@@ -231,3 +359,74 @@ def _blame_unseen(collection: Collection) -> None:
                              f"class {collection.classes[label]} is in {part} but not in train, so it can't be learned",
                              "add training images or take it out")  # fmt: skip
             collection.parts[part] = [s for s in collection.parts[part] if s.label != label]
+
+
+def labels_beside(folder: Path, collection: Collection) -> dict[Path, str]:
+    """The class of each image below a split's folder by a table in it (val_annotations.txt); empty without one.
+
+    The labels must be among the collection's classes.
+    """
+    for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in (".csv", ".tsv", ".txt")):
+        try:
+            rows = table_file.read(file).rows
+        except UserError:
+            continue
+        finder = ImageFinder(folder, [folder, *subfolders(folder)])
+        found: dict[Path, str] = {}
+        for _, row in rows:
+            image = next((image for cell in row if (image := _quietly(finder, cell)) is not None), None)
+            label = next((text_of(cell.strip()) for cell in row if text_of(cell.strip()) in collection.classes), None)
+            if image is not None and label is not None:
+                found[image] = label
+        if found and len(found) >= len(rows) - 1:
+            collection.notes.append(f"{name_of(file, collection.root)} says the class of each image of {folder.name}")
+            return found
+    return {}
+
+
+def _quietly(finder: ImageFinder, cell: str) -> Path | None:
+    try:
+        return finder.find(cell)
+    except ValueError:
+        return None
+
+
+# Where images are looked for
+
+
+def _bases(home: Path, file: Path, part: str) -> list[Path]:
+    """The folders in which a table's relative paths may start, the likeliest first."""
+    folders = subfolders(home)
+    wanted = part or names.part_of(file.stem)
+    own = [folder for folder in folders if wanted and names.part_of(folder.name) == wanted]
+    usual = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS and folder not in own
+             and (not wanted or names.part_of(folder.name) in (None, wanted))]  # fmt: skip
+    beside = [file.parent] if file.parent != home else []
+    return [*beside, home, *own, *usual]
+
+
+def _finder(home: Path, one: Table) -> ImageFinder:
+    return ImageFinder(home, _bases(home, one.file, one.part), numbers=True)
+
+
+class _Namer:
+    """Whether a cell names an image of the collection; with `outside`, also one that lies elsewhere."""
+
+    def __init__(self, home: Path, bases: list[Path]):
+        self.home, self.finder = home, ImageFinder(home, bases, numbers=True)
+        self.known: Counter[str] = Counter()
+
+    def __call__(self, written: str, outside: bool = False) -> bool:
+        try:
+            return self.finder.find(written) is not None
+        except ValueError:
+            named = self.home / written.strip().replace("\\", "/")
+            return outside and named.is_file() and images.looks_like_image(named)
+        except OSError:  # longer than a file name can be
+            return False
+
+
+def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
+    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
+    namer = _Namer(root, _bases(root, file, names.part_of(file.parent.name) or "" if file.parent != root else ""))
+    return any(namer(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())
