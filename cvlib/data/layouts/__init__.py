@@ -109,15 +109,19 @@ def detect(root: Path, kind: LabelKind | None = None) -> str:
     if kind is None:
         found = available(root)
         kind = next(iter(found), CLASS)
-    return _winner(root, kind).layout
+    return _winner(root, kind, _seen(root)).layout
 
 
-def _winner(root: Path, kind: LabelKind) -> Evidence:
-    """The surest evidence for a kind of label; raises `UserError`, with the way on, where there is none."""
+def _seen(root: Path) -> list[Evidence]:
+    """The table, with files that can't be opened as the user's mistake."""
     try:
-        found = table_of(root)
+        return table_of(root)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
+
+
+def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
+    """The surest evidence for a kind of label; raises `UserError`, with the way on, where there is none."""
     best = evidence.best(found, kind)
     if best is not None and not best.refusal:
         return best
@@ -158,16 +162,18 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
     if layout is not None and kind not in (served := LAYOUTS[layout].kinds):
         words = " and ".join(one.subfolder for one in served)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
-    chosen = _winner(root, kind) if layout is None else _given(root, layout, kind)
+    found = _seen(root)
+    chosen = _winner(root, kind, found) if layout is None else _given(root, layout, kind, found)
     try:
         collection = LAYOUTS[chosen.layout].read(chosen.root, kind, config)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
     if chosen.why and layout is None:
         collection.read_as = chosen.sentence
-        _tell_of_ties(collection, root, chosen)
+        _tell_of_ties(collection, chosen, found)
     if chosen.root.is_dir():
-        rest.tell(collection)
+        others = any(one.kind != kind and one.sure > evidence.POSSIBLE and not one.refusal for one in found)
+        rest.tell(collection, others)
     settle_splits(collection)
     if training:
         require_training(collection)
@@ -175,17 +181,14 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
     return collection
 
 
-def _given(root: Path, layout: str, kind: LabelKind) -> Evidence:
+def _given(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> Evidence:
     """The evidence for a layout that the user has named; the root itself where there is none."""
-    try:
-        found = [one for one in table_of(root) if one.layout == layout and one.kind == kind and not one.refusal]
-    except OSError as error:
-        raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
-    return found[0] if found else Evidence(layout, kind, root, 0.0, "", layout)
+    fit = [one for one in found if one.layout == layout and one.kind == kind and not one.refusal]
+    return fit[0] if fit else Evidence(layout, kind, root, 0.0, "", layout)
 
 
-def _tell_of_ties(collection: Collection, root: Path, chosen: Evidence) -> None:
-    for other in evidence.near_ties(table_of(root), chosen):
+def _tell_of_ties(collection: Collection, chosen: Evidence, found: list[Evidence]) -> None:
+    for other in evidence.near_ties(found, chosen):
         if other.root == chosen.root and not other.refusal:
             collection.blame(WARNING, "near tie", ".", f"{chosen.sentence}; it could also be {other.title}: {other.why}",
                              f"data.layout={other.layout} reads it so")  # fmt: skip

@@ -66,7 +66,7 @@ class Places:
 
 def find(root: Path) -> Places:
     """Where the images and masks of `root` lie; no parts where there are none."""
-    return _usual(root) or _splits_with_pairs(root) or _sibling_splits(root) or _beside(root) or _per_image(root)
+    return _sibling_splits(root) or _usual(root) or _splits_with_pairs(root) or _beside(root) or _per_image(root)
 
 
 def _usual(root: Path) -> Places:

@@ -32,7 +32,8 @@ def signs(survey: Survey) -> list[Evidence]:
     number = sum(len(one.contents()[1]) for one in places.parts.values())
     parts = f" (and {', '.join(list(places.parts)[1:])})" if len(places.parts) > 1 else ""
     among_classes = place.form == BESIDE and "" in places.parts and len(survey.subfolders(root)) > 1
-    sure = 0.9 if places.usual or place.form != BESIDE else 0.7
+    of_voc = place.masks.name.startswith("SegmentationClass")  # whose reader knows what the ids mean
+    sure = 0.6 if of_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
     return [Evidence("masks", MASK, root, sure, f"{evidence.counted(number, 'mask')} {where}{parts}", TITLE,
                      exclusive=not among_classes)]  # fmt: skip
 
@@ -95,8 +96,9 @@ def fill(
     for part, place in places.items():
         pictures = _stems(collection, files[part][0], place.images)
         pairs = place.paired(pictures, masks[part])
-        if pairs.how:
-            collection.notes.append(f"masks are paired with images by their names, which end in {pairs.how}")
+        paired = f"masks are paired with images by their names, which end in {pairs.how}"
+        if pairs.how and paired not in collection.notes:
+            collection.notes.append(paired)
         if part or list_folder is None:
             entries = [(stem, "") for stem in pictures]
             collection.parts[part or "train"] = _samples(collection, entries, None, pictures, pairs.masks, label_map)

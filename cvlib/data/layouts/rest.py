@@ -18,8 +18,11 @@ _HELPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".html", ".pdf", ".py", ".
 _LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
 
 
-def tell(collection: Collection) -> None:
-    """Add one finding for the formats that aren't read, and one for what the reading doesn't explain."""
+def tell(collection: Collection, others: bool) -> None:
+    """Add one finding for the formats that aren't read, and one for what the reading doesn't explain.
+
+    `others` says that the collection has labels of other kinds, which explain files beside the read ones.
+    """
     survey = Survey(collection.root)
     line = images.unread_in(survey.files)
     if line:
@@ -32,7 +35,7 @@ def tell(collection: Collection) -> None:
         collection.blame(REMARK, "unused images", ".", f"{count} beside labelled ones without a label, such as "
                          f"{name_of(beside[0], collection.root)}: left out")  # fmt: skip
     left = [file for file in left if file not in beside]
-    if not left:
+    if not left or others:
         return
     pictures = sum(file.suffix.lower() not in _LABELS for file in left)
     used = sum(len(samples) for samples in collection.parts.values())
