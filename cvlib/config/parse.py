@@ -33,6 +33,7 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
     refuse_unknown("augment", groups["augment"], [schema.AugmentConfig])
     refuse_unknown("trainer", groups["trainer"], [schema.TrainerConfig])
     check_top(mapping)
+    _refuse_values_as_names(groups["data"])
     config = Config(
         model=read_model(groups["model"]),
         mode=_answer("mode", groups["mode"], schema.MODES),
@@ -47,6 +48,16 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
     )
     check(config)
     return config
+
+
+def _refuse_values_as_names(values: Mapping[str, Any]) -> None:
+    """Classes that YAML takes for truth values, nothing or numbers: their spelling is lost, so quotes are asked for."""
+    chosen = values.get("classes")
+    odd = [one for one in chosen if one is None or isinstance(one, bool | float)] if isinstance(chosen, list) else []
+    if odd:
+        shown = ", ".join("null" if one is None else str(one).lower() for one in odd)
+        raise UserError(f"data.classes: {shown} is read as a value, not as a name: put names of classes such as true, no, "
+                        "null or 1e3 in quotes: \"data.classes=['true','null','1e3']\"")  # fmt: skip
 
 
 def plain(composed: Any) -> dict[str, Any]:

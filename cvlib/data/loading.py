@@ -201,6 +201,10 @@ def _note_leaks(parts: list[Split], scan: CollectionScan, notes: list[str]) -> N
 def _check_parts(config: DataConfig, dataset: Dataset) -> None:
     """No part is empty, no sample in two; classes that can't be learned or measured are noted."""
     counts = ", ".join(f"{name} {len(part)}" for name, part in dataset.parts.items())
+    total = sum(len(part) for part in dataset.parts.values())
+    if total < len(dataset.parts):
+        raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.parts)} are needed, one each "
+                        "to train, validate and test on: add images")  # fmt: skip
     for name, part in dataset.parts.items():
         if len(part) == 0:
             raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or raise "

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -100,8 +101,8 @@ def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
         with h5py.File(own, "r") as written:
             wanted = {name: array.shape for name, array in _arrays(written).items()}
         prefix = _place(wanted, held, source)
-        inside = {name.removeprefix(prefix) for name in held if name.startswith(prefix)}
-        _refuse_other_layers(inside - set(wanted), wanted, source)
+        inside = {name.removeprefix(prefix): array.shape for name, array in held.items() if name.startswith(prefix)}
+        _refuse_other_layers({name: shape for name, shape in inside.items() if name not in wanted}, wanted, source)
         with h5py.File(own, "r+") as written:
             for name in wanted:
                 written[name][...] = _finite(name, held[prefix + name], source)
@@ -148,10 +149,13 @@ def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], so
     raise _mismatch(source, wanted, {name: array.shape for name, array in held.items()}, best)
 
 
-def _refuse_other_layers(extra: set[str], wanted: dict[str, tuple[int, ...]], source: str) -> None:
-    """Beside the base's own layers there may only be a top: dense layers, where the base has none."""
+def _refuse_other_layers(
+    extra: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]], source: str
+) -> None:  # fmt: skip
+    """Beside the base's own layers there may only be a top: dense layers, where the base has none, and normalization."""
     own_dense = any(_layer(name).startswith("dense") for name in wanted)
-    foreign = sorted(name for name in extra if own_dense or not _layer(name).startswith("dense"))
+    foreign = sorted(name for name, shape in extra.items() if (own_dense if _layer(name).startswith("dense")
+                                                               else len(shape) > 1 or own_dense))  # fmt: skip
     foreign = [name for name in foreign if "vars" in name and name.count("layers/") <= 1]
     if foreign:
         raise UserError(f"mode.weights={source} holds another architecture: it has {len(foreign)} more arrays, such as "
@@ -165,6 +169,7 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
             for layer in root.attrs["layer_names"] for name in root[_text(layer)].attrs["weight_names"]]  # fmt: skip
     _refuse_other_files(file, dict(held))
     variables = [variable for layer in backbone.layers for variable in layer.weights]
+    held = _by_name(variables, held)
     for variable, (name, array) in zip(variables, held, strict=False):
         if tuple(variable.shape) != array.shape:
             raise UserError(
@@ -182,6 +187,27 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
     return Loaded(source, backbone.count_params(), _by_layer(top))
+
+
+def _by_name(
+    variables: list[Any], held: list[tuple[str, h5py.Dataset]]
+) -> list[tuple[str, h5py.Dataset]]:  # fmt: skip
+    """The arrays in the order of the variables, where the names of layer and array tell which is which.
+
+    Keras lists a nested network's trainable arrays first, so that their order is another one.
+    """
+    keys = [_key(name) for name, _ in held]
+    wanted = [_key(variable.path) for variable in variables]
+    if len(set(keys)) < len(keys) or len(set(wanted)) < len(wanted) or not set(wanted) <= set(keys):
+        return held
+    places = dict(zip(keys, held, strict=True))
+    ordered = [places.pop(key) for key in wanted]
+    return [*ordered, *places.values()]
+
+
+def _key(name: str) -> str:
+    """The last layer and the array in a name: resnet50/conv1_bn/gamma:0 → conv1_bn/gamma."""
+    return "/".join(name.partition(":")[0].split("/")[-2:])
 
 
 def _mismatch(source: str, wanted: dict[str, tuple[int, ...]], held: dict[str, tuple[int, ...]],
