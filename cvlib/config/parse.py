@@ -56,8 +56,8 @@ def _refuse_values_as_names(values: Mapping[str, Any]) -> None:
     odd = [one for one in chosen if one is None or isinstance(one, bool | float)] if isinstance(chosen, list) else []
     if odd:
         shown = ", ".join("null" if one is None else str(one).lower() for one in odd)
-        raise UserError(f"data.classes: {shown} is read as a value, not as a name: put names of classes such as true, no, "
-                        "null or 1e3 in quotes: \"data.classes=['true','null','1e3']\"")  # fmt: skip
+        raise UserError(f"data.classes: {shown} is read as a value, not as a name: put names of classes such as "
+                        "true, no, null or 1e3 in quotes: \"data.classes=['true','null','1e3']\"")  # fmt: skip
 
 
 def plain(composed: Any) -> dict[str, Any]:

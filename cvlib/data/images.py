@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, features
 
+from cvlib.data import depth
+from cvlib.data.depth import Range
 from cvlib.runtime.errors import UserError
 
 _PLAIN = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
@@ -47,14 +49,63 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def read_image(path: Path, channels: int) -> np.ndarray:
+def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarray:
     """The pixels of the file: uint8 (height, width, channels), 0–255, upright as its EXIF says.
 
-    `channels` is 1 (grey, ITU-R 601 luma) or 3 (RGB). Of an animation the first frame; transparency lies on
-    white; 16-bit and `I` images are scaled from 0–65535; `F` ones from 0–1 where all values lie in there, else
-    taken as 0–255. Raises `UserError` naming the file if it can't be decoded to its end.
+    `channels` is 1 (grey, ITU-R 601 luma), 3 (RGB), or as many bands as a TIFF has. Of an animation the first frame;
+    transparency lies on white. Pixels of more than 8 bits are scaled from `span`, the collection's range; where that is
+    None, 16-bit and `I` images from 0–65535, and `F` ones from 0–1 where all values lie in there, else taken as 0–255.
+    Raises `UserError` naming the file if it can't be decoded to its end.
     """
-    return pixels(decode(path, content_of(path)), channels)
+    content = content_of(path)
+    array = _bands(path, content)
+    if array is not None:
+        return _of_bands(path, array, channels, span)
+    if channels not in (1, 3):
+        raise UserError(
+            f"{path}: it has no {channels} bands: data.channels={channels} is for TIFF files that have them"
+        )
+    return pixels(decode(path, content, span), channels)
+
+
+def _bands(path: Path, content: bytes) -> np.ndarray | None:
+    try:
+        return depth.bands(content)
+    except Exception as error:  # tifffile raises anything
+        raise _unreadable(path, error) from error
+
+
+def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) -> np.ndarray:
+    """Bands as uint8; the first three of them where an RGB image is asked for, their mean where a grey one is."""
+    found = array.shape[-1]
+    if channels not in (1, 3, found):
+        raise UserError(f"{path}: it has {found} bands, not {channels}: all images need the same (data.channels)")
+    kept = array[..., :3] if channels == 3 else array
+    if array.dtype != np.uint8:
+        kept = depth.scaled(kept, span or depth.joint([depth.range_of(array) or (0.0, 1.0)]) or (0.0, 1.0))
+    return kept.mean(-1, keepdims=True).astype(np.uint8) if channels == 1 else kept
+
+
+@dataclass(frozen=True)
+class Look:
+    """What decoding a file has shown of its pixels."""
+
+    header: Header
+    size: tuple[int, int]  # height, width of the upright image
+    grey: bool
+    span: Range | None  # the least and greatest value, where it has more than 8 bits
+    bands: int  # 1 or 3, or more
+
+
+def look(path: Path, content: bytes) -> Look:
+    """Decode a file to its end; raises `UserError` naming it where that isn't possible."""
+    array = _bands(path, content)
+    if array is not None:
+        height, width, bands = array.shape
+        return Look(Header((height, width), 1), (height, width), False, depth.range_of(array), bands)
+    found, image = _upright(path, content)
+    size = (image.height, image.width)
+    return Look(found, size, is_grey(image), depth.range_of(image), 1 if is_grey(image) else 3)
 
 
 @dataclass(frozen=True)
@@ -76,6 +127,9 @@ def header(path: Path) -> Header:
         with Image.open(path) as image:
             return header_of(image)
     except Exception as error:
+        array = _bands(path, content_of(path))
+        if array is not None:
+            return Header(array.shape[:2], 1)
         raise _unreadable(path, error) from error
 
 
@@ -151,17 +205,18 @@ def content_of(path: Path) -> bytes:
         raise UserError(f"{path}: can't be opened: {error.strerror or error}") from error
 
 
-def decode(path: Path, content: bytes) -> Image.Image:
-    """The upright, fully decoded image in `content`; raises `UserError` naming `path` otherwise."""
-    return decode_with_header(path, content)[1]
+def decode(path: Path, content: bytes, span: Range | None = None) -> Image.Image:
+    """The upright, fully decoded image in `content`, of 8 bits; raises `UserError` naming `path` otherwise."""
+    return _eight_bits(_upright(path, content)[1], span)
 
 
-def decode_with_header(path: Path, content: bytes) -> tuple[Header, Image.Image]:
-    """The same, and what the file says of it."""
+def _upright(path: Path, content: bytes) -> tuple[Header, Image.Image]:
+    """What the file says of the image, and the image upright and decoded, as deep as it is."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            found = header_of(image)
-            return found, _eight_bits(ImageOps.exif_transpose(image))
+            found, turned = header_of(image), ImageOps.exif_transpose(image)
+            turned.load()
+            return found, turned
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, …
         raise _unreadable(path, error) from error
 
@@ -196,8 +251,9 @@ def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    image.load()
+def _eight_bits(image: Image.Image, span: Range | None) -> Image.Image:
+    if span is not None and depth.is_deep(image.mode):
+        return Image.fromarray(depth.scaled(np.asarray(image), span))
     if image.mode.startswith("I"):  # I, I;16, I;16B …: Pillow's own conversion clips at 255
         wide = np.clip(np.asarray(image, np.int64), 0, 65535)
         return Image.fromarray(((wide + 128) // 257).astype(np.uint8))

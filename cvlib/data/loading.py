@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import embedded, images, keras_datasets, layouts, photographs, preflight, scenes, splits
+from cvlib.data import depth, embedded, images, keras_datasets, layouts, photographs, preflight, scenes, splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
@@ -109,13 +109,38 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
     train, val, test = splits.hold_out(train, {p: s for p, s in given.items() if p != "train"}, config, kind)
     notes += _held_out_notes(collection, given, config)
     _note_leaks([train, val, test], scan, notes)
+    span = _span(scan, config, notes)
+    channels = _channels(scan, config, notes)
     colours = collection.colours
     if colours is not None:
         colours = colours[[collection.classes.index(name) for name in classes]]
     return Dataset(
-        config.name, kind.subfolder, classes, config.channels or scan.channels, scan.size, train, val, test, notes,
+        config.name, kind.subfolder, classes, channels, scan.size, train, val, test, notes, span=span,
         layout=collection.layout, colours=colours, skipped=skipped, kind=kind, read_as=collection.read_as,
     )  # fmt: skip
+
+
+def _span(scan: CollectionScan, config: DataConfig, notes: list[str]) -> depth.Range | None:
+    """The values that become 0 and 255 in images of more than 8 bits; None for images of 8 bits. It is noted."""
+    if not scan.deep:
+        return None
+    total = sum(len(part) for part in scan.parts.values())
+    span = (float(config.range[0]), float(config.range[1])) if config.range is not None else scan.span
+    if span is None and scan.deep < total:
+        notes.append(f"{scan.deep} of {total} images hold more than 8 bits a pixel, the others 8: their ranges "
+                     "differ, and those are read as 0–65535 (or 0–1), which may make them dark: data.range=[low, high] sets another")  # fmt: skip
+    if span is not None:
+        notes.append(depth.note(span, scan.deep, config.range is not None))
+    return span
+
+
+def _channels(scan: CollectionScan, config: DataConfig, notes: list[str]) -> int:
+    """The channels of every image, which are noted where they are bands of a TIFF."""
+    if scan.channels > 3:
+        used = {None: "all are used", 1: "their mean is used", 3: "the first three are used"}
+        notes.append(f"the images have {scan.channels} bands (channels): {used.get(config.channels, 'all are used')}; "
+                     "data.channels=3 takes the first three")  # fmt: skip
+    return config.channels or scan.channels
 
 
 def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
@@ -203,8 +228,8 @@ def _check_parts(config: DataConfig, dataset: Dataset) -> None:
     counts = ", ".join(f"{name} {len(part)}" for name, part in dataset.parts.items())
     total = sum(len(part) for part in dataset.parts.values())
     if total < len(dataset.parts):
-        raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.parts)} are needed, one each "
-                        "to train, validate and test on: add images")  # fmt: skip
+        raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.parts)} are needed, "
+                        "one each to train, validate and test on: add images")  # fmt: skip
     for name, part in dataset.parts.items():
         if len(part) == 0:
             raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or raise "

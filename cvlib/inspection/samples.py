@@ -47,7 +47,10 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
     from cvlib.data.images import read_image
 
     if files:
-        return [Sample(file.name, resized(model, read_image(file, opened.channels)), None) for file in files]
+        return [
+            Sample(file.name, resized(model, read_image(file, opened.channels, opened.spec.span)), None)
+            for file in files
+        ]
     assert dataset is not None
     split = dataset.test
     labels = tasks.of_config(opened.config).image_classes(split)
@@ -58,15 +61,15 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
     else:
         chosen = [int(i) for i in np.unique(np.linspace(0, len(split) - 1, _IMAGES).astype(int))]
         truths = [None] * len(chosen)
-    return [Sample(split.names[index], resized(model, pixels(split, index, dataset.channels)), truth)
+    return [Sample(split.names[index], resized(model, pixels(split, index, dataset.channels, dataset.span)), truth)
             for index, truth in zip(chosen, truths, strict=True)]  # fmt: skip
 
 
-def pixels(split: Split, index: int, channels: int) -> np.ndarray:
+def pixels(split: Split, index: int, channels: int, span: tuple[float, float] | None = None) -> np.ndarray:
     from cvlib.data.images import read_image
 
     found = split.images[index]
-    return read_image(found, channels) if isinstance(found, Path) else found
+    return read_image(found, channels, span) if isinstance(found, Path) else found
 
 
 def resized(model: keras.Model, image: np.ndarray) -> np.ndarray:

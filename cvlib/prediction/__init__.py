@@ -52,7 +52,7 @@ def predict_files(
         done += 1
         show(done + len(failed))
 
-    images = readable(files, run.channels, skip)
+    images = readable(files, run.channels, skip, run.spec.span)
     count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
@@ -87,12 +87,12 @@ def picture_names(files: Sequence[Path]) -> Iterator[str]:
 
 
 def readable(
-    files: Sequence[Path], channels: int, bad: Callable[[Path, str], None]
+    files: Sequence[Path], channels: int, bad: Callable[[Path, str], None], span: tuple[float, float] | None = None
 ) -> Iterator[tuple[Path, str, np.ndarray]]:
     """Yield every file that can be read, the name for its picture, and its pixels; `bad` is told of the others."""
     for file, name in zip(files, picture_names(files), strict=True):
         try:
-            pixels = read_image(file, channels)
+            pixels = read_image(file, channels, span)
         except UserError as error:
             bad(file, str(error))
             continue

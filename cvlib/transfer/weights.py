@@ -35,6 +35,7 @@ class Loaded:
     source: str
     matched: int  # numbers that now stand in the base
     skipped: list[str]  # what else the source held
+    adapted: str = ""  # how the first convolution was made to take more channels than the source's three
 
 
 def start_from(network: Network, source: str) -> Loaded:
@@ -69,7 +70,8 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
     assert published is not None
     try:
         with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
-            loaded = published.load(config.backbone_options, base.input_shape[1:])
+            height, width, channels = base.input_shape[1:]
+            loaded = published.load(config.backbone_options, (height, width, min(channels, 3)))
     except UserError:  # the source says itself what is wrong
         raise
     except Exception as error:  # Keras raises a bare Exception where a download fails
@@ -79,8 +81,27 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
             f"mode.weights=imagenet: the ImageNet weights of {config.backbone} can't be downloaded from "
             f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {WAYS_ON}"
         ) from error
-    base.set_weights(loaded.get_weights())
-    return Loaded(IMAGENET, base.count_params(), [])
+    arrays, adapted = _for_channels(loaded.get_weights(), [tuple(one.shape) for one in base.weights], channels)
+    base.set_weights(arrays)
+    return Loaded(IMAGENET, base.count_params(), [], adapted)
+
+
+def _for_channels(
+    arrays: list[np.ndarray], shapes: list[tuple[int, ...]], channels: int
+) -> tuple[list[np.ndarray], str]:  # fmt: skip
+    """The arrays with the first convolution, of three colours, made to take `channels`; and a line that says so.
+
+    Every channel gets the mean of the colours' kernels times 3 / channels, so that the sum over the input is as large.
+    """
+    if channels <= 3:
+        return arrays, ""
+    changed = next(i for i, (one, shape) in enumerate(zip(arrays, shapes, strict=True)) if one.shape != shape)
+    mean = arrays[changed].mean(axis=2, keepdims=True) * (3 / channels)
+    arrays = [*arrays[:changed], np.repeat(mean, channels, axis=2), *arrays[changed + 1 :]]
+    return (
+        arrays,
+        f"the first convolution takes {channels} channels: each has the mean of the colours' kernels × 3/{channels}",
+    )
 
 
 @contextlib.contextmanager

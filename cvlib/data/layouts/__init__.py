@@ -77,7 +77,7 @@ def table_of(root: Path) -> list[Evidence]:
         best = evidence.best(inner, kind)
         if best is not None and (own is None or own.sure < evidence.POSSIBLE or own.refusal):
             found.append(replace(best, sure=max(best.sure, 0.9)))
-    taken = any(one.exclusive and one.kind != CLASS and one.sure >= evidence.POSSIBLE and not one.refusal
+    taken = any((one.exclusive and one.kind != CLASS and one.sure >= evidence.POSSIBLE and not one.refusal)
                 or one.root != root for one in found)  # fmt: skip
     if taken:
         found = [one for one in found if one.layout != "folder" or one.root != root]
@@ -139,8 +139,8 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
     listed = " and ".join(f"{_WORDS[other]} ({chosen[other].layout})" for other in KINDS if other in chosen)
     models = " or ".join(_FOR[other] for other in KINDS if other in chosen)
     why = "; ".join(chosen[other].why for other in KINDS if other in chosen)
-    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose a model for that, {models}, or other "
-                    f"data ({why}); {_known(kind)}")  # fmt: skip
+    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose a model for that, {models}, or "
+                    f"other data ({why}); {_known(kind)}")  # fmt: skip
 
 
 def _known(kind: LabelKind) -> str:

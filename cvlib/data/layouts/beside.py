@@ -9,7 +9,23 @@ from pathlib import Path
 from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import name_of
 
-_FOLDERS = frozenset("images image imgs img jpegimages labels label annotations annotation xmls xml jpgs photos".split())
+_FOLDERS = frozenset(
+    [
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "jpegimages",
+        "labels",
+        "label",
+        "annotations",
+        "annotation",
+        "xmls",
+        "xml",
+        "jpgs",
+        "photos",
+    ]
+)
 
 
 @dataclass(frozen=True)

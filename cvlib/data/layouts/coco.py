@@ -26,7 +26,6 @@ from cvlib.data.layouts.painted import Painted
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-
 TITLE = "COCO"
 
 
@@ -121,7 +120,9 @@ def _categories(
 def _groupings(contents: dict[str, dict[str, Any]]) -> list[int]:
     """Categories that are the supercategory of others and that nothing is annotated with, as some tools write first."""
     entries = [entry for content in contents.values() for entry in content["categories"]]
-    above = {str(entry.get("supercategory")) for entry in entries if str(entry.get("supercategory")) != str(entry["name"])}
+    above = {
+        str(entry.get("supercategory")) for entry in entries if str(entry.get("supercategory")) != str(entry["name"])
+    }
     groups = {entry["id"] for entry in entries if str(entry["name"]) in above}
     used = {one.get("category_id") for content in contents.values() if groups
             for one in content.get("annotations") or [] if isinstance(one, dict)
@@ -134,8 +135,8 @@ def _tell_of_one_name(collection: Collection, file: Path, names: dict[int, str])
     for name, count in Counter(names.values()).items():
         if count > 1:
             ids = " and ".join(str(number) for number in sorted(names) if names[number] == name)
-            collection.blame(WARNING, "duplicate name", file, f"{count} categories have the same name {name} (ids {ids}): "
-                             "taken as one class", "rename one if they are two classes")  # fmt: skip
+            collection.blame(WARNING, "duplicate name", file, f"{count} categories have the same name {name} (ids "
+                             f"{ids}): taken as one class", "rename one if they are two classes")  # fmt: skip
 
 
 def _samples(

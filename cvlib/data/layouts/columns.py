@@ -121,14 +121,18 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
     label = None if label == file else label
     perhaps = [column for column, name in enumerate(names) if name in _PERHAPS and column != file]
     label = perhaps[0] if label is None and len(perhaps) == 1 else label
-    left = [column for column in range(len(names)) if column not in (file, split) and not _is_index(names, column, body)]
+    left = [
+        column for column in range(len(names)) if column not in (file, split) and not _is_index(names, column, body)
+    ]
     if label is None and file is not None and len(left) == 1:
         label = left[0]
     if file is None and label is not None and len(left) == 2:
         file = next(column for column in left if column != label)
     if file is not None and not [column for column in left if column != file]:
         return Columns(NO_LABELS, file)
-    one_hot = _one_hot(header, body, [column for column in left if column != label], label) if file is not None else None
+    one_hot = (
+        _one_hot(header, body, [column for column in left if column != label], label) if file is not None else None
+    )
     if one_hot is not None:
         return Columns(one_hot[0], file or 0, None, split, classes=one_hot[1], why=one_hot[2])
     if file is None or label is None:
@@ -151,7 +155,9 @@ def _one_hot(
 ) -> tuple[str, dict[int, str], str] | None:  # fmt: skip
     """Columns that hold 0 and 1 (or −1 and 1): one class in each row, or several; None where they aren't so."""
     values = {column: {row[column] for row in body} for column in columns}
-    binary = [column for column in columns if values[column] and all(whole(v) in ("0", "1", "-1") for v in values[column])]
+    binary = [
+        column for column in columns if values[column] and all(whole(v) in ("0", "1", "-1") for v in values[column])
+    ]
     if label is not None:
         own = {row[label] for row in body}
         if len(binary) < 2 or not all(whole(value) in ("0", "1", "-1") for value in own):
@@ -185,7 +191,9 @@ def _several(name: str, values: list[str]) -> str:
         listed = name in _SEVERAL and many
         if 4 * many < len(values) or not combinations:
             continue
-        if (separator in "|;" and (reused or listed)) or (listed and (separator in "|;," or name not in ("labels", "classes"))):
+        if (separator in "|;" and (reused or listed)) or (
+            listed and (separator in "|;," or name not in ("labels", "classes"))
+        ):
             return f"several labels per image (multi-label), separated by {word}"
     return ""
 

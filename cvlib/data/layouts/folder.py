@@ -99,7 +99,9 @@ def _without_labels(collection: Collection, tree: Tree, by_part: dict[str, Class
             collection.blame(REMARK, "without labels", folder, message)
             collection.without_labels.append(folder)
         else:
-            inside = f" ({', '.join(sorted(f.name for f in folder.glob('*.txt')))})" if any(folder.glob("*.txt")) else ""
+            inside = (
+                f" ({', '.join(sorted(f.name for f in folder.glob('*.txt')))})" if any(folder.glob("*.txt")) else ""
+            )
             raise UserError(f"{collection.root}: {folder.name} has no class folders in it{inside}: put each class's "
                             "images into a folder of its own, as in train")  # fmt: skip
 
@@ -129,8 +131,8 @@ def _meet(collection: Collection, by_class: Classes, name: str, part: str) -> No
     alike = [known for known in collection.classes if known.casefold() == name.casefold()]
     if len(alike) == 1 and not by_class.get(alike[0]):
         by_class[alike[0]] = by_class.pop(name)
-        collection.blame(WARNING, "class name", f"{part}/{name}", f"class {name} is taken for {alike[0]}, which differs "
-                         "in upper and lower case only", "write it alike")  # fmt: skip
+        collection.blame(WARNING, "class name", f"{part}/{name}", f"class {name} is taken for {alike[0]}, which "
+                         "differs in upper and lower case only", "write it alike")  # fmt: skip
         return
     collection.blame(ERROR, "class set", by_class[name][0].parent, f"class {name} is in {part} but not in train, so "
                      "it can't be learned", "add training images or take the folder out")  # fmt: skip

@@ -39,7 +39,7 @@ FORMATS = (
     Format("LabelMe JSON", (".json",), "convert it with labelme2coco or labelme2voc to COCO or Pascal VOC", _BOTH,
            _has('"shapes"', '"imagePath"')),
     Format("VIA (VGG Image Annotator) JSON", (".json",), "export from VIA as COCO", _BOTH,
-           lambda head: '"_via_' in head or '"regions"' in head and '"shape_attributes"' in head),
+           lambda head: '"_via_' in head or ('"regions"' in head and '"shape_attributes"' in head)),
     Format("VIA (VGG Image Annotator) CSV", (".csv",), "export from VIA as COCO", _BOTH, _has("region_shape_attributes")),
     Format("CreateML JSON", (".json",), _TO_COCO, (BOXES,), _has('"coordinates"', '"label"')),
     Format("Supervisely JSON", (".json",), "export from Supervisely as COCO, Pascal VOC or masks", _BOTH,
@@ -82,10 +82,12 @@ def _spread(files: list[Path]) -> list[Path]:
 
 def _archives(survey: Survey) -> list[Evidence]:
     """A folder that holds archives and no image: one of them is meant."""
-    files = [file for suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar") for file in survey.by_suffix.get(suffix, [])]
+    files = [
+        file for suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar") for file in survey.by_suffix.get(suffix, [])
+    ]
     if not files or survey.images:
         return []
     first = name_of(files[0], survey.root)
-    refusal = (f"{first} is {f'one of {len(files)} archives' if len(files) > 1 else 'an archive'} and not unpacked: unpack "
-               f"it, or name it by data.path={files[0]}")  # fmt: skip
+    refusal = (f"{first} is {f'one of {len(files)} archives' if len(files) > 1 else 'an archive'} and not unpacked: "
+               f"unpack it, or name it by data.path={files[0]}")  # fmt: skip
     return [Evidence("foreign", kind, survey.root, 0.5, "archives", "an archive", refusal) for kind in _ALL]

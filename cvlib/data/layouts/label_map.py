@@ -196,7 +196,9 @@ def without_alpha(image: Image.Image) -> Image.Image:
     if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
         image.load()
         return image.copy()
-    opened = image.convert("RGBA") if image.mode in ("PA", "RGBa") else image.convert("LA") if image.mode == "La" else image
+    opened = (
+        image.convert("RGBA") if image.mode in ("PA", "RGBa") else image.convert("LA") if image.mode == "La" else image
+    )
     alpha = np.asarray(opened.getchannel("A"))
     plain = opened.convert("RGB" if opened.mode == "RGBA" else "L")
     if alpha.min() == alpha.max():
@@ -236,7 +238,9 @@ def _numbered(lines: list[str]) -> list[Entry]:
     """
     coloured = [re.fullmatch(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]+(\D.*)", line) for line in lines]
     if lines and all(coloured):
-        return [(i, match[4].strip(), _colour(" ".join(match.groups()[:3]))) for i, match in enumerate(coloured) if match]
+        return [
+            (i, match[4].strip(), _colour(" ".join(match.groups()[:3]))) for i, match in enumerate(coloured) if match
+        ]
     matches = [re.fullmatch(r"(\d+)\s*[:;,=\s]\s*(\D.*)", line) for line in lines]
     if not lines or not all(matches):
         return []

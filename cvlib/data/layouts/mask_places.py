@@ -57,7 +57,9 @@ class Places:
     """The places of each part, under "" where folders don't split them; and folders that look like masks as well."""
 
     parts: dict[str, Place] = field(default_factory=dict)
-    passed_over: list[Path] = field(default_factory=list)  # other folders that may be masks, or a camera's field of view
+    passed_over: list[Path] = field(
+        default_factory=list
+    )  # other folders that may be masks, or a camera's field of view
     usual: bool = False  # whether the folders have the names that this layout has always had
 
     def __bool__(self) -> bool:

@@ -60,7 +60,10 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 
 def _label_map(root: Path, places: Places) -> LabelMap | None:
     """The label map in the root, or else beside the images or the masks."""
-    folders = [root, *(one for place in places.parts.values() for one in (place.images.parent, place.masks, place.images))]
+    folders = [
+        root,
+        *(one for place in places.parts.values() for one in (place.images.parent, place.masks, place.images)),
+    ]
     found = (label_maps.find(folder) for folder in dict.fromkeys(folders))
     return next((label_map for label_map in found if label_map is not None), None)
 
@@ -121,7 +124,9 @@ def _fill_by_lists(
     named = {_stem(entry, pictures) for entries in listed.values() for entry, _ in entries}
     rest = sorted(set(pictures) - named)
     if "train" not in listed:
-        collection.parts["train"] = _samples(collection, [(stem, "") for stem in rest], None, pictures, masks, label_map)
+        collection.parts["train"] = _samples(
+            collection, [(stem, "") for stem in rest], None, pictures, masks, label_map
+        )
         return
     for stem in rest:
         collection.blame(REMARK, "unlisted image", pictures[stem], "it is in no split list: left out")

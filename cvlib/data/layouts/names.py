@@ -18,11 +18,60 @@ _PARTS = {
 }  # fmt: skip
 # What may stand beside the word of a split in a name: seg_train, training_set, train_images, train2017, stage1_train.
 _BESIDE_A_PART = frozenset(
-    "set sets data dataset images image imgs img pics pictures photos files seg split splits final stage new all full "
-    "original raw samples folder dir x obj object objects frames jpg jpeg png cropped resized v part labels label "
-    "annotations annotation classes list lists csv masks mask gt".split()
+    [
+        "set",
+        "sets",
+        "data",
+        "dataset",
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "pics",
+        "pictures",
+        "photos",
+        "files",
+        "seg",
+        "split",
+        "splits",
+        "final",
+        "stage",
+        "new",
+        "all",
+        "full",
+        "original",
+        "raw",
+        "samples",
+        "folder",
+        "dir",
+        "x",
+        "obj",
+        "object",
+        "objects",
+        "frames",
+        "jpg",
+        "jpeg",
+        "png",
+        "cropped",
+        "resized",
+        "v",
+        "part",
+        "labels",
+        "label",
+        "annotations",
+        "annotation",
+        "classes",
+        "list",
+        "lists",
+        "csv",
+        "masks",
+        "mask",
+        "gt",
+    ]
 )
-_UNLABELLED = frozenset("pred preds submission submissions unlabeled unlabelled unlab inference infer".split())
+_UNLABELLED = frozenset(
+    ["pred", "preds", "submission", "submissions", "unlabeled", "unlabelled", "unlab", "inference", "infer"]
+)
 
 IMAGES, MASKS, LABELS, FIELD_OF_VIEW = "images", "masks", "labels", "field of view"
 _ROLES = {
@@ -36,8 +85,7 @@ _ROLES = {
 }
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
 _GROUPS = frozenset(
-    "fold folds patient patients pat subject subjects subj sub site sites session sessions visit center centre hospital "
-    "video videos seq sequence scan batch run part cv kfold case slide volunteer user".split()
+    ["fold", "folds", "patient", "patients", "pat", "subject", "subjects", "subj", "sub", "site", "sites", "session", "sessions", "visit", "center", "centre", "hospital", "video", "videos", "seq", "sequence", "scan", "batch", "run", "part", "cv", "kfold", "case", "slide", "volunteer", "user"]
 )  # fmt: skip
 
 

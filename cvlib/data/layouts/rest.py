@@ -63,13 +63,18 @@ def _left(collection: Collection, survey: Survey) -> list[Path]:
 
     def explained(file: Path) -> bool:
         suffix = file.suffix.lower()
-        if file in used or suffix in _HELPERS or file.name in label_map.FILES or any(file == one or one in file.parents for one in aside):
+        if (
+            file in used
+            or suffix in _HELPERS
+            or file.name in label_map.FILES
+            or any(file == one or one in file.parents for one in aside)
+        ):
             return True
         name = name_of(file, collection.root)
         above = {one.as_posix() for one in Path(name).parents}
         if name in blamed or blamed & above - {"."} or file.stem in known:
             return True
-        if suffix in _LABELS and (suffix in suffixes or not suffixes and file.parent not in places):
+        if suffix in _LABELS and (suffix in suffixes or (not suffixes and file.parent not in places)):
             return suffix in suffixes or file.parent == collection.root
         return file not in pictures and suffix not in _LABELS
 

@@ -169,8 +169,8 @@ def _tell_of_others(collection: Collection, one: Table, chosen: list[Table]) -> 
         return
     if one.columns.form == column_forms.NO_LABELS or names.is_unlabelled(one.file.stem):
         rows = len(table_file.read(one.file).rows) - 1
-        collection.blame(REMARK, "without labels", one.file, f"it lists {evidence.counted(rows, 'image')} without labels: "
-                         "set aside")  # fmt: skip
+        collection.blame(REMARK, "without labels", one.file, f"it lists {evidence.counted(rows, 'image')} without "
+                         "labels: set aside")  # fmt: skip
         collection.without_labels.append(one.file)
     elif one.columns.form in _CLASS_FORMS:
         collection.blame(REMARK, "other table", one.file, f"it lists images too: {chosen[0].file.name} is read",
@@ -268,8 +268,8 @@ def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[
     digits, written = next((digits, sorted(some)) for digits, some in sorted(ways.items(), key=str) if len(some) > 1)
     if all(label.isdecimal() for label in written):  # 01 and 1 may be two classes
         return labels
-    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as one "
-                     f"class {digits}", "write whole numbers without decimals")  # fmt: skip
+    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as "
+                     f"one class {digits}", "write whole numbers without decimals")  # fmt: skip
     return [numbers.get(label) or label for label in labels]
 
 
@@ -305,8 +305,8 @@ def _fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
     collection.classes = sorted({row.label for some in named.values() for row in some})
     if len(collection.classes) < 2:
         first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image can be "
-                        f"used: nothing to tell apart{first}")  # fmt: skip
+        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image "
+                        f"can be used: nothing to tell apart{first}")  # fmt: skip
     numbers = {name: index for index, name in enumerate(collection.classes)}
     for part, some in named.items():
         collection.parts[part] = [Sample(row.name, row.image, numbers[row.label], row.table) for row in some]

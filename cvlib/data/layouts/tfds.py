@@ -13,8 +13,7 @@ import numpy as np
 
 from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
-from cvlib.data.layouts import label_map
-from cvlib.data.layouts import names
+from cvlib.data.layouts import label_map, names
 from cvlib.data.layouts.collection import Collection, Label, Sample
 from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.runtime.errors import UserError

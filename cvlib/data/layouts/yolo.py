@@ -91,8 +91,8 @@ def _without_train_as_val(collection: Collection, file: Path | None, pictures: d
     for part in ("val", "test"):
         if file is not None and pictures.get(part) and set(pictures[part]) == set(pictures["train"]):
             del pictures[part]
-            collection.blame(WARNING, "same images", file, f"{part}: names the same images as train: it is taken out of "
-                             "train instead, so that something is measured", f"give {part}: images of its own",
+            collection.blame(WARNING, "same images", file, f"{part}: names the same images as train: it is taken out "
+                             "of train instead, so that something is measured", f"give {part}: images of its own",
                              f"key {part}")  # fmt: skip
 
 

@@ -39,15 +39,15 @@ class LabelFile:
         self.places: list[str] = []
         self.highest = -1  # the highest class number
         if not file.is_file():
-            collection.blame(WARNING, "missing label file", image, f"there is no {name_of(file, collection.root)}: taken "
-                             "as an image without objects", "add an empty file if that is meant")  # fmt: skip
+            collection.blame(WARNING, "missing label file", image, f"there is no {name_of(file, collection.root)}: "
+                             "taken as an image without objects", "add an empty file if that is meant")  # fmt: skip
             return
         for number, line in _lines(file):
             self._add(collection, file, line.split(), f"line {number}")
         polygons = sum(len(values) > 4 for values in self.values)
         if 0 < polygons < len(self.values) and form.kind != MASK:
-            collection.blame(REMARK, "polygon among boxes", file, f"{polygons} of {len(self.values)} lines are polygons: "
-                             "their bounding boxes are taken")  # fmt: skip
+            collection.blame(REMARK, "polygon among boxes", file, f"{polygons} of {len(self.values)} lines are "
+                             "polygons: their bounding boxes are taken")  # fmt: skip
 
     def _add(self, collection: Collection, file: Path, words: list[str], place: str) -> None:
         try:
@@ -93,7 +93,9 @@ def _parsed(words: list[str], keypoints: int) -> tuple[int, list[float]]:
     count = len(numbers) - 1
     if keypoints:
         if count not in (4, 4 + keypoints):
-            raise ValueError(f"expected a class, a box and {keypoints} numbers of keypoints, found {len(numbers)} numbers")
+            raise ValueError(
+                f"expected a class, a box and {keypoints} numbers of keypoints, found {len(numbers)} numbers"
+            )
         return int(numbers[0]), numbers[1:5]
     if count != 4 and (count < 6 or count % 2):
         raise ValueError(f"expected a class and 4 numbers (or a polygon of at least 3 points), found {len(numbers)}")
@@ -173,5 +175,5 @@ def refuse_pixels(files: Iterable[Path]) -> None:
     if pixels and 2 * len(pixels) > len(lines):
         file, number, numbers = pixels[0]
         shown = " ".join(f"{value:g}" for value in numbers[:5])
-        raise UserError(f"{file}, line {number}: {shown} looks like pixels, but YOLO's numbers are shares of the image's "
-                        "width and height, 0 to 1: divide x and width by its width, y and height by its height")  # fmt: skip
+        raise UserError(f"{file}, line {number}: {shown} looks like pixels, but YOLO's numbers are shares of the "
+                        "image's width and height, 0 to 1: divide x and width by its width, y and height by its height")  # fmt: skip
