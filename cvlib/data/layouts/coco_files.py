@@ -12,6 +12,7 @@ from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import subfolders
 from cvlib.runtime.errors import UserError
 
+_OF_OTHERS = '"_via_', '"regions"', '"shapes"', '"classTitle"', '"from_name"', '"data_row"', '"Labeled Data"'
 _HEAD = 2**16  # characters in which a COCO file has shown one of its keys
 
 
@@ -72,7 +73,7 @@ def _looks_right(file: Path) -> bool:
     whole = len(head) < _HEAD
     if whole and '"categories"' in head and not any(key in head for key in ('"images"', '"annotations"')):
         return False  # a list of classes, as Label Studio's notes.json
-    if '"_via_' in head or '"regions"' in head or '"shapes"' in head or '"classTitle"' in head:
+    if any(key in head for key in _OF_OTHERS):
         return False
     keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
     return any(key in head for key in keys) or file.parent.name == "annotations"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
@@ -14,6 +15,7 @@ from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.label_map import LabelMap
 from cvlib.data.layouts.mask_file import MaskFile, MaskUnion
 from cvlib.data.layouts.mask_places import BESIDE, NESTED, Place, Places
+from cvlib.data.layouts.pairing import Pairs
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
@@ -84,33 +86,48 @@ def fill(
 
     Without a label map the masks' values mean what `label_map.without_file` makes of `chosen` and `customary`.
     """
-    files = {part: place.contents() for part, place in places.items()}
-    masks = {part: _stems(collection, masks, places[part].masks) for part, (_, masks) in files.items()}
-    all_masks = [file for stems in masks.values() for file in stems.values()]
+    found = {part: _paired(collection, place) for part, place in places.items()}
+    used = [file for one in found.values() for files in one.pairs.masks.values() for file in files]
+    used = used or [file for one in found.values() for file in one.masks.values()]
     if label_map is None:
-        label_map, note = label_maps.without_file(all_masks, chosen, customary)
+        label_map, note = label_maps.without_file(used, chosen, customary)
         collection.notes.append(note)
     else:
-        label_map = label_maps.thresholded(label_map, all_masks)
+        label_map = label_maps.thresholded(label_map, used)
     if label_map.threshold is not None:
         collection.notes.append("masks hold grey levels between black and white (saved as JPEG, or with soft edges): "
                                 f"thresholded at {label_map.threshold}")  # fmt: skip
     collection.classes, collection.colours = label_map.classes, label_map.painted()
-    for part, place in places.items():
-        pictures = _stems(collection, files[part][0], place.images)
-        pairs = place.paired(pictures, masks[part])
-        paired = f"masks are paired with images by their names, which end in {pairs.how}"
-        if pairs.how and paired not in collection.notes:
+    for part, one in found.items():
+        paired = f"masks are paired with images by their names, which end in {one.pairs.how}"
+        if one.pairs.how and paired not in collection.notes:
             collection.notes.append(paired)
         if part or list_folder is None:
-            entries = [(stem, "") for stem in pictures]
-            collection.parts[part or "train"] = _samples(collection, entries, None, pictures, pairs.masks, label_map)
+            entries = [(stem, "") for stem in one.pictures]
+            collection.parts[part or "train"] = _samples(
+                collection, entries, None, one.pictures, one.pairs.masks, label_map
+            )
         else:
-            orphans = {stem: [file] for stem, file in masks[part].items() if file in pairs.unused}
-            _fill_by_lists(collection, list_folder, pictures, orphans | pairs.masks, label_map)
-        for file in sorted(pairs.unused) if part or list_folder is None else []:
+            orphans = {stem: [file] for stem, file in one.masks.items() if file in one.pairs.unused}
+            _fill_by_lists(collection, list_folder, one.pictures, orphans | one.pairs.masks, label_map)
+        for file in sorted(one.pairs.unused) if part or list_folder is None else []:
             collection.blame(WARNING, "missing image", file, "there is no image for this mask",
                              "add it, or take the mask out")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The images and masks of one place, by their stems, and which belong together."""
+
+    pictures: dict[str, Path]
+    masks: dict[str, Path]
+    pairs: Pairs
+
+
+def _paired(collection: Collection, place: Place) -> _Found:
+    images, files = place.contents()
+    pictures, masks = _stems(collection, images, place.images), _stems(collection, files, place.masks)
+    return _Found(pictures, masks, place.paired(pictures, masks))
 
 
 def _fill_by_lists(
