@@ -128,7 +128,8 @@ def _span(scan: CollectionScan, config: DataConfig, notes: list[str]) -> depth.R
     span = (float(config.range[0]), float(config.range[1])) if config.range is not None else scan.span
     if span is None and scan.deep < total:
         notes.append(f"{scan.deep} of {total} images hold more than 8 bits a pixel, the others 8: their ranges "
-                     "differ, and those are read as 0–65535 (or 0–1), which may make them dark: data.range=[low, high] sets another")  # fmt: skip
+                     "differ, and those are read as 0–65535 (or 0–1), which may make them dark: data.range=[low, "
+                     "high] sets another")  # fmt: skip
     if span is not None:
         notes.append(depth.note(span, scan.deep, config.range is not None))
     return span

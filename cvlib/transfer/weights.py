@@ -173,7 +173,7 @@ def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], so
 def _refuse_other_layers(
     extra: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]], source: str
 ) -> None:  # fmt: skip
-    """Beside the base's own layers there may only be a top: dense layers, where the base has none, and normalization."""
+    """Beside the base's own layers there may only be a top: normalization, and dense layers where the base has none."""
     own_dense = any(_layer(name).startswith("dense") for name in wanted)
     foreign = sorted(name for name, shape in extra.items() if (own_dense if _layer(name).startswith("dense")
                                                                else len(shape) > 1 or own_dense))  # fmt: skip

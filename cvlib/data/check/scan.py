@@ -116,7 +116,7 @@ def _decoded(path: Path, content: bytes) -> FileScan:
 
 
 def _refusal_of(content: bytes, error: Exception) -> Fault:
-    """What a decoder says, by its own words where it is ours; decoders raise anything, also while they read a header."""
+    """What a decoder says, by its own words where it is ours; decoders raise anything, also at the header."""
     text = str(error)
     return _refusal(content, text.rpartition("read as an image: ")[2] if isinstance(error, UserError) else text)
 

@@ -190,8 +190,8 @@ def _given(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> E
 def _tell_of_ties(collection: Collection, chosen: Evidence, found: list[Evidence]) -> None:
     for other in evidence.near_ties(found, chosen):
         if other.root == chosen.root and not other.refusal:
-            collection.blame(WARNING, "near tie", ".", f"{chosen.sentence}; it could also be {other.title}: {other.why}",
-                             f"data.layout={other.layout} reads it so")  # fmt: skip
+            message = f"{chosen.sentence}; it could also be {other.title}: {other.why}"
+            collection.blame(WARNING, "near tie", ".", message, f"data.layout={other.layout} reads it so")
 
 
 def _renamed(collection: Collection) -> dict[str, list]:

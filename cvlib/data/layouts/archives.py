@@ -81,10 +81,9 @@ def _unpack(archive: Path, folder: Path) -> None:
         return
     with tarfile.open(archive) as opened_tar:
         for member in _checked(archive, _of_tar(archive, opened_tar)):
-            source = opened_tar.extractfile(member.source)
-            if source is not None:
-                with source:
-                    written = _write(archive, source, folder / member.name, written, limit)
+            if (inner := opened_tar.extractfile(member.source)) is not None:
+                with inner:
+                    written = _write(archive, inner, folder / member.name, written, limit)
 
 
 def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:

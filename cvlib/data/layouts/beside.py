@@ -9,23 +9,8 @@ from pathlib import Path
 from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import name_of
 
-_FOLDERS = frozenset(
-    [
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "jpegimages",
-        "labels",
-        "label",
-        "annotations",
-        "annotation",
-        "xmls",
-        "xml",
-        "jpgs",
-        "photos",
-    ]
-)
+_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "labels", "label", "annotations", "annotation", "xmls",
+            "xml", "jpgs", "photos")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from cvlib.data.layouts.collection import text_of
 from cvlib.data.layouts.table_file import number, whole
 
 _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
-         "image_name", "img", "path", "id", "id_code", "name", "imageid", "img_path", "img_name", "imagepath", "filenames",
-         "image_filename", "imagename", "isic_id", "uuid")  # fmt: skip
+         "image_name", "img", "path", "id", "id_code", "name", "imageid", "img_path", "img_name", "imagepath",
+         "filenames", "image_filename", "imagename", "isic_id", "uuid")  # fmt: skip
 _LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis", "labelname",
           "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
           "finding_labels", "genres", "keywords", "attribute_ids")  # fmt: skip

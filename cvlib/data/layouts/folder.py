@@ -8,7 +8,7 @@ from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import CLASS, LabelKind
-from cvlib.data.layouts import class_folders, evidence, names, pairing, table
+from cvlib.data.layouts import class_folders, evidence, names, pairing, table_beside
 from cvlib.data.layouts.class_folders import Tree
 from cvlib.data.layouts.collection import Collection, Sample, files_below, name_of
 from cvlib.data.layouts.evidence import Evidence
@@ -89,7 +89,7 @@ def _is_image(file: Path, collection: Collection) -> bool:
 def _without_labels(collection: Collection, tree: Tree, by_part: dict[str, Classes]) -> None:
     """Splits without class folders: their labels are in a table beside the images, or they have none."""
     for part, folder in tree.flat.items():
-        labelled = table.labels_beside(folder, collection)
+        labelled = table_beside.labels_beside(folder, collection)
         if labelled:
             by_part[part] = {name: [image for image, label in labelled.items() if label == name]
                              for name in sorted(set(labelled.values()))}  # fmt: skip

@@ -170,7 +170,7 @@ def _values(file: Path) -> Seen:
             grey = all(len(set(colour)) == 1 for colour in colours)
             values = {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
             levels = np.asarray(image.convert("L").histogram(), np.int64)
-            return Seen(values, levels, coloured=not grey or not most)  # type: ignore[arg-type]
+            return Seen(values, levels, coloured=not grey or not most)
         array = np.asarray(image)
         if array.ndim != 2:
             return Seen()

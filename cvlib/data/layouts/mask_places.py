@@ -149,7 +149,7 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
     usual = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir() and _has_images(folder / name)]
     candidates = list(dict.fromkeys([*by_role[names.MASKS], *by_role[names.LABELS]]))
     manual = [one for one in candidates if "manual" in one.name.lower()]
-    mask_folder = (manual or usual or candidates or [None])[0]
+    mask_folder = next(iter(manual or usual or candidates), None)
     if mask_folder is None:
         return None, []
     top = next(one for one in (mask_folder, *mask_folder.parents) if one.parent == folder)

@@ -29,8 +29,8 @@ def signs(survey: Survey) -> list[Evidence]:
         return []
     place = next(iter(places.parts.values()))
     root = survey.root
-    where = (f"in {name_of(place.masks, root)} beside {name_of(place.images, root)}" if place.form not in (BESIDE, NESTED)
-             else "beside the images" if place.form == BESIDE else "in a folder for each image")  # fmt: skip
+    words = {BESIDE: "beside the images", NESTED: "in a folder for each image"}
+    where = words.get(place.form) or f"in {name_of(place.masks, root)} beside {name_of(place.images, root)}"
     number = sum(len(one.contents()[1]) for one in places.parts.values())
     parts = f" (and {', '.join(list(places.parts)[1:])})" if len(places.parts) > 1 else ""
     among_classes = place.form == BESIDE and "" in places.parts and len(survey.subfolders(root)) > 1
@@ -74,8 +74,8 @@ def _tell_of_others(collection: Collection, places: Places) -> None:
     used = ", ".join(sorted({name_of(place.masks, collection.root) for place in places.parts.values()}))
     for folder in places.passed_over:
         view = "" if names.role_of(folder.name) == names.LABELS else ", and may be a camera's field of view"
-        collection.blame(REMARK, "other masks", folder, f"it looks like masks too{view}: the labels are those in {used}",
-                         f"move {folder.name} away, or rename {used}, if that is wrong")  # fmt: skip
+        message = f"it looks like masks too{view}: the labels are those in {used}"
+        collection.blame(REMARK, "other masks", folder, message, f"move {folder.name} away, or rename {used}, if not")
 
 
 def fill(

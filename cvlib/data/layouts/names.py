@@ -10,6 +10,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _PARTS = {
     "train": "train", "training": "train", "trainval": "train", "trn": "train", "learn": "train", "learning": "train",
     "test": "test", "testing": "test", "tst": "test", "holdout": "test", "evaluation": "test", "privatetest": "test",
@@ -17,61 +22,12 @@ _PARTS = {
     "development": "val", "publictest": "val",
 }  # fmt: skip
 # What may stand beside the word of a split in a name: seg_train, training_set, train_images, train2017, stage1_train.
-_BESIDE_A_PART = frozenset(
-    [
-        "set",
-        "sets",
-        "data",
-        "dataset",
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "pics",
-        "pictures",
-        "photos",
-        "files",
-        "seg",
-        "split",
-        "splits",
-        "final",
-        "stage",
-        "new",
-        "all",
-        "full",
-        "original",
-        "raw",
-        "samples",
-        "folder",
-        "dir",
-        "x",
-        "obj",
-        "object",
-        "objects",
-        "frames",
-        "jpg",
-        "jpeg",
-        "png",
-        "cropped",
-        "resized",
-        "v",
-        "part",
-        "labels",
-        "label",
-        "annotations",
-        "annotation",
-        "classes",
-        "list",
-        "lists",
-        "csv",
-        "masks",
-        "mask",
-        "gt",
-    ]
+_BESIDE_A_PART = _set(
+    "set sets data dataset images image imgs img pics pictures photos files seg split splits final stage new all full "
+    "original raw samples folder dir x obj object objects frames jpg jpeg png cropped resized v part labels label "
+    "annotations annotation classes list lists csv masks mask gt"
 )
-_UNLABELLED = frozenset(
-    ["pred", "preds", "submission", "submissions", "unlabeled", "unlabelled", "unlab", "inference", "infer"]
-)
+_UNLABELLED = _set("pred preds submission submissions unlabeled unlabelled unlab inference infer")
 
 IMAGES, MASKS, LABELS, FIELD_OF_VIEW = "images", "masks", "labels", "field of view"
 _ROLES = {
@@ -84,9 +40,10 @@ _ROLES = {
     FIELD_OF_VIEW: "fov fovs fovmask roi",
 }
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
-_GROUPS = frozenset(
-    ["fold", "folds", "patient", "patients", "pat", "subject", "subjects", "subj", "sub", "site", "sites", "session", "sessions", "visit", "center", "centre", "hospital", "video", "videos", "seq", "sequence", "scan", "batch", "run", "part", "cv", "kfold", "case", "slide", "volunteer", "user"]
-)  # fmt: skip
+_GROUPS = _set(
+    "fold folds patient patients pat subject subjects subj sub site sites session sessions visit center centre "
+    "hospital video videos seq sequence scan batch run part cv kfold case slide volunteer user"
+)
 
 
 def words(name: str) -> list[str]:

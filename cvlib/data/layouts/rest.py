@@ -13,8 +13,8 @@ from cvlib.data.layouts.collection import Collection, name_of
 from cvlib.data.layouts.survey import Survey
 
 # Files that explain a collection or are its lists, and need no label.
-_HELPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".html", ".pdf", ".py", ".ipynb", ".names", ".data", ".cfg", ".log",
-                      ".bib", ".rst", ".sh", ".ini", ".toml", ".db"})  # fmt: skip
+_HELPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".html", ".pdf", ".py", ".ipynb", ".names", ".data", ".cfg",
+                      ".log", ".bib", ".rst", ".sh", ".ini", ".toml", ".db"})  # fmt: skip
 _LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
 
 

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import BOXES, CLASS, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.layouts import columns as column_forms
-from cvlib.data.layouts import evidence, names, table_file
-from cvlib.data.layouts.collection import Collection, Sample, name_of, subfolders, text_of
+from cvlib.data.layouts import evidence, names, table_choice, table_file
+from cvlib.data.layouts.collection import Collection, Sample, name_of, text_of
 from cvlib.data.layouts.columns import Columns
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.find import ImageFinder
 from cvlib.data.layouts.survey import Survey
+from cvlib.data.layouts.table_choice import Table
 from cvlib.runtime.errors import UserError
 
 TITLE = "a table"
-_PREFERRED = ("labels", "annotations", "data", "dataset", "images", "metadata", "classification")
-_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "train", "test", "val", "data")
 _CLASS_FORMS = (column_forms.CLASS, column_forms.ONE_HOT)
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a collection, as far as its first rows tell."""
-
-    file: Path
-    part: str  # "" where its name tells none
-    columns: Columns
-    notes: list[str] = field(default_factory=list)
 
 
 def signs(survey: Survey) -> list[Evidence]:
     """Tables whose rows name images."""
-    tables = _tables(survey.root)
+    tables = table_choice.tables(survey.root)
     home = survey.root.parent if survey.root.is_file() else survey.root
     found = []
     for kind, forms in ((CLASS, _CLASS_FORMS), (BOXES, (column_forms.BOXES,))):
-        chosen = _chosen(tables, forms)
+        chosen = table_choice.chosen(tables, forms)
         if chosen:
             listed = ", ".join(name_of(one.file, home) for one in chosen)
-            sure = 0.8 if any(_lists_images(one.file, home, False) for one in chosen) else evidence.WEAK
+            sure = 0.8 if any(table_choice.lists_images(one.file, home, False) for one in chosen) else evidence.WEAK
             what = {column_forms.ONE_HOT: "one column for each class", column_forms.BOXES: "a box in each row"}
             why = f"{listed} lists images, {what.get(chosen[0].columns.form, 'with a column of labels')}"
             found.append(Evidence("csv", kind, survey.root, sure, why, TITLE, exclusive=kind == BOXES))
-    if not any(one.kind == CLASS for one in found) and (unclear := _unclear(tables)):
+    if not any(one.kind == CLASS for one in found) and (unclear := table_choice.unclear(tables)):
         beside = " (its boxes are for a detector)" if any(one.kind == BOXES for one in found) else ""
         several = unclear.columns.form == column_forms.SEVERAL
         sure = 0.55 if several else evidence.WEAK
@@ -68,9 +55,9 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     the column that names images is the file. Raises `UserError` where the columns can't be told.
     """
     home = root.parent if root.is_file() else root
-    tables = _tables(root)
+    tables = table_choice.tables(root)
     forms = _CLASS_FORMS if kind == CLASS else (column_forms.BOXES,)
-    chosen = _chosen(tables, forms)
+    chosen = table_choice.chosen(tables, forms)
     if not chosen:
         raise _refusal(root, tables, kind)
     collection = Collection(home, "csv", kind, [], {})
@@ -84,75 +71,12 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     return collection
 
 
-# Which tables there are
-
-
-def _tables(root: Path) -> list[Table]:
-    """The tables of `root` and of the folders of its splits that list images, or name columns as if they did."""
-    home = root.parent if root.is_file() else root
-    found = []
-    for file, folder_part in _files(root):
-        try:
-            content = table_file.read(file)
-        except UserError:
-            if root.is_file() or _is_preferred(file):
-                raise
-            continue
-        if not content.rows:
-            if root.is_file():
-                raise UserError(f"{file}: the table is empty")
-            continue
-        names_image = _Namer(home, _bases(home, file, folder_part))
-        columns = column_forms.understand(content.rows, lambda cell, name=names_image: name(cell, True))
-        lists_images = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
-        if root.is_file() or lists_images:
-            part = folder_part or ("" if root.is_file() else names.part_of(file.stem) or "")
-            found.append(Table(file, part, columns, content.notes))
-    return found
-
-
-def _files(root: Path) -> Iterator[tuple[Path, str]]:
-    if root.is_file():
-        yield root, ""
-        return
-    splits = [(folder, part) for folder in subfolders(root) if (part := names.part_of(folder.name))]
-    for folder, part in [(root, ""), *splits]:
-        for file in sorted(folder.iterdir()):
-            if file.suffix.lower() in table_file.SUFFIXES and file.is_file() and not file.name.startswith("."):
-                yield file, part
-
-
-def _is_preferred(file: Path) -> bool:
-    return file.stem.lower() in _PREFERRED
-
-
-def _chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
-    """The tables that the labels are read from: one for each split, or one alone."""
-    fit = [one for one in tables if one.columns.form in forms and not names.is_unlabelled(one.file.stem)]
-    by_part = {}
-    for one in sorted(fit, key=lambda one: names.exact_part(one.file.stem) is None):
-        by_part.setdefault(one.part, one)
-    if "train" in by_part:
-        return [one for part, one in by_part.items() if part]
-    named = [one for name in _PREFERRED for one in fit if one.file.stem.lower() == name]
-    return named[:1] or (fit if len(fit) == 1 else [])
-
-
-def _unclear(tables: list[Table]) -> Table | None:
-    """A table of several labels per image, or one whose columns can't be told."""
-    for form in (column_forms.SEVERAL, column_forms.UNKNOWN):
-        found = [one for one in tables if one.columns.form == form and not names.is_unlabelled(one.file.stem)]
-        if found and (len(found) == 1 or form == column_forms.SEVERAL or _is_preferred(found[0].file)):
-            return found[0]
-    return None
-
-
 def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
-    boxed = _chosen(tables, (column_forms.BOXES,))
+    boxed = table_choice.chosen(tables, (column_forms.BOXES,))
     if boxed and kind == CLASS:
         return UserError(f"{boxed[0].file}: it lists boxes, so it is for detection: choose model=yolo, or give a table "
                          "of file and label")  # fmt: skip
-    unclear = _unclear(tables)
+    unclear = table_choice.unclear(tables)
     if unclear is not None:
         advice = ""
         if unclear.columns.form == column_forms.SEVERAL:
@@ -196,11 +120,10 @@ class Row:
 def _listed(collection: Collection, one: Table) -> list[Row]:
     """The usable rows of a table; what is wrong with the others is told."""
     rows, columns = table_file.read(one.file).rows, one.columns
-    finder = _finder(collection.root, one)
+    finder = table_choice.finder(collection.root, one)
     found, width = [], len(rows[0][1])
     labels = _spelled(collection, one, [row for _, row in rows[columns.header :]])
     numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
-    convert = _converter(numbers, columns)
     for index, (line, row) in enumerate(rows[columns.header :]):
         place = f"line {line}"
         needed = max(columns.file, columns.label or 0, *columns.corners, *columns.classes)
@@ -221,7 +144,7 @@ def _listed(collection: Collection, one: Table) -> list[Row]:
             if not any(row[column].strip() for column in columns.corners):  # an image without objects
                 found.append(Row(part, image, name_of(image, collection.root), "", one.file, place))
                 continue
-            corners = convert(numbers[index])
+            corners = _corners(numbers[index], columns)
             if corners is None:
                 collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
                 continue
@@ -282,16 +205,12 @@ def _box(columns: Columns, row: list[str]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _converter(numbers: list[list[float]], columns: Columns):  # type: ignore[no-untyped-def]
-    """What makes corners of a row's four numbers."""
-
-    def convert(four: list[float]) -> tuple[float, float, float, float] | None:
-        if len(four) != 4:
-            return None
-        first, second, third, fourth = four
-        return (first, second, first + third, second + fourth) if columns.sides else (first, second, third, fourth)
-
-    return convert
+def _corners(four: list[float], columns: Columns) -> tuple[float, float, float, float] | None:
+    """The corners that a row's four numbers mean; None where there are others."""
+    if len(four) != 4:
+        return None
+    first, second, third, fourth = four
+    return (first, second, first + third, second + fourth) if columns.sides else (first, second, third, fourth)
 
 
 # Samples
@@ -359,74 +278,3 @@ def _blame_unseen(collection: Collection) -> None:
                              f"class {collection.classes[label]} is in {part} but not in train, so it can't be learned",
                              "add training images or take it out")  # fmt: skip
             collection.parts[part] = [s for s in collection.parts[part] if s.label != label]
-
-
-def labels_beside(folder: Path, collection: Collection) -> dict[Path, str]:
-    """The class of each image below a split's folder by a table in it (val_annotations.txt); empty without one.
-
-    The labels must be among the collection's classes.
-    """
-    for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in (".csv", ".tsv", ".txt")):
-        try:
-            rows = table_file.read(file).rows
-        except UserError:
-            continue
-        finder = ImageFinder(folder, [folder, *subfolders(folder)])
-        found: dict[Path, str] = {}
-        for _, row in rows:
-            image = next((image for cell in row if (image := _quietly(finder, cell)) is not None), None)
-            label = next((text_of(cell.strip()) for cell in row if text_of(cell.strip()) in collection.classes), None)
-            if image is not None and label is not None:
-                found[image] = label
-        if found and len(found) >= len(rows) - 1:
-            collection.notes.append(f"{name_of(file, collection.root)} says the class of each image of {folder.name}")
-            return found
-    return {}
-
-
-def _quietly(finder: ImageFinder, cell: str) -> Path | None:
-    try:
-        return finder.find(cell)
-    except ValueError:
-        return None
-
-
-# Where images are looked for
-
-
-def _bases(home: Path, file: Path, part: str) -> list[Path]:
-    """The folders in which a table's relative paths may start, the likeliest first."""
-    folders = subfolders(home)
-    wanted = part or names.part_of(file.stem)
-    own = [folder for folder in folders if wanted and names.part_of(folder.name) == wanted]
-    usual = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS and folder not in own
-             and (not wanted or names.part_of(folder.name) in (None, wanted))]  # fmt: skip
-    beside = [file.parent] if file.parent != home else []
-    return [*beside, home, *own, *usual]
-
-
-def _finder(home: Path, one: Table) -> ImageFinder:
-    return ImageFinder(home, _bases(home, one.file, one.part), numbers=True)
-
-
-class _Namer:
-    """Whether a cell names an image of the collection; with `outside`, also one that lies elsewhere."""
-
-    def __init__(self, home: Path, bases: list[Path]):
-        self.home, self.finder = home, ImageFinder(home, bases, numbers=True)
-        self.known: Counter[str] = Counter()
-
-    def __call__(self, written: str, outside: bool = False) -> bool:
-        try:
-            return self.finder.find(written) is not None
-        except ValueError:
-            named = self.home / written.strip().replace("\\", "/")
-            return outside and named.is_file() and images.looks_like_image(named)
-        except OSError:  # longer than a file name can be
-            return False
-
-
-def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
-    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
-    namer = _Namer(root, _bases(root, file, names.part_of(file.parent.name) or "" if file.parent != root else ""))
-    return any(namer(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())

@@ -13,7 +13,7 @@ from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import BOXES, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.labels.raw_boxes import RawBoxes
-from cvlib.data.layouts import beside, evidence, label_map, lists, masks
+from cvlib.data.layouts import beside, evidence, label_map, lists, masks, voc_xml
 from cvlib.data.layouts.beside import Beside
 from cvlib.data.layouts.collection import Collection, Sample, by_stem, name_of, text_of
 from cvlib.data.layouts.evidence import Evidence
@@ -50,8 +50,8 @@ def signs(survey: Survey) -> list[Evidence]:
         if number:
             parts = pairs.parts()
             where = f" in {', '.join(parts)}" if len(parts) > 1 else ""
-            found.append(Evidence("voc", BOXES, root, 0.93, f"{evidence.counted(number, 'xml file')} beside images{where}",
-                                  TITLE))  # fmt: skip
+            why = f"{evidence.counted(number, 'xml file')} beside images{where}"
+            found.append(Evidence("voc", BOXES, root, 0.93, why, TITLE))
     return found
 
 
@@ -194,7 +194,7 @@ def _open(
             collection.blame(ERROR, "missing annotation", image, "the image is listed, but has no XML",
                              "add one, without objects if there are none, or take it out of the list")  # fmt: skip
         return None
-    tree = _parsed(collection, xml)
+    tree = voc_xml.parsed(collection, xml)
     if tree is None:
         return None
     written = (tree.findtext("filename") or "").strip()
@@ -209,22 +209,6 @@ def _open(
         collection.blame(REMARK, "filename tag", xml, f"filename says {written}, the image is {image.name}: the file "
                          "of the same name counts")  # fmt: skip
     return name, image, xml, tree
-
-
-def _parsed(collection: Collection, xml: Path) -> Element | None:
-    from defusedxml import ElementTree
-
-    try:
-        content = xml.read_bytes()
-        tree = ElementTree.fromstring(content)
-    except (SyntaxError, ValueError, LookupError, OSError) as error:  # ValueError: defusedxml refuses entities
-        reason = "it is empty" if xml.is_file() and not xml.stat().st_size else " ".join(str(error).split())
-        collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair it or take it out")
-        return None
-    for element in tree.iter():  # a namespace changes nothing of what the tags mean
-        if isinstance(element.tag, str):
-            element.tag = element.tag.rpartition("}")[2]
-    return tree
 
 
 def _classes(collection: Collection, trees: list[Element]) -> list[str]:

@@ -176,4 +176,4 @@ def refuse_pixels(files: Iterable[Path]) -> None:
         file, number, numbers = pixels[0]
         shown = " ".join(f"{value:g}" for value in numbers[:5])
         raise UserError(f"{file}, line {number}: {shown} looks like pixels, but YOLO's numbers are shares of the "
-                        "image's width and height, 0 to 1: divide x and width by its width, y and height by its height")  # fmt: skip
+                        "image's width and height, 0 to 1: divide by them")  # fmt: skip

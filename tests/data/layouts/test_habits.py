@@ -60,8 +60,9 @@ def _told(collection) -> str:
 
 
 @pytest.mark.parametrize(("name", "part"), [
-    ("train", "train"), ("Training", "train"), ("seg_train", "train"), ("training_set", "train"), ("train_data", "train"),
-    ("train_images", "train"), ("train2017", "train"), ("TrainSet", "train"), ("stage1_train", "train"),
+    ("train", "train"), ("Training", "train"), ("seg_train", "train"), ("training_set", "train"),
+    ("train_data", "train"), ("train_images", "train"), ("train2017", "train"),
+    ("TrainSet", "train"), ("stage1_train", "train"),
     ("valid", "val"), ("dev", "val"), ("validation_set", "val"), ("val_256", "val"), ("holdout", "test"),
     ("test_images", "test"), ("Test Data", "test"), ("PublicTest", "val"), ("train_val", "train"),
     ("train_station", None), ("test tube", None), ("cat", None), ("trained", None), ("contest", None), ("pred", None),
@@ -130,7 +131,9 @@ def test_a_flat_train_folder_says_what_to_do(tmp_path):
         _read(tmp_path)
 
 
-@pytest.mark.parametrize("groups", [("fold1", "fold2"), ("patient_07", "patient_12"), ("2023-01-05", "2023-02-11"), ("8863", "8864")])  # fmt: skip
+@pytest.mark.parametrize("groups", [
+    ("fold1", "fold2"), ("patient_07", "patient_12"), ("2023-01-05", "2023-02-11"), ("8863", "8864"),
+])  # fmt: skip
 def test_folds_and_patients_are_no_classes(tmp_path, groups):
     for group in groups:
         _classes(tmp_path, f"{group}/benign", f"{group}/malignant")
@@ -275,7 +278,8 @@ def test_darknets_obj_data(tmp_path):
 
 
 @pytest.mark.parametrize("written", [
-    "..\\..\\media\\upload\\4\\abcdef01-{}.png", "http://host:8080/data/upload/1/abcdef01-{}.png", "../up/abcdef01-{}.png",
+    "..\\..\\media\\upload\\4\\abcdef01-{}.png", "http://host:8080/data/upload/1/abcdef01-{}.png",
+    "../up/abcdef01-{}.png",
     "{}.png", "/data/local-files/?d=abcdef01-{}.png",
 ])  # fmt: skip
 def test_cocos_file_names_of_other_machines(tmp_path, written):
@@ -324,8 +328,10 @@ def test_categories_of_one_name_are_one_class(tmp_path):
 
 
 @pytest.mark.parametrize(("image", "mask"), [
-    ("Images/{}.png", "Masks/{}.png"), ("imgs/{}.jpg", "annotations/{}.png"), ("Original/{}.png", "Ground truth/{}.png"),
-    ("image/img_{}.png", "label/label_{}.png"), ("photos/{}.jpg", "seg/{}_seg.png"), ("{}.jpg", "{}_mask.png"),
+    ("Images/{}.png", "Masks/{}.png"), ("imgs/{}.jpg", "annotations/{}.png"),
+    ("Original/{}.png", "Ground truth/{}.png"),
+    ("image/img_{}.png", "label/label_{}.png"), ("photos/{}.jpg", "seg/{}_seg.png"),
+    ("{}.jpg", "{}_mask.png"),
     ("img/{}_sat.png", "gt/{}_mask.png"), ("train/{}.png", "train_masks/{}_L.png"), ("inputs/{}.png", "targets/{}.png"),
     ("images/{}.png", "segmentation/{}_segmentation.png"), ("train/images/{}.png", "train/masks/{}.png"),
 ])  # fmt: skip
