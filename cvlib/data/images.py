@@ -12,21 +12,25 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, features
 
-from cvlib.data import depth
+from cvlib.data import depth, optional_formats
 from cvlib.data.depth import Range
 from cvlib.runtime.errors import UserError
 
 _PLAIN = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
           ".pnm", ".tga"}  # fmt: skip
 _OPTIONAL = {".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000"}  # what a build of Pillow may lack
-EXTENSIONS = frozenset(_PLAIN | {suffix for suffix, feature in _OPTIONAL.items() if features.check(feature)})
+EXTENSIONS = (
+    frozenset(_PLAIN | {suffix for suffix, feature in _OPTIONAL.items() if features.check(feature)})
+    | optional_formats.readable()
+)
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _HEIC = "HEIC", "install pillow-heif (the extra cvlib-experiments[heic]) or save them as JPEG"
+_DICOM = "DICOM", "install pydicom (the extra cvlib-experiments[dicom]) or convert the .dcm files to PNG"
 _RAW = "a camera's raw format", "export them as JPEG or PNG"
 # Formats of images that aren't read: their name, and the shortest way on.
 _UNREAD = {
     ".heic": _HEIC, ".heif": _HEIC, ".hif": _HEIC,
-    ".dcm": ("DICOM", "convert the .dcm files to PNG"), ".dicom": ("DICOM", "convert them to PNG"),
+    ".dcm": _DICOM, ".dicom": _DICOM,
     ".svg": ("SVG", "draw them as PNG"), ".psd": ("Photoshop", "export them as PNG"),
     ".jxl": ("JPEG XL", "save them as PNG"), ".exr": ("OpenEXR", "convert them to 8-bit PNG"),
     ".hdr": ("Radiance HDR", "convert them to 8-bit PNG"), ".nii": ("NIfTI", "save its slices as PNG"),
@@ -124,9 +128,12 @@ class Header:
 def header(path: Path) -> Header:
     """The image's size and orientation; raises `UserError` naming the file where it can't be opened as an image."""
     try:
+        optional_formats.prepare(path)
         with Image.open(path) as image:
             return header_of(image)
     except Exception as error:
+        if path.suffix.lower() in optional_formats.DICOM:
+            return _upright(path, content_of(path))[0]
         array = _bands(path, content_of(path))
         if array is not None:
             return Header(array.shape[:2], 1)
@@ -213,6 +220,9 @@ def decode(path: Path, content: bytes, span: Range | None = None) -> Image.Image
 def _upright(path: Path, content: bytes) -> tuple[Header, Image.Image]:
     """What the file says of the image, and the image upright and decoded, as deep as it is."""
     try:
+        optional_formats.prepare(path)
+        if (dicom := optional_formats.dicom(content)) is not None:
+            return Header((dicom.height, dicom.width), 1), dicom
         with Image.open(io.BytesIO(content)) as image:
             found, turned = header_of(image), ImageOps.exif_transpose(image)
             turned.load()

@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from cvlib.data import images
+from cvlib.data import images, optional_formats
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.images import Header
 from cvlib.runtime.errors import UserError
@@ -28,6 +28,8 @@ _SIGNATURES = {
 _EXTENSIONS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "MPO": (".jpg", ".jpeg", ".mpo"),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"), "TGA": (".tga",), "AVIF": (".avif",), "JPEG2000": (".jp2", ".j2k"),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "DICOM": (".dcm", ".dicom"),
     "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
     "WEBP": (".webp",), "TIFF": (".tif", ".tiff"),
 }  # fmt: skip
@@ -100,6 +102,9 @@ def _signature(start: bytes) -> str | None:
 def _decoded(path: Path, content: bytes) -> FileScan:
     digest = hashlib.sha256(content).hexdigest()
     try:
+        optional_formats.prepare(path)
+        if path.suffix.lower() in optional_formats.DICOM:
+            return _of_array(digest, path, content)
         with Image.open(io.BytesIO(content)) as image:
             form, mode = image.format or "", image.mode
             frames = _frames(image)
@@ -113,6 +118,13 @@ def _decoded(path: Path, content: bytes) -> FileScan:
         )
     faults = [*damage, *_size_faults(header), *_mode_faults(mode, transparent_palette, header.orientation, frames)]
     return FileScan(digest, form, mode, header, small, faults)
+
+
+def _of_array(digest: str, path: Path, content: bytes) -> FileScan:
+    """A DICOM file, whose pixels aren't Pillow's to read."""
+    seen = images.look(path, content)
+    grey = Image.fromarray(images.read_image(path, 1, seen.span)[..., 0])
+    return FileScan(digest, "DICOM", "F", seen.header, _thumbnail(grey, 1))
 
 
 def _refusal_of(content: bytes, error: Exception) -> Fault:

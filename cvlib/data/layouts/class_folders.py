@@ -185,9 +185,14 @@ def _refuse_a_folder_too_far_up(root: Path, folders: list[Path]) -> None:
              if {"train"} < set(names.parts_among(f.name for f in subfolders(folder)).values())]  # fmt: skip
     if split and len(split) < max(2, len(holding)):
         raise UserError(f"{root}: {split[0].name} in it is split into train and others: is data.path={split[0]} meant?")
-    if len(holding) == 1 and len([one for one in subfolders(holding[0]) if _holds_images(one)]) > 1:
-        raise UserError(f"{root}: only one class ({holding[0].name}), nothing to tell apart: is "
-                        f"data.path={holding[0]} meant?")  # fmt: skip
+    place, inner = root, holding
+    while len(inner) == 1:
+        place = inner[0]
+        inner = [one for one in subfolders(place) if _holds_images(one)]
+    if len(holding) == 1 and len(inner) > 1:
+        raise UserError(
+            f"{root}: only one class ({holding[0].name}), nothing to tell apart: is data.path={place} meant?"
+        )
 
 
 def _some(listed: list[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cvlib.data.layouts.collection import text_of
+from cvlib.data.layouts.names import part_of
 from cvlib.data.layouts.table_file import number, whole
 
 _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
@@ -57,6 +58,7 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
     names = [re.sub(r"\s+", "_", cell.lower()) for cell in cells[0]]
     body = [row for row in cells[1:] if len(row) >= len(names)]
     boxes = _corners(names)
+    names = [f"{name} " if name in _SPLIT and not _splits(body, column) else name for column, name in enumerate(names)]
     file = _named(names, _FILE)
     if file is None and _named(names, _LABEL) is None and not boxes and names_image(cells[0][0]):
         return _without_header(cells)
@@ -65,6 +67,11 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
         split, label = _named(names, _SPLIT), _named(names, _LABEL)
         return Columns(BOXES, found, label, split, corners=boxes[0], sides=boxes[1])
     return _with_header(cells[0], names, body, found)
+
+
+def _splits(body: list[list[str]], column: int) -> bool:
+    """Whether the cells of a column name splits, and not numbers of folds or other things."""
+    return any(part_of(row[column]) is not None or row[column].lower() in ("true", "false") for row in body)
 
 
 def _named(names: list[str], known: tuple[str, ...]) -> int | None:

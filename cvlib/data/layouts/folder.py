@@ -8,7 +8,7 @@ from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import CLASS, LabelKind
-from cvlib.data.layouts import class_folders, evidence, names, pairing, table_beside
+from cvlib.data.layouts import class_folders, doubts, evidence, names, pairing, table_beside
 from cvlib.data.layouts.class_folders import Tree
 from cvlib.data.layouts.collection import Collection, Sample, files_below, name_of
 from cvlib.data.layouts.evidence import Evidence
@@ -27,14 +27,24 @@ def signs(survey: Survey) -> list[Evidence]:
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK, "folders of images", TITLE)]
     train = tree.parts.get("train") or next(iter(tree.parts.values()), {})
     classes = [name for name in train if names.only_role(name) is None]
-    if not classes or len(classes) < len(train):
-        sure = evidence.WEAK / 2 if classes else 0.0
-        return [Evidence("folder", CLASS, survey.root, sure, "", TITLE)] if sure else []
+    if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
+        refusal = _no_classes(list(train))
+        return [Evidence("folder", CLASS, survey.root, evidence.WEAK / 2, "", TITLE, refusal)]
     number = evidence.counted(len(classes), "folder of a class", "folders of classes")
     if tree.split:
         return [Evidence("folder", CLASS, survey.root, 0.85, f"{number} in {', '.join(tree.homes)}", TITLE)]
     sure = 0.5 if len(classes) > 1 else evidence.WEAK
     return [Evidence("folder", CLASS, survey.root, sure, number, TITLE)]
+
+
+def _no_classes(folders: list[str]) -> str:
+    """Why folders such as images and masks aren't read as classes, and what to do."""
+    named = [name for name in folders if names.only_role(name)]
+    if any(names.only_role(name) == names.MASKS for name in named):
+        return (f"{' and '.join(named)} {'looks' if len(named) == 1 else 'look'} like masks and images for "
+                "segmentation, not like classes: choose model=segmenter, or rename the folders if they are classes")  # fmt: skip
+    return (f"the images lie in {', '.join(named)}, and nothing says their classes: make a folder for each class, or "
+            "a labels.csv of file and label")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
@@ -53,6 +63,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     collection.classes = sorted(name for name, files in learned.items() if files)
     _without_labels(collection, tree, by_part)
     _check(collection, by_part)
+    doubts.tell(collection, learned)
     collection.parts = {part: _samples(collection, by_class) for part, by_class in by_part.items()}
     return collection
 

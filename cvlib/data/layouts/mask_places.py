@@ -147,7 +147,7 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
                for role in (names.IMAGES, names.MASKS, names.LABELS, names.FIELD_OF_VIEW)}  # fmt: skip
     image_folder = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     usual = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir() and _has_images(folder / name)]
-    candidates = list(dict.fromkeys([*by_role[names.MASKS], *by_role[names.LABELS]]))
+    candidates = sorted([*by_role[names.MASKS], *by_role[names.LABELS]], key=_shows_colours)
     manual = [one for one in candidates if "manual" in one.name.lower()]
     mask_folder = next(iter(manual or usual or candidates), None)
     if mask_folder is None:
@@ -163,6 +163,11 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
         return None, []
     passed = [one for one in (*candidates, *by_role[names.FIELD_OF_VIEW]) if one not in (mask_folder, top)]
     return (image_folder, mask_folder), passed if manual or known is False else by_role[names.FIELD_OF_VIEW]
+
+
+def _shows_colours(folder: Path) -> bool:
+    """Whether a folder's name says that its masks are painted for people."""
+    return bool({"rgb", "color", "colour", "colored", "overlay", "vis", "preview"} & set(names.words(folder.name)))
 
 
 def _has_images(folder: Path) -> bool:

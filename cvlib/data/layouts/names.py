@@ -125,10 +125,14 @@ def only_role(name: str) -> str | None:
     return role_of(name) if rest and all(word in _ROLE_OF for word in rest) else None
 
 
+def has_group_word(name: str) -> bool:
+    """Whether a name speaks of a fold, a patient, a site or the like: patient_07, siteA."""
+    return any(word in _GROUPS or (word[:-1] in _GROUPS and name[-1:].isupper()) for word in words(name))
+
+
 def looks_like_group(name: str) -> bool:
     """Whether a name looks like that of a fold, a patient, a date or an id, and not like that of a class."""
-    found = words(name)
-    if any(word in _GROUPS for word in found):
+    if has_group_word(name):
         return True
     digits = sum(character.isdigit() for character in name)
     letters = sum(character.isalpha() for character in name)
