@@ -18,6 +18,7 @@ from cvlib.runtime.errors import UserError
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _MOST_FILES = 5_000_000
 _MOST_GROWTH = 100  # times its own size that an archive may unpack to, beyond the first gigabyte
+_FREE_GROWTH = 2**30  # bytes
 _BLOCK = 2**20
 
 
@@ -71,7 +72,7 @@ def _is_split(folder: Path) -> bool:
 
 def _unpack(archive: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
-    limit = 2**30 + _MOST_GROWTH * archive.stat().st_size
+    limit = _FREE_GROWTH + _MOST_GROWTH * archive.stat().st_size
     written = 0
     if archive.name.lower().endswith(_ZIP):
         with zipfile.ZipFile(archive) as opened:
