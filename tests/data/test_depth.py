@@ -37,7 +37,8 @@ def _load(root: Path, **options) -> data.Dataset:
 
 
 @pytest.mark.parametrize(("dtype", "low", "high", "kind"), [
-    ("uint16", 0, 4095, "png"), ("int16", -1000, 3000, "tif"), ("float32", 0, 1.3, "tif"), ("uint16", 100, 60000, "png"),
+    ("uint16", 0, 4095, "png"), ("int16", -1000, 3000, "tif"), ("float32", 0, 1.3, "tif"),
+    ("uint16", 100, 60000, "png"),
 ])  # fmt: skip
 def test_one_range_for_a_whole_collection(tmp_path, dtype, low, high, kind):
     _collection(tmp_path, dtype, low, high, kind)

@@ -42,7 +42,7 @@ def _no_classes(folders: list[str]) -> str:
     named = [name for name in folders if names.only_role(name)]
     if any(names.only_role(name) == names.MASKS for name in named):
         return (f"{' and '.join(named)} {'looks' if len(named) == 1 else 'look'} like masks and images for "
-                "segmentation, not like classes: choose model=segmenter, or rename them if they are classes")  # fmt: skip
+                "segmentation, not like classes: choose model=segmenter, or rename them if they are")  # fmt: skip
     return (f"the images lie in {', '.join(named)}, and nothing says their classes: make a folder for each class, or "
             "a labels.csv of file and label")  # fmt: skip
 

@@ -25,7 +25,7 @@ def _working_folder(tmp_path, monkeypatch):
 def test_a_collection_in_an_archive(tmp_path, ending, top):
     for name in ("a", "b"):
         write_images(tmp_path / "source" / name, 6)
-    files = [file for file in (tmp_path / "source").rglob("*.png")]
+    files = list((tmp_path / "source").rglob("*.png"))
     archive = tmp_path / f"set.{ending}"
     if ending == "zip":
         with zipfile.ZipFile(archive, "w") as opened:
