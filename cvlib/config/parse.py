@@ -15,6 +15,7 @@ from cvlib.config.schema import Config, ModelConfig
 from cvlib.runtime.errors import UserError
 
 ReadModel = Callable[[Mapping[str, Any]], ModelConfig]
+_MOST_BANDS = 512
 _TOP = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer", "seed", "name", "output_root")
 
 
@@ -123,6 +124,11 @@ def check(config: Config) -> None:
         raise UserError("data=folder needs data.path=…, the folder that holds the images")
     if data.name == "tfds" and not (data.tfds or data.path):
         raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
+    require(data.channels in (None, 1, 3) or 4 <= (data.channels or 0) <= _MOST_BANDS, "data.channels", data.channels,
+            "one of null, 1, 3, or the number of bands of TIFF images")  # fmt: skip
+    if data.range is not None:
+        require(len(data.range) == 2 and data.range[0] < data.range[1], "data.range", data.range,
+                "the lowest and the highest value, such as [0,4095]")  # fmt: skip
     if steps is not None:
         require(len(steps) == 2 and 1 <= steps[0] <= steps[-1], "trainer.profile_steps", steps,
                 "the first and the last step, such as [20,30]")  # fmt: skip
