@@ -40,8 +40,6 @@ def run(chosen: argparse.Namespace) -> int:
     if _is_a_collection(output, files):
         raise UserError(f"--output {output} is the images' own collection, in which some would be replaced: give "
                         "another folder")  # fmt: skip
-    if skipped := prediction.left_out(chosen.paths):
-        print(f"note: left out: {skipped}", file=sys.stderr)
     options = tasks.of_config(opened.config).prediction_options(chosen.threshold)
     begin(opened)
     if trained := prediction.trained_on(opened, files):
@@ -56,6 +54,8 @@ def run(chosen: argparse.Namespace) -> int:
     count, failed = prediction.predict_files(opened, files, output, bad, progress.show, **options)
     progress.clear()
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
+    if skipped := prediction.left_out(chosen.paths):
+        print(f"note: left out: {skipped}", file=sys.stderr)
     return 1 if failed else 0
 
 
