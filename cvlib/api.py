@@ -117,6 +117,16 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
     return prediction.values(opened, network(opened), pixels) if pixels else []
 
 
+def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
+    """An image file as the run's network takes it, uint8 `(height, width, channels)`: upright as its EXIF says,
+    transparency on white, pixels of more than 8 bits by the run's range. `cvlib predict` reads files so.
+    """
+    from cvlib.data import images
+
+    opened = _opened(run)
+    return images.read_image(Path(file).expanduser(), opened.channels, opened.spec.span)
+
+
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
     """A run's best network measured as `cvlib evaluate` does, on a `split` (train, val or test) of its data, or with
     overrides such as `data=folder` on other data: `.metrics`, `.by_class`, `.results`, `.calibration`, `.pictures`.

@@ -45,3 +45,10 @@ def test_a_class_that_shows_in_band_5_alone_is_learned(tmp_path):
         run = cvlib.train(*BASE, *given, folder=tmp_path / str(channels))
         accuracy[channels] = run.summary["metrics"]["test/accuracy"]
     assert accuracy[5] > 0.95 and accuracy[3] < 0.85
+
+
+def test_a_file_is_read_as_the_run_reads_it(tmp_path):
+    data = _bands(tmp_path / "data", 3)
+    run = cvlib.train(*BASE, f"data.path={data}", "trainer.epochs=1", folder=tmp_path / "run")
+    pixels = cvlib.read_image(run, data / "b" / "1.tif")
+    assert pixels.shape == (16, 16, 5) and pixels.dtype == np.uint8 and pixels[..., 4].min() > 230
