@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvlib.api import build, evaluate, load_data, load_run, network, predict, train
+    from cvlib.api import build, evaluate, load_data, load_run, network, predict, read_image, train
     from cvlib.runtime.errors import UserError
 
-__all__ = ["UserError", "build", "evaluate", "load_data", "load_run", "network", "predict", "train"]
+__all__ = ["UserError", "build", "evaluate", "load_data", "load_run", "network", "predict", "read_image", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -56,7 +56,7 @@ def build(*overrides: str) -> keras.Model:
     from cvlib.transfer import freezing, regimes, weights
 
     devices.start(config)
-    spec = InputSpec(*tasks.input_size(config, dataset.size), dataset.channels, tasks.resize(config))
+    spec = InputSpec(*tasks.input_size(config, dataset.size), dataset.channels, tasks.resize(config), span=dataset.span)
     built = networks.build(config.model, spec, len(dataset.classes))
     source = regimes.initial_weights(config.mode)
     if source is not None:
@@ -113,10 +113,20 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
     """
     opened = _opened(run)
     pixels = [one for given in (images if isinstance(images, list | tuple) else [images])
-              for one in _pixels(given, opened.channels)]  # fmt: skip
+              for one in _pixels(given, opened)]  # fmt: skip
     from cvlib import prediction
 
     return prediction.values(opened, network(opened), pixels) if pixels else []
+
+
+def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
+    """An image file as the run's network takes it, uint8 `(height, width, channels)`: upright as its EXIF says,
+    transparency on white, pixels of more than 8 bits by the run's range. `cvlib predict` reads files so.
+    """
+    from cvlib.data import images
+
+    opened = _opened(run)
+    return images.read_image(Path(file).expanduser(), opened.channels, opened.spec.span)
 
 
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
@@ -149,14 +159,15 @@ def _opened(run: SavedRun | str | Path) -> SavedRun:
     return run if isinstance(run, SavedRun) else load_run(run)
 
 
-def _pixels(given: Any, channels: int) -> list[np.ndarray]:
+def _pixels(given: Any, opened: SavedRun) -> list[np.ndarray]:
     """The images that are meant, uint8 `(height, width, channels)`."""
+    channels = opened.channels
     from cvlib.data.images import read_image, to_channels
     from cvlib.prediction import find_files
 
     if not isinstance(given, np.ndarray):
-        return [read_image(file, channels) for file in find_files([str(given)])]
-    if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3) or 0 in given.shape[-3:]:
+        return [read_image(file, channels, opened.spec.span) for file in find_files([str(given)])]
+    if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3, channels) or 0 in given.shape[-3:]:
         raise UserError(f"an array of the shape {given.shape} is no image: give (height, width, channels) or a batch "
                         "of them, with 1 or 3 channels")  # fmt: skip
     images = np.rint(given).clip(0, 255).astype(np.uint8)

@@ -94,11 +94,13 @@ def _load_data(config: Config, record: Record) -> Dataset:
     counts = [f"{name} {len(split.names)}" for name, split in dataset.parts.items()]
     layout = f" ({dataset.layout} layout)" if dataset.layout else ""
     record.say(f"{dataset.name}{layout}: {len(dataset.classes)} classes; {', '.join(counts)} images")
+    if dataset.read_as:
+        record.say(dataset.read_as)
     for note in dataset.notes:
         record.say(f"note: {note}")
     record.update(
         data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
-        layout=dataset.layout, skipped=dataset.skipped,
+        layout=dataset.layout, read_as=dataset.read_as, skipped=dataset.skipped,
         samples={name: len(split.names) for name, split in dataset.parts.items()},
     )  # fmt: skip
     record.write_splits({name: split.names for name, split in dataset.parts.items()})
@@ -130,8 +132,9 @@ def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
         least = tasks.smallest_side(config)
         why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
         record.say(f"images ({own}) are resized to {size[0]}×{size[1]} pixels (data.resize={resize}){why}")
-    record.update(image_size=size[0] if size[0] == size[1] else list(size), channels=dataset.channels, resize=resize)
-    return InputSpec(size[0], size[1], dataset.channels, resize)
+    record.update(image_size=size[0] if size[0] == size[1] else list(size), channels=dataset.channels, resize=resize,
+                  range=None if dataset.span is None else list(dataset.span))  # fmt: skip
+    return InputSpec(size[0], size[1], dataset.channels, resize, span=dataset.span)
 
 
 def _span(sizes: list[np.ndarray]) -> str | None:
@@ -174,7 +177,8 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
             loaded = weights.start_from(network, str(folder))
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
         record.say(f"weights: {loaded.matched:,} parameters of the base from {loaded.source}"
-                   + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else ""))  # fmt: skip
+                   + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else "")
+                   + (f"; {loaded.adapted}" if loaded.adapted else ""))  # fmt: skip
         record.update(weights=dataclasses.asdict(loaded))
     batch_norm.prepare(network.model, config.trainer.bn_momentum)
     return network

@@ -25,7 +25,9 @@ def composed(overrides: Sequence[str]) -> Any:
     import hydra
 
     from cvlib.cli import loader
+    from cvlib.cli.quoting import quoted
 
+    overrides = quoted(overrides)
     if not (CONF / "config.yaml").is_file():
         raise UserError(f"{CONF} has no config.yaml: this installation of cvlib is incomplete; install it again")
     loader.install()

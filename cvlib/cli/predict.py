@@ -55,6 +55,8 @@ def run(chosen: argparse.Namespace) -> int:
     count, failed = prediction.predict_files(opened, files, output, bad, progress.show, **options)
     progress.clear()
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
+    if skipped := prediction.left_out(chosen.paths):
+        print(f"note: left out: {skipped}", file=sys.stderr)
     return 1 if failed else 0
 
 

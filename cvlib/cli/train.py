@@ -58,6 +58,7 @@ def _by_hydra(arguments: list[str]) -> int:
     from hydra._internal.utils import _run_hydra, get_args_parser
 
     from cvlib.cli import loader
+    from cvlib.cli.quoting import quoted
     from cvlib.config.answers import CONF
     from cvlib.sweeps import one_job
 
@@ -65,7 +66,7 @@ def _by_hydra(arguments: list[str]) -> int:
     loader.install()
     parser = get_args_parser()
     try:
-        _run_hydra(parser.parse_args(arguments), parser, job, str(CONF), "config")
+        _run_hydra(parser.parse_args(quoted(arguments)), parser, job, str(CONF), "config")
     except SystemExit as ended:  # --help and the like
         return ended.code if isinstance(ended.code, int) else 0
     return one_job.conclude(_outcomes)

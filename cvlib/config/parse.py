@@ -15,6 +15,7 @@ from cvlib.config.schema import Config, ModelConfig
 from cvlib.runtime.errors import UserError
 
 ReadModel = Callable[[Mapping[str, Any]], ModelConfig]
+_MOST_BANDS = 512
 _TOP = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer", "seed", "name", "output_root")
 
 
@@ -33,6 +34,7 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
     refuse_unknown("augment", groups["augment"], [schema.AugmentConfig])
     refuse_unknown("trainer", groups["trainer"], [schema.TrainerConfig])
     check_top(mapping)
+    _refuse_values_as_names(groups["data"])
     config = Config(
         model=read_model(groups["model"]),
         mode=_answer("mode", groups["mode"], schema.MODES),
@@ -47,6 +49,16 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
     )
     check(config)
     return config
+
+
+def _refuse_values_as_names(values: Mapping[str, Any]) -> None:
+    """Classes that YAML takes for truth values, nothing or numbers: their spelling is lost, so quotes are asked for."""
+    chosen = values.get("classes")
+    odd = [one for one in chosen if one is None or isinstance(one, bool | float)] if isinstance(chosen, list) else []
+    if odd:
+        shown = ", ".join("null" if one is None else str(one).lower() for one in odd)
+        raise UserError(f"data.classes: {shown} is read as a value, not as a name: put names of classes such as "
+                        "true, no, null or 1e3 in quotes: \"data.classes=['true','null','1e3']\"")  # fmt: skip
 
 
 def plain(composed: Any) -> dict[str, Any]:
@@ -112,6 +124,11 @@ def check(config: Config) -> None:
         raise UserError("data=folder needs data.path=…, the folder that holds the images")
     if data.name == "tfds" and not (data.tfds or data.path):
         raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
+    require(data.channels in (None, 1, 3) or 4 <= (data.channels or 0) <= _MOST_BANDS, "data.channels", data.channels,
+            "one of null, 1, 3, or the number of bands of TIFF images")  # fmt: skip
+    if data.range is not None:
+        require(len(data.range) == 2 and data.range[0] < data.range[1], "data.range", data.range,
+                "the lowest and the highest value, such as [0,4095]")  # fmt: skip
     if steps is not None:
         require(len(steps) == 2 and 1 <= steps[0] <= steps[-1], "trainer.profile_steps", steps,
                 "the first and the last step, such as [20,30]")  # fmt: skip

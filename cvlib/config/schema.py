@@ -197,7 +197,9 @@ class DataConfig(Options):
     cache_gb: float = option(4.0, low=0)  # the most that the cache takes; what goes beyond is read each time
     # balanced: rare classes count as much as frequent ones; sqrt: half-way there
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
-    channels: int | None = option(None, choices=(None, 1, 3))  # null: the data's own
+    channels: int | None = None  # 1, 3, or the number of bands; null: the data's own
+    # [low, high]: the values that become 0 and 255 in images of more than 8 bits; null: the training images' own range
+    range: list[float] | None = None
     fraction: float = option(1.0, low=1e-9, high=1)  # of the training split, stratified and nested
     classes: list[str] | None = None  # a subset, in this order, or names for the ids of unlabelled masks; null: all
     batch_size: int = option(32, low=1, high=1e6)  # beyond, drawing an epoch's order takes too long

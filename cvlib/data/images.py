@@ -4,16 +4,45 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
+from cvlib.data import depth, optional_formats
+from cvlib.data.depth import Range
 from cvlib.runtime.errors import UserError
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+_PLAIN = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+          ".pnm", ".tga"}  # fmt: skip
+_OPTIONAL = {".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000"}  # what a build of Pillow may lack
+EXTENSIONS = (
+    frozenset(_PLAIN | {suffix for suffix, feature in _OPTIONAL.items() if features.check(feature)})
+    | optional_formats.readable()
+)
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_HEIC = "HEIC", "install pillow-heif (the extra cvlib-experiments[heic]) or save them as JPEG"
+_DICOM = "DICOM", "install pydicom (the extra cvlib-experiments[dicom]) or convert the .dcm files to PNG"
+_RAW = "a camera's raw format", "export them as JPEG or PNG"
+# Formats of images that aren't read: their name, and the shortest way on.
+_UNREAD = {
+    ".heic": _HEIC, ".heif": _HEIC, ".hif": _HEIC,
+    ".dcm": _DICOM, ".dicom": _DICOM,
+    ".svg": ("SVG", "draw them as PNG"), ".psd": ("Photoshop", "export them as PNG"),
+    ".jxl": ("JPEG XL", "save them as PNG"), ".exr": ("OpenEXR", "convert them to 8-bit PNG"),
+    ".hdr": ("Radiance HDR", "convert them to 8-bit PNG"), ".nii": ("NIfTI", "save its slices as PNG"),
+    ".mha": ("MetaImage", "save its slices as PNG"), ".mhd": ("MetaImage", "save its slices as PNG"),
+    ".nrrd": ("NRRD", "save its slices as PNG"), ".h5": ("HDF5", "save its images as PNG"),
+    ".npy": ("NumPy arrays", "save them as PNG"), ".npz": ("NumPy arrays", "save them as PNG"),
+    ".mat": ("MATLAB arrays", "save them as PNG"), ".mp4": ("video", "save its frames as images"),
+    ".avi": ("video", "save its frames as images"), ".mov": ("video", "save its frames as images"),
+    ".svs": ("whole-slide images", "cut them into tiles"), ".ndpi": ("whole-slide images", "cut them into tiles"),
+    **{suffix: ("AVIF or JPEG 2000", "convert them to PNG") for suffix in _OPTIONAL if suffix not in EXTENSIONS},
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _RAW),
+}  # fmt: skip
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; "BM" alone begins many a text
 _ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
@@ -24,14 +53,63 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def read_image(path: Path, channels: int) -> np.ndarray:
+def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarray:
     """The pixels of the file: uint8 (height, width, channels), 0–255, upright as its EXIF says.
 
-    `channels` is 1 (grey, ITU-R 601 luma) or 3 (RGB). Of an animation the first frame; transparency lies on
-    white; 16-bit and `I` images are scaled from 0–65535; `F` ones from 0–1 where all values lie in there, else
-    taken as 0–255. Raises `UserError` naming the file if it can't be decoded to its end.
+    `channels` is 1 (grey, ITU-R 601 luma), 3 (RGB), or as many bands as a TIFF has. Of an animation the first frame;
+    transparency lies on white. Pixels of more than 8 bits are scaled from `span`, the collection's range; where that is
+    None, 16-bit and `I` images from 0–65535, and `F` ones from 0–1 where all values lie in there, else taken as 0–255.
+    Raises `UserError` naming the file if it can't be decoded to its end.
     """
-    return pixels(decode(path, content_of(path)), channels)
+    content = content_of(path)
+    array = _bands(path, content)
+    if array is not None:
+        return _of_bands(path, array, channels, span)
+    if channels not in (1, 3):
+        raise UserError(
+            f"{path}: it has no {channels} bands: data.channels={channels} is for TIFF files that have them"
+        )
+    return pixels(decode(path, content, span), channels)
+
+
+def _bands(path: Path, content: bytes) -> np.ndarray | None:
+    try:
+        return depth.bands(content)
+    except Exception as error:  # tifffile raises anything
+        raise _unreadable(path, error) from error
+
+
+def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) -> np.ndarray:
+    """Bands as uint8; the first three of them where an RGB image is asked for, their mean where a grey one is."""
+    found = array.shape[-1]
+    if channels not in (1, 3, found):
+        raise UserError(f"{path}: it has {found} bands, not {channels}: all images need the same (data.channels)")
+    kept = array[..., :3] if channels == 3 else array
+    if array.dtype != np.uint8:
+        kept = depth.scaled(kept, span or depth.joint([depth.range_of(array) or (0.0, 1.0)]) or (0.0, 1.0))
+    return kept.mean(-1, keepdims=True).astype(np.uint8) if channels == 1 else kept
+
+
+@dataclass(frozen=True)
+class Look:
+    """What decoding a file has shown of its pixels."""
+
+    header: Header
+    size: tuple[int, int]  # height, width of the upright image
+    grey: bool
+    span: Range | None  # the least and greatest value, where it has more than 8 bits
+    bands: int  # 1 or 3, or more
+
+
+def look(path: Path, content: bytes) -> Look:
+    """Decode a file to its end; raises `UserError` naming it where that isn't possible."""
+    array = _bands(path, content)
+    if array is not None:
+        height, width, bands = array.shape
+        return Look(Header((height, width), 1), (height, width), False, depth.range_of(array), bands)
+    found, image = _upright(path, content)
+    size = (image.height, image.width)
+    return Look(found, size, is_grey(image), depth.range_of(image), 1 if is_grey(image) else 3)
 
 
 @dataclass(frozen=True)
@@ -50,9 +128,15 @@ class Header:
 def header(path: Path) -> Header:
     """The image's size and orientation; raises `UserError` naming the file where it can't be opened as an image."""
     try:
+        optional_formats.prepare(path)
         with Image.open(path) as image:
             return header_of(image)
     except Exception as error:
+        if path.suffix.lower() in optional_formats.DICOM:
+            return _upright(path, content_of(path))[0]
+        array = _bands(path, content_of(path))
+        if array is not None:
+            return Header(array.shape[:2], 1)
         raise _unreadable(path, error) from error
 
 
@@ -92,7 +176,27 @@ def looks_like_image(file: Path) -> bool:
         return False
     if start.startswith(_BEGINNINGS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         return True
+    if start[:2] in (b"P2", b"P3", b"P5", b"P6") and start[2:3].isspace():
+        return True
     return start.startswith(b"BM") and len(start) > 18 and int.from_bytes(start[14:18], "little") in _BMP_HEADERS
+
+
+def unread(file: Path) -> tuple[str, str] | None:
+    """The name of a format of images that isn't read, and what to do, by the ending of the file's name; else None."""
+    name = file.name.lower()
+    suffix = ".nii" if name.endswith(".nii.gz") else file.suffix.lower()
+    return None if file.name.startswith(".") or suffix in EXTENSIONS else _UNREAD.get(suffix)
+
+
+def unread_in(files: Iterable[Path]) -> str:
+    """One line on the files of formats that aren't read: how many of which, and what to do; empty without any."""
+    found: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for file in files:
+        known = unread(file)
+        if known is not None:
+            found[known].append(file)
+    return "; ".join(f"{len(some)} {some[0].suffix} {'file is' if len(some) == 1 else 'files are'} {name}, a format "
+                     f"that isn't read: {advice}" for (name, advice), some in found.items())  # fmt: skip
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -108,17 +212,21 @@ def content_of(path: Path) -> bytes:
         raise UserError(f"{path}: can't be opened: {error.strerror or error}") from error
 
 
-def decode(path: Path, content: bytes) -> Image.Image:
-    """The upright, fully decoded image in `content`; raises `UserError` naming `path` otherwise."""
-    return decode_with_header(path, content)[1]
+def decode(path: Path, content: bytes, span: Range | None = None) -> Image.Image:
+    """The upright, fully decoded image in `content`, of 8 bits; raises `UserError` naming `path` otherwise."""
+    return _eight_bits(_upright(path, content)[1], span)
 
 
-def decode_with_header(path: Path, content: bytes) -> tuple[Header, Image.Image]:
-    """The same, and what the file says of it."""
+def _upright(path: Path, content: bytes) -> tuple[Header, Image.Image]:
+    """What the file says of the image, and the image upright and decoded, as deep as it is."""
     try:
+        optional_formats.prepare(path)
+        if (dicom := optional_formats.dicom(content)) is not None:
+            return Header((dicom.height, dicom.width), 1), dicom
         with Image.open(io.BytesIO(content)) as image:
-            found = header_of(image)
-            return found, _eight_bits(ImageOps.exif_transpose(image))
+            found, turned = header_of(image), ImageOps.exif_transpose(image)
+            turned.load()
+            return found, turned
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, …
         raise _unreadable(path, error) from error
 
@@ -153,8 +261,9 @@ def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    image.load()
+def _eight_bits(image: Image.Image, span: Range | None) -> Image.Image:
+    if span is not None and depth.is_deep(image.mode):
+        return Image.fromarray(depth.scaled(np.asarray(image), span))
     if image.mode.startswith("I"):  # I, I;16, I;16B …: Pillow's own conversion clips at 255
         wide = np.clip(np.asarray(image, np.int64), 0, 65535)
         return Image.fromarray(((wide + 128) // 257).astype(np.uint8))

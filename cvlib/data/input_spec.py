@@ -14,10 +14,11 @@ class InputSpec:
 
     height: int  # pixels
     width: int  # pixels
-    channels: int  # 1 (grey) or 3 (RGB)
+    channels: int  # 1 (grey), 3 (RGB), or as many bands as the images have
     resize: str = STRETCH  # stretch: each side by itself | letterbox: the aspect is kept, and the rest is padded
     low: float = 0.0  # the least value of a pixel
     high: float = 255.0  # the greatest value of a pixel
+    span: tuple[float, float] | None = None  # values in files of more than 8 bits that become low and high
 
     def __post_init__(self) -> None:
         if self.resize not in METHODS:

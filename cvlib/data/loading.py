@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import embedded, images, keras_datasets, layouts, photographs, preflight, scenes, splits
+from cvlib.data import depth, embedded, images, keras_datasets, layouts, photographs, preflight, scenes, splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
@@ -58,7 +58,7 @@ def undivided(config: DataConfig, kind: LabelKind = CLASS, task: str | None = No
     """
     if _is_of_arrays(config):
         return _named(_of_arrays(config, kind), task)
-    return _named(_of_collection(replace(config, val_fraction=0, test_fraction=0), kind), task)
+    return _named(_of_collection(replace(config, val_fraction=0, test_fraction=0), kind, training=False), task)
 
 
 def _named(dataset: Dataset, task: str | None) -> Dataset:
@@ -96,8 +96,8 @@ def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     return Dataset(config.name, kind.subfolder, classes, channels, size, train, val, test, notes, kind=kind)
 
 
-def _of_collection(config: DataConfig, kind: LabelKind) -> Dataset:
-    collection = read_collection(config, kind)
+def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Dataset:
+    collection = read_collection(config, kind, training)
     kind.check_classes(collection.root, collection.classes)
     if config.classes is not None:
         _narrow(collection, config.classes)
@@ -108,16 +108,43 @@ def _of_collection(config: DataConfig, kind: LabelKind) -> Dataset:
     if skipped:
         notes.append(f"data.on_error=skip: {len(skipped)} left out for errors: {_some(skipped)}")
     classes, given = _chosen(collection, scan, config)
-    train, val, test = splits.hold_out(given["train"], {p: s for p, s in given.items() if p != "train"}, config, kind)
+    train = given["train"] if "train" in given else next(iter(given.values())).take([])
+    train, val, test = splits.hold_out(train, {p: s for p, s in given.items() if p != "train"}, config, kind)
     notes += _held_out_notes(collection, given, config)
     _note_leaks([train, val, test], scan, notes)
+    span = _span(scan, config, notes)
+    channels = _channels(scan, config, notes)
     colours = collection.colours
     if colours is not None:
         colours = colours[[collection.classes.index(name) for name in classes]]
     return Dataset(
-        config.name, kind.subfolder, classes, config.channels or scan.channels, scan.size, train, val, test, notes,
-        layout=collection.layout, colours=colours, skipped=skipped, kind=kind,
+        config.name, kind.subfolder, classes, channels, scan.size, train, val, test, notes, span=span,
+        layout=collection.layout, colours=colours, skipped=skipped, kind=kind, read_as=collection.read_as,
     )  # fmt: skip
+
+
+def _span(scan: CollectionScan, config: DataConfig, notes: list[str]) -> depth.Range | None:
+    """The values that become 0 and 255 in images of more than 8 bits; None for images of 8 bits. It is noted."""
+    if not scan.deep:
+        return None
+    total = sum(len(part) for part in scan.parts.values())
+    span = (float(config.range[0]), float(config.range[1])) if config.range is not None else scan.span
+    if span is None and scan.deep < total:
+        notes.append(f"{scan.deep} of {total} images hold more than 8 bits a pixel, the others 8: their ranges "
+                     "differ, and those are read as 0–65535 (or 0–1), which may make them dark: data.range=[low, "
+                     "high] sets another")  # fmt: skip
+    if span is not None:
+        notes.append(depth.note(span, scan.deep, config.range is not None))
+    return span
+
+
+def _channels(scan: CollectionScan, config: DataConfig, notes: list[str]) -> int:
+    """The channels of every image, which are noted where they are bands of a TIFF."""
+    if scan.channels > 3:
+        used = {None: "all are used", 1: "their mean is used", 3: "the first three are used"}
+        notes.append(f"the images have {scan.channels} bands (channels): {used.get(config.channels, 'all are used')}; "
+                     "data.channels=3 takes the first three")  # fmt: skip
+    return config.channels or scan.channels
 
 
 def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
@@ -140,8 +167,11 @@ def _held_out_notes(collection: Collection, given: dict[str, Split], config: Dat
     ]  # fmt: skip
 
 
-def read_collection(config: DataConfig, kind: LabelKind) -> Collection:
-    """The user's collection, photographs of ours, or a dataset of TensorFlow Datasets, as its reader gives it."""
+def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:
+    """The user's collection, photographs of ours, or a dataset of TensorFlow Datasets, as its reader gives it.
+
+    `training` as in `layouts.read`: whether there must be something to train on.
+    """
     ours = photographs.folder(config.name)
     if ours is not None:
         return layouts.read(ours, config.layout, kind, config)
@@ -149,7 +179,7 @@ def read_collection(config: DataConfig, kind: LabelKind) -> Collection:
         from cvlib.data.layouts import tfds
 
         return tfds.read(str(config.tfds), kind)
-    return layouts.read(layouts.place(config.path), config.layout, kind, config)
+    return layouts.read(layouts.place(config.path), config.layout, kind, config, training)
 
 
 def _narrow(collection: Collection, chosen: list[str]) -> None:
@@ -199,6 +229,10 @@ def _note_leaks(parts: list[Split], scan: CollectionScan, notes: list[str]) -> N
 def _check_parts(config: DataConfig, dataset: Dataset) -> None:
     """No part is empty, no sample in two; classes that can't be learned or measured are noted."""
     counts = ", ".join(f"{name} {len(part)}" for name, part in dataset.parts.items())
+    total = sum(len(part) for part in dataset.parts.values())
+    if total < len(dataset.parts):
+        raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.parts)} are needed, "
+                        "one each to train, validate and test on: add images")  # fmt: skip
     for name, part in dataset.parts.items():
         if len(part) == 0:
             raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or raise "

@@ -11,7 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from cvlib.data import images
+from cvlib.data import depth, images
+from cvlib.data.depth import Range
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.labels import LabelKind, Settled
 from cvlib.data.layouts.collection import Collection, Sample, name_of
@@ -29,6 +30,8 @@ class SampleScan:
     size: tuple[int, int]  # height, width
     grey: bool
     label: Settled
+    span: Range | None = None  # the least and greatest value, where it has more than 8 bits
+    bands: int = 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class CollectionScan:
     parts: dict[str, Split]
     findings: list[Finding]
     size: tuple[int, int]  # median height, width
-    channels: int  # 1 if every image is grey, else 3
+    channels: int  # 1 if every image is grey; more than 3 if all have as many bands; else 3
+    span: Range | None  # of the training images together, where all images have more than 8 bits
+    deep: int  # how many images have more than 8 bits
     image_digests: dict[str, str] = field(repr=False)  # sha256 of each image file by the sample's name
 
 
@@ -64,28 +69,32 @@ def scan_collection(collection: Collection) -> CollectionScan:
     scans = list(good.values())
     height, width = (int(np.median([scan.size[axis] for scan in scans])) for axis in (0, 1))
     channels = 1 if all(scan.grey for scan in scans) else 3
+    if len(bands := {scan.bands for scan in scans}) == 1 and max(bands) > 3:
+        channels = bands.pop()
+    deep = [scan for scan in scans if scan.span is not None]
+    trained = [good[sample.name] for sample in collection.parts.get("train", []) if sample.name in good] or scans
+    span = depth.joint([scan.span for scan in trained if scan.span is not None]) if len(deep) == len(scans) else None
     digests = {name: scan.image_digest for name, scan in good.items()}
-    return CollectionScan(parts, findings, (height, width), channels, digests)
+    return CollectionScan(parts, findings, (height, width), channels, span, len(deep), digests)
 
 
 def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Finding]:
     """Decode the sample and its label; return only findings where the image or its label can't be used."""
     try:
         content = images.content_of(sample.image)
-        header, image = images.decode_with_header(sample.image, content)
+        seen = images.look(sample.image, content)
     except UserError as error:
         message = str(error).removeprefix(f"{sample.image}: ")
         return [Finding(ERROR, "unreadable image", sample.name, message, "repair it or take it out")]
     path = sample.name if sample.label_file is None else name_of(sample.label_file, collection.root)
-    settled = collection.kind.settle(sample.label, header, path)
+    settled = collection.kind.settle(sample.label, seen.header, path)
     if settled.label is None:
         return settled.findings
     digest = hashlib.sha256(content)
     image_digest = digest.hexdigest()
     digest.update(settled.content)
-    size = (image.height, image.width)
     kept = replace(settled, content=b"")
-    return SampleScan(digest.hexdigest(), image_digest, size, images.is_grey(image), kept)
+    return SampleScan(digest.hexdigest(), image_digest, seen.size, seen.grey, kept, seen.span, seen.bands)
 
 
 def _split(samples: list[Sample], scans: dict[str, SampleScan], kind: LabelKind) -> Split:

@@ -9,7 +9,7 @@ from cvlib import data, tasks
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts, splits
 from cvlib.data.dataset import Dataset, Split
-from cvlib.data.layouts.collection import PART_NAMES
+from cvlib.data.layouts.names import part_of
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
@@ -90,7 +90,7 @@ def _name(config: DataConfig) -> str:
         return (config.tfds or config.name).replace("/", "-")
     place = layouts.place(config.path)
     name = place.stem if place.is_file() else place.name
-    return f"{place.parent.name}-{name}" if name.lower() in PART_NAMES else name
+    return f"{place.parent.name}-{name}" if part_of(name) else name
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from cvlib import tasks
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
+from cvlib.data.input_spec import InputSpec
 from cvlib.export.agreement import compare
 from cvlib.export.runtimes import reader
 from cvlib.export.writers import write_litert, write_onnx, write_saved_model
@@ -48,8 +49,8 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
     elif form == "onnx":
         write_onnx(model, path, labels)
     else:
-        write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, dataset.channels) if int8 else None)
-    pictures = _some(dataset.test, images, dataset.channels)
+        write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, run.spec) if int8 else None)
+    pictures = _some(dataset.test, images, run.spec)
     if int8:  # which takes images of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
@@ -87,11 +88,11 @@ def require(form: str) -> None:
         raise UserError(f"--format {form} needs {', '.join(missing)}: pip install -e '.[export]'")
 
 
-def _some(split: Split, count: int, channels: int) -> list[np.ndarray]:
+def _some(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
     """Return images evenly over a split, uint8 (height, width, channels)."""
     chosen = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
     found = [split.images[int(index)] for index in chosen]
-    return [read_image(image, channels) if isinstance(image, Path) else image for image in found]
+    return [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in found]
 
 
 def _size(path: Path) -> int:

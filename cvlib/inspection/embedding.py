@@ -12,6 +12,7 @@ import numpy as np
 from cvlib.inspection import graph
 from cvlib.inspection.graph import Step
 from cvlib.runtime.files import write_atomically
+from cvlib.viz.pictures import visible
 
 _BEFORE_TSNE = 50  # dimensions that PCA leaves to t-SNE, as its authors advise
 _SPRITE = 48  # pixels, the side of a picture in the projector
@@ -118,7 +119,7 @@ def _sprite(images: Sequence[np.ndarray], side: int) -> bytes:
     columns = int(np.ceil(np.sqrt(len(images))))
     sheet = Image.new("RGB", (columns * side, columns * side), "white")
     for number, image in enumerate(images):
-        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
+        picture = Image.fromarray(visible(image)).convert("RGB")
         sheet.paste(picture.resize((side, side)), (number % columns * side, number // columns * side))
     content = io.BytesIO()
     sheet.save(content, "PNG")

@@ -47,7 +47,10 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
     from cvlib.data.images import read_image
 
     if files:
-        return [Sample(file.name, resized(model, read_image(file, opened.channels)), None) for file in files]
+        return [
+            Sample(file.name, resized(model, read_image(file, opened.channels, opened.spec.span)), None)
+            for file in files
+        ]
     assert dataset is not None
     split = dataset.test
     labels = tasks.of_config(opened.config).image_classes(split)
@@ -56,8 +59,9 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
         chosen = [firsts[i] for i in np.unique(np.linspace(0, len(firsts) - 1, _IMAGES).astype(int))]
     else:
         chosen = [int(i) for i in np.unique(np.linspace(0, len(split) - 1, _IMAGES).astype(int))]
-    return [Sample(split.names[index], resized(model, pixels(split, index, dataset.channels)), _truth(dataset, index))
-            for index in chosen]  # fmt: skip
+    images = (resized(model, pixels(split, index, dataset.channels, dataset.span)) for index in chosen)
+    return [Sample(split.names[index], image, _truth(dataset, index))
+            for index, image in zip(chosen, images, strict=True)]  # fmt: skip
 
 
 def _truth(dataset: Dataset, index: int) -> frozenset[str] | None:
@@ -66,11 +70,11 @@ def _truth(dataset: Dataset, index: int) -> frozenset[str] | None:
     return None if held is None else frozenset(dataset.classes[label] for label in held)
 
 
-def pixels(split: Split, index: int, channels: int) -> np.ndarray:
+def pixels(split: Split, index: int, channels: int, span: tuple[float, float] | None = None) -> np.ndarray:
     from cvlib.data.images import read_image
 
     found = split.images[index]
-    return read_image(found, channels) if isinstance(found, Path) else found
+    return read_image(found, channels, span) if isinstance(found, Path) else found
 
 
 def resized(model: keras.Model, image: np.ndarray) -> np.ndarray:

@@ -140,7 +140,7 @@ def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset
     if isinstance(split.images, np.ndarray):
         images = list(graph.as_seen(model, split.images[chosen]))
     else:
-        images = [resized(model, pixels(split, int(index), dataset.channels)) for index in chosen]
+        images = [resized(model, pixels(split, int(index), dataset.channels, dataset.span)) for index in chosen]
     batches = [np.stack(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
     values = embedding.features(model, batches)
     classes = task.image_classes(split)

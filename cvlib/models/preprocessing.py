@@ -32,7 +32,13 @@ def to_symmetric_range(image: KerasTensor) -> KerasTensor:
 
 
 def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
-    """Return BGR minus ImageNet's mean, as Keras' weights of VGG and ResNet want it, from grey or RGB."""
+    """Return BGR minus ImageNet's mean, as Keras' weights of VGG and ResNet want it, from grey or RGB.
+
+    From more bands the mean of these three is subtracted, for the first convolution is then the mean over the colours.
+    """
+    if image.shape[-1] > 3:
+        mean = sum(IMAGENET_BGR_MEAN) / 3
+        return layers.Rescaling(1.0, offset=-mean, name="minus_mean", dtype="float32")(image)
     bgr = ops.flip(to_rgb(image), axis=-1)
     minus_mean = layers.Normalization(
         mean=IMAGENET_BGR_MEAN, variance=(1.0, 1.0, 1.0), name="minus_mean", dtype="float32"

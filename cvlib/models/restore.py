@@ -60,7 +60,7 @@ class SavedRun:
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """1, 3, or as many bands as the images have."""
         return self.record.channels
 
     @property
@@ -76,7 +76,9 @@ class SavedRun:
     @cached_property
     def spec(self) -> InputSpec:
         """The images that the network takes."""
-        return InputSpec(*self.size, self.channels, str(self.summary.get("resize") or "stretch"))
+        span = self.summary.get("range")
+        span = (float(span[0]), float(span[1])) if span else None
+        return InputSpec(*self.size, self.channels, str(self.summary.get("resize") or "stretch"), span=span)
 
 
 class Serving(Protocol):

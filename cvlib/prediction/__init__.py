@@ -11,8 +11,9 @@ import numpy as np
 
 from cvlib import tasks
 from cvlib.data import photographs
-from cvlib.data.images import EXTENSIONS, read_image
-from cvlib.data.layouts.collection import name_of
+from cvlib.data.images import EXTENSIONS, looks_like_image, read_image, unread_in
+from cvlib.data.images import unread as images_unread
+from cvlib.data.layouts.collection import files_below, image_files, name_of
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
 
@@ -51,7 +52,7 @@ def predict_files(
         done += 1
         show(done + len(failed))
 
-    images = readable(files, run.channels, skip)
+    images = readable(files, run.channels, skip, run.spec.span)
     count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
@@ -72,7 +73,7 @@ def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
     place = data.path or photographs.folder(data.name)
     if run.splits is None or place is None:
         return []
-    root = Path(place).resolve()
+    root = Path(place).expanduser().resolve()
     trained = set(run.splits["train"])
     return [file for file in files if name_of(file.resolve(), root) in trained]
 
@@ -86,12 +87,12 @@ def picture_names(files: Sequence[Path]) -> Iterator[str]:
 
 
 def readable(
-    files: Sequence[Path], channels: int, bad: Callable[[Path, str], None]
+    files: Sequence[Path], channels: int, bad: Callable[[Path, str], None], span: tuple[float, float] | None = None
 ) -> Iterator[tuple[Path, str, np.ndarray]]:
     """Yield every file that can be read, the name for its picture, and its pixels; `bad` is told of the others."""
     for file, name in zip(files, picture_names(files), strict=True):
         try:
-            pixels = read_image(file, channels)
+            pixels = read_image(file, channels, span)
         except UserError as error:
             bad(file, str(error))
             continue
@@ -120,4 +121,14 @@ def find_files(paths: Sequence[str]) -> list[Path]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+    """The images below a folder as training reads them: by name or content, through links."""
+    return sorted(image_files(folder))
+
+
+def left_out(paths: Sequence[str]) -> str:
+    """One line on the files below the folders that `find_files` leaves out, and what to do; empty without any."""
+    files = [file for path in paths if Path(path).is_dir() for file in files_below(Path(path))]
+    others = [file for file in files if not looks_like_image(file) and not file.name.startswith(".")]
+    unread = unread_in(others)
+    rest = sum(images_unread(file) is None for file in others)
+    return "; ".join(line for line in (unread, f"{rest} other files are no images" if rest else "") if line)

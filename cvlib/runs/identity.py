@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Where a run goes and what it is called; they don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
 # Keys that came later: with this value a run is the same as without the key.
-_AS_WITHOUT: dict[str, dict[str, Any]] = {"model": {"label_smoothing": 0.0}}
+_AS_WITHOUT: dict[str, dict[str, Any]] = {"model": {"label_smoothing": 0.0}, "data": {"range": None}}
 # What changes how a run is computed, but not what comes out.
 _NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
 

@@ -26,7 +26,7 @@ SPLITS = "splits.json"
 _LONGEST = 160  # characters of a damaged value in a message
 _OF_DATA: dict[str, Callable[[Any], bool]] = {  # what summary.json has once the data is read
     "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
-    "channels": lambda count: count in (1, 3),
+    "channels": lambda count: isinstance(count, int) and not isinstance(count, bool) and 0 < count <= 512,
     "image_size": lambda size: _is_side(size) or (
         isinstance(size, list) and len(size) == 2 and all(map(_is_side, size))),
 }  # fmt: skip

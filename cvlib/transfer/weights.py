@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -34,6 +35,7 @@ class Loaded:
     source: str
     matched: int  # numbers that now stand in the base
     skipped: list[str]  # what else the source held
+    adapted: str = ""  # how the first convolution was made to take more channels than the source's three
 
 
 def start_from(network: Network, source: str) -> Loaded:
@@ -68,7 +70,8 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
     assert published is not None
     try:
         with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
-            loaded = published.load(config.backbone_options, base.input_shape[1:])
+            height, width, channels = base.input_shape[1:]
+            loaded = published.load(config.backbone_options, (height, width, min(channels, 3)))
     except UserError:  # the source says itself what is wrong
         raise
     except Exception as error:  # Keras raises a bare Exception where a download fails
@@ -78,8 +81,27 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
             f"mode.weights=imagenet: the ImageNet weights of {config.backbone} can't be downloaded from "
             f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {WAYS_ON}"
         ) from error
-    base.set_weights(loaded.get_weights())
-    return Loaded(IMAGENET, base.count_params(), [])
+    arrays, adapted = _for_channels(loaded.get_weights(), [tuple(one.shape) for one in base.weights], channels)
+    base.set_weights(arrays)
+    return Loaded(IMAGENET, base.count_params(), [], adapted)
+
+
+def _for_channels(
+    arrays: list[np.ndarray], shapes: list[tuple[int, ...]], channels: int
+) -> tuple[list[np.ndarray], str]:  # fmt: skip
+    """The arrays with the first convolution, of three colours, made to take `channels`; and a line that says so.
+
+    Every channel gets the mean of the colours' kernels times 3 / channels, so that the sum over the input is as large.
+    """
+    if channels <= 3:
+        return arrays, ""
+    changed = next(i for i, (one, shape) in enumerate(zip(arrays, shapes, strict=True)) if one.shape != shape)
+    mean = arrays[changed].mean(axis=2, keepdims=True) * (3 / channels)
+    arrays = [*arrays[:changed], np.repeat(mean, channels, axis=2), *arrays[changed + 1 :]]
+    return (
+        arrays,
+        f"the first convolution takes {channels} channels: each has the mean of the colours' kernels × 3/{channels}",
+    )
 
 
 @contextlib.contextmanager
@@ -100,8 +122,8 @@ def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
         with h5py.File(own, "r") as written:
             wanted = {name: array.shape for name, array in _arrays(written).items()}
         prefix = _place(wanted, held, source)
-        inside = {name.removeprefix(prefix) for name in held if name.startswith(prefix)}
-        _refuse_other_layers(inside - set(wanted), wanted, source)
+        inside = {name.removeprefix(prefix): array.shape for name, array in held.items() if name.startswith(prefix)}
+        _refuse_other_layers({name: shape for name, shape in inside.items() if name not in wanted}, wanted, source)
         with h5py.File(own, "r+") as written:
             for name in wanted:
                 written[name][...] = _finite(name, held[prefix + name], source)
@@ -148,10 +170,13 @@ def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], so
     raise _mismatch(source, wanted, {name: array.shape for name, array in held.items()}, best)
 
 
-def _refuse_other_layers(extra: set[str], wanted: dict[str, tuple[int, ...]], source: str) -> None:
-    """Beside the base's own layers there may only be a top: dense layers, where the base has none."""
+def _refuse_other_layers(
+    extra: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]], source: str
+) -> None:  # fmt: skip
+    """Beside the base's own layers there may only be a top: normalization, and dense layers where the base has none."""
     own_dense = any(_layer(name).startswith("dense") for name in wanted)
-    foreign = sorted(name for name in extra if own_dense or not _layer(name).startswith("dense"))
+    foreign = sorted(name for name, shape in extra.items() if (own_dense if _layer(name).startswith("dense")
+                                                               else len(shape) > 1 or own_dense))  # fmt: skip
     foreign = [name for name in foreign if "vars" in name and name.count("layers/") <= 1]
     if foreign:
         raise UserError(f"mode.weights={source} holds another architecture: it has {len(foreign)} more arrays, such as "
@@ -165,6 +190,7 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
             for layer in root.attrs["layer_names"] for name in root[_text(layer)].attrs["weight_names"]]  # fmt: skip
     _refuse_other_files(file, dict(held))
     variables = [variable for layer in backbone.layers for variable in layer.weights]
+    held = _by_name(variables, held)
     for variable, (name, array) in zip(variables, held, strict=False):
         if tuple(variable.shape) != array.shape:
             raise UserError(
@@ -182,6 +208,27 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
     return Loaded(source, backbone.count_params(), _by_layer(top))
+
+
+def _by_name(
+    variables: list[Any], held: list[tuple[str, h5py.Dataset]]
+) -> list[tuple[str, h5py.Dataset]]:  # fmt: skip
+    """The arrays in the order of the variables, where the names of layer and array tell which is which.
+
+    Keras lists a nested network's trainable arrays first, so that their order is another one.
+    """
+    keys = [_key(name) for name, _ in held]
+    wanted = [_key(variable.path) for variable in variables]
+    if len(set(keys)) < len(keys) or len(set(wanted)) < len(wanted) or not set(wanted) <= set(keys):
+        return held
+    places = dict(zip(keys, held, strict=True))
+    ordered = [places.pop(key) for key in wanted]
+    return [*ordered, *places.values()]
+
+
+def _key(name: str) -> str:
+    """The last layer and the array in a name: resnet50/conv1_bn/gamma:0 → conv1_bn/gamma."""
+    return "/".join(name.partition(":")[0].split("/")[-2:])
 
 
 def _mismatch(source: str, wanted: dict[str, tuple[int, ...]], held: dict[str, tuple[int, ...]],

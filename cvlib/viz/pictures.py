@@ -99,12 +99,17 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def visible(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels `(height, width, channels)` as Pillow takes them: grey, RGB, or the first three of more bands."""
+    return pixels[..., 0] if pixels.shape[-1] < 3 else pixels[..., :3]
+
+
 def _tile(image: np.ndarray) -> PillowImage:
     """Return a square tile with the whole image; small ones are enlarged so that pixels stay visible."""
     from PIL import Image
 
     pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    picture = Image.fromarray(visible(pixels)).convert("RGB")
     scale = _TILE / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     picture = picture.resize(size, Image.Resampling.NEAREST if scale > 2 else Image.Resampling.BICUBIC)

@@ -160,3 +160,14 @@ def test_masks_are_the_evaluations_at_the_files_own_size(tmp_path: Path, files: 
 def test_files_of_one_name_get_pictures_of_their_own() -> None:
     names = list(picture_names([Path("a/x.png"), Path("b/x.jpg"), Path("../y.png")]))
     assert names == ["x", "x~2", "y"]
+
+
+def test_what_a_folder_holds_beside_images_is_named(tmp_path):
+    from cvlib import prediction
+
+    (tmp_path / "a.heic").write_bytes(b"x")
+    (tmp_path / "notes.md").write_text("x")
+    (tmp_path / "b.svg").write_text("<svg/>")
+    said = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
+    assert "1 .svg file is SVG" in said and "1 other files are no images" in said
+    assert prediction.left_out([]) == ""

@@ -256,3 +256,29 @@ def test_imagenet_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPa
 def test_an_architecture_without_imagenet_weights_says_so() -> None:
     with pytest.raises(WeightsUnavailable, match="no ImageNet weights for cnn"):
         weights.load_into(cnn().base, CNN, "imagenet")
+
+
+def test_the_first_convolution_is_adapted_to_more_channels() -> None:
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
+    other = np.ones(4, np.float32)
+    arrays, said = weights._for_channels([kernel, other], [(3, 3, 5, 4), (4,)], 5)
+    assert arrays[0].shape == (3, 3, 5, 4) and "takes 5 channels" in said and arrays[1] is other
+    np.testing.assert_allclose(arrays[0].sum(axis=2), kernel.sum(axis=2), rtol=1e-5)  # as much for a grey image
+    assert weights._for_channels([kernel], [kernel.shape], 3) == ([kernel], "")
+
+
+def test_arrays_of_a_nested_base_are_told_by_their_names() -> None:
+    class Variable:
+        def __init__(self, path: str):
+            self.path = path
+
+    wanted = [Variable(f"backbone/bn/{name}") for name in ("gamma", "beta", "moving_mean")]
+    held: list[Any] = [
+        ("resnet/bn/gamma:0", 1),
+        ("resnet/bn/moving_mean:0", 3),
+        ("resnet/bn/beta:0", 2),
+        ("d/kernel", 4),
+    ]
+    assert [array for _, array in weights._by_name(wanted, held)] == [1, 2, 3, 4]
+    twice: list[Any] = [("a/kernel", 1), ("b/a/kernel", 2)]
+    assert weights._by_name([Variable("x/a/kernel")], twice) == twice  # names that don't tell which is which

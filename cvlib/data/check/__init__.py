@@ -50,7 +50,8 @@ def check(data: str, layout: str | None = None, kind: LabelKind | None = None, w
     seen = do_all(_jobs(root, files, read.all), workers)
     used = {sample.image for reading in read.all for _, sample in reading.samples}
     counts = [summary.count(reading, number, seen) for number, reading in enumerate(read.all)]
-    found = [*files.findings, *read.findings, *_of_files(root, used, seen), *_of_labels(seen)]
+    told = [finding for finding in read.findings if finding.kind != "unused images"]  # each is named below
+    found = [*files.findings, *told, *_of_files(root, used, seen), *_of_labels(seen)]
     found += _of_copies(root, read.all, seen)
     for one, reading in zip(counts, read.all, strict=True):
         found += summary.findings(one, reading)

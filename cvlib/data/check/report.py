@@ -58,7 +58,7 @@ def _counts_text(counts: Counts) -> str:
     rows += [[f"  {name}", *(f"{table[part][name]:,}" for part in parts)] for name in _shown(counts, table)]
     title = f"{counts.task} (layout {counts.layout}), {kind.counted_as} by class"
     hidden = len(counts.classes) - (len(rows) - 2)
-    notes = [f"  {note}" for note in counts.notes]
+    notes = [f"  {note}" for note in (counts.read_as, *counts.notes) if note]
     if hidden:
         notes.insert(0, f"  the commonest and the rarest are shown; {hidden:,} more classes in --format json")
     return "\n".join([title, *aligned(rows), *notes])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
-from cvlib.data import images
+from cvlib.data import images, optional_formats
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.images import Header
 from cvlib.runtime.errors import UserError
@@ -26,7 +26,11 @@ _SIGNATURES = {
     b"II*\x00": "TIFF", b"MM\x00*": "TIFF",
 }  # fmt: skip
 _EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"), "TGA": (".tga",), "AVIF": (".avif",), "JPEG2000": (".jp2", ".j2k"),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "DICOM": (".dcm", ".dicom"),
+    "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
     "WEBP": (".webp",), "TIFF": (".tif", ".tiff"),
 }  # fmt: skip
 _UPRIGHT = {
@@ -42,7 +46,7 @@ _MODES = {
     "RGBA": "RGB with transparency: laid on white", "LA": "grey with transparency: laid on white",
     "RGBa": "RGB with transparency: laid on white", "La": "grey with transparency: laid on white",
     "PA": "a palette with transparency: laid on white", "1": "1 bit: read as black and white",
-    "F": "floating point: taken as 0–1 where all values lie in there, else as 0–255",
+    "F": "floating point: scaled to 0–255 by the range of all training images where all are so",
 }  # fmt: skip
 
 
@@ -98,18 +102,48 @@ def _signature(start: bytes) -> str | None:
 def _decoded(path: Path, content: bytes) -> FileScan:
     digest = hashlib.sha256(content).hexdigest()
     try:
+        optional_formats.prepare(path)
+        if path.suffix.lower() in optional_formats.DICOM:
+            return _of_array(digest, path, content)
         with Image.open(io.BytesIO(content)) as image:
             form, mode = image.format or "", image.mode
             frames = _frames(image)
             transparent_palette = mode == "P" and image.has_transparency_data
             header = images.header_of(image)
         small, damage = _small(path, content, form, mode, header.orientation)
-    except UserError as error:
-        return FileScan(digest, faults=[_refusal(content, str(error).rpartition("read as an image: ")[2])])
-    except Exception as error:  # decoders raise anything, also while they read the header
-        return FileScan(digest, faults=[_refusal(content, str(error))])
+    except Exception as error:
+        bands = _of_bands(path, content)
+        return (
+            FileScan(digest, faults=[_refusal_of(content, error)]) if bands is None else replace(bands, digest=digest)
+        )
     faults = [*damage, *_size_faults(header), *_mode_faults(mode, transparent_palette, header.orientation, frames)]
     return FileScan(digest, form, mode, header, small, faults)
+
+
+def _of_array(digest: str, path: Path, content: bytes) -> FileScan:
+    """A DICOM file, whose pixels aren't Pillow's to read."""
+    seen = images.look(path, content)
+    grey = Image.fromarray(images.read_image(path, 1, seen.span)[..., 0])
+    return FileScan(digest, "DICOM", "F", seen.header, _thumbnail(grey, 1))
+
+
+def _refusal_of(content: bytes, error: Exception) -> Fault:
+    """What a decoder says, by its own words where it is ours; decoders raise anything, also at the header."""
+    text = str(error)
+    return _refusal(content, text.rpartition("read as an image: ")[2] if isinstance(error, UserError) else text)
+
+
+def _of_bands(path: Path, content: bytes) -> FileScan | None:
+    """A TIFF of more bands than Pillow reads; None of any other file."""
+    try:
+        seen = images.look(path, content)
+    except UserError:
+        return None
+    if seen.bands <= 3:
+        return None
+    grey = Image.fromarray(images.read_image(path, 1)[..., 0])
+    fault = Fault(REMARK, "bands", f"{seen.bands} bands (channels): all are read, unless data.channels=3 takes three")
+    return FileScan("", "TIFF", f"{seen.bands} bands", seen.header, _thumbnail(grey, 1), [fault])
 
 
 def _frames(image: Image.Image) -> int:
@@ -197,7 +231,14 @@ def _mode_faults(mode: str, transparent_palette: bool, orientation: int, frames:
     if transparent_palette:
         faults.append(Fault(REMARK, "colour mode", "a palette with transparency: laid on white"))
     elif mode.startswith("I"):
-        faults.append(Fault(REMARK, "colour mode", "16 or 32 bits of grey: 0–65535 is scaled to 0–255"))
+        faults.append(
+            Fault(
+                REMARK,
+                "colour mode",
+                "16 or 32 bits of grey: scaled to 0–255, by the range of all "
+                "training images where all are so, else from 0–65535",
+            )
+        )
     elif mode in _MODES:
         faults.append(Fault(REMARK, "colour mode", _MODES[mode]))
     if orientation in _TURNS:

@@ -30,6 +30,7 @@ class Counts:
     holding: dict[str, dict[str, int]]  # images that hold the class, by part and class
     amount: dict[str, dict[str, int]]  # boxes or pixels of the class, by part and class
     notes: list[str] = field(default_factory=list)
+    read_as: str = ""  # why this layout was chosen, as a line for people
 
 
 @dataclass
@@ -84,6 +85,7 @@ def count(reading: Reading, number: int, seen: Results) -> Counts:
         holding,
         amount,
         collection.notes,
+        collection.read_as,
     )
 
 

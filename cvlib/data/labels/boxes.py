@@ -50,7 +50,8 @@ class BoxLabels(LabelKind):
     @staticmethod
     def _chosen(label: Boxes, table: np.ndarray) -> Boxes:
         kept = table[label.classes] >= 0
-        return Boxes(label.corners[kept], table[label.classes[kept]], label.crowd[kept])
+        areas = None if label.areas is None else label.areas[kept]
+        return Boxes(label.corners[kept], table[label.classes[kept]], label.crowd[kept], areas)
 
     def key(self, label: Boxes) -> str:
         return hashlib.sha256(b"".join(a.tobytes() for a in (label.corners, label.classes, label.crowd))).hexdigest()

@@ -21,6 +21,7 @@ class Boxes:
     corners: np.ndarray  # float32 (n, 4): x_min, y_min, x_max, y_max in pixels of the upright image
     classes: np.ndarray  # int64 (n,), index into Dataset.classes
     crowd: np.ndarray  # bool (n,): a crowd or difficult one, neither learned nor scored (COCO's iscrowd)
+    areas: np.ndarray | None = None  # float (n,): the objects' own areas in pixels, where they are known (COCO's area)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -37,6 +38,7 @@ class RawBoxes:
     relative: bool = False  # whether corners are shares of the image's sides
     size: tuple[int, int] | None = None  # height, width of the image, as the annotation says
     place: str = ""  # the image's own, in a label file of many
+    areas: np.ndarray | None = None  # float64 (n,): the objects' areas in pixels, where the annotation has them
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -84,7 +86,8 @@ def settle(label: RawBoxes, header: Header, path: str) -> tuple[Boxes, list[Find
     if kept and label.crowd[kept].all():
         findings.append(Finding(REMARK, "all difficult", path, "all objects are difficult or crowds: none is learned "
                                 "or scored", "", label.place))  # fmt: skip
-    return Boxes(corners[kept].astype(np.float32), label.classes[kept], label.crowd[kept]), findings
+    areas = None if label.areas is None else label.areas[kept]
+    return Boxes(corners[kept].astype(np.float32), label.classes[kept], label.crowd[kept], areas), findings
 
 
 def _scaled(label: RawBoxes, header: Header, path: str, findings: list[Finding]) -> RawBoxes:

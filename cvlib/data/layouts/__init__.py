@@ -1,8 +1,8 @@
 """Collections of the user's: which layout they have, and the reader of each.
 
-A reader is `read(root, kind, config) -> Collection` in the module of its layout. It opens label files only, decodes
-no image, and leaves out of the samples what an error finding blames. What needs the image's size is left to
-the kind's `settle`.
+A layout is one module: `signs(survey)` says how sure it is that the files are its own, and why; `read(root, kind,
+config) -> Collection` reads them. It opens label files only, decodes no image, and leaves out of the samples what an
+error finding blames. What needs the image's size is left to the kind's `settle`.
 """
 
 from __future__ import annotations
@@ -14,134 +14,209 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
+from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
-from cvlib.data.layouts import coco, coco_files, folder, masks, table, voc, yolo
-from cvlib.data.layouts.collection import Collection, made_into, settle_splits
+from cvlib.data.layouts import archives, coco, evidence, folder, foreign, masks, rest, table, voc, yolo
+from cvlib.data.layouts.collection import Collection, made_into, require_training, settle_splits
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-__all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "read"]
+__all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "read", "table_of"]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way that files can lie: its reader, and the kinds of labels that it can have."""
+    """A way that files can lie: its reader, the kinds of labels that it can have, and what its files look like."""
 
     read: Callable[[Path, LabelKind, DataConfig], Collection]
     kinds: tuple[LabelKind, ...]
+    signs: Callable[[Survey], list[Evidence]]
 
 
 LAYOUTS: dict[str, Layout] = {
-    "folder": Layout(folder.read, (CLASS,)),
-    "csv": Layout(table.read, (CLASS, CLASS_SET)),
-    "voc": Layout(voc.read, (BOXES, MASK)),
-    "coco": Layout(coco.read, (BOXES, MASK, CLASS_SET)),
-    "yolo": Layout(yolo.read, (BOXES,)),
-    "masks": Layout(masks.read, (MASK,)),
+    "folder": Layout(folder.read, (CLASS,), folder.signs),
+    "csv": Layout(table.read, (CLASS, CLASS_SET, BOXES), table.signs),
+    "voc": Layout(voc.read, (BOXES, MASK), voc.signs),
+    "coco": Layout(coco.read, (BOXES, MASK, CLASS_SET), coco.signs),
+    "yolo": Layout(yolo.read, (BOXES, MASK), yolo.signs),
+    "masks": Layout(masks.read, (MASK,), masks.signs),
 }
-_BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo"}
+_BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo"}
+_WORDS = {CLASS: "classes of images", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
+_FOR = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
+        MASK: "a segmenter (model=segmenter)"}  # fmt: skip
 
 
 def place(path: str) -> Path:
-    """The absolute path of a collection: a folder, or one label file. Raises `UserError` where there is none."""
+    """The absolute path of a collection: a folder, or one label file. Raises `UserError` where there is none.
+
+    An archive is unpacked in the cache first.
+    """
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # without its .., but with its links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
     found = next((candidate for candidate in spelled if candidate.exists()), None)
+    if found is not None and archives.is_archive(found):
+        return archives.unpacked(found)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
         raise UserError(f"data.path={path}: there is no folder {root}")
     return found
 
 
-def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
-    """By kind of label that `root` has: their layout, and the folder (or label file) they lie in.
+def table_of(root: Path) -> list[Evidence]:
+    """What every layout has to say of `root`: how sure it is, and why, the surest first.
 
     A folder named for a kind inside `root` serves that kind where `root` itself doesn't.
     """
     if root.is_file():
-        layout = _BY_SUFFIX[root.suffix.lower()]
-        kinds = {"coco": coco_files.kinds, "csv": table.kinds}.get(layout, lambda root: LAYOUTS[layout].kinds)
-        return dict.fromkeys(kinds(root), (layout, root))
-    found: dict[LabelKind, tuple[str, Path]] = {}
-    here = [(kind, "voc") for kind in voc.kinds(root)] + [(kind, "coco") for kind in coco_files.kinds(root)]
-    here += [(BOXES, "yolo")] if yolo.found(root) else []
-    here += [(MASK, "masks")] if masks.found(root) else []
-    for kind, layout in here:
-        found.setdefault(kind, (layout, root))
+        return _table_of_file(root)
+    survey = Survey(root)
+    found = [one for layout in LAYOUTS.values() for one in layout.signs(survey)] + foreign.signs(survey)
     for kind in KINDS:
-        inner = available(root / kind.subfolder) if (root / kind.subfolder).is_dir() else {}
-        if kind in inner:
-            found.setdefault(kind, inner[kind])
-    if not found and folder.has_splits(root):
-        found[CLASS] = ("folder", root)
-    if table.understood(root) or (table.found(root) and not folder.found(root)):
-        for kind in table.kinds(root):
-            found.setdefault(kind, ("csv", root))
-    if (not found and folder.found(root)) or (set(found) == {CLASS_SET} and folder.has_classes(root)):
-        found[CLASS] = ("folder", root)
-    return {kind: found[kind] for kind in KINDS if kind in found}
+        inner = table_of(root / kind.subfolder) if (root / kind.subfolder).is_dir() else []
+        own = evidence.best([one for one in found if one.layout != "folder"], kind)
+        best = evidence.best(inner, kind)
+        if best is not None and (own is None or own.sure < evidence.POSSIBLE or own.refusal):
+            found.append(replace(best, sure=max(best.sure, 0.9)))
+    taken = any((one.exclusive and one.kind != CLASS and one.sure >= evidence.POSSIBLE and not one.refusal)
+                or one.root != root for one in found)  # fmt: skip
+    if taken:
+        found = [one for one in found if one.layout != "folder" or one.root != root]
+    return sorted(found, key=lambda one: -one.sure)
+
+
+def _table_of_file(file: Path) -> list[Evidence]:
+    layout = _BY_SUFFIX[file.suffix.lower()]
+    if layout == "csv":
+        signs = table.signs(Survey(file))
+        return signs or [Evidence("csv", CLASS, file, evidence.WEAK, file.name, table.TITLE)]
+    if layout == "yolo":
+        signs = [replace(one, root=file) for one in yolo.signs(Survey(file.parent))]
+        return signs or [Evidence("yolo", BOXES, file, evidence.WEAK, file.name, yolo.TITLE)]
+    signs = coco.signs(Survey(file))
+    other = [replace(one, root=file) for one in foreign.signs(Survey(file.parent)) if file.name in one.refusal]
+    return other or signs or [Evidence("coco", BOXES, file, evidence.WEAK, file.name, coco.TITLE)]
+
+
+def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
+    """By kind of label that `root` has: the layout that explains it best, and the folder (or file) it lies in."""
+    found = table_of(root)
+    best = {kind: evidence.best([one for one in found if not one.refusal], kind) for kind in KINDS}
+    return {kind: (one.layout, one.root) for kind, one in best.items() if one is not None}
 
 
 def detect(root: Path, kind: LabelKind | None = None) -> str:
     """The layout that serves `kind` (the first kind there is, where None); raises `UserError` where none does."""
-    try:
+    if kind is None:
         found = available(root)
+        kind = next(iter(found), CLASS)
+    return _winner(root, kind, _seen(root)).layout
+
+
+def _seen(root: Path) -> list[Evidence]:
+    """The table, with files that can't be opened as the user's mistake."""
+    try:
+        return table_of(root)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
-    if kind is None and found:
-        return next(iter(found.values()))[0]
-    if kind is not None and (serving := _serving(found, kind)):
-        return serving[0]
-    if not found and (kind is None or kind in LAYOUTS["folder"].kinds):
-        return "folder"  # its reader explains what is expected
-    word = kind.subfolder if kind else ""
-    if not found:
-        raise UserError(f"{root}: no labels for {word} found: known are Pascal VOC, COCO, YOLO, and images with masks "
-                        "beside them; data.layout=… chooses one")  # fmt: skip
-    listed = " and ".join(f"{other.subfolder} ({layout})" for other, (layout, _) in found.items())
-    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose {_ways_on(found, kind)}, or other "
-                    "data")  # fmt: skip
 
 
-def _serving(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind) -> tuple[str, Path] | None:
-    """Return the layout and place that `kind` can be read from: its own, or that of the kind it is made of.
+def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
+    """The surest evidence for a kind of label; raises `UserError`, with the way on, where there is none."""
+    best = _serving(found, kind)
+    if best is not None and not best.refusal:
+        return best
+    if best is not None:
+        raise UserError(f"{root}: {best.refusal}")
+    others = [one for one in found if one.kind != kind and (one.sure > evidence.WEAK or one.kind != CLASS)]
+    if not others and kind == CLASS:
+        return Evidence("folder", CLASS, root, 0.0, "", folder.TITLE)  # its reader explains what is expected
+    word = kind.subfolder
+    if not others:
+        raise UserError(f"{root}: no labels for {word} found: {_known(kind)}; data.layout=… chooses one")
+    if refused := [one for one in others if one.refusal]:
+        raise UserError(f"{root}: no labels for {word} in it: {refused[0].refusal}")
+    chosen = {one.kind: one for one in reversed(others)}
+    listed = " and ".join(f"{_WORDS[other]} ({chosen[other].layout})" for other in KINDS if other in chosen)
+    models = " or ".join([*_other_tasks(found, kind), *(_FOR[other] for other in KINDS if other in chosen)])
+    why = "; ".join(chosen[other].why for other in KINDS if other in chosen)
+    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose a model for that, {models}, or "
+                    f"other data ({why}); {_known(kind)}")  # fmt: skip
+
+
+def _serving(found: list[Evidence], kind: LabelKind) -> Evidence | None:
+    """The surest evidence that `kind` can be read from: of its own, or of the kind that it is made of.
 
     Of a table its reader tells whether the cells are classes or lists of them.
     """
-    own = next((found[one] for one in (kind, kind.made_from) if one in found), None)
-    tables = (at for other, at in found.items() if other.form is kind.form is Form.ROW and at[0] == "csv")
+    own = evidence.best(found, kind) or (evidence.best(found, kind.made_from) if kind.made_from else None)
+    tables = (one for one in found if one.layout == "csv" and one.kind.form is kind.form is Form.ROW)
     return own or next(tables, None)
 
 
-def _ways_on(found: dict[LabelKind, tuple[str, Path]], kind: LabelKind | None) -> str:
-    """Return what to choose for the labels that there are: another task for the same network, or another network."""
-    of_images = [one for one in KINDS if kind is not None and one.form is kind.form is Form.ROW and one != kind]
-    ways = [f"task={one.subfolder}" for one in of_images if _serving(found, one)]
-    if any(one not in of_images for one in found):
-        ways.append("a model for that")
-    return ", ".join(ways)
+def _other_tasks(found: list[Evidence], kind: LabelKind) -> list[str]:
+    """The overrides that let the same network learn the labels that there are, such as `task=multilabel`."""
+    others = [one for one in KINDS if one.form is kind.form is Form.ROW and one != kind]
+    return [f"task={one.subfolder}" for one in others if _serving(found, one)]
 
 
-def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig) -> Collection:
+def _known(kind: LabelKind) -> str:
+    if kind == CLASS:
+        return "known are a folder for each class, and a CSV of file and label"
+    if kind == CLASS_SET:
+        return "known are a CSV of file and labels, COCO, and boxes, whose classes count"
+    if kind == MASK:
+        return "known are Pascal VOC, COCO, YOLO, and masks named as their images: call the folders images and masks"
+    return "known are Pascal VOC, COCO, YOLO, and a CSV of boxes"
+
+
+def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, training: bool = True) -> Collection:
     """The samples of `root` with their labels of this `kind`, and what is wrong with them; nothing is decoded.
 
-    A `layout` of None is found out. Raises `UserError` for what can't be understood as a whole.
+    A `layout` of None is found out. Raises `UserError` for what can't be understood as a whole and, for `training`,
+    where there is nothing to train on.
     """
-    if layout is None:
-        layout = detect(root, kind)
-    if layout not in LAYOUTS:
+    if layout is not None and layout not in LAYOUTS:
         raise UserError(f"data.layout={layout} is unknown: known are {', '.join(LAYOUTS)}, or null (found out)")
-    served = LAYOUTS[layout].kinds
-    source = kind if kind in served else kind.made_from
-    if source is None or source not in served:
-        words = " and ".join(one.subfolder for one in served)
+    if layout is not None and _source(layout, kind) is None:
+        words = " and ".join(one.subfolder for one in LAYOUTS[layout].kinds)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
+    found = _seen(root)
+    chosen = _winner(root, kind, found) if layout is None else _given(root, layout, kind, found)
+    source = _source(chosen.layout, kind) or chosen.kind
     try:
-        found = _serving(available(root), kind) or (layout, root)
-        collection = LAYOUTS[layout].read(found[1] if found[0] == layout else root, source, config)
+        collection = LAYOUTS[chosen.layout].read(chosen.root, source, config)
     except OSError as error:
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
+    if chosen.why and layout is None:
+        collection.read_as = chosen.sentence
+        _tell_of_ties(collection, chosen, found)
+    if chosen.root.is_dir():
+        others = any(one.kind != kind and one.sure > evidence.POSSIBLE and not one.refusal for one in found)
+        rest.tell(collection, others)
     settle_splits(collection)
+    if training:
+        require_training(collection)
     collection.parts = _renamed(collection)
     return collection if source == kind else made_into(collection, kind)
+
+
+def _source(layout: str, kind: LabelKind) -> LabelKind | None:
+    """The kind of label that a layout is read for: `kind` itself, or the one that it is made of."""
+    return next((one for one in (kind, kind.made_from) if one in LAYOUTS[layout].kinds), None)
+
+
+def _given(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> Evidence:
+    """The evidence for a layout that the user has named; the root itself where there is none."""
+    fit = [one for one in found if one.layout == layout and one.kind == _source(layout, kind) and not one.refusal]
+    return fit[0] if fit else Evidence(layout, kind, root, 0.0, "", layout)
+
+
+def _tell_of_ties(collection: Collection, chosen: Evidence, found: list[Evidence]) -> None:
+    for other in evidence.near_ties(found, chosen):
+        if other.root == chosen.root and not other.refusal:
+            message = f"{chosen.sentence}; it could also be {other.title}: {other.why}"
+            collection.blame(WARNING, "near tie", ".", message, f"data.layout={other.layout} reads it so")
 
 
 def _renamed(collection: Collection) -> dict[str, list]:

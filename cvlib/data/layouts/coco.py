@@ -6,67 +6,44 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import images
-from cvlib.data.findings import ERROR, WARNING, Finding
-from cvlib.data.images import Header
-from cvlib.data.labels import BOXES, CLASS_SET, IGNORE, MASK, LabelKind
+from cvlib.data.findings import ERROR, WARNING
+from cvlib.data.labels import BOXES, CLASS_SET, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.labels.mask import is_background
 from cvlib.data.labels.raw_boxes import RawBoxes
-from cvlib.data.layouts import coco_files
-from cvlib.data.layouts.collection import Collection, Sample, inside, name_of, text_of
+from cvlib.data.layouts import coco_files, evidence
+from cvlib.data.layouts.collection import Collection, Sample, name_of, text_of
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.find import ImageFinder
+from cvlib.data.layouts.painted import Painted
+from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-
-@dataclass(frozen=True)
-class Painted:
-    """Paints one mask; `()` gives uint8 (height, width) class ids of the upright image.
-
-    Background is 0. Objects are painted from the largest to the smallest, so that small ones lie on top; crowds
-    are ignored where no object lies on them.
-    """
-
-    image: Path
-    objects: list[tuple[int, Any, bool]]  # class id, COCO segmentation, crowd?
-    size: tuple[int, int] | None  # height, width as the JSON has them, to tell a lying image
-
-    def __call__(self) -> np.ndarray:
-        header = images.header(self.image)
-        stored = self.size is not None and self.size == header.stored and self.size != header.size
-        height, width = header.stored if stored else header.size
-        shapes = [(label, _decoded(shape, height, width), crowd) for label, shape, crowd in self.objects]
-        result = np.zeros((height, width), np.uint8)
-        for label, shape, crowd in sorted(shapes, key=lambda entry: (not entry[2], -int(entry[1].sum()))):
-            result[shape] = IGNORE if crowd else label
-        return images.upright(result, header.orientation) if stored else result
-
-    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """The mask, or None where it can't be painted, and what is wrong with it."""
-        try:
-            return self(), []
-        except Exception as error:  # pycocotools raises bare Exceptions
-            line = " ".join(str(error).split())
-            return None, [Finding(ERROR, "bad segmentation", path, f"{self.image.name}: {line}", "correct it")]
+TITLE = "COCO"
 
 
-def _decoded(shape: Any, height: int, width: int) -> np.ndarray:
-    """bool (height, width) of a polygon list or an RLE, by pycocotools; raises `ValueError` where it doesn't fit."""
-    from pycocotools import mask as coco_mask
+def signs(survey: Survey) -> list[Evidence]:
+    """JSON files of images, annotations and categories."""
+    files = coco_files.json_files(survey.root)
+    if not files:
+        return []
+    listed = ", ".join(name_of(file, survey.root) for file in files[:3]) + (", …" if len(files) > 3 else "")
+    why = f"{evidence.counted(len(files), 'JSON file')} with images and annotations ({listed})"
+    if coco_files.is_panoptic(files[0]):
+        return [Evidence("coco", kind, survey.root, evidence.CERTAIN, why, TITLE, _PANOPTIC.format(name_of(
+            files[0], survey.root))) for kind in (BOXES, MASK)]  # fmt: skip
+    return [Evidence("coco", kind, survey.root, evidence.CERTAIN, why, TITLE) for kind in coco_files.kinds(survey.root)]
 
-    if isinstance(shape, list):
-        runs = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
-    else:
-        if list(shape["size"]) != [height, width]:
-            raise ValueError(f"an RLE of {shape['size'][1]}×{shape['size'][0]} pixels in a {width}×{height} image")
-        runs = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
-    return coco_mask.decode(runs).astype(bool)
+
+_PANOPTIC = ("{} is a COCO panoptic file, which isn't read: convert it to COCO's instances (panopticapi's "
+             "panoptic2detection_coco_format), or to masks of class ids")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
@@ -81,11 +58,12 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
         raise UserError(f"{folder}: no COCO JSON in it nor in annotations/")
     collection = Collection(folder, "coco", kind, [], {})
     contents = {part: _loaded(file) for part, file in by_part.items()}
+    for part, content in contents.items():
+        if coco_files.segments_in(content):
+            raise UserError(f"{by_part[part]}: {_PANOPTIC.format(by_part[part].name)}")
     numbers = _categories(collection, by_part, contents)
     for part, content in contents.items():
         collection.parts[part or "train"] = _samples(collection, by_part[part], content, numbers)
-    if "train" not in collection.parts:
-        raise UserError(f"{folder}: no JSON for train among {', '.join(f.name for f in by_part.values())}")
     return collection
 
 
@@ -123,6 +101,10 @@ def _categories(
             if names.setdefault(entry["id"], name) != name:
                 raise UserError(f"{by_part[part]}: category {entry['id']} is {name}, but {names[entry['id']]} in "
                                 "another file of the collection")  # fmt: skip
+    for number in _groupings(contents):
+        name = names.pop(number)
+        collection.notes.append(f"category {name} (id {number}) groups the others as their supercategory and has no "
+                                "annotation: it is no class")  # fmt: skip
     ids = sorted(names)
     if not ids:
         raise UserError(f"{next(iter(by_part.values()))}: it has no categories, so there is no class to learn")
@@ -130,20 +112,43 @@ def _categories(
     if _FORMS[collection.kind].has_background:
         ids.sort(key=lambda number: not is_background(names[number]))
         first = [] if is_background(names[ids[0]]) else ["background"]
-    collection.classes = [*first, *(names[number] for number in ids)]
-    return {number: index for index, number in enumerate(ids, len(first))}
+    _tell_of_one_name(collection, next(iter(by_part.values())), names)
+    collection.classes = [*first, *dict.fromkeys(names[number] for number in ids)]
+    return {number: collection.classes.index(names[number]) for number in ids}
+
+
+def _groupings(contents: dict[str, dict[str, Any]]) -> list[int]:
+    """Categories that are the supercategory of others and that nothing is annotated with, as some tools write first."""
+    entries = [entry for content in contents.values() for entry in content["categories"]]
+    above = {
+        str(entry.get("supercategory")) for entry in entries if str(entry.get("supercategory")) != str(entry["name"])
+    }
+    groups = {entry["id"] for entry in entries if str(entry["name"]) in above}
+    used = {one.get("category_id") for content in contents.values() if groups
+            for one in content.get("annotations") or [] if isinstance(one, dict)
+            and _is_id(one.get("category_id"))}  # fmt: skip
+    return sorted(groups - used)
+
+
+def _tell_of_one_name(collection: Collection, file: Path, names: dict[int, str]) -> None:
+    """Several categories with the same name are one class, which is told."""
+    for name, count in Counter(names.values()).items():
+        if count > 1:
+            ids = " and ".join(str(number) for number in sorted(names) if names[number] == name)
+            collection.blame(WARNING, "duplicate name", file, f"{count} categories have the same name {name} (ids "
+                             f"{ids}): taken as one class", "rename one if they are two classes")  # fmt: skip
 
 
 def _samples(
     collection: Collection, file: Path, content: dict[str, Any], numbers: dict[int, int]
 ) -> list[Sample]:  # fmt: skip
     by_image = _annotations(collection, file, content, numbers)
-    bases = coco_files.image_folders(collection.root, file)
+    finder = ImageFinder(collection.root, coco_files.image_folders(collection.root, file))
     counts = Counter(str(entry.get("id")) for entry in content["images"] if isinstance(entry, dict))
     samples: dict[str, Sample] = {}
     for index, entry in enumerate(content["images"]):
         place = f"image {entry.get('id', '?')} (images[{index}])" if isinstance(entry, dict) else f"images[{index}]"
-        image = _image(collection, file, entry, place, bases)
+        image = _image(collection, file, entry, place, finder)
         if image is None:
             continue
         name = name_of(image, collection.root)
@@ -157,6 +162,7 @@ def _samples(
         else:
             label = _FORMS[collection.kind].label(image, by_image[entry["id"]], _size(entry), place)
             samples[name] = Sample(name, image, label, file)
+    collection.notes += [f"{name_of(file, collection.root)}: {note}" for note in finder.notes()]
     return list(samples.values())
 
 
@@ -166,6 +172,7 @@ class _Object:
     shape: Any  # as the kind's form has it: the corners of a box, or a COCO segmentation
     crowd: bool
     place: str
+    area: float | None = None  # in pixels, as the annotation has it
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
@@ -174,19 +181,19 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return (height, width) if valid else None  # type: ignore[return-value]
 
 
-def _image(collection: Collection, file: Path, entry: Any, place: str, bases: list[Path]) -> Path | None:
+def _image(collection: Collection, file: Path, entry: Any, place: str, finder: ImageFinder) -> Path | None:
     if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
         collection.blame(ERROR, "bad image entry", file, "an image needs an id and a file_name", "add them", place)
         return None
     try:
-        image = inside(collection.root, entry["file_name"], *bases)
+        image = finder.find(entry["file_name"])
         problem = f"there is no image {entry['file_name']}"
     except ValueError as error:
         image, problem = None, str(error)
     if image is None:
         collection.blame(ERROR, "missing image", file, problem, "add it, or take the entry out", place)
     else:
-        bases.sort(key=lambda base: not image.is_relative_to(base))  # the next one most likely lies there too
+        finder.bases.sort(key=lambda base: not image.is_relative_to(base))  # the next one most likely lies there too
     return image
 
 
@@ -228,7 +235,8 @@ def _object(kind: LabelKind, entry: Any, known: set[Any], numbers: dict[int, int
     if not _is_id(entry.get("category_id")) or entry["category_id"] not in numbers:
         raise ValueError("unknown class", f"category_id {entry.get('category_id')} is no category of this file")
     label, crowd = numbers[entry["category_id"]], bool(entry.get("iscrowd", 0))
-    return entry["image_id"], _Object(label, _FORMS[kind].shape(entry), crowd, place)
+    area = float(entry["area"]) if _is_number(entry.get("area")) and entry["area"] > 0 else None
+    return entry["image_id"], _Object(label, _FORMS[kind].shape(entry), crowd, place, area)
 
 
 def _segmentation(entry: dict[str, Any]) -> Any:
@@ -256,8 +264,10 @@ def _mask(image: Path, objects: list[_Object], size: tuple[int, int] | None, pla
 
 
 def _boxes(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> RawBoxes:
-    return boxes.raw([one.shape for one in objects], [one.label for one in objects], [one.crowd for one in objects],
-                     [one.place for one in objects], size=size, place=place)  # fmt: skip
+    label = boxes.raw([one.shape for one in objects], [one.label for one in objects], [one.crowd for one in objects],
+                      [one.place for one in objects], size=size, place=place)  # fmt: skip
+    areas = [one.area for one in objects]
+    return label if None in areas else replace(label, areas=np.array(areas, np.float64))
 
 
 def _classes(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> frozenset[int]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from cvlib.data.labels import BOXES, MASK, LabelKind
-from cvlib.data.layouts.collection import PART_NAMES, subfolders
+from cvlib.data.layouts import names
+from cvlib.data.layouts.collection import subfolders
 from cvlib.runtime.errors import UserError
 
+_OF_OTHERS = '"_via_', '"regions"', '"shapes"', '"classTitle"', '"from_name"', '"data_row"', '"Labeled Data"'
 _HEAD = 2**16  # characters in which a COCO file has shown one of its keys
 
 
@@ -21,8 +24,7 @@ def find(root: Path) -> dict[str, Path]:
     """
     if root.is_file():
         return {"": root}
-    found = [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
-             for file in sorted(place.glob("*.json")) if _looks_right(file)]  # fmt: skip
+    found = json_files(root)
     by_part: dict[str, list[Path]] = defaultdict(list)
     for file in found:
         by_part[_part(file, root)].append(file)
@@ -31,19 +33,48 @@ def find(root: Path) -> dict[str, Path]:
     kept = {part: _instances(several) for part, several in by_part.items() if part}
     doubtful = next((several for several in kept.values() if len(several) > 1), [])
     if found and (doubtful or not kept):
-        names = ", ".join(file.name for file in (doubtful or found)[:5])
-        raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({names}): name one "
+        listed = ", ".join(file.name for file in (doubtful or found)[:5])
+        raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({listed}): name one "
                         f"by data.path={(doubtful or found)[0]}")  # fmt: skip
     return {part: several[0] for part, several in kept.items()}
 
 
+def json_files(root: Path) -> list[Path]:
+    """The JSON files of `root` that look like COCO's; `root` itself where it is one."""
+    if root.is_file():
+        return [root]
+    return [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
+            for file in sorted(place.glob("*.json")) if _looks_right(file)]  # fmt: skip
+
+
+def is_panoptic(file: Path) -> bool:
+    """Whether the annotations are segments of panoptic masks."""
+    with file.open(encoding="utf-8-sig", errors="replace") as opened:
+        return '"segments_info"' in opened.read(16 * _HEAD)
+
+
+def segments_in(content: dict[str, Any]) -> bool:
+    """The same of a file's content."""
+    entries = content.get("annotations")
+    first = entries[0] if isinstance(entries, list) and entries else None
+    return isinstance(first, dict) and "segments_info" in first
+
+
 def _split_folders(root: Path) -> list[Path]:
-    return [folder for folder in subfolders(root) if folder.name.lower() in PART_NAMES]
+    return [folder for folder in subfolders(root) if names.part_of(folder.name) is not None]
 
 
 def _looks_right(file: Path) -> bool:
     with file.open(encoding="utf-8-sig", errors="replace") as opened:
         head = opened.read(_HEAD)
+    start = head.lstrip()[:1]
+    if start == "[" and ('"image"' in head or '"coordinates"' in head):  # CreateML's, a list of images
+        return False
+    whole = len(head) < _HEAD
+    if whole and '"categories"' in head and not any(key in head for key in ('"images"', '"annotations"')):
+        return False  # a list of classes, as Label Studio's notes.json
+    if any(key in head for key in _OF_OTHERS):
+        return False
     keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
     return any(key in head for key in keys) or file.parent.name == "annotations"
 
@@ -51,9 +82,8 @@ def _looks_right(file: Path) -> bool:
 def _part(file: Path, root: Path) -> str:
     """The part that a file's name, or its folder's, tells: instances_val2017.json is val."""
     for text in (file.stem, file.parent.name if file.parent != root else ""):
-        for word in re.split(r"[^a-z]+", text.lower()):
-            if word in PART_NAMES:
-                return PART_NAMES[word]
+        if (part := names.part_in(text)) is not None:
+            return part
     return ""
 
 

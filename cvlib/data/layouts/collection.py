@@ -12,15 +12,10 @@ import numpy as np
 
 from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING, Finding
-from cvlib.data.labels import LabelKind
+from cvlib.data.labels import CLASS, LabelKind
 from cvlib.data.labels.mask import Mask
 from cvlib.data.labels.raw_boxes import RawBoxes
-
-PART_NAMES = {
-    "train": "train", "training": "train", "test": "test", "testing": "test",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-}  # fmt: skip
-
+from cvlib.runtime.errors import UserError
 
 # As the collection's kind of label is written: CLASS | CLASS_SET | BOXES | MASK.
 Label = int | frozenset[int] | RawBoxes | Mask
@@ -48,6 +43,8 @@ class Collection:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     colours: np.ndarray | None = None  # uint8 (classes, 3): the collection's own colours of its masks
+    read_as: str = ""  # the evidence that the layout was chosen by, as a line for people
+    without_labels: list[Path] = field(default_factory=list)  # folders and files known to have none, set aside
 
     def blame(
         self, severity: str, kind: str, path: Path | str, message: str, advice: str = "", place: str = ""
@@ -154,3 +151,13 @@ def settle_splits(collection: Collection) -> None:
                 kept.append(sample)
         if part in collection.parts:
             collection.parts[part] = kept
+
+
+def require_training(collection: Collection) -> None:
+    """Raise `UserError` where there is no training sample, or one class alone to tell apart."""
+    root, classes = collection.root, collection.classes
+    if not collection.parts.get("train"):
+        there = " and ".join(part for part, samples in collection.parts.items() if samples)
+        raise UserError(f"{root}: no sample to train on, only {there}: add a train folder or list")
+    if collection.kind == CLASS and len(classes) == 1:
+        raise UserError(f"{root}: only one class ({classes[0]}), nothing to tell apart: add images of another class")

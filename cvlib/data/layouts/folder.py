@@ -1,4 +1,4 @@
-"""A folder per class, with or without train, val and test folders above them: classification."""
+"""A folder per class, with or without folders of splits, patients or folds above them: classification."""
 
 from __future__ import annotations
 
@@ -7,90 +7,114 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.labels import LabelKind
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, files_below, name_of, subfolders, text_of
+from cvlib.data.labels import CLASS, LabelKind
+from cvlib.data.layouts import class_folders, doubts, evidence, names, pairing, table_beside
+from cvlib.data.layouts.class_folders import Tree
+from cvlib.data.layouts.collection import Collection, Sample, files_below, name_of
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
+TITLE = "folders of classes"
 Classes = dict[str, list[Path]]  # a class's image files by its name
 
 
-def found(root: Path) -> bool:
-    """Whether some folder in `root` holds an image, at any depth."""
-    return any(images.looks_like_image(file) for folder in subfolders(root) for file in files_below(folder))
+def signs(survey: Survey) -> list[Evidence]:
+    """Folders with images in them, which neither a split's nor another role's name explains."""
+    try:
+        tree = class_folders.tree(survey.root)
+    except UserError:
+        return [Evidence("folder", CLASS, survey.root, evidence.WEAK, "folders of images", TITLE)]
+    train = tree.parts.get("train") or next(iter(tree.parts.values()), {})
+    classes = [name for name in train if names.only_role(name) is None]
+    if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
+        refusal = _no_classes(list(train))
+        return [Evidence("folder", CLASS, survey.root, evidence.WEAK / 2, "", TITLE, refusal)]
+    number = evidence.counted(len(classes), "folder of a class", "folders of classes")
+    if tree.split:
+        return [Evidence("folder", CLASS, survey.root, 0.85, f"{number} in {', '.join(tree.homes)}", TITLE)]
+    sure = 0.5 if len(classes) > 1 else evidence.WEAK
+    return [Evidence("folder", CLASS, survey.root, sure, number, TITLE)]
 
 
-def has_splits(root: Path) -> bool:
-    """Whether there is a train folder with class folders in it."""
-    return any(PART_NAMES.get(f.name.lower()) == "train" and found(f) for f in subfolders(root))
-
-
-def has_classes(root: Path) -> bool:
-    """Whether at least two folders hold images and aren't named like splits, as folders of classes do."""
-    others = (folder for folder in subfolders(root) if folder.name.lower() not in PART_NAMES)
-    return sum(any(images.looks_like_image(file) for file in files_below(folder)) for folder in others) > 1
+def _no_classes(folders: list[str]) -> str:
+    """Why folders such as images and masks aren't read as classes, and what to do."""
+    named = [name for name in folders if names.only_role(name)]
+    if any(names.only_role(name) == names.MASKS for name in named):
+        return (f"{' and '.join(named)} {'looks' if len(named) == 1 else 'look'} like masks and images for "
+                "segmentation, not like classes: choose model=segmenter, or rename them if they are")  # fmt: skip
+    return (f"the images lie in {', '.join(named)}, and nothing says their classes: make a folder for each class, or "
+            "a labels.csv of file and label")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """The images below the class folders of `root`; classes are sorted as text.
 
-    Raises `UserError` where there are no images, one class only, or folders that can't be understood.
+    Raises `UserError` where there are no images, or folders that can't be understood.
     """
     collection = Collection(root, "folder", kind, [], {})
-    folders = _part_folders(collection)
-    by_part = {part: _class_files(folder, collection) for part, folder in folders.items()}
+    tree = class_folders.tree(root)
+    for severity, kind_of_finding, folder, message in tree.remarks:
+        collection.blame(severity, kind_of_finding, folder, message)
+    by_part = {part: _class_files(by_class, tree.homes.get(part, root), collection)
+               for part, by_class in tree.parts.items()}  # fmt: skip
     by_part = {part: by_class for part, by_class in by_part.items() if part == "train" or any(by_class.values())}
-    collection.classes = sorted(name for name, files in by_part["train"].items() if files)
+    learned = by_part.get("train") or next(iter(by_part.values()), {})
+    collection.classes = sorted(name for name, files in learned.items() if files)
+    _without_labels(collection, tree, by_part)
     _check(collection, by_part)
+    doubts.tell(collection, learned)
     collection.parts = {part: _samples(collection, by_class) for part, by_class in by_part.items()}
     return collection
 
 
-def _part_folders(collection: Collection) -> dict[str, Path]:
-    """The folder of each part; only {"train": root} where the classes lie in the root itself."""
-    root = collection.root
-    folders = subfolders(root)
-    parts: dict[str, Path] = {}
-    others = [folder for folder in folders if folder.name.lower() not in PART_NAMES]
-    for folder in folders:
-        part = PART_NAMES.get(folder.name.lower())
-        if part is not None and part in parts and not others:
-            raise UserError(f"{root}: {parts[part].name} and {folder.name} both mean {part}: keep one of them")
-        if part is not None:
-            parts.setdefault(part, folder)
-    # A train folder with pictures of trains lies beside other classes, and has no classes inside.
-    with_classes = "train" in parts and bool(subfolders(parts["train"]))
-    if with_classes and (len(parts) > 1 or not others):
-        for folder in others:
-            message = "lies beside the train folder and is left out: it is neither train, val nor test"
-            collection.blame(REMARK, "stray folder", folder, message)
-        return parts
-    if parts and not others:
-        lacking = "train has no class folders in it" if "train" in parts else "there is no train folder"
-        raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but {lacking}")
-    for folder in folders:
-        inside = {PART_NAMES.get(inner.name.lower()) for inner in subfolders(folder)}
-        if {"train", "val"} <= inside or {"train", "test"} <= inside:
-            raise UserError(f"{root}: {folder.name} in it is split into train and others: is data.path={folder} meant?")
-    return {"train": root}
-
-
-def _class_files(folder: Path, collection: Collection) -> Classes:
-    by_class: Classes = {}
-    for class_folder in subfolders(folder):
-        files = by_class.setdefault(text_of(class_folder.name), [])
-        for file in files_below(class_folder):
-            if images.looks_like_image(file):
-                files.append(file)
-            else:
-                collection.blame(REMARK, "stray file", file, "no image by name or content: left out")
-        if not files:
-            collection.blame(WARNING, "empty class", class_folder, "the class folder holds no images: left out",
-                             "add images, or take the folder out")  # fmt: skip
-    for entry in sorted(folder.iterdir()):
+def _class_files(by_class: dict[str, list[Path]], home: Path, collection: Collection) -> Classes:
+    found: Classes = {}
+    for name, folders in by_class.items():
+        for class_folder in folders:
+            files = found.setdefault(name, [])
+            own = [file for file in files_below(class_folder) if _is_image(file, collection)]
+            masks = pairing.masks_beside(own)
+            files += [file for file in own if file not in masks]
+            if masks:
+                message = f"{len(masks)} files are masks of the images beside them: no pictures to classify, left out"
+                collection.blame(REMARK, "masks", class_folder, message)
+            if not own:
+                collection.blame(WARNING, "empty class", class_folder, "the class folder holds no images: left out",
+                                 "add images, or take the folder out")  # fmt: skip
+    for entry in sorted(home.iterdir()) if found else []:
         if entry.is_file() and images.looks_like_image(entry):
             collection.blame(WARNING, "loose image", entry, "lies beside the class folders: left out",
                              "put it into its class's folder")  # fmt: skip
-    return by_class
+    return found
+
+
+def _is_image(file: Path, collection: Collection) -> bool:
+    if images.looks_like_image(file):
+        return True
+    if images.unread(file) is None:  # a format that isn't read is told of in one line for all such files
+        collection.blame(REMARK, "stray file", file, "no image by name or content: left out")
+    return False
+
+
+def _without_labels(collection: Collection, tree: Tree, by_part: dict[str, Classes]) -> None:
+    """Splits without class folders: their labels are in a table beside the images, or they have none."""
+    for part, folder in tree.flat.items():
+        labelled = table_beside.labels_beside(folder, collection)
+        if labelled:
+            by_part[part] = {name: [image for image, label in labelled.items() if label == name]
+                             for name in sorted(set(labelled.values()))}  # fmt: skip
+        elif part == "test":
+            count = sum(images.looks_like_image(file) for file in files_below(folder))
+            message = f"it has no class folders, so its {evidence.counted(count, 'image')} without labels are set aside"
+            collection.blame(REMARK, "without labels", folder, message)
+            collection.without_labels.append(folder)
+        else:
+            inside = (
+                f" ({', '.join(sorted(f.name for f in folder.glob('*.txt')))})" if any(folder.glob("*.txt")) else ""
+            )
+            raise UserError(f"{collection.root}: {folder.name} has no class folders in it{inside}: put each class's "
+                            "images into a folder of its own, as in train")  # fmt: skip
 
 
 def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
@@ -100,22 +124,29 @@ def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
         loose = any(images.looks_like_image(entry) for entry in root.iterdir() if entry.is_file())
         if loose:
             raise UserError(f"{root}: images lie in it, but no folders of classes: is data.path={root.parent} meant?")
-        raise UserError(f"{root}: no images in it; expected a folder per class with {listed} files inside")
-    if len(classes) == 1:
-        inner = root / classes[0]
-        inside = subfolders(inner) if inner.is_dir() else []
-        hint = f"is data.path={inner} meant?" if len(inside) > 1 else "add a folder for each further class"
-        raise UserError(f"{root}: only one class ({classes[0]}), nothing to tell apart: {hint}")
+        other = images.unread_in(files_below(root))
+        raise UserError(f"{root}: no images in it; " + (other or f"expected a folder per class with {listed} files "
+                                                        "inside"))  # fmt: skip
     for part in ("val", "test"):
-        for name, files in by_part.get(part, {}).items():
-            if files and name not in classes:
-                collection.blame(ERROR, "class set", files[0].parent, f"class {name} is in {part} but not in train, so "
-                                 "it can't be learned", "add training images or take the folder out")  # fmt: skip
+        for name in [name for name, files in by_part.get(part, {}).items() if files and name not in classes]:
+            _meet(collection, by_part[part], name, part)
     same = {name.casefold(): name for name in classes}
     for name in classes:
         if same[name.casefold()] != name:
             message = f"classes {name} and {same[name.casefold()]} differ in upper and lower case only"
             collection.blame(WARNING, "class name", name, message)
+
+
+def _meet(collection: Collection, by_class: Classes, name: str, part: str) -> None:
+    """A class of val or test that train lacks: it is another spelling of a known one, or an error."""
+    alike = [known for known in collection.classes if known.casefold() == name.casefold()]
+    if len(alike) == 1 and not by_class.get(alike[0]):
+        by_class[alike[0]] = by_class.pop(name)
+        collection.blame(WARNING, "class name", f"{part}/{name}", f"class {name} is taken for {alike[0]}, which "
+                         "differs in upper and lower case only", "write it alike")  # fmt: skip
+        return
+    collection.blame(ERROR, "class set", by_class[name][0].parent, f"class {name} is in {part} but not in train, so "
+                     "it can't be learned", "add training images or take the folder out")  # fmt: skip
 
 
 def _samples(collection: Collection, by_class: Classes) -> list[Sample]:

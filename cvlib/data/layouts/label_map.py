@@ -14,13 +14,20 @@ from PIL import Image
 from cvlib.data.labels.mask import IGNORE, is_background
 from cvlib.runtime.errors import UserError
 
-FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "class_dict.csv", "colors.csv", "colours.csv",
-         "labelmap.txt", "classes.txt", "labels.txt")  # fmt: skip
-_IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care")
+FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "_classes.csv", "class_dict.csv", "colors.csv",
+         "colours.csv", "label_colors.txt", "labelmap.txt", "class_names.txt", "classes.txt", "labels.txt", "codes.txt",
+         "class_list.txt", "names.txt")  # fmt: skip
+_IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care", "__ignore__")
 _MOST_FOUND = 64  # ids or colours in masks without a label file, beyond which they are no masks of classes
 
+THRESHOLD = 128  # of grey levels, where a mask is black and white but soft
+_EXTREME = 40  # grey levels from black, and from white, that are still one of the two
+_TWO_VALUED = 0.85  # the share of pixels near black or white from which on a mask has two values
+_LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
+
 _BINARY = {0: 0, 255: 1}  # ids of masks of one object and what is behind it
-_NAME, _ID = ("name", "class", "label"), ("id", "index", "value")  # what the columns are called
+_NAME = "name", "class", "label", "class name", "class_name"  # what the columns are called
+_ID = "id", "index", "value", "pixel value", "pixel_value", "class id", "class_id"
 
 Colour = tuple[int, int, int]
 Entry = tuple[int, str, Colour | None]  # id, class name, colour
@@ -33,6 +40,7 @@ class LabelMap:
     classes: list[str]
     ids: dict[int, int]
     colours: dict[Colour, int] = field(default_factory=dict)
+    threshold: int | None = None  # from this grey level on a pixel is class 1, and below it class 0
 
     def painted(self) -> np.ndarray | None:
         """The classes' own colours, uint8 (classes, 3); None where the collection gives none."""
@@ -63,11 +71,19 @@ def without_file(
 
     What is `customary`, or as `found_in` says; or the `chosen` classes name the ids, where they can: see `_in_order`.
     """
-    seen = _seen(files) if chosen or customary is None else set()
+    seen = _seen(files) if chosen or customary is None else Seen()
     known, said = customary or (_found(seen, files), "own values are the classes")
-    if chosen and (ordered := _in_order(chosen, seen, known)):
+    if chosen and (ordered := _in_order(chosen, seen.values, known)):
         known, said = ordered, "ids are, in the order of data.classes,"
     return known, f"no label file: the masks' {said} {', '.join(known.classes)}"
+
+
+def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:
+    """The label map of a file, with a threshold where it has two classes and the masks are black and white but soft."""
+    two = len(label_map.classes) == 2 and len(set(label_map.ids.values()) - {IGNORE}) == 2
+    if not two or not any(file.suffix.lower() in _LOSSY for file in files) or not _seen(files).soft:
+        return label_map
+    return LabelMap(label_map.classes, _BINARY, label_map.colours, THRESHOLD)
 
 
 def found_in(files: list[Path]) -> LabelMap:
@@ -78,12 +94,14 @@ def found_in(files: list[Path]) -> LabelMap:
     return _found(_seen(files), files)
 
 
-def _found(seen: set[int | Colour], files: list[Path]) -> LabelMap:
-    ids = sorted(value for value in seen if isinstance(value, int))
-    colours = sorted(value for value in seen if isinstance(value, tuple))
-    if len(seen) > _MOST_FOUND:
-        raise UserError(f"{files[0].parent}: the masks hold {len(seen)} different values and no label file says what "
-                        "they mean: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
+def _found(seen: Seen, files: list[Path]) -> LabelMap:
+    ids = sorted(value for value in seen.values if isinstance(value, int))
+    colours = sorted(value for value in seen.values if isinstance(value, tuple))
+    if seen.soft:
+        return LabelMap(["background", "foreground"], _BINARY, threshold=THRESHOLD)
+    if len(seen.values) > _MOST_FOUND:
+        raise UserError(f"{files[0].parent}: the masks hold {len(seen.values)} different values and no label file says "
+                        "what they mean: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
     if ids == [0, 255] and not colours:
         return LabelMap(["background", "foreground"], _BINARY)
     if colours and not ids:
@@ -108,9 +126,31 @@ def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> Lab
     return LabelMap(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
 
 
-def _seen(files: list[Path]) -> set[int | Colour]:
+@dataclass
+class Seen:
+    """What masks hold: their ids or colours, and how their grey levels are spread where they are grey."""
+
+    values: set[int | Colour] = field(default_factory=set)
+    levels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    lossy: bool = False
+    coloured: bool = False
+
+    @property
+    def soft(self) -> bool:
+        """Whether the masks are black and white, but with grey levels between: of a JPEG, or of soft edges."""
+        total = int(self.levels.sum())
+        if self.coloured or not total or not (self.lossy or len(self.values) > _MOST_FOUND):
+            return False
+        dark, bright = int(self.levels[:_EXTREME].sum()), int(self.levels[256 - _EXTREME :].sum())
+        return dark > 0 and bright > 0 and dark + bright >= _TWO_VALUED * total
+
+
+def _seen(files: list[Path]) -> Seen:
     with ThreadPoolExecutor() as pool:
-        return set().union(*pool.map(_values, files))
+        several = list(pool.map(_values, files))
+    levels = sum((one.levels for one in several), np.zeros(256, np.int64))
+    values = set().union(*(one.values for one in several))
+    return Seen(values, levels, any(one.lossy for one in several), any(one.coloured for one in several))
 
 
 def named(names: list[str]) -> LabelMap:
@@ -118,18 +158,56 @@ def named(names: list[str]) -> LabelMap:
     return _map([(index, name, None) for index, name in enumerate(names)])
 
 
-def _values(file: Path) -> set[int | Colour]:
+def _values(file: Path) -> Seen:
     try:
-        with Image.open(file) as image:
-            if image.mode in ("RGB", "RGBA") and image.format != "JPEG":
-                most = image.convert("RGB").getcolors(2**16) or []
-                colours = {colour for _, colour in most if isinstance(colour, tuple)}
-                grey = all(len(set(colour)) == 1 for colour in colours)
-                return {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
-            array = np.asarray(image)
-            return set() if array.ndim != 2 else {int(value) for value in np.unique(array)}
+        with Image.open(file) as opened:
+            lossy, image = opened.format == "JPEG", without_alpha(opened)
+        if lossy:
+            return _of_jpeg(image)
+        if image.mode == "RGB":
+            most = image.getcolors(2**16) or []
+            colours = {colour for _, colour in most if isinstance(colour, tuple)}
+            grey = all(len(set(colour)) == 1 for colour in colours)
+            values = {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
+            levels = np.asarray(image.convert("L").histogram(), np.int64)
+            return Seen(values, levels, coloured=not grey or not most)
+        array = np.asarray(image)
+        if array.ndim != 2:
+            return Seen()
+        eight = image.mode == "L"
+        levels = np.bincount(array.ravel(), minlength=256) if eight else np.zeros(256, np.int64)
+        return Seen({int(value) for value in np.unique(array)}, levels, coloured=not eight)
     except Exception:
-        return set()  # an unreadable mask is told of when every sample is looked at
+        return Seen()  # an unreadable mask is told of when every sample is looked at
+
+
+def _of_jpeg(image: Image.Image) -> Seen:
+    """The grey levels of a mask that was saved as JPEG; its values are no ids."""
+    array = np.asarray(image.convert("RGB"), np.int16)
+    coloured = bool((array.max(-1) - array.min(-1) > _EXTREME).mean() > 1 - _TWO_VALUED)
+    return Seen(levels=np.asarray(image.convert("L").histogram(), np.int64), lossy=True, coloured=coloured)
+
+
+def without_alpha(image: Image.Image) -> Image.Image:
+    """The mask without its transparency: a uniform one says nothing; else, over one colour, it is the mask itself.
+
+    Where several colours are opaque, what is transparent becomes black.
+    """
+    if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
+        image.load()
+        return image.copy()
+    opened = (
+        image.convert("RGBA") if image.mode in ("PA", "RGBa") else image.convert("LA") if image.mode == "La" else image
+    )
+    alpha = np.asarray(opened.getchannel("A"))
+    plain = opened.convert("RGB" if opened.mode == "RGBA" else "L")
+    if alpha.min() == alpha.max():
+        return plain
+    pixels = np.asarray(plain)
+    opaque = pixels[alpha >= THRESHOLD].reshape(-1, 1 if pixels.ndim == 2 else 3)
+    if len(opaque) == 0 or (opaque == opaque[0]).all():
+        return Image.fromarray(np.where(alpha >= THRESHOLD, 255, 0).astype(np.uint8))
+    return Image.fromarray(np.where(alpha[..., None] if pixels.ndim == 3 else alpha, pixels, 0).astype(np.uint8))
 
 
 def _read(file: Path) -> LabelMap | None:
@@ -145,10 +223,28 @@ def _read(file: Path) -> LabelMap | None:
 
 def _entries_of_lines(file: Path, text: str) -> list[Entry]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and lines[0] == "__ignore__":  # LabelMe counts from the background on
+        lines = lines[1:]
     if file.name != "labelmap.txt":
-        return [(index, name, None) for index, name in enumerate(lines)]
+        return _numbered(lines) or [(index, name, None) for index, name in enumerate(lines)]
     rows = [line.split(":") for line in lines if not line.startswith("#")]  # CVAT: name:r,g,b:parts:actions
     return [(i, row[0].strip(), _colour(row[1])) for i, row in enumerate(rows) if len(row) > 1]
+
+
+def _numbered(lines: list[str]) -> list[Entry]:
+    """Lines such as "0 background" or "1: road" with ids of their own; empty unless every line is one.
+
+    CamVid's label_colors.txt has a colour there: "64 128 64 Animal".
+    """
+    coloured = [re.fullmatch(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]+(\D.*)", line) for line in lines]
+    if lines and all(coloured):
+        return [
+            (i, match[4].strip(), _colour(" ".join(match.groups()[:3]))) for i, match in enumerate(coloured) if match
+        ]
+    matches = [re.fullmatch(r"(\d+)\s*[:;,=\s]\s*(\D.*)", line) for line in lines]
+    if not lines or not all(matches):
+        return []
+    return [(int(match[1]), match[2].strip(), None) for match in matches if match]
 
 
 def _map_of_table(text: str) -> LabelMap | None:

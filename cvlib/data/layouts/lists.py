@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from cvlib.data.findings import ERROR, WARNING
-from cvlib.data.layouts.collection import PART_NAMES, Collection, text_of
+from cvlib.data.layouts import names
+from cvlib.data.layouts.collection import Collection, text_of
 
 
-def folder_of(*candidates: Path) -> Path | None:
-    """The first of the folders that holds a list for some split."""
-    return next((folder for folder in candidates if folder.is_dir() and _files(folder)), None)
+def folder_of(*candidates: Path, train: bool = True) -> Path | None:
+    """The first of the folders that holds a list for some split; one for `train` is needed unless that is False."""
+    lists = ((folder, _files(folder)) for folder in candidates if folder.is_dir())
+    return next((folder for folder, files in lists if files and ("train" in files or not train)), None)
 
 
 def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]]]:
@@ -61,7 +63,7 @@ def file_for(folder: Path, part: str) -> Path:
 
 def _files(folder: Path) -> dict[str, Path]:
     named = {file.stem.lower(): file for file in sorted(folder.glob("*.txt"))}
-    files = {PART_NAMES[name]: file for name, file in named.items() if name in PART_NAMES}
+    files = {part: file for name, file in named.items() if (part := names.exact_part(name)) and name != "trainval"}
     if "train" not in files and "trainval" in named:
         files["train"] = named["trainval"]
-    return files if "train" in files else {}
+    return files

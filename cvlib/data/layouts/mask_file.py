@@ -13,7 +13,7 @@ from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
 from cvlib.data.labels.mask import IGNORE
-from cvlib.data.layouts.label_map import LabelMap
+from cvlib.data.layouts.label_map import LabelMap, without_alpha
 from cvlib.runtime.errors import UserError
 
 _UNDEFINED = -1
@@ -43,7 +43,7 @@ class MaskFile:
             message = str(error).removeprefix(f"{self.path}: ")
             return None, [Finding(ERROR, "unreadable mask", path, message, "repair it or take it out")]
         findings = _problems(image, found, header, self.label_map, path)
-        if lossy:
+        if lossy and self.label_map.threshold is None:
             findings.insert(0, Finding(ERROR, "lossy mask", path, "a mask in a lossy format (JPEG) has wrong ids at "
                                        "every edge", "save masks as PNG"))  # fmt: skip
         if permuted:
@@ -54,13 +54,45 @@ class MaskFile:
         return _upright(found, header), findings
 
 
+@dataclass(frozen=True)
+class MaskUnion:
+    """Reads several masks of one image, each of which shows one object; `()` gives what any of them shows.
+
+    Where two show different classes, the later one counts.
+    """
+
+    paths: tuple[Path, ...]
+    image: Path
+    label_map: LabelMap
+
+    def __call__(self) -> np.ndarray:
+        return self._joined([MaskFile(path, self.image, self.label_map)() for path in self.paths])
+
+    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
+        """The mask, or None where one of the files can't be used, and what is wrong with them."""
+        masks, findings = [], []
+        for file in self.paths:
+            mask, found = MaskFile(file, self.image, self.label_map).examine(header, path)
+            masks.append(mask)
+            findings += found
+        if any(mask is None for mask in masks):
+            return None, findings
+        return self._joined([mask for mask in masks if mask is not None]), findings
+
+    @staticmethod
+    def _joined(masks: list[np.ndarray]) -> np.ndarray:
+        result = masks[0].copy()
+        for mask in masks[1:]:
+            result[mask > 0] = mask[mask > 0]
+        return result
+
+
 def _opened(path: Path) -> tuple[Image.Image, bool]:
     """The mask as it is stored, and whether its format is lossy."""
     data = images.content_of(path)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            return image.copy(), image.format == "JPEG"
+            return without_alpha(image), image.format == "JPEG"
     except Exception as error:
         reason = "it holds no known image format" if isinstance(error, Image.UnidentifiedImageError) else error
         line = " ".join(str(reason).split()) or type(error).__name__
@@ -69,6 +101,8 @@ def _opened(path: Path) -> tuple[Image.Image, bool]:
 
 def _class_ids(image: Image.Image, label_map: LabelMap) -> tuple[np.ndarray, bool]:
     """int16 (height, width) of class ids, −1 where undefined; and whether colours overruled a palette's ids."""
+    if label_map.threshold is not None:
+        return (np.asarray(image.convert("L")) >= label_map.threshold).astype(np.int16), False
     if image.mode == "P":
         by_id, by_colour = _lookup(label_map)[:256], _by_palette(image, label_map)
         return (by_id if by_colour is None else by_colour)[np.asarray(image)], by_colour is not None

@@ -1,66 +1,43 @@
-"""Images with masks beside them: `images/` and `masks/`, split by folders or by lists; segmentation."""
+"""Images with masks beside them, however the folders are called, split by folders or by lists; segmentation."""
 
 from __future__ import annotations
 
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.labels import LabelKind
+from cvlib.data.labels import MASK, LabelKind
+from cvlib.data.layouts import evidence, lists, mask_places, names
 from cvlib.data.layouts import label_map as label_maps
-from cvlib.data.layouts import lists
-from cvlib.data.layouts.collection import (
-    PART_NAMES,
-    Collection,
-    Sample,
-    by_stem,
-    image_files,
-    name_of,
-    subfolders,
-    text_of,
-)
+from cvlib.data.layouts.collection import Collection, Sample, by_stem, name_of, text_of
+from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.label_map import LabelMap
-from cvlib.data.layouts.mask_file import MaskFile
+from cvlib.data.layouts.mask_file import MaskFile, MaskUnion
+from cvlib.data.layouts.mask_places import BESIDE, NESTED, Place, Places
+from cvlib.data.layouts.pairing import Pairs
+from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
-MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")
-_LOOKED_AT = 100  # files in a folder, to see whether it holds masks
-_SUFFIXES = ("", "_mask", "_masks", "_label", "_labels", "_L", "_gt", "-mask")  # a mask's stem after its image's
+TITLE = "images with masks"
 
 
-def pairs(root: Path) -> dict[str, tuple[Path, Path]]:
-    """The folders of images and of masks by part; under "" where folders don't split them."""
-    found = _pair(root)
-    if found is None:
-        split = {PART_NAMES[f.name.lower()]: _pair(f) for f in subfolders(root) if f.name.lower() in PART_NAMES}
-        return {part: pair for part, pair in split.items() if pair is not None}
-    image_root, mask_root = found
-    masks = {f.name.lower(): f for f in subfolders(mask_root)}
-    split_pairs = {
-        PART_NAMES[f.name.lower()]: (f, masks[f.name.lower()])
-        for f in subfolders(image_root) if f.name.lower() in PART_NAMES and f.name.lower() in masks
-    }  # fmt: skip
-    return split_pairs if "train" in split_pairs else {"": found}
-
-
-def _pair(folder: Path) -> tuple[Path, Path] | None:
-    image_folder = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
-    mask_folder = next((folder / name for name in MASK_FOLDERS if (folder / name).is_dir()
-                        and any(images.looks_like_image(file) for file in _some(folder / name))), None)  # fmt: skip
-    return None if image_folder is None or mask_folder is None else (image_folder, mask_folder)
-
-
-def _some(folder: Path) -> list[Path]:
-    """The first files in `folder`, and in the folders in it."""
-    return [entry for place in (folder, *subfolders(folder)) for entry in islice(place.iterdir(), _LOOKED_AT)]
-
-
-def found(root: Path) -> bool:
-    """Whether `root` has images with masks beside them."""
-    return bool(pairs(root))
+def signs(survey: Survey) -> list[Evidence]:
+    """Pairs of folders, or of files, whose names say that one shows the labels of the other."""
+    places = mask_places.find(survey.root)
+    if not places:
+        return []
+    place = next(iter(places.parts.values()))
+    root = survey.root
+    words = {BESIDE: "beside the images", NESTED: "in a folder for each image"}
+    where = words.get(place.form) or f"in {name_of(place.masks, root)} beside {name_of(place.images, root)}"
+    number = sum(len(one.contents()[1]) for one in places.parts.values())
+    parts = f" (and {', '.join(list(places.parts)[1:])})" if len(places.parts) > 1 else ""
+    among_classes = place.form == BESIDE and "" in places.parts and len(survey.subfolders(root)) > 1
+    of_voc = place.masks.name.startswith("SegmentationClass")  # whose reader knows what the ids mean
+    sure = 0.6 if of_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
+    return [Evidence("masks", MASK, root, sure, f"{evidence.counted(number, 'mask')} {where}{parts}", TITLE,
+                     exclusive=not among_classes)]  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
@@ -70,53 +47,112 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     id 255 and classes called void are ignored. Without a label file each id in the masks is a class, or
     `data.classes` name ids that count from 0 on.
     """
-    folders = pairs(root)
-    if not folders:
+    places = mask_places.find(root)
+    if not places:
         raise UserError(f"{root}: no images/ with masks/ beside it")
     collection = Collection(root, "masks", kind, [], {})
-    list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets")
-    trimaps = any(mask_folder.name == "trimaps" for _, mask_folder in folders.values())
-    fill(collection, folders, list_folder, label_maps.find(root) or (label_maps.PETS if trimaps else None),
-         config.classes)  # fmt: skip
+    list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets",
+                                  train=False)  # fmt: skip
+    trimaps = any(place.masks.name == "trimaps" for place in places.parts.values())
+    label_map = _label_map(root, places) or (label_maps.PETS if trimaps else None)
+    fill(collection, places.parts, list_folder, label_map, config.classes)
+    _tell_of_others(collection, places)
     return collection
 
 
+def _label_map(root: Path, places: Places) -> LabelMap | None:
+    """The label map in the root, or else beside the images or the masks."""
+    folders = [
+        root,
+        *(one for place in places.parts.values() for one in (place.images.parent, place.masks, place.images)),
+    ]
+    found = (label_maps.find(folder) for folder in dict.fromkeys(folders))
+    return next((label_map for label_map in found if label_map is not None), None)
+
+
+def _tell_of_others(collection: Collection, places: Places) -> None:
+    used = ", ".join(sorted({name_of(place.masks, collection.root) for place in places.parts.values()}))
+    for folder in places.passed_over:
+        view = "" if names.role_of(folder.name) == names.LABELS else ", and may be a camera's field of view"
+        message = f"it looks like masks too{view}: the labels are those in {used}"
+        collection.blame(REMARK, "other masks", folder, message, f"move {folder.name} away, or rename {used}, if not")
+
+
 def fill(
-    collection: Collection, folders: dict[str, tuple[Path, Path]], list_folder: Path | None, label_map: LabelMap | None,
+    collection: Collection, places: dict[str, Place], list_folder: Path | None, label_map: LabelMap | None,
     chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None,
 ) -> None:  # fmt: skip
-    """Put the samples of these folders into the collection, with their classes and colours.
+    """Put the samples of these places into the collection, with their classes and colours.
 
     Without a label map the masks' values mean what `label_map.without_file` makes of `chosen` and `customary`.
     """
-    masks = {part: _stems_in(collection, mask_folder) for part, (_, mask_folder) in folders.items()}
+    found = {part: _paired(collection, place) for part, place in places.items()}
+    used = [file for one in found.values() for files in one.pairs.masks.values() for file in files]
+    used = used or [file for one in found.values() for file in one.masks.values()]
     if label_map is None:
-        files = [file for stems in masks.values() for file in stems.values()]
-        label_map, note = label_maps.without_file(files, chosen, customary)
+        label_map, note = label_maps.without_file(used, chosen, customary)
         collection.notes.append(note)
+    else:
+        label_map = label_maps.thresholded(label_map, used)
+    if label_map.threshold is not None:
+        collection.notes.append("masks hold grey levels between black and white (saved as JPEG, or with soft edges): "
+                                f"thresholded at {label_map.threshold}")  # fmt: skip
     collection.classes, collection.colours = label_map.classes, label_map.painted()
-    for part, (image_folder, _) in folders.items():
-        pictures = _stems_in(collection, image_folder)
+    for part, one in found.items():
+        paired = f"masks are paired with images by their names, which end in {one.pairs.how}"
+        if one.pairs.how and paired not in collection.notes:
+            collection.notes.append(paired)
         if part or list_folder is None:
-            entries = [(stem, "") for stem in pictures]
-            collection.parts[part or "train"] = _samples(collection, entries, None, pictures, masks[part], label_map)
-            for stem in sorted(set(masks[part]) - {name for known in pictures for name in _stems(known)}):
-                collection.blame(WARNING, "missing image", masks[part][stem], "there is no image for this mask",
-                                 "add it, or take the mask out")  # fmt: skip
-            continue
-        listed = lists.read(list_folder, collection)
-        for listed_part, entries in listed.items():
-            file = lists.file_for(list_folder, listed_part)
-            collection.parts[listed_part] = _samples(collection, entries, file, pictures, masks[part], label_map)
-        named = {_stem(entry, pictures) for entries in listed.values() for entry, _ in entries}
-        for stem in sorted(set(pictures) - named):
-            collection.blame(REMARK, "unlisted image", pictures[stem], "it is in no split list: left out")
+            entries = [(stem, "") for stem in one.pictures]
+            collection.parts[part or "train"] = _samples(
+                collection, entries, None, one.pictures, one.pairs.masks, label_map
+            )
+        else:
+            orphans = {stem: [file] for stem, file in one.masks.items() if file in one.pairs.unused}
+            _fill_by_lists(collection, list_folder, one.pictures, orphans | one.pairs.masks, label_map)
+        for file in sorted(one.pairs.unused) if part or list_folder is None else []:
+            collection.blame(WARNING, "missing image", file, "there is no image for this mask",
+                             "add it, or take the mask out")  # fmt: skip
 
 
-def _stems_in(collection: Collection, folder: Path) -> dict[str, Path]:
+@dataclass(frozen=True)
+class _Found:
+    """The images and masks of one place, by their stems, and which belong together."""
+
+    pictures: dict[str, Path]
+    masks: dict[str, Path]
+    pairs: Pairs
+
+
+def _paired(collection: Collection, place: Place) -> _Found:
+    images, files = place.contents()
+    pictures, masks = _stems(collection, images, place.images), _stems(collection, files, place.masks)
+    return _Found(pictures, masks, place.paired(pictures, masks))
+
+
+def _fill_by_lists(
+    collection: Collection, list_folder: Path, pictures: dict[str, Path], masks: dict[str, list[Path]],
+    label_map: LabelMap,
+) -> None:  # fmt: skip
+    listed = lists.read(list_folder, collection)
+    for part, entries in listed.items():
+        file = lists.file_for(list_folder, part)
+        collection.parts[part] = _samples(collection, entries, file, pictures, masks, label_map)
+    named = {_stem(entry, pictures) for entries in listed.values() for entry, _ in entries}
+    rest = sorted(set(pictures) - named)
+    if "train" not in listed:
+        collection.parts["train"] = _samples(
+            collection, [(stem, "") for stem in rest], None, pictures, masks, label_map
+        )
+        return
+    for stem in rest:
+        collection.blame(REMARK, "unlisted image", pictures[stem], "it is in no split list: left out")
+
+
+def _stems(collection: Collection, files: list[Path], folder: Path) -> dict[str, Path]:
     """Image files by their stem; a lossless one counts before a JPEG."""
-    files = sorted(image_files(folder), key=lambda f: (f.suffix.lower() in (".jpg", ".jpeg"), f.as_posix()))
-    return by_stem(collection, files, folder)
+    ordered = sorted(files, key=lambda f: (f.suffix.lower() in (".jpg", ".jpeg"), f.as_posix()))
+    return by_stem(collection, ordered, folder)
 
 
 def _stem(entry: str, pictures: dict[str, Path]) -> str:
@@ -128,29 +164,26 @@ def _stem(entry: str, pictures: dict[str, Path]) -> str:
     return entry
 
 
-def _stems(stem: str) -> list[str]:
-    return [stem + suffix for suffix in _SUFFIXES]
-
-
 def _samples(
     collection: Collection, entries: list[tuple[str, str]], list_file: Path | None,
-    pictures: dict[str, Path], masks: dict[str, Path], label_map: LabelMap,
+    pictures: dict[str, Path], masks: dict[str, list[Path]], label_map: LabelMap,
 ) -> list[Sample]:  # fmt: skip
     samples = []
     for entry, place in entries:
         stem = _stem(entry, pictures)
-        image = pictures.get(stem)
-        mask = next((masks[name] for name in _stems(stem) if name in masks), None)
+        image, mask = pictures.get(stem), masks.get(stem)
         if image is None and mask is None:
             collection.blame(ERROR, "missing image", list_file or stem, f"{entry} has neither an image nor a mask",
                              "add the files, or take the line out", place)  # fmt: skip
         elif image is None:
-            collection.blame(ERROR, "missing image", mask or stem, "it is listed, but there is no image for this mask",
-                             "add the image, or take the line out")  # fmt: skip
+            collection.blame(ERROR, "missing image", mask[0] if mask else stem, "it is listed, but there is no image "
+                             "for this mask", "add the image, or take the line out")  # fmt: skip
         elif mask is None:
             collection.blame(ERROR, "missing mask", image, "there is no mask for this image",
                              "add it, or take the image out")  # fmt: skip
         else:
             name = name_of(image, collection.root)
-            samples.append(Sample(name, image, MaskFile(mask, image, label_map), mask))
+            label = (MaskFile(mask[0], image, label_map) if len(mask) == 1
+                     else MaskUnion(tuple(mask), image, label_map))  # fmt: skip
+            samples.append(Sample(name, image, label, mask[0]))
     return samples

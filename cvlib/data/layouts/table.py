@@ -1,271 +1,330 @@
-"""A CSV or TSV file of image files and their classes, one for each or any number: classification and multi-label."""
+"""A CSV or TSV file of images: their classes, one for each or any number, or their boxes."""
 
 from __future__ import annotations
 
-import csv
+from collections import defaultdict
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.labels import CLASS, LabelKind
-from cvlib.data.layouts import table_images, table_labels
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Sample, name_of, text_of
+from cvlib.data.labels import BOXES, CLASS, CLASS_SET, LabelKind
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.layouts import columns as column_forms
+from cvlib.data.layouts import evidence, names, table_choice, table_file, table_labels
+from cvlib.data.layouts.collection import Collection, Sample, name_of, text_of
+from cvlib.data.layouts.columns import Columns
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.find import ImageFinder
+from cvlib.data.layouts.survey import Survey
+from cvlib.data.layouts.table_choice import Table
 from cvlib.data.layouts.table_labels import Cells, Names, Read
 from cvlib.runtime.errors import UserError
 
-_FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
-         "image_name", "img", "path", "id", "id_code", "name")  # fmt: skip
-_LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis")
-_SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage")
-_SUFFIXES = (".csv", ".tsv", ".txt")
-_PREFERRED = ("labels", "annotations", "data", "dataset", "images", "metadata", "classification")
+TITLE = "a table"
+_CLASS_FORMS = (column_forms.CLASS, column_forms.ONE_HOT)
+_FORMS = {CLASS: _CLASS_FORMS, CLASS_SET: (column_forms.SEVERAL,), BOXES: (column_forms.BOXES,)}
+_WHAT = {column_forms.ONE_HOT: "one column for each class", column_forms.BOXES: "a box in each row",
+         column_forms.SEVERAL: "several classes in a row"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Columns:
-    file: int
-    label: int | None  # None: there are columns of 0 and 1
-    flags: tuple[int, ...]  # these
-    split: int | None
-    header: bool
-
-
-@dataclass(frozen=True)
-class _Table:
-    file: Path
-    part: str  # that its name tells, or ""
-    rows: list[tuple[int, list[str]]]  # each with the number of its line
-    columns: _Columns
-
-    @property
-    def cells(self) -> Cells:
-        """What tells of classes."""
-        names = [text_of(name.strip()) for name in self.rows[0][1]]
-        flags = {names[column]: column for column in self.columns.flags}
-        return Cells(self.file, self.rows[self.columns.header :], len(names), self.columns.label, flags)
-
-
-def files(root: Path) -> dict[str, Path]:
-    """The tables by part: `train.csv` …, else one under "" (`labels.csv` or the like, or the only one); {} without."""
-    if root.is_file():
-        return {"": root}
-    tables = [file for file in sorted(root.iterdir()) if file.suffix.lower() in (".csv", ".tsv") and file.is_file()]
-    tables = [file for file in tables if _lists_images(file, root)]
-    by_part = {PART_NAMES[f.stem.lower()]: f for f in tables if f.stem.lower() in PART_NAMES}
-    if "train" in by_part:
-        return by_part
-    named = [file for name in _PREFERRED for file in tables if file.stem.lower() == name]
-    chosen = named[:1] or (tables if len(tables) == 1 else [])
-    return {"": chosen[0]} if chosen else {}
-
-
-def found(root: Path) -> bool:
-    """Whether `root` has a table that lists its images."""
-    return bool(files(root))
-
-
-def understood(root: Path) -> bool:
-    """Whether the columns of such a table can be told, so that it is no other list of these images."""
-    tables = files(root).values()
-    try:
-        return all(_columns(f, _rows(f), root) for f in tables) and any(_lists_images(f, root, False) for f in tables)
-    except UserError:
-        return False
-
-
-def kinds(root: Path) -> list[LabelKind]:
-    """Return the kinds of labels that the tables of `root` (a folder, or one table) have."""
-    home = root.parent if root.is_file() else root
-    try:
-        return table_labels.kinds([_opened(file, part, home).cells for part, file in files(root).items()])
-    except UserError:
-        return [CLASS]  # whose reader says what is wrong
-
-
-def _lists_images(file: Path, root: Path, outside: bool = True) -> bool:
-    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
-    starts = table_images.bases(root)
-    cells = (cell for _, row in _rows(file, 4) for cell in row if cell.strip())
-    return any(table_images.names_image(cell, root, starts, outside) for cell in cells)
+def signs(survey: Survey) -> list[Evidence]:
+    """Tables whose rows name images."""
+    tables = table_choice.tables(survey.root)
+    home = survey.root.parent if survey.root.is_file() else survey.root
+    found = []
+    for kind, forms in _FORMS.items():
+        chosen = table_choice.chosen(tables, forms)
+        if chosen:
+            listed = ", ".join(name_of(one.file, home) for one in chosen)
+            sure = 0.8 if any(table_choice.lists_images(one.file, home, False) for one in chosen) else evidence.WEAK
+            why = f"{listed} lists images, {_WHAT.get(chosen[0].columns.form, 'with a column of labels')}"
+            found.append(Evidence("csv", kind, survey.root, sure, why, TITLE, exclusive=kind == BOXES))
+    if not any(one.kind == CLASS for one in found) and (unclear := table_choice.unclear(tables)):
+        beside = " (its boxes are for a detector)" if any(one.kind == BOXES for one in found) else ""
+        several = unclear.columns.form == column_forms.SEVERAL
+        sure = 0.55 if several else evidence.WEAK
+        why = f"{name_of(unclear.file, home)} lists images{beside}"
+        refusal = _sets(unclear) if several else ""
+        if several or not any(one.kind == BOXES for one in found):
+            found.append(Evidence("csv", CLASS, survey.root, sure, why, TITLE, refusal))
+    return found
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """The rows of the table as samples; classes are sorted as text.
+    """The rows of the tables as samples; classes are sorted as text.
 
     Columns are known by a header (file or image …, label or class …, and perhaps split or set …), in any order and
-    case; without a header the first column is the file and the second the label. Without a label, columns of 0 and 1
-    are a class each. Values with commas, quotes or line breaks are quoted as RFC 4180 has it; commas, semicolons or
-    tabs separate. Raises `UserError` where the columns can't be told, they hold another kind of label, or too few
-    classes are left.
+    case; without a header the first column is the file and the second the label. Where the header has other names,
+    the column that names images is the file. Raises `UserError` where the columns can't be told.
     """
-    tables = files(root)
     home = root.parent if root.is_file() else root
-    if not tables:
-        raise UserError(f"{root}: no CSV or TSV file that lists its images")
+    tables = table_choice.tables(root)
+    chosen = table_choice.chosen(tables, _FORMS[kind])
+    if not chosen and kind == CLASS_SET:  # whose reader says what is wrong with single classes
+        chosen = table_choice.chosen(tables, _CLASS_FORMS)
+    if not chosen:
+        raise _refusal(root, tables, kind)
     collection = Collection(home, "csv", kind, [], {})
-    opened = [_opened(file, part, home) for part, file in tables.items()]
-    readers = table_labels.reader(kind, [table.cells for table in opened])
-    named: dict[str, list[_Named]] = {}
-    for table in opened:
-        for split, sample in _listed(collection, table, readers[table.file]):
-            named.setdefault(split, []).append(sample)
-    _without_conflicts(collection, named)
-    classes = {name for table in opened for name in table.cells.flags}
-    collection.classes = sorted(classes.union(*(one.label for samples in named.values() for one in samples)))
-    if len(collection.classes) < kind.fewest_chosen:
-        first = f"; {collection.findings[0]}" if collection.findings else ""
-        few = {1: "no class", 2: f"fewer than two classes ({', '.join(collection.classes)})"}[kind.fewest_chosen]
-        raise UserError(f"{next(iter(tables.values()))}: {few} in the rows whose image can be used: nothing to tell "
-                        f"apart{first}")  # fmt: skip
-    if not named.get("train"):
-        raise UserError(f"{next(iter(tables.values()))}: no row is in the training split")
-    numbers = {name: index for index, name in enumerate(collection.classes)}
-    for split, samples in named.items():
-        ids = [frozenset(numbers[name] for name in one.label) for one in samples]
-        collection.parts[split] = [Sample(one.name, one.image, min(label) if kind == CLASS else label, one.table)
-                                   for one, label in zip(samples, ids, strict=True)]  # fmt: skip
-    _remark(collection, opened)
-    _blame_unseen(collection)
+    for one in tables:
+        _tell_of_others(collection, one, chosen)
+    cells = [_cells(one) for one in chosen]
+    readers = table_labels.reader(kind, cells) if kind == CLASS_SET else {}
+    rows = [row for one in chosen for row in _listed(collection, one, readers.get(one.file))]
+    if kind == BOXES:
+        _fill_boxes(collection, rows)
+    elif kind == CLASS_SET:
+        _fill_sets(collection, rows, cells)
+    else:
+        _fill_classes(collection, rows, chosen[0].file)
+        _tell_of_lists(collection, cells)
     return collection
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A usable row."""
-
-    name: str
-    image: Path
-    label: Names
-    table: Path
-
-
-def _opened(file: Path, part: str, root: Path) -> _Table:
-    rows = _rows(file)
-    if not rows:
-        raise UserError(f"{file}: the table is empty")
-    return _Table(file, part, rows, _columns(file, rows, root))
+def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
+    boxed = table_choice.chosen(tables, (column_forms.BOXES,))
+    if boxed and kind == CLASS:
+        return UserError(f"{boxed[0].file}: it lists boxes, so it is for detection: choose model=yolo, or give a table "
+                         "of file and label")  # fmt: skip
+    unclear = table_choice.unclear(tables)
+    if unclear is not None and unclear.columns.form == column_forms.SEVERAL:
+        return UserError(_sets(unclear))
+    if unclear is not None:
+        return UserError(f"{unclear.file}: {unclear.columns.why}")
+    fit = [one for one in tables if one.columns.form in _CLASS_FORMS]
+    several = f" ({', '.join(one.file.name for one in fit)} do: name one by data.path)" if len(fit) > 1 else ""
+    return UserError(f"{root}: no CSV or TSV file that lists its images{several}")
 
 
-def _remark(collection: Collection, tables: list[_Table]) -> None:
-    """Note columns that are left out, and classes that may be lists."""
-    for table in tables:
-        known = (table.columns.file, table.columns.split, *table.columns.flags)
-        idle = [name.strip() for number, name in enumerate(table.rows[0][1]) if number not in known]
-        if table.columns.flags and idle:
-            collection.blame(REMARK, "unused column", table.file, f"{', '.join(idle)}: left out, not of 0 and 1")
-    if collection.kind == CLASS and (count := table_labels.looks_like_lists([table.cells for table in tables])):
-        collection.blame(WARNING, "lists of classes", tables[0].file, f"its labels may be lists of {count} classes",
+def _sets(one: Table) -> str:
+    return (f"{one.file}: {one.columns.why}, so an image can have several classes here: choose task=multilabel, for "
+            "classification takes one class for each image")  # fmt: skip
+
+
+def _cells(one: Table) -> Cells:
+    """What tells of classes in a table."""
+    rows, columns = table_file.read(one.file).rows, one.columns
+    flags = {name: column for column, name in columns.classes.items()}
+    return Cells(one.file, rows[columns.header :], len(rows[0][1]), None if flags else columns.label, flags)
+
+
+def _tell_of_lists(collection: Collection, cells: list[Cells]) -> None:
+    if count := table_labels.looks_like_lists(cells):
+        collection.blame(WARNING, "lists of classes", cells[0].file, f"its labels may be lists of {count} classes",
                          "if they are, choose task=multilabel")  # fmt: skip
 
 
-def _rows(file: Path, most: int | None = None) -> list[tuple[int, list[str]]]:
-    """The table's first `most` rows (all where None) without empty ones, each with the number of its line."""
-    text = file.read_text("utf-8-sig", errors="surrogateescape")
-    first = text.partition("\n")[0]
-    delimiter = "\t" if file.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    rows = []
-    try:
-        for row in islice(reader, most):
-            if any(cell.strip() for cell in row):
-                rows.append((reader.line_num, row))
-    except csv.Error as error:
-        raise UserError(f"{file}, line {reader.line_num}: can't be read as a table: {error}") from None
-    return rows
+def _tell_of_others(collection: Collection, one: Table, chosen: list[Table]) -> None:
+    if one in chosen or any(other.file == one.file for other in chosen):
+        collection.notes += one.notes
+        return
+    if one.columns.form == column_forms.NO_LABELS or names.is_unlabelled(one.file.stem):
+        rows = len(table_file.read(one.file).rows) - 1
+        collection.blame(REMARK, "without labels", one.file, f"it lists {evidence.counted(rows, 'image')} without "
+                         "labels: set aside")  # fmt: skip
+        collection.without_labels.append(one.file)
+    elif one.columns.form in _CLASS_FORMS:
+        collection.blame(REMARK, "other table", one.file, f"it lists images too: {chosen[0].file.name} is read",
+                         f"data.path={one.file} reads this one")  # fmt: skip
 
 
-def _columns(file: Path, rows: list[tuple[int, list[str]]], root: Path) -> _Columns:
-    names = [cell.strip().lower().replace(" ", "_") for cell in rows[0][1]]
-    file_column = next((names.index(name) for name in _FILE if name in names), None)
-    label_column = next((names.index(name) for name in _LABEL if name in names), None)
-    split_column = next((names.index(name) for name in _SPLIT if name in names), None)
-    if (
-        file_column is None
-        and label_column is None
-        and table_images.names_image(rows[0][1][0], root, table_images.bases(root))
-    ):
-        if len(names) < 2:
-            raise UserError(f"{file}: one column only: expected the image's file and its label")
-        return _Columns(0, 1, (), 2 if len(names) == 3 else None, False)
-    left = [i for i in range(len(names)) if i not in (file_column, split_column)]
-    if label_column is None and file_column is not None and len(left) == 1:
-        label_column = left[0]
-    if file_column is None and label_column is not None and len(left) == 2:
-        file_column = next(i for i in left if i != label_column)
-    flags = table_labels.flag_columns(rows[1:], left) if label_column is None and file_column is not None else []
-    if file_column is not None and len(flags) > 1:
-        return _Columns(file_column, None, tuple(flags), split_column, True)
-    if file_column is None or label_column is None:
-        lacking = "image's file (such as file)" if file_column is None else "label (such as label)"
-        raise UserError(
-            f"{file}: no column is known as the {lacking} among {text_of(', '.join(rows[0][1]))}: rename one"
-        )
-    return _Columns(file_column, label_column, (), split_column, True)
+# What a row is
 
 
-def _listed(collection: Collection, table: _Table, read_label: Read) -> list[tuple[str, _Named]]:
-    """Each usable row, with its split."""
-    columns, header = table.columns, table.rows[0][1]
-    last = max(columns.file, columns.label or 0, *columns.flags)
-    starts = table_images.bases(collection.root)
-    samples = []
-    for number, row in table.rows[columns.header :]:
-        place = f"line {number}"
-        if len(row) <= last:
-            collection.blame(ERROR, "bad row", table.file, f"{len(row)} columns, the table has {len(header)}",
+@dataclass(frozen=True)
+class Row:
+    """A usable row of a table."""
+
+    part: str
+    image: Path
+    name: str
+    label: str | Names
+    table: Path
+    place: str
+    corners: tuple[float, float, float, float] | None = None
+
+
+def _listed(collection: Collection, one: Table, read_set: Read | None = None) -> list[Row]:
+    """The usable rows of a table; what is wrong with the others is told. `read_set` reads the classes of a row."""
+    rows, columns = table_file.read(one.file).rows, one.columns
+    finder = table_choice.finder(collection.root, one)
+    found, width = [], len(rows[0][1])
+    labels = [""] * len(rows) if read_set else _spelled(collection, one, [row for _, row in rows[columns.header :]])
+    numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
+    for index, (line, row) in enumerate(rows[columns.header :]):
+        place = f"line {line}"
+        needed = max(columns.file, columns.label or 0, *columns.corners, *columns.classes)
+        if len(row) <= needed:
+            collection.blame(ERROR, "bad row", one.file, f"{len(row)} columns, the table has {width}",
                              "add what is missing", place)  # fmt: skip
             continue
-        written, split = row[columns.file].strip(), _split(row, columns, table.part)
-        problem, advice = None, "correct it or take the line out"
-        label: Names = ()
-        image = None
-        try:
-            label = read_label(row)
-        except ValueError as error:
-            problem = str(error)
-        try:
-            image = table_images.locate(written, collection.root, starts)
-            problem = problem or (None if image is not None else f"there is no image {written}")
-        except ValueError as error:
-            problem, advice = str(error), "move the image into its folder (or link to it there) and write that path"
-        if split is None:
-            known = ", ".join(sorted(set(PART_NAMES)))
-            problem = problem or f"the split {row[columns.split or 0]!r} is none of {known}"
-        if problem or image is None or split is None:
-            kind = "missing image" if image is None else "bad row"
-            collection.blame(ERROR, kind, table.file, str(problem), advice, place)
+        written, part = row[columns.file].strip(), _part(row, one)
+        label: str | Names = labels[index]
+        image, kind, problem, advice = _image(finder, written)
+        if read_set is not None:
+            try:
+                label = read_set(row)
+            except ValueError as error:
+                problem = str(error)
+        elif not label and columns.form != column_forms.BOXES:
+            problem = "the label is empty, which task=multilabel allows"
+        if part is None:
+            problem = problem or f"the split {row[columns.split or 0]!r} is none of train, val, test"
+        if image is None or problem or part is None:
+            collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
             continue
-        samples.append((split, _Named(name_of(image, collection.root), image, label, table.file)))
-    return samples
+        corners = None
+        if columns.form == column_forms.BOXES:
+            if not any(row[column].strip() for column in columns.corners):  # an image without objects
+                found.append(Row(part, image, name_of(image, collection.root), "", one.file, place))
+                continue
+            corners = _corners(numbers[index], columns)
+            if corners is None:
+                collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
+                continue
+        found.append(Row(part, image, name_of(image, collection.root), label, one.file, place, corners))
+    collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
+    return found
 
 
-def _split(row: list[str], columns: _Columns, part: str) -> str | None:
-    if part or columns.split is None or columns.split >= len(row):
-        return part or "train"
-    return PART_NAMES.get(row[columns.split].strip().lower())
+def _image(finder: ImageFinder, written: str) -> tuple[Path | None, str, str, str]:
+    """The image that a row names; the kind of a finding, what is wrong, and what to do."""
+    advice = "correct it or take the line out"
+    try:
+        image = finder.find(written)
+        return image, "bad row", "" if image is not None else f"there is no image {written}", advice
+    except ValueError as error:
+        return None, "bad row", str(error), "move the image into its folder (or link to it there) and write that path"
 
 
-def _without_conflicts(collection: Collection, named: dict[str, list[_Named]]) -> None:
+def _part(row: list[str], one: Table) -> str | None:
+    split = one.columns.split
+    if one.part or split is None or split >= len(row):
+        return one.part or "train"
+    value = row[split].strip()
+    if value.lower() in ("true", "false"):
+        return "val" if value.lower() == "true" else "train"
+    return names.part_of(value)
+
+
+def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[str]:
+    """The label of each row; whole numbers that are written in several ways (1, 1.0) as one class, which is told."""
+    columns = one.columns
+    if columns.form == column_forms.ONE_HOT:
+        return [next((name for column, name in columns.classes.items()
+                      if column < len(row) and table_file.whole(row[column]) == "1"), "") for row in rows]  # fmt: skip
+    if columns.label is None:
+        return ["object"] * len(rows)
+    labels = [text_of(row[columns.label].strip()) if len(row) > columns.label else "" for row in rows]
+    numbers = {label: table_file.whole(label) for label in set(labels) if label}
+    if not numbers or None in numbers.values() or len(set(numbers.values())) == len(numbers):
+        return labels
+    ways: dict[str | None, list[str]] = defaultdict(list)
+    for label, digits in numbers.items():
+        ways[digits].append(label)
+    digits, written = next((digits, sorted(some)) for digits, some in sorted(ways.items(), key=str) if len(some) > 1)
+    if all(label.isdecimal() for label in written):  # 01 and 1 may be two classes
+        return labels
+    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as "
+                     f"one class {digits}", "write whole numbers without decimals")  # fmt: skip
+    return [numbers.get(label) or label for label in labels]
+
+
+def _box(columns: Columns, row: list[str]) -> list[float]:
+    """The four numbers of a row's box; others where it has no such."""
+    cells = [row[column] for column in columns.corners if column < len(row)]
+    if len(columns.corners) == 1:
+        return column_forms.numbers_of(cells[0]) if cells else []
+    values = [table_file.number(cell) for cell in cells]
+    return [value for value in values if value is not None]
+
+
+def _corners(four: list[float], columns: Columns) -> tuple[float, float, float, float] | None:
+    """The corners that a row's four numbers mean; None where there are others."""
+    if len(four) != 4:
+        return None
+    first, second, third, fourth = four
+    return (first, second, first + third, second + fourth) if columns.sides else (first, second, third, fourth)
+
+
+# Samples
+
+
+def _fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.part, []).append(row)
+    _without_conflicts(collection, named)
+    collection.classes = sorted({str(row.label) for some in named.values() for row in some})
+    if len(collection.classes) < 2:
+        first = f"; {collection.findings[0]}" if collection.findings else ""
+        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image "
+                        f"can be used: nothing to tell apart{first}")  # fmt: skip
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    for part, some in named.items():
+        collection.parts[part] = [Sample(row.name, row.image, numbers[str(row.label)], row.table) for row in some]
+    if named.get("train"):
+        _blame_unseen(collection)
+
+
+def _fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> None:
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.part, []).append(row)
+    _without_conflicts(collection, named)
+    in_rows = {name for some in named.values() for row in some for name in row.label}
+    collection.classes = sorted(in_rows.union(*(one.flags for one in cells)))
+    if not collection.classes:
+        first = f"; {collection.findings[0]}" if collection.findings else ""
+        raise UserError(f"{cells[0].file}: no class in the rows whose image can be used: nothing to learn{first}")
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    for part, some in named.items():
+        collection.parts[part] = [Sample(row.name, row.image, frozenset(numbers[name] for name in row.label), row.table)
+                                  for row in some]  # fmt: skip
+
+
+def _fill_boxes(collection: Collection, rows: list[Row]) -> None:
+    collection.classes = sorted({str(row.label) for row in rows if row.corners is not None})
+    if not collection.classes:
+        raise UserError(f"{collection.root}: no row of the table holds a box, so there is no class to learn")
+    if collection.classes == ["object"]:
+        collection.notes.append("no column names a class: all boxes are of one class, object")
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    all_corners = [row.corners for row in rows if row.corners is not None]
+    relative = all(max(corners) <= 1.0 for corners in all_corners)
+    by_image: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_image[row.part, row.name].append(row)
+    for (part, name), some in by_image.items():
+        kept = [row for row in some if row.corners is not None]
+        label = boxes.raw([row.corners for row in kept if row.corners], [numbers[str(row.label)] for row in kept],
+                          [False] * len(kept), [row.place for row in kept], relative=relative, place=name)  # fmt: skip
+        collection.parts.setdefault(part, []).append(Sample(name, some[0].image, label, some[0].table))
+
+
+def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:
     """An image listed twice in a part is kept once, and not at all where its labels differ."""
-    for split, samples in named.items():
-        labels: dict[str, set[Names]] = {}
-        for one in samples:
-            known = labels.setdefault(one.name, set())
-            if one.label in known:
-                collection.blame(WARNING, "listed twice", one.table, f"{one.name} is listed twice: kept once",
+    for part, rows in named.items():
+        labels: dict[str, set[str | Names]] = {}
+        for row in rows:
+            known = labels.setdefault(row.name, set())
+            if row.label in known:
+                collection.blame(WARNING, "listed twice", row.table, f"{row.name} is listed twice: kept once",
                                  "take one out")  # fmt: skip
-            known.add(one.label)
+            known.add(row.label)
         for name, several in labels.items():
             if len(several) > 1:
-                words = " and ".join(sorted("|".join(label) or "nothing" for label in several))
+                words = " and ".join(sorted(map(_in_words, several)))
                 collection.blame(ERROR, "two labels", name, f"it is labelled {words}", "keep the right one")
-        named[split] = list({one.name: one for one in samples if len(labels[one.name]) == 1}.values())
+        named[part] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
+
+
+def _in_words(label: str | Names) -> str:
+    return label if isinstance(label, str) else "|".join(label) or "nothing"
 
 
 def _blame_unseen(collection: Collection) -> None:
-    """Single classes that only val or test have can't be learned."""
+    """Classes that only val or test have can't be learned."""
     trained = {sample.label for sample in collection.parts["train"]}
     for part, samples in collection.parts.items():
         for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvlib.data.labels import CLASS, CLASS_SET, LabelKind
+from cvlib.data.layouts import table_file
 from cvlib.data.layouts.collection import text_of
 from cvlib.runtime.errors import UserError
 
@@ -14,7 +15,7 @@ Names = tuple[str, ...]  # the classes of an image, sorted
 Read = Callable[[Sequence[str]], Names]  # of a row; raises `ValueError` with what is wrong with its cells
 
 _SEPARATORS = ("|", ";", ",")
-_YES, _NO = {"1", "1.0", "true", "t", "yes", "y"}, {"0", "0.0", "false", "f", "no", "n"}
+_YES, _NO = {"1", "true", "t", "yes", "y"}, {"0", "-1", "false", "f", "no", "n"}
 _UNKNOWN = ("nan", "null", "n/a", "#n/a")  # what programs write for an empty cell
 _EXAMPLES = "a|b, a;b, a,b or a b"
 
@@ -40,7 +41,7 @@ def flag_columns(rows: Sequence[tuple[int, list[str]]], columns: Sequence[int]) 
     """Return those of the columns whose cells are mostly 0 and 1, or words for them."""
     found = []
     for column in columns:
-        cells = [row[column].strip().lower() for _, row in rows if column < len(row)]
+        cells = [_mark(row[column]) for _, row in rows if column < len(row)]
         filled = [cell for cell in cells if cell and cell not in _UNKNOWN]
         if 2 * sum(cell in _YES | _NO for cell in filled) > len(filled):
             found.append(column)
@@ -51,7 +52,7 @@ def kinds(tables: Sequence[Cells]) -> list[LabelKind]:
     """Return the kind of label that the tables have beyond doubt, else CLASS."""
     if any(table.flags for table in tables):
         return [CLASS if _exactly_one(tables) else CLASS_SET]
-    return [CLASS_SET if _sure_separator(_cells(tables)) else CLASS]
+    return [CLASS_SET if sure_separator(_cells(tables)) else CLASS]
 
 
 def reader(kind: LabelKind, tables: Sequence[Cells]) -> dict[Path, Read]:
@@ -69,10 +70,15 @@ def looks_like_lists(tables: Sequence[Cells]) -> int | None:
     """Return how many classes the cells would list if blanks separated them, where they may; else None."""
     cells = _cells(tables)
     whole, parts = _vocabularies(cells, " ")
-    return len(parts) if not _sure_separator(cells) and len(parts) < len(whole) else None
+    return len(parts) if not sure_separator(cells) and len(parts) < len(whole) else None
 
 
 # Reading a row.
+
+
+def _mark(cell: str) -> str:
+    """A cell of 0 and 1 in one spelling: 1.0 and 1,0 as 1."""
+    return table_file.whole(cell.strip()) or cell.strip().lower()
 
 
 def _one(table: Cells) -> Read:
@@ -101,7 +107,7 @@ def _flags(table: Cells) -> Read:
     def read(row: Sequence[str]) -> Names:
         found = []
         for name, column in table.flags.items():
-            cell = row[column].strip().lower()
+            cell = _mark(row[column])
             if cell not in _YES | _NO:
                 raise ValueError(f"column {name} is {cell or 'empty'}, neither 1 nor 0")
             found += [name] * (cell in _YES)
@@ -128,7 +134,7 @@ def _vocabularies(cells: Sequence[str], separator: str) -> tuple[set[str], set[s
     return whole, {part for cell in whole for part in _parts(cell, separator)}
 
 
-def _sure_separator(cells: Sequence[str]) -> str | None:
+def sure_separator(cells: Sequence[str]) -> str | None:
     """Return the separator that makes lists of the cells beyond doubt, else None.
 
     Classes of lists recur in other combinations: there are fewer of them than different cells, or as many where one
@@ -156,7 +162,7 @@ def _exactly_one(tables: Sequence[Cells]) -> bool:
     """Whether each row of columns of 0 and 1 has a single 1."""
     for table in tables:
         for _, row in table.rows:
-            marks = [row[column].strip().lower() for column in table.flags.values() if column < len(row)]
+            marks = [_mark(row[column]) for column in table.flags.values() if column < len(row)]
             if sum(mark in _YES for mark in marks) != 1:
                 return False
     return True
@@ -164,7 +170,7 @@ def _exactly_one(tables: Sequence[Cells]) -> bool:
 
 def _refuse_sets(tables: Sequence[Cells], cells: Sequence[str]) -> None:
     """Raise `UserError` where images have any number of classes."""
-    separator = _sure_separator(cells)
+    separator = sure_separator(cells)
     if separator or (tables[0].flags and not _exactly_one(tables)):
         example = next((cell for cell in cells if separator and separator in cell), None)
         shown = f", such as {example!r}" if example else ""

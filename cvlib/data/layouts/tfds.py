@@ -13,8 +13,8 @@ import numpy as np
 
 from cvlib.data.labels import BOXES, CLASS, KINDS, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
-from cvlib.data.layouts import label_map
-from cvlib.data.layouts.collection import PART_NAMES, Collection, Label, Sample, made_into
+from cvlib.data.layouts import label_map, names
+from cvlib.data.layouts.collection import Collection, Label, Sample, made_into
 from cvlib.data.layouts.mask_file import MaskFile
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import replacing
@@ -137,7 +137,7 @@ def _export(builder: Any, features: _Features, folder: Path) -> None:
     decoders = {key: tfds.decode.SkipDecoding() for key in encoded}
     print(f"writing the images of {builder.info.full_name} below {folder.parent}")
     for split in builder.info.splits:
-        part = PART_NAMES.get(split)
+        part = names.exact_part(split)
         if part is None:
             continue
         (folder / part).mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,17 @@ from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import BOXES, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.labels.raw_boxes import RawBoxes
-from cvlib.data.layouts import label_map, lists, masks
+from cvlib.data.layouts import beside, evidence, label_map, lists, masks, voc_xml
+from cvlib.data.layouts.beside import Beside
 from cvlib.data.layouts.collection import Collection, Sample, by_stem, name_of, text_of
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.mask_places import Place
+from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt")
+TITLE = "Pascal VOC"
+CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt", "class_names.txt")
+_NO_CLASSES = ("_background_", "__ignore__")  # what LabelMe's lists of classes hold besides them
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "annotations/xmls")
 # The twenty classes of the challenge (Everingham et al. 2010), in the order of its masks' ids from 1 on.
@@ -27,12 +33,47 @@ _CHALLENGE = [
 ]  # fmt: skip
 
 
+def signs(survey: Survey) -> list[Evidence]:
+    """XML files of annotations in VOC's folders or beside the images, and masks in SegmentationClass."""
+    root, found = survey.root, []
+    classic = kinds(root)
+    for kind in classic:
+        if kind == BOXES and (folder := _xml_folder(root)) is not None:
+            number = sum(1 for _ in folder.glob("*.xml"))
+            why = f"{evidence.counted(number, 'xml file')} in {name_of(folder, root)}"
+        else:
+            why = f"{name_of(_mask_folder(root), root)} beside images"
+        found.append(Evidence("voc", kind, root, evidence.CERTAIN, why, TITLE))
+    if BOXES not in classic and (xmls := _annotations_in(survey)):
+        pairs = beside.match(survey.images, xmls, root)
+        number = len(set(pairs.images) & set(pairs.annotations))
+        if number:
+            parts = pairs.parts()
+            where = f" in {', '.join(parts)}" if len(parts) > 1 else ""
+            why = f"{evidence.counted(number, 'xml file')} beside images{where}"
+            found.append(Evidence("voc", BOXES, root, 0.93, why, TITLE))
+    return found
+
+
+def _annotations_in(survey: Survey) -> list[Path]:
+    """The XML files that are VOC's, by what the first of them hold."""
+    xmls = survey.by_suffix.get(".xml", [])
+    some = [file for file in xmls[:20] if "<annotation" in (head := survey.head(file)) and "<annotations" not in head]
+    return xmls if some else []
+
+
 def kinds(root: Path) -> list[LabelKind]:
     """Return the kinds of labels that `root` has in VOC's folders."""
     if _first(root, _IMAGE_FOLDERS) is None:
         return []
-    there = {BOXES: _xml_folder(root) is not None, MASK: (root / "SegmentationClass").is_dir()}
+    there = {BOXES: _xml_folder(root) is not None, MASK: _mask_folder(root).is_dir()}
     return [kind for kind, found in there.items() if found]
+
+
+def _mask_folder(root: Path) -> Path:
+    """VOC's folder of masks; LabelMe writes SegmentationClassPNG where it writes arrays as well."""
+    png = root / "SegmentationClassPNG"
+    return png if png.is_dir() else root / "SegmentationClass"
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
@@ -44,6 +85,13 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """
     label_folder, reader = _READERS[kind]
     image_folder = _first(root, _IMAGE_FOLDERS)
+    if kind == BOXES and kind not in kinds(root):
+        survey = Survey(root)
+        pairs = beside.match(survey.images, _annotations_in(survey), root)
+        if set(pairs.images) & set(pairs.annotations):
+            collection = Collection(root, "voc", kind, [], {})
+            _read_beside(collection, pairs)
+            return collection
     if kind not in kinds(root) or image_folder is None:
         raise UserError(f"{root}: no VOC labels for {kind.subfolder} in it: expected JPEGImages with {label_folder} "
                         "beside it")  # fmt: skip
@@ -56,7 +104,7 @@ def _read_masks(collection: Collection, image_folder: Path, config: DataConfig) 
     root = collection.root
     list_folder = lists.folder_of(root / "ImageSets" / "Segmentation")
     usual = label_map.named(["background", *_CHALLENGE]), "ids are those of Pascal VOC:"
-    masks.fill(collection, {"": (image_folder, root / "SegmentationClass")}, list_folder, label_map.find(root),
+    masks.fill(collection, {"": Place(image_folder, _mask_folder(root))}, list_folder, label_map.find(root),
                config.classes, usual)  # fmt: skip
 
 
@@ -87,6 +135,26 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
         listed = {_id(entry, annotations, pictures) for part in entries.values() for entry, _ in part}
         for name in sorted(set(annotations) & set(pictures) - listed):
             collection.blame(REMARK, "unlisted image", pictures[name], "it is in no split list: left out")
+    _fill(collection, entries, list_folder, annotations, pictures)
+
+
+def _read_beside(collection: Collection, pairs: Beside) -> None:
+    """Annotations that lie beside their images, or in folders of the same tree."""
+    for key in sorted(set(pairs.images) - set(pairs.annotations)):
+        collection.blame(WARNING, "missing annotation", pairs.images[key], "the image has no XML: left out",
+                         "add one, without objects if there are none")  # fmt: skip
+    parts = pairs.parts()
+    lone = sorted(set(pairs.annotations) - set(pairs.images))
+    for part in parts:
+        parts[part] = sorted([*parts[part], *(key for key in lone if beside.part_of_path(Path(key)) == part)])
+    entries = {part: [(key, "") for key in keys] for part, keys in parts.items()}
+    _fill(collection, entries, None, pairs.annotations, pairs.images)
+
+
+def _fill(
+    collection: Collection, entries: dict[str, list[tuple[str, str]]], list_folder: Path | None,
+    annotations: dict[str, Path], pictures: dict[str, Path],
+) -> None:  # fmt: skip
     parsed: dict[str, list[tuple[str, Path, Path, Element]]] = {}
     for part, names in entries.items():
         list_file = None if list_folder is None else lists.file_for(list_folder, part)
@@ -96,7 +164,7 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
     by_name = {name: index for index, name in enumerate(collection.classes)}
     for part, found_entries in parsed.items():
         collection.parts[part] = [
-            Sample(name_of(image, root), image, _objects(collection, xml, tree, by_name), xml)
+            Sample(name_of(image, collection.root), image, _objects(collection, xml, tree, by_name), xml)
             for _, image, xml, tree in found_entries
         ]
 
@@ -126,7 +194,7 @@ def _open(
             collection.blame(ERROR, "missing annotation", image, "the image is listed, but has no XML",
                              "add one, without objects if there are none, or take it out of the list")  # fmt: skip
         return None
-    tree = _parsed(collection, xml)
+    tree = voc_xml.parsed(collection, xml)
     if tree is None:
         return None
     written = (tree.findtext("filename") or "").strip()
@@ -143,27 +211,11 @@ def _open(
     return name, image, xml, tree
 
 
-def _parsed(collection: Collection, xml: Path) -> Element | None:
-    from defusedxml import ElementTree
-
-    try:
-        content = xml.read_bytes()
-        tree = ElementTree.fromstring(content)
-    except (SyntaxError, ValueError, LookupError, OSError) as error:  # ValueError: defusedxml refuses entities
-        reason = "it is empty" if xml.is_file() and not xml.stat().st_size else " ".join(str(error).split())
-        collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair it or take it out")
-        return None
-    for element in tree.iter():  # a namespace changes nothing of what the tags mean
-        if isinstance(element.tag, str):
-            element.tag = element.tag.rpartition("}")[2]
-    return tree
-
-
 def _classes(collection: Collection, trees: list[Element]) -> list[str]:
     for file in CLASS_FILES:
         if (collection.root / file).is_file():
             lines = (collection.root / file).read_text("utf-8-sig", errors="replace").splitlines()
-            return [text_of(line.strip()) for line in lines if line.strip()]
+            return [text_of(name) for line in lines if (name := line.strip()) and name not in _NO_CLASSES]
     met = {text_of((o.findtext("name") or "").strip()) for tree in trees for o in tree.iter("object")} - {""}
     if not met:
         raise UserError(f"{collection.root}: no object in any annotation, so there is no class to learn")

@@ -60,7 +60,7 @@ def from_files(split: Split, spec: InputSpec, kind: LabelKind, cache: Cache | No
     readers: Any = split.labels if kind.form is Form.PIXELS else None
 
     def read_pixels(index: np.ndarray) -> np.ndarray:
-        return read_image(files[int(index)], channels)
+        return read_image(files[int(index)], channels, spec.span)
 
     def read_mask(index: np.ndarray) -> np.ndarray:
         mask: np.ndarray = readers[int(index)]()

@@ -82,10 +82,11 @@ def _mean(values: np.ndarray) -> float:
 def _annotations(truths: Sequence[Boxes]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, boxes in enumerate(truths):
-        for (left, top, right, bottom), label, crowd in zip(
-            boxes.corners.tolist(), boxes.classes.tolist(), boxes.crowd.tolist(), strict=True
+        sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
+        areas = sides.prod(axis=1) if boxes.areas is None else boxes.areas
+        for (left, top, right, bottom), label, crowd, area in zip(
+            boxes.corners.tolist(), boxes.classes.tolist(), boxes.crowd.tolist(), areas.tolist(), strict=True
         ):
-            area = (right - left) * (bottom - top)
             rows.append({"id": len(rows) + 1, "image_id": number, "category_id": label, "iscrowd": int(crowd),
                          "bbox": [left, top, right - left, bottom - top], "area": area})  # fmt: skip
     return rows

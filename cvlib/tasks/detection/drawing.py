@@ -9,6 +9,7 @@ import numpy as np
 
 from cvlib.data.dataset import Boxes
 from cvlib.tasks.detection.coco import Detections
+from cvlib.viz.pictures import visible
 
 SURE = 0.25  # detections with at least this score are drawn
 _LEAST_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
@@ -27,7 +28,7 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], 
     """
     from PIL import Image, ImageDraw
 
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    pixels = visible(image)
     picture = Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
     scale = max(1, -(-_LEAST_SIDE // min(picture.size)))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

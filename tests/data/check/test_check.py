@@ -50,6 +50,7 @@ classification (layout folder), images by class
 images      8    3
   cat       3    1
   dog       5    2
+  read as folders of classes: 2 folders of classes in train, val
 
 pictures: widths 60–200 (median 60), heights 40–100 (median 40) pixels
   formats: JPEG 11
@@ -194,7 +195,7 @@ def test_a_label_file_can_be_given_itself(tmp_path, capsys):
     assert main(["check", str(tmp_path / "annotations" / "first.json")]) == 0
     out = capsys.readouterr().out
     assert "detection (layout coco), boxes by class" in out
-    assert "king 2 pictures" in " ".join(out.split())
+    assert "king 2 read as COCO: 1 JSON file with images and annotations" in " ".join(out.split())
 
 
 def test_a_size_in_a_coco_file_is_told_of_its_image(tmp_path):
@@ -243,6 +244,7 @@ def test_what_no_label_uses_spoils_nothing(tmp_path):
     _photograph(tmp_path / "elsewhere" / "sound.jpg", 3)
     assert _kinds(tmp_path) == [
         ("warning", "empty file", "images/empty.jpg"),
+        ("warning", "not read", "."),
         ("remark", "unused image", "images/sound.jpg"),
     ]
 

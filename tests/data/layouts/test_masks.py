@@ -156,6 +156,7 @@ def test_folders_split(tmp_path, inside):
             for kind in ("images", "masks"):
                 (tmp_path / kind / part).parent.mkdir(exist_ok=True)
                 (root / kind).rename(tmp_path / kind / part)
+            (root / "labels.csv").unlink()
     (tmp_path / "labels.csv").write_text(LABELS)
     dataset = _load(tmp_path)
     assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [3, 1, 2] and dataset.notes == []

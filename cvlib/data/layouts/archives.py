@@ -1,0 +1,129 @@
+"""Archives of images, unpacked once into the cache folder and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from cvlib.runtime import store
+from cvlib.runtime.errors import UserError
+
+_ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_MOST_FILES = 5_000_000
+_MOST_GROWTH = 100  # times its own size that an archive may unpack to, beyond the first gigabyte
+_FREE_GROWTH = 2**30  # bytes
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Member:
+    """A regular file in an archive."""
+
+    name: PurePosixPath
+    size: int
+    source: Any  # as the archive's module has it
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive, by its name."""
+    return path.is_file() and path.name.lower().endswith((*_ZIP, *_TAR))
+
+
+def unpacked(archive: Path) -> Path:
+    """The folder of an archive's files in the cache; they are unpacked where they aren't there yet.
+
+    Members that would lie outside, links and devices are refused, as is an archive that grows beyond measure. Where
+    all lies in one folder, that folder is returned. Raises `UserError`.
+    """
+    seen = archive.stat()
+    key = hashlib.sha256(repr((str(archive), seen.st_size, seen.st_mtime_ns)).encode()).hexdigest()[:24]
+    home = Path(os.path.abspath(store.root("outputs") / "archives" / key))  # noqa: PTH100
+    if not home.is_dir():
+        partial = home.with_name(f"{key}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _unpack(archive, partial)
+            os.replace(partial, home)  # noqa: PTH105
+        except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
+            if not home.is_dir():
+                raise UserError(f"{archive}: can't be unpacked: {' '.join(str(error).split())}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return _content(home)
+
+
+def _content(home: Path) -> Path:
+    entries = [entry for entry in home.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+    return _content(entries[0]) if len(entries) == 1 and entries[0].is_dir() and not _is_split(entries[0]) else home
+
+
+def _is_split(folder: Path) -> bool:
+    from cvlib.data.layouts import names
+
+    return names.part_of(folder.name) is not None
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    limit = _FREE_GROWTH + _MOST_GROWTH * archive.stat().st_size
+    written = 0
+    if archive.name.lower().endswith(_ZIP):
+        with zipfile.ZipFile(archive) as opened:
+            for member in _checked(archive, _of_zip(archive, opened)):
+                with opened.open(member.source) as source:
+                    written = _write(archive, source, folder / member.name, written, limit)
+        return
+    with tarfile.open(archive) as opened_tar:
+        for member in _checked(archive, _of_tar(archive, opened_tar)):
+            if (inner := opened_tar.extractfile(member.source)) is not None:
+                with inner:
+                    written = _write(archive, inner, folder / member.name, written, limit)
+
+
+def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
+    for entry in opened.infolist():
+        if (entry.external_attr >> 16) & 0o170000 == 0o120000:
+            raise UserError(f"{archive}: {entry.filename} is a link, and links are not unpacked")
+        if not entry.is_dir():
+            yield Member(PurePosixPath(entry.filename.replace("\\", "/")), entry.file_size, entry)
+
+
+def _of_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
+    for entry in opened:
+        if entry.isdir():
+            continue
+        if not entry.isreg():
+            raise UserError(f"{archive}: {entry.name} is a link or a device, and such are not unpacked")
+        yield Member(PurePosixPath(entry.name), entry.size, entry)
+
+
+def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
+    """The members, none of which lies outside; raises `UserError` for one that does, or for too many."""
+    for number, member in enumerate(members):
+        name = member.name
+        drive = len(name.parts) > 0 and name.parts[0].endswith(":")
+        if name.is_absolute() or ".." in name.parts or drive or "\0" in str(name):
+            raise UserError(f"{archive}: {name} would lie outside of the archive's folder: it is not unpacked")
+        if number > _MOST_FILES:
+            raise UserError(f"{archive}: it holds more than {_MOST_FILES:,} files: unpack it yourself")
+        yield member
+
+
+def _write(archive: Path, source: IO[bytes], target: Path, written: int, limit: int) -> int:
+    """Write one member; return the bytes written of the whole archive. Raises `UserError` beyond the limit."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        while block := source.read(_BLOCK):
+            written += len(block)
+            if written > limit:
+                raise UserError(f"{archive}: it unpacks to more than {limit / 2**30:.0f} GB, {_MOST_GROWTH} times "
+                                "its own size: unpack it yourself")  # fmt: skip
+            file.write(block)
+    return written

@@ -1,0 +1,51 @@
+"""Annotations of one file an image, wherever the two lie: beside each other, or in folders of the same tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvlib.data.layouts import names
+from cvlib.data.layouts.collection import name_of
+
+_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "labels", "label", "annotations", "annotation", "xmls",
+            "xml", "jpgs", "photos")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Images and annotations by the same key, and the key's part where folders say it."""
+
+    images: dict[str, Path]
+    annotations: dict[str, Path]
+
+    def parts(self) -> dict[str, list[str]]:
+        """The keys of annotated images by part; all under "train" where folders don't split them."""
+        found: dict[str, list[str]] = {}
+        for key in sorted(set(self.annotations) & set(self.images)):
+            found.setdefault(part_of_path(Path(key)), []).append(key)
+        return found if "train" in found else {"train": sorted(key for keys in found.values() for key in keys)}
+
+
+def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> Beside:
+    """Pair images and annotations by their paths below `root`, folders such as images/ and labels/ left out."""
+    return Beside(_by_key(images, root), _by_key(annotations, root))
+
+
+def part_of_path(path: Path) -> str:
+    """The part that the folders of a path say, the innermost first; "train" where none does."""
+    found = (names.part_of(folder) for folder in reversed(path.parts[:-1]))
+    return next((part for part in found if part is not None), "train")
+
+
+def _by_key(files: Iterable[Path], root: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in files:
+        found.setdefault(_key(name_of(file.with_suffix(""), root)), file)
+    return found
+
+
+def _key(name: str) -> str:
+    *folders, stem = name.split("/")
+    return "/".join([*(folder for folder in folders if folder.lower() not in _FOLDERS), stem])

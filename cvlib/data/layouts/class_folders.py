@@ -1,0 +1,199 @@
+"""Which folders of a collection are classes, and which are splits, folds, patients or a doubled folder above them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cvlib.data import images
+from cvlib.data.findings import REMARK, WARNING
+from cvlib.data.layouts import names
+from cvlib.data.layouts.collection import files_below, subfolders, text_of
+from cvlib.runtime.errors import UserError
+
+_SHOWN = 4  # names that a message lists
+
+
+@dataclass
+class Tree:
+    """The class folders of each split."""
+
+    parts: dict[str, dict[str, list[Path]]]  # by part, then by class: the folders that hold its images
+    homes: dict[str, Path] = field(default_factory=dict)  # by part: the folder that its class folders lie in
+    flat: dict[str, Path] = field(default_factory=dict)  # by part: the folder of a split without class folders
+    split: bool = False  # whether folders say which part is which
+    remarks: list[tuple[str, str, Path, str]] = field(default_factory=list)  # severity, kind, folder, message
+
+
+def tree(root: Path) -> Tree:
+    """Find the class folders of `root`.
+
+    Raises `UserError` where splits are there that can't be understood, or where another folder seems to be meant.
+    """
+    folders = subfolders(root)
+    parts = _parts(root, folders)
+    others = [folder for folder in folders if folder.name not in names.parts_among(f.name for f in folders)]
+    unlabelled = [folder for folder in others if names.is_unlabelled(folder.name)]
+    homes = {part: _home(folder) for part, folder in parts.items()}
+    classes = {part: _classes(home) for part, home in homes.items()}
+    without_train = not _others_are_classes(others, unlabelled) and any(classes.values()) and "train" not in parts
+    if (classes.get("train") and (len(parts) > 1 or len(others) == len(unlabelled))) or without_train:
+        return _split_tree(root, parts, homes, classes, others)
+    if parts and len(others) == len(unlabelled):
+        raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but "
+                        f"{_lack(root, parts)}")  # fmt: skip
+    _refuse_a_folder_too_far_up(root, folders)
+    found = Tree({}, {"train": root})
+    found.parts["train"] = _grouped(found, root, {text_of(folder.name): [folder] for folder in folders})
+    if all(part in ("train", "val", "test") for part in found.parts["train"]) and found.split:
+        found.parts = {part: _of_class(folders) for part, folders in found.parts["train"].items()}
+    return found
+
+
+def _parts(root: Path, folders: list[Path]) -> dict[str, Path]:
+    known = names.parts_among(folder.name for folder in folders)
+    others = [folder for folder in folders if folder.name not in known]
+    parts: dict[str, Path] = {}
+    for folder in sorted(folders, key=lambda folder: (names.exact_part(folder.name) is None, _role(folder))):
+        part = known.get(folder.name)
+        if part is not None and part in parts and not others and _holds_images(folder) and not _role(folder):
+            raise UserError(f"{root}: {parts[part].name} and {folder.name} both mean {part}: keep one of them")
+        if part is not None:
+            parts.setdefault(part, folder)
+    return parts
+
+
+def _role(folder: Path) -> bool:
+    """Whether a split's folder holds something else than its images, such as train_masks."""
+    return names.role_of(folder.name) not in (None, names.IMAGES)
+
+
+def _others_are_classes(others: list[Path], unlabelled: list[Path]) -> bool:
+    return any(folder not in unlabelled and names.only_role(folder.name) is None for folder in others)
+
+
+def _home(folder: Path) -> Path:
+    """The folder that the class folders lie in: `folder`, or the one that doubles it (seg_train/seg_train)."""
+    inner = [one for one in subfolders(folder) if _holds_images(one)]
+    loose = any(images.looks_like_image(file) for file in folder.iterdir() if file.is_file())
+    if len(inner) != 1 or loose or not any(_holds_images(one) for one in subfolders(inner[0])):
+        return folder
+    same = inner[0].name.casefold() == folder.name.casefold() or names.part_of(inner[0].name) is not None
+    return _home(inner[0]) if same or names.only_role(inner[0].name) == names.IMAGES else folder
+
+
+def _classes(home: Path) -> dict[str, list[Path]]:
+    """The class folders in `home`; none where the only folder in it is one of images that aren't sorted."""
+    inner = subfolders(home)
+    holding = [folder for folder in inner if _holds_images(folder)]
+    if len(holding) == 1:
+        name = holding[0].name
+        doubled = name.casefold() == home.name.casefold() or names.part_of(name) is not None
+        if doubled or names.only_role(name) == names.IMAGES or names.is_unlabelled(name) or name.lower() == "unknown":
+            return {}
+    return {text_of(folder.name): [folder] for folder in inner} if holding or not _holds_images(home) else {}
+
+
+def _split_tree(
+    root: Path, parts: dict[str, Path], homes: dict[str, Path], classes: dict[str, dict[str, list[Path]]],
+    others: list[Path],
+) -> Tree:  # fmt: skip
+    found = Tree({}, {}, split=True)
+    for part, home in homes.items():
+        if classes[part]:
+            found.homes[part] = home
+            found.parts[part] = _grouped(found, home, classes[part])
+        elif _holds_images(home):
+            found.flat[part] = parts[part]
+    for folder in others:
+        if names.is_unlabelled(folder.name) and not _has_class_folders(folder, found):
+            message = "its images are to be predicted and have no labels: set aside"
+            found.remarks.append((REMARK, "without labels", folder, message))
+        else:
+            message = "lies beside the train folder and is left out: it is neither train, val nor test"
+            found.remarks.append((REMARK, "stray folder", folder, message))
+    return found
+
+
+def _has_class_folders(folder: Path, found: Tree) -> bool:
+    inner = {text_of(one.name) for one in subfolders(folder)}
+    return bool(inner & set(found.parts.get("train", {})))
+
+
+def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    """The classes, where the folders in `home` may be folds or patients that each hold the folders of all classes."""
+    folders = [folder for one in by_class.values() for folder in one]
+    inner = {folder: [one for one in subfolders(folder) if _holds_images(one)] for folder in folders}
+    inner = {folder: some for folder, some in inner.items() if some or _holds_images(folder)}
+    counts = Counter(text_of(one.name) for some in inner.values() for one in some)
+    shared = [name for name, count in counts.items() if count > 1 and 2 * count >= len(inner)]
+    if len(inner) < 2 or len(shared) < 2 or len(shared) < len(counts) or any(_loose(folder) for folder in inner):
+        return by_class
+    outer, listed = _some([folder.name for folder in inner]), _some(sorted(shared))
+    parts = names.parts_among(shared)
+    if "train" in parts.values() and len(parts) == len(shared):
+        found.split = True
+        return {part: [one for some in inner.values() for one in some if parts.get(text_of(one.name)) == part]
+                for part in dict.fromkeys(parts.values())}  # fmt: skip
+    if all(names.looks_like_group(folder.name) for folder in inner):
+        message = (f"the folders {outer} look like folds, patients or dates, for each holds the same folders {listed}: "
+                   f"those are taken as the classes; images of one group may land in train and test")  # fmt: skip
+        found.remarks.append((WARNING, "groups", home, message))
+        return {name: [one for some in inner.values() for one in some if text_of(one.name) == name]
+                for name in sorted(counts)}  # fmt: skip
+    message = f"each class folder ({outer}) holds the same folders {listed}: are those the classes?"
+    found.remarks.append((WARNING, "groups", home, message))
+    return by_class
+
+
+def _of_class(folders: list[Path]) -> dict[str, list[Path]]:
+    """Folders such as cat/train by their class, which is the name of the folder above."""
+    return {text_of(folder.parent.name): [folder] for folder in folders}
+
+
+def _loose(folder: Path) -> bool:
+    return any(images.looks_like_image(file) for file in folder.iterdir() if file.is_file())
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(images.looks_like_image(file) or images.unread(file) for file in files_below(folder))
+
+
+def _lack(root: Path, parts: dict[str, Path]) -> str:
+    """What splits without class folders lack, and what to do."""
+    if "train" not in parts:
+        return "there is no train folder"
+    prefixes = _prefixes(parts["train"])
+    if not prefixes:
+        return "train has no class folders in it"
+    return (f"train has no class folders in it; its files' names begin with {', '.join(prefixes)}: put each class's "
+            f"images into a folder of its own, or list file and label in {root.name}/labels.csv")  # fmt: skip
+
+
+def _prefixes(folder: Path) -> list[str]:
+    """The first words of the files' names where they look like a few classes: cat.0.jpg, dog.0.jpg."""
+    counts = Counter(next(iter(names.words(file.stem)), "") for file in files_below(folder)
+                     if images.looks_like_image(file))  # fmt: skip
+    few = {word: count for word, count in counts.items() if word and count > 1}
+    return sorted(few) if 1 < len(few) <= _SHOWN and len(few) == len(counts) else []
+
+
+def _refuse_a_folder_too_far_up(root: Path, folders: list[Path]) -> None:
+    holding = [folder for folder in folders if _holds_images(folder)]
+    split = [folder for folder in holding
+             if {"train"} < set(names.parts_among(f.name for f in subfolders(folder)).values())]  # fmt: skip
+    if split and len(split) < max(2, len(holding)):
+        raise UserError(f"{root}: {split[0].name} in it is split into train and others: is data.path={split[0]} meant?")
+    place, inner = root, holding
+    while len(inner) == 1:
+        place = inner[0]
+        inner = [one for one in subfolders(place) if _holds_images(one)]
+    if len(holding) == 1 and len(inner) > 1:
+        raise UserError(
+            f"{root}: only one class ({holding[0].name}), nothing to tell apart: is data.path={place} meant?"
+        )
+
+
+def _some(listed: list[str]) -> str:
+    return ", ".join(listed[:_SHOWN]) + (", …" if len(listed) > _SHOWN else "")

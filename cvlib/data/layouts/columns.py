@@ -1,0 +1,226 @@
+"""What the columns of a table of images mean: file, class, split, one column for each class, or corners of boxes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cvlib.data.layouts import table_labels
+from cvlib.data.layouts.collection import text_of
+from cvlib.data.layouts.names import part_of
+from cvlib.data.layouts.table_file import number, whole
+
+_FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
+         "image_name", "img", "path", "id", "id_code", "name", "imageid", "img_path", "img_name", "imagepath",
+         "filenames", "image_filename", "imagename", "isic_id", "uuid")  # fmt: skip
+_LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis", "labelname",
+          "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
+          "finding_labels", "genres", "keywords", "attribute_ids")  # fmt: skip
+_PERHAPS = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety")  # alone
+_SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage", "dataset", "data_set", "is_valid", "is_test")
+_SEVERAL = ("tags", "attributes", "finding_labels", "genres", "keywords", "attribute_ids", "labels", "classes")
+_CORNERS = (
+    ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"), ("x1", "y1", "x2", "y2"),
+    ("left", "top", "right", "bottom"), ("xtl", "ytl", "xbr", "ybr"), ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"),
+    ("roi.x1", "roi.y1", "roi.x2", "roi.y2"),
+)  # fmt: skip
+_SIDES = (("x", "y", "w", "h"), ("x", "y", "width", "height"), ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
+          ("bbox_x", "bbox_y", "bbox_w", "bbox_h"), ("left", "top", "width", "height"))  # fmt: skip
+_BOX = ("bbox", "box", "boundingbox", "bounding_box", "bboxes", "boxes", "predictionstring")
+_LOOKED_AT = 500  # rows
+CLASS, ONE_HOT, BOXES, NO_LABELS, UNKNOWN, SEVERAL = "class", "one-hot", "boxes", "no labels", "unknown", "several"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table holds and where: `form` is one of the words above; columns count from 0."""
+
+    form: str
+    file: int = 0
+    label: int | None = None
+    split: int | None = None
+    header: bool = True
+    classes: dict[int, str] = field(default_factory=dict)  # ONE_HOT: the class of each column
+    corners: tuple[int, ...] = ()  # BOXES: four columns, or one that holds all four numbers
+    sides: bool = False  # BOXES: x, y, width, height instead of two corners
+    why: str = ""  # UNKNOWN, SEVERAL: what can't be told
+
+
+def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], bool]) -> Columns:
+    """Tell what the columns mean by their names and their values.
+
+    Args:
+        rows: as `table_file.read` gives them, the header first if there is one.
+        names_image: whether a cell names an image of the collection.
+    """
+    cells = [[cell.strip() for cell in row] for _, row in rows[: _LOOKED_AT + 1]]
+    names = [re.sub(r"\s+", "_", cell.lower()) for cell in cells[0]]
+    body = [row for row in cells[1:] if len(row) >= len(names)]
+    boxes = _corners(names)
+    names = [f"{name} " if name in _SPLIT and not _splits(body, column) else name for column, name in enumerate(names)]
+    file = _named(names, _FILE)
+    if file is None and _named(names, _LABEL) is None and not boxes and names_image(cells[0][0]):
+        return _without_header(cells)
+    found = _file_column(names, body, names_image, file)
+    if boxes and found is not None:
+        split, label = _named(names, _SPLIT), _named(names, _LABEL)
+        return Columns(BOXES, found, label, split, corners=boxes[0], sides=boxes[1])
+    return _with_header(cells[0], names, body, found)
+
+
+def _splits(body: list[list[str]], column: int) -> bool:
+    """Whether the cells of a column name splits, and not numbers of folds or other things."""
+    return any(part_of(row[column]) is not None or row[column].lower() in ("true", "false") for row in body)
+
+
+def _named(names: list[str], known: tuple[str, ...]) -> int | None:
+    return next((names.index(name) for name in known if name in names), None)
+
+
+def _file_column(
+    names: list[str], body: list[list[str]], names_image: Callable[[str], bool], named: int | None
+) -> int | None:  # fmt: skip
+    """The column that names images: the one called so, unless its cells name none and another's do."""
+    some = body[:20]
+
+    def hits(column: int) -> int:
+        return sum(names_image(row[column]) for row in some)
+
+    if named is not None and (not some or hits(named)):
+        return named
+    counts = {column: hits(column) for column in range(len(names))}
+    best = max(counts, key=lambda column: counts[column], default=None)
+    if best is not None and 2 * counts[best] > len(some):
+        return best
+    return named
+
+
+def _corners(names: list[str]) -> tuple[tuple[int, ...], bool] | None:
+    """The columns of a box, and whether they are a corner and the sides."""
+    for sides, groups in ((False, _CORNERS), (True, _SIDES)):
+        for group in groups:
+            if set(group) <= set(names):
+                return tuple(names.index(name) for name in group), sides
+    single = _named(names, _BOX)
+    return None if single is None else ((single,), True)
+
+
+def _without_header(cells: list[list[str]]) -> Columns:
+    width = len(cells[0])
+    if width < 2:
+        return Columns(UNKNOWN, header=False, why="one column only: expected the image's file and its label")
+    full = [row for row in cells if len(row) == width]
+    numeric = [column for column in range(1, width)
+               if all(not row[column] or number(row[column]) is not None for row in full)
+               and any(row[column] for row in full)]  # fmt: skip
+    if width == 6 and len(numeric) >= 4 and numeric[:4] in ([1, 2, 3, 4], [2, 3, 4, 5]):  # path,x1,y1,x2,y2,class
+        first = 1 if numeric[:4] == [1, 2, 3, 4] else 2
+        return Columns(BOXES, 0, 5 if first == 1 else 1, None, False, corners=tuple(range(first, first + 4)))
+    if width > 3:
+        return Columns(UNKNOWN, header=False, why=f"{width} columns without a header: it can't be told which is the "
+                       "label: add a first line such as file,label")  # fmt: skip
+    return Columns(CLASS, 0, 1, 2 if width == 3 else None, False)
+
+
+def _with_header(header: list[str], names: list[str], body: list[list[str]], file: int | None) -> Columns:
+    label, split = _named(names, _LABEL), _named(names, _SPLIT)
+    label = None if label == file else label
+    perhaps = [column for column, name in enumerate(names) if name in _PERHAPS and column != file]
+    label = perhaps[0] if label is None and len(perhaps) == 1 else label
+    left = [
+        column for column in range(len(names)) if column not in (file, split) and not _is_index(names, column, body)
+    ]
+    if label is None and file is not None and len(left) == 1:
+        label = left[0]
+    if file is None and label is not None and len(left) == 2:
+        file = next(column for column in left if column != label)
+    if file is not None and not [column for column in left if column != file]:
+        return Columns(NO_LABELS, file)
+    one_hot = (
+        _one_hot(header, body, [column for column in left if column != label], label) if file is not None else None
+    )
+    if one_hot is not None:
+        return Columns(one_hot[0], file or 0, None, split, classes=one_hot[1], why=one_hot[2])
+    if (
+        file is not None
+        and label is None
+        and len(flags := table_labels.flag_columns([(0, row) for row in body], left)) > 1
+    ):
+        classes = {column: text_of(header[column].strip()) for column in flags if column != file}
+        return Columns(
+            SEVERAL, file, None, split, classes=classes, why="columns of 0 and 1 hold several labels per image"
+        )
+    if file is None or label is None:
+        lacking = "image's file (such as file)" if file is None else "label (such as label)"
+        why = f"no column is known as the {lacking} among {text_of(', '.join(header))}: rename one"
+        return Columns(UNKNOWN, file or 0, why=why)
+    cells = [row[label] for row in body if len(row) > label]
+    if several := _several(names[label], cells) or _lists(cells):
+        return Columns(SEVERAL, file, label, split, why=f"the column {header[label]} holds {several}")
+    return Columns(CLASS, file, label, split)
+
+
+def _is_index(names: list[str], column: int, body: list[list[str]]) -> bool:
+    """Whether a column is the number of the row that a program has written first."""
+    return (names[column] in ("", "unnamed:_0", "index")
+            and all(whole(row[column]) is not None for row in body))  # fmt: skip
+
+
+def _one_hot(
+    header: list[str], body: list[list[str]], columns: list[int], label: int | None
+) -> tuple[str, dict[int, str], str] | None:  # fmt: skip
+    """Columns that hold 0 and 1 (or −1 and 1): one class in each row, or several; None where they aren't so."""
+    values = {column: {row[column] for row in body} for column in columns}
+    binary = [
+        column for column in columns if values[column] and all(whole(v) in ("0", "1", "-1") for v in values[column])
+    ]
+    if label is not None:
+        own = {row[label] for row in body}
+        if len(binary) < 2 or not all(whole(value) in ("0", "1", "-1") for value in own):
+            return None
+        binary = [label, *binary]
+    others = [column for column in columns if column not in binary and not _is_text(values[column])]
+    if len(binary) < 2 or others:
+        return None
+    sums = Counter(sum(whole(row[column]) == "1" for column in binary) for row in body)
+    classes = {column: text_of(header[column].strip()) for column in binary}
+    listed = ", ".join(list(classes.values())[:6]) + (", …" if len(classes) > 6 else "")
+    if set(sums) == {1}:
+        return ONE_HOT, classes, ""
+    why = (f"the columns {listed} hold 0 and 1, and {sum(n for ones, n in sums.items() if ones != 1)} rows don't have "
+           "exactly one 1: several labels per image (multi-label)")  # fmt: skip
+    return SEVERAL, classes, why
+
+
+def _lists(cells: list[str]) -> str:
+    separator = table_labels.sure_separator([cell for cell in cells if cell])
+    return f"several labels per image (multi-label), separated by {separator}" if separator else ""
+
+
+def _is_text(values: set[str]) -> bool:
+    return all(number(value) is None for value in values)
+
+
+def _several(name: str, values: list[str]) -> str:
+    """What separates several labels in the cells of one column; empty where each cell holds one."""
+    for separator, word in (("|", "|"), (";", ";"), (",", "commas"), (" ", "blanks")):
+        parts = [[part for part in value.split(separator) if part.strip()] for value in values]
+        many = sum(len(one) > 1 for one in parts)
+        combinations = {tuple(one) for one in parts if len(one) > 1}
+        vocabulary = Counter(part.strip() for one in combinations for part in one)
+        reused = sum(count > 1 for count in vocabulary.values())
+        listed = name in _SEVERAL and many
+        if 4 * many < len(values) or not combinations:
+            continue
+        if (separator in "|;" and (reused or listed)) or (
+            listed and (separator in "|;," or name not in ("labels", "classes"))
+        ):
+            return f"several labels per image (multi-label), separated by {word}"
+    return ""
+
+
+def numbers_of(cell: str) -> list[float]:
+    """The numbers that one cell lists, such as "[15.0, 14.0, 15.0, 10.0]"."""
+    return [float(text) for text in re.findall(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", cell)]

@@ -1,0 +1,161 @@
+"""Finding the image that a label file means, whatever machine the path in it was written on."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from cvlib.data import images
+from cvlib.data.layouts.collection import image_files, inside
+
+_UPLOAD = re.compile(r"^[0-9a-f]{6,}-")  # what an annotation tool puts before the name of an uploaded file
+
+
+class ImageFinder:
+    """Finds images of a collection by the paths written in its label files.
+
+    Args:
+        root: the collection's folder; nothing outside is ever found.
+        bases: where a relative path may start, the likeliest first.
+        numbers: whether 3 may mean the file 0003, as in a table whose leading zeros a spreadsheet has dropped.
+    """
+
+    def __init__(self, root: Path, bases: list[Path], numbers: bool = False):
+        self.root, self.bases, self.numbers = root, bases, numbers
+        self.guesses: dict[str, list[tuple[str, Path]]] = defaultdict(list)  # by why: what was written, what it means
+
+    def find(self, written: str) -> Path | None:
+        """The image, or None where there is none or several may be meant.
+
+        Raises `ValueError` for a path to an image that exists outside the collection.
+        """
+        written = written.strip()
+        if not written or "\0" in written:
+            return None
+        try:
+            exact, outside = inside(self.root, written, *self.bases), None
+        except ValueError as error:
+            exact, outside = None, error
+        if exact is not None:
+            return exact if images.looks_like_image(exact) else None
+        if outside is None and (found := self._with_ending(written)) is not None:
+            return found
+        place = self.root / written.replace("\\", "/")
+        if outside is not None and _exists(place):
+            raise outside
+        guessed = self._by_tail(written) or self._by_number(written)
+        if guessed is None and outside is not None:
+            raise outside
+        return guessed
+
+    def notes(self) -> list[str]:
+        """One line for each way in which images were found that isn't the path as written."""
+        return [f"{len(some)} images were found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
+                for why, some in self.guesses.items()]  # fmt: skip
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _with_ending(self, written: str) -> Path | None:
+        for extension in sorted(images.EXTENSIONS):
+            for spelled in (extension, extension.upper()):
+                found = inside(self.root, written + spelled, *self.bases)
+                if found is not None:
+                    return found
+        return None
+
+    def _by_tail(self, written: str) -> Path | None:
+        """The image whose path ends as the written one does, by its longest end."""
+        text = unquote(re.sub(r"[?#].*$", "", written)) if re.match(r"^\w+://", written) else written
+        parts = PurePosixPath(_key(text.replace("\\", "/"))).parts
+        if not parts:
+            return None
+        name = parts[-1]
+        for table in (self._by_name, self._by_stem, self._by_upload):
+            candidates = table.get(name) or table.get(_UPLOAD.sub("", name))
+            if candidates:
+                found = self._likeliest(candidates, parts)
+                if found is not None and len(parts) > 1 and not self._is_below_a_base(found, parts):
+                    self.guesses["the end of their path"].append((written, found))
+                return found
+        return None
+
+    def _is_below_a_base(self, found: Path, parts: tuple[str, ...]) -> bool:
+        return any((base / Path(*parts[:-1])) == found.parent for base in self.bases)
+
+    def _likeliest(self, candidates: list[Path], parts: tuple[str, ...]) -> Path | None:
+        if len(candidates) == 1:
+            return candidates[0]
+
+        def shared(path: Path) -> int:
+            own = [_key(part) for part in path.relative_to(self.root).parts[:-1]]
+            count = 0
+            for mine, theirs in zip(reversed(own), reversed(parts[:-1]), strict=False):
+                if mine != theirs:
+                    break
+                count += 1
+            return count
+
+        most = max(map(shared, candidates))
+        left = [path for path in candidates if shared(path) == most]
+        for base in self.bases:
+            below = [path for path in left if path.parent == base]
+            if len(below) == 1 and base != self.root:
+                return below[0]
+        return left[0] if len(left) == 1 else None
+
+    def _by_number(self, written: str) -> Path | None:
+        stem = re.sub(r"\.0+$", "", written)
+        if not self.numbers or not stem.isdecimal():
+            return None
+        candidates = self._numbered.get(int(stem), [])
+        if len(candidates) == 1:
+            self.guesses["their number, for the table lacks the leading zeros"].append((written, candidates[0]))
+            return candidates[0]
+        return None
+
+    @cached_property
+    def _all(self) -> list[Path]:
+        return image_files(self.root)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        return self._grouped(lambda path: path.name)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        return self._grouped(lambda path: path.stem)
+
+    @cached_property
+    def _by_upload(self) -> dict[str, list[Path]]:
+        """Images that a tool has given a prefix, by their names without it."""
+        return self._grouped(lambda path: _UPLOAD.sub("", path.name))
+
+    @cached_property
+    def _numbered(self) -> dict[int, list[Path]]:
+        found = defaultdict(list)
+        for path in self._all:
+            if path.stem.isdecimal():
+                found[int(path.stem)].append(path)
+        return dict(found)
+
+    def _grouped(self, name: object) -> dict[str, list[Path]]:
+        found = defaultdict(list)
+        for path in self._all:
+            found[_key(name(path))].append(path)  # type: ignore[operator]
+        return dict(found)
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,94 @@
+"""Formats of annotations that are known but not read: each is named, with the shortest way on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
+from cvlib.data.layouts import evidence
+from cvlib.data.layouts.collection import name_of
+from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.survey import Survey
+
+_BOTH = (BOXES, MASK)
+_ALL = (CLASS, BOXES, MASK)
+_LOOKED_AT = 40  # files of one kind
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: how its files are told, the kinds of labels in it, and what to do."""
+
+    title: str
+    suffixes: tuple[str, ...]
+    advice: str
+    kinds: tuple[LabelKind, ...]
+    is_it: Callable[[str], bool] = lambda head: True  # told the beginning of a file
+
+
+def _has(*words: str) -> Callable[[str], bool]:
+    return lambda head: all(word in head for word in words)
+
+
+_TO_COCO = "export or convert it to COCO, YOLO or Pascal VOC"
+FORMATS = (
+    Format("CVAT for images XML", (".xml",), "export from CVAT as COCO 1.0 or Pascal VOC 1.1", _BOTH,
+           lambda head: "<annotations" in head and ("<image " in head or "<track " in head or "<meta>" in head)),
+    Format("LabelMe JSON", (".json",), "convert it with labelme2coco or labelme2voc to COCO or Pascal VOC", _BOTH,
+           _has('"shapes"', '"imagePath"')),
+    Format("VIA (VGG Image Annotator) JSON", (".json",), "export from VIA as COCO", _BOTH,
+           lambda head: '"_via_' in head or ('"regions"' in head and '"shape_attributes"' in head)),
+    Format("VIA (VGG Image Annotator) CSV", (".csv",), "export from VIA as COCO", _BOTH,
+           _has("region_shape_attributes")),
+    Format("CreateML JSON", (".json",), _TO_COCO, (BOXES,), _has('"coordinates"', '"label"')),
+    Format("Supervisely JSON", (".json",), "export from Supervisely as COCO, Pascal VOC or masks", _BOTH,
+           lambda head: '"classTitle"' in head or '"geometryType"' in head),
+    Format("Label Studio JSON", (".json",), "export from Label Studio as COCO, YOLO or Pascal VOC", _BOTH,
+           lambda head: '"from_name"' in head and '"to_name"' in head),
+    Format("Labelbox JSON", (".json", ".ndjson"), "convert it to COCO", _BOTH,
+           lambda head: '"data_row"' in head or '"Labeled Data"' in head),
+    Format("Cityscapes polygons", (".json",), "keep its gtFine *_labelIds.png masks", (MASK,),
+           _has('"imgHeight"', '"objects"', '"polygon"')),
+    Format("JSON lines", (".jsonl", ".ndjson"), "write a labels.csv of file and label", _ALL),
+    Format("TFRecord", (".tfrecord", ".tfrecords", ".record"), "unpack its images into folders of classes, or "
+           "write COCO or Pascal VOC", _ALL),
+    Format("LMDB", (".mdb", ".lmdb"), "unpack its images into folders of classes", _ALL),
+    Format("Parquet", (".parquet",), "unpack its images into folders of classes", _ALL),
+    Format("RecordIO", (".rec",), "unpack its images into folders of classes", _ALL),
+    Format("a pickle", (".pkl", ".pickle"), "save its images into folders of classes", (CLASS,)),
+)  # fmt: skip
+
+
+def signs(survey: Survey) -> list[Evidence]:
+    """The formats that files below the root have."""
+    found = []
+    for form in FORMATS:
+        files = [file for suffix in form.suffixes for file in survey.by_suffix.get(suffix, [])]
+        some = [file for file in _spread(files) if not form.suffixes[0].endswith(("xml", "json", "csv"))
+                or form.is_it(survey.head(file))]  # fmt: skip
+        if not some:
+            continue
+        first = name_of(some[0], survey.root)
+        why = f"{evidence.counted(len(files), 'file')} of {form.title} ({first})"
+        refusal = f"{first} is {form.title}, which isn't read: {form.advice}"
+        found += [Evidence("foreign", kind, survey.root, 0.5, why, form.title, refusal) for kind in form.kinds]
+    return found + _archives(survey)
+
+
+def _spread(files: list[Path]) -> list[Path]:
+    return files[:: max(1, len(files) // _LOOKED_AT)]
+
+
+def _archives(survey: Survey) -> list[Evidence]:
+    """A folder that holds archives and no image: one of them is meant."""
+    files = [
+        file for suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar") for file in survey.by_suffix.get(suffix, [])
+    ]
+    if not files or survey.images:
+        return []
+    first = name_of(files[0], survey.root)
+    refusal = (f"{first} is {f'one of {len(files)} archives' if len(files) > 1 else 'an archive'} and not unpacked: "
+               f"unpack it, or name it by data.path={files[0]}")  # fmt: skip
+    return [Evidence("foreign", kind, survey.root, 0.5, "archives", "an archive", refusal) for kind in _ALL]

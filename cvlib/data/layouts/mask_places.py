@@ -1,0 +1,188 @@
+"""Where a collection has its images and its masks: the folders, however they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from cvlib.data import images
+from cvlib.data.layouts import names, pairing
+from cvlib.data.layouts.collection import image_files, subfolders
+from cvlib.data.layouts.pairing import Pairs
+
+IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
+MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")
+_LOOKED_AT = 100  # files in a folder, to see whether it holds masks
+_ENOUGH = 0.5  # the share of a folder's images that must find a mask
+FOLDERS, BESIDE, NESTED = "folders", "beside", "nested"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Images and their masks: in two folders, beside each other, or in a folder for each image."""
+
+    images: Path
+    masks: Path
+    form: str = FOLDERS
+
+    def contents(self) -> tuple[list[Path], list[Path]]:
+        """The files of images and of masks."""
+        if self.form == BESIDE:
+            files = image_files(self.images)
+            masks = pairing.masks_beside(files)
+            return [file for file in files if file not in masks], list(masks)
+        if self.form == NESTED:
+            inner = [_nested(folder) for folder in subfolders(self.images)]
+            places = [pair for pair in inner if pair is not None]
+            return ([file for one, _ in places for file in image_files(one)],
+                    [file for _, other in places for file in image_files(other)])  # fmt: skip
+        return image_files(self.images), image_files(self.masks)
+
+    def paired(self, pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
+        """The masks of each image by its stem below `images`."""
+        if self.form != NESTED:
+            return pairing.pair(pictures, masks)
+        owner = {picture.parents[1]: stem for stem, picture in pictures.items()}
+        found: dict[str, list[Path]] = {}
+        for file in masks.values():
+            folder = next(above for above in file.parents if above.parent == self.images)
+            if folder in owner:
+                found.setdefault(owner[folder], []).append(file)
+        return Pairs(found, [])
+
+
+@dataclass
+class Places:
+    """The places of each part, under "" where folders don't split them; and folders that look like masks as well."""
+
+    parts: dict[str, Place] = field(default_factory=dict)
+    passed_over: list[Path] = field(
+        default_factory=list
+    )  # other folders that may be masks, or a camera's field of view
+    usual: bool = False  # whether the folders have the names that this layout has always had
+
+    def __bool__(self) -> bool:
+        return bool(self.parts)
+
+
+def find(root: Path) -> Places:
+    """Where the images and masks of `root` lie; no parts where there are none."""
+    return _sibling_splits(root) or _usual(root) or _splits_with_pairs(root) or _beside(root) or _per_image(root)
+
+
+def _usual(root: Path) -> Places:
+    """A folder of images and one of masks, each split or not; by their usual names, else by what their names say."""
+    found, passed = _pair(root)
+    if found is None:
+        return Places()
+    image_root, mask_root = found
+    masks = {names.part_of(f.name): f for f in subfolders(mask_root)}
+    split = {part: Place(f, masks[part]) for f in subfolders(image_root)
+             if (part := names.part_of(f.name)) is not None and part in masks}  # fmt: skip
+    usual = image_root.name in IMAGE_FOLDERS and mask_root.relative_to(root).as_posix() in MASK_FOLDERS
+    return Places(split if "train" in split else {"": Place(*found)}, passed, usual)
+
+
+def _splits_with_pairs(root: Path) -> Places:
+    """A pair of folders in the folder of each split: train/images and train/masks."""
+    found = Places(usual=True)
+    for folder in subfolders(root):
+        part = names.part_of(folder.name)
+        pair, passed = _pair(folder) if part else (None, [])
+        if part and pair:
+            found.parts[part] = Place(*pair)
+            found.passed_over += passed
+    return found if found.parts else Places()
+
+
+def _sibling_splits(root: Path) -> Places:
+    """Folders such as train and train_masks, val and val_labels beside each other."""
+    found = Places()
+    by_part: dict[str, list[Path]] = {}
+    for folder in subfolders(root):
+        part = names.part_of(folder.name)
+        if part is not None:
+            by_part.setdefault(part, []).append(folder)
+    for part, folders in by_part.items():
+        masks = [f for f in folders if names.role_of(f.name) in (names.MASKS, names.LABELS) and _has_images(f)]
+        pictures = [f for f in folders if f not in masks and _has_images(f)]
+        if len(masks) == 1 and len(pictures) == 1 and _match(pictures[0], masks[0]):
+            found.parts[part] = Place(pictures[0], masks[0])
+    return found if "train" in found.parts else Places()
+
+
+def _beside(root: Path) -> Places:
+    """Masks in the folder of their images, told by a word at the end of their names; in folders of splits or not."""
+    parts = {part: folder for folder in subfolders(root) if (part := names.part_of(folder.name))}
+    found = Places()
+    for part, folder in (parts or {"": root}).items():
+        files = list(islice(image_files(folder), 20 * _LOOKED_AT))
+        masks = pairing.masks_beside(files)
+        if masks and len(masks) >= _ENOUGH * (len(files) - len(masks)):
+            found.parts[part] = Place(folder, folder, BESIDE)
+    return found if not parts or "train" in found.parts else Places()
+
+
+def _per_image(root: Path) -> Places:
+    """A folder for each image that holds one folder with the image and one with the masks of its objects."""
+    folders = subfolders(root)
+    nested = [folder for folder in folders[:_LOOKED_AT] if _nested(folder) is not None]
+    single = [folder for folder in nested if len(image_files(_nested(folder)[0])) == 1]  # type: ignore[index]
+    if len(single) < 2 or len(single) < _ENOUGH * min(len(folders), _LOOKED_AT):
+        return Places()
+    return Places({"": Place(root, root, NESTED)})
+
+
+def _nested(folder: Path) -> tuple[Path, Path] | None:
+    inner = {names.only_role(one.name): one for one in subfolders(folder)}
+    pair = inner.get(names.IMAGES), inner.get(names.MASKS)
+    return (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
+
+
+def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
+    """The folder of images and that of masks in `folder`; and other folders that might be masks."""
+    inner = [one for one in subfolders(folder) if _has_images(one)]
+    by_role = {role: [one for one in inner if names.role_of(one.name) == role]
+               for role in (names.IMAGES, names.MASKS, names.LABELS, names.FIELD_OF_VIEW)}  # fmt: skip
+    image_folder = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
+    usual = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir() and _has_images(folder / name)]
+    candidates = sorted([*by_role[names.MASKS], *by_role[names.LABELS]], key=_shows_colours)
+    manual = [one for one in candidates if "manual" in one.name.lower()]
+    mask_folder = next(iter(manual or usual or candidates), None)
+    if mask_folder is None:
+        return None, []
+    top = next(one for one in (mask_folder, *mask_folder.parents) if one.parent == folder)
+    others = [one for one in inner if one != top and one not in candidates and one not in by_role[names.FIELD_OF_VIEW]]
+    if image_folder is None or image_folder in (mask_folder, top):
+        image_folder = next(iter(by_role[names.IMAGES] or others), None)
+    if image_folder is None or image_folder == mask_folder:
+        return None, []
+    known = image_folder.name in IMAGE_FOLDERS and mask_folder in usual
+    if not known and not _match(image_folder, mask_folder):
+        return None, []
+    passed = [one for one in (*candidates, *by_role[names.FIELD_OF_VIEW]) if one not in (mask_folder, top)]
+    return (image_folder, mask_folder), passed if manual or known is False else by_role[names.FIELD_OF_VIEW]
+
+
+def _shows_colours(folder: Path) -> bool:
+    """Whether a folder's name says that its masks are painted for people."""
+    return bool({"rgb", "color", "colour", "colored", "overlay", "vis", "preview"} & set(names.words(folder.name)))
+
+
+def _has_images(folder: Path) -> bool:
+    return any(images.looks_like_image(file) for file in _some(folder))
+
+
+def _some(folder: Path) -> list[Path]:
+    """The first files in `folder`, and in the folders in it, two levels down."""
+    places = [folder, *subfolders(folder)]
+    places += [deeper for place in places[1:] for deeper in subfolders(place)]
+    return [entry for place in places for entry in islice(sorted(place.iterdir()), _LOOKED_AT)]
+
+
+def _match(image_folder: Path, mask_folder: Path) -> bool:
+    """Whether the names say that most images have a mask."""
+    pictures = pairing.stems(image_files(image_folder), image_folder)
+    masks = pairing.stems(image_files(mask_folder), mask_folder)
+    return bool(pictures) and len(pairing.pair(pictures, masks).masks) >= _ENOUGH * min(len(pictures), len(masks))

@@ -1,0 +1,139 @@
+"""What the names of folders and files say: which split they are, and whether they hold images, masks or other labels.
+
+This is the one place that knows these words. A name of a split is never the name of a class where another split or
+class folders inside confirm it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PARTS = {
+    "train": "train", "training": "train", "trainval": "train", "trn": "train", "learn": "train", "learning": "train",
+    "test": "test", "testing": "test", "tst": "test", "holdout": "test", "evaluation": "test", "privatetest": "test",
+    "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "devel": "val",
+    "development": "val", "publictest": "val",
+}  # fmt: skip
+# What may stand beside the word of a split in a name: seg_train, training_set, train_images, train2017, stage1_train.
+_BESIDE_A_PART = _set(
+    "set sets data dataset images image imgs img pics pictures photos files seg split splits final stage new all full "
+    "original raw samples folder dir x obj object objects frames jpg jpeg png cropped resized v part labels label "
+    "annotations annotation classes list lists csv masks mask gt"
+)
+_UNLABELLED = _set("pred preds submission submissions unlabeled unlabelled unlab inference infer")
+
+IMAGES, MASKS, LABELS, FIELD_OF_VIEW = "images", "masks", "labels", "field of view"
+_ROLES = {
+    IMAGES: "images image imgs img jpegimages jpgs photos pictures pics original originals orig raw input inputs rgb "
+    "leftimg8bit frames sat",
+    MASKS: "masks mask segmentation segmentations segmentationclass segmentationclasspng seg segs groundtruth "
+    "groundtruths gt gts ground truth trimaps trimap manual gtfine gtcoarse target targets labelmap labelmaps output "
+    "outputs segmap segmaps",
+    LABELS: "labels label lbl lbls annotations annotation annots annot anno annos xmls xml ann labeltxt labelids",
+    FIELD_OF_VIEW: "fov fovs fovmask roi",
+}
+_ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
+_GROUPS = _set(
+    "fold folds patient patients pat subject subjects subj sub site sites session sessions visit center centre "
+    "hospital video videos seq sequence scan batch run part cv kfold case slide volunteer user"
+)
+
+
+def words(name: str) -> list[str]:
+    """The words of a name in lower case, without digits: seg_train → seg, train; PublicTest → public, test."""
+    text = unicodedata.normalize("NFC", name)
+    text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", text)
+    return re.findall(r"[^\W\d_]+", text.lower())
+
+
+def part_of(name: str) -> str | None:
+    """The split that a name of a folder, a file (without its ending) or a value means; None where it means none."""
+    joined = "".join(words(name))
+    if joined in _PARTS:
+        return _PARTS[joined]
+    found, rest = _split(name)
+    return found if found and all(word in _BESIDE_A_PART for word in rest) else None
+
+
+def exact_part(name: str) -> str | None:
+    """The split that a name means if it is nothing but the word of a split."""
+    return _PARTS.get("".join(words(name)))
+
+
+def parts_among(names: Iterable[str]) -> dict[str, str]:
+    """The splits that names of one folder mean; of two such as birds_train and birds_test, each confirms the other."""
+    names = list(names)
+    found = {name: part for name in names if (part := part_of(name))}
+    rests: dict[tuple[str, ...], set[str]] = {}
+    for name in names:
+        part, rest = _split(name)
+        if part:
+            rests.setdefault(tuple(rest), set()).add(part)
+    for name in names:
+        part, rest = _split(name)
+        if part and name not in found and len(rests[tuple(rest)]) > 1:
+            found[name] = part
+    return found
+
+
+def _split(name: str) -> tuple[str | None, list[str]]:
+    """The one split among the words of a name, and its other words."""
+    found = [word for word in words(name) if word in _PARTS]
+    parts = {_PARTS[word] for word in found}
+    if parts == {"train", "val"}:  # train_val, as VOC writes what isn't the test split
+        parts = {"train"}
+    rest = [word for word in words(name) if word not in _PARTS]
+    return (parts.pop(), rest) if len(parts) == 1 else (None, rest)
+
+
+def part_in(name: str) -> str | None:
+    """The one split that some word of a file's name means, whatever else it says: instances_val2017."""
+    return _split(name)[0]
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a name says that what it holds is to be predicted, and has no labels."""
+    return any(word in _UNLABELLED or word.startswith("predict") for word in words(name))
+
+
+def role_of(name: str) -> str | None:
+    """What a folder of this name holds (`IMAGES`, `MASKS`, `LABELS`, `FIELD_OF_VIEW`), by its words; None if unsaid.
+
+    All words count that are no split: train_masks holds masks, images_train holds images.
+    """
+    roles = [_ROLE_OF.get(word) for word in words(name) if word not in _PARTS]
+    roles = [role for role in roles if role]
+    others = [word for word in words(name) if word not in _PARTS and word not in _ROLE_OF]
+    if not roles or len(others) > 2:
+        return None
+    for role in (FIELD_OF_VIEW, MASKS, LABELS, IMAGES):  # image_masks are masks
+        if role in roles:
+            return role
+    return None
+
+
+def only_role(name: str) -> str | None:
+    """The role of a folder whose name says nothing else, so that it is no class: images, masks, ground truth."""
+    rest = [word for word in words(name) if word not in _PARTS]
+    return role_of(name) if rest and all(word in _ROLE_OF for word in rest) else None
+
+
+def has_group_word(name: str) -> bool:
+    """Whether a name speaks of a fold, a patient, a site or the like: patient_07, siteA."""
+    return any(word in _GROUPS or (word[:-1] in _GROUPS and name[-1:].isupper()) for word in words(name))
+
+
+def looks_like_group(name: str) -> bool:
+    """Whether a name looks like that of a fold, a patient, a date or an id, and not like that of a class."""
+    if has_group_word(name):
+        return True
+    digits = sum(character.isdigit() for character in name)
+    letters = sum(character.isalpha() for character in name)
+    return digits > 0 and (letters <= 2 or bool(re.search(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}", name)))

@@ -1,0 +1,65 @@
+"""A mask that is painted from the outlines of objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvlib.data import images
+from cvlib.data.findings import ERROR, Finding
+from cvlib.data.images import Header
+from cvlib.data.labels import IGNORE
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Paints one mask; `()` gives uint8 (height, width) class ids of the upright image.
+
+    Background is 0. Objects are painted from the largest to the smallest, so that small ones lie on top; crowds
+    are ignored where no object lies on them.
+    """
+
+    image: Path
+    objects: list[tuple[int, Any, bool]]  # class id, COCO segmentation, crowd?
+    size: tuple[int, int] | None  # height, width as the JSON has them, to tell a lying image
+    relative: bool = False  # whether polygons are in shares of the image's sides
+
+    def __call__(self) -> np.ndarray:
+        header = images.header(self.image)
+        stored = self.size is not None and self.size == header.stored and self.size != header.size
+        height, width = header.stored if stored else header.size
+        shapes = [(label, self._decoded(shape, height, width), crowd) for label, shape, crowd in self.objects]
+        result = np.zeros((height, width), np.uint8)
+        for label, shape, crowd in sorted(shapes, key=lambda entry: (not entry[2], -int(entry[1].sum()))):
+            result[shape] = IGNORE if crowd else label
+        return images.upright(result, header.orientation) if stored else result
+
+    def _decoded(self, shape: Any, height: int, width: int) -> np.ndarray:
+        if self.relative:
+            sides = np.array([width, height])
+            shape = [(np.reshape(ring, (-1, 2)) * sides).ravel().tolist() for ring in shape]
+        return _decoded(shape, height, width)
+
+    def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
+        """The mask, or None where it can't be painted, and what is wrong with it."""
+        try:
+            return self(), []
+        except Exception as error:  # pycocotools raises bare Exceptions
+            line = " ".join(str(error).split())
+            return None, [Finding(ERROR, "bad segmentation", path, f"{self.image.name}: {line}", "correct it")]
+
+
+def _decoded(shape: Any, height: int, width: int) -> np.ndarray:
+    """bool (height, width) of a polygon list or an RLE, by pycocotools; raises `ValueError` where it doesn't fit."""
+    from pycocotools import mask as coco_mask
+
+    if isinstance(shape, list):
+        runs = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
+    else:
+        if list(shape["size"]) != [height, width]:
+            raise ValueError(f"an RLE of {shape['size'][1]}×{shape['size'][0]} pixels in a {width}×{height} image")
+        runs = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
+    return coco_mask.decode(runs).astype(bool)

@@ -1,0 +1,82 @@
+"""What a reading leaves: files that no sample is made of, and formats that aren't read; each is told in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from cvlib.data import images
+from cvlib.data.findings import REMARK, WARNING
+from cvlib.data.labels import KINDS
+from cvlib.data.layouts import label_map
+from cvlib.data.layouts.collection import Collection, name_of
+from cvlib.data.layouts.survey import Survey
+
+# Files that explain a collection or are its lists, and need no label.
+_HELPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".html", ".pdf", ".py", ".ipynb", ".names", ".data", ".cfg",
+                      ".log", ".bib", ".rst", ".sh", ".ini", ".toml", ".db"})  # fmt: skip
+_LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
+
+
+def tell(collection: Collection, others: bool) -> None:
+    """Add one finding for the formats that aren't read, and one for what the reading doesn't explain.
+
+    `others` says that the collection has labels of other kinds, which explain files beside the read ones.
+    """
+    survey = Survey(collection.root)
+    line = images.unread_in(survey.files)
+    if line:
+        collection.blame(WARNING, "image format", ".", line)
+    left = [file for file in _left(collection, survey) if images.unread(file) is None]
+    places = {sample.image.parent for samples in collection.parts.values() for sample in samples}
+    beside = [file for file in left if file.parent in places and file.suffix.lower() not in _LABELS]
+    if beside:
+        count = "1 image" if len(beside) == 1 else f"{len(beside)} images"
+        collection.blame(REMARK, "unused images", ".", f"{count} beside labelled ones without a label, such as "
+                         f"{name_of(beside[0], collection.root)}: left out")  # fmt: skip
+    left = [file for file in left if file not in beside]
+    if not left or others:
+        return
+    pictures = sum(file.suffix.lower() not in _LABELS for file in left)
+    used = sum(len(samples) for samples in collection.parts.values())
+    kinds = Counter(file.suffix.lower() or "without an ending" for file in left)
+    listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(4))
+    files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
+    message = f"{files} not explained by this reading ({listed}), such as {name_of(left[0], collection.root)}"
+    collection.blame(WARNING if 2 * pictures > used else REMARK, "not read", ".", message,
+                     "look whether the right folder is read")  # fmt: skip
+
+
+def _left(collection: Collection, survey: Survey) -> list[Path]:
+    """The files that no sample, label file, finding or set-aside folder explains."""
+    used = {sample.image for samples in collection.parts.values() for sample in samples}
+    used |= {sample.label_file for samples in collection.parts.values() for sample in samples if sample.label_file}
+    for samples in collection.parts.values():
+        for sample in samples:
+            used.update(getattr(sample.label, "paths", ()))
+    blamed = {finding.path for finding in collection.findings}
+    known = {Path(finding.path).stem for finding in collection.findings}
+    others = [collection.root / kind.subfolder for kind in KINDS if kind != collection.kind]
+    aside = [*collection.without_labels, *others]  # what lies in a folder of another kind of label is for that
+    suffixes = {file.suffix.lower() for file in used if file.suffix.lower() in _LABELS}
+    places = {file.parent for file in used}
+
+    def explained(file: Path) -> bool:
+        suffix = file.suffix.lower()
+        if (
+            file in used
+            or suffix in _HELPERS
+            or file.name in label_map.FILES
+            or any(file == one or one in file.parents for one in aside)
+        ):
+            return True
+        name = name_of(file, collection.root)
+        above = {one.as_posix() for one in Path(name).parents}
+        if name in blamed or blamed & above - {"."} or file.stem in known:
+            return True
+        if suffix in _LABELS and (suffix in suffixes or (not suffixes and file.parent not in places)):
+            return suffix in suffixes or file.parent == collection.root
+        return file not in pictures and suffix not in _LABELS
+
+    pictures = set(survey.images)
+    return [file for file in survey.files if not explained(file)]

@@ -1,0 +1,126 @@
+"""Which tables of a collection list its images, what their columns hold, and where the images are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from cvlib.data import images
+from cvlib.data.layouts import columns as column_forms
+from cvlib.data.layouts import names, table_file
+from cvlib.data.layouts.collection import subfolders
+from cvlib.data.layouts.columns import Columns
+from cvlib.data.layouts.find import ImageFinder
+from cvlib.runtime.errors import UserError
+
+_PREFERRED = ("labels", "annotations", "data", "dataset", "images", "metadata", "classification")
+_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "train", "test", "val", "data")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a collection, as far as its first rows tell."""
+
+    file: Path
+    part: str  # "" where its name tells none
+    columns: Columns
+    notes: list[str] = field(default_factory=list)
+
+
+def tables(root: Path) -> list[Table]:
+    """The tables of `root` and of the folders of its splits that list images, or name columns as if they did."""
+    home = root.parent if root.is_file() else root
+    found = []
+    for file, folder_part in _files(root):
+        try:
+            content = table_file.read(file)
+        except UserError:
+            if root.is_file() or _is_preferred(file):
+                raise
+            continue
+        if not content.rows:
+            if root.is_file():
+                raise UserError(f"{file}: the table is empty")
+            continue
+        names_image = _Namer(home, _bases(home, file, folder_part))
+        columns = column_forms.understand(content.rows, partial(names_image, outside=True))
+        some_named = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
+        if root.is_file() or some_named:
+            part = folder_part or ("" if root.is_file() else names.part_of(file.stem) or "")
+            found.append(Table(file, part, columns, content.notes))
+    return found
+
+
+def _files(root: Path) -> Iterator[tuple[Path, str]]:
+    if root.is_file():
+        yield root, ""
+        return
+    splits = [(folder, part) for folder in subfolders(root) if (part := names.part_of(folder.name))]
+    for folder, part in [(root, ""), *splits]:
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() in table_file.SUFFIXES and file.is_file() and not file.name.startswith("."):
+                yield file, part
+
+
+def _is_preferred(file: Path) -> bool:
+    return file.stem.lower() in _PREFERRED
+
+
+def chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
+    """The tables that the labels are read from: one for each split, or one alone."""
+    fit = [one for one in tables if one.columns.form in forms and not names.is_unlabelled(one.file.stem)]
+    by_part: dict[str, Table] = {}
+    for one in sorted(fit, key=lambda one: names.exact_part(one.file.stem) is None):
+        by_part.setdefault(one.part, one)
+    if "train" in by_part:
+        return [one for part, one in by_part.items() if part]
+    named = [one for name in _PREFERRED for one in fit if one.file.stem.lower() == name]
+    return named[:1] or (fit if len(fit) == 1 else [])
+
+
+def unclear(tables: list[Table]) -> Table | None:
+    """A table of several labels per image, or one whose columns can't be told."""
+    for form in (column_forms.SEVERAL, column_forms.UNKNOWN):
+        found = [one for one in tables if one.columns.form == form and not names.is_unlabelled(one.file.stem)]
+        if found and (len(found) == 1 or form == column_forms.SEVERAL or _is_preferred(found[0].file)):
+            return found[0]
+    return None
+
+
+def _bases(home: Path, file: Path, part: str) -> list[Path]:
+    """The folders in which a table's relative paths may start, the likeliest first."""
+    folders = subfolders(home)
+    wanted = part or names.part_of(file.stem)
+    own = [folder for folder in folders if wanted and names.part_of(folder.name) == wanted]
+    usual = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS and folder not in own
+             and (not wanted or names.part_of(folder.name) in (None, wanted))]  # fmt: skip
+    beside = [file.parent] if file.parent != home else []
+    return [*beside, home, *own, *usual]
+
+
+def finder(home: Path, one: Table) -> ImageFinder:
+    return ImageFinder(home, _bases(home, one.file, one.part), numbers=True)
+
+
+class _Namer:
+    """Whether a cell names an image of the collection; with `outside`, also one that lies elsewhere."""
+
+    def __init__(self, home: Path, bases: list[Path]):
+        self.home, self.finder = home, ImageFinder(home, bases, numbers=True)
+
+    def __call__(self, written: str, outside: bool = False) -> bool:
+        try:
+            return self.finder.find(written) is not None
+        except ValueError:
+            named = self.home / written.strip().replace("\\", "/")
+            return outside and named.is_file() and images.looks_like_image(named)
+        except OSError:  # longer than a file name can be
+            return False
+
+
+def lists_images(file: Path, root: Path, outside: bool = True) -> bool:
+    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
+    namer = _Namer(root, _bases(root, file, names.part_of(file.parent.name) or "" if file.parent != root else ""))
+    return any(namer(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())

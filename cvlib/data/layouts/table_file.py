@@ -1,0 +1,96 @@
+"""Tables of text as people have them: any encoding, separator and decimal habit becomes rows of cells."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from cvlib.runtime.errors import UserError
+
+SUFFIXES = (".csv", ".tsv")
+_SEPARATORS = ",;\t|"
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table that aren't empty, each with the number of its line."""
+
+    rows: list[tuple[int, list[str]]]
+    notes: list[str] = field(default_factory=list)  # what had to be guessed to read it
+
+
+def read(file: Path, most: int | None = None) -> Rows:
+    """The table's first `most` rows (all where None). Raises `UserError` naming the file where it is no table."""
+    text, notes = _decoded(file)
+    first, _, rest = text.partition("\n")
+    lines_before = 0
+    separator = None
+    if match := re.fullmatch(r'"?sep=(.)"?\s*', first):
+        separator, text, lines_before = match[1], rest, 1
+    delimiter = separator or _delimiter(file, text)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        for row in islice(reader, most):
+            if any(cell.strip() for cell in row):
+                rows.append((reader.line_num + lines_before, row))
+    except csv.Error as error:
+        place = f"{file}, line {reader.line_num + lines_before}"
+        raise UserError(f"{place}: can't be read as a table: {error}") from None
+    return Rows(rows, notes)
+
+
+def _decoded(file: Path) -> tuple[str, list[str]]:
+    """The text of a file, and a note where its encoding had to be guessed."""
+    content = file.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+    if encoding is None and content[:200].count(b"\0") > len(content[:200]) // 4:
+        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+    if encoding is not None:
+        return content.decode(encoding, "replace"), []
+    try:
+        return content.decode("utf-8"), []
+    except UnicodeDecodeError:
+        if _is_utf8_but_for_names(content):
+            return content.decode("utf-8", "surrogateescape"), []
+        return content.decode("cp1252", "replace"), [f"{file.name} is no UTF-8: read as Windows-1252 (Latin-1)"]
+
+
+def _is_utf8_but_for_names(content: bytes) -> bool:
+    """Whether most characters beyond ASCII are UTF-8, so that the others are names of files in another encoding."""
+    broken = content.decode("utf-8", "replace").count("\ufffd")
+    proper = sum(ord(character) > 127 for character in content.decode("utf-8", "ignore"))
+    return proper > broken
+
+
+def _delimiter(file: Path, text: str) -> str:
+    """What separates the cells: what the first row has most of, unless another one divides all rows alike."""
+    if file.suffix.lower() == ".tsv":
+        return "\t"
+    lines = [line for line in text.splitlines()[:20] if line.strip()]
+    if not lines:
+        return ","
+    first = max(_SEPARATORS, key=lines[0].count)
+    if lines[0].count(first) or file.suffix.lower() != ".txt":
+        return first
+    return " "
+
+
+def number(text: str) -> float | None:
+    """The number that a cell holds, with a point or a comma before its decimals; None where it holds none."""
+    cleaned = text.strip().replace("\u00a0", "")
+    if re.fullmatch(r"[-+]?\d+,\d+", cleaned):
+        cleaned = cleaned.replace(",", ".")
+    if re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", cleaned):
+        return float(cleaned)
+    return None
+
+
+def whole(text: str) -> str | None:
+    """A cell that holds a whole number, however it is written (1, 1.0, 1,0), as digits; None otherwise."""
+    value = number(text)
+    return str(int(value)) if value is not None and value == int(value) and abs(value) < 1e15 else None

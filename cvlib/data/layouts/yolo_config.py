@@ -1,0 +1,134 @@
+"""What a YOLO collection says of itself: `data.yaml` in its forms, or Darknet's `obj.data`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvlib.data.findings import ERROR, WARNING
+from cvlib.data.layouts import names
+from cvlib.data.layouts.collection import Collection, image_files
+from cvlib.data.layouts.find import ImageFinder
+from cvlib.runtime.errors import UserError
+
+_CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")
+_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+_NOTHING = ("", "null", "~", "None")  # values that stand for none, as text
+
+
+def config_file(root: Path) -> Path | None:
+    """The dataset's YAML in `root`: one of the usual names, or the only one that has `names` and `train`."""
+    if root.is_file():
+        return root
+    for name in _CONFIGS:
+        if (root / name).is_file():
+            return root / name
+    others = [file for file in sorted([*root.glob("*.y*ml"), *root.glob("*.data")])
+              if {"names", "train"} <= set(keys(file))]  # fmt: skip
+    return others[0] if len(others) == 1 else None
+
+
+def keys(file: Path) -> list[str]:
+    """The keys in the file; none where it can't be read."""
+    try:
+        return [str(key) for key in loaded(file)]
+    except (UserError, OSError):
+        return []
+
+
+def loaded(file: Path) -> dict[str, Any]:
+    """The content with every value as it is written: `on` is a name, not a truth value. Raises `UserError`."""
+    text = file.read_text("utf-8-sig", errors="replace" if file.suffix == ".data" else "strict")
+    if file.suffix == ".data":
+        return _darknet(file, text)
+    try:
+        content = yaml.load(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: can't be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: expected keys such as train, val and names, found {type(content).__name__}")
+    return {str(key): value for key, value in content.items() if value not in _NOTHING}
+
+
+def _darknet(file: Path, text: str) -> dict[str, Any]:
+    """Darknet's `key = value` lines; the names are in the file that `names` means."""
+    pairs = [line.partition("=") for line in text.splitlines() if "=" in line]
+    content: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
+    listed = below(file.parent, file.parent, str(content.get("names", "")))
+    if listed is None or not listed.is_file():
+        content.pop("names", None)
+        return content
+    lines = listed.read_text("utf-8-sig", errors="replace").splitlines()
+    content["names"] = [line.strip() for line in lines if line.strip()]
+    return content
+
+
+def keypoints(content: dict[str, Any]) -> int:
+    """How many numbers of keypoints follow each box, as `kpt_shape` says; 0 without any."""
+    shape = content.get("kpt_shape")
+    if not isinstance(shape, list) or not all(str(one).isdecimal() for one in shape):
+        return 0
+    number = 1
+    for one in shape:
+        number *= int(one)
+    return number
+
+
+def images_by_part(collection: Collection, file: Path, content: dict[str, Any]) -> dict[str, list[Path]]:
+    """The images of each part that the file names; folders, lists of files, or several of them."""
+    base = below(collection.root, collection.root, str(content.get("path") or ".")) or collection.root
+    parts: dict[str, list[Path]] = {}
+    for part, words in _KEYS.items():
+        written = next((content[key] for key in words if content.get(key)), None)
+        if written is None:
+            continue
+        images: list[Path] = []
+        for entry in written if isinstance(written, list) else [written]:
+            place = below(collection.root, base, str(entry)) or below(collection.root, collection.root, str(entry))
+            if place is None:
+                collection.blame(WARNING, "missing folder", file, f"{part}: there is no {entry} in the collection",
+                                 "correct the path", f"key {part}")  # fmt: skip
+            else:
+                images += image_files(place) if place.is_dir() else _listed(collection, place, base)
+        if images:
+            parts[part] = sorted(dict.fromkeys(images))
+    return parts
+
+
+def below(root: Path, base: Path, written: str) -> Path | None:
+    """The existing folder or file that a path in the file means, if it lies below `root`.
+
+    Tools write `../train/images` and mean `train/images`; `data/train.txt` for `train.txt`; and paths of the machine
+    that they ran on.
+    """
+    parts = Path(written.replace("\\", "/")).parts
+    for start in range(len(parts) or 1):
+        tail = Path(*parts[start:])
+        place = Path(os.path.normpath(base / tail))
+        known = start == 0 or parts[start - 1] == ".." or len(tail.parts) > 1 or names.part_of(tail.stem) is not None
+        if place.is_relative_to(root) and place.exists() and (known or place.is_file()):
+            return place
+    return None
+
+
+def _listed(collection: Collection, file: Path, base: Path) -> list[Path]:
+    finder = ImageFinder(collection.root, [base, file.parent, collection.root])
+    images = []
+    for number, line in enumerate(file.read_text("utf-8-sig", errors="replace").splitlines(), 1):
+        written = line.strip()
+        if not written:
+            continue
+        try:
+            image = finder.find(written.removeprefix("./"))
+            problem = None if image is not None else f"there is no image {written}"
+        except ValueError as error:
+            image, problem = None, str(error)
+        if image is None:
+            collection.blame(ERROR, "missing image", file, str(problem), "add it, or take the line out",
+                             f"line {number}")  # fmt: skip
+        else:
+            images.append(image)
+    return images
