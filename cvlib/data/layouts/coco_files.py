@@ -112,4 +112,5 @@ def image_folders(root: Path, file: Path) -> list[Path]:
     inner = [root / "images", *(subfolders(root / "images") if (root / "images").is_dir() else [])]
     named = [folder for folder in subfolders(root) if folder.name != "annotations"]
     own = [folder for folder in (*inner, *named) if _part(folder / "x", root) == _part(file, root)]
-    return list(dict.fromkeys([file.parent, root, *own, *inner, *named]))
+    beside = [folder for folder in subfolders(file.parent) if file.parent != root]
+    return list(dict.fromkeys([file.parent, *beside, root, *own, *inner, *named]))

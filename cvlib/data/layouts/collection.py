@@ -158,6 +158,8 @@ def require_training(collection: Collection) -> None:
     root, classes = collection.root, collection.classes
     if not collection.parts.get("train"):
         there = " and ".join(part for part, samples in collection.parts.items() if samples)
+        if not there:
+            return  # why no sample is left is told when all are looked at
         raise UserError(f"{root}: no sample to train on, only {there}: add a train folder or list")
     if collection.kind == CLASS and len(classes) == 1:
         raise UserError(f"{root}: only one class ({classes[0]}), nothing to tell apart: add images of another class")

@@ -30,6 +30,8 @@ def signs(survey: Survey) -> list[Evidence]:
     if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
         refusal = _no_classes(list(train))
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK / 2, "", TITLE, refusal)]
+    if not classes:
+        return []
     number = evidence.counted(len(classes), "folder of a class", "folders of classes")
     if tree.split:
         return [Evidence("folder", CLASS, survey.root, 0.85, f"{number} in {', '.join(tree.homes)}", TITLE)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,10 @@ FORMATS = (
            lambda head: '"data_row"' in head or '"Labeled Data"' in head),
     Format("Cityscapes polygons", (".json",), "keep its gtFine *_labelIds.png masks", (MASK,),
            _has('"imgHeight"', '"objects"', '"polygon"')),
+    Format("KITTI text", (".txt",), _TO_COCO, (BOXES,),
+           lambda head: re.match(r"[A-Za-z]\w*( -?[\d.]+){14}", head) is not None),
+    Format("DOTA text", (".txt",), _TO_COCO, (BOXES,),
+           lambda head: re.match(r"(imagesource.*\s+gsd.*\s+)?(-?[\d.]+ ){8}[A-Za-z]", head) is not None),
     Format("JSON lines", (".jsonl", ".ndjson"), "write a labels.csv of file and label", _ALL),
     Format("TFRecord", (".tfrecord", ".tfrecords", ".record"), "unpack its images into folders of classes, or "
            "write COCO or Pascal VOC", _ALL),
@@ -66,7 +71,7 @@ def signs(survey: Survey) -> list[Evidence]:
     found = []
     for form in FORMATS:
         files = [file for suffix in form.suffixes for file in survey.by_suffix.get(suffix, [])]
-        some = [file for file in _spread(files) if not form.suffixes[0].endswith(("xml", "json", "csv"))
+        some = [file for file in _spread(files) if not form.suffixes[0].endswith(("xml", "json", "csv", "txt"))
                 or form.is_it(survey.head(file))]  # fmt: skip
         if not some:
             continue
