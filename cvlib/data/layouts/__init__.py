@@ -101,8 +101,8 @@ def _table_of_file(file: Path) -> list[Evidence]:
 def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
     """By kind of label that `root` has: the layout that explains it best, and the folder (or file) it lies in."""
     found = table_of(root)
-    best = {kind: evidence.best([one for one in found if not one.refusal], kind) for kind in KINDS}
-    return {kind: (one.layout, one.root) for kind, one in best.items() if one is not None}
+    best = {kind: evidence.best(found, kind) for kind in KINDS}
+    return {kind: (one.layout, one.root) for kind, one in best.items() if one is not None and not one.refusal}
 
 
 def detect(root: Path, kind: LabelKind | None = None) -> str:
@@ -138,9 +138,11 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
         raise UserError(f"{root}: no labels for {word} in it: {refused[0].refusal}")
     chosen = {one.kind: one for one in reversed(others)}
     listed = " and ".join(f"{_WORDS[other]} ({chosen[other].layout})" for other in KINDS if other in chosen)
-    models = " or ".join([*_other_tasks(found, kind), *(_FOR[other] for other in KINDS if other in chosen)])
+    ways = _other_tasks(found, kind)
+    if models := [_FOR[one] for one in KINDS if one in chosen and not (one.form is kind.form is Form.ROW)]:
+        ways.append(f"a model for that, {' or '.join(models)}")
     why = "; ".join(chosen[other].why for other in KINDS if other in chosen)
-    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose a model for that, {models}, or "
+    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose {', '.join(ways)}, or "
                     f"other data ({why}); {_known(kind)}")  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
         why = f"no column is known as the {lacking} among {text_of(', '.join(header))}: rename one"
         return Columns(UNKNOWN, file or 0, why=why)
     cells = [row[label] for row in body if len(row) > label]
-    if several := _several(names[label], cells) or _lists(cells):
+    if several := _several(names[label], cells):
         return Columns(SEVERAL, file, label, split, why=f"the column {header[label]} holds {several}")
     return Columns(CLASS, file, label, split)
 
@@ -194,31 +194,23 @@ def _one_hot(
     return SEVERAL, classes, why
 
 
-def _lists(cells: list[str]) -> str:
-    separator = table_labels.sure_separator([cell for cell in cells if cell])
-    return f"several labels per image (multi-label), separated by {separator}" if separator else ""
+def _several(name: str, values: list[str]) -> str:
+    """What separates several labels in the cells of one column; empty where each cell holds one."""
+    cells = [value for value in values if value]
+    if all(number(cell) is not None for cell in cells):
+        return ""
+    many = {separator: sum(len([part for part in cell.split(separator) if part.strip()]) > 1 for cell in cells)
+            for separator in ("|", ";", ",", " ")}  # fmt: skip
+    found = table_labels.sure_separator(cells)
+    if found is None and name in _SEVERAL:  # a column that is named for lists
+        found = next((one for one, count in many.items() if 4 * count >= len(cells) and count
+                      and (one != " " or name not in ("labels", "classes"))), None)  # fmt: skip
+    words = {",": "commas", " ": "blanks"}
+    return f"several labels per image (multi-label), separated by {words.get(found, found)}" if found else ""
 
 
 def _is_text(values: set[str]) -> bool:
     return all(number(value) is None for value in values)
-
-
-def _several(name: str, values: list[str]) -> str:
-    """What separates several labels in the cells of one column; empty where each cell holds one."""
-    for separator, word in (("|", "|"), (";", ";"), (",", "commas"), (" ", "blanks")):
-        parts = [[part for part in value.split(separator) if part.strip()] for value in values]
-        many = sum(len(one) > 1 for one in parts)
-        combinations = {tuple(one) for one in parts if len(one) > 1}
-        vocabulary = Counter(part.strip() for one in combinations for part in one)
-        reused = sum(count > 1 for count in vocabulary.values())
-        listed = name in _SEVERAL and many
-        if 4 * many < len(values) or not combinations:
-            continue
-        if (separator in "|;" and (reused or listed)) or (
-            listed and (separator in "|;," or name not in ("labels", "classes"))
-        ):
-            return f"several labels per image (multi-label), separated by {word}"
-    return ""
 
 
 def numbers_of(cell: str) -> list[float]:

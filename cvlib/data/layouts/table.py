@@ -23,7 +23,7 @@ from cvlib.runtime.errors import UserError
 
 TITLE = "a table"
 _CLASS_FORMS = (column_forms.CLASS, column_forms.ONE_HOT)
-_FORMS = {CLASS: _CLASS_FORMS, CLASS_SET: (column_forms.SEVERAL,), BOXES: (column_forms.BOXES,)}
+_ROW_FORMS = (*_CLASS_FORMS, column_forms.SEVERAL)
 _WHAT = {column_forms.ONE_HOT: "one column for each class", column_forms.BOXES: "a box in each row",
          column_forms.SEVERAL: "several classes in a row"}  # fmt: skip
 
@@ -33,9 +33,8 @@ def signs(survey: Survey) -> list[Evidence]:
     tables = table_choice.tables(survey.root)
     home = survey.root.parent if survey.root.is_file() else survey.root
     found = []
-    for kind, forms in _FORMS.items():
-        chosen = table_choice.chosen(tables, forms)
-        if chosen:
+    for kind in (CLASS, CLASS_SET, BOXES):
+        if chosen := _chosen(tables, kind):
             listed = ", ".join(name_of(one.file, home) for one in chosen)
             sure = 0.8 if any(table_choice.lists_images(one.file, home, False) for one in chosen) else evidence.WEAK
             why = f"{listed} lists images, {_WHAT.get(chosen[0].columns.form, 'with a column of labels')}"
@@ -43,9 +42,10 @@ def signs(survey: Survey) -> list[Evidence]:
     if not any(one.kind == CLASS for one in found) and (unclear := table_choice.unclear(tables)):
         beside = " (its boxes are for a detector)" if any(one.kind == BOXES for one in found) else ""
         several = unclear.columns.form == column_forms.SEVERAL
-        sure = 0.55 if several else evidence.WEAK
+        sure = 0.45 if several else evidence.WEAK
         why = f"{name_of(unclear.file, home)} lists images{beside}"
-        refusal = _sets(unclear) if several else ""
+        named = "" if survey.root.is_file() else f"{name_of(unclear.file, home)}: "
+        refusal = named + _sets(unclear) if several else ""
         if several or not any(one.kind == BOXES for one in found):
             found.append(Evidence("csv", CLASS, survey.root, sure, why, TITLE, refusal))
     return found
@@ -60,9 +60,9 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     """
     home = root.parent if root.is_file() else root
     tables = table_choice.tables(root)
-    chosen = table_choice.chosen(tables, _FORMS[kind])
+    chosen = _chosen(tables, kind)
     if not chosen and kind == CLASS_SET:  # whose reader says what is wrong with single classes
-        chosen = table_choice.chosen(tables, _CLASS_FORMS)
+        chosen = _chosen(tables, CLASS)
     if not chosen:
         raise _refusal(root, tables, kind)
     collection = Collection(home, "csv", kind, [], {})
@@ -75,10 +75,22 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
         _fill_boxes(collection, rows)
     elif kind == CLASS_SET:
         _fill_sets(collection, rows, cells)
+        _tell_of_idle(collection, chosen)
     else:
         _fill_classes(collection, rows, chosen[0].file)
         _tell_of_lists(collection, cells)
     return collection
+
+
+def _chosen(tables: list[Table], kind: LabelKind) -> list[Table]:
+    """The tables that labels of this kind are read from; [] where there are none, or the rows are of another kind."""
+    if kind == BOXES:
+        return table_choice.chosen(tables, (column_forms.BOXES,))
+    chosen = table_choice.chosen(tables, _ROW_FORMS)
+    if not chosen:  # tables of both kinds, none of which has the usual name
+        return table_choice.chosen(tables, _CLASS_FORMS if kind == CLASS else (column_forms.SEVERAL,))
+    several = any(one.columns.form == column_forms.SEVERAL for one in chosen)
+    return chosen if several == (kind == CLASS_SET) else []
 
 
 def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
@@ -88,7 +100,7 @@ def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
                          "of file and label")  # fmt: skip
     unclear = table_choice.unclear(tables)
     if unclear is not None and unclear.columns.form == column_forms.SEVERAL:
-        return UserError(_sets(unclear))
+        return UserError(f"{unclear.file}: {_sets(unclear)}")
     if unclear is not None:
         return UserError(f"{unclear.file}: {unclear.columns.why}")
     fit = [one for one in tables if one.columns.form in _CLASS_FORMS]
@@ -97,8 +109,8 @@ def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
 
 
 def _sets(one: Table) -> str:
-    return (f"{one.file}: {one.columns.why}, so an image can have several classes here: choose task=multilabel, for "
-            "classification takes one class for each image")  # fmt: skip
+    return (f"an image can have several classes here, for {one.columns.why}: choose task=multilabel, as classification "
+            "takes one class an image")  # fmt: skip
 
 
 def _cells(one: Table) -> Cells:
@@ -106,6 +118,16 @@ def _cells(one: Table) -> Cells:
     rows, columns = table_file.read(one.file).rows, one.columns
     flags = {name: column for column, name in columns.classes.items()}
     return Cells(one.file, rows[columns.header :], len(rows[0][1]), None if flags else columns.label, flags)
+
+
+def _tell_of_idle(collection: Collection, chosen: list[Table]) -> None:
+    """Name the columns that are left out beside columns of 0 and 1."""
+    for one in chosen:
+        columns, header = one.columns, table_file.read(one.file, 1).rows[0][1]
+        known = (columns.file, columns.split, *columns.classes)
+        idle = [name.strip() for column, name in enumerate(header) if column not in known and name.strip()]
+        if columns.classes and idle:
+            collection.blame(REMARK, "unused column", one.file, f"{', '.join(idle)}: left out, not of 0 and 1")
 
 
 def _tell_of_lists(collection: Collection, cells: list[Cells]) -> None:

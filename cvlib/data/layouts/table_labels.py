@@ -15,7 +15,7 @@ Names = tuple[str, ...]  # the classes of an image, sorted
 Read = Callable[[Sequence[str]], Names]  # of a row; raises `ValueError` with what is wrong with its cells
 
 _SEPARATORS = ("|", ";", ",")
-_YES, _NO = {"1", "true", "t", "yes", "y"}, {"0", "-1", "false", "f", "no", "n"}
+_YES, _NO = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n"}
 _UNKNOWN = ("nan", "null", "n/a", "#n/a")  # what programs write for an empty cell
 _EXAMPLES = "a|b, a;b, a,b or a b"
 
@@ -43,7 +43,7 @@ def flag_columns(rows: Sequence[tuple[int, list[str]]], columns: Sequence[int]) 
     for column in columns:
         cells = [_mark(row[column]) for _, row in rows if column < len(row)]
         filled = [cell for cell in cells if cell and cell not in _UNKNOWN]
-        if 2 * sum(cell in _YES | _NO for cell in filled) > len(filled):
+        if 2 * sum(cell in _YES | _NO | {"-1"} for cell in filled) > len(filled):
             found.append(column)
     return found
 
@@ -104,11 +104,14 @@ def _list(table: Cells, separator: str | None) -> Read:
 
 
 def _flags(table: Cells) -> Read:
+    marks = {_mark(row[column]) for _, row in table.rows for column in table.flags.values() if column < len(row)}
+    absent = _NO if marks & _NO else _NO | {"-1"}  # 1 and -1 as in CelebA
+
     def read(row: Sequence[str]) -> Names:
         found = []
         for name, column in table.flags.items():
             cell = _mark(row[column])
-            if cell not in _YES | _NO:
+            if cell not in _YES | absent:
                 raise ValueError(f"column {name} is {cell or 'empty'}, neither 1 nor 0")
             found += [name] * (cell in _YES)
         return tuple(sorted(found))

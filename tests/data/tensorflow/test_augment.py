@@ -263,7 +263,7 @@ def test_presets_say_their_name_and_work(path):
 
 def test_presets_go_from_weak_to_strong():
     found = {path.stem: preset(path) for path in PRESETS}
-    assert set(found) == {"none", "light", "standard", "strong"}
+    assert set(found) == {"none", "light", "random_crop", "standard", "strong"}
     ordered = [found[name] for name in ("none", "light", "standard", "strong")]
     for part in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
         strengths = [getattr(config, part) for config in ordered]
