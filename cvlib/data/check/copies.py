@@ -120,14 +120,16 @@ def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _deviation(pixels: np.ndarray) -> np.ndarray:
-    return pixels.reshape(len(pixels), THUMBNAIL**2).std(1)
+    deviations: np.ndarray = pixels.reshape(len(pixels), THUMBNAIL**2).std(1)
+    return deviations
 
 
 def _unit(pixels: np.ndarray) -> np.ndarray:
     """Thumbnails (n, side, side) as vectors (n, side²) of mean 0 and length 1."""
     vectors = pixels.reshape(len(pixels), THUMBNAIL**2).astype(np.float32)
     vectors -= vectors.mean(1, keepdims=True)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return unit
 
 
 def _likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -142,11 +144,13 @@ def _likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _detail(pixels: np.ndarray) -> np.ndarray:
     blocks = pixels.reshape(len(pixels), THUMBNAIL // 4, 4, THUMBNAIL // 4, 4).astype(np.float32)
-    return (blocks - blocks.mean((2, 4), keepdims=True)).reshape(pixels.shape)
+    differences: np.ndarray = (blocks - blocks.mean((2, 4), keepdims=True)).reshape(pixels.shape)
+    return differences
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", _unit(one), _unit(other))
+    products: np.ndarray = np.einsum("ij,ij->i", _unit(one), _unit(other))
+    return products
 
 
 def _points(pixels: np.ndarray) -> np.ndarray:

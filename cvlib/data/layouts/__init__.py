@@ -17,7 +17,7 @@ from cvlib.config.schema import DataConfig
 from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
 from cvlib.data.layouts import archives, coco, evidence, folder, foreign, masks, rest, table, voc, yolo
-from cvlib.data.layouts.collection import Collection, made_into, require_training, settle_splits
+from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
@@ -221,7 +221,7 @@ def _tell_of_ties(collection: Collection, chosen: Evidence, found: list[Evidence
             collection.blame(WARNING, "near tie", ".", message, f"data.layout={other.layout} reads it so")
 
 
-def _renamed(collection: Collection) -> dict[str, list]:
+def _renamed(collection: Collection) -> dict[str, list[Sample]]:
     """Two files whose names differ in Unicode composition alone are told apart by a number."""
     count: dict[str, int] = {}
     parts = {}

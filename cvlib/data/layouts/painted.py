@@ -62,4 +62,5 @@ def _decoded(shape: Any, height: int, width: int) -> np.ndarray:
         if list(shape["size"]) != [height, width]:
             raise ValueError(f"an RLE of {shape['size'][1]}×{shape['size'][0]} pixels in a {width}×{height} image")
         runs = coco_mask.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
-    return coco_mask.decode(runs).astype(bool)
+    covered: np.ndarray = coco_mask.decode(runs).astype(bool)
+    return covered

@@ -117,7 +117,7 @@ def _is_objects(feature: Any) -> bool:
 def _exported(name: str, builder: Any, features: _Features) -> Path:
     """The folder of the dataset's image files and lists, written the first time, whole or not at all."""
     data_root = Path(builder.data_dir).parents[len(Path(builder.info.full_name).parts) - 1]
-    folder = data_root / "cvlib" / builder.info.full_name
+    folder: Path = data_root / "cvlib" / builder.info.full_name
     if folder.is_dir():
         return folder
     try:

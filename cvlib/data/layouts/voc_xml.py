@@ -15,7 +15,7 @@ def parsed(collection: Collection, xml: Path) -> Element | None:
 
     try:
         content = xml.read_bytes()
-        tree = ElementTree.fromstring(content)
+        tree: Element = ElementTree.fromstring(content)
     except (SyntaxError, ValueError, LookupError, OSError) as error:  # ValueError: defusedxml refuses entities
         reason = "it is empty" if xml.is_file() and not xml.stat().st_size else " ".join(str(error).split())
         collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair it or take it out")

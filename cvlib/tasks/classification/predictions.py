@@ -25,12 +25,14 @@ class ClassPredictions(Predictions):
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the logits, `(n, classes)` in 0–1."""
-        return np.exp(_log_softmax(self.logits))
+        probabilities: np.ndarray = np.exp(_log_softmax(self.logits))
+        return probabilities
 
     @property
     def guesses(self) -> np.ndarray:
         """The most probable class of each sample, `(n,)`."""
-        return self.logits.argmax(axis=1)
+        most_probable: np.ndarray = self.logits.argmax(axis=1)
+        return most_probable
 
     @property
     def confusion(self) -> np.ndarray:
@@ -108,4 +110,5 @@ def _share(part: int, whole: int) -> float | None:
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    logs: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return logs

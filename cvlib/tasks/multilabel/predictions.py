@@ -46,13 +46,15 @@ class SetPredictions(Predictions):
     @property
     def exact(self) -> np.ndarray:
         """Whether all decisions on a sample are right, bool `(n,)`."""
-        return (self.found == self.truth).all(axis=1)
+        right: np.ndarray = (self.found == self.truth).all(axis=1)
+        return right
 
     @property
     def losses(self) -> np.ndarray:
         """Each sample's mean binary cross-entropy in nats, `(n,)`."""
         logits = self.logits.astype(np.float64)
-        return np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
+        losses: np.ndarray = np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
+        return losses
 
     # What validation decides.
 
