@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "it, by file. Nothing is changed. Exit code 1 if anything would spoil a run.",
     )  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
-    parser.add_argument("--layout", help="how its files lie, as for data.layout (default: found out)")
+    parser.add_argument("--layout", help="how its files lie, as for data.layout (default: detected)")
     parser.add_argument("--task", metavar="TASK",
                         help="look at its labels for this task alone, such as detection "
                         "(default: all that it has labels for)")  # fmt: skip

@@ -26,7 +26,7 @@ SOURCES = {
 def read(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     """Classes, [train, val, test] and notes of a Keras dataset; its test split is kept, val taken from train.
 
-    Raises `UserError` with the address and the cache's place if the data can't be had.
+    Raises `UserError` with the address and the cache's place if the data is not available.
     """
     (train_images, train_labels), (test_images, test_labels) = _load(config.name)
     pool = _part(f"{config.name}/train", train_images, train_labels)
@@ -45,7 +45,7 @@ def _load(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, n
         cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets" / file
         reason = " ".join(str(error).rpartition(" -- ")[2].split()) or type(error).__name__
         raise UserError(
-            f"data={name} can't be had from {address} nor from Keras' cache {cached} ({reason}): put it there "
+            f"data={name} is available neither from {address} nor in Keras' cache {cached} ({reason}): put it there "
             "from a machine with internet, or use data=digits (needs no download) or data=folder data.path=…"
         ) from error
 

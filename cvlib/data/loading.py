@@ -39,7 +39,7 @@ def load(config: DataConfig, seed: int, kind: LabelKind = CLASS, task: str | Non
     `config.split_seed` decides which images there are and what holds them, `seed` which ones a fraction of the
     training split keeps. `task` is what people and records call the use of the dataset; None: as the kind's folder.
     What is wrong with files or labels stops the run, or with `config.on_error` = skip leaves out the sample (or the
-    one box) and says so. Raises `UserError` for a dataset that can't be had, read or split.
+    one box) and says so. Raises `UserError` for a dataset that is not available, or can't be read or split.
     """
     dataset = _named((_of_arrays if _is_of_arrays(config) else _of_collection)(config, kind), task)
     _check_parts(config, dataset)

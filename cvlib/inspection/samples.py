@@ -31,7 +31,7 @@ class Sample:
 
 
 def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
-    """The run's data; where it can't be had and images were given, None and why."""
+    """The run's data; where it is not available and images were given, None and why."""
     from cvlib.tasks import saved
 
     try:

@@ -37,7 +37,7 @@ class Report:
 def check(data: str, layout: str | None = None, kind: LabelKind | None = None, workers: int | None = None) -> Report:
     """Look over the collection in the folder, or of the label file, `data`, decoding every image once.
 
-    `layout` None is found out, `kind` None means every kind of label that there is; `workers` processes, None
+    `layout` None is detected, `kind` None means every kind of label that there is; `workers` processes, None
     one per core. Raises `UserError` where there is no such thing; what is wrong inside is in the report.
     """
     try:

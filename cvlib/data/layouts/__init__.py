@@ -175,11 +175,11 @@ def _known(kind: LabelKind) -> str:
 def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, training: bool = True) -> Collection:
     """The samples of `root` with their labels of this `kind`, and what is wrong with them; nothing is decoded.
 
-    A `layout` of None is found out. Raises `UserError` for what can't be understood as a whole and, for `training`,
+    A `layout` of None is detected. Raises `UserError` for what can't be understood as a whole and, for `training`,
     where there is nothing to train on.
     """
     if layout is not None and layout not in LAYOUTS:
-        raise UserError(f"data.layout={layout} is unknown: known are {', '.join(LAYOUTS)}, or null (found out)")
+        raise UserError(f"data.layout={layout} is unknown: known are {', '.join(LAYOUTS)}, or null (detected)")
     if layout is not None and _source(layout, kind) is None:
         words = " and ".join(one.subfolder for one in LAYOUTS[layout].kinds)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")

@@ -124,7 +124,7 @@ def _exported(name: str, builder: Any, features: _Features) -> Path:
         builder.download_and_prepare()
     except Exception as error:  # it raises whatever its downloads and its datasets do
         ways = "prepare it there on a machine with internet, give data.path=… a copy on disk, or use data=digits"
-        raise UserError(f"data.tfds={name} can't be had in {builder.data_dir} ({_line(error)}): {ways}") from error
+        raise UserError(f"data.tfds={name} is not available in {builder.data_dir} ({_line(error)}): {ways}") from error
     with replacing(folder) as temporary:
         _export(builder, features, temporary)
     return folder

@@ -1,4 +1,4 @@
-"""CSV and TSV: columns found out, quoting, splits; faults named by line."""
+"""CSV and TSV: columns detected, quoting, splits; faults named by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: a tiny dataset made here, read by name; what can't be had is one line."""
+"""TensorFlow Datasets: a tiny dataset made here, read by name; what is not available is one line."""
 
 from __future__ import annotations
 
@@ -125,6 +125,6 @@ def test_without_internet_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(requests.Session, "get", refuse)
     monkeypatch.setattr(requests.Session, "request", refuse)
-    with pytest.raises(UserError, match=r"data\.tfds=beans can't be had in .*no route to the host at all.*data=digits"):
+    with pytest.raises(UserError, match=r"data\.tfds=beans is not available in .*no route to the host at all.*data=digits"):
         data.load(DataConfig(name="tfds", tfds="beans"), 0)
     assert not (tmp_path / "cvlib").exists()
