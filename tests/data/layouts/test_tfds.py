@@ -125,6 +125,7 @@ def test_without_internet_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(requests.Session, "get", refuse)
     monkeypatch.setattr(requests.Session, "request", refuse)
-    with pytest.raises(UserError, match=r"data\.tfds=beans is not available in .*no route to the host at all.*data=digits"):
+    words = r"data\.tfds=beans is not available in .*no route to the host at all.*data=digits"
+    with pytest.raises(UserError, match=words):
         data.load(DataConfig(name="tfds", tfds="beans"), 0)
     assert not (tmp_path / "cvlib").exists()
