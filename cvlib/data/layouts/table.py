@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
-from cvlib.data.findings import ERROR, REMARK, WARNING
+from cvlib.data.findings import REMARK, WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, LabelKind
-from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.layouts import columns as column_forms
-from cvlib.data.layouts import evidence, names, table_choice, table_file, table_labels
-from cvlib.data.layouts.collection import Collection, Sample, name_of, text_of
-from cvlib.data.layouts.columns import Columns
+from cvlib.data.layouts import evidence, names, table_choice, table_file, table_labels, table_rows, table_samples
+from cvlib.data.layouts.collection import Collection, name_of
 from cvlib.data.layouts.evidence import Evidence
-from cvlib.data.layouts.find import ImageFinder
 from cvlib.data.layouts.survey import Survey
 from cvlib.data.layouts.table_choice import Table
-from cvlib.data.layouts.table_labels import Cells, Names, Read
+from cvlib.data.layouts.table_labels import Cells
 from cvlib.runtime.errors import UserError
 
 TITLE = "a table"
@@ -70,14 +65,14 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
         _tell_of_others(collection, one, chosen)
     cells = [_cells(one) for one in chosen]
     readers = table_labels.reader(kind, cells) if kind == CLASS_SET else {}
-    rows = [row for one in chosen for row in _listed(collection, one, readers.get(one.file))]
+    rows = [row for one in chosen for row in table_rows.listed(collection, one, readers.get(one.file))]
     if kind == BOXES:
-        _fill_boxes(collection, rows)
+        table_samples.fill_boxes(collection, rows)
     elif kind == CLASS_SET:
-        _fill_sets(collection, rows, cells)
+        table_samples.fill_sets(collection, rows, cells)
         _tell_of_idle(collection, chosen)
     else:
-        _fill_classes(collection, rows, chosen[0].file)
+        table_samples.fill_classes(collection, rows, chosen[0].file)
         _tell_of_lists(collection, cells)
     return collection
 
@@ -148,209 +143,3 @@ def _tell_of_others(collection: Collection, one: Table, chosen: list[Table]) -> 
     elif one.columns.form in _CLASS_FORMS:
         collection.blame(REMARK, "other table", one.file, f"it lists images too: {chosen[0].file.name} is read",
                          f"data.path={one.file} reads this one")  # fmt: skip
-
-
-# What a row is
-
-
-@dataclass(frozen=True)
-class Row:
-    """A usable row of a table."""
-
-    part: str
-    image: Path
-    name: str
-    label: str | Names
-    table: Path
-    place: str
-    corners: tuple[float, float, float, float] | None = None
-
-
-def _listed(collection: Collection, one: Table, read_set: Read | None = None) -> list[Row]:
-    """The usable rows of a table; what is wrong with the others is told. `read_set` reads the classes of a row."""
-    rows, columns = table_file.read(one.file).rows, one.columns
-    finder = table_choice.finder(collection.root, one)
-    found, width = [], len(rows[0][1])
-    labels = [""] * len(rows) if read_set else _spelled(collection, one, [row for _, row in rows[columns.header :]])
-    numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
-    for index, (line, row) in enumerate(rows[columns.header :]):
-        place = f"line {line}"
-        needed = max(columns.file, columns.label or 0, *columns.corners, *columns.classes)
-        if len(row) <= needed:
-            collection.blame(ERROR, "bad row", one.file, f"{len(row)} columns, the table has {width}",
-                             "add what is missing", place)  # fmt: skip
-            continue
-        written, part = row[columns.file].strip(), _part(row, one)
-        label: str | Names = labels[index]
-        image, kind, problem, advice = _image(finder, written)
-        if read_set is not None:
-            try:
-                label = read_set(row)
-            except ValueError as error:
-                problem = str(error)
-        elif not label and columns.form != column_forms.BOXES:
-            problem = "the label is empty, which task=multilabel allows"
-        if part is None:
-            problem = problem or f"the split {row[columns.split or 0]!r} is none of train, val, test"
-        if image is None or problem or part is None:
-            collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
-            continue
-        corners = None
-        if columns.form == column_forms.BOXES:
-            if not any(row[column].strip() for column in columns.corners):  # an image without objects
-                found.append(Row(part, image, name_of(image, collection.root), "", one.file, place))
-                continue
-            corners = _corners(numbers[index], columns)
-            if corners is None:
-                collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
-                continue
-        found.append(Row(part, image, name_of(image, collection.root), label, one.file, place, corners))
-    collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
-    return found
-
-
-def _image(finder: ImageFinder, written: str) -> tuple[Path | None, str, str, str]:
-    """The image that a row names; the kind of a finding, what is wrong, and what to do."""
-    advice = "correct it or take the line out"
-    try:
-        image = finder.find(written)
-        return image, "bad row", "" if image is not None else f"there is no image {written}", advice
-    except ValueError as error:
-        return None, "bad row", str(error), "move the image into its folder (or link to it there) and write that path"
-
-
-def _part(row: list[str], one: Table) -> str | None:
-    split = one.columns.split
-    if one.part or split is None or split >= len(row):
-        return one.part or "train"
-    value = row[split].strip()
-    if value.lower() in ("true", "false"):
-        return "val" if value.lower() == "true" else "train"
-    return names.part_of(value)
-
-
-def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[str]:
-    """The label of each row; whole numbers that are written in several ways (1, 1.0) as one class, which is told."""
-    columns = one.columns
-    if columns.form == column_forms.ONE_HOT:
-        return [next((name for column, name in columns.classes.items()
-                      if column < len(row) and table_file.whole(row[column]) == "1"), "") for row in rows]  # fmt: skip
-    if columns.label is None:
-        return ["object"] * len(rows)
-    labels = [text_of(row[columns.label].strip()) if len(row) > columns.label else "" for row in rows]
-    numbers = {label: table_file.whole(label) for label in set(labels) if label}
-    if not numbers or None in numbers.values() or len(set(numbers.values())) == len(numbers):
-        return labels
-    ways: dict[str | None, list[str]] = defaultdict(list)
-    for label, digits in numbers.items():
-        ways[digits].append(label)
-    digits, written = next((digits, sorted(some)) for digits, some in sorted(ways.items(), key=str) if len(some) > 1)
-    if all(label.isdecimal() for label in written):  # 01 and 1 may be two classes
-        return labels
-    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as "
-                     f"one class {digits}", "write whole numbers without decimals")  # fmt: skip
-    return [numbers.get(label) or label for label in labels]
-
-
-def _box(columns: Columns, row: list[str]) -> list[float]:
-    """The four numbers of a row's box; others where it has no such."""
-    cells = [row[column] for column in columns.corners if column < len(row)]
-    if len(columns.corners) == 1:
-        return column_forms.numbers_of(cells[0]) if cells else []
-    values = [table_file.number(cell) for cell in cells]
-    return [value for value in values if value is not None]
-
-
-def _corners(four: list[float], columns: Columns) -> tuple[float, float, float, float] | None:
-    """The corners that a row's four numbers mean; None where there are others."""
-    if len(four) != 4:
-        return None
-    first, second, third, fourth = four
-    return (first, second, first + third, second + fourth) if columns.sides else (first, second, third, fourth)
-
-
-# Samples
-
-
-def _fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
-    named: dict[str, list[Row]] = {}
-    for row in rows:
-        named.setdefault(row.part, []).append(row)
-    _without_conflicts(collection, named)
-    collection.classes = sorted({str(row.label) for some in named.values() for row in some})
-    if len(collection.classes) < 2:
-        first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image "
-                        f"can be used: nothing to tell apart{first}")  # fmt: skip
-    numbers = {name: index for index, name in enumerate(collection.classes)}
-    for part, some in named.items():
-        collection.parts[part] = [Sample(row.name, row.image, numbers[str(row.label)], row.table) for row in some]
-    if named.get("train"):
-        _blame_unseen(collection)
-
-
-def _fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> None:
-    named: dict[str, list[Row]] = {}
-    for row in rows:
-        named.setdefault(row.part, []).append(row)
-    _without_conflicts(collection, named)
-    in_rows = {name for some in named.values() for row in some for name in row.label}
-    collection.classes = sorted(in_rows.union(*(one.flags for one in cells)))
-    if not collection.classes:
-        first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{cells[0].file}: no class in the rows whose image can be used: nothing to learn{first}")
-    numbers = {name: index for index, name in enumerate(collection.classes)}
-    for part, some in named.items():
-        collection.parts[part] = [Sample(row.name, row.image, frozenset(numbers[name] for name in row.label), row.table)
-                                  for row in some]  # fmt: skip
-
-
-def _fill_boxes(collection: Collection, rows: list[Row]) -> None:
-    collection.classes = sorted({str(row.label) for row in rows if row.corners is not None})
-    if not collection.classes:
-        raise UserError(f"{collection.root}: no row of the table holds a box, so there is no class to learn")
-    if collection.classes == ["object"]:
-        collection.notes.append("no column names a class: all boxes are of one class, object")
-    numbers = {name: index for index, name in enumerate(collection.classes)}
-    all_corners = [row.corners for row in rows if row.corners is not None]
-    relative = all(max(corners) <= 1.0 for corners in all_corners)
-    by_image: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        by_image[row.part, row.name].append(row)
-    for (part, name), some in by_image.items():
-        kept = [row for row in some if row.corners is not None]
-        label = boxes.raw([row.corners for row in kept if row.corners], [numbers[str(row.label)] for row in kept],
-                          [False] * len(kept), [row.place for row in kept], relative=relative, place=name)  # fmt: skip
-        collection.parts.setdefault(part, []).append(Sample(name, some[0].image, label, some[0].table))
-
-
-def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:
-    """An image listed twice in a part is kept once, and not at all where its labels differ."""
-    for part, rows in named.items():
-        labels: dict[str, set[str | Names]] = {}
-        for row in rows:
-            known = labels.setdefault(row.name, set())
-            if row.label in known:
-                collection.blame(WARNING, "listed twice", row.table, f"{row.name} is listed twice: kept once",
-                                 "take one out")  # fmt: skip
-            known.add(row.label)
-        for name, several in labels.items():
-            if len(several) > 1:
-                words = " and ".join(sorted(map(_in_words, several)))
-                collection.blame(ERROR, "two labels", name, f"it is labelled {words}", "keep the right one")
-        named[part] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
-
-
-def _in_words(label: str | Names) -> str:
-    return label if isinstance(label, str) else "|".join(label) or "nothing"
-
-
-def _blame_unseen(collection: Collection) -> None:
-    """Classes that only val or test have can't be learned."""
-    trained = {sample.label for sample in collection.parts["train"]}
-    for part, samples in collection.parts.items():
-        for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):
-            collection.blame(ERROR, "class set", samples[0].label_file or collection.classes[label],
-                             f"class {collection.classes[label]} is in {part} but not in train, so it can't be learned",
-                             "add training images or take it out")  # fmt: skip
-            collection.parts[part] = [s for s in collection.parts[part] if s.label != label]

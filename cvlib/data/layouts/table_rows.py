@@ -1,0 +1,132 @@
+"""The rows of a table of images that can be used, each with its image, its part and its label."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvlib.data.findings import ERROR, WARNING
+from cvlib.data.layouts import columns as column_forms
+from cvlib.data.layouts import names, table_choice, table_file
+from cvlib.data.layouts.collection import Collection, name_of, text_of
+from cvlib.data.layouts.columns import Columns
+from cvlib.data.layouts.find import ImageFinder
+from cvlib.data.layouts.table_choice import Table
+from cvlib.data.layouts.table_labels import Names, Read
+
+
+@dataclass(frozen=True)
+class Row:
+    """A usable row of a table."""
+
+    part: str
+    image: Path
+    name: str
+    label: str | Names
+    table: Path
+    place: str
+    corners: tuple[float, float, float, float] | None = None
+
+
+def listed(collection: Collection, one: Table, read_set: Read | None = None) -> list[Row]:
+    """The usable rows of a table; what is wrong with the others is told. `read_set` reads the classes of a row."""
+    rows, columns = table_file.read(one.file).rows, one.columns
+    finder = table_choice.finder(collection.root, one)
+    found, width = [], len(rows[0][1])
+    labels = [""] * len(rows) if read_set else _spelled(collection, one, [row for _, row in rows[columns.header :]])
+    numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
+    for index, (line, row) in enumerate(rows[columns.header :]):
+        place = f"line {line}"
+        needed = max(columns.file, columns.label or 0, *columns.corners, *columns.classes)
+        if len(row) <= needed:
+            collection.blame(ERROR, "bad row", one.file, f"{len(row)} columns, the table has {width}",
+                             "add what is missing", place)  # fmt: skip
+            continue
+        written, part = row[columns.file].strip(), _part(row, one)
+        label: str | Names = labels[index]
+        image, kind, problem, advice = _image(finder, written)
+        if read_set is not None:
+            try:
+                label = read_set(row)
+            except ValueError as error:
+                problem = str(error)
+        elif not label and columns.form != column_forms.BOXES:
+            problem = "the label is empty, which task=multilabel allows"
+        if part is None:
+            problem = problem or f"the split {row[columns.split or 0]!r} is none of train, val, test"
+        if image is None or problem or part is None:
+            collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
+            continue
+        corners = None
+        if columns.form == column_forms.BOXES:
+            if not any(row[column].strip() for column in columns.corners):  # an image without objects
+                found.append(Row(part, image, name_of(image, collection.root), "", one.file, place))
+                continue
+            corners = _corners(numbers[index], columns)
+            if corners is None:
+                collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
+                continue
+        found.append(Row(part, image, name_of(image, collection.root), label, one.file, place, corners))
+    collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
+    return found
+
+
+def _image(finder: ImageFinder, written: str) -> tuple[Path | None, str, str, str]:
+    """The image that a row names; the kind of a finding, what is wrong, and what to do."""
+    advice = "correct it or take the line out"
+    try:
+        image = finder.find(written)
+        return image, "bad row", "" if image is not None else f"there is no image {written}", advice
+    except ValueError as error:
+        return None, "bad row", str(error), "move the image into its folder (or link to it there) and write that path"
+
+
+def _part(row: list[str], one: Table) -> str | None:
+    split = one.columns.split
+    if one.part or split is None or split >= len(row):
+        return one.part or "train"
+    value = row[split].strip()
+    if value.lower() in ("true", "false"):
+        return "val" if value.lower() == "true" else "train"
+    return names.part_of(value)
+
+
+def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[str]:
+    """The label of each row; whole numbers that are written in several ways (1, 1.0) as one class, which is told."""
+    columns = one.columns
+    if columns.form == column_forms.ONE_HOT:
+        return [next((name for column, name in columns.classes.items()
+                      if column < len(row) and table_file.whole(row[column]) == "1"), "") for row in rows]  # fmt: skip
+    if columns.label is None:
+        return ["object"] * len(rows)
+    labels = [text_of(row[columns.label].strip()) if len(row) > columns.label else "" for row in rows]
+    numbers = {label: table_file.whole(label) for label in set(labels) if label}
+    if not numbers or None in numbers.values() or len(set(numbers.values())) == len(numbers):
+        return labels
+    ways: dict[str | None, list[str]] = defaultdict(list)
+    for label, digits in numbers.items():
+        ways[digits].append(label)
+    digits, written = next((digits, sorted(some)) for digits, some in sorted(ways.items(), key=str) if len(some) > 1)
+    if all(label.isdecimal() for label in written):  # 01 and 1 may be two classes
+        return labels
+    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as "
+                     f"one class {digits}", "write whole numbers without decimals")  # fmt: skip
+    return [numbers.get(label) or label for label in labels]
+
+
+def _box(columns: Columns, row: list[str]) -> list[float]:
+    """The four numbers of a row's box; others where it has no such."""
+    cells = [row[column] for column in columns.corners if column < len(row)]
+    if len(columns.corners) == 1:
+        return column_forms.numbers_of(cells[0]) if cells else []
+    values = [table_file.number(cell) for cell in cells]
+    return [value for value in values if value is not None]
+
+
+def _corners(four: list[float], columns: Columns) -> tuple[float, float, float, float] | None:
+    """The corners that a row's four numbers mean; None where there are others."""
+    if len(four) != 4:
+        return None
+    first, second, third, fourth = four
+    return (first, second, first + third, second + fourth) if columns.sides else (first, second, third, fourth)

@@ -1,0 +1,97 @@
+"""From the usable rows of a table to the samples of a collection, by kind of label."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from cvlib.data.findings import ERROR, WARNING
+from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.layouts.collection import Collection, Sample
+from cvlib.data.layouts.table_labels import Cells, Names
+from cvlib.data.layouts.table_rows import Row
+from cvlib.runtime.errors import UserError
+
+
+def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.part, []).append(row)
+    _without_conflicts(collection, named)
+    collection.classes = sorted({str(row.label) for some in named.values() for row in some})
+    if len(collection.classes) < 2:
+        first = f"; {collection.findings[0]}" if collection.findings else ""
+        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image "
+                        f"can be used: nothing to tell apart{first}")  # fmt: skip
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    for part, some in named.items():
+        collection.parts[part] = [Sample(row.name, row.image, numbers[str(row.label)], row.table) for row in some]
+    if named.get("train"):
+        _blame_unseen(collection)
+
+
+def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> None:
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.part, []).append(row)
+    _without_conflicts(collection, named)
+    in_rows = {name for some in named.values() for row in some for name in row.label}
+    collection.classes = sorted(in_rows.union(*(one.flags for one in cells)))
+    if not collection.classes:
+        first = f"; {collection.findings[0]}" if collection.findings else ""
+        raise UserError(f"{cells[0].file}: no class in the rows whose image can be used: nothing to learn{first}")
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    for part, some in named.items():
+        collection.parts[part] = [Sample(row.name, row.image, frozenset(numbers[name] for name in row.label), row.table)
+                                  for row in some]  # fmt: skip
+
+
+def fill_boxes(collection: Collection, rows: list[Row]) -> None:
+    collection.classes = sorted({str(row.label) for row in rows if row.corners is not None})
+    if not collection.classes:
+        raise UserError(f"{collection.root}: no row of the table holds a box, so there is no class to learn")
+    if collection.classes == ["object"]:
+        collection.notes.append("no column names a class: all boxes are of one class, object")
+    numbers = {name: index for index, name in enumerate(collection.classes)}
+    all_corners = [row.corners for row in rows if row.corners is not None]
+    relative = all(max(corners) <= 1.0 for corners in all_corners)
+    by_image: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_image[row.part, row.name].append(row)
+    for (part, name), some in by_image.items():
+        kept = [row for row in some if row.corners is not None]
+        label = boxes.raw([row.corners for row in kept if row.corners], [numbers[str(row.label)] for row in kept],
+                          [False] * len(kept), [row.place for row in kept], relative=relative, place=name)  # fmt: skip
+        collection.parts.setdefault(part, []).append(Sample(name, some[0].image, label, some[0].table))
+
+
+def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:
+    """An image listed twice in a part is kept once, and not at all where its labels differ."""
+    for part, rows in named.items():
+        labels: dict[str, set[str | Names]] = {}
+        for row in rows:
+            known = labels.setdefault(row.name, set())
+            if row.label in known:
+                collection.blame(WARNING, "listed twice", row.table, f"{row.name} is listed twice: kept once",
+                                 "take one out")  # fmt: skip
+            known.add(row.label)
+        for name, several in labels.items():
+            if len(several) > 1:
+                words = " and ".join(sorted(map(_in_words, several)))
+                collection.blame(ERROR, "two labels", name, f"it is labelled {words}", "keep the right one")
+        named[part] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
+
+
+def _in_words(label: str | Names) -> str:
+    return label if isinstance(label, str) else "|".join(label) or "nothing"
+
+
+def _blame_unseen(collection: Collection) -> None:
+    """Classes that only val or test have can't be learned."""
+    trained = {sample.label for sample in collection.parts["train"]}
+    for part, samples in collection.parts.items():
+        for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):
+            collection.blame(ERROR, "class set", samples[0].label_file or collection.classes[label],
+                             f"class {collection.classes[label]} is in {part} but not in train, so it can't be learned",
+                             "add training images or take it out")  # fmt: skip
+            collection.parts[part] = [s for s in collection.parts[part] if s.label != label]
