@@ -91,7 +91,7 @@ def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) 
 
 
 @dataclass(frozen=True)
-class Look:
+class SampleScan:
     """What decoding a file has shown of its pixels."""
 
     header: Header
@@ -101,15 +101,15 @@ class Look:
     bands: int  # 1 or 3, or more
 
 
-def look(path: Path, content: bytes) -> Look:
+def look(path: Path, content: bytes) -> SampleScan:
     """Decode a file to its end; raises `UserError` naming it where that isn't possible."""
     array = _bands(path, content)
     if array is not None:
         height, width, bands = array.shape
-        return Look(Header((height, width), 1), (height, width), False, depth.range_of(array), bands)
+        return SampleScan(Header((height, width), 1), (height, width), False, depth.range_of(array), bands)
     found, image = _upright(path, content)
     size = (image.height, image.width)
-    return Look(found, size, is_grey(image), depth.range_of(image), 1 if is_grey(image) else 3)
+    return SampleScan(found, size, is_grey(image), depth.range_of(image), 1 if is_grey(image) else 3)
 
 
 @dataclass(frozen=True)

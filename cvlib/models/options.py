@@ -61,7 +61,7 @@ def _base_keys() -> list[str]:
     return sorted({key for one in heads.names() if (key := heads.get(one).base_key)})
 
 
-def classifier_of(model: ModelConfig) -> ModelConfig:
+def backbone_config(model: ModelConfig) -> ModelConfig:
     """Return the classifier with the same base: where weights may come from."""
     if not model.levels:
         return dataclasses.replace(model, task="classification")

@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 
 from cvlib.config.schema import Adam, Config, Cosine, DataConfig, Scratch
-from cvlib.models.options import classifier_of
+from cvlib.models.options import backbone_config
 from cvlib.runs.identity import identity_of
 
 
 def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> Config:
     """Return the run that pretrains a classifier with `config`'s base at the same input size: from scratch."""
-    source, classifier = config.data.pretrain_on, classifier_of(config.model)
+    source, classifier = config.data.pretrain_on, backbone_config(config.model)
     assert source is not None
     side = size[0] if size[0] == size[1] else list(size)
     return Config(

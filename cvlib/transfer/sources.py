@@ -11,7 +11,7 @@ from cvlib.config.fields import require, word
 from cvlib.config.schema import Config, ModelConfig
 from cvlib.models import backbones
 from cvlib.models.backbone import WeightsUnavailable
-from cvlib.models.options import classifier_of
+from cvlib.models.options import backbone_config
 from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
 from cvlib.transfer.regimes import initial_weights
@@ -61,7 +61,7 @@ def weights_file(source: str, model: ModelConfig) -> Path:
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"mode.weights={source}: there is no such file or folder; {WAYS_ON}")
-    file = _model_of_run(path, classifier_of(model)) if path.is_dir() else path
+    file = _model_of_run(path, backbone_config(model)) if path.is_dir() else path
     if file.suffix not in _KINDS:
         raise UserError(f"mode.weights={source}: only .keras, .weights.h5 and .h5 files hold weights that can be read")
     return file

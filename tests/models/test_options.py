@@ -8,7 +8,7 @@ import pytest
 
 from cvlib.config.schema import as_mapping
 from cvlib.models import heads
-from cvlib.models.options import classifier_of, deciding, read_config, read_model
+from cvlib.models.options import backbone_config, deciding, read_config, read_model
 from cvlib.runtime.errors import UserError
 from tests.configs import CONF, config, model_config
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: 
 @pytest.mark.parametrize(("name", "base"), [("segmenter", "cnn"), ("yolo", "darknet"), ("fcn", "vgg")])
 def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
     model = model_config(name)
-    classifier = classifier_of(model)
+    classifier = backbone_config(model)
     assert (classifier.name, classifier.task, classifier.head, classifier.levels) == (
         base,
         "classification",
@@ -120,7 +120,7 @@ def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
         False,
     )
     assert classifier.backbone_options == model.backbone_options
-    assert classifier_of(classifier) == classifier
+    assert backbone_config(classifier) == classifier
 
 
 def test_the_keys_that_decide_which_others_are_used() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvlib.models.heads import anchor_free, grid
-from cvlib.models.options import classifier_of
+from cvlib.models.options import backbone_config
 from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 from tests.networks import network, network_of
@@ -84,7 +84,7 @@ def test_what_cant_be_is_said_in_one_line(changes, side, message):
 
 def test_a_classifiers_base_fits_the_detectors():
     config = model_config("yolo", **SMALL)
-    classifier, detector = network_of(classifier_of(config), 64, 3, 5), network_of(config, 96, 3, 3)
+    classifier, detector = network_of(backbone_config(config), 64, 3, 5), network_of(config, 96, 3, 3)
     given, own = classifier.base.weights, detector.base.weights
     assert [weight.shape for weight in given] == [weight.shape for weight in own]
     detector.base.set_weights(classifier.base.get_weights())
