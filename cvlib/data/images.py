@@ -218,7 +218,7 @@ def decode(path: Path, content: bytes, span: Range | None = None) -> Image.Image
 
 
 def _upright(path: Path, content: bytes) -> tuple[Header, Image.Image]:
-    """What the file says of the image, and the image upright and decoded, as deep as it is."""
+    """Return the header of the file, and its decoded, upright image with the file's own bit depth."""
     try:
         optional_formats.prepare(path)
         if (dicom := optional_formats.dicom(content)) is not None:

@@ -85,8 +85,7 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
 
 def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: list[Sample], layer: Sequence[str],
                steps: int) -> None:  # fmt: skip
-    """For each class found in an image, or its most frequent class of pixels, why the network says so; for each class
-    an image that is most of it."""
+    """Draw what speaks for each class found in an image; with `steps`, also an input optimized for each class."""
     from cvlib.inspection import attribution, features, graph, sheets
 
     classes = opened.classes

@@ -89,7 +89,7 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
 def _for_channels(
     arrays: list[np.ndarray], shapes: list[tuple[int, ...]], channels: int
 ) -> tuple[list[np.ndarray], str]:  # fmt: skip
-    """The arrays with the first convolution, of three colours, made to take `channels`; and a line that says so.
+    """Adapt the first convolution from three colours to `channels`; return all arrays, and a line about the change.
 
     Every channel gets the mean of the colours' kernels times 3 / channels, so that the sum over the input is as large.
     """

@@ -42,7 +42,7 @@ class Columns:
     label: int | None = None
     split: int | None = None
     header: bool = True
-    classes: dict[int, str] = field(default_factory=dict)  # ONE_HOT: the class of each column
+    classes: dict[int, str] = field(default_factory=dict)  # the class of each column of 0 and 1
     corners: tuple[int, ...] = ()  # BOXES: four columns, or one that holds all four numbers
     sides: bool = False  # BOXES: x, y, width, height instead of two corners
     why: str = ""  # UNKNOWN, SEVERAL: what can't be told
@@ -148,7 +148,7 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
         and label is None
         and len(flags := table_labels.flag_columns([(0, row) for row in body], left)) > 1
     ):
-        classes = {column: text_of(header[column].strip()) for column in flags if column != file}
+        classes = {column: text_of(header[column].strip()) for column in flags}
         return Columns(
             SEVERAL, file, None, split, classes=classes, why="columns of 0 and 1 hold several labels per image"
         )

@@ -8,7 +8,7 @@ from cvlib.config.schema import DataConfig
 from cvlib.data.findings import REMARK, WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, LabelKind
 from cvlib.data.layouts import columns as column_forms
-from cvlib.data.layouts import evidence, names, table_choice, table_file, table_labels, table_rows, table_samples
+from cvlib.data.layouts import evidence, names, table_choice, table_labels, table_rows, table_samples
 from cvlib.data.layouts.collection import Collection, name_of
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
@@ -64,7 +64,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     for one in tables:
         _tell_of_others(collection, one, chosen)
     cells = [_cells(one) for one in chosen]
-    readers = table_labels.reader(kind, cells) if kind == CLASS_SET else {}
+    readers = table_labels.readers(cells) if kind == CLASS_SET else {}
     rows = [row for one in chosen for row in table_rows.listed(collection, one, readers.get(one.file))]
     if kind == BOXES:
         table_samples.fill_boxes(collection, rows)
@@ -110,7 +110,7 @@ def _sets(one: Table) -> str:
 
 def _cells(one: Table) -> Cells:
     """What tells of classes in a table."""
-    rows, columns = table_file.read(one.file).rows, one.columns
+    rows, columns = one.rows, one.columns
     flags = {name: column for column, name in columns.classes.items()}
     return Cells(one.file, rows[columns.header :], len(rows[0][1]), None if flags else columns.label, flags)
 
@@ -118,7 +118,7 @@ def _cells(one: Table) -> Cells:
 def _tell_of_idle(collection: Collection, chosen: list[Table]) -> None:
     """Name the columns that are left out beside columns of 0 and 1."""
     for one in chosen:
-        columns, header = one.columns, table_file.read(one.file, 1).rows[0][1]
+        columns, header = one.columns, one.rows[0][1]
         known = (columns.file, columns.split, *columns.classes)
         idle = [name.strip() for column, name in enumerate(header) if column not in known and name.strip()]
         if columns.classes and idle:
@@ -136,7 +136,7 @@ def _tell_of_others(collection: Collection, one: Table, chosen: list[Table]) -> 
         collection.notes += one.notes
         return
     if one.columns.form == column_forms.NO_LABELS or names.is_unlabelled(one.file.stem):
-        rows = len(table_file.read(one.file).rows) - 1
+        rows = len(one.rows) - 1
         collection.blame(REMARK, "without labels", one.file, f"it lists {evidence.counted(rows, 'image')} without "
                          "labels: set aside")  # fmt: skip
         collection.without_labels.append(one.file)

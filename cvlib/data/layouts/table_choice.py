@@ -21,11 +21,12 @@ _IMAGE_FOLDERS = ("images", "image", "img", "imgs", "train", "test", "val", "dat
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a collection, as far as its first rows tell."""
+    """One table of a collection: its rows, and what its first rows tell of the columns."""
 
     file: Path
     part: str  # "" where its name tells none
     columns: Columns
+    rows: list[tuple[int, list[str]]]  # as `table_file.read` gives them
     notes: list[str] = field(default_factory=list)
 
 
@@ -49,7 +50,7 @@ def tables(root: Path) -> list[Table]:
         some_named = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
         if root.is_file() or some_named:
             part = folder_part or ("" if root.is_file() else names.part_of(file.stem) or "")
-            found.append(Table(file, part, columns, content.notes))
+            found.append(Table(file, part, columns, content.rows, content.notes))
     return found
 
 
@@ -81,7 +82,7 @@ def chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
 
 
 def unclear(tables: list[Table]) -> Table | None:
-    """A table of several labels per image, or one whose columns can't be told."""
+    """Return a table that has several labels for each image, or one whose columns are not understood; else None."""
     for form in (column_forms.SEVERAL, column_forms.UNKNOWN):
         found = [one for one in tables if one.columns.form == form and not names.is_unlabelled(one.file.stem)]
         if found and (len(found) == 1 or form == column_forms.SEVERAL or _is_preferred(found[0].file)):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvlib.data.labels import CLASS, CLASS_SET, LabelKind
 from cvlib.data.layouts import table_file
 from cvlib.data.layouts.collection import text_of
 from cvlib.runtime.errors import UserError
@@ -48,19 +47,9 @@ def flag_columns(rows: Sequence[tuple[int, list[str]]], columns: Sequence[int]) 
     return found
 
 
-def kinds(tables: Sequence[Cells]) -> list[LabelKind]:
-    """Return the kind of label that the tables have beyond doubt, else CLASS."""
-    if any(table.flags for table in tables):
-        return [CLASS if _exactly_one(tables) else CLASS_SET]
-    return [CLASS_SET if sure_separator(_cells(tables)) else CLASS]
-
-
-def reader(kind: LabelKind, tables: Sequence[Cells]) -> dict[Path, Read]:
-    """Return what reads a row's classes, for each table; raise `UserError` where the tables hold another kind."""
+def readers(tables: Sequence[Cells]) -> dict[Path, Read]:
+    """Return what reads a row's set of classes, for each table; raise `UserError` where each image has one class."""
     cells = _cells(tables)
-    if kind == CLASS:
-        _refuse_sets(tables, cells)
-        return {table.file: _flags(table) if table.flags else _one(table) for table in tables}
     separator = _separator(cells)
     _refuse_single(tables, cells, separator)
     return {table.file: _flags(table) if table.flags else _list(table, separator) for table in tables}
@@ -79,16 +68,6 @@ def looks_like_lists(tables: Sequence[Cells]) -> int | None:
 def _mark(cell: str) -> str:
     """A cell of 0 and 1 in one spelling: 1.0 and 1,0 as 1."""
     return table_file.whole(cell.strip()) or cell.strip().lower()
-
-
-def _one(table: Cells) -> Read:
-    def read(row: Sequence[str]) -> Names:
-        name = text_of(row[table.column or 0].strip())
-        if not name:
-            raise ValueError("the label is empty, which task=multilabel allows")
-        return (name,)
-
-    return read
 
 
 def _list(table: Cells, separator: str | None) -> Read:
@@ -169,15 +148,6 @@ def _exactly_one(tables: Sequence[Cells]) -> bool:
             if sum(mark in _YES for mark in marks) != 1:
                 return False
     return True
-
-
-def _refuse_sets(tables: Sequence[Cells], cells: Sequence[str]) -> None:
-    """Raise `UserError` where images have any number of classes."""
-    separator = sure_separator(cells)
-    if separator or (tables[0].flags and not _exactly_one(tables)):
-        example = next((cell for cell in cells if separator and separator in cell), None)
-        shown = f", such as {example!r}" if example else ""
-        raise UserError(f"{tables[0].file}: an image can have several classes here{shown}: choose task=multilabel")
 
 
 def _refuse_single(tables: Sequence[Cells], cells: Sequence[str], separator: str | None) -> None:

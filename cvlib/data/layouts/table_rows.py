@@ -31,7 +31,7 @@ class Row:
 
 def listed(collection: Collection, one: Table, read_set: Read | None = None) -> list[Row]:
     """The usable rows of a table; what is wrong with the others is told. `read_set` reads the classes of a row."""
-    rows, columns = table_file.read(one.file).rows, one.columns
+    rows, columns = one.rows, one.columns
     finder = table_choice.finder(collection.root, one)
     found, width = [], len(rows[0][1])
     labels = [""] * len(rows) if read_set else _spelled(collection, one, [row for _, row in rows[columns.header :]])

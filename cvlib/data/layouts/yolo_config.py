@@ -40,7 +40,7 @@ def keys(file: Path) -> list[str]:
 
 
 def loaded(file: Path) -> dict[str, Any]:
-    """The content with every value as it is written: `on` is a name, not a truth value. Raises `UserError`."""
+    """Return the content with every value as text, so that `on` stays a name. Raises `UserError`."""
     text = file.read_text("utf-8-sig", errors="replace" if file.suffix == ".data" else "strict")
     if file.suffix == ".data":
         return _darknet(file, text)

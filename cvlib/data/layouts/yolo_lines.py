@@ -155,7 +155,7 @@ def has_polygons(files: Iterable[Path], keypoints: int) -> bool:
 
 
 def looks_like_poses(files: Iterable[Path]) -> int:
-    """How many numbers of keypoints follow each box where nothing says so; 0 where the lines are no poses.
+    """Guess from the lines how many keypoint numbers follow each box; 0 if the lines do not look like poses.
 
     Poses have one length, and every third number after the box is a visibility of 0, 1 or 2.
     """

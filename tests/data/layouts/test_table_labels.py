@@ -1,4 +1,4 @@
-"""Tables of sets of classes: lists by any separator, columns of 0 and 1, and what they are taken for without a word."""
+"""Tables of sets of classes: lists with any separator, columns of 0 and 1, and how both are detected."""
 
 from __future__ import annotations
 
