@@ -91,7 +91,7 @@ def _load_data(config: Config, record: Record) -> Dataset:
     earlier = _run_on_same_data(config)
     if earlier is not None:
         dataset = splits.keep_apart(dataset, earlier)
-    counts = [f"{name} {len(split.names)}" for name, split in dataset.parts.items()]
+    counts = [f"{name} {len(split.names)}" for name, split in dataset.splits.items()]
     layout = f" ({dataset.layout} layout)" if dataset.layout else ""
     record.say(f"{dataset.name}{layout}: {len(dataset.classes)} classes; {', '.join(counts)} images")
     if dataset.read_as:
@@ -101,9 +101,9 @@ def _load_data(config: Config, record: Record) -> Dataset:
     record.update(
         data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
         layout=dataset.layout, read_as=dataset.read_as, skipped=dataset.skipped,
-        samples={name: len(split.names) for name, split in dataset.parts.items()},
+        samples={name: len(split.names) for name, split in dataset.splits.items()},
     )  # fmt: skip
-    record.write_splits({name: split.names for name, split in dataset.parts.items()})
+    record.write_splits({name: split.names for name, split in dataset.splits.items()})
     return dataset
 
 
@@ -126,7 +126,7 @@ def _place(value: Any) -> Any:
 def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
     """What images are brought to: the size asked for, else the data's own raised to the model's least."""
     size, resize = tasks.input_size(config, dataset.size), tasks.resize(config)
-    span = _span([part.sizes for part in dataset.parts.values() if part.sizes is not None])
+    span = _span([split.sizes for split in dataset.splits.values() if split.sizes is not None])
     if span or dataset.size != size:
         own = span or f"{dataset.size[0]}×{dataset.size[1]}"
         least = tasks.smallest_side(config)
@@ -234,8 +234,8 @@ def _on_features(training: Training) -> Fitted:
     cut = network.cut()
     fingerprint = record.summary["data_fingerprint"]
 
-    def feed(part: str, images: Any) -> cached_features.FeatureFeed:
-        kept = cached_features.cached(config, cut.base, images, part, fingerprint, record.say)
+    def feed(split: str, images: Any) -> cached_features.FeatureFeed:
+        kept = cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
         return cached_features.FeatureFeed(images, kept)
 
     train, val = feed("train", training.train), feed("val", training.val)

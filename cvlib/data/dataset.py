@@ -38,6 +38,6 @@ class Dataset:
             object.__setattr__(self, "kind", labels.named(self.task))
 
     @property
-    def parts(self) -> dict[str, Split]:
+    def splits(self) -> dict[str, Split]:
         """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}

@@ -60,7 +60,7 @@ class Feed(ABC):
     def preview(self, count: int) -> tuple[np.ndarray, Any]:
         """Return the epoch's first `count` images as they are trained on, uint8, and their labels as the feed's.
 
-        Labels of several parts, such as boxes, come as a list with a dictionary for each image.
+        Labels of several splits, such as boxes, come as a list with a dictionary for each image.
         """
         images: list[np.ndarray] = []
         labels: list[Any] = []

@@ -17,18 +17,18 @@ def fingerprint(dataset: Dataset) -> str:
     They don't depend on where the files lie nor in which order a system lists them.
     """
     whole = hashlib.sha256(repr((dataset.task, dataset.classes, dataset.channels)).encode())
-    for part_name, part in dataset.parts.items():
-        keys = [dataset.kind.key(label) for label in part.labels]
-        for name, key, digest in sorted(zip(part.names, keys, _digests(part, dataset.kind), strict=True)):
-            whole.update(repr((part_name, name, key, digest)).encode())
+    for split_name, split in dataset.splits.items():
+        keys = [dataset.kind.key(label) for label in split.labels]
+        for name, key, digest in sorted(zip(split.names, keys, _digests(split, dataset.kind), strict=True)):
+            whole.update(repr((split_name, name, key, digest)).encode())
     return whole.hexdigest()[:16]
 
 
-def _digests(part: Split, kind: LabelKind) -> list[str]:
-    if part.digests is not None:
-        return part.digests
-    if isinstance(part.images, np.ndarray):
-        shape = repr(part.images.shape[1:]).encode()
-        return [hashlib.sha256(shape + image.tobytes()).hexdigest() for image in part.images]
+def _digests(split: Split, kind: LabelKind) -> list[str]:
+    if split.digests is not None:
+        return split.digests
+    if isinstance(split.images, np.ndarray):
+        shape = repr(split.images.shape[1:]).encode()
+        return [hashlib.sha256(shape + image.tobytes()).hexdigest() for image in split.images]
     return [hashlib.sha256(file.read_bytes() + kind.content(label)).hexdigest()
-            for file, label in zip(part.images, part.labels, strict=True)]  # fmt: skip
+            for file, label in zip(split.images, split.labels, strict=True)]  # fmt: skip

@@ -83,16 +83,16 @@ def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     if source is None or source not in readers:
         served = ", ".join(one.subfolder for one in readers)
         raise UserError(f"data={config.name} has labels for {served}, not for {kind.subfolder}")
-    classes, parts, notes = readers[source](config)
+    classes, subsets, notes = readers[source](config)
     if source != kind:
-        parts = [replace(part, labels=[kind.made_of(label) for label in part.labels]) for part in parts]
+        subsets = [replace(split, labels=[kind.made_of(label) for label in split.labels]) for split in subsets]
     if config.classes is not None:
-        classes, parts = splits.choose_classes(classes, parts, config.classes, kind)
-    arrays = [np.asarray(part.images) for part in parts]
+        classes, subsets = splits.choose_classes(classes, subsets, config.classes, kind)
+    arrays = [np.asarray(split.images) for split in subsets]
     channels = config.channels or arrays[0].shape[-1]
     size = (arrays[0].shape[1], arrays[0].shape[2])
-    train, val, test = (replace(part, images=images.to_channels(array, channels))
-                        for part, array in zip(parts, arrays, strict=True))  # fmt: skip
+    train, val, test = (replace(split, images=images.to_channels(array, channels))
+                        for split, array in zip(subsets, arrays, strict=True))  # fmt: skip
     return Dataset(config.name, kind.subfolder, classes, channels, size, train, val, test, notes, kind=kind)
 
 
@@ -127,7 +127,7 @@ def _span(scan: CollectionScan, config: DataConfig, notes: list[str]) -> depth.R
     """The values that become 0 and 255 in images of more than 8 bits; None for images of 8 bits. It is noted."""
     if not scan.deep:
         return None
-    total = sum(len(part) for part in scan.parts.values())
+    total = sum(len(split) for split in scan.splits.values())
     span = (float(config.range[0]), float(config.range[1])) if config.range is not None else scan.span
     if span is None and scan.deep < total:
         notes.append(f"{scan.deep} of {total} images hold more than 8 bits a pixel, the others 8: their ranges "
@@ -148,22 +148,22 @@ def _channels(scan: CollectionScan, config: DataConfig, notes: list[str]) -> int
 
 
 def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
-    """The classes asked for, and the collection's own parts with these alone; an empty val or test is as none."""
-    given = {part: split for part, split in scan.parts.items() if part == "train" or len(split)}
+    """The classes asked for, and the collection's own splits with these alone; an empty val or test is as none."""
+    given = {name: one for name, one in scan.splits.items() if name == "train" or len(one)}
     if config.classes is None:
         return collection.classes, given
-    parts = list(given.values())
-    classes, parts = splits.choose_classes(collection.classes, parts, config.classes, collection.kind)
-    return classes, dict(zip(given, parts, strict=True))
+    subsets = list(given.values())
+    classes, subsets = splits.choose_classes(collection.classes, subsets, config.classes, collection.kind)
+    return classes, dict(zip(given, subsets, strict=True))
 
 
 def _held_out_notes(collection: Collection, given: dict[str, Split], config: DataConfig) -> list[str]:
-    """What was taken out of train for the parts that the collection lacks."""
+    """What was taken out of train for the splits that the collection lacks."""
     place = "folder" if collection.layout == "folder" else "split"
     shares = {"val": config.val_fraction, "test": config.test_fraction}
     return [
-        f"no {part} {place}: {100 * share:.3g} % of the training images taken{collection.kind.stratified_by}"
-        for part, share in shares.items() if part not in given and share
+        f"no {split} {place}: {100 * share:.3g} % of the training images taken{collection.kind.stratified_by}"
+        for split, share in shares.items() if split not in given and share
     ]  # fmt: skip
 
 
@@ -187,8 +187,8 @@ def _narrow(collection: Collection, chosen: list[str]) -> None:
     kind = collection.kind
     splits.check_chosen(collection.classes, chosen, kind.fewest_chosen)
     wanted = {collection.classes.index(name) for name in chosen}
-    for part, samples in collection.parts.items():
-        collection.parts[part] = [sample for sample in samples if not kind.is_left_out(sample.label, wanted)]
+    for split, samples in collection.splits.items():
+        collection.splits[split] = [sample for sample in samples if not kind.is_left_out(sample.label, wanted)]
 
 
 def _stop_or_skip(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:
@@ -217,26 +217,26 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
-def _note_leaks(parts: list[Split], scan: CollectionScan, notes: list[str]) -> None:
+def _note_leaks(subsets: list[Split], scan: CollectionScan, notes: list[str]) -> None:
     """Images of val and test that train has too, byte for byte."""
-    trained = {scan.image_digests[name] for name in parts[0].names}
-    for name, part in zip(splits.PARTS[1:], parts[1:], strict=True):
-        twins = [sample for sample in part.names if scan.image_digests[sample] in trained]
+    trained = {scan.image_digests[name] for name in subsets[0].names}
+    for name, split in zip(splits.SPLITS[1:], subsets[1:], strict=True):
+        twins = [sample for sample in split.names if scan.image_digests[sample] in trained]
         if twins:
-            notes.append(f"{len(twins)} of {len(part)} {name} images are in train too, byte for byte: {twins[0]}")
+            notes.append(f"{len(twins)} of {len(split)} {name} images are in train too, byte for byte: {twins[0]}")
 
 
 def _check_parts(config: DataConfig, dataset: Dataset) -> None:
-    """No part is empty, no sample in two; classes that can't be learned or measured are noted."""
-    counts = ", ".join(f"{name} {len(part)}" for name, part in dataset.parts.items())
-    total = sum(len(part) for part in dataset.parts.values())
-    if total < len(dataset.parts):
-        raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.parts)} are needed, "
+    """No split is empty, no sample in two; classes that can't be learned or measured are noted."""
+    counts = ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items())
+    total = sum(len(split) for split in dataset.splits.values())
+    if total < len(dataset.splits):
+        raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.splits)} are needed, "
                         "one each to train, validate and test on: add images")  # fmt: skip
-    for name, part in dataset.parts.items():
-        if len(part) == 0:
+    for name, split in dataset.splits.items():
+        if len(split) == 0:
             raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or raise "
                             "data.val_fraction and data.test_fraction above 0")  # fmt: skip
-    names = [name for part in dataset.parts.values() for name in part.names]
+    names = [name for split in dataset.splits.values() for name in split.names]
     assert len(set(names)) == len(names), "a sample is in two splits"
-    dataset.notes.extend(dataset.kind.check(config.name, dataset.parts, dataset.classes))
+    dataset.notes.extend(dataset.kind.check(config.name, dataset.splits, dataset.classes))

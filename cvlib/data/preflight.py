@@ -36,9 +36,9 @@ class SampleScan:
 
 @dataclass(frozen=True)
 class CollectionScan:
-    """What decoding every sample has shown: the good ones by part, the findings, and what they have in common."""
+    """What decoding every sample has shown: the good ones by split, the findings, and what they have in common."""
 
-    parts: dict[str, Split]
+    splits: dict[str, Split]
     findings: list[Finding]
     size: tuple[int, int]  # median height, width
     channels: int  # 1 if every image is grey; more than 3 if all have as many bands; else 3
@@ -52,7 +52,7 @@ def scan_collection(collection: Collection) -> CollectionScan:
 
     Raises `UserError` where none is left.
     """
-    samples = [sample for part in collection.parts.values() for sample in part]
+    samples = [sample for split in collection.splits.values() for sample in split]
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
         results = list(_with_progress(pool.map(partial(scan_sample, collection), samples), len(samples)))
@@ -64,18 +64,18 @@ def scan_collection(collection: Collection) -> CollectionScan:
             if isinstance(result, SampleScan)}  # fmt: skip
     if not good:
         raise UserError(f"{collection.root}: no usable sample in it: {next(iter(findings), 'it is empty')}")
-    parts = {name: _split([s for s in part if s.name in good], good, collection.kind)
-             for name, part in collection.parts.items()}  # fmt: skip
+    splits = {name: _split([s for s in split if s.name in good], good, collection.kind)
+             for name, split in collection.splits.items()}  # fmt: skip
     scans = list(good.values())
     height, width = (int(np.median([scan.size[axis] for scan in scans])) for axis in (0, 1))
     channels = 1 if all(scan.grey for scan in scans) else 3
     if len(bands := {scan.bands for scan in scans}) == 1 and max(bands) > 3:
         channels = bands.pop()
     deep = [scan for scan in scans if scan.span is not None]
-    trained = [good[sample.name] for sample in collection.parts.get("train", []) if sample.name in good] or scans
+    trained = [good[sample.name] for sample in collection.splits.get("train", []) if sample.name in good] or scans
     span = depth.joint([scan.span for scan in trained if scan.span is not None]) if len(deep) == len(scans) else None
     digests = {name: scan.image_digest for name, scan in good.items()}
-    return CollectionScan(parts, findings, (height, width), channels, span, len(deep), digests)
+    return CollectionScan(splits, findings, (height, width), channels, span, len(deep), digests)
 
 
 def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Finding]:

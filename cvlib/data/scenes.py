@@ -47,14 +47,14 @@ def digit_scenes(config: DataConfig, kind: LabelKind) -> tuple[list[str], list[S
     if min(counts) < 1:
         raise UserError(f"data.samples={total} is too few: a split of data=digits would have no scene")
     names, scans, _ = digits(config)
-    parts: list[Split] = []
+    splits: list[Split] = []
     for number, (pool, count) in enumerate(zip(scans, counts, strict=True)):
         rng = np.random.default_rng([config.split_seed, 11, number])
         start = sum(counts[:number])
         scenes = [_scene(np.asarray(pool.images), np.asarray(pool.labels), rng) for _ in range(count)]
         own_names = [f"scenes/{start + i:05d}" for i in range(count)]
-        parts.append(Split(own_names, np.stack([scene.image for scene in scenes]), labelled(scenes)))
-    return [*first_classes, *names], parts, []
+        splits.append(Split(own_names, np.stack([scene.image for scene in scenes]), labelled(scenes)))
+    return [*first_classes, *names], splits, []
 
 
 def _boxes(scene: _Scene) -> Boxes:

@@ -1,4 +1,4 @@
-"""One part of a dataset: names, images and labels of its samples."""
+"""One split of a dataset: names, images and labels of its samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels = np.ndarray | list[Any]
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a dataset: sample i is named names[i], looks like images[i] and is labelled labels[i]."""
+    """One split of a dataset: sample i is named names[i], looks like images[i] and is labelled labels[i]."""
 
     names: list[str]  # unique over the dataset: the path relative to the data's root, or "digits/0123"
     images: np.ndarray | list[Path]  # uint8 (n, height, width, channels), or files
@@ -43,11 +43,11 @@ class Split:
         return Split(chosen(self.names), chosen(self.images), chosen(self.labels), digests, sizes, ids)
 
 
-def joined(parts: Sequence[Split]) -> Split:
-    """Return the samples of all parts, one part after the other; all have arrays, or all have files."""
+def joined(splits: Sequence[Split]) -> Split:
+    """Return the samples of all splits, one split after the other; all have arrays, or all have files."""
 
     def together(name: str) -> Any:
-        values = [getattr(part, name) for part in parts]
+        values = [getattr(split, name) for split in splits]
         if any(value is None for value in values):
             return None
         if all(isinstance(value, np.ndarray) for value in values):

@@ -1,4 +1,4 @@
-"""Which samples train, which validate and which test: stratified, seeded, disjoint; and smaller parts of them."""
+"""Which samples train, which validate and which test: stratified, seeded, disjoint; and smaller splits of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cvlib.data.labels import CLASS, IGNORE, LabelKind
 from cvlib.data.split import Split, joined
 from cvlib.runtime.errors import UserError
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
 def split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.ndarray]:
     """Disjoint, sorted index arrays, one per fraction, that together are all of `labels` (n,).
 
-    The first part trains. `fractions` sum to 1. A part's size is n × fraction by largest remainder, and so is
+    The first split trains. `fractions` sum to 1. A split's size is n × fraction by largest remainder, and so is
     each class's share of it. What is too small to be divided follows these rules, the first one first:
-    a part with a fraction above 0 is never empty when n ≥ the number of parts; every class keeps at least one
-    sample in the first part; a held-out part shrinks before a class loses its last training sample.
+    a split with a fraction above 0 is never empty when n ≥ the number of splits; every class keeps at least one
+    sample in the first split; a held-out split shrinks before a class loses its last training sample.
     """
     assert abs(sum(fractions) - 1) < 1e-9, f"fractions {fractions} don't sum to 1"
     classes, members = np.unique(np.asarray(labels), return_inverse=True)
@@ -37,30 +37,30 @@ def split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.
         shuffled = rng.permutation(np.flatnonzero(members == label))
         for piece, indices in zip(pieces, np.split(shuffled, np.cumsum(counts[:-1, column])), strict=True):
             piece.append(indices)
-    parts = [np.sort(np.concatenate([np.empty(0, np.int64), *piece])) for piece in pieces]
-    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(members))), "the parts overlap"
-    return parts
+    splits = [np.sort(np.concatenate([np.empty(0, np.int64), *piece])) for piece in pieces]
+    assert np.array_equal(np.sort(np.concatenate(splits)), np.arange(len(members))), "the splits overlap"
+    return splits
 
 
 def _counts(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """How many samples of each class each part gets: int (parts, classes); columns sum to `sizes`."""
+    """How many samples of each class each split gets: int (splits, classes); columns sum to `sizes`."""
     totals = _totals(sizes, fractions)
     counts = np.zeros((len(fractions), len(sizes)), np.int64)
-    # What rounding has kept from a class in one part is made up for in the next.
+    # What rounding has kept from a class in one split is made up for in the next.
     owed = np.zeros(len(sizes))
-    for part in range(1, len(fractions)):
+    for split in range(1, len(fractions)):
         left = sizes - counts.sum(axis=0)
         spare = np.maximum(left - 1, 0)
-        room = spare if spare.sum() >= totals[part] else left
-        quotas = sizes * fractions[part] + owed
-        counts[part] = _apportion(quotas, totals[part], room)
-        owed = quotas - counts[part]
+        room = spare if spare.sum() >= totals[split] else left
+        quotas = sizes * fractions[split] + owed
+        counts[split] = _apportion(quotas, totals[split], room)
+        owed = quotas - counts[split]
     counts[0] = sizes - counts.sum(axis=0)
     return counts
 
 
 def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """The parts' sizes, int (parts,)."""
+    """The splits' sizes, int (splits,)."""
     total = int(sizes.sum())
     totals: np.ndarray = _apportion(total * fractions, total, np.full(len(fractions), total))
     least = (fractions > 0) & (total >= len(fractions))
@@ -100,9 +100,9 @@ def nested(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.argsort(place, kind="stable")[:count])
 
 
-def take(part: Split, indices: np.ndarray | Sequence[int]) -> Split:
-    """Return the samples of `part` at `indices`, in that order."""
-    return part.take(indices)
+def take(split: Split, indices: np.ndarray | Sequence[int]) -> Split:
+    """Return the samples of `split` at `indices`, in that order."""
+    return split.take(indices)
 
 
 def hold_out(
@@ -113,7 +113,7 @@ def hold_out(
     wanted = {name: share for name, share in wanted.items() if name not in given}
     pieces = split(kind.strata(pool.labels), [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
     made = dict(zip(["train", *wanted], (take(pool, piece) for piece in pieces), strict=True)) | given
-    return [made[name] for name in PARTS]
+    return [made[name] for name in SPLITS]
 
 
 def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:
@@ -128,19 +128,21 @@ def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:
 
     Raises `UserError` where a split would be empty.
     """
-    pool = joined(list(dataset.parts.values()))
+    pool = joined(list(dataset.splits.values()))
     places = {name: index for index, name in enumerate(pool.names)}
     gone = [name for names in listed.values() for name in names if name not in places]
     known = {name for names in listed.values() for name in names}
     new = [name for name in pool.names if name not in known]
-    parts = {part: pool.take([places[name] for name in listed.get(part, []) if name in places]) for part in PARTS}
-    for part, split_part in parts.items():
-        if not len(split_part):
-            raise UserError(f"data={dataset.name}: none of the run's {part} images is there any more"
-                            f"{_such_as(listed.get(part, []))}: restore them, or name other data")  # fmt: skip
+    splits = {split: pool.take([places[name] for name in listed.get(split, []) if name in places]) for split in SPLITS}
+    for split, split_split in splits.items():
+        if not len(split_split):
+            raise UserError(f"data={dataset.name}: none of the run's {split} images is there any more"
+                            f"{_such_as(listed.get(split, []))}: restore them, or name other data")  # fmt: skip
     notes = [f"{len(new)} images are not in the run's split list: left out{_such_as(new)}"] if new else []
     notes += [f"{len(gone)} images of the run's split list are gone{_such_as(gone)}"] if gone else []
-    return replace(dataset, train=parts["train"], val=parts["val"], test=parts["test"], notes=[*dataset.notes, *notes])
+    return replace(
+        dataset, train=splits["train"], val=splits["val"], test=splits["test"], notes=[*dataset.notes, *notes]
+    )
 
 
 def keep_apart(dataset: Dataset, earlier: dict[str, list[str]]) -> Dataset:
@@ -153,22 +155,22 @@ def keep_apart(dataset: Dataset, earlier: dict[str, list[str]]) -> Dataset:
     Raises `UserError` where nothing would be left to validate or to test on.
     """
     trained = set(earlier.get("train", []))
-    parts, moved, counts = {}, [], []
-    for part in PARTS[1:]:
-        held = dataset.parts[part]
+    splits, moved, counts = {}, [], []
+    for split in SPLITS[1:]:
+        held = dataset.splits[split]
         seen = np.array([name in trained for name in held.names], bool)
-        parts[part] = held.take(np.flatnonzero(~seen))
-        if not len(parts[part]):
-            raise UserError(f"data={dataset.name}: the weights' run was trained on every {part} image: "
+        splits[split] = held.take(np.flatnonzero(~seen))
+        if not len(splits[split]):
+            raise UserError(f"data={dataset.name}: the weights' run was trained on every {split} image: "
                             "use its data.split_seed, or weights that haven't seen these images")  # fmt: skip
         if seen.any():
             moved.append(held.take(np.flatnonzero(seen)))
-            counts.append(f"{int(seen.sum())} of {len(held)} {part}")
+            counts.append(f"{int(seen.sum())} of {len(held)} {split}")
     if not moved:
         return dataset
     note = f"moved to train, for the weights' run was trained on them: {', '.join(counts)} images"
     train = joined([dataset.train, *moved])
-    return replace(dataset, train=train, val=parts["val"], test=parts["test"], notes=[*dataset.notes, note])
+    return replace(dataset, train=train, val=splits["val"], test=splits["test"], notes=[*dataset.notes, note])
 
 
 def _such_as(names: list[str]) -> str:
@@ -187,7 +189,7 @@ def check_chosen(classes: list[str], chosen: list[str], least: int) -> None:
 
 
 def choose_classes(
-    classes: list[str], parts: list[Split], chosen: list[str], kind: LabelKind = CLASS
+    classes: list[str], splits: list[Split], chosen: list[str], kind: LabelKind = CLASS
 ) -> tuple[list[str], list[Split]]:
     """Only the classes `chosen`, in their order; what becomes of the others is up to the kind of label.
 
@@ -197,11 +199,11 @@ def choose_classes(
     """
     check_chosen(classes, chosen, kind.fewest_chosen)
     table = kind.numbers(classes, chosen)
-    return list(chosen), [kind.renumbered(part, table) for part in parts]
+    return list(chosen), [kind.renumbered(split, table) for split in splits]
 
 
-def renumber(part: Split, classes: list[str], wanted: list[str], kind: LabelKind) -> Split:
+def renumber(split: Split, classes: list[str], wanted: list[str], kind: LabelKind) -> Split:
     """The same samples with their labels counted in `wanted`, which has every one of `classes`, in any order."""
     table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
     table[: len(classes)] = [wanted.index(name) for name in classes]
-    return kind.renumbered(part, table)
+    return kind.renumbered(split, table)

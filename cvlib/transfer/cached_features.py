@@ -69,7 +69,7 @@ def compute(base: keras.Model, feed: Feed, number: int, watch: keras.callbacks.C
     return [np.asarray(array, np.float32) for array in arrays]
 
 
-def cached(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint: str,
+def cached(config: Config, base: keras.Model, feed: Feed, split: str, fingerprint: str,
          say: Callable[[str], None]) -> list[Arrays]:  # fmt: skip
     """The features of a split, a list of arrays for each view: from the store, or computed and put there."""
     folder = store.root(config.output_root) / "features"
@@ -82,16 +82,16 @@ def cached(config: Config, base: keras.Model, feed: Feed, part: str, fingerprint
         arrays = store.get(folder, name)
         if arrays is None:
             which = f"view {number + 1} of {count}" if count > 1 else "once"
-            say(f"features of {len(feed.split)} {part} images are computed ({which})")
+            say(f"features of {len(feed.split)} {split} images are computed ({which})")
             watch = watch or _Watch(len(feed.split), count - number, say)
             arrays = compute(base, feed, number, watch)
             of = Path(config.data.path or config.data.name).name
-            about = (f"{part} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
+            about = (f"{split} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
                      + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip
             if store.put(folder, name, arrays, about, limit):
                 arrays = store.get(folder, name) or arrays
         else:
-            say(f"features of {len(feed.split)} {part} images: kept from an earlier run")
+            say(f"features of {len(feed.split)} {split} images: kept from an earlier run")
         found.append(arrays)
     return found
 

@@ -45,7 +45,7 @@ def test_one_range_for_a_whole_collection(tmp_path, dtype, low, high, kind):
     dataset = _load(tmp_path)
     assert dataset.span == pytest.approx((low, high), abs=1e-6)
     assert any("by one rule for all images" in note for note in dataset.notes)
-    files = [file for part in dataset.parts.values() for file in part.images]
+    files = [file for split in dataset.splits.values() for file in split.images]
     read = {file.stem: images.read_image(file, 1, dataset.span) for file in files}
     assert read["0"].min() == 0 and read["11"].max() == 255
     assert read["0"][1, 0, 0] == read["4"][0, 0, 0]  # the same value is the same level in every file

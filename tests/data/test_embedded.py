@@ -22,23 +22,23 @@ def test_digits_are_scikit_learns_scans_scaled_to_255():
     assert [len(dataset.train), len(dataset.val), len(dataset.test)] == [1258, 270, 269]
     assert dataset.classes == list("0123456789") and dataset.channels == 1 and dataset.size == (8, 8)
     assert dataset.train.images.dtype == np.uint8 and dataset.train.images.shape == (1258, 8, 8, 1)
-    for part in (dataset.train, dataset.val, dataset.test):
-        indices = [int(name.removeprefix("digits/")) for name in part.names]
-        assert np.array_equal(part.labels, scans.target[indices])
-        assert np.abs(part.images[..., 0] / 255 * 16 - scans.images[indices]).max() < 0.04
+    for split in (dataset.train, dataset.val, dataset.test):
+        indices = [int(name.removeprefix("digits/")) for name in split.names]
+        assert np.array_equal(split.labels, scans.target[indices])
+        assert np.abs(split.images[..., 0] / 255 * 16 - scans.images[indices]).max() < 0.04
     assert dataset.train.images.max() == 255 and dataset.train.images.min() == 0
 
 
 def test_digits_are_stratified():
     dataset = data.load(DataConfig(), seed=0)
-    totals = sum(np.bincount(part.labels, minlength=10) for part in (dataset.train, dataset.val, dataset.test))
+    totals = sum(np.bincount(split.labels, minlength=10) for split in (dataset.train, dataset.val, dataset.test))
     assert np.all(np.abs(np.bincount(dataset.test.labels) - 0.15 * totals) < 1.5)
 
 
 def test_so_many_digits_as_asked_and_more_there_are_not():
     dataset = data.load(DataConfig(samples=300), seed=0)
     assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 300
-    assert set(np.bincount(np.concatenate([part.labels for part in (dataset.train, dataset.val, dataset.test)]))) <= {
+    assert set(np.bincount(np.concatenate([split.labels for split in (dataset.train, dataset.val, dataset.test)]))) <= {
         29, 30, 31}  # fmt: skip
     everything = data.load(DataConfig(samples=5000), seed=0)
     assert everything.notes == ["data.samples=5000: data=digits has 1797 scans, all are used"]
@@ -57,7 +57,7 @@ def test_channels_can_be_overridden():
 
 def test_letters_are_as_asked_and_hold_no_digit():
     dataset = data.load(DataConfig(name="letters", samples=500), seed=0)
-    assert sum(len(part) for part in (dataset.train, dataset.val, dataset.test)) == 500
+    assert sum(len(split) for split in (dataset.train, dataset.val, dataset.test)) == 500
     assert dataset.size == (32, 32) and dataset.channels == 1 and len(dataset.classes) == 46
     drawn = "".join(embedded.CHARACTERS.values())
     assert len(set(drawn)) == len(drawn) and not set(drawn) & set("0123456789")
@@ -88,7 +88,7 @@ def test_letters_can_be_told_apart():
     from sklearn.neighbors import KNeighborsClassifier
 
     dataset = data.load(DataConfig(name="letters", samples=3000), seed=0)
-    flat = [part.images[:, ::2, ::2, 0].reshape(len(part), -1) for part in (dataset.train, dataset.test)]
+    flat = [split.images[:, ::2, ::2, 0].reshape(len(split), -1) for split in (dataset.train, dataset.test)]
     score = KNeighborsClassifier(1).fit(flat[0], dataset.train.labels).score(flat[1], dataset.test.labels)
     assert score > 0.35
 

@@ -17,12 +17,12 @@ from cvlib.data.dataset import Boxes, Split
 
 @pytest.fixture
 def collection(tmp_path):
-    for part in ("train", "val", "test"):
+    for split in ("train", "val", "test"):
         for label, name in enumerate(("a", "b")):
-            (tmp_path / "one" / part / name).mkdir(parents=True)
+            (tmp_path / "one" / split / name).mkdir(parents=True)
             for i in range(3):
-                image = Image.new("RGB", (4, 4), (i * 9, label * 50, len(part)))
-                image.save(tmp_path / "one" / part / name / f"{i}.png")
+                image = Image.new("RGB", (4, 4), (i * 9, label * 50, len(split)))
+                image.save(tmp_path / "one" / split / name / f"{i}.png")
     return tmp_path / "one"
 
 
@@ -95,9 +95,9 @@ def test_it_sees_boxes_and_the_task():
     def dataset(**change):
         corners = np.array([[1, 2, 3, 4]], np.float32) + np.float32(change.get("shift", 0))
         boxes = Boxes(corners, np.array([change.get("label", 0)]), np.array([change.get("crowd", False)]))
-        part = Split(["a"], np.zeros((1, 8, 8, 1), np.uint8), [boxes])
-        other = Split(["b"], part.images, [boxes]), Split(["c"], part.images, [boxes])
-        return data.Dataset("x", change.get("task", "detection"), ["p", "q"], 1, (8, 8), part, *other, [])
+        split = Split(["a"], np.zeros((1, 8, 8, 1), np.uint8), [boxes])
+        other = Split(["b"], split.images, [boxes]), Split(["c"], split.images, [boxes])
+        return data.Dataset("x", change.get("task", "detection"), ["p", "q"], 1, (8, 8), split, *other, [])
 
     changes = ({}, {"shift": 0.25}, {"label": 1}, {"crowd": True}, {"task": "segmentation"})
     assert len({data.fingerprint(dataset(**change)) for change in changes}) == 5

@@ -21,11 +21,11 @@ def _arrays(name: str):
     count = len(keras_datasets.CLASSES[name])
     rng = np.random.default_rng(0)
     column = (-1, 1) if name.startswith("cifar") else (-1,)
-    parts = []
+    splits = []
     for each in (10, 2):
         labels = np.tile(np.arange(count, dtype=np.uint8), each)
-        parts.append((rng.integers(0, 256, (len(labels), *SHAPES[name]), np.uint8), labels.reshape(column)))
-    return tuple(parts)
+        splits.append((rng.integers(0, 256, (len(labels), *SHAPES[name]), np.uint8), labels.reshape(column)))
+    return tuple(splits)
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -48,7 +48,7 @@ def test_it_is_read_in_the_splits_that_it_names(
 ) -> None:
     dataset = load(DataConfig(name), 0, kind)
     assert dataset.classes == classes and dataset.channels == 3
-    assert [len(split) for split in dataset.parts.values()] == counts
+    assert [len(split) for split in dataset.splits.values()] == counts
 
 
 def test_another_place_is_not_taken_for_them(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ SMALL = DataConfig(samples=120)
 
 
 def test_scenes_are_what_they_are_said_to_be():
-    classes, parts, _ = scenes.digit_scenes(SMALL, BOXES)
-    assert classes == list("0123456789") and [len(part) for part in parts] == [84, 18, 18]
-    assert all(part.images.shape == (len(part), 96, 96, 3) and part.images.dtype == np.uint8 for part in parts)
-    boxes = [boxes for part in parts for boxes in part.labels]
+    classes, splits, _ = scenes.digit_scenes(SMALL, BOXES)
+    assert classes == list("0123456789") and [len(split) for split in splits] == [84, 18, 18]
+    assert all(split.images.shape == (len(split), 96, 96, 3) and split.images.dtype == np.uint8 for split in splits)
+    boxes = [boxes for split in splits for boxes in split.labels]
     assert set(np.bincount([len(one) for one in boxes]).nonzero()[0]) == {1, 2, 3, 4}
     corners = np.concatenate([one.corners for one in boxes])
     assert corners.min() >= 0 and corners.max() <= 96 and np.all(corners[:, 2:] > corners[:, :2])
-    assert len({name for part in parts for name in part.names}) == 120
+    assert len({name for split in splits for name in split.names}) == 120
     assert set(np.concatenate([one.classes for one in boxes])) == set(range(10))
 
 
@@ -32,9 +32,9 @@ def test_boxes_are_the_bounds_of_the_masks_ink():
     classes, segmentation, _ = scenes.digit_scenes(SMALL, MASK)
     assert classes == ["background", *"0123456789"]
     compared = 0
-    for part, masked in zip(detection, segmentation, strict=True):
-        assert np.array_equal(part.images, masked.images)
-        for boxes, mask in zip(part.labels, masked.labels, strict=True):
+    for split, masked in zip(detection, segmentation, strict=True):
+        assert np.array_equal(split.images, masked.images)
+        for boxes, mask in zip(split.labels, masked.labels, strict=True):
             for corners, label in zip(boxes.corners, boxes.classes, strict=True):
                 if (boxes.classes == label).sum() == 1:
                     rows, columns = np.nonzero(mask == label + 1)
@@ -62,9 +62,9 @@ def test_splits_are_drawn_from_their_own_scans(monkeypatch):
     scans = np.full((4, 8, 8, 1), 255, np.uint8)
     pools = [Split([f"{k}{i}" for i in range(4)], scans, np.full(4, k)) for k in range(3)]
     monkeypatch.setattr(scenes, "digits", lambda config: (list("0123456789"), pools, []))
-    _, parts, _ = scenes.digit_scenes(SMALL, BOXES)
-    for number, part in enumerate(parts):
-        assert {int(label) for boxes in part.labels for label in boxes.classes} == {number}
+    _, splits, _ = scenes.digit_scenes(SMALL, BOXES)
+    for number, split in enumerate(splits):
+        assert {int(label) for boxes in split.labels for label in boxes.classes} == {number}
 
 
 def test_enough_of_every_digit_can_be_seen(monkeypatch):

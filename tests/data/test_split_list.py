@@ -16,7 +16,7 @@ from cvlib.runtime.errors import UserError
 
 
 def listed(dataset: Dataset) -> dict[str, list[str]]:
-    return {name: part.names for name, part in dataset.parts.items()}
+    return {name: part.names for name, part in dataset.splits.items()}
 
 
 def small(names: str = "abcdef", kind: str = "classification") -> Dataset:
@@ -39,7 +39,7 @@ def test_a_run_gets_its_own_splits_back_from_data_that_is_divided_otherwise() ->
 def test_pixels_and_labels_go_with_their_names(kind: str) -> None:
     found = splits.divided_as(small(kind=kind), {"train": ["f", "a"], "val": ["c"], "test": ["e", "b", "d"]})
     assert found.train.names == ["f", "a"] and found.test.names == ["e", "b", "d"]
-    for part in found.parts.values():
+    for part in found.splits.values():
         numbers = ["abcdef".index(name) for name in part.names]
         assert part.images[:, 0, 0, 0].tolist() == numbers
         assert np.asarray(part.labels).reshape(len(part), -1)[:, 0].tolist() == numbers
@@ -63,7 +63,7 @@ def test_files_keep_what_is_known_of_them() -> None:
     parts = {name: dataclasses.replace(part, digests=[f"digest {one}" for one in part.names],
                                        sizes=np.array([[ord(one), 2] for one in part.names]),
                                        ids=[frozenset([ord(one)]) for one in part.names])
-             for name, part in whole.parts.items()}  # fmt: skip
+             for name, part in whole.splits.items()}  # fmt: skip
     found = splits.divided_as(dataclasses.replace(whole, **parts), {"train": ["e", "a"], "val": ["c"], "test": ["b"]})
     assert found.train.digests == ["digest e", "digest a"] and found.kind == MASK
     assert found.train.sizes.tolist() == [[101, 2], [97, 2]] and found.train.ids == [{101}, {97}]

@@ -59,8 +59,8 @@ def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str, side: 
     assert cut.base.trainable_variables == []
     assert {id(v) for v in cut.head.trainable_variables} == {id(v) for v in model.trainable_variables}
     given = cut.base.predict(pixels, verbose=0)
-    whole, parts = model.predict(pixels, verbose=0), cut.head.predict(given, verbose=0)
-    for one, other in zip(keras.tree.flatten(whole), keras.tree.flatten(parts), strict=True):
+    whole, splits = model.predict(pixels, verbose=0), cut.head.predict(given, verbose=0)
+    for one, other in zip(keras.tree.flatten(whole), keras.tree.flatten(splits), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     if name == "vgg":
         assert given.shape == (5, model.get_layer("logits").input.shape[-1])  # behind the pooling
@@ -77,7 +77,7 @@ def test_epochs_go_through_the_views_in_the_feeds_own_order() -> None:
     kept = FeatureFeed(feed, views)
     for epoch in (0, 1, 2, 3):
         kept.epoch(epoch)
-        found, labels = (np.concatenate(part) for part in zip(*kept.batches(), strict=True))
+        found, labels = (np.concatenate(split) for split in zip(*kept.batches(), strict=True))
         feed.epoch(epoch)
         order = np.concatenate([indices for _, indices in feed.batches()])
         assert labels.tolist() == order.tolist()
@@ -98,10 +98,10 @@ def test_each_part_of_the_key_matters(tmp_path: Path) -> None:
     split, base = images(6, 12), frozen("cnn", 12).cut().base
     plain, moved = AugmentConfig(), MOVES
 
-    def key(conf: Config | None = None, network: keras.Model = base, part: Split = split, size: int = 12,
+    def key(conf: Config | None = None, network: keras.Model = base, split: Split = split, size: int = 12,
             strengths: AugmentConfig | None = plain, seed: int = 0, view: int = 0, how: str = "stretch",
             fingerprint: str = "a") -> str:  # fmt: skip
-        feed = feed_of(part, size, seed, strengths, resize=how)
+        feed = feed_of(split, size, seed, strengths, resize=how)
         return cached_features.key(conf or config(tmp_path), network, feed, view, fingerprint)
 
     same = key()
@@ -112,7 +112,7 @@ def test_each_part_of_the_key_matters(tmp_path: Path) -> None:
     weights.weights[0].assign(weights.weights[0] + 1e-6)
     others = [
         key(network=weights), key(network=frozen("cnn", 12, kernel=5).cut().base), key(size=16),
-        key(part=Split([*split.names[:5], "z"], split.images, split.labels)), key(strengths=moved),
+        key(split=Split([*split.names[:5], "z"], split.images, split.labels)), key(strengths=moved),
         key(strengths=moved, seed=1), key(strengths=moved, view=1), key(strengths=replace(moved, rotation=21)),
         key(how="letterbox"), key(fingerprint="b"), key(conf=config(tmp_path, trainer=bfloat16)),
     ]  # fmt: skip

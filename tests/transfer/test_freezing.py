@@ -1,4 +1,4 @@
-"""What each regime freezes, and that the frozen part keeps still and works as in inference."""
+"""What each regime freezes, and that the frozen split keeps still and works as in inference."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Itera
     told: set[tuple[str, str, str]] = set()
     for reading in read:
         here: set[tuple[str, str, str]] = set()
-        drawn = set(reading.collection.parts) == {"train"}
+        drawn = set(reading.collection.splits) == {"train"}
         for repetition in copies.repetitions(list(_copyable(root, reading, seen))):
             for finding in copies.findings(repetition, drawn):
                 key = (finding.kind, repetition.copy.digest, repetition.original.digest)
@@ -126,12 +126,12 @@ def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Itera
 
 def _copyable(root: Path, reading: readings.Reading, seen: Results) -> Iterator[copies.Copyable]:
     collection = reading.collection
-    for part, sample in reading.samples:
+    for split, sample in reading.samples:
         scan = seen[sample.image].scan
         if scan is not None and scan.header is not None:
             held = collection.kind.classes_of(sample.label)
             label = None if held is None else ", ".join(collection.classes[one] for one in sorted(held))
-            yield copies.Copyable(name_of(sample.image, root), part, label, scan.digest, scan.thumbnail)
+            yield copies.Copyable(name_of(sample.image, root), split, label, scan.digest, scan.thumbnail)
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:

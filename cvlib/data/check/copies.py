@@ -29,7 +29,7 @@ class Copyable:
     """One sample as far as copies are concerned."""
 
     name: str
-    part: str  # train, val or test
+    split: str  # train, val or test
     label: str | None  # its class; None for boxes and masks
     digest: str
     thumbnail: bytes
@@ -54,10 +54,10 @@ def repetitions(items: list[Copyable]) -> list[Repetition]:
     originals: list[Copyable] = []
     for group in groups.values():
         votes = Counter(item.label for item in group)
-        group.sort(key=lambda item: (-votes[item.label], _ORDER[item.part], item.name))
+        group.sort(key=lambda item: (-votes[item.label], _ORDER[item.split], item.name))
         originals.append(group[0])
         found += [Repetition(copy, group[0], exact=True) for copy in group[1:]]
-    originals.sort(key=lambda item: (_ORDER[item.part], item.name))
+    originals.sort(key=lambda item: (_ORDER[item.split], item.name))
     pairs = near_pairs([item.thumbnail for item in originals])
     return found + [
         Repetition(originals[later], originals[earlier], False, flipped) for later, earlier, flipped in pairs
@@ -74,8 +74,8 @@ def findings(repetition: Repetition, drawn: bool) -> list[Finding]:
     if copy.label != original.label:
         message = f"{same}: {copy.label} here, {original.label} there"
         found.append(Finding(severity, f"{near}duplicate with another label", copy.name, message, "keep the right one"))
-    if copy.part != original.part:
-        message = f"{same}: {copy.part} then asks what {original.part} has shown"
+    if copy.split != original.split:
+        message = f"{same}: {copy.split} then asks what {original.split} has shown"
         found.append(Finding(severity, f"{near}duplicate in another split", copy.name, message, "keep one of them"))
     advice = "keep one of them" + (", for drawing a test split may part them" if drawn else "")
     return found or [Finding(ordinary, f"{near}duplicate", copy.name, same, advice)]

@@ -23,8 +23,8 @@ class Reading:
 
     @property
     def samples(self) -> list[tuple[str, Sample]]:
-        """All samples, each with its part."""
-        return [(part, sample) for part, members in self.collection.parts.items() for sample in members]
+        """All samples, each with its split."""
+        return [(split, sample) for split, members in self.collection.splits.items() for sample in members]
 
 
 @dataclass

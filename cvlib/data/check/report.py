@@ -51,11 +51,11 @@ def as_text(report: Report) -> str:
 
 
 def _counts_text(counts: Counts) -> str:
-    parts = list(counts.images)
+    splits = list(counts.images)
     kind = labels.named(counts.task)
     table = counts.amount if kind.counts_objects else counts.holding
-    rows = [["", *parts], ["images", *(f"{counts.images[part]:,}" for part in parts)]]
-    rows += [[f"  {name}", *(f"{table[part][name]:,}" for part in parts)] for name in _shown(counts, table)]
+    rows = [["", *splits], ["images", *(f"{counts.images[split]:,}" for split in splits)]]
+    rows += [[f"  {name}", *(f"{table[split][name]:,}" for split in splits)] for name in _shown(counts, table)]
     title = f"{counts.task} (layout {counts.layout}), {kind.counted_as} by class"
     hidden = len(counts.classes) - (len(rows) - 2)
     notes = [f"  {note}" for note in (counts.read_as, *counts.notes) if note]
@@ -68,7 +68,7 @@ def _shown(counts: Counts, table: dict[str, dict[str, int]]) -> list[str]:
     """All classes where they are few, else the commonest and the rarest, in their order."""
     if len(counts.classes) <= 2 * _ROWS:
         return counts.classes
-    by_number = sorted(counts.classes, key=lambda name: -sum(part[name] for part in table.values()))
+    by_number = sorted(counts.classes, key=lambda name: -sum(split[name] for split in table.values()))
     kept = {*by_number[:_ROWS], *by_number[-_ROWS:]}
     return [name for name in counts.classes if name in kept]
 

@@ -15,20 +15,20 @@ from cvlib.data.check.scan import FileScan
 from cvlib.data.findings import REMARK, WARNING, Finding
 
 _IMBALANCE = 10  # times as much of one class as of another: from here on accuracy hides the small one
-_PARTS = ("train", "val", "test")
+_SPLITS = ("train", "val", "test")
 
 
 @dataclass
 class Counts:
-    """The numbers of one collection: of images by part, and of each class's images, boxes or pixels by part."""
+    """The numbers of one collection: of images by split, and of each class's images, boxes or pixels by split."""
 
     source: str  # the label file it was read from, where that was chosen among others
     layout: str
     task: str  # the word for its kind of label
     classes: list[str]
-    images: dict[str, int]  # by part
-    holding: dict[str, dict[str, int]]  # images that hold the class, by part and class
-    amount: dict[str, dict[str, int]]  # boxes or pixels of the class, by part and class
+    images: dict[str, int]  # by split
+    holding: dict[str, dict[str, int]]  # images that hold the class, by split and class
+    amount: dict[str, dict[str, int]]  # boxes or pixels of the class, by split and class
     notes: list[str] = field(default_factory=list)
     read_as: str = ""  # why this layout was chosen, as a line for people
 
@@ -62,20 +62,20 @@ def _spread(values: list[int]) -> tuple[int, int, int]:
 def count(reading: Reading, number: int, seen: Results) -> Counts:
     """What can be used of the collection that is the one of this `number` in `seen`."""
     collection = reading.collection
-    parts = [part for part in _PARTS if part in collection.parts]
-    images = dict.fromkeys(parts, 0)
-    holding = {part: dict.fromkeys(collection.classes, 0) for part in parts}
-    amount = {part: dict.fromkeys(collection.classes, 0) for part in parts}
-    for part in parts:
-        for sample in collection.parts[part]:
+    splits = [split for split in _SPLITS if split in collection.splits]
+    images = dict.fromkeys(splits, 0)
+    holding = {split: dict.fromkeys(collection.classes, 0) for split in splits}
+    amount = {split: dict.fromkeys(collection.classes, 0) for split in splits}
+    for split in splits:
+        for sample in collection.splits[split]:
             examined = seen[sample.image].labels.get(number)
             if examined is None or not examined.usable:
                 continue
-            images[part] += 1
+            images[split] += 1
             for label, times in examined.counts.items():
                 if label < len(collection.classes):  # not a mask's ignored pixels
-                    holding[part][collection.classes[label]] += 1
-                    amount[part][collection.classes[label]] += times
+                    holding[split][collection.classes[label]] += 1
+                    amount[split][collection.classes[label]] += times
     return Counts(
         reading.source,
         collection.layout,
@@ -101,7 +101,7 @@ def findings(counts: Counts, reading: Reading) -> list[Finding]:
 
 
 def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str) -> Iterator[Finding]:
-    everywhere = sum(part[name] for part in counts.holding.values())
+    everywhere = sum(split[name] for split in counts.holding.values())
     if everywhere == 0:
         yield Finding(WARNING, "empty class", f"class {name}", f"no usable image holds it ({counts.task})",
                       "add images, or take it out of the classes")  # fmt: skip
@@ -117,8 +117,8 @@ def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str
 def _only_sample(reading: Reading, label: int) -> str | None:
     """The first training sample that is known to hold the class by its label alone."""
     kind = reading.collection.kind
-    return next((sample.name for part, sample in reading.samples
-                 if part == "train" and label in (kind.classes_of(sample.label) or ())), None)  # fmt: skip
+    return next((sample.name for split, sample in reading.samples
+                 if split == "train" and label in (kind.classes_of(sample.label) or ())), None)  # fmt: skip
 
 
 def _alike(counts: Counts) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _alike(counts: Counts) -> Iterator[Finding]:
     for name in counts.classes:
         groups["".join(name.split()).casefold()].append(name)
     for names in groups.values():
-        names.sort(key=lambda name: -sum(part[name] for part in counts.holding.values()))
+        names.sort(key=lambda name: -sum(split[name] for split in counts.holding.values()))
         for name in names[1:]:
             yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} in upper and lower "
                           "case or blanks only", "let them have one name if they are one class")  # fmt: skip

@@ -101,8 +101,8 @@ class LabelKind(ABC):
         return table
 
     @abstractmethod
-    def renumbered(self, part: Split, table: np.ndarray) -> Split:
-        """Return the part with the class ids of `table`; what gets −1 is left out."""
+    def renumbered(self, split: Split, table: np.ndarray) -> Split:
+        """Return the split with the class ids of `table`; what gets −1 is left out."""
 
     # Fingerprint and checks
 
@@ -115,16 +115,16 @@ class LabelKind(ABC):
         return b""
 
     @abstractmethod
-    def occurring(self, part: Split) -> set[int]:
-        """Return the class ids that a part has something to learn or to measure of."""
+    def occurring(self, split: Split) -> set[int]:
+        """Return the class ids that a split has something to learn or to measure of."""
 
     @abstractmethod
-    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+    def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
         """Return notes on classes that can't be learned or measured; raise `UserError` where nothing can.
 
         Args:
             name: the dataset's, for the message.
-            parts: train, val and test, none of them empty.
+            splits: train, val and test, none of them empty.
             classes: names by id.
         """
 
@@ -132,8 +132,8 @@ class LabelKind(ABC):
         """Return what the labels of all images, as written, show together of the classes."""
         return []
 
-    def unmeasurable(self, part: Split) -> str | None:
-        """Return why nothing can be measured on a part, or None."""
+    def unmeasurable(self, split: Split) -> str | None:
+        """Return why nothing can be measured on a split, or None."""
         return None
 
     # The feed

@@ -43,9 +43,9 @@ class BoxLabels(LabelKind):
         """Return the rarest class among each image's boxes, int (n,); −1 is an image without boxes."""
         return rarest_class([label.classes for label in labels])
 
-    def renumbered(self, part: Split, table: np.ndarray) -> Split:
+    def renumbered(self, split: Split, table: np.ndarray) -> Split:
         """Return every image, with the boxes of the classes that are kept."""
-        return replace(part, labels=[self._chosen(label, table) for label in part.labels])
+        return replace(split, labels=[self._chosen(label, table) for label in split.labels])
 
     @staticmethod
     def _chosen(label: Boxes, table: np.ndarray) -> Boxes:
@@ -56,16 +56,16 @@ class BoxLabels(LabelKind):
     def key(self, label: Boxes) -> str:
         return hashlib.sha256(b"".join(a.tobytes() for a in (label.corners, label.classes, label.crowd))).hexdigest()
 
-    def occurring(self, part: Split) -> set[int]:
+    def occurring(self, split: Split) -> set[int]:
         """Return the classes of the boxes that aren't crowds."""
-        return {label for boxes in part.labels for label in boxes.classes[~boxes.crowd].tolist()}
+        return {label for boxes in split.labels for label in boxes.classes[~boxes.crowd].tolist()}
 
-    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
-        trained = self.occurring(parts["train"])
+    def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
+        trained = self.occurring(splits["train"])
         if not trained:
             raise UserError(f"data={name}: no training image has a box to learn from")
-        notes = [f"no image of {part} has a box, so its mAP is 0 whatever is found there"
-                 for part in ("val", "test") if not self.occurring(parts[part])]  # fmt: skip
+        notes = [f"no image of {split} has a box, so its mAP is 0 whatever is found there"
+                 for split in ("val", "test") if not self.occurring(splits[split])]  # fmt: skip
         if untrained := sorted(set(range(len(classes))) - trained):
             notes.append(f"no training image for {', '.join(classes[label] for label in untrained)}")
         return notes

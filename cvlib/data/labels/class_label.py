@@ -34,23 +34,23 @@ class ClassLabel(LabelKind):
     def strata(self, labels: Labels) -> np.ndarray:
         return np.asarray(labels)
 
-    def renumbered(self, part: Split, table: np.ndarray) -> Split:
-        kept = part.take(np.flatnonzero(table[np.asarray(part.labels)] >= 0))
+    def renumbered(self, split: Split, table: np.ndarray) -> Split:
+        kept = split.take(np.flatnonzero(table[np.asarray(split.labels)] >= 0))
         return replace(kept, labels=table[np.asarray(kept.labels)].astype(np.int64))
 
     def key(self, label: Any) -> str:
         return str(int(label))
 
-    def occurring(self, part: Split) -> set[int]:
-        return set(np.asarray(part.labels).tolist())
+    def occurring(self, split: Split) -> set[int]:
+        return set(np.asarray(split.labels).tolist())
 
-    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+    def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
         notes = []
         everything = set(range(len(classes)))
-        if untrained := sorted(everything - self.occurring(parts["train"])):
+        if untrained := sorted(everything - self.occurring(splits["train"])):
             listed = ", ".join(classes[label] for label in untrained)
             notes.append(f"no training image for {listed}: so few images that their only one is held out")
-        if untested := sorted(everything - self.occurring(parts["test"])):
+        if untested := sorted(everything - self.occurring(splits["test"])):
             listed = ", ".join(classes[label] for label in untested)
             notes.append(f"no test image for {listed}: the test metrics say nothing of it")
         return notes

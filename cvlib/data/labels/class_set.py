@@ -48,38 +48,38 @@ class ClassSet(LabelKind):
         """Return the rarest class of each image, int (n,); −1 is an image without a class."""
         return rarest_class([np.array(sorted(label), np.int64) for label in labels])
 
-    def renumbered(self, part: Split, table: np.ndarray) -> Split:
+    def renumbered(self, split: Split, table: np.ndarray) -> Split:
         """Return every image, with those of its classes that are kept."""
-        return replace(part, labels=[frozenset(table[sorted(label)].tolist()) - {-1} for label in part.labels])
+        return replace(split, labels=[frozenset(table[sorted(label)].tolist()) - {-1} for label in split.labels])
 
     def key(self, label: frozenset[int]) -> str:
         return ",".join(map(str, sorted(label)))
 
-    def occurring(self, part: Split) -> set[int]:
-        return set().union(*part.labels)
+    def occurring(self, split: Split) -> set[int]:
+        return set().union(*split.labels)
 
-    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+    def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
         """Require a class that some training images have and others don't have."""
-        trained = self.occurring(parts["train"])
+        trained = self.occurring(splits["train"])
         if not trained:
             raise UserError(f"data={name}: no training image has a class to learn")
-        everywhere = frozenset[int].intersection(*parts["train"].labels)
+        everywhere = frozenset[int].intersection(*splits["train"].labels)
         if everywhere == trained:
             raise UserError(f"data={name}: every training image has the same classes ({_listed(everywhere, classes)}): "
                             "nothing to tell apart")  # fmt: skip
-        lacking = {part: set(range(len(classes))) - self.occurring(split) for part, split in parts.items()}
+        lacking = {name: set(range(len(classes))) - self.occurring(one) for name, one in splits.items()}
         meanings = {
             "train": "it can't be learned", "val": "its threshold stays at 0.5",
             "test": "the test metrics say nothing of it",
         }  # fmt: skip
-        notes = [f"no {'training' if part == 'train' else part} image for {_listed(lacking[part], classes)}: {meaning}"
-                 for part, meaning in meanings.items() if lacking[part]]  # fmt: skip
+        notes = [f"no {'training' if name == 'train' else name} image for {_listed(missing, classes)}: {meanings[name]}"
+                 for name, missing in lacking.items() if missing]  # fmt: skip
         if everywhere:
             notes.append(f"every training image has {_listed(everywhere, classes)}: nothing to tell it from")
         return notes
 
-    def unmeasurable(self, part: Split) -> str | None:
-        return None if self.occurring(part) else "no image of it has a class: there is nothing to measure by"
+    def unmeasurable(self, split: Split) -> str | None:
+        return None if self.occurring(split) else "no image of it has a class: there is nothing to measure by"
 
     def relations(self, labels: Sequence[Any], classes: list[str]) -> list[Finding]:
         return co_occurrence.findings(labels, classes)

@@ -65,13 +65,13 @@ class MaskLabels(LabelKind):
         table[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
         return table
 
-    def renumbered(self, part: Split, table: np.ndarray) -> Split:
+    def renumbered(self, split: Split, table: np.ndarray) -> Split:
         """Return every image with its mask in the new ids."""
-        if isinstance(part.labels, np.ndarray):
-            return replace(part, labels=table.astype(np.uint8)[part.labels])
-        ids = None if part.ids is None else [frozenset(table[list(one)].tolist()) for one in part.ids]
-        readers: list[Any] = [partial(_read_renumbered, reader, table.astype(np.uint8)) for reader in part.labels]
-        return replace(part, labels=readers, ids=ids)
+        if isinstance(split.labels, np.ndarray):
+            return replace(split, labels=table.astype(np.uint8)[split.labels])
+        ids = None if split.ids is None else [frozenset(table[list(one)].tolist()) for one in split.ids]
+        readers: list[Any] = [partial(_read_renumbered, reader, table.astype(np.uint8)) for reader in split.labels]
+        return replace(split, labels=readers, ids=ids)
 
     def key(self, label: np.ndarray | MaskReader) -> str:
         """Return a mask's digest; that of a file is in its sample's digest."""
@@ -80,19 +80,19 @@ class MaskLabels(LabelKind):
     def content(self, label: np.ndarray | MaskReader) -> bytes:
         return b"" if isinstance(label, np.ndarray) else _bytes(label())
 
-    def occurring(self, part: Split) -> set[int]:
-        if part.ids is not None:
-            return set().union(*part.ids) - {IGNORE}
-        if isinstance(part.labels, np.ndarray):
-            return set(np.unique(part.labels).tolist()) - {IGNORE}
-        return {int(value) for reader in part.labels for value in np.unique(reader())} - {IGNORE}
+    def occurring(self, split: Split) -> set[int]:
+        if split.ids is not None:
+            return set().union(*split.ids) - {IGNORE}
+        if isinstance(split.labels, np.ndarray):
+            return set(np.unique(split.labels).tolist()) - {IGNORE}
+        return {int(value) for reader in split.labels for value in np.unique(reader())} - {IGNORE}
 
-    def check(self, name: str, parts: dict[str, Split], classes: list[str]) -> list[str]:
+    def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
         """Require two classes in the training masks and one in those of val and test."""
-        found = {part: self.occurring(split) for part, split in parts.items()}
-        for part, ids in found.items():
+        found = {name: self.occurring(one) for name, one in splits.items()}
+        for split, ids in found.items():
             if not ids:
-                raise UserError(f"data={name}: the masks of {part} hold no class, every pixel is void: correct them "
+                raise UserError(f"data={name}: the masks of {split} hold no class, every pixel is void: correct them "
                                 "(`cvlib check` lists such masks)")  # fmt: skip
         if len(found["train"]) < 2:
             only = classes[min(found["train"])]
@@ -100,8 +100,8 @@ class MaskLabels(LabelKind):
         unlearned = [name for label, name in enumerate(classes) if label not in found["train"]]
         return [f"no training mask has a pixel of {', '.join(unlearned)}"] if unlearned else []
 
-    def unmeasurable(self, part: Split) -> str | None:
-        return None if self.occurring(part) else "every pixel of its masks is void: there is nothing to measure by"
+    def unmeasurable(self, split: Split) -> str | None:
+        return None if self.occurring(split) else "every pixel of its masks is void: there is nothing to measure by"
 
 
 def is_background(name: str) -> bool:

@@ -199,7 +199,7 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
     settle_splits(collection)
     if training:
         require_training(collection)
-    collection.parts = _renamed(collection)
+    collection.splits = _renamed(collection)
     return collection if source == kind else made_into(collection, kind)
 
 
@@ -224,12 +224,12 @@ def _tell_of_ties(collection: Collection, chosen: Evidence, found: list[Evidence
 def _renamed(collection: Collection) -> dict[str, list[Sample]]:
     """Two files whose names differ in Unicode composition alone are told apart by a number."""
     count: dict[str, int] = {}
-    parts = {}
-    for part in sorted(collection.parts, key=("train", "val", "test").index):
+    splits = {}
+    for split in sorted(collection.splits, key=("train", "val", "test").index):
         samples = []
-        for sample in collection.parts[part]:
+        for sample in collection.splits[split]:
             count[sample.name] = count.get(sample.name, 0) + 1
             number = count[sample.name]
             samples.append(sample if number == 1 else replace(sample, name=f"{sample.name}#{number}"))
-        parts[part] = samples
-    return parts
+        splits[split] = samples
+    return splits

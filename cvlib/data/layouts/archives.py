@@ -67,7 +67,7 @@ def _content(home: Path) -> Path:
 def _is_split(folder: Path) -> bool:
     from cvlib.data.layouts import names
 
-    return names.part_of(folder.name) is not None
+    return names.split_of(folder.name) is not None
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -15,16 +15,16 @@ _FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "labels", "label", "
 
 @dataclass(frozen=True)
 class Beside:
-    """Images and annotations by the same key, and the key's part where folders say it."""
+    """Images and annotations by the same key, and the key's split where folders say it."""
 
     images: dict[str, Path]
     annotations: dict[str, Path]
 
-    def parts(self) -> dict[str, list[str]]:
-        """The keys of annotated images by part; all under "train" where folders don't split them."""
+    def splits(self) -> dict[str, list[str]]:
+        """The keys of annotated images by split; all under "train" where folders don't split them."""
         found: dict[str, list[str]] = {}
         for key in sorted(set(self.annotations) & set(self.images)):
-            found.setdefault(part_of_path(Path(key)), []).append(key)
+            found.setdefault(split_of_path(Path(key)), []).append(key)
         return found if "train" in found else {"train": sorted(key for keys in found.values() for key in keys)}
 
 
@@ -33,10 +33,10 @@ def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> Be
     return Beside(_by_key(images, root), _by_key(annotations, root))
 
 
-def part_of_path(path: Path) -> str:
-    """The part that the folders of a path say, the innermost first; "train" where none does."""
-    found = (names.part_of(folder) for folder in reversed(path.parts[:-1]))
-    return next((part for part in found if part is not None), "train")
+def split_of_path(path: Path) -> str:
+    """The split that the folders of a path say, the innermost first; "train" where none does."""
+    found = (names.split_of(folder) for folder in reversed(path.parts[:-1]))
+    return next((split for split in found if split is not None), "train")
 
 
 def _by_key(files: Iterable[Path], root: Path) -> dict[str, Path]:

@@ -19,10 +19,10 @@ _SHOWN = 4  # names that a message lists
 class Tree:
     """The class folders of each split."""
 
-    parts: dict[str, dict[str, list[Path]]]  # by part, then by class: the folders that hold its images
-    homes: dict[str, Path] = field(default_factory=dict)  # by part: the folder that its class folders lie in
-    flat: dict[str, Path] = field(default_factory=dict)  # by part: the folder of a split without class folders
-    split: bool = False  # whether folders say which part is which
+    splits: dict[str, dict[str, list[Path]]]  # by split, then by class: the folders that hold its images
+    homes: dict[str, Path] = field(default_factory=dict)  # by split: the folder that its class folders lie in
+    flat: dict[str, Path] = field(default_factory=dict)  # by split: the folder of a split without class folders
+    split: bool = False  # whether folders say which split is which
     remarks: list[tuple[str, str, Path, str]] = field(default_factory=list)  # severity, kind, folder, message
 
 
@@ -32,36 +32,36 @@ def tree(root: Path) -> Tree:
     Raises `UserError` where splits are there that can't be understood, or where another folder seems to be meant.
     """
     folders = subfolders(root)
-    parts = _parts(root, folders)
+    splits = _splits(root, folders)
     others = [folder for folder in folders if folder.name not in names.parts_among(f.name for f in folders)]
     unlabelled = [folder for folder in others if names.is_unlabelled(folder.name)]
-    homes = {part: _home(folder) for part, folder in parts.items()}
-    classes = {part: _classes(home) for part, home in homes.items()}
-    without_train = not _others_are_classes(others, unlabelled) and any(classes.values()) and "train" not in parts
-    if (classes.get("train") and (len(parts) > 1 or len(others) == len(unlabelled))) or without_train:
-        return _split_tree(root, parts, homes, classes, others)
-    if parts and len(others) == len(unlabelled):
+    homes = {split: _home(folder) for split, folder in splits.items()}
+    classes = {split: _classes(home) for split, home in homes.items()}
+    without_train = not _others_are_classes(others, unlabelled) and any(classes.values()) and "train" not in splits
+    if (classes.get("train") and (len(splits) > 1 or len(others) == len(unlabelled))) or without_train:
+        return _split_tree(root, splits, homes, classes, others)
+    if splits and len(others) == len(unlabelled):
         raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but "
-                        f"{_lack(root, parts)}")  # fmt: skip
+                        f"{_lack(root, splits)}")  # fmt: skip
     _refuse_a_folder_too_far_up(root, folders)
     found = Tree({}, {"train": root})
-    found.parts["train"] = _grouped(found, root, {text_of(folder.name): [folder] for folder in folders})
-    if all(part in ("train", "val", "test") for part in found.parts["train"]) and found.split:
-        found.parts = {part: _of_class(folders) for part, folders in found.parts["train"].items()}
+    found.splits["train"] = _grouped(found, root, {text_of(folder.name): [folder] for folder in folders})
+    if all(split in ("train", "val", "test") for split in found.splits["train"]) and found.split:
+        found.splits = {split: _of_class(folders) for split, folders in found.splits["train"].items()}
     return found
 
 
-def _parts(root: Path, folders: list[Path]) -> dict[str, Path]:
+def _splits(root: Path, folders: list[Path]) -> dict[str, Path]:
     known = names.parts_among(folder.name for folder in folders)
     others = [folder for folder in folders if folder.name not in known]
-    parts: dict[str, Path] = {}
-    for folder in sorted(folders, key=lambda folder: (names.exact_part(folder.name) is None, _role(folder))):
-        part = known.get(folder.name)
-        if part is not None and part in parts and not others and _holds_images(folder) and not _role(folder):
-            raise UserError(f"{root}: {parts[part].name} and {folder.name} both mean {part}: keep one of them")
-        if part is not None:
-            parts.setdefault(part, folder)
-    return parts
+    splits: dict[str, Path] = {}
+    for folder in sorted(folders, key=lambda folder: (names.exact_split(folder.name) is None, _role(folder))):
+        split = known.get(folder.name)
+        if split is not None and split in splits and not others and _holds_images(folder) and not _role(folder):
+            raise UserError(f"{root}: {splits[split].name} and {folder.name} both mean {split}: keep one of them")
+        if split is not None:
+            splits.setdefault(split, folder)
+    return splits
 
 
 def _role(folder: Path) -> bool:
@@ -79,7 +79,7 @@ def _home(folder: Path) -> Path:
     loose = any(images.looks_like_image(file) for file in folder.iterdir() if file.is_file())
     if len(inner) != 1 or loose or not any(_holds_images(one) for one in subfolders(inner[0])):
         return folder
-    same = inner[0].name.casefold() == folder.name.casefold() or names.part_of(inner[0].name) is not None
+    same = inner[0].name.casefold() == folder.name.casefold() or names.split_of(inner[0].name) is not None
     return _home(inner[0]) if same or names.only_role(inner[0].name) == names.IMAGES else folder
 
 
@@ -89,23 +89,23 @@ def _classes(home: Path) -> dict[str, list[Path]]:
     holding = [folder for folder in inner if _holds_images(folder)]
     if len(holding) == 1:
         name = holding[0].name
-        doubled = name.casefold() == home.name.casefold() or names.part_of(name) is not None
+        doubled = name.casefold() == home.name.casefold() or names.split_of(name) is not None
         if doubled or names.only_role(name) == names.IMAGES or names.is_unlabelled(name) or name.lower() == "unknown":
             return {}
     return {text_of(folder.name): [folder] for folder in inner} if holding or not _holds_images(home) else {}
 
 
 def _split_tree(
-    root: Path, parts: dict[str, Path], homes: dict[str, Path], classes: dict[str, dict[str, list[Path]]],
+    root: Path, splits: dict[str, Path], homes: dict[str, Path], classes: dict[str, dict[str, list[Path]]],
     others: list[Path],
 ) -> Tree:  # fmt: skip
     found = Tree({}, {}, split=True)
-    for part, home in homes.items():
-        if classes[part]:
-            found.homes[part] = home
-            found.parts[part] = _grouped(found, home, classes[part])
+    for split, home in homes.items():
+        if classes[split]:
+            found.homes[split] = home
+            found.splits[split] = _grouped(found, home, classes[split])
         elif _holds_images(home):
-            found.flat[part] = parts[part]
+            found.flat[split] = splits[split]
     for folder in others:
         if names.is_unlabelled(folder.name) and not _has_class_folders(folder, found):
             message = "its images are to be predicted and have no labels: set aside"
@@ -118,7 +118,7 @@ def _split_tree(
 
 def _has_class_folders(folder: Path, found: Tree) -> bool:
     inner = {text_of(one.name) for one in subfolders(folder)}
-    return bool(inner & set(found.parts.get("train", {})))
+    return bool(inner & set(found.splits.get("train", {})))
 
 
 def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[str, list[Path]]:
@@ -131,11 +131,11 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
     if len(inner) < 2 or len(shared) < 2 or len(shared) < len(counts) or any(_loose(folder) for folder in inner):
         return by_class
     outer, listed = _some([folder.name for folder in inner]), _some(sorted(shared))
-    parts = names.parts_among(shared)
-    if "train" in parts.values() and len(parts) == len(shared):
+    splits = names.parts_among(shared)
+    if "train" in splits.values() and len(splits) == len(shared):
         found.split = True
-        return {part: [one for some in inner.values() for one in some if parts.get(text_of(one.name)) == part]
-                for part in dict.fromkeys(parts.values())}  # fmt: skip
+        return {split: [one for some in inner.values() for one in some if splits.get(text_of(one.name)) == split]
+                for split in dict.fromkeys(splits.values())}  # fmt: skip
     if all(names.looks_like_group(folder.name) for folder in inner):
         message = (f"the folders {outer} look like folds, patients or dates, for each holds the same folders {listed}: "
                    f"those are taken as the classes; images of one group may land in train and test")  # fmt: skip
@@ -160,11 +160,11 @@ def _holds_images(folder: Path) -> bool:
     return any(images.looks_like_image(file) or images.unread(file) for file in files_below(folder))
 
 
-def _lack(root: Path, parts: dict[str, Path]) -> str:
+def _lack(root: Path, splits: dict[str, Path]) -> str:
     """What splits without class folders lack, and what to do."""
-    if "train" not in parts:
+    if "train" not in splits:
         return "there is no train folder"
-    prefixes = _prefixes(parts["train"])
+    prefixes = _prefixes(splits["train"])
     if not prefixes:
         return "train has no class folders in it"
     return (f"train has no class folders in it; its files' names begin with {', '.join(prefixes)}: put each class's "

@@ -52,18 +52,18 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     Classes are the categories in the order of their ids; for masks a background comes first. Raises
     `UserError` for a file that is no COCO JSON as a whole.
     """
-    by_part = coco_files.find(root)
+    by_split = coco_files.find(root)
     folder = _home(root)
-    if not by_part:
+    if not by_split:
         raise UserError(f"{folder}: no COCO JSON in it nor in annotations/")
     collection = Collection(folder, "coco", kind, [], {})
-    contents = {part: _loaded(file) for part, file in by_part.items()}
-    for part, content in contents.items():
+    contents = {split: _loaded(file) for split, file in by_split.items()}
+    for split, content in contents.items():
         if coco_files.segments_in(content):
-            raise UserError(f"{by_part[part]}: {_PANOPTIC.format(by_part[part].name)}")
-    numbers = _categories(collection, by_part, contents)
-    for part, content in contents.items():
-        collection.parts[part or "train"] = _samples(collection, by_part[part], content, numbers)
+            raise UserError(f"{by_split[split]}: {_PANOPTIC.format(by_split[split].name)}")
+    numbers = _categories(collection, by_split, contents)
+    for split, content in contents.items():
+        collection.splits[split or "train"] = _samples(collection, by_split[split], content, numbers)
     return collection
 
 
@@ -89,17 +89,17 @@ def _loaded(file: Path) -> dict[str, Any]:
 
 
 def _categories(
-    collection: Collection, by_part: dict[str, Path], contents: dict[str, dict[str, Any]]
+    collection: Collection, by_split: dict[str, Path], contents: dict[str, dict[str, Any]]
 ) -> dict[int, int]:  # fmt: skip
     """Category id → class index; sets the collection's classes."""
     names: dict[int, str] = {}
-    for part, content in contents.items():
+    for split, content in contents.items():
         for entry in content["categories"]:
             if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or "name" not in entry:
-                raise UserError(f"{by_part[part]}: a category without an id or a name: {str(entry)[:60]}")
+                raise UserError(f"{by_split[split]}: a category without an id or a name: {str(entry)[:60]}")
             name = text_of(str(entry["name"]))
             if names.setdefault(entry["id"], name) != name:
-                raise UserError(f"{by_part[part]}: category {entry['id']} is {name}, but {names[entry['id']]} in "
+                raise UserError(f"{by_split[split]}: category {entry['id']} is {name}, but {names[entry['id']]} in "
                                 "another file of the collection")  # fmt: skip
     for number in _groupings(contents):
         name = names.pop(number)
@@ -107,12 +107,12 @@ def _categories(
                                 "annotation: it is no class")  # fmt: skip
     ids = sorted(names)
     if not ids:
-        raise UserError(f"{next(iter(by_part.values()))}: it has no categories, so there is no class to learn")
+        raise UserError(f"{next(iter(by_split.values()))}: it has no categories, so there is no class to learn")
     first: list[str] = []
     if _FORMS[collection.kind].has_background:
         ids.sort(key=lambda number: not is_background(names[number]))
         first = [] if is_background(names[ids[0]]) else ["background"]
-    _tell_of_one_name(collection, next(iter(by_part.values())), names)
+    _tell_of_one_name(collection, next(iter(by_split.values())), names)
     collection.classes = [*first, *dict.fromkeys(names[number] for number in ids)]
     return {number: collection.classes.index(names[number]) for number in ids}
 

@@ -17,7 +17,7 @@ _HEAD = 2**16  # characters in which a COCO file has shown one of its keys
 
 
 def find(root: Path) -> dict[str, Path]:
-    """The JSON files by part; under "" where there is only one; empty where there are none.
+    """The JSON files by split; under "" where there is only one; empty where there are none.
 
     Looked for in `root`, `root/annotations`, and the folders named by a split. Raises `UserError` where there are
     several and their names don't tell which is which.
@@ -25,18 +25,18 @@ def find(root: Path) -> dict[str, Path]:
     if root.is_file():
         return {"": root}
     found = json_files(root)
-    by_part: dict[str, list[Path]] = defaultdict(list)
+    by_split: dict[str, list[Path]] = defaultdict(list)
     for file in found:
-        by_part[_part(file, root)].append(file)
+        by_split[_part(file, root)].append(file)
     if len(found) == 1:
         return {"": found[0]}
-    kept = {part: _instances(several) for part, several in by_part.items() if part}
+    kept = {split: _instances(several) for split, several in by_split.items() if split}
     doubtful = next((several for several in kept.values() if len(several) > 1), [])
     if found and (doubtful or not kept):
         listed = ", ".join(file.name for file in (doubtful or found)[:5])
         raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({listed}): name one "
                         f"by data.path={(doubtful or found)[0]}")  # fmt: skip
-    return {part: several[0] for part, several in kept.items()}
+    return {split: several[0] for split, several in kept.items()}
 
 
 def json_files(root: Path) -> list[Path]:
@@ -61,7 +61,7 @@ def segments_in(content: dict[str, Any]) -> bool:
 
 
 def _split_folders(root: Path) -> list[Path]:
-    return [folder for folder in subfolders(root) if names.part_of(folder.name) is not None]
+    return [folder for folder in subfolders(root) if names.split_of(folder.name) is not None]
 
 
 def _looks_right(file: Path) -> bool:
@@ -80,10 +80,10 @@ def _looks_right(file: Path) -> bool:
 
 
 def _part(file: Path, root: Path) -> str:
-    """The part that a file's name, or its folder's, tells: instances_val2017.json is val."""
+    """The split that a file's name, or its folder's, tells: instances_val2017.json is val."""
     for text in (file.stem, file.parent.name if file.parent != root else ""):
-        if (part := names.part_in(text)) is not None:
-            return part
+        if (split := names.split_in(text)) is not None:
+            return split
     return ""
 
 

@@ -33,13 +33,13 @@ class Sample:
 
 @dataclass
 class Collection:
-    """What was read. What an error finding blames is left out of `parts` already (a sample, or one box of it)."""
+    """What was read. What an error finding blames is left out of `splits` already (a sample, or one box of it)."""
 
     root: Path
     layout: str
     kind: LabelKind
     classes: list[str]
-    parts: dict[str, list[Sample]]  # "train" always; "val" and "test" where the collection has them itself
+    splits: dict[str, list[Sample]]  # "train" always; "val" and "test" where the collection has them itself
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     colours: np.ndarray | None = None  # uint8 (classes, 3): the collection's own colours of its masks
@@ -56,9 +56,9 @@ class Collection:
 
 def made_into(collection: Collection, kind: LabelKind) -> Collection:
     """Return the collection with labels of another kind, which is made of its own."""
-    parts = {part: [replace(sample, label=kind.made_of(sample.label)) for sample in samples]
-             for part, samples in collection.parts.items()}  # fmt: skip
-    return replace(collection, kind=kind, parts=parts)
+    splits = {split: [replace(sample, label=kind.made_of(sample.label)) for sample in samples]
+             for split, samples in collection.splits.items()}  # fmt: skip
+    return replace(collection, kind=kind, splits=splits)
 
 
 def text_of(name: str) -> str:
@@ -139,25 +139,25 @@ def by_stem(collection: Collection, files: list[Path], folder: Path) -> dict[str
 def settle_splits(collection: Collection) -> None:
     """A sample in two splits stays in the held-out one; it is an error, for a leak spoils the result."""
     held: dict[str, str] = {}
-    for part in ("test", "val", "train"):
+    for split in ("test", "val", "train"):
         kept = []
-        for sample in collection.parts.get(part, []):
-            if sample.name in held and held[sample.name] != part:
+        for sample in collection.splits.get(split, []):
+            if sample.name in held and held[sample.name] != split:
                 listing = sample.label_file if collection.layout in ("csv", "coco") else None
-                collection.blame(ERROR, "in two splits", listing or sample.name, f"{sample.name} is in {part} and in "
+                collection.blame(ERROR, "in two splits", listing or sample.name, f"{sample.name} is in {split} and in "
                                  f"{held[sample.name]}", "take it out of one of them")  # fmt: skip
             else:
-                held[sample.name] = part
+                held[sample.name] = split
                 kept.append(sample)
-        if part in collection.parts:
-            collection.parts[part] = kept
+        if split in collection.splits:
+            collection.splits[split] = kept
 
 
 def require_training(collection: Collection) -> None:
     """Raise `UserError` where there is no training sample, or one class alone to tell apart."""
     root, classes = collection.root, collection.classes
-    if not collection.parts.get("train"):
-        there = " and ".join(part for part, samples in collection.parts.items() if samples)
+    if not collection.splits.get("train"):
+        there = " and ".join(split for split, samples in collection.splits.items() if samples)
         if not there:
             return  # why no sample is left is told when all are looked at
         raise UserError(f"{root}: no sample to train on, only {there}: add a train folder or list")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cvlib.data.layouts import table_labels
 from cvlib.data.layouts.collection import text_of
-from cvlib.data.layouts.names import part_of
+from cvlib.data.layouts.names import split_of
 from cvlib.data.layouts.table_file import number, whole
 
 _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
@@ -72,7 +72,7 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
 
 def _splits(body: list[list[str]], column: int) -> bool:
     """Whether the cells of a column name splits, and not numbers of folds or other things."""
-    return any(part_of(row[column]) is not None or row[column].lower() in ("true", "false") for row in body)
+    return any(split_of(row[column]) is not None or row[column].lower() in ("true", "false") for row in body)
 
 
 def _named(names: list[str], known: tuple[str, ...]) -> int | None:

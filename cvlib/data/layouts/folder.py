@@ -25,7 +25,7 @@ def signs(survey: Survey) -> list[Evidence]:
         tree = class_folders.tree(survey.root)
     except UserError:
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK, "folders of images", TITLE)]
-    train = tree.parts.get("train") or next(iter(tree.parts.values()), {})
+    train = tree.splits.get("train") or next(iter(tree.splits.values()), {})
     classes = [name for name in train if names.only_role(name) is None]
     if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
         refusal = _no_classes(list(train))
@@ -58,15 +58,15 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     tree = class_folders.tree(root)
     for severity, kind_of_finding, folder, message in tree.remarks:
         collection.blame(severity, kind_of_finding, folder, message)
-    by_part = {part: _class_files(by_class, tree.homes.get(part, root), collection)
-               for part, by_class in tree.parts.items()}  # fmt: skip
-    by_part = {part: by_class for part, by_class in by_part.items() if part == "train" or any(by_class.values())}
-    learned = by_part.get("train") or next(iter(by_part.values()), {})
+    by_split = {split: _class_files(by_class, tree.homes.get(split, root), collection)
+               for split, by_class in tree.splits.items()}  # fmt: skip
+    by_split = {split: by_class for split, by_class in by_split.items() if split == "train" or any(by_class.values())}
+    learned = by_split.get("train") or next(iter(by_split.values()), {})
     collection.classes = sorted(name for name, files in learned.items() if files)
-    _without_labels(collection, tree, by_part)
-    _check(collection, by_part)
+    _without_labels(collection, tree, by_split)
+    _check(collection, by_split)
     doubts.tell(collection, learned)
-    collection.parts = {part: _samples(collection, by_class) for part, by_class in by_part.items()}
+    collection.splits = {split: _samples(collection, by_class) for split, by_class in by_split.items()}
     return collection
 
 
@@ -99,14 +99,14 @@ def _is_image(file: Path, collection: Collection) -> bool:
     return False
 
 
-def _without_labels(collection: Collection, tree: Tree, by_part: dict[str, Classes]) -> None:
+def _without_labels(collection: Collection, tree: Tree, by_split: dict[str, Classes]) -> None:
     """Splits without class folders: their labels are in a table beside the images, or they have none."""
-    for part, folder in tree.flat.items():
+    for split, folder in tree.flat.items():
         labelled = table_beside.labels_beside(folder, collection)
         if labelled:
-            by_part[part] = {name: [image for image, label in labelled.items() if label == name]
+            by_split[split] = {name: [image for image, label in labelled.items() if label == name]
                              for name in sorted(set(labelled.values()))}  # fmt: skip
-        elif part == "test":
+        elif split == "test":
             count = sum(images.looks_like_image(file) for file in files_below(folder))
             message = f"it has no class folders, so its {evidence.counted(count, 'image')} without labels are set aside"
             collection.blame(REMARK, "without labels", folder, message)
@@ -119,7 +119,7 @@ def _without_labels(collection: Collection, tree: Tree, by_part: dict[str, Class
                             "images into a folder of its own, as in train")  # fmt: skip
 
 
-def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
+def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
     root, classes = collection.root, collection.classes
     if not classes:
         listed = ", ".join(sorted(images.EXTENSIONS))
@@ -129,9 +129,9 @@ def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
         other = images.unread_in(files_below(root))
         raise UserError(f"{root}: no images in it; " + (other or f"expected a folder per class with {listed} files "
                                                         "inside"))  # fmt: skip
-    for part in ("val", "test"):
-        for name in [name for name, files in by_part.get(part, {}).items() if files and name not in classes]:
-            _meet(collection, by_part[part], name, part)
+    for split in ("val", "test"):
+        for name in [name for name, files in by_split.get(split, {}).items() if files and name not in classes]:
+            _meet(collection, by_split[split], name, split)
     same = {name.casefold(): name for name in classes}
     for name in classes:
         if same[name.casefold()] != name:
@@ -139,15 +139,15 @@ def _check(collection: Collection, by_part: dict[str, Classes]) -> None:
             collection.blame(WARNING, "class name", name, message)
 
 
-def _meet(collection: Collection, by_class: Classes, name: str, part: str) -> None:
+def _meet(collection: Collection, by_class: Classes, name: str, split: str) -> None:
     """A class of val or test that train lacks: it is another spelling of a known one, or an error."""
     alike = [known for known in collection.classes if known.casefold() == name.casefold()]
     if len(alike) == 1 and not by_class.get(alike[0]):
         by_class[alike[0]] = by_class.pop(name)
-        collection.blame(WARNING, "class name", f"{part}/{name}", f"class {name} is taken for {alike[0]}, which "
+        collection.blame(WARNING, "class name", f"{split}/{name}", f"class {name} is taken for {alike[0]}, which "
                          "differs in upper and lower case only", "write it alike")  # fmt: skip
         return
-    collection.blame(ERROR, "class set", by_class[name][0].parent, f"class {name} is in {part} but not in train, so "
+    collection.blame(ERROR, "class set", by_class[name][0].parent, f"class {name} is in {split} but not in train, so "
                      "it can't be learned", "add training images or take the folder out")  # fmt: skip
 
 

@@ -16,12 +16,12 @@ def folder_of(*candidates: Path, train: bool = True) -> Path | None:
 
 
 def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]]]:
-    """By part, each listed entry and the line it stands in ("line 3"); blank lines and repeated entries left out.
+    """By split, each listed entry and the line it stands in ("line 3"); blank lines and repeated entries left out.
 
     `trainval` counts where there is no `train` list. Empty lists are as none.
     """
     found: dict[str, list[tuple[str, str]]] = {}
-    for part, file in _files(folder).items():
+    for split, file in _files(folder).items():
         entries: dict[str, str] = {}
         for number, line in enumerate(file.read_text("utf-8-sig", errors="replace").splitlines(), 1):
             entry = text_of(line.strip())
@@ -31,10 +31,10 @@ def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]
             elif entry:
                 entries[entry] = f"line {number}"
         if entries:
-            found[part] = list(entries.items())
+            found[split] = list(entries.items())
         else:
-            collection.blame(WARNING, "empty list", file, "the list names no image", f"{part} is taken out of train"
-                             if part != "train" else "fill it")  # fmt: skip
+            collection.blame(WARNING, "empty list", file, "the list names no image", f"{split} is taken out of train"
+                             if split != "train" else "fill it")  # fmt: skip
     _without_leaks(found, folder, collection)
     return found
 
@@ -42,28 +42,28 @@ def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]
 def _without_leaks(found: dict[str, list[tuple[str, str]]], folder: Path, collection: Collection) -> None:
     """What is listed in two splits stays in the held-out one (test before val): an error, for it spoils the result."""
     held: dict[str, str] = {}
-    for part in ("test", "val", "train"):
+    for split in ("test", "val", "train"):
         entries = []
-        for entry, place in found.get(part, []):
+        for entry, place in found.get(split, []):
             if entry in held:
                 first, number = held[entry].split(":")
-                collection.blame(ERROR, "in two splits", file_for(folder, first), f"{entry} is in {part} too",
+                collection.blame(ERROR, "in two splits", file_for(folder, first), f"{entry} is in {split} too",
                                  "take it out of one list", number)  # fmt: skip
             else:
-                held[entry] = f"{part}:{place}"
+                held[entry] = f"{split}:{place}"
                 entries.append((entry, place))
-        if part in found:
-            found[part] = entries
+        if split in found:
+            found[split] = entries
 
 
-def file_for(folder: Path, part: str) -> Path:
-    """The list that `part` was read from."""
-    return _files(folder)[part]
+def file_for(folder: Path, split: str) -> Path:
+    """The list that `split` was read from."""
+    return _files(folder)[split]
 
 
 def _files(folder: Path) -> dict[str, Path]:
     named = {file.stem.lower(): file for file in sorted(folder.glob("*.txt"))}
-    files = {part: file for name, file in named.items() if (part := names.exact_part(name)) and name != "trainval"}
+    files = {split: file for name, file in named.items() if (split := names.exact_split(name)) and name != "trainval"}
     if "train" not in files and "trainval" in named:
         files["train"] = named["trainval"]
     return files

@@ -54,20 +54,20 @@ class Place:
 
 @dataclass
 class Places:
-    """The places of each part, under "" where folders don't split them; and folders that look like masks as well."""
+    """The places of each split, under "" where folders don't split them; and folders that look like masks as well."""
 
-    parts: dict[str, Place] = field(default_factory=dict)
+    splits: dict[str, Place] = field(default_factory=dict)
     passed_over: list[Path] = field(
         default_factory=list
     )  # other folders that may be masks, or a camera's field of view
     usual: bool = False  # whether the folders have the names that this layout has always had
 
     def __bool__(self) -> bool:
-        return bool(self.parts)
+        return bool(self.splits)
 
 
 def find(root: Path) -> Places:
-    """Where the images and masks of `root` lie; no parts where there are none."""
+    """Where the images and masks of `root` lie; no splits where there are none."""
     return _sibling_splits(root) or _usual(root) or _splits_with_pairs(root) or _beside(root) or _per_image(root)
 
 
@@ -77,51 +77,51 @@ def _usual(root: Path) -> Places:
     if found is None:
         return Places()
     image_root, mask_root = found
-    masks = {names.part_of(f.name): f for f in subfolders(mask_root)}
-    split = {part: Place(f, masks[part]) for f in subfolders(image_root)
-             if (part := names.part_of(f.name)) is not None and part in masks}  # fmt: skip
+    masks = {names.split_of(f.name): f for f in subfolders(mask_root)}
+    places = {split: Place(f, masks[split]) for f in subfolders(image_root)
+             if (split := names.split_of(f.name)) is not None and split in masks}  # fmt: skip
     usual = image_root.name in IMAGE_FOLDERS and mask_root.relative_to(root).as_posix() in MASK_FOLDERS
-    return Places(split if "train" in split else {"": Place(*found)}, passed, usual)
+    return Places(places if "train" in places else {"": Place(*found)}, passed, usual)
 
 
 def _splits_with_pairs(root: Path) -> Places:
     """A pair of folders in the folder of each split: train/images and train/masks."""
     found = Places(usual=True)
     for folder in subfolders(root):
-        part = names.part_of(folder.name)
-        pair, passed = _pair(folder) if part else (None, [])
-        if part and pair:
-            found.parts[part] = Place(*pair)
+        split = names.split_of(folder.name)
+        pair, passed = _pair(folder) if split else (None, [])
+        if split and pair:
+            found.splits[split] = Place(*pair)
             found.passed_over += passed
-    return found if found.parts else Places()
+    return found if found.splits else Places()
 
 
 def _sibling_splits(root: Path) -> Places:
     """Folders such as train and train_masks, val and val_labels beside each other."""
     found = Places()
-    by_part: dict[str, list[Path]] = {}
+    by_split: dict[str, list[Path]] = {}
     for folder in subfolders(root):
-        part = names.part_of(folder.name)
-        if part is not None:
-            by_part.setdefault(part, []).append(folder)
-    for part, folders in by_part.items():
+        split = names.split_of(folder.name)
+        if split is not None:
+            by_split.setdefault(split, []).append(folder)
+    for split, folders in by_split.items():
         masks = [f for f in folders if names.role_of(f.name) in (names.MASKS, names.LABELS) and _has_images(f)]
         pictures = [f for f in folders if f not in masks and _has_images(f)]
         if len(masks) == 1 and len(pictures) == 1 and _match(pictures[0], masks[0]):
-            found.parts[part] = Place(pictures[0], masks[0])
-    return found if "train" in found.parts else Places()
+            found.splits[split] = Place(pictures[0], masks[0])
+    return found if "train" in found.splits else Places()
 
 
 def _beside(root: Path) -> Places:
     """Masks in the folder of their images, told by a word at the end of their names; in folders of splits or not."""
-    parts = {part: folder for folder in subfolders(root) if (part := names.part_of(folder.name))}
+    splits = {split: folder for folder in subfolders(root) if (split := names.split_of(folder.name))}
     found = Places()
-    for part, folder in (parts or {"": root}).items():
+    for split, folder in (splits or {"": root}).items():
         files = list(islice(image_files(folder), 20 * _LOOKED_AT))
         masks = pairing.masks_beside(files)
         if masks and len(masks) >= _ENOUGH * (len(files) - len(masks)):
-            found.parts[part] = Place(folder, folder, BESIDE)
-    return found if not parts or "train" in found.parts else Places()
+            found.splits[split] = Place(folder, folder, BESIDE)
+    return found if not splits or "train" in found.splits else Places()
 
 
 def _per_image(root: Path) -> Places:

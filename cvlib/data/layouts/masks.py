@@ -27,16 +27,16 @@ def signs(survey: Survey) -> list[Evidence]:
     places = mask_places.find(survey.root)
     if not places:
         return []
-    place = next(iter(places.parts.values()))
+    place = next(iter(places.splits.values()))
     root = survey.root
     words = {BESIDE: "beside the images", NESTED: "in a folder for each image"}
     where = words.get(place.form) or f"in {name_of(place.masks, root)} beside {name_of(place.images, root)}"
-    number = sum(len(one.contents()[1]) for one in places.parts.values())
-    parts = f" (and {', '.join(list(places.parts)[1:])})" if len(places.parts) > 1 else ""
-    among_classes = place.form == BESIDE and "" in places.parts and len(survey.subfolders(root)) > 1
+    number = sum(len(one.contents()[1]) for one in places.splits.values())
+    splits = f" (and {', '.join(list(places.splits)[1:])})" if len(places.splits) > 1 else ""
+    among_classes = place.form == BESIDE and "" in places.splits and len(survey.subfolders(root)) > 1
     of_voc = place.masks.name.startswith("SegmentationClass")  # whose reader knows what the ids mean
     sure = 0.6 if of_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
-    return [Evidence("masks", MASK, root, sure, f"{evidence.counted(number, 'mask')} {where}{parts}", TITLE,
+    return [Evidence("masks", MASK, root, sure, f"{evidence.counted(number, 'mask')} {where}{splits}", TITLE,
                      exclusive=not among_classes)]  # fmt: skip
 
 
@@ -53,9 +53,9 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     collection = Collection(root, "masks", kind, [], {})
     list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets",
                                   train=False)  # fmt: skip
-    trimaps = any(place.masks.name == "trimaps" for place in places.parts.values())
+    trimaps = any(place.masks.name == "trimaps" for place in places.splits.values())
     label_map = _label_map(root, places) or (label_maps.PETS if trimaps else None)
-    fill(collection, places.parts, list_folder, label_map, config.classes)
+    fill(collection, places.splits, list_folder, label_map, config.classes)
     _tell_of_others(collection, places)
     return collection
 
@@ -64,14 +64,14 @@ def _label_map(root: Path, places: Places) -> LabelMap | None:
     """The label map in the root, or else beside the images or the masks."""
     folders = [
         root,
-        *(one for place in places.parts.values() for one in (place.images.parent, place.masks, place.images)),
+        *(one for place in places.splits.values() for one in (place.images.parent, place.masks, place.images)),
     ]
     found = (label_maps.find(folder) for folder in dict.fromkeys(folders))
     return next((label_map for label_map in found if label_map is not None), None)
 
 
 def _tell_of_others(collection: Collection, places: Places) -> None:
-    used = ", ".join(sorted({name_of(place.masks, collection.root) for place in places.parts.values()}))
+    used = ", ".join(sorted({name_of(place.masks, collection.root) for place in places.splits.values()}))
     for folder in places.passed_over:
         view = "" if names.role_of(folder.name) == names.LABELS else ", and may be a camera's field of view"
         message = f"it looks like masks too{view}: the labels are those in {used}"
@@ -86,7 +86,7 @@ def fill(
 
     Without a label map the masks' values mean what `label_map.without_file` makes of `chosen` and `customary`.
     """
-    found = {part: _paired(collection, place) for part, place in places.items()}
+    found = {split: _paired(collection, place) for split, place in places.items()}
     used = [file for one in found.values() for files in one.pairs.masks.values() for file in files]
     used = used or [file for one in found.values() for file in one.masks.values()]
     if label_map is None:
@@ -98,19 +98,19 @@ def fill(
         collection.notes.append("masks hold grey levels between black and white (saved as JPEG, or with soft edges): "
                                 f"thresholded at {label_map.threshold}")  # fmt: skip
     collection.classes, collection.colours = label_map.classes, label_map.painted()
-    for part, one in found.items():
+    for split, one in found.items():
         paired = f"masks are paired with images by their names, which end in {one.pairs.how}"
         if one.pairs.how and paired not in collection.notes:
             collection.notes.append(paired)
-        if part or list_folder is None:
+        if split or list_folder is None:
             entries = [(stem, "") for stem in one.pictures]
-            collection.parts[part or "train"] = _samples(
+            collection.splits[split or "train"] = _samples(
                 collection, entries, None, one.pictures, one.pairs.masks, label_map
             )
         else:
             orphans = {stem: [file] for stem, file in one.masks.items() if file in one.pairs.unused}
             _fill_by_lists(collection, list_folder, one.pictures, orphans | one.pairs.masks, label_map)
-        for file in sorted(one.pairs.unused) if part or list_folder is None else []:
+        for file in sorted(one.pairs.unused) if split or list_folder is None else []:
             collection.blame(WARNING, "missing image", file, "there is no image for this mask",
                              "add it, or take the mask out")  # fmt: skip
 
@@ -135,13 +135,13 @@ def _fill_by_lists(
     label_map: LabelMap,
 ) -> None:  # fmt: skip
     listed = lists.read(list_folder, collection)
-    for part, entries in listed.items():
-        file = lists.file_for(list_folder, part)
-        collection.parts[part] = _samples(collection, entries, file, pictures, masks, label_map)
+    for split, entries in listed.items():
+        file = lists.file_for(list_folder, split)
+        collection.splits[split] = _samples(collection, entries, file, pictures, masks, label_map)
     named = {_stem(entry, pictures) for entries in listed.values() for entry, _ in entries}
     rest = sorted(set(pictures) - named)
     if "train" not in listed:
-        collection.parts["train"] = _samples(
+        collection.splits["train"] = _samples(
             collection, [(stem, "") for stem in rest], None, pictures, masks, label_map
         )
         return

@@ -15,7 +15,7 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PARTS = {
+_SPLITS = {
     "train": "train", "training": "train", "trainval": "train", "trn": "train", "learn": "train", "learning": "train",
     "test": "test", "testing": "test", "tst": "test", "holdout": "test", "evaluation": "test", "privatetest": "test",
     "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "devel": "val",
@@ -53,47 +53,47 @@ def words(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
-def part_of(name: str) -> str | None:
+def split_of(name: str) -> str | None:
     """The split that a name of a folder, a file (without its ending) or a value means; None where it means none."""
     joined = "".join(words(name))
-    if joined in _PARTS:
-        return _PARTS[joined]
+    if joined in _SPLITS:
+        return _SPLITS[joined]
     found, rest = _split(name)
     return found if found and all(word in _BESIDE_A_PART for word in rest) else None
 
 
-def exact_part(name: str) -> str | None:
+def exact_split(name: str) -> str | None:
     """The split that a name means if it is nothing but the word of a split."""
-    return _PARTS.get("".join(words(name)))
+    return _SPLITS.get("".join(words(name)))
 
 
 def parts_among(names: Iterable[str]) -> dict[str, str]:
     """The splits that names of one folder mean; of two such as birds_train and birds_test, each confirms the other."""
     names = list(names)
-    found = {name: part for name in names if (part := part_of(name))}
+    found = {name: split for name in names if (split := split_of(name))}
     rests: dict[tuple[str, ...], set[str]] = {}
     for name in names:
-        part, rest = _split(name)
-        if part:
-            rests.setdefault(tuple(rest), set()).add(part)
+        split, rest = _split(name)
+        if split:
+            rests.setdefault(tuple(rest), set()).add(split)
     for name in names:
-        part, rest = _split(name)
-        if part and name not in found and len(rests[tuple(rest)]) > 1:
-            found[name] = part
+        split, rest = _split(name)
+        if split and name not in found and len(rests[tuple(rest)]) > 1:
+            found[name] = split
     return found
 
 
 def _split(name: str) -> tuple[str | None, list[str]]:
     """The one split among the words of a name, and its other words."""
-    found = [word for word in words(name) if word in _PARTS]
-    parts = {_PARTS[word] for word in found}
-    if parts == {"train", "val"}:  # train_val, as VOC writes what isn't the test split
-        parts = {"train"}
-    rest = [word for word in words(name) if word not in _PARTS]
-    return (parts.pop(), rest) if len(parts) == 1 else (None, rest)
+    found = [word for word in words(name) if word in _SPLITS]
+    splits = {_SPLITS[word] for word in found}
+    if splits == {"train", "val"}:  # train_val, as VOC writes what isn't the test split
+        splits = {"train"}
+    rest = [word for word in words(name) if word not in _SPLITS]
+    return (splits.pop(), rest) if len(splits) == 1 else (None, rest)
 
 
-def part_in(name: str) -> str | None:
+def split_in(name: str) -> str | None:
     """The one split that some word of a file's name means, whatever else it says: instances_val2017."""
     return _split(name)[0]
 
@@ -108,9 +108,9 @@ def role_of(name: str) -> str | None:
 
     All words count that are no split: train_masks holds masks, images_train holds images.
     """
-    roles = [_ROLE_OF.get(word) for word in words(name) if word not in _PARTS]
+    roles = [_ROLE_OF.get(word) for word in words(name) if word not in _SPLITS]
     roles = [role for role in roles if role]
-    others = [word for word in words(name) if word not in _PARTS and word not in _ROLE_OF]
+    others = [word for word in words(name) if word not in _SPLITS and word not in _ROLE_OF]
     if not roles or len(others) > 2:
         return None
     for role in (FIELD_OF_VIEW, MASKS, LABELS, IMAGES):  # image_masks are masks
@@ -121,7 +121,7 @@ def role_of(name: str) -> str | None:
 
 def only_role(name: str) -> str | None:
     """The role of a folder whose name says nothing else, so that it is no class: images, masks, ground truth."""
-    rest = [word for word in words(name) if word not in _PARTS]
+    rest = [word for word in words(name) if word not in _SPLITS]
     return role_of(name) if rest and all(word in _ROLE_OF for word in rest) else None
 
 

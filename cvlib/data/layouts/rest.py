@@ -28,7 +28,7 @@ def tell(collection: Collection, others: bool) -> None:
     if line:
         collection.blame(WARNING, "image format", ".", line)
     left = [file for file in _left(collection, survey) if images.unread(file) is None]
-    places = {sample.image.parent for samples in collection.parts.values() for sample in samples}
+    places = {sample.image.parent for samples in collection.splits.values() for sample in samples}
     beside = [file for file in left if file.parent in places and file.suffix.lower() not in _LABELS]
     if beside:
         count = "1 image" if len(beside) == 1 else f"{len(beside)} images"
@@ -38,7 +38,7 @@ def tell(collection: Collection, others: bool) -> None:
     if not left or others:
         return
     pictures = sum(file.suffix.lower() not in _LABELS for file in left)
-    used = sum(len(samples) for samples in collection.parts.values())
+    used = sum(len(samples) for samples in collection.splits.values())
     kinds = Counter(file.suffix.lower() or "without an ending" for file in left)
     listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(4))
     files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
@@ -49,9 +49,9 @@ def tell(collection: Collection, others: bool) -> None:
 
 def _left(collection: Collection, survey: Survey) -> list[Path]:
     """The files that no sample, label file, finding or set-aside folder explains."""
-    used = {sample.image for samples in collection.parts.values() for sample in samples}
-    used |= {sample.label_file for samples in collection.parts.values() for sample in samples if sample.label_file}
-    for samples in collection.parts.values():
+    used = {sample.image for samples in collection.splits.values() for sample in samples}
+    used |= {sample.label_file for samples in collection.splits.values() for sample in samples if sample.label_file}
+    for samples in collection.splits.values():
         for sample in samples:
             used.update(getattr(sample.label, "paths", ()))
     blamed = {finding.path for finding in collection.findings}

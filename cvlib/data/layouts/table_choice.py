@@ -24,7 +24,7 @@ class Table:
     """One table of a collection: its rows, and what its first rows tell of the columns."""
 
     file: Path
-    part: str  # "" where its name tells none
+    split: str  # "" where its name tells none
     columns: Columns
     rows: list[tuple[int, list[str]]]  # as `table_file.read` gives them
     notes: list[str] = field(default_factory=list)
@@ -34,7 +34,7 @@ def tables(root: Path) -> list[Table]:
     """The tables of `root` and of the folders of its splits that list images, or name columns as if they did."""
     home = root.parent if root.is_file() else root
     found = []
-    for file, folder_part in _files(root):
+    for file, folder_split in _files(root):
         try:
             content = table_file.read(file)
         except UserError:
@@ -45,12 +45,12 @@ def tables(root: Path) -> list[Table]:
             if root.is_file():
                 raise UserError(f"{file}: the table is empty")
             continue
-        names_image = _Namer(home, _bases(home, file, folder_part))
+        names_image = _Namer(home, _bases(home, file, folder_split))
         columns = column_forms.understand(content.rows, partial(names_image, outside=True))
         some_named = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
         if root.is_file() or some_named:
-            part = folder_part or ("" if root.is_file() else names.part_of(file.stem) or "")
-            found.append(Table(file, part, columns, content.rows, content.notes))
+            split = folder_split or ("" if root.is_file() else names.split_of(file.stem) or "")
+            found.append(Table(file, split, columns, content.rows, content.notes))
     return found
 
 
@@ -58,11 +58,11 @@ def _files(root: Path) -> Iterator[tuple[Path, str]]:
     if root.is_file():
         yield root, ""
         return
-    splits = [(folder, part) for folder in subfolders(root) if (part := names.part_of(folder.name))]
-    for folder, part in [(root, ""), *splits]:
+    splits = [(folder, split) for folder in subfolders(root) if (split := names.split_of(folder.name))]
+    for folder, split in [(root, ""), *splits]:
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in table_file.SUFFIXES and file.is_file() and not file.name.startswith("."):
-                yield file, part
+                yield file, split
 
 
 def _is_preferred(file: Path) -> bool:
@@ -72,11 +72,11 @@ def _is_preferred(file: Path) -> bool:
 def chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
     """The tables that the labels are read from: one for each split, or one alone."""
     fit = [one for one in tables if one.columns.form in forms and not names.is_unlabelled(one.file.stem)]
-    by_part: dict[str, Table] = {}
-    for one in sorted(fit, key=lambda one: names.exact_part(one.file.stem) is None):
-        by_part.setdefault(one.part, one)
-    if "train" in by_part:
-        return [one for part, one in by_part.items() if part]
+    by_split: dict[str, Table] = {}
+    for one in sorted(fit, key=lambda one: names.exact_split(one.file.stem) is None):
+        by_split.setdefault(one.split, one)
+    if "train" in by_split:
+        return [one for split, one in by_split.items() if split]
     named = [one for name in _PREFERRED for one in fit if one.file.stem.lower() == name]
     return named[:1] or (fit if len(fit) == 1 else [])
 
@@ -90,19 +90,19 @@ def unclear(tables: list[Table]) -> Table | None:
     return None
 
 
-def _bases(home: Path, file: Path, part: str) -> list[Path]:
+def _bases(home: Path, file: Path, split: str) -> list[Path]:
     """The folders in which a table's relative paths may start, the likeliest first."""
     folders = subfolders(home)
-    wanted = part or names.part_of(file.stem)
-    own = [folder for folder in folders if wanted and names.part_of(folder.name) == wanted]
+    wanted = split or names.split_of(file.stem)
+    own = [folder for folder in folders if wanted and names.split_of(folder.name) == wanted]
     usual = [folder for folder in folders if folder.name.lower() in _IMAGE_FOLDERS and folder not in own
-             and (not wanted or names.part_of(folder.name) in (None, wanted))]  # fmt: skip
+             and (not wanted or names.split_of(folder.name) in (None, wanted))]  # fmt: skip
     beside = [file.parent] if file.parent != home else []
     return [*beside, home, *own, *usual]
 
 
 def finder(home: Path, one: Table) -> ImageFinder:
-    return ImageFinder(home, _bases(home, one.file, one.part), numbers=True)
+    return ImageFinder(home, _bases(home, one.file, one.split), numbers=True)
 
 
 class _Namer:
@@ -123,5 +123,5 @@ class _Namer:
 
 def lists_images(file: Path, root: Path, outside: bool = True) -> bool:
     """Whether one of the first rows names an existing image, be it `outside` of `root`."""
-    namer = _Namer(root, _bases(root, file, names.part_of(file.parent.name) or "" if file.parent != root else ""))
+    namer = _Namer(root, _bases(root, file, names.split_of(file.parent.name) or "" if file.parent != root else ""))
     return any(namer(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())

@@ -1,4 +1,4 @@
-"""The rows of a table of images that can be used, each with its image, its part and its label."""
+"""The rows of a table of images that can be used, each with its image, its split and its label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cvlib.data.layouts.table_labels import Names, Read
 class Row:
     """A usable row of a table."""
 
-    part: str
+    split: str
     image: Path
     name: str
     label: str | Names
@@ -43,7 +43,7 @@ def listed(collection: Collection, one: Table, read_set: Read | None = None) -> 
             collection.blame(ERROR, "bad row", one.file, f"{len(row)} columns, the table has {width}",
                              "add what is missing", place)  # fmt: skip
             continue
-        written, part = row[columns.file].strip(), _part(row, one)
+        written, split = row[columns.file].strip(), _part(row, one)
         label: str | Names = labels[index]
         image, kind, problem, advice = _image(finder, written)
         if read_set is not None:
@@ -53,21 +53,21 @@ def listed(collection: Collection, one: Table, read_set: Read | None = None) -> 
                 problem = str(error)
         elif not label and columns.form != column_forms.BOXES:
             problem = "the label is empty, which task=multilabel allows"
-        if part is None:
+        if split is None:
             problem = problem or f"the split {row[columns.split or 0]!r} is none of train, val, test"
-        if image is None or problem or part is None:
+        if image is None or problem or split is None:
             collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
             continue
         corners = None
         if columns.form == column_forms.BOXES:
             if not any(row[column].strip() for column in columns.corners):  # an image without objects
-                found.append(Row(part, image, name_of(image, collection.root), "", one.file, place))
+                found.append(Row(split, image, name_of(image, collection.root), "", one.file, place))
                 continue
             corners = _corners(numbers[index], columns)
             if corners is None:
                 collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
                 continue
-        found.append(Row(part, image, name_of(image, collection.root), label, one.file, place, corners))
+        found.append(Row(split, image, name_of(image, collection.root), label, one.file, place, corners))
     collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
     return found
 
@@ -84,12 +84,12 @@ def _image(finder: ImageFinder, written: str) -> tuple[Path | None, str, str, st
 
 def _part(row: list[str], one: Table) -> str | None:
     split = one.columns.split
-    if one.part or split is None or split >= len(row):
-        return one.part or "train"
+    if one.split or split is None or split >= len(row):
+        return one.split or "train"
     value = row[split].strip()
     if value.lower() in ("true", "false"):
         return "val" if value.lower() == "true" else "train"
-    return names.part_of(value)
+    return names.split_of(value)
 
 
 def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[str]:

@@ -16,7 +16,7 @@ from cvlib.runtime.errors import UserError
 def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
     named: dict[str, list[Row]] = {}
     for row in rows:
-        named.setdefault(row.part, []).append(row)
+        named.setdefault(row.split, []).append(row)
     _without_conflicts(collection, named)
     collection.classes = sorted({str(row.label) for some in named.values() for row in some})
     if len(collection.classes) < 2:
@@ -24,8 +24,8 @@ def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
         raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image "
                         f"can be used: nothing to tell apart{first}")  # fmt: skip
     numbers = {name: index for index, name in enumerate(collection.classes)}
-    for part, some in named.items():
-        collection.parts[part] = [Sample(row.name, row.image, numbers[str(row.label)], row.table) for row in some]
+    for split, some in named.items():
+        collection.splits[split] = [Sample(row.name, row.image, numbers[str(row.label)], row.table) for row in some]
     if named.get("train"):
         _blame_unseen(collection)
 
@@ -33,7 +33,7 @@ def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
 def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> None:
     named: dict[str, list[Row]] = {}
     for row in rows:
-        named.setdefault(row.part, []).append(row)
+        named.setdefault(row.split, []).append(row)
     _without_conflicts(collection, named)
     in_rows = {name for some in named.values() for row in some for name in row.label}
     collection.classes = sorted(in_rows.union(*(one.flags for one in cells)))
@@ -41,9 +41,10 @@ def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> No
         first = f"; {collection.findings[0]}" if collection.findings else ""
         raise UserError(f"{cells[0].file}: no class in the rows whose image can be used: nothing to learn{first}")
     numbers = {name: index for index, name in enumerate(collection.classes)}
-    for part, some in named.items():
-        collection.parts[part] = [Sample(row.name, row.image, frozenset(numbers[name] for name in row.label), row.table)
-                                  for row in some]  # fmt: skip
+    for split, some in named.items():
+        collection.splits[split] = [
+            Sample(row.name, row.image, frozenset(numbers[name] for name in row.label), row.table) for row in some
+        ]
 
 
 def fill_boxes(collection: Collection, rows: list[Row]) -> None:
@@ -57,17 +58,17 @@ def fill_boxes(collection: Collection, rows: list[Row]) -> None:
     relative = all(max(corners) <= 1.0 for corners in all_corners)
     by_image: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        by_image[row.part, row.name].append(row)
-    for (part, name), some in by_image.items():
+        by_image[row.split, row.name].append(row)
+    for (split, name), some in by_image.items():
         kept = [row for row in some if row.corners is not None]
         label = boxes.raw([row.corners for row in kept if row.corners], [numbers[str(row.label)] for row in kept],
                           [False] * len(kept), [row.place for row in kept], relative=relative, place=name)  # fmt: skip
-        collection.parts.setdefault(part, []).append(Sample(name, some[0].image, label, some[0].table))
+        collection.splits.setdefault(split, []).append(Sample(name, some[0].image, label, some[0].table))
 
 
 def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:
-    """An image listed twice in a part is kept once, and not at all where its labels differ."""
-    for part, rows in named.items():
+    """An image listed twice in a split is kept once, and not at all where its labels differ."""
+    for split, rows in named.items():
         labels: dict[str, set[str | Names]] = {}
         for row in rows:
             known = labels.setdefault(row.name, set())
@@ -79,7 +80,7 @@ def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> N
             if len(several) > 1:
                 words = " and ".join(sorted(map(_in_words, several)))
                 collection.blame(ERROR, "two labels", name, f"it is labelled {words}", "keep the right one")
-        named[part] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
+        named[split] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
 
 
 def _in_words(label: str | Names) -> str:
@@ -88,10 +89,10 @@ def _in_words(label: str | Names) -> str:
 
 def _blame_unseen(collection: Collection) -> None:
     """Classes that only val or test have can't be learned."""
-    trained = {sample.label for sample in collection.parts["train"]}
-    for part, samples in collection.parts.items():
+    trained = {sample.label for sample in collection.splits["train"]}
+    for split, samples in collection.splits.items():
         for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):
             collection.blame(ERROR, "class set", samples[0].label_file or collection.classes[label],
-                             f"class {collection.classes[label]} is in {part} but not in train, so it can't be learned",
-                             "add training images or take it out")  # fmt: skip
-            collection.parts[part] = [s for s in collection.parts[part] if s.label != label]
+                             f"class {collection.classes[label]} is in {split} but not in train, so it can't be "
+                             "learned", "add training images or take it out")  # fmt: skip
+            collection.splits[split] = [s for s in collection.splits[split] if s.label != label]

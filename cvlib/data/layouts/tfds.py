@@ -55,15 +55,17 @@ def read(name: str, kind: LabelKind) -> Collection:
         served = " and ".join(other.subfolder for other in features.kinds()) or "no task of ours"
         raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")
     folder = _exported(name, builder, features)
-    parts = {part: _lines(folder / f"{part}.jsonl") for part in ("train", "val", "test")}
+    splits = {split: _lines(folder / f"{split}.jsonl") for split in ("train", "val", "test")}
     collection = Collection(folder, "tfds", kind, [], {})
-    labels = _LABELS[kind](builder, features, folder, parts)
+    labels = _LABELS[kind](builder, features, folder, splits)
     collection.classes = labels.classes
-    for part, lines in parts.items():
-        if lines and part != "train" and not any(labels.has_any(line) for line in lines):
-            collection.notes.append(f"the {part} split of {name} comes without labels: left out")
+    for split, lines in splits.items():
+        if lines and split != "train" and not any(labels.has_any(line) for line in lines):
+            collection.notes.append(f"the {split} split of {name} comes without labels: left out")
         elif lines:
-            collection.parts[part] = [Sample(line["image"], folder / line["image"], labels.of(line)) for line in lines]
+            collection.splits[split] = [
+                Sample(line["image"], folder / line["image"], labels.of(line)) for line in lines
+            ]
     return collection
 
 
@@ -136,15 +138,15 @@ def _export(builder: Any, features: _Features, folder: Path) -> None:
     encoded = [key for key in (features.image, features.mask) if key is not None]
     decoders = {key: tfds.decode.SkipDecoding() for key in encoded}
     print(f"writing the images of {builder.info.full_name} below {folder.parent}")
-    for split in builder.info.splits:
-        part = names.exact_part(split)
-        if part is None:
+    for name in builder.info.splits:
+        split = names.exact_split(name)
+        if split is None:
             continue
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        examples = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders))
-        with (folder / f"{part}.jsonl").open("w", encoding="utf-8") as lines:
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        examples = tfds.as_numpy(builder.as_dataset(split=name, shuffle_files=False, decoders=decoders))
+        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as lines:
             for index, example in enumerate(examples):
-                lines.write(json.dumps(_record(example, features, folder, f"{part}/{index:06d}")) + "\n")
+                lines.write(json.dumps(_record(example, features, folder, f"{split}/{index:06d}")) + "\n")
 
 
 def _record(example: dict[str, Any], features: _Features, folder: Path, stem: str) -> dict[str, Any]:
@@ -173,13 +175,13 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
 
 
-Parts = dict[str, list[dict[str, Any]]]  # the lines of each part's list
+Lines = dict[str, list[dict[str, Any]]]  # the lines of each split's list
 
 
 class _ClassLabels:
     """The labels of the lines as classes."""
 
-    def __init__(self, builder: Any, features: _Features, folder: Path, parts: Parts):
+    def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.classes = [str(name) for name in builder.info.features[features.label].names]
 
     def of(self, line: dict[str, Any]) -> Label:
@@ -193,7 +195,7 @@ class _ClassLabels:
 class _BoxLabels:
     """The labels of the lines as boxes."""
 
-    def __init__(self, builder: Any, features: _Features, folder: Path, parts: Parts):
+    def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.classes = [str(name) for name in builder.info.features[features.objects].feature["label"].names]
 
     def of(self, line: dict[str, Any]) -> Label:
@@ -208,7 +210,7 @@ class _BoxLabels:
 class _MaskLabels:
     """The labels of the lines as masks."""
 
-    def __init__(self, builder: Any, features: _Features, folder: Path, parts: Parts):
+    def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.folder = folder
         names = getattr(builder.info.features[features.mask], "names", None)
         if builder.name in _LABEL_MAPS:
@@ -216,7 +218,7 @@ class _MaskLabels:
         elif names:
             self.label_map = label_map.named([str(label) for label in names])
         else:
-            self.label_map = label_map.found_in([folder / line["mask"] for lines in parts.values() for line in lines])
+            self.label_map = label_map.found_in([folder / line["mask"] for lines in splits.values() for line in lines])
         self.classes = self.label_map.classes
 
     def of(self, line: dict[str, Any]) -> Label:
@@ -226,6 +228,6 @@ class _MaskLabels:
         return True
 
 
-_LABELS: dict[LabelKind, Callable[[Any, _Features, Path, Parts], _ClassLabels | _BoxLabels | _MaskLabels]] = {
+_LABELS: dict[LabelKind, Callable[[Any, _Features, Path, Lines], _ClassLabels | _BoxLabels | _MaskLabels]] = {
     CLASS: _ClassLabels, BOXES: _BoxLabels, MASK: _MaskLabels,
 }  # fmt: skip

@@ -48,8 +48,8 @@ def signs(survey: Survey) -> list[Evidence]:
         pairs = beside.match(survey.images, xmls, root)
         number = len(set(pairs.images) & set(pairs.annotations))
         if number:
-            parts = pairs.parts()
-            where = f" in {', '.join(parts)}" if len(parts) > 1 else ""
+            splits = pairs.splits()
+            where = f" in {', '.join(splits)}" if len(splits) > 1 else ""
             why = f"{evidence.counted(number, 'xml file')} beside images{where}"
             found.append(Evidence("voc", BOXES, root, 0.93, why, TITLE))
     return found
@@ -132,7 +132,7 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
                              "add one, without objects if there are none")  # fmt: skip
     else:
         entries = lists.read(list_folder, collection)
-        listed = {_id(entry, annotations, pictures) for part in entries.values() for entry, _ in part}
+        listed = {_id(entry, annotations, pictures) for split in entries.values() for entry, _ in split}
         for name in sorted(set(annotations) & set(pictures) - listed):
             collection.blame(REMARK, "unlisted image", pictures[name], "it is in no split list: left out")
     _fill(collection, entries, list_folder, annotations, pictures)
@@ -143,11 +143,11 @@ def _read_beside(collection: Collection, pairs: Beside) -> None:
     for key in sorted(set(pairs.images) - set(pairs.annotations)):
         collection.blame(WARNING, "missing annotation", pairs.images[key], "the image has no XML: left out",
                          "add one, without objects if there are none")  # fmt: skip
-    parts = pairs.parts()
+    splits = pairs.splits()
     lone = sorted(set(pairs.annotations) - set(pairs.images))
-    for part in parts:
-        parts[part] = sorted([*parts[part], *(key for key in lone if beside.part_of_path(Path(key)) == part)])
-    entries = {part: [(key, "") for key in keys] for part, keys in parts.items()}
+    for split in splits:
+        splits[split] = sorted([*splits[split], *(key for key in lone if beside.split_of_path(Path(key)) == split)])
+    entries = {split: [(key, "") for key in keys] for split, keys in splits.items()}
     _fill(collection, entries, None, pairs.annotations, pairs.images)
 
 
@@ -156,14 +156,14 @@ def _fill(
     annotations: dict[str, Path], pictures: dict[str, Path],
 ) -> None:  # fmt: skip
     parsed: dict[str, list[tuple[str, Path, Path, Element]]] = {}
-    for part, names in entries.items():
-        list_file = None if list_folder is None else lists.file_for(list_folder, part)
+    for split, names in entries.items():
+        list_file = None if list_folder is None else lists.file_for(list_folder, split)
         found = [_open(collection, entry, place, list_file, annotations, pictures) for entry, place in names]
-        parsed[part] = [entry for entry in found if entry is not None]
-    collection.classes = _classes(collection, [entry[3] for part in parsed.values() for entry in part])
+        parsed[split] = [entry for entry in found if entry is not None]
+    collection.classes = _classes(collection, [entry[3] for split in parsed.values() for entry in split])
     by_name = {name: index for index, name in enumerate(collection.classes)}
-    for part, found_entries in parsed.items():
-        collection.parts[part] = [
+    for split, found_entries in parsed.items():
+        collection.splits[split] = [
             Sample(name_of(image, collection.root), image, _objects(collection, xml, tree, by_name), xml)
             for _, image, xml, tree in found_entries
         ]

@@ -50,7 +50,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     collection = Collection(root, "yolo", kind, [], {})
     content = {} if file is None else yolo_config.loaded(file)
     collection.classes = _names(collection, file, content)
-    entries = yolo_config.images_by_part(collection, file, content) if file is not None else {}
+    entries = yolo_config.images_by_split(collection, file, content) if file is not None else {}
     pictures = entries or _from_folders(root)
     if not pictures.get("train"):
         raise UserError(f"{file or root}: no training images found; expected images/train, or train: in data.yaml")
@@ -68,7 +68,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 
 def _fill(collection: Collection, pictures: dict[str, list[Path]], form: Form) -> None:
     unnamed = 0
-    for part, images in pictures.items():
+    for split, images in pictures.items():
         samples = []
         for image in images:
             label_file = _label_file(image)
@@ -76,7 +76,7 @@ def _fill(collection: Collection, pictures: dict[str, list[Path]], form: Form) -
             unnamed = max(unnamed, found.highest + 1)
             name = name_of(image, collection.root)
             samples.append(Sample(name, image, found.label(), label_file if label_file.is_file() else None))
-        collection.parts[part] = samples
+        collection.splits[split] = samples
     if not collection.classes:
         collection.classes = [f"class {index}" for index in range(unnamed)]
         collection.notes.append("no data.yaml nor classes.txt names the classes: they are numbered")
@@ -88,12 +88,12 @@ def _fill(collection: Collection, pictures: dict[str, list[Path]], form: Form) -
 
 def _without_train_as_val(collection: Collection, file: Path | None, pictures: dict[str, list[Path]]) -> None:
     """Take out a val that is the train folder, as tutorials have it: nothing could be measured by it."""
-    for part in ("val", "test"):
-        if file is not None and pictures.get(part) and set(pictures[part]) == set(pictures["train"]):
-            del pictures[part]
-            collection.blame(WARNING, "same images", file, f"{part}: names the same images as train: it is taken out "
-                             "of train instead, so that something is measured", f"give {part}: images of its own",
-                             f"key {part}")  # fmt: skip
+    for split in ("val", "test"):
+        if file is not None and pictures.get(split) and set(pictures[split]) == set(pictures["train"]):
+            del pictures[split]
+            collection.blame(WARNING, "same images", file, f"{split}: names the same images as train: it is taken out "
+                             "of train instead, so that something is measured", f"give {split}: images of its own",
+                             f"key {split}")  # fmt: skip
 
 
 def _names(collection: Collection, file: Path | None, content: dict[str, Any]) -> list[str]:
@@ -117,7 +117,7 @@ def _names(collection: Collection, file: Path | None, content: dict[str, Any]) -
 
 def _names_beside(root: Path) -> list[str]:
     """The lines of classes.txt or obj.names, in the root, among the labels or in the folder of a split."""
-    splits = [folder for folder in subfolders(root) if names.part_of(folder.name)]
+    splits = [folder for folder in subfolders(root) if names.split_of(folder.name)]
     places = [root, root / "labels", root / "labels" / "train", *splits, *(folder / "labels" for folder in splits)]
     files = [place / name for place in places for name in ("classes.txt", "obj.names", "names.txt", "_darknet.labels")]
     listed = next((file for file in files if file.is_file()), None)
@@ -130,12 +130,12 @@ def _from_folders(root: Path) -> dict[str, list[Path]]:
     top = root / "images"
     for home in (top, root):
         inner = subfolders(home) if home.is_dir() else []
-        places = {part: folder for folder in inner if (part := names.part_of(folder.name)) is not None}
+        places = {split: folder for folder in inner if (split := names.split_of(folder.name)) is not None}
         if "train" in places:
             break
     else:
         places = {"train": top if top.is_dir() else root}
-    return {part: files for part, place in places.items() if (files := _pictures(place))}
+    return {split: files for split, place in places.items() if (files := _pictures(place))}
 
 
 def _pictures(place: Path) -> list[Path]:

@@ -77,7 +77,7 @@ def keypoints(content: dict[str, Any]) -> int:
     return number
 
 
-def images_by_part(collection: Collection, file: Path, content: dict[str, Any]) -> dict[str, list[Path]]:
+def images_by_split(collection: Collection, file: Path, content: dict[str, Any]) -> dict[str, list[Path]]:
     """The images of each part that the file names; folders, lists of files, or several of them."""
     base = below(collection.root, collection.root, str(content.get("path") or ".")) or collection.root
     parts: dict[str, list[Path]] = {}
@@ -108,7 +108,7 @@ def below(root: Path, base: Path, written: str) -> Path | None:
     for start in range(len(parts) or 1):
         tail = Path(*parts[start:])
         place = Path(os.path.normpath(base / tail))
-        known = start == 0 or parts[start - 1] == ".." or len(tail.parts) > 1 or names.part_of(tail.stem) is not None
+        known = start == 0 or parts[start - 1] == ".." or len(tail.parts) > 1 or names.split_of(tail.stem) is not None
         if place.is_relative_to(root) and place.exists() and (known or place.is_file()):
             return place
     return None

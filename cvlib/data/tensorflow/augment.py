@@ -60,7 +60,7 @@ def apply(images: Any, draws: Draws, config: AugmentConfig, outside: float | Non
 
 
 def apply_photometric(images: Any, draws: Draws, config: AugmentConfig) -> Any:
-    """The part of `apply` that leaves every pixel in its place: blur and colour."""
+    """The split of `apply` that leaves every pixel in its place: blur and colour."""
     if config.blur:
         images = _blur(images, config.blur * draws["blur"], math.ceil(_BLUR_REACH * config.blur))
     if is_photometric(config):
@@ -71,7 +71,7 @@ def apply_photometric(images: Any, draws: Draws, config: AugmentConfig) -> Any:
 def matrices(draws: Draws, config: AugmentConfig, height: Any, width: Any) -> Any:
     """What takes a pixel's (x, y, 1) in the result to its place in the source: `(batch, 3, 3)`.
 
-    Pixel centres are whole numbers, x goes right and y down; at its neutral strength each part is exactly 1. Seen
+    Pixel centres are whole numbers, x goes right and y down; at its neutral strength each split is exactly 1. Seen
     from the result: scale to the crop, rotate about its centre, mirror. Boxes and masks go the same way by these.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)

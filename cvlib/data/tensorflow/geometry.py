@@ -29,7 +29,7 @@ def move(corners: Any, classes: Any, source: Any, window: Any) -> tuple[Any, Any
     Args:
         corners, classes: `(batch, n, 4)` in pixels and `(batch, n)`.
         source: `(batch, 3, 3)`, from a pixel's place in the result to its place before, as `augment.matrices` gives.
-        window: `(batch, 4)`, the part of the result that shows the image; all of it but for a mosaic.
+        window: `(batch, 4)`, the split of the result that shows the image; all of it but for a mosaic.
     """
     forth = tf.linalg.inv(source)[:, None]
     x = tf.stack([corners[..., 0], corners[..., 2], corners[..., 0], corners[..., 2]], axis=-1)

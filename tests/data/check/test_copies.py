@@ -75,9 +75,9 @@ def test_pictures_alike_in_the_large_only_are_not_copies():
     assert near_pairs([p.clip(0, 255).astype(np.uint8).tobytes() for p in pixels]) == []
 
 
-def _item(name: str, digest: str, label: str | None = "hat", part: str = "train") -> Copyable:
+def _item(name: str, digest: str, label: str | None = "hat", split: str = "train") -> Copyable:
     grey = np.random.default_rng(list(digest.encode())).integers(0, 256, (THUMBNAIL, THUMBNAIL), np.uint8)
-    return Copyable(name, part, label, digest, grey.tobytes())
+    return Copyable(name, split, label, digest, grey.tobytes())
 
 
 def _told(items: list[Copyable]) -> list[tuple[str, str, str]]:

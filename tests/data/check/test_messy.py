@@ -101,9 +101,9 @@ def test_nothing_is_changed(messy, reports):
 
 
 def _samples(root: Path, task: str) -> dict[str, tuple[str, layouts.collection.Sample]]:
-    """By the image's name: its part and sample."""
+    """By the image's name: its split and sample."""
     collection = _read(root, task)
-    return {s.name: (part, s) for part, samples in collection.parts.items() for s in samples}
+    return {s.name: (split, s) for split, samples in collection.splits.items() for s in samples}
 
 
 def _read(root: Path, task: str) -> layouts.Collection:
@@ -118,10 +118,10 @@ def _entries(folder: str, how: Right | None = None) -> list[str]:
 @pytest.mark.parametrize("path", _entries("classification"))
 def test_photographs_read_right(path, messy):
     collection = _read(messy / "classification", "classification")
-    by_name = {s.name: (part, s) for part, samples in collection.parts.items() for s in samples}
+    by_name = {s.name: (split, s) for split, samples in collection.splits.items() for s in samples}
     inner = path.partition("/")[2]
-    part, sample = by_name[_nfc(inner)]
-    assert (part, collection.classes[sample.label]) == ("train", _nfc(inner.split("/")[1]))
+    split, sample = by_name[_nfc(inner)]
+    assert (split, collection.classes[sample.label]) == ("train", _nfc(inner.split("/")[1]))
     with Image.open(SHARED / ENTRIES[path]["derived_from"]) as source:
         wanted = np.asarray(source.convert("L" if "gray" in inner else "RGB"), np.int64)
     read = images.read_image(sample.image, 1 if "gray" in inner else 3)
@@ -177,7 +177,7 @@ def test_coco_boxes_read_as_written(path, messy):
                 sample.label.corners, sample.label.classes, sample.label.crowd, strict=True
             )
         ]
-        for sample in collection.parts["train"]
+        for sample in collection.splits["train"]
     }
     assert len(read) == 6
     assert read == wanted

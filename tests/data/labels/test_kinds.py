@@ -98,7 +98,7 @@ class TestKind:
             assert len(labels) == 2
 
     def test_what_can_not_be_learned_is_said(self, kind: LabelKind) -> None:
-        parts = {name: part(kind) for name in splits.PARTS}
+        parts = {name: part(kind) for name in splits.SPLITS}
         try:
             notes = kind.check("some", parts, CLASSES)
         except UserError as error:

@@ -27,7 +27,7 @@ def load(path: Path, task: str = "classification", **options) -> data.Dataset:
 
 
 def sizes_of(dataset: data.Dataset) -> list[int]:
-    return [len(part) for part in (dataset.train, dataset.val, dataset.test)]
+    return [len(split) for split in (dataset.train, dataset.val, dataset.test)]
 
 
 def refused(words: str, path: Path, task: str = "classification", **options) -> str:

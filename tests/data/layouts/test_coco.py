@@ -56,28 +56,30 @@ def test_ids_need_not_count(tmp_path):
         _object(5, 13, 44, (1, 2, 10, 12.5)), _object(70, 13, 7, (0, 0, 40, 20), iscrowd=1)])  # fmt: skip
     collection = _read(tmp_path)
     assert collection.layout == "coco" and collection.classes == ["cat", "dog"] and collection.findings == []
-    first, second = collection.parts["train"]
+    first, second = collection.splits["train"]
     assert first.name == "images/b.png" and len(first.label) == 0
     assert second.label.corners.tolist() == [[1, 2, 11, 14.5], [0, 0, 40, 20]]
     assert second.label.classes.tolist() == [1, 0] and second.label.crowd.tolist() == [False, True]
 
 
 def test_one_file_a_split_named_as_coco_does(tmp_path):
-    for part in ("train", "val"):
-        _image(tmp_path / f"{part}2017" / f"{part}.png")
-        _write(tmp_path / "annotations" / f"instances_{part}2017.json", [_entry(1, f"{part}.png")], [_object(1, 1, 7)])
-        _write(tmp_path / "annotations" / f"captions_{part}2017.json", [_entry(1, f"{part}.png")], [])
+    for split in ("train", "val"):
+        _image(tmp_path / f"{split}2017" / f"{split}.png")
+        _write(
+            tmp_path / "annotations" / f"instances_{split}2017.json", [_entry(1, f"{split}.png")], [_object(1, 1, 7)]
+        )
+        _write(tmp_path / "annotations" / f"captions_{split}2017.json", [_entry(1, f"{split}.png")], [])
     collection = _read(tmp_path)
-    assert {part: [s.name for s in samples] for part, samples in collection.parts.items()} == {
+    assert {split: [s.name for s in samples] for split, samples in collection.splits.items()} == {
         "train": ["train2017/train.png"], "val": ["val2017/val.png"]}  # fmt: skip
 
 
 def test_a_file_in_the_folder_of_each_split(tmp_path):
-    for part in ("train", "valid", "test"):
-        _image(tmp_path / part / "a.png")
-        _write(tmp_path / part / "_annotations.coco.json", [_entry(0, "a.png")], [_object(1, 0, 7)])
+    for split in ("train", "valid", "test"):
+        _image(tmp_path / split / "a.png")
+        _write(tmp_path / split / "_annotations.coco.json", [_entry(0, "a.png")], [_object(1, 0, 7)])
     collection = _read(tmp_path)
-    assert {part: [s.name for s in samples] for part, samples in collection.parts.items()} == {
+    assert {split: [s.name for s in samples] for split, samples in collection.splits.items()} == {
         "train": ["train/a.png"], "val": ["valid/a.png"], "test": ["test/a.png"]}  # fmt: skip
 
 
@@ -107,7 +109,7 @@ def test_masks_are_those_of_pycocotools(tmp_path, capsys):
     assert collection.classes == ["background", "cat", "dog"] and collection.findings == []
     coco = COCO(str(file))
     capsys.readouterr()
-    masks = [pickle.loads(pickle.dumps(sample.label))() for sample in collection.parts["train"]]
+    masks = [pickle.loads(pickle.dumps(sample.label))() for sample in collection.splits["train"]]
     own = {number: coco.annToMask(coco.loadAnns(number)[0]).astype(bool) for number in range(1, 6)}
     first = np.where(own[1], 2, 0)
     first[own[2]] = 1  # the smaller object lies on top, whatever the order in the file
@@ -132,7 +134,7 @@ def test_a_mask_of_the_lying_image_is_turned_with_it(tmp_path):
     _image(tmp_path / "0.png", exif=exif)
     shape = [[0, 0, 20, 0, 20, 10, 0, 10]]
     _write(tmp_path / "labels.json", [_entry(0, "0.png")], [_object(1, 0, 7, segmentation=shape)])
-    mask = _read(tmp_path, MASK).parts["train"][0].label()
+    mask = _read(tmp_path, MASK).splits["train"][0].label()
     stored = np.zeros((20, 40), np.uint8)
     stored[:10, :20] = 1
     assert mask.shape == (40, 20) and np.array_equal(mask, np.rot90(stored, -1))
@@ -154,7 +156,7 @@ def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
     _write(tmp_path / "x.json", [_entry(1, "a.png")], [_object(3, 1, 7), {**_object(8, 1, 44), **change}])
     collection = _read(tmp_path)
     assert _told(collection) == [(kind, "x.json", "annotation 8 (annotations[1])")]
-    assert words in collection.findings[0].message and len(collection.parts["train"][0].label) == 1
+    assert words in collection.findings[0].message and len(collection.splits["train"][0].label) == 1
 
 
 @pytest.mark.parametrize("shape", [[], [[1, 2, 3, 4]], [[1, 2, 3, 4, 5]], None, {"counts": "x"}])
@@ -195,7 +197,7 @@ def test_images_that_are_missing_shared_or_outside(tmp_path):
                 _entry(4, "../secret.png"), _entry(5, "/etc/hostname")]  # fmt: skip
     _write(tmp_path / "in" / "x.json", pictures, [_object(1, 1, 7), _object(2, 2, 7)])
     collection = _read(tmp_path / "in")
-    assert [sample.name for sample in collection.parts["train"]] == ["a.png"]
+    assert [sample.name for sample in collection.splits["train"]] == ["a.png"]
     assert [kind for kind, _, _ in _told(collection)] == [
         *["duplicate image id"] * 2, *["missing image"] * 2, "bad image entry", *["missing image"] * 2]  # fmt: skip
     assert [f.message for f in collection.findings if f.severity == "error"][-2:] == [
@@ -211,7 +213,7 @@ def test_an_image_has_the_classes_of_its_annotations(tmp_path):
            [_object(1, 1, 44), _object(2, 1, 44), _object(4, 2, 44, iscrowd=1), without_a_box])  # fmt: skip
     collection = _read(tmp_path, CLASS_SET)
     assert collection.classes == ["cat", "dog"] and collection.findings == []
-    assert [sample.label for sample in collection.parts["train"]] == [{1}, {0, 1}, set()]
+    assert [sample.label for sample in collection.splits["train"]] == [{1}, {0, 1}, set()]
     assert CLASS_SET not in layouts.available(tmp_path)  # it is there for those who ask for it
 
 
@@ -244,9 +246,9 @@ def test_the_messy_files_one_by_one():
     for name, kinds in expected.items():
         collection = _read(MESSY / "annotations" / f"{name}.json")
         assert [kind for kind, _, _ in _told(collection)] == kinds, name
-        assert len(collection.parts["train"]) == 6 and collection.classes[0] == "ace"
+        assert len(collection.splits["train"]) == 6 and collection.classes[0] == "ace"
     for name in ("top_level_list", "truncated"):
         with pytest.raises(UserError, match=rf"{name}\.json: "):
             _read(MESSY / "annotations" / f"{name}.json")
-    crowd = _read(MESSY / "annotations" / "iscrowd.json").parts["train"]
+    crowd = _read(MESSY / "annotations" / "iscrowd.json").splits["train"]
     assert sum(int(sample.label.crowd.sum()) for sample in crowd) == 1

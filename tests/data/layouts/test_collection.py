@@ -35,8 +35,8 @@ def test_links_are_followed_and_circles_end(tmp_path):
     (tmp_path / "data" / "a").symlink_to(tmp_path / "store" / "x")
     (tmp_path / "data" / "b" / "again").symlink_to(tmp_path / "data" / "b")
     dataset = load(tmp_path / "data")
-    parts = (dataset.train, dataset.val, dataset.test)
-    assert np.bincount(np.concatenate([part.labels for part in parts])).tolist() == [4, 4]
+    splits = (dataset.train, dataset.val, dataset.test)
+    assert np.bincount(np.concatenate([split.labels for split in splits])).tolist() == [4, 4]
 
 
 @pytest.mark.parametrize("names", [("Ünïcode class", "帽子 😀"), ("a'b,c;d#e%20", "glob[1]*"), ("-dash", "10")])
@@ -66,7 +66,7 @@ def test_content_decides_where_the_name_says_nothing(tmp_path):
         Image.new("RGB", (6, 4), "red").save(tmp_path / "a" / name, kind)
     (tmp_path / "a" / "BMW").write_bytes(b"BM is how this text begins, no bitmap")
     dataset = load(tmp_path)
-    names = {name for part in (dataset.train, dataset.val, dataset.test) for name in part.names}
+    names = {name for split in (dataset.train, dataset.val, dataset.test) for name in split.names}
     assert {f"a/{name}" for name in kinds.values()} <= names and len(names) == 12
 
 

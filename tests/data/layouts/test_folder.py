@@ -22,9 +22,9 @@ def test_a_folder_per_class_is_split_by_us(tmp_path):
     dataset = load(tmp_path)
     assert dataset.classes == ["cat", "dog"] and dataset.channels == 3 and dataset.size == (4, 6)
     assert sizes_of(dataset) == [28, 6, 6]
-    for part in (dataset.train, dataset.val, dataset.test):
-        assert np.bincount(part.labels).tolist() == [len(part) // 2] * 2
-        for name, file, label in zip(part.names, part.images, part.labels, strict=True):
+    for split in (dataset.train, dataset.val, dataset.test):
+        assert np.bincount(split.labels).tolist() == [len(split) // 2] * 2
+        for name, file, label in zip(split.names, split.images, split.labels, strict=True):
             assert file == tmp_path / name and name.split("/")[0] == dataset.classes[label]
     assert [note.split(":")[0] for note in dataset.notes] == ["no val folder", "no test folder"]
 
@@ -34,9 +34,9 @@ def test_a_folder_per_class_is_split_by_us(tmp_path):
     ("train", "dev", "test"),
 ])  # fmt: skip
 def test_given_splits_are_kept(tmp_path, train, val, test):
-    for part, count in ((train, 5), (val, 2), (test, 3)):
+    for split, count in ((train, 5), (val, 2), (test, 3)):
         for name in ("a", "b"):
-            write_images(tmp_path / part / name, count)
+            write_images(tmp_path / split / name, count)
     dataset = load(tmp_path)
     assert sizes_of(dataset) == [10, 4, 6] and dataset.notes == []
     assert {name.split("/")[0] for name in dataset.val.names} == {val}
@@ -114,9 +114,9 @@ def test_a_relative_path_starts_at_the_working_directory(tmp_path, monkeypatch):
 
 
 def test_identical_files_in_train_and_test_are_noted(tmp_path):
-    for part in ("train", "val", "test"):
+    for split in ("train", "val", "test"):
         for name in ("a", "b"):
-            write_images(tmp_path / part / name, 3)
+            write_images(tmp_path / split / name, 3)
     shutil.copy(tmp_path / "train" / "a" / "1.png", tmp_path / "test" / "b" / "twin.png")
     assert load(tmp_path).notes == ["1 of 7 test images are in train too, byte for byte: test/b/twin.png"]
 
@@ -147,9 +147,9 @@ def test_folders_that_cannot_be_trained_on(tmp_path):
 
 
 def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
-    for part in ("train", "test"):
+    for split in ("train", "test"):
         for name in ("a", "b"):
-            write_images(tmp_path / "set" / part / name, 3)
+            write_images(tmp_path / "set" / split / name, 3)
     write_images(tmp_path / "other", 3)
     assert f"is data.path={tmp_path / 'set'} meant?" in refused("is split into train", tmp_path)
     write_images(tmp_path / "flat" / "train", 3)
@@ -161,9 +161,9 @@ def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
 
 
 def test_two_folders_for_one_split_are_refused(tmp_path):
-    for part in ("train", "val", "validation"):
+    for split in ("train", "val", "validation"):
         for name in ("a", "b"):
-            write_images(tmp_path / part / name, 3)
+            write_images(tmp_path / split / name, 3)
     refused("val and validation both mean val", tmp_path)
 
 
@@ -196,7 +196,7 @@ def test_unreadable_images_and_unseen_classes_are_left_out_when_asked(tmp_path):
     assert sorted(dataset.skipped) == ["test/a/0.png", "test/c", "train/b/3.png"]
     assert any(note.startswith("data.on_error=skip: 3 left out for errors: test/c, ") for note in dataset.notes)
     assert not {"train/b/3.png", "test/a/0.png"} & {
-        name for part in (dataset.train, dataset.val, dataset.test) for name in part.names
+        name for split in (dataset.train, dataset.val, dataset.test) for name in split.names
     }
 
 

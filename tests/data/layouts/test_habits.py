@@ -45,11 +45,11 @@ def _read(root: Path, kind: LabelKind = CLASS, **options):
 
 
 def _sizes(collection) -> dict[str, int]:
-    return {part: len(samples) for part, samples in collection.parts.items()}
+    return {split: len(samples) for split, samples in collection.splits.items()}
 
 
 def _labels(collection) -> dict[str, str]:
-    return {s.name: collection.classes[s.label] for samples in collection.parts.values() for s in samples}
+    return {s.name: collection.classes[s.label] for samples in collection.splits.values() for s in samples}
 
 
 def _told(collection) -> str:
@@ -59,7 +59,7 @@ def _told(collection) -> str:
 # Names
 
 
-@pytest.mark.parametrize(("name", "part"), [
+@pytest.mark.parametrize(("name", "split"), [
     ("train", "train"), ("Training", "train"), ("seg_train", "train"), ("training_set", "train"),
     ("train_data", "train"), ("train_images", "train"), ("train2017", "train"),
     ("TrainSet", "train"), ("stage1_train", "train"),
@@ -67,8 +67,8 @@ def _told(collection) -> str:
     ("test_images", "test"), ("Test Data", "test"), ("PublicTest", "val"), ("train_val", "train"),
     ("train_station", None), ("test tube", None), ("cat", None), ("trained", None), ("contest", None), ("pred", None),
 ])  # fmt: skip
-def test_names_of_splits(name, part):
-    assert names.part_of(name) == part
+def test_names_of_splits(name, split):
+    assert names.split_of(name) == split
 
 
 def test_names_of_two_splits_confirm_each_other():
@@ -242,24 +242,24 @@ LINE = "0 0.2 0.3 0.2 0.4\n"
 
 
 @pytest.mark.parametrize("places", [
-    ("{part}/{i}.png", "{part}/{i}.{ending}"),
-    ("images/{part}/{i}.png", "annotations/{part}/{i}.{ending}"),
-    ("{part}/images/{i}.png", "{part}/labels/{i}.{ending}"),
+    ("{split}/{i}.png", "{split}/{i}.{ending}"),
+    ("images/{split}/{i}.png", "annotations/{split}/{i}.{ending}"),
+    ("{split}/images/{i}.png", "{split}/labels/{i}.{ending}"),
 ])  # fmt: skip
 @pytest.mark.parametrize("ending", ["xml", "txt"])
 def test_annotations_beside_their_images_in_folders_of_splits(tmp_path, places, ending):
     if ending == "txt" and "annotations" in places[1]:
         pytest.skip("YOLO has no folder of this name")
-    for part, count in (("training", 4), ("valid", 2)):
+    for split, count in (("training", 4), ("valid", 2)):
         for i in range(count):
-            image, label = (tmp_path / place.format(part=part, i=i, ending=ending) for place in places)
+            image, label = (tmp_path / place.format(split=split, i=i, ending=ending) for place in places)
             _image(image)
             label.parent.mkdir(parents=True, exist_ok=True)
             label.write_text(XML if ending == "xml" else LINE)
     (tmp_path / "classes.txt").write_text("cat\n")
     collection = _read(tmp_path, BOXES)
     assert collection.layout == {"xml": "voc", "txt": "yolo"}[ending] and collection.classes == ["cat"]
-    assert _sizes(collection) == {"train": 4, "val": 2} and all(len(s.label) == 1 for s in collection.parts["val"])
+    assert _sizes(collection) == {"train": 4, "val": 2} and all(len(s.label) == 1 for s in collection.splits["val"])
     with pytest.raises(UserError, match="only for detection"):
         _read(tmp_path)
 
@@ -321,7 +321,7 @@ def test_categories_of_one_name_are_one_class(tmp_path):
     _coco(tmp_path, [{"id": 3, "name": "apple"}, {"id": 5, "name": "apple"}, {"id": 6, "name": "pear"}], [3, 5, 6])
     collection = _read(tmp_path, BOXES)
     assert collection.classes == ["apple", "pear"] and "2 categories have the same name apple" in _told(collection)
-    assert collection.parts["train"][0].label.classes.tolist() == [0, 0, 1]
+    assert collection.splits["train"][0].label.classes.tolist() == [0, 0, 1]
 
 
 # 4. Masks
@@ -341,7 +341,7 @@ def test_images_and_masks_whatever_they_are_called(tmp_path, image, mask):
         inside = _mask(tmp_path / mask.format(f"car{i}"))
     collection = _read(tmp_path, MASK)
     assert collection.layout == "masks" and _sizes(collection) == {"train": 6}
-    assert all(np.array_equal(sample.label(), inside) for sample in collection.parts["train"])
+    assert all(np.array_equal(sample.label(), inside) for sample in collection.splits["train"])
     with pytest.raises(UserError, match=r"(only for segmentation \(masks\)|look like|no folders of classes)"):
         _read(tmp_path)
 
@@ -359,25 +359,25 @@ def test_masks_beside_pictures_of_classes_are_no_pictures(tmp_path):
 
 
 def test_ids_count_before_colours_and_objects(tmp_path):
-    for part, count in (("train", 3), ("val", 2)):
+    for split, count in (("train", 3), ("val", 2)):
         for i in range(count):
             stem = f"town/town_{i:06}_000019"
-            _image(tmp_path / "leftImg8bit" / part / f"{stem}_leftImg8bit.png")
+            _image(tmp_path / "leftImg8bit" / split / f"{stem}_leftImg8bit.png")
             for ending, values in (("color", (9, 99)), ("instanceIds", (0, 77)), ("labelIds", (0, 26))):
-                _mask(tmp_path / "gtFine" / part / f"{stem}_gtFine_{ending}.png", values)
+                _mask(tmp_path / "gtFine" / split / f"{stem}_gtFine_{ending}.png", values)
     collection = _read(tmp_path, MASK)
     assert collection.classes == ["0", "26"] and _sizes(collection) == {"train": 3, "val": 2}
 
 
 def test_a_camera_field_of_view_is_no_label(tmp_path):
-    for part in ("training", "test"):
+    for split in ("training", "test"):
         for i in range(3):
-            _image(tmp_path / part / "images" / f"{i}_{part}.png")
-            _mask(tmp_path / part / "1st_manual" / f"{i}_manual1.gif", (0, 1))
-            _mask(tmp_path / part / "mask" / f"{i}_{part}_mask.gif", (1, 0))
+            _image(tmp_path / split / "images" / f"{i}_{split}.png")
+            _mask(tmp_path / split / "1st_manual" / f"{i}_manual1.gif", (0, 1))
+            _mask(tmp_path / split / "mask" / f"{i}_{split}_mask.gif", (1, 0))
     collection = _read(tmp_path, MASK)
     assert _sizes(collection) == {"train": 3, "test": 3}
-    assert {sample.label_file.parent.name for sample in collection.parts["test"]} == {"1st_manual"}
+    assert {sample.label_file.parent.name for sample in collection.splits["test"]} == {"1st_manual"}
     assert "may be a camera's field of view" in _told(collection)
 
 
@@ -388,7 +388,7 @@ def test_one_mask_for_each_object_of_an_image(tmp_path):
         Image.fromarray(np.where(np.roll(inside, 10, 1), 255, 0).astype(np.uint8)).save(tmp_path / f"id{i}/masks/b.png")
     collection = _read(tmp_path, MASK)
     assert _sizes(collection) == {"train": 4}
-    assert np.array_equal(collection.parts["train"][0].label(), inside | np.roll(inside, 10, 1))
+    assert np.array_equal(collection.splits["train"][0].label(), inside | np.roll(inside, 10, 1))
 
 
 @pytest.mark.parametrize("form", ["jpeg", "soft", "rgba", "la", "rgb"])
@@ -408,7 +408,7 @@ def test_black_and_white_masks_in_every_form(tmp_path, form):
     collection = _read(tmp_path, MASK)
     assert collection.classes == ["background", "foreground"]
     if form != "soft":
-        assert np.mean(collection.parts["train"][0].label() != inside) < 0.01
+        assert np.mean(collection.splits["train"][0].label() != inside) < 0.01
     dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, MASK)
     assert any("thresholded at 128" in note for note in dataset.notes) == (form in ("jpeg", "soft"))
 
@@ -425,7 +425,7 @@ def test_lists_of_mask_classes(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     collection = _read(tmp_path, MASK)
     assert collection.classes == ["sky", "road"]
-    assert np.array_equal(collection.parts["train"][0].label(), inside)
+    assert np.array_equal(collection.splits["train"][0].label(), inside)
 
 
 def test_a_list_of_the_validation_images_alone(tmp_path):
@@ -444,9 +444,9 @@ def test_polygons_of_yolo_are_masks_too(tmp_path):
     (tmp_path / "data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnames: [apple, pear]\n")
     masks, boxes = _read(tmp_path, MASK), _read(tmp_path, BOXES)
     assert masks.classes == ["background", "apple", "pear"] and boxes.classes == ["apple", "pear"]
-    mask = masks.parts["train"][0].label()
+    mask = masks.splits["train"][0].label()
     assert mask[8, 16] == 2 and mask[0, 0] == 0 and abs((mask == 2).sum() - 16 * 8) < 40
-    np.testing.assert_allclose(boxes.parts["train"][0].label.corners, [[0.2, 0.2, 0.6, 0.6]])
+    np.testing.assert_allclose(boxes.splits["train"][0].label.corners, [[0.2, 0.2, 0.6, 0.6]])
 
 
 # 5. Poses
@@ -460,7 +460,7 @@ def test_boxes_of_poses_are_read_as_written(tmp_path, said):
         (tmp_path / "labels" / f"{i}.txt").write_text("0 0.5 0.5 0.2 0.4 0.45 0.5 2 0.5 0.6 0\n")
     (tmp_path / "data.yaml").write_text(f"train: images\n{said}names: [person]\n")
     collection = _read(tmp_path, BOXES)
-    np.testing.assert_allclose(collection.parts["train"][0].label.corners, [[0.4, 0.3, 0.6, 0.7]])
+    np.testing.assert_allclose(collection.splits["train"][0].label.corners, [[0.4, 0.3, 0.6, 0.7]])
     assert "keypoints" in _told(collection)
     with pytest.raises(UserError, match="no labels for segmentation"):
         _read(tmp_path, MASK)
@@ -545,12 +545,12 @@ def test_two_readings_that_explain_nearly_as_much_are_told(tmp_path):
 # 9. Data to measure on
 
 
-def test_a_collection_to_measure_on_needs_no_train_part(tmp_path):
+def test_a_collection_to_measure_on_needs_no_train_split(tmp_path):
     _classes(tmp_path, "test/cat", "test/dog")
     with pytest.raises(UserError, match="no sample to train on, only test"):
         _read(tmp_path)
     dataset = data.undivided(DataConfig(name="folder", path=str(tmp_path)))
-    assert [len(part) for part in dataset.parts.values()] == [0, 0, 8] and dataset.classes == ["cat", "dog"]
+    assert [len(split) for split in dataset.splits.values()] == [0, 0, 8] and dataset.classes == ["cat", "dog"]
 
 
 def test_one_class_can_be_measured(tmp_path):
@@ -562,5 +562,5 @@ def test_one_class_can_be_measured(tmp_path):
 
 def test_areas_of_coco_go_with_their_boxes(tmp_path):
     _coco(tmp_path, [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}], [1, 2], area=17.5)
-    label = _read(tmp_path, BOXES).parts["train"][0].label
+    label = _read(tmp_path, BOXES).splits["train"][0].label
     assert label.areas.tolist() == [17.5, 17.5]

@@ -15,7 +15,7 @@ def test_ids_need_not_count_and_void_has_any_id(tmp_path):
     (tmp_path / "labels.csv").write_text("id;name;colour\n30;road;#010203\n7;car;10 20 30\n4;Void;0 0 0\n")
     collection = read(tmp_path)
     assert collection.classes == ["road", "car"] and collection.colours.tolist() == [[1, 2, 3], [10, 20, 30]]
-    mask = collection.parts["train"][0].label()
+    mask = collection.splits["train"][0].label()
     assert mask[0, 0] == 1 and mask[0, 8] == 0 and mask[5, 0] == 255 and mask[5, 8] == 255
 
 
@@ -25,7 +25,7 @@ def test_a_list_of_names_counts_the_ids(tmp_path):
     (tmp_path / "classes.txt").write_text("sky\ncat\ndog\n")
     collection = read(tmp_path)
     assert collection.classes == ["sky", "cat", "dog"] and collection.colours is None
-    assert np.array_equal(collection.parts["train"][0].label(), IDS)
+    assert np.array_equal(collection.splits["train"][0].label(), IDS)
 
 
 @pytest.mark.parametrize(("name", "text"), [
@@ -40,7 +40,7 @@ def test_other_label_files(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     collection = read(tmp_path)
     assert collection.classes == ["background", "cat", "dog"]
-    assert np.array_equal(collection.parts["train"][0].label(), ids)
+    assert np.array_equal(collection.splits["train"][0].label(), ids)
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -67,7 +67,7 @@ def test_without_a_label_file_the_values_are_the_classes(tmp_path, mask, classes
     write_mask(tmp_path, "a", mask)
     collection = read(tmp_path)
     assert collection.classes == classes and collection.notes[0].startswith("no label file")
-    assert np.array_equal(collection.parts["train"][0].label(), expected)
+    assert np.array_equal(collection.splits["train"][0].label(), expected)
 
 
 def test_photographs_are_no_masks(tmp_path):

@@ -119,7 +119,7 @@ def test_every_layout_reads_an_example_of_every_kind_that_it_declares(tmp_path, 
         file.write_text(file.read_text().replace(",b", ",a|b"))
     collection = layouts.read(tmp_path, layout, kind, DataConfig())
     assert collection.kind == kind and collection.layout == layout and collection.classes
-    (samples,) = collection.parts.values()
+    (samples,) = collection.splits.values()
     assert len(samples) >= 6 and not [finding for finding in collection.findings if finding.severity == "error"]
     for sample in samples:
         settled = kind.settle(sample.label, images.header(sample.image), sample.name)
@@ -158,7 +158,7 @@ def test_where_there_are_boxes_an_image_has_their_classes(tmp_path, layout):
     MAKERS[layout](tmp_path)
     collection = layouts.read(tmp_path, None, CLASS_SET, DataConfig())
     assert collection.kind == CLASS_SET and collection.layout == layout
-    assert [sample.label for sample in collection.parts["train"]] == [{0}] * 6
+    assert [sample.label for sample in collection.splits["train"]] == [{0}] * 6
     with pytest.raises(
         UserError, match=rf"only for detection \({layout}\).*: choose task=multilabel, a model for that,"
     ):
@@ -198,12 +198,12 @@ def test_fractions_are_nested_for_every_task(tmp_path, layout, task):
 def test_three_tasks_on_the_same_pets():
     config = DataConfig(name="folder", path=str(SHARED / "pets3"))
     datasets = {task: data.load(config, 0, named(task)) for task in TASKS}
-    sizes = {task: [len(part) for part in (d.train, d.val, d.test)] for task, d in datasets.items()}
+    sizes = {task: [len(split) for split in (d.train, d.val, d.test)] for task, d in datasets.items()}
     assert sizes == {"classification": [240, 60, 298], "detection": [201, 60, 35], "segmentation": [240, 60, 298]}
     assert [d.classes for d in datasets.values()] == [
         ["Abyssinian", "Bengal", "american_bulldog"], ["cat", "dog"], ["background", "cat", "dog"]]  # fmt: skip
     assert datasets["segmentation"].colours.tolist() == [[0, 0, 0], [220, 60, 60], [60, 110, 220]]
-    boxes = [label for part in (datasets["detection"].train, datasets["detection"].test) for label in part.labels]
+    boxes = [label for split in (datasets["detection"].train, datasets["detection"].test) for label in split.labels]
     assert np.bincount(np.concatenate([label.classes for label in boxes])).tolist() == [158, 79]
     assert len({data.fingerprint(dataset) for dataset in datasets.values()}) == 3
 
@@ -217,9 +217,9 @@ def test_a_list_of_other_facts_beside_class_folders_is_no_list_of_labels(tmp_pat
 
 
 def test_own_split_folders_count_before_a_table(tmp_path):
-    for part in ("train", "test"):
-        _folders(tmp_path / part)
-    lines = "".join(f"{part}/{name}/0.png,{name}\n" for part in ("train", "test") for name in "ab")
+    for split in ("train", "test"):
+        _folders(tmp_path / split)
+    lines = "".join(f"{split}/{name}/0.png,{name}\n" for split in ("train", "test") for name in "ab")
     (tmp_path / "labels.csv").write_text("file,label\n" + lines)
     assert layouts.detect(tmp_path) == "folder"
     assert len(data.load(DataConfig(name="folder", path=str(tmp_path)), 0).test) == 12

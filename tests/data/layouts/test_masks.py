@@ -27,7 +27,7 @@ def _examined(root: Path) -> dict[str, tuple]:
     """Each sample's mask and findings by its stem."""
     collection = read(root)
     return {Path(sample.name).stem: sample.label.examine(images.header(sample.image), sample.name)
-            for sample in collection.parts["train"]}  # fmt: skip
+            for sample in collection.splits["train"]}  # fmt: skip
 
 
 @pytest.mark.parametrize(("picture", "kind"), [
@@ -48,7 +48,7 @@ def test_ids_are_read_however_they_are_written(tmp_path, picture, kind):
     collection = read(tmp_path)
     assert collection.layout == "masks" and collection.classes == ["background", "cat", "dog"]
     assert collection.colours.tolist() == [list(COLOURS[0]), list(COLOURS[1]), list(COLOURS[2])]
-    reader = pickle.loads(pickle.dumps(collection.parts["train"][0].label))
+    reader = pickle.loads(pickle.dumps(collection.splits["train"][0].label))
     assert reader().dtype == np.uint8 and np.array_equal(reader(), IDS)
     mask, findings = _examined(tmp_path)["a"]
     assert np.array_equal(mask, IDS) and findings == []
@@ -58,7 +58,7 @@ def test_two_levels_are_the_ids_0_and_1(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", Image.fromarray(IDS == 1))
     (tmp_path / "labels.csv").write_text(LABELS)
-    assert np.array_equal(read(tmp_path).parts["train"][0].label(), IDS == 1)
+    assert np.array_equal(read(tmp_path).splits["train"][0].label(), IDS == 1)
 
 
 def test_a_reordered_palette_is_read_by_its_colours(tmp_path):
@@ -123,7 +123,7 @@ def test_masks_of_rotated_photographs(tmp_path, orientation, lying):
     (tmp_path / "labels.csv").write_text(LABELS)
     mask, findings = _examined(tmp_path)["a"]
     assert np.array_equal(mask, upright) and findings == []
-    assert np.array_equal(read(tmp_path).parts["train"][0].label(), upright)
+    assert np.array_equal(read(tmp_path).splits["train"][0].label(), upright)
 
 
 def _many(root: Path, names: str) -> None:
@@ -139,7 +139,7 @@ def test_lists_split_and_their_faults_are_named(tmp_path):
     (tmp_path / "val.txt").write_text("d\ne\n")
     (tmp_path / "masks" / "c.png").unlink()
     collection = read(tmp_path)
-    assert {part: [Path(s.name).stem for s in samples] for part, samples in collection.parts.items()} == {
+    assert {split: [Path(s.name).stem for s in samples] for split, samples in collection.splits.items()} == {
         "train": ["a", "b"], "val": ["d", "e"]}  # fmt: skip
     assert [(f.severity, f.kind, f.path, f.place) for f in collection.findings] == [
         ("error", "in two splits", "val.txt", "line 2"), ("error", "missing mask", "images/c.png", ""),
@@ -149,17 +149,17 @@ def test_lists_split_and_their_faults_are_named(tmp_path):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_folders_split(tmp_path, inside):
-    for part, names in (("train", "abc"), ("val", "d"), ("test", "ef")):
-        root = tmp_path / part if inside else tmp_path / "new"
+    for split, names in (("train", "abc"), ("val", "d"), ("test", "ef")):
+        root = tmp_path / split if inside else tmp_path / "new"
         _many(root, names)
         if not inside:
             for kind in ("images", "masks"):
-                (tmp_path / kind / part).parent.mkdir(exist_ok=True)
-                (root / kind).rename(tmp_path / kind / part)
+                (tmp_path / kind / split).parent.mkdir(exist_ok=True)
+                (root / kind).rename(tmp_path / kind / split)
             (root / "labels.csv").unlink()
     (tmp_path / "labels.csv").write_text(LABELS)
     dataset = _load(tmp_path)
-    assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [3, 1, 2] and dataset.notes == []
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [3, 1, 2] and dataset.notes == []
     assert dataset.layout == "masks" and dataset.task == "segmentation"
 
 
@@ -167,14 +167,14 @@ def test_what_no_list_splits_is_split_by_us(tmp_path):
     _many(tmp_path, "abcdefghij")
     (tmp_path / "masks" / "b.png").rename(tmp_path / "masks" / "b_mask.png")
     dataset = _load(tmp_path, val_fraction=0.2, test_fraction=0.2)
-    assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [6, 2, 2]
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [6, 2, 2]
 
 
 def test_one_of_two_images_of_the_same_stem_is_left_out(tmp_path):
     _many(tmp_path, "ab")
     Image.new("RGB", (9, 6)).save(tmp_path / "images" / "a.bmp")
     collection = read(tmp_path)
-    assert [sample.name for sample in collection.parts["train"]] == ["images/a.bmp", "images/b.png"]
+    assert [sample.name for sample in collection.splits["train"]] == ["images/a.bmp", "images/b.png"]
     assert [(f.severity, f.kind, f.path) for f in collection.findings] == [("warning", "same stem", "images/a.png")]
 
 
@@ -208,7 +208,7 @@ def test_the_messy_collection():
         "masks/image_missing.png", "train.txt, line 31", *(f"masks/{name}" for name in (
             "mask_smaller.png", "mask_transposed.png", "mask_off_by_one.png", "label_undefined.png", "mask_jpeg.jpg",
             "mask_antialiased.png", "mask_empty_file.png", "mask_truncated.png"))])  # fmt: skip
-    names = {Path(name).stem for part in (dataset.train, dataset.val, dataset.test) for name in part.names}
+    names = {Path(name).stem for split in (dataset.train, dataset.val, dataset.test) for name in split.names}
     assert {"mask_rgb", "mask_rgba", "mask_grey", "mask_16bit", "mask_1bit", "mask_palette_permuted", "exif_rotated",
             "image_cmyk", "image_grey", "mask_all_background"} <= names  # fmt: skip
     assert len(names) == 20
@@ -228,14 +228,14 @@ def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int
         _load(tmp_path)
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
-def test_void_masks_of_a_held_out_split_are_refused(tmp_path: Path, part: str) -> None:
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_void_masks_of_a_held_out_split_are_refused(tmp_path: Path, split: str) -> None:
     _many(tmp_path, "abcdef")
     for name, ids in (("train", "abcd"), ("val", "e"), ("test", "f")):
         (tmp_path / f"{name}.txt").write_text("\n".join(ids))
-    void = "e" if part == "val" else "f"
+    void = "e" if split == "val" else "f"
     write_mask(tmp_path, void, np.full(IDS.shape, 255, np.uint8))
-    with pytest.raises(UserError, match=f"the masks of {part} hold no class, every pixel is void"):
+    with pytest.raises(UserError, match=f"the masks of {split} hold no class, every pixel is void"):
         _load(tmp_path)
 
 

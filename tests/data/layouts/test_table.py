@@ -34,7 +34,7 @@ def _told(collection, severity="error"):
 
 
 def _labels(collection) -> dict[str, str]:
-    return {s.name: collection.classes[s.label] for samples in collection.parts.values() for s in samples}
+    return {s.name: collection.classes[s.label] for samples in collection.splits.values() for s in samples}
 
 
 @pytest.mark.parametrize(("name", "text"), [
@@ -53,7 +53,7 @@ def test_columns_are_found_out(tmp_path, name, text):
     collection = _read(tmp_path)
     assert collection.layout == "csv" and collection.findings == []
     assert _labels(collection) == {"images/a.png": "cat", "images/b.png": "dog"}
-    assert collection.parts["train"][0].label_file == tmp_path / name
+    assert collection.splits["train"][0].label_file == tmp_path / name
 
 
 def test_names_that_need_quoting(tmp_path):
@@ -81,13 +81,13 @@ def test_a_split_column_and_a_file_a_split(tmp_path):
     (tmp_path / "labels.csv").write_text("file,label,split\n" + "\n".join(rows))
     dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0)
     expected = [["0.png", "1.png"], ["2.png", "3.png"], ["4.png", "5.png"]]
-    assert [part.names for part in (dataset.train, dataset.val, dataset.test)] == expected
+    assert [split.names for split in (dataset.train, dataset.val, dataset.test)] == expected
     assert dataset.layout == "csv" and dataset.notes == [] and dataset.train.labels.tolist() == [0, 1]
     (tmp_path / "labels.csv").unlink()
-    for part, lines in (("train", rows[:2]), ("val", rows[2:4]), ("test", rows[4:])):
-        (tmp_path / f"{part}.csv").write_text("file,label,split\n" + "\n".join(lines))
+    for split, lines in (("train", rows[:2]), ("val", rows[2:4]), ("test", rows[4:])):
+        (tmp_path / f"{split}.csv").write_text("file,label,split\n" + "\n".join(lines))
     dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0)
-    assert [part.names for part in (dataset.train, dataset.val, dataset.test)] == expected
+    assert [split.names for split in (dataset.train, dataset.val, dataset.test)] == expected
 
 
 def test_bad_rows_are_named_by_line_and_left_out(tmp_path):
@@ -141,7 +141,7 @@ def test_messy_names_in_a_table(tmp_path):
         csv.writer(file).writerows([["file", "label"], *([name, f"c{i % 2}"] for i, name in enumerate(names))])
     collection = _read(tmp_path)
     assert {finding.kind for finding in collection.findings} == {"unused images"}
-    assert len(collection.parts["train"]) == len(names)
+    assert len(collection.splits["train"]) == len(names)
 
 
 @pytest.mark.parametrize("outside", ["../pictures/{}.png", "{root}/pictures/{}.png", "..\\pictures\\{}.png"])

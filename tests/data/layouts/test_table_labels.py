@@ -33,7 +33,7 @@ def read(root: Path, kind: LabelKind = CLASS_SET) -> Collection:
 
 def found(collection: Collection) -> list[set[str]]:
     """The names of each training image's classes."""
-    return [{collection.classes[label] for label in sample.label} for sample in collection.parts["train"]]  # type: ignore[union-attr]
+    return [{collection.classes[label] for label in sample.label} for sample in collection.splits["train"]]  # type: ignore[union-attr]
 
 
 def write(root: Path, cells: list[str], header: str = "file,labels") -> None:
@@ -68,7 +68,7 @@ def test_tables_of_splits_share_classes_and_separator(root: Path) -> None:
     (root / "test.csv").write_text("file,labels\n3.png,cat|dog\n4.png,bird\n")
     collection = read(root)
     assert collection.classes == ["bird", "cat", "dog"]
-    assert [sample.label for sample in collection.parts["test"]] == [{1, 2}, {0}]
+    assert [sample.label for sample in collection.splits["test"]] == [{1, 2}, {0}]
 
 
 @pytest.mark.parametrize(("cells", "header", "place", "words"), [
@@ -86,7 +86,7 @@ def test_bad_cells_are_named_by_line_and_left_out(
     (finding,) = (one for one in collection.findings if one.severity == "error")
     assert finding.place == place
     assert words in finding.message
-    assert len(collection.parts["train"]) == 5
+    assert len(collection.splits["train"]) == 5
 
 
 def test_an_image_with_two_lists_is_left_out(root: Path) -> None:
@@ -109,7 +109,7 @@ def test_single_classes_name_the_override(root: Path, cells: list[str], header: 
     with pytest.raises(UserError, match=r"every image has exactly one class here.*: leave task=multilabel out, or"):
         read(root)
     collection = read(root, CLASS)
-    assert len(collection.parts["train"]) == 6
+    assert len(collection.splits["train"]) == 6
     assert collection.findings == []
 
 

@@ -71,18 +71,18 @@ def _load(kind, **options):
 def test_classification(data_dir):
     dataset = _load(CLASS, val_fraction=0.25)
     assert dataset.layout == "tfds" and dataset.classes == ["even", "odd"] and dataset.size == (16, 20)
-    assert [len(part) for part in (dataset.train, dataset.val, dataset.test)] == [9, 3, 4]
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [9, 3, 4]
     numbers = []
-    for part in (dataset.train, dataset.val, dataset.test):
-        numbers.append([int(np.asarray(Image.open(file))[0, 0, 0]) for file in part.images])
-        assert part.labels.tolist() == [number % 2 for number in numbers[-1]]
+    for split in (dataset.train, dataset.val, dataset.test):
+        numbers.append([int(np.asarray(Image.open(file))[0, 0, 0]) for file in split.images])
+        assert split.labels.tolist() == [number % 2 for number in numbers[-1]]
     assert sorted(numbers[0] + numbers[1]) == list(range(12)) and sorted(numbers[2]) == list(range(4))
 
 
 def test_detection(data_dir):
     dataset = _load(BOXES)
     assert dataset.classes == ["cat", "dog"]
-    labels = [label for part in (dataset.train, dataset.val) for label in part.labels]
+    labels = [label for split in (dataset.train, dataset.val) for label in split.labels]
     assert sorted(len(label) for label in labels) == [0] * 6 + [1] * 6
     found = next(label for label in labels if len(label))
     assert found.classes.tolist() == [1] and np.allclose(found.corners, [[2, 4, 12, 12]])

@@ -32,9 +32,9 @@ def _write(root: Path, name: str, *objects: str, size=(30, 20), image=True, nois
     (root / "Annotations" / f"{name}.xml").write_text(f"<annotation>{head}{''.join(objects)}</annotation>")
 
 
-def _list(root: Path, part: str, *lines: str, kind="Main", end="\n") -> None:
+def _list(root: Path, split: str, *lines: str, kind="Main", end="\n") -> None:
     (root / "ImageSets" / kind).mkdir(parents=True, exist_ok=True)
-    (root / "ImageSets" / kind / f"{part}.txt").write_bytes(end.join([*lines, ""]).encode())
+    (root / "ImageSets" / kind / f"{split}.txt").write_bytes(end.join([*lines, ""]).encode())
 
 
 def _read(root: Path, task="detection"):
@@ -54,7 +54,7 @@ def test_boxes_classes_and_difficult(tmp_path):
     _write(tmp_path, "b")
     collection = _read(tmp_path)
     assert collection.layout == "voc" and collection.classes == ["cat", "dog"] and collection.findings == []
-    first, second = collection.parts["train"]
+    first, second = collection.splits["train"]
     assert first.name == "JPEGImages/a.png" and first.label_file == tmp_path / "Annotations" / "a.xml"
     assert first.label.corners.tolist() == [[1, 2, 11.5, 12], [3, 4, 30, 20]]
     assert first.label.classes.tolist() == [1, 0] and first.label.crowd.tolist() == [False, True]
@@ -70,7 +70,7 @@ def test_own_lists_are_kept_and_the_rest_is_left_out(tmp_path):
     _list(tmp_path, "test", "e")
     _list(tmp_path, "trainval", "a", "b", "c", "d")
     dataset = _load(tmp_path)
-    names = [[Path(name).stem for name in part.names] for part in (dataset.train, dataset.val, dataset.test)]
+    names = [[Path(name).stem for name in split.names] for split in (dataset.train, dataset.val, dataset.test)]
     assert names == [["a", "b", "c"], ["d"], ["e"]]
     assert dataset.layout == "voc" and dataset.task == "detection"
     assert dataset.notes == ["JPEGImages/f.png: it is in no split list: left out"]
@@ -80,9 +80,9 @@ def test_what_is_missing_is_taken_out_of_train_by_the_rarest_class(tmp_path):
     for i in range(20):
         _write(tmp_path, f"{i:02}", _object("cat"), *([_object("dog", (5, 5, 9, 9))] if i < 10 else []))
     dataset = _load(tmp_path, val_fraction=0.2, test_fraction=0.2)
-    for part, count in ((dataset.train, 6), (dataset.val, 2), (dataset.test, 2)):
-        with_dog = sum(1 in label.classes for label in part.labels)
-        assert with_dog == count and len(part) == 2 * count
+    for split, count in ((dataset.train, 6), (dataset.val, 2), (dataset.test, 2)):
+        with_dog = sum(1 in label.classes for label in split.labels)
+        assert with_dog == count and len(split) == 2 * count
 
 
 def test_a_class_list_names_the_classes_and_an_unknown_one_is_an_error(tmp_path):
@@ -90,7 +90,7 @@ def test_a_class_list_names_the_classes_and_an_unknown_one_is_an_error(tmp_path)
     (tmp_path / "classes.txt").write_text("king\nace\nqueen\n")
     collection = _read(tmp_path)
     assert collection.classes == ["king", "ace", "queen"]
-    assert collection.parts["train"][0].label.classes.tolist() == [0, 1]
+    assert collection.splits["train"][0].label.classes.tolist() == [0, 1]
     assert _told(collection) == [("unknown class", "Annotations/a.xml", "object 1 (joker)"),
                                  ("unknown class", "Annotations/a.xml", "object 4")]  # fmt: skip
     assert _told(collection, "warning") == [("class name", "Annotations/a.xml", "object 3 (ACE)")]
@@ -107,7 +107,7 @@ def test_bad_xml_is_named(tmp_path, content, reason):
     (tmp_path / "Annotations" / "b.xml").write_bytes(content)
     collection = _read(tmp_path)
     assert _told(collection) == [("bad XML", "Annotations/b.xml", "")] and reason in collection.findings[0].message
-    assert [sample.name for sample in collection.parts["train"]] == ["JPEGImages/a.png"]
+    assert [sample.name for sample in collection.splits["train"]] == ["JPEGImages/a.png"]
 
 
 def test_missing_images_and_annotations_are_named(tmp_path):
@@ -130,16 +130,16 @@ def test_a_sample_in_two_lists_stays_in_the_held_out_one(tmp_path):
     _list(tmp_path, "val", "b")
     collection = _read(tmp_path)
     assert _told(collection) == [("in two splits", "ImageSets/Main/val.txt", "line 1")]
-    assert [len(collection.parts[part]) for part in ("train", "val")] == [2, 1]
+    assert [len(collection.splits[split]) for split in ("train", "val")] == [2, 1]
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
-def test_a_held_out_split_without_a_box_is_told(tmp_path, part):
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_held_out_split_without_a_box_is_told(tmp_path, split):
     for name in "abcdef":
-        _write(tmp_path, name, *([] if name == {"val": "e", "test": "f"}[part] else [_object()]))
-    for split, names in (("train", "abcd"), ("val", "e"), ("test", "f")):
-        _list(tmp_path, split, *names)
-    assert f"no image of {part} has a box, so its mAP is 0 whatever is found there" in _load(tmp_path).notes
+        _write(tmp_path, name, *([] if name == {"val": "e", "test": "f"}[split] else [_object()]))
+    for listed, names in (("train", "abcd"), ("val", "e"), ("test", "f")):
+        _list(tmp_path, listed, *names)
+    assert f"no image of {split} has a box, so its mAP is 0 whatever is found there" in _load(tmp_path).notes
 
 
 def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
@@ -157,8 +157,8 @@ def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
     dataset = _load(tmp_path, on_error="skip")
     assert dataset.skipped == ["Annotations/b.xml, object 1 (cat)", "Annotations/a.xml, object 1 (cat)",
                                "JPEGImages/c.png"]  # fmt: skip
-    boxes = {Path(name).stem: label for part in (dataset.train, dataset.val, dataset.test)
-             for name, label in zip(part.names, part.labels, strict=True)}  # fmt: skip
+    boxes = {Path(name).stem: label for split in (dataset.train, dataset.val, dataset.test)
+             for name, label in zip(split.names, split.labels, strict=True)}  # fmt: skip
     assert sorted(boxes) == ["a", "b", "d", "e", "f"]
     assert boxes["a"].corners.tolist() == [[1, 1, 20, 20]] and len(boxes["b"]) == 0
 
@@ -170,9 +170,9 @@ def test_chosen_classes_keep_their_boxes_and_every_image(tmp_path):
     dataset = _load(tmp_path, classes=["dog", "bird"])
     counts = np.zeros(2, int)
     total = 0
-    for part in (dataset.train, dataset.val, dataset.test):
-        total += len(part)
-        for label in part.labels:
+    for split in (dataset.train, dataset.val, dataset.test):
+        total += len(split)
+        for label in split.labels:
             counts += np.bincount(label.classes, minlength=2)
     assert dataset.classes == ["dog", "bird"] and total == 12 and counts.tolist() == [9, 6]
 
@@ -220,9 +220,9 @@ def test_chosen_classes_name_ids_that_mean_none_of_them(tmp_path, chosen, expect
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
 def test_real_collections():
     cards = _load(SHARED / "cards6")
-    parts = (cards.train, cards.val, cards.test)
-    assert [len(part) for part in parts] == [247, 49, 67] and cards.notes == [] and cards.skipped == []
-    counts = [np.bincount(np.concatenate([label.classes for label in part.labels]), minlength=6) for part in parts]
+    splits = (cards.train, cards.val, cards.test)
+    assert [len(split) for split in splits] == [247, 49, 67] and cards.notes == [] and cards.skipped == []
+    counts = [np.bincount(np.concatenate([label.classes for label in split.labels]), minlength=6) for split in splits]
     assert (counts[0] + counts[1]).tolist() == [92, 89, 95, 89, 80, 82]
     assert counts[2].tolist() == [26, 24, 23, 26, 26, 18]
     pets = layouts.available(SHARED / "pets3")
@@ -231,7 +231,7 @@ def test_real_collections():
     collection = _read(SHARED / "pets3")
     assert collection.classes == ["cat", "dog"]
     assert {finding.kind for finding in collection.findings} <= {"unused images"}  # those of the other tasks
-    assert [len(collection.parts[part]) for part in ("train", "val")] == [236, 60]
+    assert [len(collection.splits[split]) for split in ("train", "val")] == [236, 60]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
@@ -244,7 +244,7 @@ def test_the_messy_collection():
                  "JPEGImages/xml_missing.jpg", "JPEGImages/image_truncated.jpg", "ImageSets/Main/train.txt",
                  "ImageSets/Main/val.txt"]  # fmt: skip
     assert sorted(name.split(",")[0] for name in dataset.skipped) == sorted(bad_boxes + bad_files)
-    boxes = {Path(name).stem: label for part in (dataset.train, dataset.val, dataset.test)
-             for name, label in zip(part.names, part.labels, strict=True)}  # fmt: skip
+    boxes = {Path(name).stem: label for split in (dataset.train, dataset.val, dataset.test)
+             for name, label in zip(split.names, split.labels, strict=True)}  # fmt: skip
     assert {"xml_bom", "xml_namespace", "name with space é", "no_objects", "size_zero", "size_missing"} <= set(boxes)
     assert len(boxes["no_objects"]) == 0 and boxes["all_difficult"].crowd.all()

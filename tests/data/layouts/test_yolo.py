@@ -62,23 +62,23 @@ def test_split_lists_and_several_folders(tmp_path):
     (tmp_path / "val.txt").write_text("images/two/d.png\n")
     _image(tmp_path.parent / "secret.png")
     collection = _read(tmp_path)
-    assert [sample.name for sample in collection.parts["train"]] == [
+    assert [sample.name for sample in collection.splits["train"]] == [
         "images/one/a.png", "images/one/b.png", "images/two/c.png"]  # fmt: skip
-    assert [sample.name for sample in collection.parts["val"]] == ["images/two/d.png"]
+    assert [sample.name for sample in collection.splits["val"]] == ["images/two/d.png"]
     assert _told(collection) == [("missing image", "more.txt", "line 2"), ("missing image", "more.txt", "line 3")]
     assert "leads out of the collection" in collection.findings[1].message
 
 
 def test_paths_as_tools_write_them(tmp_path):
-    for part in ("train", "valid"):
-        _image(tmp_path / part / "images" / "a.png")
-        (tmp_path / part / "labels").mkdir()
-        (tmp_path / part / "labels" / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
+    for split in ("train", "valid"):
+        _image(tmp_path / split / "images" / "a.png")
+        (tmp_path / split / "labels").mkdir()
+        (tmp_path / split / "labels" / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
     (tmp_path / "data.yaml").write_text("path: /content/x\ntrain: ../train/images\nval: ../valid/images\nnames: [x]\n")
     collection = _read(tmp_path)
-    assert {part: [s.name for s in samples] for part, samples in collection.parts.items()} == {
+    assert {split: [s.name for s in samples] for split, samples in collection.splits.items()} == {
         "train": ["train/images/a.png"], "val": ["valid/images/a.png"]}  # fmt: skip
-    assert all(len(sample.label) == 1 for samples in collection.parts.values() for sample in samples)
+    assert all(len(sample.label) == 1 for samples in collection.splits.values() for sample in samples)
 
 
 def test_without_a_yaml(tmp_path):
@@ -87,7 +87,7 @@ def test_without_a_yaml(tmp_path):
     assert _read(tmp_path).classes == ["class 0", "class 1", "class 2"]
     (tmp_path / "labels" / "classes.txt").write_text("cat\ndog\nbird\n")
     collection = _read(tmp_path)
-    assert collection.classes == ["cat", "dog", "bird"] and list(collection.parts) == ["train"]
+    assert collection.classes == ["cat", "dog", "bird"] and list(collection.splits) == ["train"]
 
 
 def test_bad_lines_are_named_and_left_out(tmp_path):
@@ -113,7 +113,7 @@ def test_labels_without_images_and_images_without_labels(tmp_path):
     assert _told(collection, "warning") == [("missing label file", "images/b.png", ""),
                                             ("missing image", "labels/c.txt", "")]  # fmt: skip
     assert _told(collection, "remark") == [("stray file", "labels/classes.txt", "")]
-    assert len(collection.parts["train"]) == 2 and _told(collection) == []
+    assert len(collection.splits["train"]) == 2 and _told(collection) == []
 
 
 @pytest.mark.parametrize(("content", "words"), [

@@ -185,8 +185,8 @@ def test_colours_compose_as_one_after_the_other():
     images = 100 + 0.2 * pictures(2, 5, 6, 3)
     config = AugmentConfig(brightness=0.05, contrast=0.2, saturation=0.3, hue=0.03)
     step = images
-    for part in ("brightness", "contrast", "saturation", "hue"):
-        step = applied(step, AugmentConfig(**{part: getattr(config, part)}), 0.9)
+    for split in ("brightness", "contrast", "saturation", "hue"):
+        step = applied(step, AugmentConfig(**{split: getattr(config, split)}), 0.9)
     np.testing.assert_allclose(applied(images, config, 0.9), step, atol=0.01)
 
 
@@ -230,8 +230,8 @@ def test_a_sample_looks_the_same_in_every_batch():
     draws = drawn(np.arange(33), 0, 0)
     whole = augment.apply(images, draws, EVERYTHING).numpy()
     for some in ([0], [32], [5, 1], list(range(17)), list(range(32, -1, -1))):
-        part = augment.apply(images[some], some_of(draws, some), EVERYTHING).numpy()
-        np.testing.assert_allclose(part, whole[some], atol=1e-3)
+        split = augment.apply(images[some], some_of(draws, some), EVERYTHING).numpy()
+        np.testing.assert_allclose(split, whole[some], atol=1e-3)
 
 
 def test_parallel_calls_give_the_bits_of_serial_ones():
@@ -265,7 +265,7 @@ def test_presets_go_from_weak_to_strong():
     found = {path.stem: preset(path) for path in PRESETS}
     assert set(found) == {"none", "light", "random_crop", "standard", "strong"}
     ordered = [found[name] for name in ("none", "light", "standard", "strong")]
-    for part in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
-        strengths = [getattr(config, part) for config in ordered]
+    for split in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
+        strengths = [getattr(config, split) for config in ordered]
         assert strengths == sorted(strengths)
     assert found["light"].horizontal_flip == found["light"].vertical_flip == 0  # it must suit digits and letters
