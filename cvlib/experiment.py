@@ -213,8 +213,8 @@ def _training(config: Config, dataset: Dataset, network: Network, record: Record
     from cvlib.training import feeds
     from cvlib.training.loop import Fitted, Training
 
-    task, how = tasks.of(config.model.task), config.data.class_weights
-    weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
+    task, scheme = tasks.of(config.model.task), config.data.class_weights
+    weights = task.class_weights(dataset.train, len(dataset.classes), scheme) if scheme else None
     train = feeds.training_feed(config, dataset, network.spec, record.say)
     val = feeds.validation_feed(config, dataset, network.spec, record.say)
     fitted = Fitted(network.model, task.validated(network), train, val)

@@ -36,7 +36,7 @@ def large_ones_slow(names: list[str]) -> list[Any]:
 
 def smallest_side(config: ModelConfig) -> int:
     """Return the smallest side in pixels that a network of this config takes."""
-    side = backbones.get(config.backbone).smallest_side(config.backbone_options, config.levels)
+    side = backbones.get(config.backbone).smallest_side(config.backbone_options, config.feature_levels)
     step = heads.get(config.head).side_step(config.head_options)
     return -(-side // step) * step
 

@@ -31,8 +31,10 @@ def explain(error: Exception, arguments: list[str]) -> str:
         empty = next((a for a in arguments if re.fullmatch(r"\+?[\w/]+=.*\bnull\b.*", a)), "a group")
         return f"{empty}: expected a choice; " + suggest("null", answers.choices(empty.split("=")[0].lstrip("+")))
     if type(error).__name__ == "OverrideParseException":
-        said = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
-        return f"{said}: an override reads key=value; brackets, commas or spaces need quotes inside: \"key='a value'\""
+        problem = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
+        return (
+            f"{problem}: an override reads key=value; brackets, commas or spaces need quotes inside: \"key='a value'\""
+        )
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     if studies := [a for a in overrides if a.startswith("experiment=")]:
         return f"{studies[0]}: a study is added with a plus, +{studies[0]}"

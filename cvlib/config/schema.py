@@ -23,7 +23,7 @@ class ModelConfig:
     head: str  # the name of the file in cvlib/models/heads
     head_options: Options
     base_key: str | None = None  # the key that names the backbone in `model`: backbone | encoder; None: name does
-    levels: bool = False  # whether the head builds on feature maps of several resolutions
+    feature_levels: bool = False  # whether the head builds on feature maps of several resolutions
     suited: Suited = field(default_factory=lambda: Suited())
     depthwise: bool = False  # whether the backbone consists of depthwise convolutions; trainer.precision=auto asks
 
@@ -31,7 +31,7 @@ class ModelConfig:
     def used_backbone_options(self) -> dict[str, Any]:
         """The backbone's options that matter to this head."""
         return {one.name: getattr(self.backbone_options, one.name) for one in dataclasses.fields(self.backbone_options)
-                if not (self.levels and one.metadata.get("classifier_only"))}  # fmt: skip
+                if not (self.feature_levels and one.metadata.get("classifier_only"))}  # fmt: skip
 
 
 @dataclass

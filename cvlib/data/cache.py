@@ -69,8 +69,8 @@ class Cache:
 
 def key(split: Split, spec: InputSpec, kind: LabelKind) -> str:
     """Return a name for the resized images of a split: another content, order, input or kind of label has another."""
-    how = f"{spec.resize} {kind.subfolder}" + (f" {spec.span}" if spec.span else "")
-    content = hashlib.sha256(repr((spec.size, spec.channels, how)).encode())
+    resize_method = f"{spec.resize} {kind.subfolder}" + (f" {spec.span}" if spec.span else "")
+    content = hashlib.sha256(repr((spec.size, spec.channels, resize_method)).encode())
     for digest in split.digests or []:
         content.update(digest.encode())
     return content.hexdigest()[:24]

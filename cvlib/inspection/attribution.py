@@ -108,8 +108,8 @@ def _class_logit(model: keras.Model, pixels: np.ndarray, label: int) -> tuple[st
     step = graph.scores(model)
     if len(graph.shape_of(step)) == 1:
         return step.name, lambda logits: logits[:, label]
-    said = graph.activations(model, pixels, [step.name], graph.behind_entry(model, pixels))[step.name]
-    taken = (graph.as_array(said).argmax(axis=-1) == label).astype(np.float32)
+    raw_outputs = graph.activations(model, pixels, [step.name], graph.behind_entry(model, pixels))[step.name]
+    taken = (graph.as_array(raw_outputs).argmax(axis=-1) == label).astype(np.float32)
     share = taken / max(taken.sum(), 1)
     return step.name, lambda logits: keras.ops.sum(logits[..., label] * share, axis=(1, 2))
 

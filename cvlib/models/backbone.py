@@ -76,7 +76,7 @@ class Backbone(ABC):
     Attributes:
         name: the file's name, and the value of `model.backbone` or `model.encoder`.
         options: the dataclass of its choices; the fields carry their bounds.
-        feature_levels: whether it can serve detectors and segmenters, which need a map for each resolution.
+        has_feature_levels: whether it can serve detectors and segmenters, which need a map for each resolution.
         channels: of the pixels that the base takes; None: as many as the images have.
         sources: published weights; the first one's preprocessing is also that of random weights.
         shape_options: options that decide which weights fit, besides the architecture.
@@ -85,27 +85,27 @@ class Backbone(ABC):
 
     name: ClassVar[str]
     options: ClassVar[type[Options]]
-    feature_levels: ClassVar[bool] = True
+    has_feature_levels: ClassVar[bool] = True
     channels: ClassVar[int | None] = None
     sources: ClassVar[tuple[WeightSource, ...]] = ()
     shape_options: ClassVar[tuple[str, ...]] = ()
     depthwise: ClassVar[bool] = False
 
     @abstractmethod
-    def smallest_side(self, options: Any, levels: bool) -> int:
-        """Return the smallest height or width in pixels that it takes, as a classifier or for feature `levels`."""
+    def smallest_side(self, options: Any, feature_levels: bool) -> int:
+        """Return the smallest height or width in pixels that it takes, as a classifier or with `feature_levels`."""
 
     @abstractmethod
-    def build(self, options: Any, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+    def build(self, options: Any, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
         """Return the base with random weights: preprocessed pixels `input_shape` → features.
 
-        Without `levels` the one output is what a classifier's head takes: a vector `(batch, features)` or a map
-        `(batch, height, width, channels)`. With `levels` only the layers named by `feature_maps` matter; layers behind
-        the last of them are cut off by the caller. Raises `UserError` for an image that is too small.
+        Without `feature_levels` the one output is the input of a classifier's head: a vector `(batch, features)` or a
+        map `(batch, height, width, channels)`. With `feature_levels` only the layers named by `feature_maps` matter;
+        the caller cuts off the layers behind the last of them. Raises `UserError` for an image that is too small.
         """
 
-    def levels(self, options: Any) -> list[Level]:
-        """Return the feature levels, finest first. Only asked where `feature_levels` is true."""
+    def feature_levels(self, options: Any) -> list[Level]:
+        """Return the feature levels, finest first. Only asked where `has_feature_levels` is true."""
         raise NotImplementedError(f"{self.name} has no feature levels")
 
     def preprocess(self, image: KerasTensor) -> KerasTensor:
@@ -141,15 +141,17 @@ class Backbone(ABC):
 
     def feature_maps(self, options: Any) -> list[str]:
         """Return the layers that give the feature maps, finest first: each level's, and the last pooling."""
-        found = self.levels(options)
+        found = self.feature_levels(options)
         last = found[-1].pooled
         return [level.layer for level in found] + ([last] if last else [])
 
     def strides(self, options: Any) -> list[int]:
         """Return the strides in pixels of `feature_maps`."""
-        found = self.levels(options)
+        found = self.feature_levels(options)
         return [level.stride for level in found] + ([2 * found[-1].stride] if found[-1].pooled else [])
 
-    def used_options(self, levels: bool) -> list[str]:
-        """Return the names of the options that matter, as a classifier or for feature `levels`."""
-        return [one.name for one in fields(self.options) if not (levels and one.metadata.get("classifier_only"))]
+    def used_options(self, feature_levels: bool) -> list[str]:
+        """Return the names of the options that matter, as a classifier or with `feature_levels`."""
+        return [
+            one.name for one in fields(self.options) if not (feature_levels and one.metadata.get("classifier_only"))
+        ]

@@ -78,13 +78,13 @@ class Head(ABC):
     Attributes:
         name: the file's name, and the value of `model.head`.
         options: the dataclass of its choices.
-        levels: whether it builds on feature maps of several resolutions, or on a classifier's features.
+        feature_levels: whether it builds on feature maps of several resolutions, or on a classifier's features.
         base_key: the key of `model` that names its backbone; None: `model` itself is the backbone.
     """
 
     name: ClassVar[str]
     options: ClassVar[type[Options]]
-    levels: ClassVar[bool] = True
+    feature_levels: ClassVar[bool] = True
     base_key: ClassVar[str | None] = "backbone"
 
     @abstractmethod

@@ -86,7 +86,7 @@ def build(config: ModelConfig, spec: InputSpec, classes: int) -> Network:
     base, tap_weight = _base(config, backbone, head, pixels.shape[1:])
     maps = keras.tree.flatten(base(pixels))
     tap = maps.pop() if tap_weight else None
-    strides = [stride for _, stride in head.maps(backbone, config.backbone_options)] if head.levels else []
+    strides = [stride for _, stride in head.maps(backbone, config.backbone_options)] if head.feature_levels else []
     built = head.build(config.head_options, backbone, Features(image, maps, strides, tap, tap_weight), classes)
     model = _model(image, {output.name: output.tensor for output in built.outputs}, config.name)
     return Network(model, base, backbone, head, config, spec, classes, tuple(built.outputs), tuple(built.cut))
@@ -94,7 +94,7 @@ def build(config: ModelConfig, spec: InputSpec, classes: int) -> Network:
 
 def check_size(config: ModelConfig, backbone: Backbone, head: Head, size: tuple[int, int]) -> None:
     """Raise `UserError` for an image below the smallest that the backbone takes."""
-    least = backbone.smallest_side(config.backbone_options, head.levels)
+    least = backbone.smallest_side(config.backbone_options, head.feature_levels)
     if min(size) < least:
         based = "" if config.name == config.backbone else f" with a base of {config.backbone}"
         raise UserError(
@@ -107,9 +107,9 @@ def _base(
     config: ModelConfig, backbone: Backbone, head: Head, input_shape: tuple[int, int, int]
 ) -> tuple[keras.Model, float]:
     """The base with the outputs that the head builds on, and last the auxiliary tap where its weight is above 0."""
-    whole = backbone.build(config.backbone_options, input_shape, head.levels)
-    if head.levels:
-        for level in backbone.levels(config.backbone_options):
+    whole = backbone.build(config.backbone_options, input_shape, head.feature_levels)
+    if head.feature_levels:
+        for level in backbone.feature_levels(config.backbone_options):
             found = _map(whole, level.layer, backbone).shape[-1]
             if found != level.channels:
                 raise UserError(f"model={backbone.name}: its levels give {level.layer} {level.channels} channels, but "

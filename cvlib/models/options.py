@@ -35,23 +35,24 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
         raise UserError(f"model.head={head.name} doesn't fit model={name}, which builds on model.{others[0]}: leave "
                         "model.head out, or choose another model")  # fmt: skip
     backbone = backbones.get(str(values[key]) if key else name)
-    if head.levels and not backbone.feature_levels:
-        able = [one.name for one in backbones.usable() if one.feature_levels]
+    if head.feature_levels and not backbone.has_feature_levels:
+        able = [one.name for one in backbones.usable() if one.has_feature_levels]
         raise UserError(f"model.{key or 'name'}={backbone.name} has no feature maps for model={name}: choose one of "
                         f"{', '.join(able)}")  # fmt: skip
     every = [heads.get(one) for one in heads.names()]
     known: list[type[Options]] = [Suited, *(one.options for one in backbones.usable()), *(one.options for one in every)]
     refuse_unknown("model", values, known, (*_COMMON, *_base_keys()))
-    own = {one: values[one] for one in backbone.used_options(head.levels) if one in values}
-    rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.levels)}
+    own = {one: values[one] for one in backbone.used_options(head.feature_levels) if one in values}
+    rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.feature_levels)}
     backbone_options = typed(backbone.options, own, "model")
-    if head.levels:
-        backbone.levels(backbone_options)  # refuses options that leave it without feature maps
+    if head.feature_levels:
+        backbone.feature_levels(backbone_options)  # refuses options that leave it without feature maps
     return ModelConfig(
         name=name, task=str(values.get("task", "classification")),
         backbone=backbone.name, backbone_options=backbone_options,
         head=head.name, head_options=typed(head.options, rest, "model"),
-        base_key=key, levels=head.levels, suited=typed(Suited, values, "model"),
+        base_key=key, feature_levels=head.feature_levels,
+        suited=typed(Suited, values, "model"),
         depthwise=backbone.depthwise,
     )  # fmt: skip
 
@@ -63,12 +64,12 @@ def _base_keys() -> list[str]:
 
 def backbone_config(model: ModelConfig) -> ModelConfig:
     """Return the classifier with the same base: where weights may come from."""
-    if not model.levels:
+    if not model.feature_levels:
         return dataclasses.replace(model, task="classification")
     head = heads.get("dense")
     return dataclasses.replace(
         model, name=model.backbone, task="classification", base_key=None, head=head.name, head_options=head.options(),
-        levels=False,
+        feature_levels=False,
     )  # fmt: skip
 
 
@@ -80,6 +81,6 @@ def deciding(values: Mapping[str, Any]) -> dict[str, list[Any]]:
     head = heads.get(str(values.get("head", "dense")))
     found: dict[str, list[Any]] = {"head": list(heads.names())} if head.base_key else {}
     if head.base_key:
-        found[head.base_key] = [one.name for one in backbones.usable() if one.feature_levels]
+        found[head.base_key] = [one.name for one in backbones.usable() if one.has_feature_levels]
     choices = {one.name: one.metadata.get("choices") for one in dataclasses.fields(head.options)}
     return found | {name: list(allowed) for name, allowed in choices.items() if allowed}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 NOT_THE_EXPERIMENT = ("name", "output_root")
 # Keys that came later: with this value a run is the same as without the key.
 _AS_WITHOUT: dict[str, dict[str, Any]] = {"model": {"label_smoothing": 0.0}, "data": {"range": None}}
+# Keys that had another name, under which runs are hashed as before: group → name → earlier name.
+_EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 # What changes how a run is computed, but not what comes out.
 _NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
 
@@ -40,7 +42,8 @@ def _deciding(group: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     left_out, later = _NO_RESULT.get(group, ()), _AS_WITHOUT.get(group, {})
-    return {key: inner for key, inner in value.items()
+    earlier = _EARLIER_NAMES.get(group, {})
+    return {earlier.get(key, key): inner for key, inner in value.items()
             if key not in left_out and not (key in later and inner == later[key])}  # fmt: skip
 
 

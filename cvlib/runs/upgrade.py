@@ -2,6 +2,7 @@
 
 Form 1 is version 0.1: summary.json has no "form", and config.yaml holds every key of a group whatever was chosen.
 Form 2 holds only the keys that the chosen answers use; its summary names its form and describes its metrics.
+Names that changed within form 2 are read under their new names.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from cvlib.runtime.errors import UserError
 
 FORM = 2  # what this version writes
 _FORM_1 = Path(__file__).with_name("form_1.yaml")
+_METRICS = {"recall": "ar_100"}  # earlier name → name
+_MODEL_KEYS = {"neck": "neck_channels"}
 
 
 def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -28,9 +31,10 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     A summary that was upgraded has `upgraded_from`, `upgrade_notes` and the `config_hash` of the upgraded config, its
     own where the config is empty. Raises `UserError` for a form of a later version.
     """
+    summary, config = _with_new_metrics(summary), _with_new_keys(config)
     form = summary.get("form", 1)
     if form == FORM:
-        return dict(summary), dict(config)
+        return summary, config
     if form != 1:
         raise UserError(f"this run has form {form}, but this version of cvlib reads up to form {FORM}: update cvlib")
     notes: list[str] = []
@@ -46,6 +50,38 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     if notes:
         fields["mode"] = upgraded["mode"]["name"]
     return {**summary, **fields}, upgraded
+
+
+def _with_new_metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a summary of a detector whose metrics, last metrics and metric specs have their new names."""
+    renamed = dict(summary)
+    if summary.get("task") != "detection":
+        return renamed
+    for field in ("metrics", "last_metrics"):
+        if isinstance(values := summary.get(field), Mapping):
+            renamed[field] = {_new_metric(key): value for key, value in values.items()}
+    if isinstance(specs := summary.get("metric_specs"), list):
+        renamed["metric_specs"] = [
+            {**spec, "name": _new_metric(spec["name"])} if isinstance(spec, dict) and "name" in spec else spec
+            for spec in specs
+        ]
+    return renamed
+
+
+def _new_metric(key: Any) -> Any:
+    split, slash, name = str(key).rpartition("/")
+    return f"{split}{slash}{_METRICS[name]}" if name in _METRICS else key
+
+
+def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config whose keys, and whose trainer.monitor, have their new names."""
+    renamed = dict(config)
+    if isinstance(model := config.get("model"), Mapping):
+        renamed["model"] = {_MODEL_KEYS.get(str(key), key): value for key, value in model.items()}
+    trainer = config.get("trainer")
+    if isinstance(trainer, Mapping) and trainer.get("monitor") is not None:
+        renamed["trainer"] = {**trainer, "monitor": _new_metric(trainer["monitor"])}
+    return renamed
 
 
 def form_1_specs(task: str) -> tuple[MetricSpec, ...]:

@@ -124,7 +124,7 @@ def caches_features(config: Config) -> bool:
 def smallest_side(config: Config) -> int:
     """Return the smallest side in pixels that the network takes."""
     model = config.model
-    return backbones.get(model.backbone).smallest_side(model.backbone_options, heads.get(model.head).levels)
+    return backbones.get(model.backbone).smallest_side(model.backbone_options, heads.get(model.head).feature_levels)
 
 
 def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:

@@ -97,7 +97,7 @@ class Task(ABC):
         """Return the feed's stream of (images, labels) with the targets of every output."""
 
     @abstractmethod
-    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+    def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Return what each class counts, float `(classes,)`; `how`: see `cvlib.tasks.balance.balanced`."""
 
     @abstractmethod

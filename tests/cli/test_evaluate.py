@@ -20,7 +20,7 @@ from tests.small_runs import write_run
 QUICK = ["trainer.epochs=1", "trainer.steps_per_epoch=2", "data.samples=60"]
 TASKS = {
     "classification": ["model.filters=[4]", "model.dense=[8]"],
-    "detection": ["model=yolo", "data.image_size=64", "model.neck=8", "model.filters=[8,8,8,8,8]"],
+    "detection": ["model=yolo", "data.image_size=64", "model.neck_channels=8", "model.filters=[8,8,8,8,8]"],
     "segmentation": ["model=segmenter", "model.filters=[4,8]"],
 }
 

@@ -63,7 +63,7 @@ def test_a_sequential_model_is_listed() -> None:
 
 
 def test_the_stages_of_a_detector_end_with_its_last_kernel() -> None:
-    config = model_config("yolo", neck=4, filters=[4, 4, 4, 4, 4])
+    config = model_config("yolo", neck_channels=4, filters=[4, 4, 4, 4, 4])
     saved = tasks.of("detection").inference(build(config, InputSpec(64, 64, 3, "letterbox"), 3))
     assert [graph.shape_of(step)[:2] for step in graph.stages(saved)] == [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)]
 

@@ -30,7 +30,7 @@ def base_of(name: str, height: int, width: int, **changes: Any) -> keras.Model:
 
 def smallest_side(name: str) -> int:
     config = model_config(name)
-    return backbones.get(config.backbone).smallest_side(config.backbone_options, heads.get(config.head).levels)
+    return backbones.get(config.backbone).smallest_side(config.backbone_options, heads.get(config.head).feature_levels)
 
 
 def row(model: keras.Model, name: str) -> Layer:

@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"filters": [4, 6], "dense": [8]},
     "fcn": {"fc_kernel": 1, "fc_width": 8},
     "segmenter": {"filters": [4, 6]},
-    "yolo": {"neck": 8},
+    "yolo": {"neck_channels": 8},
 }
 TASKS = {name: model_config(name).task for name in MODELS}
 REGIMES = [Scratch(), FeatureExtractor(weights="x"), Finetune(weights="x", freeze=0.5)]
@@ -56,7 +56,7 @@ def predicted(model: keras.Model, given: Any) -> list[np.ndarray]:
 
 
 def test_every_backbone_has_its_config_as_a_classifier_and_every_other_config_builds_on_one() -> None:
-    own = {name for name in MODELS if not model_config(name).levels}
+    own = {name for name in MODELS if not model_config(name).feature_levels}
     assert own == set(backbones.names())
     assert all(model_config(name).backbone in own for name in MODELS)
 
@@ -158,9 +158,9 @@ def test_outputs_that_exist_in_training_only_are_left_out_of_predictions(name: s
     ("segmenter", {"encoder": "darknet", "filters": [4, 4, 4], "decoder": "transpose"}, (64, 96, 5)),
     ("fcn", {"fc_kernel": 1, "fc_width": 8, "backbone": "cnn", "filters": [4] * 5}, (64, 96, 5)),
     # cells of 8 pixels, for 64 / 8 is the coarsest grid of at least 7: 8 × 12 of them, each with 2 boxes
-    ("yolo", {"head": "grid", "neck": 8, "filters": [4] * 5}, (8 * 12, 2 * 5 + 5)),
+    ("yolo", {"head": "grid", "neck_channels": 8, "filters": [4] * 5}, (8 * 12, 2 * 5 + 5)),
     # strides 4, 8 and 16
-    ("yolo", {"head": "anchor_free", "neck": 8, "filters": [4] * 5}, (16 * 24 + 8 * 12 + 4 * 6, 4 + 5)),
+    ("yolo", {"head": "anchor_free", "neck_channels": 8, "filters": [4] * 5}, (16 * 24 + 8 * 12 + 4 * 6, 4 + 5)),
 ])  # fmt: skip
 def test_images_may_be_wider_than_high(name: str, changes: dict[str, Any], shape: tuple[int, ...]) -> None:
     built = network(name, (64, 96), 1, 5, **changes)
@@ -192,7 +192,7 @@ def test_in_a_fresh_session_all_variables_have_the_same_names(name: str) -> None
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
 def test_an_image_below_the_minimum_is_refused(name: str) -> None:
     config = config_of(name)
-    least = backbones.get(config.backbone).smallest_side(config.backbone_options, config.levels)
+    least = backbones.get(config.backbone).smallest_side(config.backbone_options, config.feature_levels)
     with pytest.raises(UserError, match=f"needs at least {least} pixels"):
         network_of(config, (least - 1, 300), 3, 2)
 

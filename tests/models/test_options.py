@@ -28,7 +28,7 @@ CNN_MAPS = {
 CLASSIFIER = {"dropout", "label_smoothing"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
-DETECTOR = {"backbone", "neck", "nms_iou"}
+DETECTOR = {"backbone", "neck_channels", "nms_iou"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
 
 
@@ -72,7 +72,7 @@ def test_values_reach_the_options_of_the_answer_that_has_them() -> None:
     assert model.backbone_options.filters == [8]
     assert model.backbone_options.dropout == 0.0  # the dense layers' of a classifier
     assert (model.head_options.decoder_filters, model.head_options.dropout) == (7, 0.25)
-    assert (model.suited.lr, model.base_key, model.levels) == (0.5, "encoder", True)
+    assert (model.suited.lr, model.base_key, model.feature_levels) == (0.5, "encoder", True)
     # The auxiliary classifier's weight of a decoder isn't that of Inception's own.
     inception = model_config("segmenter", encoder="inception", auxiliary_weight=0.5)
     assert inception.head_options.auxiliary_weight == 0.5
@@ -113,7 +113,7 @@ def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: 
 def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
     model = model_config(name)
     classifier = backbone_config(model)
-    assert (classifier.name, classifier.task, classifier.head, classifier.levels) == (
+    assert (classifier.name, classifier.task, classifier.head, classifier.feature_levels) == (
         base,
         "classification",
         "dense",

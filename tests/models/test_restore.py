@@ -48,7 +48,7 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("model", "side"), [
-    (model_config("yolo", backbone="cnn", filters=[8, 8, 8, 8], neck=8), 64),
+    (model_config("yolo", backbone="cnn", filters=[8, 8, 8, 8], neck_channels=8), 64),
     (model_config("segmenter", filters=[4, 4, 4, 4], decoder_filters=8), 64),
     pytest.param(model_config("inception"), 75, marks=pytest.mark.slow),  # has an auxiliary classifier
     pytest.param(model_config("resnet"), 32, marks=pytest.mark.slow),

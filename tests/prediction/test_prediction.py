@@ -24,7 +24,7 @@ from tests.small_runs import write_network, write_record
 
 SIDE = 64
 SMALL = {
-    "detection": model_config("yolo", backbone="cnn", filters=[8, 8, 8, 8], neck=8),
+    "detection": model_config("yolo", backbone="cnn", filters=[8, 8, 8, 8], neck_channels=8),
     "segmentation": model_config("segmenter", filters=[4, 4, 4, 4], decoder_filters=8),
 }
 CLASSES = ["background", "cat", "dog"]

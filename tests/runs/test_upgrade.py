@@ -58,18 +58,25 @@ def used(bag: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return upgrade({"task": "classification"}, bag)[1]
 
 
+def renamed(values: Any, *names: str) -> Any:
+    """The mapping with names of keys replaced; `names` are pairs of an earlier and a present one."""
+    new = dict(zip(names[::2], names[1::2], strict=True))
+    return {new.get(key, key): value for key, value in values.items()} if isinstance(values, dict) else values
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(FORM_1))[:40])
 def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> None:
     assert len(FOLDERS) == 17
     run, (summary, config) = read_run(folder), raw(folder)
     assert (run.summary["form"], run.summary["upgraded_from"]) == (FORM, 1)
     assert {key: run.summary[key] for key in summary if key not in ("timing", "config_hash")} == {
-        key: value for key, value in summary.items() if key not in ("timing", "config_hash")
-    }
+        key: renamed(value, "val/recall", "val/ar_100", "test/recall", "test/ar_100")
+        for key, value in summary.items() if key not in ("timing", "config_hash")
+    }  # fmt: skip
     assert set(run.config) == set(config)
     expected = {"cnn": COMMON | CNN_BASE | {"head", "features", "dense", "dropout"},
                 "darknet": COMMON | {"head", "filters", "dropout"},
-                "yolo": COMMON | {"backbone", "head", "neck", "nms_iou", "strides", "filters"},
+                "yolo": COMMON | {"backbone", "head", "neck_channels", "nms_iou", "strides", "filters"},
                 "segmenter": COMMON | DECODER | CNN_BASE | {"encoder", "interpolation"}}  # fmt: skip
     assert set(run.config["model"]) == expected[run.model]
     assert set(run.config["mode"]) == MODE_KEYS[run.mode]
@@ -77,8 +84,8 @@ def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> 
     assert set(run.config["schedule"]) == {"name", "warmup_epochs", "final"}
     assert all(run.config[group] == config[group] for group in ("data", "augment", "trainer", "seed"))
     assert run.config["model"]["head"] == {"segmenter": "decoder", "yolo": "anchor_free"}.get(run.model, "dense")
-    kept = flatten(run.config)
-    assert all(value == flatten(config)[key] for key, value in kept.items() if key != "model.head")
+    kept, before = flatten(run.config), renamed(flatten(config), "model.neck", "model.neck_channels")
+    assert all(value == before[key] for key, value in kept.items() if key != "model.head")
     assert run.summary["config_hash"] == identity(run.config) != summary["config_hash"]
     assert run.splits is None
 
@@ -125,7 +132,7 @@ def test_a_detector_keeps_what_its_base_and_head_use(
     bag: dict[str, Any], changes: dict[str, Any], there: set[str]
 ) -> None:
     model = used(bag, model_name="yolo", **changes)["model"]
-    assert set(model) == COMMON | {"backbone", "head", "neck", "nms_iou"} | there
+    assert set(model) == COMMON | {"backbone", "head", "neck_channels", "nms_iou"} | there
     assert model["backbone"] == changes["model_backbone"] or "darknet"
 
 
@@ -141,7 +148,7 @@ def test_other_networks_and_answers_keep_their_own_keys(bag: dict[str, Any]) -> 
     assert set(sgd["optimizer"]) == {"name", "lr", "weight_decay", "clipnorm", "momentum"}
     assert set(sgd["schedule"]) == {"name", "warmup_epochs", "every", "factor"}
     assert set(used(bag, schedule_name="constant")["schedule"]) == {"name", "warmup_epochs"}
-    assert used(bag, model_name="of a friend")["model"] == bag["model"]
+    assert used(bag, model_name="of a friend")["model"] == renamed(bag["model"], "neck", "neck_channels")
 
 
 @pytest.mark.parametrize(("freeze", "whole"), [
@@ -187,9 +194,13 @@ def test_odd_values_are_no_reason_to_stop(bag: dict[str, Any]) -> None:
     for group, key, value in (("model", "name", ["cnn"]), ("mode", "name", {}), ("optimizer", "name", None),
                               ("data", 7, {None: 1, (1, 2): [3]})):  # fmt: skip
         bag[group][key] = value
-    assert upgrade({}, bag)[1] == bag | {"schedule": {"name": "cosine", "warmup_epochs": 0.0, "final": 0.0}}
+    model = renamed(bag["model"], "neck", "neck_channels")
+    assert upgrade({}, bag)[1] == bag | {
+        "model": model,
+        "schedule": {"name": "cosine", "warmup_epochs": 0.0, "final": 0.0},
+    }
     odd = used(bag, model_name="segmenter", model_encoder=["vgg"], model_decoder=[1])["model"]
-    assert odd == bag["model"]
+    assert odd == renamed(bag["model"], "neck", "neck_channels")
     assert used(bag, mode_name="feature_extractor", mode_freeze=[1])["mode"]["name"] == "finetune"
 
 
@@ -273,3 +284,19 @@ def test_runs_are_read_without_hydra_and_keras() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_names_that_changed_within_form_2_are_read_under_their_new_names() -> None:
+    summary = {
+        "form": 2, "task": "detection", "metrics": {"val/mAP": 0.5, "val/recall": 0.6, "test/recall": 0.7},
+        "metric_specs": [{"name": "mAP"}, {"name": "recall"}],
+    }  # fmt: skip
+    config = {"model": {"name": "yolo", "neck": 64}, "trainer": {"monitor": "val/recall", "epochs": 3}}
+    read, keys = upgrade(summary, config)
+    assert read["metrics"] == {"val/mAP": 0.5, "val/ar_100": 0.6, "test/ar_100": 0.7}
+    assert [spec["name"] for spec in read["metric_specs"]] == ["mAP", "ar_100"]
+    assert keys == {"model": {"name": "yolo", "neck_channels": 64}, "trainer": {"monitor": "val/ar_100", "epochs": 3}}
+    assert identity(keys | {"trainer": config["trainer"]}) == identity(config)
+    assert upgrade({"form": 2, "task": "multilabel", "metrics": {"val/recall": 1.0}}, {})[0]["metrics"] == {
+        "val/recall": 1.0
+    }

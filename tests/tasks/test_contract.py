@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 TINY: dict[str, dict[str, Any]] = {
     "classification": {"name": "cnn", "filters": [4, 6], "dense": [8]},
     "multilabel": {"name": "cnn", "filters": [4, 6], "dense": [8]},
-    "detection": {"backbone": "cnn", "filters": [8, 8, 8, 8], "neck": 8},
+    "detection": {"backbone": "cnn", "filters": [8, 8, 8, 8], "neck_channels": 8},
     "segmentation": {"name": "segmenter", "encoder": "cnn", "filters": [4, 4, 4], "decoder_filters": 8},
 }
 

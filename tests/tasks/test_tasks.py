@@ -73,7 +73,7 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
      "model=yolo does detection, but data=digits has labels for classification only: choose data="),
     ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of"),
     ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
-    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/recall"),
+    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/ar_100"),
     ("yolo", {"data": {"class_weights": "balanced"}},
      "data.class_weights=balanced is for classification, multilabel, segmentation: leave it out for detection"),
     ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},

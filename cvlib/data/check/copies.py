@@ -68,8 +68,8 @@ def findings(repetition: Repetition, drawn: bool) -> list[Finding]:
     """What a copy spoils, by the splits and labels of the two; `drawn` where the splits are still to be drawn."""
     copy, original = repetition.copy, repetition.original
     near, severity, ordinary = ("", ERROR, WARNING) if repetition.exact else ("near ", WARNING, REMARK)
-    how = ", byte for byte" if repetition.exact else ", mirrored" if repetition.mirrored else ""
-    same = f"{'' if repetition.exact else 'nearly '}the same image as {original.name}{how}"
+    manner = ", byte for byte" if repetition.exact else ", mirrored" if repetition.mirrored else ""
+    same = f"{'' if repetition.exact else 'nearly '}the same image as {original.name}{manner}"
     found = []
     if copy.label != original.label:
         message = f"{same}: {copy.label} here, {original.label} there"

@@ -182,17 +182,19 @@ def _thumbnail(grey: Image.Image, orientation: int) -> bytes:
 
 
 def _refusal(content: bytes, reason: str) -> Fault:
-    said = _signature(content[:16])
-    if said is None:
+    format_name = _signature(content[:16])
+    if format_name is None:
         text = content[:64].lstrip().lower()
         what = "a web page" if text.startswith((b"<!doctype", b"<html")) else _plain(content[:512])
         return Fault(ERROR, "not an image", f"{what}, not an image", "take it out, or fetch the image again")
-    if "truncated" in reason.lower() or (said == "JPEG" and b"\xff\xd9" not in content[-2:]):
-        return Fault(ERROR, "truncated image", f"{said} cut off before its end",
+    if "truncated" in reason.lower() or (format_name == "JPEG" and b"\xff\xd9" not in content[-2:]):
+        return Fault(ERROR, "truncated image", f"{format_name} cut off before its end",
                      "restore it from its source or take it out")  # fmt: skip
     if "exceeds limit" in reason or "decompression bomb" in reason:
         return Fault(ERROR, "image too large", "more pixels than can be decoded safely", "make it smaller")
-    return Fault(ERROR, "unreadable image", f"{said} that can't be decoded ({reason})", "restore it or take it out")
+    return Fault(
+        ERROR, "unreadable image", f"{format_name} that can't be decoded ({reason})", "restore it or take it out"
+    )
 
 
 def _plain(start: bytes) -> str:

@@ -81,11 +81,11 @@ def _alike(tree: Tree, within: Path, names: list[str]) -> None:
         if len(group) < 2:
             continue
         forms = {unicodedata.normalize("NFC", name) for name in group}
-        how = "composition (Unicode form)" if len(forms) < len(group) else "upper and lower case"
+        difference = "composition (Unicode form)" if len(forms) < len(group) else "upper and lower case"
         others = ", ".join(text_of(name) for name in group[1:])
         tree.findings.append(Finding(WARNING, "names alike", _name(within / group[0]),
-                                     f"differs from {others} beside it in {how} only: many systems keep just one",
-                                     "rename one of them"))  # fmt: skip
+                                     f"differs from {others} beside it in {difference} only: many systems keep just "
+                                     "one", "rename one of them"))  # fmt: skip
 
 
 def _name(path: Path) -> str:

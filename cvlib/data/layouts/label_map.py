@@ -72,10 +72,10 @@ def without_file(
     What is `customary`, or as `found_in` says; or the `chosen` classes name the ids, where they can: see `_in_order`.
     """
     seen = _seen(files) if chosen or customary is None else Seen()
-    known, said = customary or (_found(seen, files), "own values are the classes")
+    known, origin = customary or (_found(seen, files), "own values are the classes")
     if chosen and (ordered := _in_order(chosen, seen.values, known)):
-        known, said = ordered, "ids are, in the order of data.classes,"
-    return known, f"no label file: the masks' {said} {', '.join(known.classes)}"
+        known, origin = ordered, "ids are, in the order of data.classes,"
+    return known, f"no label file: the masks' {origin} {', '.join(known.classes)}"
 
 
 def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:

@@ -99,8 +99,8 @@ def fill(
                                 f"thresholded at {label_map.threshold}")  # fmt: skip
     collection.classes, collection.colours = label_map.classes, label_map.painted()
     for split, one in found.items():
-        paired = f"masks are paired with images by their names, which end in {one.pairs.how}"
-        if one.pairs.how and paired not in collection.notes:
+        paired = f"masks are paired with images by their names, which end in {one.pairs.affix}"
+        if one.pairs.affix and paired not in collection.notes:
             collection.notes.append(paired)
         if split or list_folder is None:
             entries = [(stem, "") for stem in one.pictures]

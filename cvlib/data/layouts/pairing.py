@@ -27,7 +27,7 @@ class Pairs:
 
     masks: dict[str, list[Path]]
     unused: list[Path]  # masks that no image was found for
-    how: str = ""  # what stands around the stems, such as "_mask"; empty where they are equal
+    affix: str = ""  # what stands around the stems, such as "_mask"; empty where they are equal
 
 
 def pair(pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
@@ -39,7 +39,7 @@ def pair(pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
     if exact and len(exact) * 2 > len(pictures):
         left = {stem: file for stem, file in masks.items() if stem not in pictures}
         found = _by_rest({stem: file for stem, file in pictures.items() if stem not in exact}, left)
-        return Pairs({**exact, **found.masks}, found.unused, found.how)
+        return Pairs({**exact, **found.masks}, found.unused, found.affix)
     return _by_rest(pictures, masks)
 
 
@@ -50,16 +50,16 @@ def _by_rest(pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
             by_rest.setdefault(rest, stem)
     by_rest.update({stem.lower(): stem for stem in pictures})
     found: dict[str, list[Path]] = defaultdict(list)
-    unused, how = [], ""
+    unused, affix = [], ""
     for stem, file in masks.items():
         image = next((by_rest[rest] for rest in _rests(stem, _MASK) if rest in by_rest), None)
         if image is None:
             unused.append(file)
             continue
         found[image].append(file)
-        if not how and stem.startswith(image):
-            how = stem[len(image) :]
-    return Pairs({stem: _chosen(files) for stem, files in found.items()}, unused, how)
+        if not affix and stem.startswith(image):
+            affix = stem[len(image) :]
+    return Pairs({stem: _chosen(files) for stem, files in found.items()}, unused, affix)
 
 
 def _rests(stem: str, word: str) -> list[str]:

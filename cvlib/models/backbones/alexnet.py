@@ -44,10 +44,10 @@ class Alexnet(Backbone):
 
     name = "alexnet"
     options = AlexnetOptions
-    feature_levels = False
+    has_feature_levels = False
     shape_options = ("batch_norm",)
 
-    def smallest_side(self, options: AlexnetOptions, levels: bool) -> int:
+    def smallest_side(self, options: AlexnetOptions, feature_levels: bool) -> int:
         """The paper's strides and poolings leave one unit of 67 pixels."""
         return 67
 
@@ -57,7 +57,7 @@ class Alexnet(Backbone):
 
         return to_symmetric_range(image)
 
-    def build(self, options: AlexnetOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+    def build(self, options: AlexnetOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
         """He initialization, so that the signal keeps its size through eight layers without normalization."""
         import keras
         from keras import layers

@@ -48,11 +48,11 @@ class Cnn(Backbone):
     options = CnnOptions
     shape_options = ("filters", "convolutions", "kernel", "batch_norm")
 
-    def smallest_side(self, options: CnnOptions, levels: bool) -> int:
+    def smallest_side(self, options: CnnOptions, feature_levels: bool) -> int:
         """Each level of feature maps halves the sides; as a classifier `build` says what doesn't fit."""
-        return 2 ** len(options.filters) if levels and options.padding == "same" else 1
+        return 2 ** len(options.filters) if feature_levels and options.padding == "same" else 1
 
-    def build(self, options: CnnOptions, input_shape: Shape, levels: bool) -> keras.Model:
+    def build(self, options: CnnOptions, input_shape: Shape, feature_levels: bool) -> keras.Model:
         """Raises `UserError` where the image is too small for the layers."""
         import keras
         from keras import layers
@@ -60,7 +60,7 @@ class Cnn(Backbone):
         x = pixels = keras.Input(input_shape, name="pixels")
         for number, filters in enumerate(options.filters, start=1):
             x = _stage(options, x, number, filters, input_shape)
-        if levels:
+        if feature_levels:
             return keras.Model(pixels, x, name="backbone")
         flatten = options.features == "flatten"
         x = layers.Flatten(name="flatten")(x) if flatten else layers.GlobalAveragePooling2D(name="pooled")(x)
@@ -70,7 +70,7 @@ class Cnn(Backbone):
                 x = layers.Dropout(options.dropout, name=f"dense{number}_dropout")(x)
         return keras.Model(pixels, x, name="backbone")
 
-    def levels(self, options: CnnOptions) -> list[Level]:
+    def feature_levels(self, options: CnnOptions) -> list[Level]:
         """Each stage's ReLU before its pooling; with strides or without padding the pooling isn't all that halves."""
         if not options.filters:
             raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")

@@ -34,11 +34,11 @@ class Darknet(Backbone):
     options = DarknetOptions
     shape_options = ("filters",)
 
-    def smallest_side(self, options: DarknetOptions, levels: bool) -> int:
+    def smallest_side(self, options: DarknetOptions, feature_levels: bool) -> int:
         """Five stages halve 32 pixels to one."""
         return 32
 
-    def build(self, options: DarknetOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+    def build(self, options: DarknetOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
         """Each entry of `filters` is a stage that halves the sides by a strided convolution."""
         import keras
 
@@ -51,7 +51,7 @@ class Darknet(Backbone):
                 x = _partial_block(x, filters, f"stage{number}_csp")
         return keras.Model(pixels, x, name="backbone")
 
-    def levels(self, options: DarknetOptions) -> list[Level]:
+    def feature_levels(self, options: DarknetOptions) -> list[Level]:
         """The last map of each stage: strides 2, 4, …."""
         names = ["stage1_down_relu"] + [f"stage{n}_csp_out_relu" for n in range(2, len(options.filters) + 1)]
         return [Level(name, 2 ** (place + 1), filters)

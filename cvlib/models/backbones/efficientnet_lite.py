@@ -267,15 +267,15 @@ class EfficientnetLite(Backbone):
     shape_options = ("variant",)
     depthwise = True
 
-    def smallest_side(self, options: EfficientnetLiteOptions, levels: bool) -> int:
+    def smallest_side(self, options: EfficientnetLiteOptions, feature_levels: bool) -> int:
         """Five times halved, 32 pixels are one."""
         return 32
 
-    def build(self, options: EfficientnetLiteOptions, input_shape: Shape, levels: bool) -> keras.Model:
+    def build(self, options: EfficientnetLiteOptions, input_shape: Shape, feature_levels: bool) -> keras.Model:
         """Random weights from the paper's distribution."""
         return network(options, input_shape)
 
-    def levels(self, options: EfficientnetLiteOptions) -> list[Level]:
+    def feature_levels(self, options: EfficientnetLiteOptions) -> list[Level]:
         """The last block of stages 1, 2, 3 and 5 and the last convolution: strides 2 to 32."""
         last = {block.name.split("_")[0]: block for block in _blocks(options)}
         found = [Level(_output(last[f"stage{stage}"], stage > 1), stride, last[f"stage{stage}"].channels)

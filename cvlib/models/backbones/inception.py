@@ -60,15 +60,15 @@ class Inception(Backbone):
     channels = 3
     sources = (WeightSource("imagenet", lambda options, shape: application(shape, "imagenet"), preprocess),)
 
-    def smallest_side(self, options: InceptionOptions, levels: bool) -> int:
+    def smallest_side(self, options: InceptionOptions, feature_levels: bool) -> int:
         """Convolutions without padding leave nothing of smaller images."""
         return 75
 
-    def build(self, options: InceptionOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+    def build(self, options: InceptionOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
         """Random weights, as Keras initializes them."""
         return application(input_shape, None)
 
-    def levels(self, options: InceptionOptions) -> list[Level]:
+    def feature_levels(self, options: InceptionOptions) -> list[Level]:
         """The last map before each reduction: strides 2 to 32; without padding the sides are a little smaller."""
         named = (("activation3", 64), ("activation5", 192), ("mixed2", 288), ("mixed7", 768), ("mixed10", 2048))
         return [Level(name, 2 ** (place + 1), channels) for place, (name, channels) in enumerate(named)]

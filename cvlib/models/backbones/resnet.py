@@ -51,15 +51,15 @@ class Resnet(Backbone):
     sources = (WeightSource("imagenet", lambda options, shape: application(options, shape, "imagenet"), preprocess),)
     shape_options = ("depth",)
 
-    def smallest_side(self, options: ResnetOptions, levels: bool) -> int:
+    def smallest_side(self, options: ResnetOptions, feature_levels: bool) -> int:
         """Five times halved, 32 pixels are one."""
         return 32
 
-    def build(self, options: ResnetOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+    def build(self, options: ResnetOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
         """Random weights, as Keras initializes them."""
         return application(options, input_shape, None)
 
-    def levels(self, options: ResnetOptions) -> list[Level]:
+    def feature_levels(self, options: ResnetOptions) -> list[Level]:
         """The first convolution and the last block of each stage: strides 2 to 32."""
         stages = [Level(f"conv{stage}_block{count}_out", 2**stage, channels) for stage, (count, channels)
                   in enumerate(zip(_BLOCKS[options.depth or 50], _CHANNELS, strict=True), start=2)]  # fmt: skip

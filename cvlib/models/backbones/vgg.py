@@ -54,11 +54,11 @@ class Vgg(Backbone):
     sources = (WeightSource("imagenet", lambda options, shape: application(options, shape, "imagenet"), preprocess),)
     shape_options = ("depth",)
 
-    def smallest_side(self, options: VggOptions, levels: bool) -> int:
+    def smallest_side(self, options: VggOptions, feature_levels: bool) -> int:
         """Five poolings halve 32 pixels to one."""
         return 32
 
-    def build(self, options: VggOptions, input_shape: tuple[int, int, int], levels: bool) -> keras.Model:
+    def build(self, options: VggOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
         """He initialization instead of the published stages of pretraining.
 
         With Keras' own (Glorot) the signal fades over sixteen layers without normalization, and training from scratch
@@ -72,7 +72,7 @@ class Vgg(Backbone):
                 layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape))
         return network
 
-    def levels(self, options: VggOptions) -> list[Level]:
+    def feature_levels(self, options: VggOptions) -> list[Level]:
         """The last convolution before each of the five max poolings: strides 1 to 16, the last pooling 32."""
         last = _CONVOLUTIONS[options.depth or 16]
         return [Level(f"block{block}_conv{count}", 2 ** (block - 1), _CHANNELS[block - 1], f"block{block}_pool", True)

@@ -16,7 +16,7 @@ from cvlib.runtime.errors import UserError
 class DetectorOptions(Options):
     """The choices that every detector has."""
 
-    neck: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
+    neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
     nms_iou: float = option(0.6, low=0, high=1)  # of two boxes of one class that overlap by more, the better one stays
 
 

@@ -58,9 +58,9 @@ class AnchorFree(DetectorHead):
 
         levels, steps = neck.by_stride(features), strides_of(options, features.size)
         for step in steps:
-            neck.require(levels, step, 2 * options.neck, f"model.strides={steps}: a stride of {step} pixels")
-        levels = neck.bottom_up(neck.top_down(levels, min(steps), options.neck), steps, options.neck)
-        raw = [_branches(levels[step], options.neck, classes, f"head{step}") for step in steps]
+            neck.require(levels, step, 2 * options.neck_channels, f"model.strides={steps}: a stride of {step} pixels")
+        levels = neck.bottom_up(neck.top_down(levels, min(steps), options.neck_channels), steps, options.neck_channels)
+        raw = [_branches(levels[step], options.neck_channels, classes, f"head{step}") for step in steps]
         joined = layers.Concatenate(axis=1, name="predictions", dtype="float32")(raw)
         return Built([Output("predictions", joined)], features.maps)
 

@@ -60,7 +60,7 @@ class Decoder(Head):
         """Unpooling needs levels that end in 2×2 max pooling."""
         if options.decoder != "unpool":
             return
-        without = [level for level in backbone.levels(backbone_options) if not level.max_pooled]
+        without = [level for level in backbone.feature_levels(backbone_options) if not level.max_pooled]
         if without:
             raise UserError(f"model.decoder=unpool needs an encoder whose every level ends in 2×2 max pooling, but "
                             f"level {without[0].layer} of {backbone.name} doesn't, with the options given: choose "

@@ -26,7 +26,7 @@ class Dense(Head):
 
     name = "dense"
     options = DenseOptions
-    levels = False
+    feature_levels = False
     base_key = None
 
     def build(self, options: DenseOptions, backbone: Backbone, features: Features, classes: int) -> Built:

@@ -47,7 +47,7 @@ class Fcn(Head):
 
     def check(self, options: FcnOptions, backbone: Backbone, backbone_options: Options, size: tuple[int, int]) -> None:
         """The maps must halve five times, each time by 2×2 pooling, and the image must divide by 32."""
-        levels = backbone.levels(backbone_options)
+        levels = backbone.feature_levels(backbone_options)
         if [(level.stride, level.pooled is not None) for level in levels] != [(2**k, True) for k in range(5)]:
             raise _unfit(backbone)
         if any(side % _STRIDE for side in size):
@@ -56,7 +56,7 @@ class Fcn(Head):
 
     def maps(self, backbone: Backbone, backbone_options: Options) -> list[tuple[str, int]]:
         """The last three poolings: strides 8, 16 and 32."""
-        return [(str(level.pooled), 2 * level.stride) for level in backbone.levels(backbone_options)[2:]]
+        return [(str(level.pooled), 2 * level.stride) for level in backbone.feature_levels(backbone_options)[2:]]
 
     def build(self, options: FcnOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """Scores at stride 32, joined with those of finer maps on the way up."""

@@ -50,10 +50,12 @@ class Grid(DetectorHead):
         rows, columns = cells_of(options, features.size)
         side = features.size[0] // rows
         levels = neck.by_stride(features)
-        neck.require(levels, side, 2 * options.neck, f"model.grid={options.grid or rows}: a cell of {side} pixels")
-        x = neck.top_down(levels, side, options.neck)[side]
+        neck.require(
+            levels, side, 2 * options.neck_channels, f"model.grid={options.grid or rows}: a cell of {side} pixels"
+        )
+        x = neck.top_down(levels, side, options.neck_channels)[side]
         for number in (1, 2):
-            x = convolution(x, 2 * options.neck, 3, f"head_conv{number}")
+            x = convolution(x, 2 * options.neck_channels, 3, f"head_conv{number}")
         count = 5 * options.boxes_per_cell + classes
         # Boxes of √w = 0 would overlap nothing and so be responsible for nothing. And what is linear and squared starts
         # near its mean: from wild boxes and scores the base learned only slowly.
@@ -110,9 +112,9 @@ def decode(raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int) 
     """
     from keras import ops
 
-    said, classes = _parted(raw, count)
-    corners = ops.reshape(_corners(said, cells), (-1, cells[0] * cells[1] * count, 4))
-    scores = ops.clip(said[..., 4:], 0.0, 1.0) * ops.clip(classes, 0.0, 1.0)[:, :, None]
+    raw_boxes, classes = _parted(raw, count)
+    corners = ops.reshape(_corners(raw_boxes, cells), (-1, cells[0] * cells[1] * count, 4))
+    scores = ops.clip(raw_boxes[..., 4:], 0.0, 1.0) * ops.clip(classes, 0.0, 1.0)[:, :, None]
     return corners * _pixels(size), ops.reshape(scores, (-1, cells[0] * cells[1] * count, classes.shape[-1]))
 
 
@@ -127,14 +129,14 @@ def loss_parts(targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, 
 
     from cvlib.models.head_parts import boxes
 
-    said, classes = _parted(raw, count)
+    raw_boxes, classes = _parted(raw, count)
     truth, kinds, there = _targets(targets, size, cells, classes.shape[-1])
-    overlap = ops.stop_gradient(boxes.iou(_corners(said, cells), _boxes_of(truth)[:, :, None]))
-    responsible = there[..., None] * _responsible(overlap, said, truth, cells)
+    overlap = ops.stop_gradient(boxes.iou(_corners(raw_boxes, cells), _boxes_of(truth)[:, :, None]))
+    responsible = there[..., None] * _responsible(overlap, raw_boxes, truth, cells)
     origin = _origins(cells)
     place = ops.concatenate([truth[..., :2] * _counts(cells) - origin, ops.sqrt(truth[..., 2:])], axis=-1)
-    errors = ops.sum((said[..., :4] - place[:, :, None]) ** 2, axis=-1)
-    confidence = said[..., 4]
+    errors = ops.sum((raw_boxes[..., :4] - place[:, :, None]) ** 2, axis=-1)
+    confidence = raw_boxes[..., 4]
     found = ops.sum(responsible * (confidence - overlap) ** 2, axis=(1, 2))
     empty = ops.sum((1 - responsible) * confidence**2, axis=(1, 2))
     return {
@@ -159,12 +161,12 @@ def _parted(raw: Any, count: int) -> tuple[Any, Any]:
     return ops.reshape(raw[..., : 5 * count], (-1, raw.shape[1], count, 5)), raw[..., 5 * count :]
 
 
-def _corners(said: Any, cells: tuple[int, int]) -> Any:
+def _corners(raw_boxes: Any, cells: tuple[int, int]) -> Any:
     """Boxes in shares of the image, `(batch, cells, B, 4)`."""
     from keras import ops
 
-    centres = (said[..., :2] + _origins(cells)[:, None]) / _counts(cells)
-    halves = said[..., 2:4] ** 2 / 2
+    centres = (raw_boxes[..., :2] + _origins(cells)[:, None]) / _counts(cells)
+    halves = raw_boxes[..., 2:4] ** 2 / 2
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
 
 
@@ -199,15 +201,15 @@ def _held(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
     return ops.cast(ops.equal(cell[..., None], np.arange(cells[0] * cells[1], dtype=np.float32)), "float32")
 
 
-def _responsible(overlap: Any, said: Any, truth: Any, cells: tuple[int, int]) -> Any:
+def _responsible(overlap: Any, raw_boxes: Any, truth: Any, cells: tuple[int, int]) -> Any:
     """One-hot over B `(batch, cells, B)`: the largest overlap; among boxes without any, the nearest."""
     from keras import ops
 
-    centres = (said[..., :2] + _origins(cells)[:, None]) / _counts(cells)
-    away = ops.concatenate([centres - truth[:, :, None, :2], said[..., 2:4] ** 2 - truth[:, :, None, 2:]], axis=-1)
+    centres = (raw_boxes[..., :2] + _origins(cells)[:, None]) / _counts(cells)
+    away = ops.concatenate([centres - truth[:, :, None, :2], raw_boxes[..., 2:4] ** 2 - truth[:, :, None, 2:]], axis=-1)
     distance = ops.sum(ops.stop_gradient(away) ** 2, axis=-1)
     worth = ops.where(overlap > 0, overlap, -distance)
-    return ops.one_hot(ops.argmax(worth, axis=-1), said.shape[2])
+    return ops.one_hot(ops.argmax(worth, axis=-1), raw_boxes.shape[2])
 
 
 def _origins(cells: tuple[int, int]) -> np.ndarray:

@@ -64,9 +64,9 @@ class Classification(LogitsTask):
 
         return keras.metrics.SparseCategoricalAccuracy(name=self.training_metric)
 
-    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+    def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Return weights by how many samples each class has."""
-        return balanced(np.bincount(np.asarray(split.labels), minlength=classes), how)
+        return balanced(np.bincount(np.asarray(split.labels), minlength=classes), scheme)
 
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> ClassPredictions:
         """Return the logits of a whole split, in its order."""

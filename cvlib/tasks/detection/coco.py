@@ -31,7 +31,7 @@ class Detections:
 class Measures:
     """A split's results; a class, or a size, without any truth is left out of every mean."""
 
-    metrics: dict[str, float]  # mAP, mAP50, mAP75, recall and, where there are such boxes, mAP_small, …; 0–1
+    metrics: dict[str, float]  # mAP, mAP50, mAP75, ar_100 and, where there are such boxes, mAP_small, …; 0–1
     per_class: np.ndarray  # float (classes,): average precision over IoU 0.5 to 0.95; NaN without truth
     precision: np.ndarray  # float (classes, 101): at IoU 0.5, at recalls 0, 0.01 … 1; NaN without truth
 
@@ -39,8 +39,8 @@ class Measures:
 def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) -> Measures:
     """Return average precision and recall of one `Detections` per image, equal to pycocotools.
 
-    mAP is over IoU 0.50, 0.55 … 0.95; recall is over the same, of the 100 surest detections an image. Crowds are
-    neither to be found nor mistakes. Without a single truth mAP, mAP50, mAP75 and recall are 0.
+    mAP is the mean over IoU 0.50, 0.55 … 0.95. ar_100 is the mean recall over the same, with at most 100 detections per
+    image. Crowds need not be found, and finding them is no mistake. Without any truth all four metrics are 0.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -62,7 +62,7 @@ def _measures(precision: np.ndarray, recall: np.ndarray) -> Measures:
         "mAP": _mean(every),
         "mAP50": _mean(every[0]),
         "mAP75": _mean(every[5]),
-        "recall": _mean(recall[..., 0]),
+        "ar_100": _mean(recall[..., 0]),
     }
     for number, size in enumerate(_SIZES, start=1):
         if (precision[..., number] > -1).any():

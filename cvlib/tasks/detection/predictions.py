@@ -39,7 +39,7 @@ class BoxPredictions(Predictions):
         return np.array([coco.image_precision(*pair) for pair in zip(self.truths, self.found, strict=True)])
 
     def metrics(self) -> dict[str, float]:
-        """Return mAP, mAP50, mAP75, recall, mAP by the boxes' sizes, and each class's AP where it has truth; 0–1."""
+        """Return mAP, mAP50, mAP75, ar_100, mAP by the boxes' sizes, and each class's AP where it has truth; 0–1."""
         by_class = {f"AP/{name}": float(ap) for name, ap in zip(self.classes, self.measures.per_class, strict=True)
                     if not np.isnan(ap)}  # fmt: skip
         return self.measures.metrics | by_class

@@ -47,7 +47,7 @@ class Detection(Task):
         _of_images("mAP"),
         _of_images("mAP50"),
         MetricSpec("mAP75"),
-        MetricSpec("recall"),
+        MetricSpec("ar_100"),
     )
     class_metric = "AP"
     heads = ("anchor_free", "grid")
@@ -95,9 +95,9 @@ class Detection(Task):
 
         return stream.map(packed)
 
-    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+    def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Raise `UserError`: a detector's classes are weighed by its own loss."""
-        raise UserError(f"data.class_weights={how} is not available for detection: leave it out")
+        raise UserError(f"data.class_weights={scheme} is not available for detection: leave it out")
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
         """Return the loss and its parts; for a grid also "crowded", objects an image that are not learned."""
@@ -136,7 +136,7 @@ class Detection(Task):
 
     def monitors(self) -> list[str]:
         """Return what `trainer.monitor` may be, the default first; mAP75 is for reports only."""
-        return ["val/mAP", "val/mAP50", "val/recall"]
+        return ["val/mAP", "val/mAP50", "val/ar_100"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
         """Return the images with their boxes."""

@@ -72,7 +72,7 @@ class Multilabel(LogitsTask):
 
         return keras.metrics.MeanMetricWrapper(right_decisions, name=self.training_metric)
 
-    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+    def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Return what an image that shows a class counts against one that doesn't.
 
         "balanced": as many times as there are more images without it; "sqrt": the square root of that. A class that
@@ -81,7 +81,7 @@ class Multilabel(LogitsTask):
         there = _marks(split, classes).sum(axis=0)
         absent = len(split) - there
         ratio = np.where((there > 0) & (absent > 0), absent / np.maximum(there, 1), 1.0)
-        return np.asarray(ratio ** {"balanced": 1.0, "sqrt": 0.5}[how])
+        return np.asarray(ratio ** {"balanced": 1.0, "sqrt": 0.5}[scheme])
 
     # Measuring.
 

@@ -69,7 +69,12 @@ class MaskPredictions(Predictions):
         """Return each image's mIoU over the classes in it, its pixel accuracy, and its `counts.shares`."""
         rows = zip(names, self.samples, counts.shares(np.array(self.counts)), strict=True)
         return [
-            {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}", "mIoU_share": f"{share:.6f}"}
+            {
+                "name": name,
+                "mIoU": f"{miou:.6f}",
+                "pixel_accuracy": f"{accuracy:.6f}",
+                "mIoU_pseudo_value": f"{share:.6f}",
+            }
             for name, (miou, accuracy), share in rows
         ]
 

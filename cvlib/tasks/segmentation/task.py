@@ -37,7 +37,7 @@ class Segmentation(LogitsTask):
     name = "segmentation"
     label_kind = MASK
     metrics = (
-        MetricSpec("mIoU", column="mIoU_share", sample="share"),
+        MetricSpec("mIoU", column="mIoU_pseudo_value", sample="share"),
         MetricSpec("pixel_accuracy"),
         MetricSpec("dice"),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
@@ -64,13 +64,13 @@ class Segmentation(LogitsTask):
 
         return PixelAccuracy()
 
-    def class_weights(self, split: Split, classes: int, how: str) -> np.ndarray:
+    def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Return weights by how many pixels each class has."""
         counts = np.zeros(IGNORE + 1, np.int64)
         for mask in split.labels:
             read = mask() if callable(mask) else np.asarray(mask)
             counts += np.bincount(read.ravel(), minlength=IGNORE + 1)
-        return balanced(counts[:classes], how)
+        return balanced(counts[:classes], scheme)
 
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> MaskPredictions:
         """Return what the network says of a whole split, in its order, at the network's input size."""

@@ -68,7 +68,7 @@ def test_strides_of_its_levels_count_convolutions_and_poolings(stride: int, conv
     """Of 96 pixels: a stage divides the side by `stride`, its pooling by 2."""
     built = network("segmenter", 96, filters=[4, 6], stride=stride, convolutions=convolutions)
     first, second = stride, 2 * stride * stride
-    assert [level.stride for level in built.backbone.levels(built.config.backbone_options)] == [first, second]
+    assert [level.stride for level in built.backbone.feature_levels(built.config.backbone_options)] == [first, second]
     sides = [tensor.shape[1] for tensor in built.base.outputs]
     assert sides == [96 // first, 96 // second, 96 // (2 * second)]
 

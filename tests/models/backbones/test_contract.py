@@ -33,18 +33,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "darknet": {"filters": [4, 4, 8, 8, 8]},
 }
 NAMES = backbones.names()
-WITH_LEVELS = [name for name in NAMES if backbones.get(name).feature_levels]
+WITH_LEVELS = [name for name in NAMES if backbones.get(name).has_feature_levels]
 LOST = 4  # units of a map's side that convolutions without padding may take off in all
 
 
-def model(name: str, levels: bool = False) -> ModelConfig:
+def model(name: str, feature_levels: bool = False) -> ModelConfig:
     """The base as a classifier, or as the encoder of a segmenter."""
     base = {"name": "segmenter", "task": "segmentation", "head": "decoder", "encoder": name}
-    return read_model({**(base if levels else {"name": name, "head": "dense"}), **SMALL.get(name, {})})
+    return read_model({**(base if feature_levels else {"name": name, "head": "dense"}), **SMALL.get(name, {})})
 
 
-def least(name: str, levels: bool = False) -> int:
-    return backbones.get(name).smallest_side(model(name).backbone_options, levels)
+def least(name: str, feature_levels: bool = False) -> int:
+    return backbones.get(name).smallest_side(model(name).backbone_options, feature_levels)
 
 
 def side(name: str) -> int:
@@ -60,7 +60,7 @@ def classifier(name: str) -> Network:
 @functools.cache
 def levels_base(name: str) -> keras.Model:
     """The base with all its maps, of images that are 64 pixels wider than high."""
-    backbone, options = backbones.get(name), model(name, levels=True).backbone_options
+    backbone, options = backbones.get(name), model(name, feature_levels=True).backbone_options
     whole = backbone.build(options, (side(name), side(name) + 64, backbone.channels or 3), True)
     return keras.Model(whole.input, [whole.get_layer(layer).output for layer in backbone.feature_maps(options)])
 
@@ -92,8 +92,8 @@ def test_declarations_need_no_keras() -> None:
 
 @pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
 def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> None:
-    backbone, options = backbones.get(name), model(name, levels=True).backbone_options
-    levels, names, strides = backbone.levels(options), backbone.feature_maps(options), backbone.strides(options)
+    backbone, options = backbones.get(name), model(name, feature_levels=True).backbone_options
+    levels, names, strides = backbone.feature_levels(options), backbone.feature_maps(options), backbone.strides(options)
     assert names[: len(levels)] == [level.layer for level in levels]
     assert strides == sorted(set(strides)) and len(names) == len(strides)
     channels = [level.channels for level in levels]
@@ -107,11 +107,11 @@ def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> 
 
 @pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
 def test_the_poolings_of_its_levels_are_what_they_are_said_to_be(name: str) -> None:
-    backbone, options = backbones.get(name), model(name, levels=True).backbone_options
+    backbone, options = backbones.get(name), model(name, feature_levels=True).backbone_options
     whole = backbone.build(options, (side(name), side(name), backbone.channels or 3), True)
-    levels = [level for level in backbone.levels(options) if level.pooled]
+    levels = [level for level in backbone.feature_levels(options) if level.pooled]
     if not levels:
-        assert backbone.feature_maps(options) == [level.layer for level in backbone.levels(options)]
+        assert backbone.feature_maps(options) == [level.layer for level in backbone.feature_levels(options)]
         return
     tensors = [whole.get_layer(layer).output for level in levels for layer in (level.layer, str(level.pooled))]
     image = np.random.default_rng(0).uniform(-1, 1, (1, *whole.input_shape[1:])).astype(np.float32)
@@ -189,4 +189,4 @@ def test_a_classifiers_weights_fit_the_base_with_levels(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in WITH_LEVELS])
 def test_a_backbone_without_levels_is_refused_as_an_encoder(name: str) -> None:
     with pytest.raises(UserError, match=f"model.encoder={name} has no feature maps.*choose one of {WITH_LEVELS[0]}"):
-        model(name, levels=True)
+        model(name, feature_levels=True)

@@ -44,7 +44,7 @@ def options(variant: int) -> EfficientnetLiteOptions:
 
 @pytest.mark.parametrize(("variant", "published"), [(0, 4_652_008), (1, 5_416_680), (2, 6_092_072)])
 def test_with_1000_classes_it_has_the_published_count_of_parameters(variant: int, published: int) -> None:
-    base = BACKBONE.build(EfficientnetLiteOptions(variant), (32, 32, 3), levels=False)
+    base = BACKBONE.build(EfficientnetLiteOptions(variant), (32, 32, 3), feature_levels=False)
     learned = sum(math.prod(variable.shape) for variable in base.trainable_variables)
     assert learned + (1280 + 1) * 1000 == published
     assert base.output_shape == (None, 1, 1, 1280)
@@ -54,10 +54,10 @@ def test_with_1000_classes_it_has_the_published_count_of_parameters(variant: int
     ("variant", "channels"), [(0, [16, 24, 40, 112, 1280]), (1, [16, 24, 40, 112, 1280]), (2, [16, 24, 48, 120, 1280])]
 )
 def test_its_levels_are_the_last_maps_at_strides_2_to_32(variant: int, channels: list[int]) -> None:
-    levels = BACKBONE.levels(EfficientnetLiteOptions(variant))
+    levels = BACKBONE.feature_levels(EfficientnetLiteOptions(variant))
     assert [level.stride for level in levels] == [2, 4, 8, 16, 32]
     assert [level.channels for level in levels] == channels
-    base = BACKBONE.build(EfficientnetLiteOptions(variant), (64, 96, 3), levels=True)
+    base = BACKBONE.build(EfficientnetLiteOptions(variant), (64, 96, 3), feature_levels=True)
     for level in levels:
         map_shape = (None, 64 // level.stride, 96 // level.stride, level.channels)
         assert base.get_layer(level.layer).output.shape == map_shape
@@ -65,7 +65,7 @@ def test_its_levels_are_the_last_maps_at_strides_2_to_32(variant: int, channels:
 
 
 def test_its_blocks_are_stem_stages_and_top() -> None:
-    base = BACKBONE.build(EfficientnetLiteOptions(), (32, 32, 3), levels=False)
+    base = BACKBONE.build(EfficientnetLiteOptions(), (32, 32, 3), feature_levels=False)
     stages = [f"stage{number}" for number in range(1, 8)]
     assert [block.name for block in BACKBONE.blocks(base)] == ["stem", *stages, "top"]
 
@@ -124,7 +124,7 @@ def published(variant: int) -> dict[str, np.ndarray]:
     """Tensors with the names and shapes of a published file, drawn at random."""
     held = {}
     random, found = np.random.default_rng(0), EfficientnetLiteOptions(variant)
-    base = BACKBONE.build(found, (32, 32, 3), levels=False)
+    base = BACKBONE.build(found, (32, 32, 3), feature_levels=False)
     for layer, names in efficientnet_lite._tensor_names(found):
         for name, variable in zip(names, base.get_layer(layer).weights, strict=True):
             shape = tuple(variable.shape)
@@ -143,7 +143,7 @@ def published(variant: int) -> dict[str, np.ndarray]:
     ],
 )
 def test_weights_of_another_variant_are_refused_by_name(own: int, other: int, words: str) -> None:
-    base = BACKBONE.build(EfficientnetLiteOptions(own), (32, 32, 3), levels=False)
+    base = BACKBONE.build(EfficientnetLiteOptions(own), (32, 32, 3), feature_levels=False)
     before = base.get_weights()
     efficientnet_lite.assign(base, EfficientnetLiteOptions(own), published(own))
     assert not np.array_equal(base.get_weights()[0], before[0])

@@ -38,10 +38,10 @@ class Toy(Backbone):
     name = "toy"
     options = ToyOptions
 
-    def smallest_side(self, options, levels):
+    def smallest_side(self, options, feature_levels):
         return 32
 
-    def build(self, options, input_shape, levels):
+    def build(self, options, input_shape, feature_levels):
         import keras
         from keras import layers
 
@@ -51,7 +51,7 @@ class Toy(Backbone):
             x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
         return keras.Model(pixels, x, name="backbone")
 
-    def levels(self, options):
+    def feature_levels(self, options):
         return [Level(f"stage{n}_conv", 2 ** (n - 1), options.toy_width, f"stage{n}_pool", True) for n in range(1, 6)]
 
 
@@ -82,12 +82,12 @@ class StochasticDepth(layers.Layer):
 class Restless(Backbone):
     name = "restless"
     options = Options
-    feature_levels = False
+    has_feature_levels = False
 
-    def smallest_side(self, options, levels):
+    def smallest_side(self, options, feature_levels):
         return 4
 
-    def build(self, options, input_shape, levels):
+    def build(self, options, input_shape, feature_levels):
         x = pixels = keras.Input(input_shape, name="pixels")
         for stage in (1, 2):
             inner = y = keras.Input(x.shape[1:])
@@ -113,7 +113,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "backbones"
 
 
-DETECTOR = {"name": "yolo", "task": "detection", "backbone": "toy", "neck": 8}
+DETECTOR = {"name": "yolo", "task": "detection", "backbone": "toy", "neck_channels": 8}
 SEGMENTER = {"name": "segmenter", "task": "segmentation", "head": "decoder", "encoder": "toy"}
 FCN = {"name": "fcn", "task": "segmentation", "head": "fcn", "backbone": "toy", "fc_width": 8, "fc_kernel": 1}
 NETWORKS: list[tuple[dict[str, Any], tuple[int, ...]]] = [

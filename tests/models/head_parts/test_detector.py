@@ -13,7 +13,7 @@ from tests.networks import network, network_of
 
 pytestmark = pytest.mark.usefixtures("eager")
 
-SMALL = {"neck": 8, "filters": [4, 4, 8, 8, 8]}
+SMALL = {"neck_channels": 8, "filters": [4, 4, 8, 8, 8]}
 
 
 def places(head: str, side: int) -> int:
@@ -56,7 +56,7 @@ def test_cells_follow_the_size():
 
 
 def test_levels_beyond_the_base_are_made_of_convolutions():
-    built = network("yolo", 64, 3, 2, backbone="cnn", strides=[4, 16], neck=8, filters=[4, 8])
+    built = network("yolo", 64, 3, 2, backbone="cnn", strides=[4, 16], neck_channels=8, filters=[4, 8])
     assert built.model.output_shape == (None, 16 * 16 + 4 * 4, 6)
 
 

@@ -77,7 +77,7 @@ def test_measures_are_pycocotools(seed):
     got = coco.measure(truths, found, CLASSES)
     names = ("mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large")
     assert [got.metrics[name] for name in names] == pytest.approx(stats[:6], abs=1e-6)
-    assert got.metrics["recall"] == pytest.approx(stats[8], abs=1e-6)
+    assert got.metrics["ar_100"] == pytest.approx(stats[8], abs=1e-6)
     assert 0.05 < got.metrics["mAP"] < 0.9
     for label in range(CLASSES):
         own = precision[:, :, label, 0, -1]
@@ -94,7 +94,7 @@ def test_nothing_found_and_nothing_there():
     assert coco.measure(truths, [none] * len(truths), CLASSES).metrics["mAP"] == 0
     empty = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     metrics = coco.measure([empty] * 3, [none] * 3, CLASSES).metrics
-    assert metrics == {"mAP": 0, "mAP50": 0, "mAP75": 0, "recall": 0}
+    assert metrics == {"mAP": 0, "mAP50": 0, "mAP75": 0, "ar_100": 0}
 
 
 def boxes(*corners, classes=None, crowd=None) -> Boxes:

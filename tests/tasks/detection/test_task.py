@@ -22,7 +22,7 @@ from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import BoxPredictions
 from tests.configs import config, model_config
 
-SMALL = {"neck": 8, "filters": [8, 8, 8, 8, 8]}
+SMALL = {"neck_channels": 8, "filters": [8, 8, 8, 8, 8]}
 CLASSES = list("0123456789")
 
 
@@ -123,7 +123,7 @@ def test_batches_without_boxes_train_without_nan(head):
 def learned(head: str, steps: int) -> tuple[Network, Split]:
     """A detector after so many steps on eight scenes, and these."""
     split = some_scenes(8, seed=1)  # where no digit hides most of another: a grid can't say both
-    network = small(head, neck=24, filters=[8, 16, 24, 32, 32])
+    network = small(head, neck_channels=24, filters=[8, 16, 24, 32, 32])
     for layer in network.base.layers + network.model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8

@@ -98,7 +98,7 @@ def test_each_image_has_its_own_row() -> None:
 def test_images_shares_are_the_slopes_of_the_miou_and_average_to_it() -> None:
     """An image counted a little more often moves the mIoU of all by that much of (share − mIoU) / n."""
     rows = scored().results([str(i) for i in range(5)])
-    shares = [float(row["mIoU_share"]) for row in rows]
+    shares = [float(row["mIoU_pseudo_value"]) for row in rows]
     whole = jaccard_score(TRUTH[VALID], GUESS[VALID], average="macro")
     assert np.mean(shares) == pytest.approx(whole, abs=1e-6)
     for number, share in enumerate(shares):
