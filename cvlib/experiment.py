@@ -294,7 +294,7 @@ def _finish(training: Training, dataset: Dataset, state: RunState) -> None:
 
 def _closing_table(training: Training) -> None:
     record, metrics = training.record, training.record.summary["metrics"]
-    record.say(f"\nbest epoch {record.summary['best_epoch']}    validation      test")
+    record.say(f"\n{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}    validation      test")
     for name in training.task.shown_metrics(len(training.classes)):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     if earlier := [name for name in _FROM_THE_NETWORK if (record.folder / name).exists()]:

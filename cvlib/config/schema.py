@@ -49,6 +49,7 @@ class Suited(Options):
     backbone_lr: float | None = option(None, low=0)  # times optimizer.lr
     views: int | None = option(None, low=0)
     warmup_epochs: float | None = option(None, low=0)
+    kept_epoch: str | None = option(None, choices=(None, "best", "last"))
 
     def unused(self) -> set[str]:
         """What the model leaves to others."""
@@ -236,7 +237,8 @@ class TrainerConfig(Options):
 
     epochs: int = option(20, low=1, high=1e6)  # each has random draws of its own
     patience: int | None = option(None, low=1)  # epochs without a better monitor before stopping; null: never
-    monitor: str | None = None  # what the best epoch is chosen by; null: the task's own
+    monitor: str | None = None  # the validation metric that selects the best epoch; null: the task's own
+    kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps
     precision: str = option("float32", choices=("float32", "bfloat16", "float16", "auto"))
     jit: bool = False
     deterministic: bool = False

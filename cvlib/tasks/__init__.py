@@ -49,6 +49,9 @@ def check(config: Config) -> None:
         raise UserError(_unfit_head(model, task))
     require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
             f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
+    if config.trainer.patience is not None and config.trainer.kept_epoch == "last":
+        raise UserError(f"trainer.patience={config.trainer.patience} waits for a better epoch, but this run keeps the "
+                        "last one: add trainer.kept_epoch=best")  # fmt: skip
     _check_support(config, task)
     _check_image_size(config)
 

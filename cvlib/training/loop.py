@@ -214,11 +214,14 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
 
 
 def _keep_if_best(training: Training, state: RunState, row: dict[str, Any]) -> bool:
-    """A tie in the monitor goes to the smaller loss: accuracies of small splits tie often."""
+    """Keep the weights if the epoch is the best so far, or every time with `trainer.kept_epoch=last`.
+
+    If the monitor ties, the smaller loss wins, because accuracies of small splits often tie.
+    """
     trainer, monitor = training.config.trainer, training.monitor
     sign = 1.0 if training.task.metric(monitor).higher_is_better else -1.0
     value = [sign * row[monitor], -row.get("val/loss", row["train/loss"])]
-    better = not state.best or value > state.best
+    better = trainer.kept_epoch == "last" or not state.best or value > state.best
     if better:
         state.best, state.best_epoch = value, state.epoch
         run_state.save_best(training.checkpoints, training.network.model, state.epoch)
@@ -239,7 +242,8 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
         "images_per_second": speed,
     }, _of(row, "val/", keep=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
-    record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), better))
+    marked = better and training.config.trainer.kept_epoch == "best"
+    record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), marked))
     if state.stopped:
         record.say(f"stopped early: no better {training.monitor} for {training.config.trainer.patience} epochs")
 

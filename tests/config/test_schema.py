@@ -35,7 +35,8 @@ def test_every_key_of_a_config_file_is_in_the_schema(path: Path) -> None:
     if group == "model":
         plain = {key: value for key, value in values.items() if "${" not in str(value)}
         model = read_model(plain)  # refuses a key that no backbone and no head has
-        assert set(values) - set(plain) <= set(as_mapping(Config(model))["model"])
+        suited = {one.name for one in dataclasses.fields(schema.Suited)}
+        assert set(values) - set(plain) <= set(as_mapping(Config(model))["model"]) | suited
         return
     kind: type[Options] = SINGLE[group] if group in SINGLE else ANSWERS[group][path.stem]
     assert set(values) <= {field.name for field in dataclasses.fields(kind)}

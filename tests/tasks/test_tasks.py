@@ -73,6 +73,7 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
      "model=yolo does detection, but data=digits has labels for classification only: choose data="),
     ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of"),
     ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
+    ("cnn", {"trainer": {"patience": 2, "kept_epoch": "last"}}, "add trainer.kept_epoch=best"),
     ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/ar_100"),
     ("yolo", {"data": {"class_weights": "balanced"}},
      "data.class_weights=balanced is for classification, multilabel, segmentation: leave it out for detection"),

@@ -22,3 +22,15 @@ def test_a_network_that_the_last_step_spoiled_has_diverged(tmp_path: Path) -> No
     )
     with pytest.raises(Diverged, match="the loss in validation became nan after epoch 1"):
         experiment.run(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("kept_epoch", "expected"), [("best", 1), ("last", 3)])
+def test_a_run_keeps_the_best_or_the_last_epoch(tmp_path: Path, kept_epoch: str, expected: int) -> None:
+    """Without learning, all epochs are equally good, and the first one stays the best."""
+    config = Config(
+        model_config("cnn", filters=[4], dense=[]),
+        data=DataConfig("digits", samples=60),
+        optimizer=Sgd(lr=1e-12),
+        trainer=TrainerConfig(epochs=3, steps_per_epoch=1, kept_epoch=kept_epoch, bn_momentum=None),
+    )
+    assert experiment.run(config, tmp_path / "run")["best_epoch"] == expected
