@@ -207,6 +207,12 @@ class DataConfig(Options):
     val_fraction: float = option(0.15, low=0, high=0.9)  # taken from the training part where there is no val split
     test_fraction: float = option(0.15, low=0, high=0.9)
     split_seed: int = option(0, low=0)
+    folds: int | None = option(None, low=2)  # cross-validation: divide all images into so many folds
+    fold: int = option(0, low=0)  # the fold that is the test split
+    # Samples that stay in one split: a table's column, a level of folders, or an expression for names; null: none
+    group: Any = None
+    merge: dict[str, list[str]] | None = None  # new class → the classes that it replaces
+    sampling: str = option("all", choices=("all", "balanced"))
     samples: int | None = option(None, low=1)  # how many images a generated dataset makes
     pretrain_on: str | None = None  # an embedded dataset that stands in for ImageNet offline
     pretrain_samples: int = option(4000, low=1)

@@ -44,6 +44,7 @@ _UNREAD = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _RAW),
 }  # fmt: skip
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; "BM" alone begins many a text
+THUMBNAIL = 32  # pixels of a side
 _ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
@@ -99,6 +100,7 @@ class SampleScan:
     grey: bool
     span: Range | None  # the least and greatest value, where it has more than 8 bits
     bands: int  # 1 or 3, or more
+    thumbnail: bytes = b""  # THUMBNAIL × THUMBNAIL grey pixels of the upright image; empty for more than 8 bits
 
 
 def look(path: Path, content: bytes) -> SampleScan:
@@ -109,7 +111,14 @@ def look(path: Path, content: bytes) -> SampleScan:
         return SampleScan(Header((height, width), 1), (height, width), False, depth.range_of(array), bands)
     found, image = _upright(path, content)
     size = (image.height, image.width)
-    return SampleScan(found, size, is_grey(image), depth.range_of(image), 1 if is_grey(image) else 3)
+    span = depth.range_of(image)
+    small = b"" if span is not None else thumbnail(image)
+    return SampleScan(found, size, is_grey(image), span, 1 if is_grey(image) else 3, small)
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """Return THUMBNAIL × THUMBNAIL grey pixels of an upright image."""
+    return image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
 
 
 @dataclass(frozen=True)

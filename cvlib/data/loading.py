@@ -9,7 +9,19 @@ from functools import partial
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import depth, embedded, images, keras_datasets, layouts, photographs, preflight, scenes, splits
+from cvlib.data import (
+    depth,
+    embedded,
+    grouping,
+    images,
+    keras_datasets,
+    layouts,
+    merging,
+    photographs,
+    preflight,
+    scenes,
+    splits,
+)
 from cvlib.data.dataset import Dataset
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
@@ -78,6 +90,8 @@ def _is_of_arrays(config: DataConfig) -> bool:
 
 
 def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
+    if config.group is not None:
+        raise UserError(f"data.group={config.group} is for images in files, not for data={config.name}: leave it out")
     readers = READERS[config.name]
     source = kind if kind in readers else kind.made_from
     if source is None or source not in readers:
@@ -86,8 +100,7 @@ def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     classes, subsets, notes = readers[source](config)
     if source != kind:
         subsets = [replace(split, labels=[kind.made_of(label) for label in split.labels]) for split in subsets]
-    if config.classes is not None:
-        classes, subsets = splits.choose_classes(classes, subsets, config.classes, kind)
+    classes, subsets = _relabelled(classes, subsets, config, kind)
     arrays = [np.asarray(split.images) for split in subsets]
     channels = config.channels or arrays[0].shape[-1]
     size = (arrays[0].shape[1], arrays[0].shape[2])
@@ -100,8 +113,12 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
     collection = read_collection(config, kind, training)
     kind.check_classes(collection.root, collection.classes)
     if config.classes is not None:
-        _narrow(collection, config.classes)
-    scan = preflight.scan_collection(collection)
+        _narrow(collection, config)
+    if config.group is not None:
+        grouping.assign(collection, config.group)
+    own = [split for split, samples in collection.splits.items() if samples]
+    drawn = config.folds is not None or (training and not {"val", "test"} <= set(own))
+    scan = preflight.scan_collection(collection, compare=drawn)
     findings = collection.findings + scan.findings
     skipped = _stop_or_skip(collection, findings, config)
     notes = collection.notes + _notes(findings)
@@ -110,13 +127,18 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
     classes, given = _chosen(collection, scan, config)
     train = given["train"] if "train" in given else next(iter(given.values())).take([])
     train, val, test = splits.hold_out(train, {p: s for p, s in given.items() if p != "train"}, config, kind)
-    notes += _held_out_notes(collection, given, config)
+    if config.folds is None:
+        notes += _held_out_notes(collection, given, config)
+    else:
+        notes.append(_fold_note(config, given))
+    notes += _group_notes(given, config, drawn)
     _note_leaks([train, val, test], scan, notes)
     span = _span(scan, config, notes)
     channels = _channels(scan, config, notes)
     colours = collection.colours
     if colours is not None:
-        colours = colours[[collection.classes.index(name) for name in classes]]
+        names = merging.merged_names(collection.classes, config.merge or {})
+        colours = colours[[names.index(name) for name in classes]]
     return Dataset(
         config.name, kind.subfolder, classes, channels, scan.size, train, val, test, notes, span=span,
         layout=collection.layout, colours=colours, skipped=skipped, kind=kind, read_as=collection.read_as,
@@ -150,11 +172,19 @@ def _channels(scan: CollectionScan, config: DataConfig, notes: list[str]) -> int
 def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
     """The classes asked for, and the collection's own splits with these alone; an empty val or test is as none."""
     given = {name: one for name, one in scan.splits.items() if name == "train" or len(one)}
-    if config.classes is None:
-        return collection.classes, given
-    subsets = list(given.values())
-    classes, subsets = splits.choose_classes(collection.classes, subsets, config.classes, collection.kind)
+    classes, subsets = _relabelled(collection.classes, list(given.values()), config, collection.kind)
     return classes, dict(zip(given, subsets, strict=True))
+
+
+def _relabelled(
+    classes: list[str], subsets: list[Split], config: DataConfig, kind: LabelKind
+) -> tuple[list[str], list[Split]]:  # fmt: skip
+    """The classes that `data.merge` and `data.classes` leave, and the splits with labels of these."""
+    if config.merge is not None:
+        classes, subsets = merging.merge(classes, subsets, config.merge, kind)
+    if config.classes is not None:
+        classes, subsets = splits.choose_classes(classes, subsets, config.classes, kind)
+    return classes, subsets
 
 
 def _held_out_notes(collection: Collection, given: dict[str, Split], config: DataConfig) -> list[str]:
@@ -165,6 +195,30 @@ def _held_out_notes(collection: Collection, given: dict[str, Split], config: Dat
         f"no {split} {place}: {100 * share:.3g} % of the training images taken{collection.kind.stratified_by}"
         for split, share in shares.items() if split not in given and share
     ]  # fmt: skip
+
+
+def _fold_note(config: DataConfig, given: dict[str, Split]) -> str:
+    own = [split for split in given if split != "train"]
+    aside = f"; the collection's own {' and '.join(own)} split{'s' * (len(own) > 1)} are divided as well" if own else ""
+    return f"data.folds={config.folds}: fold {config.fold} is the test split{aside}"
+
+
+def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> list[str]:
+    """What stays together in the splits that are drawn, and which groups the collection's own splits divide."""
+    notes = []
+    groups = {split: np.unique(one.groups) for split, one in given.items() if one.groups is not None}
+    count = sum(len(one) for one in given.values()) - len(np.unique(np.concatenate([*groups.values(), []])))
+    if config.group is not None:
+        notes.append(f"data.group={config.group}: {len(np.unique(np.concatenate(list(groups.values()))))} groups, each "
+                     "in one split")  # fmt: skip
+        if config.folds is None:
+            notes += [f"the collection's own splits divide {len(both)} groups: they are in train and in {split}"
+                      for split in ("val", "test") if split in groups and "train" in groups
+                      and len(both := np.intersect1d(groups["train"], groups[split]))]  # fmt: skip
+    elif drawn and count:
+        notes.append(f"{count} images look the same as an earlier one: each stays in the split of the one that it "
+                     "repeats")  # fmt: skip
+    return notes
 
 
 def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:
@@ -182,11 +236,12 @@ def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) 
     return layouts.read(layouts.place(config.path), config.layout, kind, config, training)
 
 
-def _narrow(collection: Collection, chosen: list[str]) -> None:
+def _narrow(collection: Collection, config: DataConfig) -> None:
     """Leave out the samples that are known to hold no class asked for: they need not even be readable."""
-    kind = collection.kind
-    splits.check_chosen(collection.classes, chosen, kind.fewest_chosen)
-    wanted = {collection.classes.index(name) for name in chosen}
+    kind, chosen, merge = collection.kind, config.classes or [], config.merge or {}
+    classes = merging.merged_names(collection.classes, merge)
+    splits.check_chosen(list(dict.fromkeys(classes)), chosen, kind.fewest_chosen)
+    wanted = {label for label, name in enumerate(classes) if name in chosen}
     for split, samples in collection.splits.items():
         collection.splits[split] = [sample for sample in samples if not kind.is_left_out(sample.label, wanted)]
 

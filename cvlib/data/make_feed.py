@@ -16,7 +16,7 @@ from cvlib.data.split import Split
 
 def make_feed(
     split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, seed: int, *,
-    augmentation: AugmentConfig | None = None, shuffle: bool = False, steps: int | None = None,
+    augmentation: AugmentConfig | None = None, shuffle: bool = False, balanced: bool = False, steps: int | None = None,
     cache: Cache | None = None, shard: tuple[int, int] = (0, 1),
 ) -> Feed:  # fmt: skip
     """Return the feed of a split.
@@ -29,6 +29,7 @@ def make_feed(
         seed: with the epoch's number decides the order, and with the sample's index its augmentation.
         augmentation: None leaves the images as they are.
         shuffle: a new order every epoch.
+        balanced: draw images of rare classes more often, so that all classes are equally frequent in every epoch.
         steps: batches per epoch; None for all. More than the split has begin it again, in another order.
         cache: where resized images are kept after their first use, for a split of files.
         shard: (index, number): this feed gives every `number`-th sample of each epoch, from `index` on, in batches of
@@ -45,5 +46,6 @@ def make_feed(
         raise ValueError(f"augment.mosaic={augmentation and augmentation.mosaic} is for boxes, not for {kind!r}")
     whole = math.ceil(len(split) / batch_size)
     images = steps * batch_size if steps and steps != whole else len(split)
-    order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard)
+    strata = kind.rarest(split) if balanced else None
+    order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard, strata)
     return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache)

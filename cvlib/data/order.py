@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Order:
         streams: names of the random streams that every image draws from.
         tiles: images in a sample: 1, or 4 for a mosaic.
         shard: (index, number of shards): the epoch's samples index, index + number, index + 2 · number … are taken.
+        strata: None, or what each sample counts as, int `(count,)`: an epoch then draws every number from 0 on equally
+            often, and −1 as often as it occurs.
     """
 
     count: int
@@ -33,6 +35,7 @@ class Order:
     streams: tuple[str, ...] = ()
     tiles: int = 1
     shard: tuple[int, int] = (0, 1)
+    strata: np.ndarray | None = field(default=None, compare=False)
 
     def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the plan of epoch `number` (from 0): indices int64 `(rows,)` and draws float32 `(rows, streams)`.
@@ -40,14 +43,27 @@ class Order:
         A sample has `tiles` rows, one for each image in it, its own first.
         """
         rng = np.random.default_rng([self.seed, number])
-        plans = []
-        for again in range(math.ceil(self.images / self.count)):
-            order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
-            plans.append(self._plan(order[: self.images - again * self.count], number + again * _NEVER_REACHED))
-        indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
+        if self.strata is not None:
+            indices, draws = self._repeating(_balanced(self.strata, self.images, rng), number)
+        else:
+            plans = []
+            for again in range(math.ceil(self.images / self.count)):
+                order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
+                plans.append(self._plan(order[: self.images - again * self.count], number + again * _NEVER_REACHED))
+            indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
         index, shards = self.shard
         rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
         return rows, drawn.reshape(len(rows), len(self.streams))
+
+    def _repeating(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the plan of an order in which samples come again; each time they draw other numbers."""
+        indices = np.empty((len(order), self.tiles), np.int64)
+        draws = np.empty((len(order), self.tiles, len(self.streams)), np.float32)
+        times = _times_before(order)
+        for again in range(int(times.max(initial=-1)) + 1):
+            places = np.flatnonzero(times == again)
+            indices[places], draws[places] = self._plan(order[places], epoch + again * _NEVER_REACHED)
+        return indices, draws
 
     def _plan(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return indices `(n, tiles)` and draws `(n, tiles, streams)` of the samples of `order` `(n,)`."""
@@ -57,3 +73,30 @@ class Order:
             indices.append(np.minimum((drawn * np.float64(self.count)).astype(np.int64), self.count - 1))
         draws = [streams.columns(self.streams, order, self.seed, epoch, image) for image in range(self.tiles)]
         return np.stack(indices, axis=1), np.stack(draws, axis=1)
+
+
+def _balanced(strata: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """Return `number` indices in random order, drawn so that each stratum gets its share up to one sample.
+
+    Systematic sampling: equally spaced points on the samples' cumulated weights, ordered by stratum.
+    """
+    labels, members, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    shares = np.where(labels < 0, counts / len(strata), 0.0)
+    shares[labels >= 0] = (1.0 - shares.sum()) / max(1, np.count_nonzero(labels >= 0))
+    order = rng.permutation(len(strata))
+    order = order[np.argsort(members[order], kind="stable")]
+    ends = np.cumsum((shares / counts)[members[order]])
+    points = (np.arange(number) + rng.random()) / number * ends[-1]
+    drawn = order[np.minimum(np.searchsorted(ends, points, side="right"), len(order) - 1)]
+    return rng.permutation(drawn)
+
+
+def _times_before(order: np.ndarray) -> np.ndarray:
+    """Return how often each entry has come before, int `(n,)`."""
+    by_value = np.argsort(order, kind="stable")
+    ordered = order[by_value]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    lengths = np.diff(np.r_[starts, len(order)])
+    times = np.empty(len(order), np.int64)
+    times[by_value] = np.arange(len(order)) - np.repeat(starts, lengths)
+    return times

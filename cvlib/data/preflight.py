@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from cvlib.data import depth, images
+from cvlib.data import depth, grouping, images
 from cvlib.data.depth import Range
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.labels import LabelKind, Settled
@@ -32,6 +32,7 @@ class SampleScan:
     label: Settled
     span: Range | None = None  # the least and greatest value, where it has more than 8 bits
     bands: int = 3
+    thumbnail: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class CollectionScan:
     image_digests: dict[str, str] = field(repr=False)  # sha256 of each image file by the sample's name
 
 
-def scan_collection(collection: Collection) -> CollectionScan:
+def scan_collection(collection: Collection, compare: bool = True) -> CollectionScan:
     """Decode every sample of the collection, in parallel; a sample that an error blames is left out.
+
+    `compare` puts images that look the same into one group, as drawing splits needs it.
 
     Raises `UserError` where none is left.
     """
@@ -64,7 +67,8 @@ def scan_collection(collection: Collection) -> CollectionScan:
             if isinstance(result, SampleScan)}  # fmt: skip
     if not good:
         raise UserError(f"{collection.root}: no usable sample in it: {next(iter(findings), 'it is empty')}")
-    splits = {name: _split([s for s in split if s.name in good], good, collection.kind)
+    groups = _groups([sample for sample in samples if sample.name in good], good, compare)
+    splits = {name: _split([s for s in split if s.name in good], good, groups, collection.kind)
              for name, split in collection.splits.items()}  # fmt: skip
     scans = list(good.values())
     height, width = (int(np.median([scan.size[axis] for scan in scans])) for axis in (0, 1))
@@ -94,14 +98,26 @@ def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Fin
     image_digest = digest.hexdigest()
     digest.update(settled.content)
     kept = replace(settled, content=b"")
-    return SampleScan(digest.hexdigest(), image_digest, seen.size, seen.grey, kept, seen.span, seen.bands)
+    return SampleScan(
+        digest.hexdigest(), image_digest, seen.size, seen.grey, kept, seen.span, seen.bands, seen.thumbnail
+    )
 
 
-def _split(samples: list[Sample], scans: dict[str, SampleScan], kind: LabelKind) -> Split:
+def _groups(samples: list[Sample], scans: dict[str, SampleScan], compare: bool) -> dict[str, int]:
+    """The number of each sample's group, by the sample's name."""
+    found = [scans[sample.name] for sample in samples]
+    blank = bytes(images.THUMBNAIL**2)
+    thumbnails = [scan.thumbnail or blank for scan in found] if compare else None
+    numbers = grouping.together([sample.group for sample in samples], [scan.image_digest for scan in found], thumbnails)
+    return dict(zip((sample.name for sample in samples), numbers.tolist(), strict=True))
+
+
+def _split(samples: list[Sample], scans: dict[str, SampleScan], groups: dict[str, int], kind: LabelKind) -> Split:
     labels, ids = kind.collected([scans[sample.name].label for sample in samples])
     digests = [scans[sample.name].digest for sample in samples]
     sizes = np.array([scans[sample.name].size for sample in samples], np.int64).reshape(-1, 2)
-    return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes, ids)
+    numbers = np.array([groups[sample.name] for sample in samples], np.int64)
+    return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes, ids, numbers)
 
 
 def _with_progress(results: Iterable[SampleScan | list[Finding]], total: int) -> Iterator[SampleScan | list[Finding]]:

@@ -25,6 +25,7 @@ class Split:
     digests: list[str] | None = None  # sha256 of each sample's image file (and mask), where images are files
     sizes: np.ndarray | None = None  # int (n, 2): each upright image's height and width, where images are files
     ids: list[frozenset[int]] | None = None  # the class ids in each sample's mask, where masks are files
+    groups: np.ndarray | None = None  # int (n,): samples with equal numbers stay in one split
 
     def __len__(self) -> int:
         return len(self.names)
@@ -33,14 +34,13 @@ class Split:
         """Return the samples at `indices`, in that order."""
 
         def chosen(values: Any) -> Any:
+            if values is None:
+                return None
             if isinstance(values, np.ndarray):
                 return values[np.asarray(indices, np.int64)]
             return [values[i] for i in indices]
 
-        digests = None if self.digests is None else chosen(self.digests)
-        sizes = None if self.sizes is None else chosen(self.sizes)
-        ids = None if self.ids is None else chosen(self.ids)
-        return Split(chosen(self.names), chosen(self.images), chosen(self.labels), digests, sizes, ids)
+        return Split(*(chosen(getattr(self, field.name)) for field in fields(self)))
 
 
 def joined(splits: Sequence[Split]) -> Split:

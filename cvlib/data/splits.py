@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from cvlib.config.schema import DataConfig
+from cvlib.data import grouping
 from cvlib.data.dataset import Dataset
 from cvlib.data.labels import CLASS, IGNORE, LabelKind
 from cvlib.data.split import Split, joined
@@ -108,12 +109,37 @@ def take(split: Split, indices: np.ndarray | Sequence[int]) -> Split:
 def hold_out(
     pool: Split, given: dict[str, Split], config: DataConfig, kind: LabelKind = CLASS
 ) -> list[Split]:  # fmt: skip
-    """Train, val and test: those in `given` as they are, the others taken out of `pool`, stratified as `kind` is."""
+    """Return train, val and test, stratified as `kind` is, with the groups of `pool` whole in one of them.
+
+    The splits in `given` stay as they are, and the others come out of `pool`. With `data.folds` all samples are
+    divided into so many folds: `data.fold` is the test split, and val comes out of the rest.
+    """
+    if config.folds is not None:
+        return _fold(joined([pool, *given.values()]), config, kind)
     wanted = {"val": config.val_fraction, "test": config.test_fraction}
     wanted = {name: share for name, share in wanted.items() if name not in given}
-    pieces = split(kind.strata(pool.labels), [1 - sum(wanted.values()), *wanted.values()], config.split_seed)
-    made = dict(zip(["train", *wanted], (take(pool, piece) for piece in pieces), strict=True)) | given
+    pieces = _pieces(pool, [1 - sum(wanted.values()), *wanted.values()], config.split_seed, kind)
+    made = dict(zip(["train", *wanted], pieces, strict=True)) | given
     return [made[name] for name in SPLITS]
+
+
+def _fold(everything: Split, config: DataConfig, kind: LabelKind) -> list[Split]:
+    count, fold = int(config.folds or 0), config.fold
+    if fold >= count:
+        raise UserError(f"data.fold={fold}: with data.folds={count} expected 0 to {count - 1}")
+    if len(everything) < count:
+        raise UserError(f"data.folds={count}: only {len(everything)} images, and every fold needs one")
+    folds = _pieces(everything, [1 / count] * count, config.split_seed, kind)
+    rest = joined([piece for number, piece in enumerate(folds) if number != fold])
+    train, val = _pieces(rest, [1 - config.val_fraction, config.val_fraction], config.split_seed, kind)
+    return [train, val, folds[fold]]
+
+
+def _pieces(pool: Split, fractions: Sequence[float], seed: int, kind: LabelKind) -> list[Split]:
+    strata = kind.strata(pool.labels)
+    if pool.groups is None or len(np.unique(pool.groups)) == len(pool):
+        return [pool.take(piece) for piece in split(strata, fractions, seed)]
+    return [pool.take(piece) for piece in grouping.split(strata, pool.groups, fractions, seed)]
 
 
 def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:

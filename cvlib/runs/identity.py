@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 # Where a run goes and what it is called; they don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
 # Keys that came later: with this value a run is the same as without the key.
-_AS_WITHOUT: dict[str, dict[str, Any]] = {"model": {"label_smoothing": 0.0}, "data": {"range": None},
-                                          "trainer": {"kept_epoch": "best"}}  # fmt: skip
+_AS_WITHOUT: dict[str, dict[str, Any]] = {
+    "model": {"label_smoothing": 0.0},
+    "data": {"range": None, "folds": None, "fold": 0, "group": None, "merge": None, "sampling": "all"},
+    "trainer": {"kept_epoch": "best"},
+}
 # Keys that had another name, under which runs are hashed as before: group → name → earlier name.
 _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 # What changes how a run is computed, but not what comes out.

@@ -26,7 +26,8 @@ def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -
         say("mode.views=0: the frozen base sees the training images without augmentation")
     return make_feed(
         dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=augmentation,
-        shuffle=True, steps=config.trainer.steps_per_epoch, cache=_cache(config, dataset, dataset.train, spec, say),
+        shuffle=True, balanced=config.data.sampling == "balanced", steps=config.trainer.steps_per_epoch,
+        cache=_cache(config, dataset, dataset.train, spec, say),
     )  # fmt: skip
 
 

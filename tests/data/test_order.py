@@ -49,3 +49,27 @@ def test_more_images_than_the_split_has_begin_it_again() -> None:
     assert rows[:5].tolist() == once.tolist() and np.array_equal(more[:5], draws)
     assert sorted(rows[5:10]) == list(range(5)) and len(rows) == 12
     assert len(np.unique(more)) == 12
+
+
+STRATA = np.repeat([0, 1, 2, -1], [700, 80, 20, 200])
+
+
+@pytest.mark.parametrize("epoch", range(3))
+def test_balanced_classes_are_drawn_equally_often(epoch: int) -> None:
+    """Samples without a class keep their share, and within a class all samples are drawn equally often."""
+    rows, draws = Order(1000, 1000, 7, True, ("hue",), strata=STRATA).epoch(epoch)
+    counts = np.bincount(STRATA[rows] + 1)
+    np.testing.assert_allclose(counts / 1000, [0.2, 0.8 / 3, 0.8 / 3, 0.8 / 3], atol=0.002)
+    rare = np.bincount(rows[STRATA[rows] == 2])[780:800]
+    assert rare.min() >= 13 and rare.max() <= 14
+    assert len(set(zip(rows.tolist(), draws[:, 0].tolist(), strict=True))) == 1000  # each time other random numbers
+
+
+def test_a_balanced_epoch_depends_on_seed_and_number_alone_and_is_sharded() -> None:
+    order = Order(1000, 600, 7, True, ("hue",), strata=STRATA)
+    rows, draws = order.epoch(2)
+    again = Order(1000, 600, 7, True, ("hue",), strata=STRATA).epoch(2)
+    assert np.array_equal(rows, again[0]) and np.array_equal(draws, again[1])
+    assert not np.array_equal(rows, order.epoch(3)[0])
+    shards = [Order(1000, 600, 7, True, ("hue",), shard=(index, 2), strata=STRATA).epoch(2)[0] for index in (0, 1)]
+    assert np.array_equal(np.stack(shards, axis=1).reshape(-1), rows)

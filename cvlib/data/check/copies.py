@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvlib.data.check.scan import THUMBNAIL
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.data.images import THUMBNAIL
 
 # Correlation of two thumbnails. On photographs, JPEG quality 20 and half the size stay above 0.99 in 99 of 100 cases;
 # of 7 million pairs of different pictures of clothes none comes above 0.979, of 1.6 million of 8×8 digits one.

@@ -13,10 +13,9 @@ from PIL import Image
 
 from cvlib.data import images, optional_formats
 from cvlib.data.findings import ERROR, REMARK, WARNING
-from cvlib.data.images import Header
+from cvlib.data.images import THUMBNAIL, Header
 from cvlib.runtime.errors import UserError
 
-THUMBNAIL = 32  # pixels of a side
 _TINY = 16  # pixels: a shorter side below this holds no object to recognise
 _HUGE = 25_000_000  # pixels: 75 MB once decoded as RGB, in every one of the loader's threads
 

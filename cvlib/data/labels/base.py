@@ -94,6 +94,10 @@ class LabelKind(ABC):
         """Return what `labels` are stratified by, int (n,)."""
         return np.zeros(len(labels), np.int64)
 
+    def rarest(self, split: Split) -> np.ndarray:
+        """Return the rarest class in each sample, int (n,); −1 for a sample without any."""
+        return self.strata(split.labels)
+
     def numbers(self, classes: list[str], chosen: list[str]) -> np.ndarray:
         """Return the new id of each class id, int64, when only the classes `chosen` are kept; −1 for none."""
         table = np.full(len(classes), -1, np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 from cvlib.data.findings import Finding
 from cvlib.data.images import Header
 from cvlib.data.labels.base import Form, LabelKind, Settled
+from cvlib.data.labels.boxes import rarest_class
 from cvlib.data.split import Labels, Split
 from cvlib.runtime.errors import UserError
 
@@ -79,6 +80,11 @@ class MaskLabels(LabelKind):
 
     def content(self, label: np.ndarray | MaskReader) -> bytes:
         return b"" if isinstance(label, np.ndarray) else _bytes(label())
+
+    def rarest(self, split: Split) -> np.ndarray:
+        held = split.ids or [frozenset(np.unique(one if isinstance(one, np.ndarray) else one()).tolist())
+                             for one in split.labels]  # fmt: skip
+        return rarest_class([np.array(sorted(ids - {IGNORE}), np.int64) for ids in held])
 
     def occurring(self, split: Split) -> set[int]:
         if split.ids is not None:

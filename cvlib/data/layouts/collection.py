@@ -29,6 +29,7 @@ class Sample:
     image: Path
     label: Label
     label_file: Path | None = None  # what the label was read from, where that isn't the image's folder
+    group: str | None = None  # samples of one group stay in one split
 
 
 @dataclass

@@ -65,7 +65,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
         _tell_of_others(collection, one, chosen)
     cells = [_cells(one) for one in chosen]
     readers = table_labels.readers(cells) if kind == CLASS_SET else {}
-    rows = [row for one in chosen for row in table_rows.listed(collection, one, readers.get(one.file))]
+    rows = [row for one in chosen for row in table_rows.listed(collection, one, readers.get(one.file), config.group)]
     if kind == BOXES:
         table_samples.fill_boxes(collection, rows)
     elif kind == CLASS_SET:

@@ -27,13 +27,21 @@ class Row:
     table: Path
     place: str
     corners: tuple[float, float, float, float] | None = None
+    group: str | None = None  # what the column of `data.group` holds
 
 
-def listed(collection: Collection, one: Table, read_set: Read | None = None) -> list[Row]:
-    """The usable rows of a table; what is wrong with the others is told. `read_set` reads the classes of a row."""
+def listed(
+    collection: Collection, one: Table, read_set: Read | None = None, group: str | None = None
+) -> list[Row]:  # fmt: skip
+    """The usable rows of a table; what is wrong with the others is told.
+
+    `read_set` reads the classes of a row. `group` names the column of the samples' groups, if the table has it.
+    """
     rows, columns = one.rows, one.columns
     finder = table_choice.finder(collection.root, one)
     found, width = [], len(rows[0][1])
+    header = [name.strip() for name in rows[0][1]] if columns.header else []
+    grouped = header.index(group) if group in header else None
     labels = [""] * len(rows) if read_set else _spelled(collection, one, [row for _, row in rows[columns.header :]])
     numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
     for index, (line, row) in enumerate(rows[columns.header :]):
@@ -58,16 +66,16 @@ def listed(collection: Collection, one: Table, read_set: Read | None = None) -> 
         if image is None or problem or split is None:
             collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
             continue
-        corners = None
+        corners, member = None, row[grouped].strip() if grouped is not None and grouped < len(row) else None
         if columns.form == column_forms.BOXES:
             if not any(row[column].strip() for column in columns.corners):  # an image without objects
-                found.append(Row(split, image, name_of(image, collection.root), "", one.file, place))
+                found.append(Row(split, image, name_of(image, collection.root), "", one.file, place, None, member))
                 continue
             corners = _corners(numbers[index], columns)
             if corners is None:
                 collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
                 continue
-        found.append(Row(split, image, name_of(image, collection.root), label, one.file, place, corners))
+        found.append(Row(split, image, name_of(image, collection.root), label, one.file, place, corners, member))
     collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
     return found
 

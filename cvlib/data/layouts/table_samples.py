@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cvlib.data.findings import ERROR, WARNING
 from cvlib.data.labels import raw_boxes as boxes
-from cvlib.data.layouts.collection import Collection, Sample
+from cvlib.data.layouts.collection import Collection, Label, Sample
 from cvlib.data.layouts.table_labels import Cells, Names
 from cvlib.data.layouts.table_rows import Row
 from cvlib.runtime.errors import UserError
@@ -25,7 +25,7 @@ def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
                         f"can be used: nothing to tell apart{first}")  # fmt: skip
     numbers = {name: index for index, name in enumerate(collection.classes)}
     for split, some in named.items():
-        collection.splits[split] = [Sample(row.name, row.image, numbers[str(row.label)], row.table) for row in some]
+        collection.splits[split] = [_sample(row, numbers[str(row.label)]) for row in some]
     if named.get("train"):
         _blame_unseen(collection)
 
@@ -42,9 +42,7 @@ def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> No
         raise UserError(f"{cells[0].file}: no class in the rows whose image can be used: nothing to learn{first}")
     numbers = {name: index for index, name in enumerate(collection.classes)}
     for split, some in named.items():
-        collection.splits[split] = [
-            Sample(row.name, row.image, frozenset(numbers[name] for name in row.label), row.table) for row in some
-        ]
+        collection.splits[split] = [_sample(row, frozenset(numbers[name] for name in row.label)) for row in some]
 
 
 def fill_boxes(collection: Collection, rows: list[Row]) -> None:
@@ -63,7 +61,11 @@ def fill_boxes(collection: Collection, rows: list[Row]) -> None:
         kept = [row for row in some if row.corners is not None]
         label = boxes.raw([row.corners for row in kept if row.corners], [numbers[str(row.label)] for row in kept],
                           [False] * len(kept), [row.place for row in kept], relative=relative, place=name)  # fmt: skip
-        collection.splits.setdefault(split, []).append(Sample(name, some[0].image, label, some[0].table))
+        collection.splits.setdefault(split, []).append(_sample(some[0], label))
+
+
+def _sample(row: Row, label: Label) -> Sample:
+    return Sample(row.name, row.image, label, row.table, row.group)
 
 
 def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:

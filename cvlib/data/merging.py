@@ -1,0 +1,53 @@
+"""`data.merge`: several classes of a dataset learned as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cvlib.data.labels import IGNORE, LabelKind
+from cvlib.data.split import Split
+from cvlib.runtime.errors import UserError
+
+
+def merge(
+    classes: list[str], splits: list[Split], groups: Mapping[str, Sequence[str]], kind: LabelKind
+) -> tuple[list[str], list[Split]]:  # fmt: skip
+    """Return the classes after merging, and the splits with their labels.
+
+    A merged class takes the place of its first member; all other classes keep their order.
+
+    Args:
+        classes: the dataset's, by id.
+        splits: with labels of these.
+        groups: new class → the classes that it replaces.
+        kind: of the labels.
+
+    Raises `UserError` for a class that the dataset doesn't have, one that is merged twice, a new name that another
+    class has, and if only one class is left for a kind that needs two.
+    """
+    names = merged_names(classes, groups)
+    left = list(dict.fromkeys(names))
+    if len(left) < kind.fewest_chosen:
+        raise UserError(f"data.merge leaves one class ({left[0]}): keep at least {kind.fewest_chosen} apart")
+    table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
+    table[: len(classes)] = [left.index(name) for name in names]
+    return left, [kind.renumbered(split, table) for split in splits]
+
+
+def merged_names(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the name that each class has after merging; raise `UserError` as `merge` does."""
+    new = {name: name for name in classes}
+    for name, members in groups.items():
+        for member in members:
+            if member not in new:
+                raise UserError(f"data.merge={{{name}: …}}: there is no class {member!r}; the classes are "
+                                f"{', '.join(classes[:10])}{', …' * (len(classes) > 10)}")  # fmt: skip
+            if new[member] != member:
+                raise UserError(f"data.merge: {member} is merged into {new[member]} and into {name}: choose one")
+            new[member] = name
+        if name in classes and name not in members:
+            raise UserError(f"data.merge={{{name}: …}}: {name} is a class already: list it among the members, or "
+                            "choose another name")  # fmt: skip
+    return [new[name] for name in classes]
