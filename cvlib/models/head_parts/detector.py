@@ -6,6 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from cvlib.config.fields import Options, option
 from cvlib.models.backbone import Backbone
 from cvlib.models.head import Head
@@ -36,10 +38,13 @@ class DetectorHead(Head):
         """Return boxes `(batch, n, 4)` in pixels of the network's input of `size`, and scores `(batch, n, classes)`."""
 
     @abstractmethod
-    def loss_parts(self, options: Any, targets: Any, raw: Any, size: tuple[int, int]) -> dict[str, Any]:
+    def loss_parts(
+        self, options: Any, targets: Any, raw: Any, size: tuple[int, int], class_weights: np.ndarray | None = None
+    ) -> dict[str, Any]:  # fmt: skip
         """Return the weighted parts of the loss by name, each `(batch,)`.
 
-        `targets` are `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
+        `targets` are `(batch, M, 5)`: corners in pixels and class, −1 where there is no box. `class_weights`
+        `(classes,)` multiply the class loss of each class's objects; None: all count the same.
         """
 
     def measures(self, options: Any, targets: Any, size: tuple[int, int]) -> dict[str, Any]:

@@ -76,9 +76,12 @@ class AnchorFree(DetectorHead):
         """As the function of that name."""
         return decode(raw, size, strides_of(options, size))
 
-    def loss_parts(self, options: AnchorFreeOptions, targets: Any, raw: Any, size: tuple[int, int]) -> dict[str, Any]:
+    def loss_parts(
+        self, options: AnchorFreeOptions, targets: Any, raw: Any, size: tuple[int, int],
+        class_weights: np.ndarray | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """As the function of that name."""
-        return loss_parts(targets, raw, size, strides_of(options, size))
+        return loss_parts(targets, raw, size, strides_of(options, size), class_weights)
 
 
 def strides_of(options: AnchorFreeOptions, size: tuple[int, int]) -> list[int]:
@@ -127,12 +130,15 @@ def _corners(raw: Any, places: np.ndarray) -> Any:
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
 
 
-def loss_parts(targets: Any, raw: Any, size: tuple[int, int], strides: list[int]) -> dict[str, Any]:
+def loss_parts(
+    targets: Any, raw: Any, size: tuple[int, int], strides: list[int], class_weights: np.ndarray | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Weighted loss of boxes and of classes, each `(batch,)`.
 
     Args:
         targets: `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
         raw: `(batch, points, 4 + classes)`.
+        class_weights: `(classes,)`, factors of the class loss where a point is to say a class.
 
     Both parts are sums over the image's points, scaled so that their mean over the batch is the batch's sum per
     unit of target score: images without boxes count by what they wrongly score.
@@ -149,6 +155,8 @@ def loss_parts(targets: Any, raw: Any, size: tuple[int, int], strides: list[int]
     # Where nothing is wanted the point's own guess stands in: no gradient, and nothing that isn't finite.
     wanted = ops.where(weights[..., None] > 0, wanted, ops.stop_gradient(guesses))
     entropy = ops.relu(logits) - logits * goals + ops.log1p(ops.exp(-ops.absolute(logits)))
+    if class_weights is not None:
+        entropy *= 1 + ops.cast(goals > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
     return {
         "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(wanted, guesses)), axis=-1),
         "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),

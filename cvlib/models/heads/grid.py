@@ -88,9 +88,12 @@ class Grid(DetectorHead):
         """As the function of that name."""
         return decode(raw, size, cells_of(options, size), options.boxes_per_cell)
 
-    def loss_parts(self, options: GridOptions, targets: Any, raw: Any, size: tuple[int, int]) -> dict[str, Any]:
+    def loss_parts(
+        self, options: GridOptions, targets: Any, raw: Any, size: tuple[int, int],
+        class_weights: np.ndarray | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """As the function of that name."""
-        return loss_parts(targets, raw, size, cells_of(options, size), options.boxes_per_cell)
+        return loss_parts(targets, raw, size, cells_of(options, size), options.boxes_per_cell, class_weights)
 
     def measures(self, options: GridOptions, targets: Any, size: tuple[int, int]) -> dict[str, Any]:
         """ "crowded": objects an image that another one keeps from being learned."""
@@ -118,12 +121,16 @@ def decode(raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int) 
     return corners * _pixels(size), ops.reshape(scores, (-1, cells[0] * cells[1] * count, classes.shape[-1]))
 
 
-def loss_parts(targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int) -> dict[str, Any]:
+def loss_parts(
+    targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int,
+    class_weights: np.ndarray | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The published squared errors, each part weighted and `(batch,)`.
 
     `targets` are `(batch, M, 5)`: corners in pixels and class, −1 where there is no box. A cell learns the first
     object whose centre it holds (`crowded` says how many are left over); the box that overlaps it most answers
-    for it and its confidence is that overlap; every other box's confidence is to be 0.
+    for it and its confidence is that overlap; every other box's confidence is to be 0. `class_weights` `(classes,)` are
+    factors of the cells' class loss by the class of their object.
     """
     from keras import ops
 
@@ -139,10 +146,11 @@ def loss_parts(targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, 
     confidence = raw_boxes[..., 4]
     found = ops.sum(responsible * (confidence - overlap) ** 2, axis=(1, 2))
     empty = ops.sum((1 - responsible) * confidence**2, axis=(1, 2))
+    factor = there if class_weights is None else there * ops.sum(kinds * np.asarray(class_weights, np.float32), axis=-1)
     return {
         "box_loss": COORDINATES * ops.sum(responsible * errors, axis=(1, 2)),
         "objectness_loss": found + NO_OBJECT * empty,
-        "class_loss": ops.sum(there * ops.sum((classes - kinds) ** 2, axis=-1), axis=1),
+        "class_loss": ops.sum(factor * ops.sum((classes - kinds) ** 2, axis=-1), axis=1),
     }
 
 

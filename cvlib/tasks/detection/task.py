@@ -17,6 +17,7 @@ from cvlib.data.split import image_sizes
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.agreement import Agreement, Outputs
+from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Served, Task
 from cvlib.tasks.detection import drawing, files
 from cvlib.tasks.detection.agreement import of_boxes
@@ -72,7 +73,7 @@ class Detection(Task):
         head, options, size = head_of(network), network.config.head_options, network.spec.size
 
         def parts(truth: Any, raw: Any) -> dict[str, Any]:
-            return head.loss_parts(options, truth, raw, size)
+            return head.loss_parts(options, truth, raw, size, weights)
 
         def mean_of(values: Callable[[Any, Any], dict[str, Any]], name: str) -> keras.metrics.Metric:
             # The graph computes what the loss and its parts have in common once.
@@ -96,8 +97,9 @@ class Detection(Task):
         return stream.map(packed)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Raise `UserError`: a detector's classes are weighed by its own loss."""
-        raise UserError(f"data.class_weights={scheme} is not available for detection: leave it out")
+        """Return weights by how many boxes each class has, without crowds."""
+        counts = [np.bincount(label.classes[~label.crowd], minlength=classes) for label in split.labels]
+        return balanced(np.sum(counts, axis=0), scheme)
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
         """Return the loss and its parts; for a grid also "crowded", objects an image that are not learned."""

@@ -110,6 +110,16 @@ def test_the_loss_falls_to_nothing_for_right_and_sure_answers():
     assert float(numpy(anchor_free.loss_parts(targets, raw, SIZE, STRIDES)["class_loss"])[0]) > 20
 
 
+def test_class_weights_are_factors_of_what_the_points_of_a_class_cost():
+    targets = np.array([[[4, 4, 20, 28, 1], [0, 0, 0, 0, -1]]], np.float32)
+    raw = np.random.default_rng(0).normal(0, 1, (1, 30, 6)).astype(np.float32)
+    weights = [None, np.ones(2), np.array([9.0, 1.0]), np.array([1.0, 2.0]), np.array([1.0, 3.0])]
+    losses = [float(numpy(anchor_free.loss_parts(targets, raw, SIZE, STRIDES, one)["class_loss"])[0])
+              for one in weights]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1]) == pytest.approx(losses[2])
+    assert losses[4] - losses[3] == pytest.approx(losses[3] - losses[0], rel=1e-4) and losses[3] > losses[0]
+
+
 @pytest.mark.parametrize("empty", [[0, 1], [1]])
 def test_images_and_batches_without_boxes_give_finite_gradients(empty):
     import tensorflow as tf

@@ -69,6 +69,15 @@ def test_the_loss_is_the_published_one():
     assert got[3, 0] == got[3, 2] == 0 and got[3, 1] > 0
 
 
+def test_class_weights_are_factors_of_the_class_loss_of_their_cells():
+    targets = np.array([[[32, 0, 64, 32, 2]], [[0, 0, 32, 32, 1]]], np.float32)
+    raw = np.random.default_rng(1).uniform(0.1, 0.9, (2, 6, 5 * COUNT + CLASSES)).astype(np.float32)
+    plain, weighted = (grid.loss_parts(targets, raw, SIZE, CELLS, COUNT, weights)
+                       for weights in (None, np.array([1, 5, 0.5, 1])[:CLASSES]))  # fmt: skip
+    assert numpy(weighted["class_loss"]) == pytest.approx(numpy(plain["class_loss"]) * [0.5, 5], rel=1e-5)
+    assert numpy(weighted["box_loss"]) == pytest.approx(numpy(plain["box_loss"]))
+
+
 def test_a_perfect_answer_costs_nothing():
     targets = np.array([[[32, 0, 64, 32, 2]]], np.float32)  # fills the cell in row 0, column 1
     raw = np.zeros((1, 6, 5 * COUNT + CLASSES), np.float32)

@@ -16,7 +16,6 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES
 from cvlib.data.make_feed import make_feed
 from cvlib.models.network import Network, build
-from cvlib.runtime.errors import UserError
 from cvlib.tasks.detection import TASK, drawing, serving
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import BoxPredictions
@@ -181,6 +180,9 @@ def test_pictures_show_boxes_in_their_colours():
     assert curves.ndim == 3 and curves.std() > 10
 
 
-def test_class_weights_are_refused():
-    with pytest.raises(UserError, match=r"data\.class_weights=balanced is not available"):
-        TASK.class_weights(some_scenes(1), 10, "balanced")
+def test_class_weights_are_by_boxes():
+    labels = [Boxes(np.zeros((4, 4), np.float32), np.array([0, 0, 0, 1]), np.array([False] * 4)),
+              Boxes(np.zeros((2, 4), np.float32), np.array([1, 1]), np.array([False, True]))]  # fmt: skip
+    split = Split(["a", "b"], np.zeros((2, 8, 8, 3), np.uint8), labels)
+    # 3 boxes and 2 without the crowd: each class is to count half.
+    assert TASK.class_weights(split, 3, "balanced") == pytest.approx([5 / 6, 5 / 4, 0])
