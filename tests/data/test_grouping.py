@@ -10,6 +10,7 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.data import grouping
+from cvlib.data.check import check
 from cvlib.runtime.errors import UserError
 from tests.data.layouts.folders_on_disk import load, write_images
 
@@ -104,6 +105,18 @@ def test_a_group_that_is_not_there_is_refused_in_one_line(tmp_path: Path, group:
     with pytest.raises(UserError) as caught:
         load(tmp_path, group=group)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_groups_are_proposed_where_names_suggest_them(tmp_path: Path) -> None:
+    _patients(tmp_path / "some")
+    words = "names suggest 30 groups of images, such as patient00, that a split may divide; data.group='patient[0-9]+'"
+    assert any(words in note for note in load(tmp_path / "some").notes)
+    assert not any("names suggest" in note for note in load(tmp_path / "some", group="patient[0-9]+").notes)
+    report = check(str(tmp_path / "some"), workers=1)
+    assert [finding.kind for finding in report.findings].count("groups") == 1
+    for label in "ab":
+        write_images(tmp_path / "plain" / label, 12)
+    assert not any("names suggest" in note for note in load(tmp_path / "plain").notes)
 
 
 def test_groups_that_the_collections_own_splits_divide_are_noted(tmp_path: Path) -> None:

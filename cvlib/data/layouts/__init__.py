@@ -16,7 +16,7 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
-from cvlib.data.layouts import archives, coco, evidence, folder, foreign, masks, rest, table, voc, yolo
+from cvlib.data.layouts import archives, coco, doubts, evidence, folder, foreign, masks, rest, table, voc, yolo
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
@@ -200,6 +200,8 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
     if training:
         require_training(collection)
     collection.splits = _renamed(collection)
+    if training and config.group is None:
+        doubts.tell_of_groups(collection)
     return collection if source == kind else made_into(collection, kind)
 
 

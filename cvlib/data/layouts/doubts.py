@@ -15,6 +15,11 @@ _MANY = 10  # classes, from which on it is odd that most have one image
 _LOOKED_AT = 5  # files of a class
 _FEW = 8  # colours that a mask has at most
 _ID = re.compile(r"\D{0,4}\d{4,}")
+# What a number behind it tells apart in the names of images of one origin.
+_ORIGIN = re.compile(
+    r"(?i)(?<![a-z])(patient|subject|person|volunteer|donor|case|animal|plant|specimen|slide|session|visit|sequence|seq"
+    r"|video|clip|camera|cam|scanner|hospital|site)([-_ ]?)[0-9]+"
+)
 _WORDNET = re.compile(r"n\d{8}")
 
 
@@ -36,6 +41,19 @@ def tell(collection: Collection, by_class: dict[str, list[Path]]) -> None:
         message = f"the images of {one} have few colours and the names of those of {other}: they look like its masks"
         advice = "call the folders images and masks, and choose model=segmenter, if they are masks"
         collection.blame(WARNING, "masks", ".", message, advice)
+
+
+def tell_of_groups(collection: Collection) -> None:
+    """Add a finding if most names of images say which patient, video or site they are of, and several share one."""
+    samples = [sample.name for some in collection.splits.values() for sample in some]
+    found = [match for name in samples if (match := _ORIGIN.search(name))]
+    origins = {match.group().lower() for match in found}
+    if len(found) < 0.8 * len(samples) or len(origins) < 2 or len(found) < 1.5 * len(origins):
+        return
+    word, mark = found[0].group(1), found[0].group(2)
+    message = f"names suggest {len(origins)} groups of images, such as {found[0].group()}, that a split may divide"
+    advice = f"data.group='{word}{mark}[0-9]+' keeps each group in one split"
+    collection.blame(WARNING, "groups", ".", message, advice)
 
 
 def _look_like(classes: list[str]) -> str:
