@@ -1,4 +1,4 @@
-"""The cache on disk, below `outputs/cache`: one folder of arrays per key, reused by later runs.
+"""The cache on disk, below `outputs/cache`: one folder of arrays or of files per key, reused by later runs.
 
 A folder takes its name when all of it is written, so any process finds whole arrays or none. When there is no more
 room, the least recently used entries are removed first.
@@ -7,9 +7,11 @@ room, the least recently used entries are removed first.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # the commands that list and clear the cache start without it
 
 GIGABYTE = 2**30
 _ABOUT = "about.json"
+_FILES = "files"  # the folder that `made_once` fills
 _ABANDONED = 86400  # seconds after which nobody is still writing
 
 
@@ -69,6 +72,29 @@ def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_byte
     return True
 
 
+def made_once(folder: Path, sources: Sequence[Path], about: str, write: Callable[[Path], None]) -> Path:
+    """Return the absolute folder of the files that `write` makes of `sources`.
+
+    They are made if they aren't there yet, and again after a source has changed.
+
+    Args:
+        folder: of such entries in the cache.
+        sources: files.
+        about: what the entry is, for people.
+        write: is given the folder to fill; if it raises, nothing is kept.
+    """
+    seen = [(str(source), source.stat().st_size, source.stat().st_mtime_ns) for source in sources]
+    kept = folder.absolute() / hashlib.sha256(repr(seen).encode()).hexdigest()[:24]
+    if (kept / _FILES).is_dir():
+        os.utime(kept)
+        return kept / _FILES
+    with files.replacing(kept) as temporary:
+        (temporary / _FILES).mkdir(parents=True)
+        write(temporary / _FILES)
+        (temporary / _ABOUT).write_text(json.dumps({"about": about}))
+    return kept / _FILES
+
+
 def make_room(folder: Path, limit_bytes: float) -> None:
     """Remove the least recently used entries until the cache uses at most `limit_bytes`."""
     entries = sorted(listing(folder), key=lambda entry: entry.used)
@@ -90,7 +116,7 @@ def listing(folder: Path) -> list[Entry]:
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            parts = list(path.iterdir()) if path.is_dir() else [path]
+            parts = [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]
             entry = Entry(path, _about(path), sum(part.stat().st_size for part in parts), path.stat().st_mtime)
             if not path.name.endswith(files.PARTIAL) or time.time() - entry.used > _ABANDONED:
                 found.append(entry)

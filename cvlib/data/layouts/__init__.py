@@ -16,7 +16,7 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
-from cvlib.data.layouts import archives, coco, doubts, evidence, folder, foreign, masks, rest, table, voc, yolo
+from cvlib.data.layouts import archives, coco, doubts, evidence, folder, foreign, masks, parquet, rest, table, voc, yolo
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
@@ -51,13 +51,15 @@ _FOR = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector 
 def place(path: str) -> Path:
     """The absolute path of a collection: a folder, or one label file. Raises `UserError` where there is none.
 
-    An archive is unpacked in the cache first.
+    The images of an archive or of Parquet files are written into the cache first.
     """
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # without its .., but with its links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
     found = next((candidate for candidate in spelled if candidate.exists()), None)
     if found is not None and archives.is_archive(found):
-        return archives.unpacked(found)
+        found = archives.unpacked(found)
+    if found is not None and (files := parquet.files_of(found)):
+        return parquet.unpacked(found, files)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
         raise UserError(f"data.path={path}: there is no folder {root}")
     return found

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -42,20 +39,11 @@ def unpacked(archive: Path) -> Path:
     Members that would lie outside, links and devices are refused, as is an archive that grows beyond measure. Where
     all lies in one folder, that folder is returned. Raises `UserError`.
     """
-    seen = archive.stat()
-    key = hashlib.sha256(repr((str(archive), seen.st_size, seen.st_mtime_ns)).encode()).hexdigest()[:24]
-    home = Path(os.path.abspath(store.root("outputs") / "archives" / key))  # noqa: PTH100
-    if not home.is_dir():
-        partial = home.with_name(f"{key}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            _unpack(archive, partial)
-            os.replace(partial, home)  # noqa: PTH105
-        except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
-            if not home.is_dir():
-                raise UserError(f"{archive}: can't be unpacked: {' '.join(str(error).split())}") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    folder = store.root("outputs") / "archives"
+    try:
+        home = store.made_once(folder, [archive], f"files of {archive.name}", lambda home: _unpack(archive, home))
+    except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise UserError(f"{archive}: can't be unpacked: {' '.join(str(error).split())}") from error
     return _content(home)
 
 
@@ -71,7 +59,6 @@ def _is_split(folder: Path) -> bool:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    folder.mkdir(parents=True)
     limit = _FREE_GROWTH + _MOST_GROWTH * archive.stat().st_size
     written = 0
     if archive.name.lower().endswith(_ZIP):

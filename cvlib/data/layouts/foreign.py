@@ -60,7 +60,6 @@ FORMATS = (
     Format("TFRecord", (".tfrecord", ".tfrecords", ".record"), "unpack its images into folders of classes, or "
            "write COCO or Pascal VOC", _ALL),
     Format("LMDB", (".mdb", ".lmdb"), "unpack its images into folders of classes", _ALL),
-    Format("Parquet", (".parquet",), "unpack its images into folders of classes", _ALL),
     Format("RecordIO", (".rec",), "unpack its images into folders of classes", _ALL),
     Format("a pickle", (".pkl", ".pickle"), "save its images into folders of classes", (CLASS,)),
 )  # fmt: skip
