@@ -234,7 +234,7 @@ def test_seeds_of_a_sweep_are_repeats_of_one_experiment() -> None:
 def test_a_comparison_shows_every_run() -> None:
     said: list[str] = []
     text = compare([FORM_1], said.append, by="run")
-    assert said == [f"{FORM_1}: pretraining runs left out; name their folder to compare them"]
+    assert said == [f"{FORM_1}: pretraining runs are left out; to compare them, give their folder"]
     for task in ("classification", "detection", "segmentation"):
         for mode in MODES:
             assert f"runs/{task}-{mode}" in text
@@ -242,7 +242,7 @@ def test_a_comparison_shows_every_run() -> None:
     assert "detection on digits, by test/mAP: 3 completed runs\n" in text
     assert "segmentation on digits, by test/mIoU: 3 completed runs\n" in text
     assert "not counted, interrupted: runs/unfinished" in text
-    assert "these differences are of each image's own average precision at IoU 0.5, on average: test/mAP is" in text
+    assert "these differences are means of the images' average precision at IoU 0.5, because test/mAP is" in text
     assert "classification on digits, by test/accuracy: 5 completed runs in 3 groups" in compare([FORM_1], said.append)
 
 
