@@ -141,7 +141,7 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, caps
     (["{}", "data=letters", "data.samples=60"], "letters has classes that the run doesn't know: C, J, K"),
     (["{}", "data=coco", "data.path=absent"], "data=coco has labels for detection, segmentation only"),
     (["{}", "data=folder", "data.path=absent"], "data.path=absent: there is no folder"),
-    (["{}", "model=resnet"], "model=resnet: a run is evaluated as it is"),
+    (["{}", "model=resnet"], "model=resnet: only the data of a run can be changed for evaluation"),
     (["{}", "data=folder", "data.path={}/evaluate", "--split", "val"], "evaluate has no val split, only train"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],

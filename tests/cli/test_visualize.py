@@ -66,7 +66,7 @@ def test_pixels_have_a_class_to_explain_and_boxes_none(
     (["{}", "--layers", "logits"], "logits: there is no such layer"),
     (["{}", "--image", "absent.png"], "absent.png: can't be opened"),
     (["{}/absent"], "absent is not a folder"),
-    (["{}", "--steps", "-1"], "-1 is no whole number"),
+    (["{}", "--steps", "-1"], "-1 is not a whole number"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
                                words: str) -> None:  # fmt: skip
