@@ -48,7 +48,7 @@ def test_the_version_is_that_of_the_package_and_of_what_it_builds_on(capsys: pyt
         (["compare", "{}", "--format", "pdf"], "invalid choice: 'pdf'"),
         (["compare", "{}/absent"], "absent is not a folder"),
         (["compare", "{}/first/empty"], "no runs below"),
-        (["compare", "{}", "--metric", "test/mAP"], "no run has it; --metric list shows all"),
+        (["compare", "{}", "--metric", "test/mAP"], "no run has this metric; --metric list shows all"),
         (["compare", "{}", "--output", "{}/absent/file.md"], "expected a file in an existing folder"),
         (["compare", "{}", "--output", "{}"], "expected a file in an existing folder"),
     ],

@@ -44,7 +44,7 @@ def test_own_images_and_layers_of_an_unfinished_run(tmp_path: Path, capsys: pyte
                  "--steps", "0"]  # fmt: skip
     for _ in range(2):  # a second call replaces what the first one showed
         assert cli.main(arguments) == 0
-    assert "is interrupted, after 1 of 3 epochs: its best so far is used" in capsys.readouterr().out
+    assert "status interrupted after 1 of 3 epochs; the best epoch so far is used" in capsys.readouterr().out
     assert tags(tmp_path / "run") == ["embedding/pca", "embedding/tsne", "explanations", "feature_maps/conv1",
                                       "filters"]  # fmt: skip
     assert len(list((tmp_path / "run/tensorboard/visualizations").glob("events*"))) == 1

@@ -56,7 +56,7 @@ def test_half_written_and_foreign_files_are_skipped_and_reported(tmp_path: Path,
     assert set(by_name) == {"good"}
     assert len(said) == 7
     assert f"{tmp_path / 'half'}: skipped, its summary.json can't be read (half-written?)" in said
-    assert f"{tmp_path / 'foreign'}: skipped, its summary.json is not a run's" in said
+    assert f"{tmp_path / 'foreign'}: skipped, its summary.json is not a run's summary" in said
     assert f"{tmp_path / 'no_config'}: skipped, its config.yaml is missing or can't be read" in said
 
 

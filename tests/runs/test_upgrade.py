@@ -104,7 +104,7 @@ def test_what_a_run_says_of_itself_is_read() -> None:
     assert values is not None and sum(values[1]) / len(values[1]) == pytest.approx(run.metric("test/mIoU"), abs=1e-4)
     unfinished = read_run(FORM_1 / "runs/unfinished")
     assert unfinished.notes == [
-        f"{FORM_1 / 'runs/unfinished'} is interrupted, after 103 of 2000 epochs: its best so far is used"
+        f"{FORM_1 / 'runs/unfinished'}: status interrupted after 103 of 2000 epochs; the best epoch so far is used"
     ]
 
 
@@ -170,7 +170,7 @@ def test_a_feature_extractor_that_was_not_frozen_whole_is_read_as_fine_tuning(
     written = "null" if freeze is None else freeze
     assert summary["mode"] == "finetune"
     (note,) = summary["upgrade_notes"]
-    assert note == (f"mode=feature_extractor had mode.freeze={written}, so a part of the base learned: read as "
+    assert note == (f"mode=feature_extractor had mode.freeze={written}, so part of the base was trained: read as "
                     "mode=finetune with mode.head_epochs=0")  # fmt: skip
 
 
