@@ -1,4 +1,4 @@
-"""The `cvlib` command; each subcommand imports what it needs when it is called."""
+"""The `cvlib` command. Each subcommand imports its dependencies when it is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, in_wo
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with its errors in one line like every other of ours."""
+    """An argument parser that reports errors in one line, like the rest of cvlib."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
@@ -34,26 +34,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return complain(str(error))
     except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        return complain(f"{error.filename}: {error.strerror}: choose another place")
+        return complain(f"{error.filename}: {error.strerror}: choose another path")
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has had enough; Python would complain at exit
+    except BrokenPipeError:  # a reader such as `head` closed the pipe; Python would report an error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        words = in_words(error)
-        if words is None:
+        message = in_words(error)
+        if message is None:
             raise
-        complain(words)
+        complain(message)
         return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="cvlib", description="Trains networks, looks at data and networks before a run, and at what runs left."
+        prog="cvlib",
+        description="Trains networks, checks data and networks before a run, and compares and uses finished runs.",
     )
     parser.set_defaults(command=None)
-    parser.add_argument("--version", action="store_true", help="the versions of cvlib and of what it builds on")
+    parser.add_argument("--version", action="store_true", help="show the versions of cvlib and its dependencies")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (train, check, compare, inspect, visualize, evaluate, predict, export, cache):
         module.add(commands)

@@ -1,4 +1,4 @@
-"""`cvlib cache`: what is kept between runs to save computing, and `cvlib cache clear`, which takes it away."""
+"""`cvlib cache`: list the results that runs cache for later runs, or remove them with `cvlib cache clear`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
-_KEY = 12  # characters that are shown; any unambiguous beginning is taken
+_KEY = 12  # characters of a key that are shown; the user can give any unambiguous prefix
 _DAY = 86400
 _KINDS = ("features", "images", "archives", "parquet")  # the folders below the root
 
@@ -17,24 +17,26 @@ _KINDS = ("features", "images", "archives", "parquet")  # the folders below the 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "cache", help="what is kept between runs: frozen features, resized images; `clear` takes it away",
-        description="Lists the features of frozen bases and the resized images that runs have kept, and how much room "
-        "they take. `cvlib cache clear` takes all of it away, or what KEY and --older-than name. Nothing else is "
-        "touched; a run that needs what is gone computes it again.",
+        "cache", help="list the cached features and resized images, or remove them with `clear`",
+        description="Lists the features of frozen bases and the resized images that runs have cached, and their size. "
+        "`cvlib cache clear` removes all of them, or only those that KEY and --older-than select. It removes nothing "
+        "else. A run that needs a removed entry computes it again.",
     )  # fmt: skip
     parser.add_argument("action", nargs="?", choices=("list", "clear"), default="list", metavar="list|clear")
-    parser.add_argument("keys", nargs="*", metavar="KEY", help="clear: only these, as listed or their beginnings")
-    parser.add_argument("--older-than", type=float, metavar="DAYS", help="clear: only what no run has used for so long")
-    parser.add_argument("--output-root", default="outputs", metavar="DIR", help="as output_root of the runs (outputs)")
+    parser.add_argument("keys", nargs="*", metavar="KEY", help="clear: only these keys, or unambiguous prefixes")
+    parser.add_argument("--older-than", type=float, metavar="DAYS",
+                        help="clear: only entries that no run has used for this many days")  # fmt: skip
+    parser.add_argument("--output-root", default="outputs", metavar="DIR",
+                        help="the runs' output_root (default: outputs)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """List, or clear; return 0."""
+    """List the cache or clear it; return 0."""
     if chosen.action == "list" and (chosen.keys or chosen.older_than is not None):
-        raise UserError("a KEY or --older-than says what to clear: cvlib cache clear …")
+        raise UserError("KEY and --older-than select entries to remove: use `cvlib cache clear …`")
     if chosen.older_than is not None and not chosen.older_than >= 0:
-        raise UserError(f"--older-than {chosen.older_than:g}: give a number of days, 0 or more")
+        raise UserError(f"--older-than {chosen.older_than:g}: expected a number of days, 0 or more")
     root = store.root(chosen.output_root)
     entries = [entry for kind in _KINDS for entry in store.listing(root / kind)]
     if chosen.action == "clear":
@@ -43,11 +45,11 @@ def run(chosen: argparse.Namespace) -> int:
         from cvlib.viz.text_table import ruled
 
         print("\n".join(ruled([_row(entry) for entry in entries])) + "\n")
-    from cvlib.config.schema import FeatureExtractor  # brings OmegaConf, which no other command needs
+    from cvlib.config.schema import FeatureExtractor  # imports OmegaConf, which clearing doesn't need
 
     total = _size(sum(entry.size for entry in entries))
-    print(f"{len(entries)} kept, {total} in {root}; features may take {FeatureExtractor().cache_gb:g} GB "
-          "(mode.cache_gb), beyond that the least recently used go")  # fmt: skip
+    print(f"{len(entries)} entries, {total} in {root}; features use at most {FeatureExtractor().cache_gb:g} GB "
+          "(mode.cache_gb), and the least recently used are removed first")  # fmt: skip
     return 0
 
 
@@ -58,12 +60,12 @@ def _row(entry: store.Entry) -> dict[str, str]:
 
 def _clear(entries: list[store.Entry], keys: list[str], days: float | None) -> int:
     chosen = {entry.path: entry for key in keys for entry in [_find(entries, key)]}.values() if keys else entries
-    going = [entry for entry in chosen if days is None or time.time() - entry.used >= days * _DAY]
-    for entry in going:
+    expired = [entry for entry in chosen if days is None or time.time() - entry.used >= days * _DAY]
+    for entry in expired:
         store.remove(entry)
         if entry.path.exists():
-            raise UserError(f"{entry.path} can't be removed: look at its owner and rights")
-    print(f"removed {len(going)} of {len(entries)}: {_size(sum(entry.size for entry in going))}")
+            raise UserError(f"{entry.path} can't be removed: check its owner and permissions")
+    print(f"removed {len(expired)} of {len(entries)} entries: {_size(sum(entry.size for entry in expired))}")
     return 0
 
 
@@ -71,12 +73,12 @@ def _find(entries: list[store.Entry], key: str) -> store.Entry:
     found = [entry for entry in entries if entry.path.name.startswith(key)]
     if len(found) == 1:
         return found[0]
-    why = f"begins {len(found)} keys: give more of it" if found else "nothing of that key is kept"
-    raise UserError(f"{key}: {why}; `cvlib cache` lists what there is")
+    why = f"{len(found)} keys begin with it: give more characters" if found else "no cached entry has this key"
+    raise UserError(f"{key}: {why}; `cvlib cache` lists all keys")
 
 
 def _size(count: int) -> str:
-    """Bytes in the unit of `mode.cache_gb`, which is 2³⁰ of them."""
+    """Return a number of bytes as text; 1 GB is 2³⁰ bytes, as in `mode.cache_gb`."""
     if count >= store.GIGABYTE:
         return f"{count / store.GIGABYTE:.1f} GB"
     return f"{count / 2**20:.1f} MB"

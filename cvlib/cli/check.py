@@ -1,4 +1,4 @@
-"""`cvlib check DATA`: a collection of images looked over before training."""
+"""`cvlib check DATA`: check a collection of images before training."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from cvlib.cli.output import hand_over, refuse_output
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "check", help="a collection of images looked over before training",
-        description="Reads every image and label of a collection once and says what is in it and what is wrong with "
-        "it, by file. Nothing is changed. Exit code 1 if anything would spoil a run.",
+        "check", help="check a collection of images before training",
+        description="Reads every image and label of a collection once and reports its contents and its problems, by "
+        "file. It changes nothing. The exit code is 1 if a problem would spoil a run.",
     )  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
-    parser.add_argument("--layout", help="how its files lie, as for data.layout (default: detected)")
+    parser.add_argument("--layout", help="how its files are organized, as for data.layout (default: detected)")
     parser.add_argument("--task", metavar="TASK",
-                        help="look at its labels for this task alone, such as detection "
-                        "(default: all that it has labels for)")  # fmt: skip
-    parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, a table the first ten "
-                        "of a kind (default: by --output's ending, else table)")  # fmt: skip
+                        help="check only the labels for this task, such as detection "
+                        "(default: all tasks that it has labels for)")  # fmt: skip
+    parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, table the first ten "
+                        "of each kind (default: by --output's extension, else table)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
     parser.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Look the collection over and print or write what was found; 1 if anything would spoil a run."""
+    """Check the collection and print or write the report; return 1 if a problem would spoil a run."""
     refuse_output(chosen.output)
     from cvlib import tasks
     from cvlib.data.check import check

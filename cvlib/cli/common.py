@@ -1,4 +1,4 @@
-"""The subcommands of `cvlib`, a file each: `add(commands)` declares it; TensorFlow is imported when it computes."""
+"""Code that subcommands of `cvlib` share. Each has its own file and is declared by `add(commands)` there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def begin(run: SavedRun) -> None:
-    """Once what was asked for is known to make sense: import TensorFlow, and say what is to be known of the run."""
+    """Import TensorFlow, which is slow, and print the run's notes; called once the arguments are known to be valid."""
     from cvlib.training.devices import import_quietly
 
     import_quietly()

@@ -1,4 +1,4 @@
-"""`cvlib compare DIR…`: runs side by side, and which is best."""
+"""`cvlib compare DIR…`: compare runs and find the best."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".md": "md"}
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "compare", help="runs side by side, and which is best",
-        description="Compares the runs below the given folders: what differs between their configs, metrics over "
+        "compare", help="compare runs and find the best",
+        description="Compares the runs below the given folders: differences between their configs, metrics over "
         "seeds, paired tests on the same test samples, and a verdict in words.",
     )  # fmt: skip
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="a folder with runs somewhere below it")
-    parser.add_argument("--by", choices=("run", "group"), help="a row per run, or per group over seeds "
-                        "(default: group where there are several seeds)")  # fmt: skip
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="a folder that holds runs at any depth")
+    parser.add_argument("--by", choices=("run", "group"), help="one row per run, or per group over seeds "
+                        "(default: group if there are several seeds)")  # fmt: skip
     parser.add_argument(
-        "--metric", help="such as test/accuracy (default: the task's usual one); list shows all that there are"
+        "--metric", help="such as test/accuracy (default: the task's usual metric); list shows all metrics"
     )
     parser.add_argument(
         "--format",
         choices=("table", "md", "csv", "html"),
-        help="html is one self-contained file with curves (default: by --output's ending, else table)",
+        help="html is one self-contained file with curves (default: by --output's extension, else table)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
     parser.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Compare and print or write the result; return 0."""
+    """Compare the runs and print or write the result; return 0."""
     from cvlib.compare import compare
 
     output: Path | None = chosen.output

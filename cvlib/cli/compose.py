@@ -1,4 +1,4 @@
-"""The config that `python run.py` would make of overrides, for what isn't a run: `cvlib inspect`, a notebook."""
+"""Compose the same config as `python run.py` from overrides, outside a run: for `cvlib inspect` or a notebook."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cvlib.runtime.errors import UserError
 
 
 def compose(overrides: Sequence[str]) -> Config:
-    """Return the config of overrides such as `model=resnet`; raises `UserError`, in one line, for a mistake in them."""
+    """Return the config of overrides such as `model=resnet`; raises `UserError` (one line) for invalid overrides."""
     return tasks.config_of(composed(overrides))
 
 
 def composed(overrides: Sequence[str]) -> Any:
-    """Return the same as Hydra makes it (an OmegaConf mapping), before it is checked against the schema."""
+    """Return the config as Hydra composes it (an OmegaConf mapping), before it is checked against the schema."""
     import hydra
 
     from cvlib.cli import loader
@@ -41,21 +41,21 @@ def composed(overrides: Sequence[str]) -> Any:
 
 
 def other_data(config: Config, overrides: Sequence[str]) -> DataConfig:
-    """Return a run's data config changed by `data.…=…`, or the one that `data=…` among the overrides names.
+    """Return a run's data config changed by `data.…=…`, or the data config that an override `data=…` selects.
 
-    Raises `UserError` for an override of anything but the data, or a mistake in one.
+    Raises `UserError` for an invalid override, or one that isn't about the data.
     """
     keys = [override.split("=")[0] for override in overrides]
     for key, override in zip(keys, overrides, strict=True):
         if "=" not in override or (key != "data" and not key.startswith("data.")):
-            raise UserError(f"{override}: a run is evaluated as it is, on other data where data=… or data.…=… say so")
+            raise UserError(f"{override}: only the data of a run can be changed for evaluation, by data=… or data.…=…")
     group = [] if "data" in keys else [f"data={config.data.name}"]
     composed_data = composed([f"model={config.model.name}", *group, *overrides]).data
     chosen: dict[str, Any] = OmegaConf.to_container(composed_data, resolve=True)  # type: ignore[assignment]
     whole = as_mapping(config)
     if group:
         chosen = whole["data"] | {key: chosen[key] for key in (key.removeprefix("data.") for key in keys)}
-    # The network's own size and channels are what images are brought to.
+    # Images are converted to the network's own size and channels.
     whole["data"] = chosen | {"image_size": None, "fraction": 1.0}
     changed = read_config(whole)
     tasks.check_labels(changed)

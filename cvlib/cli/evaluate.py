@@ -1,4 +1,4 @@
-"""`cvlib evaluate RUN`: a run's network measured on a split of its data, or on other data with the same classes."""
+"""`cvlib evaluate RUN`: evaluate a run's network on a split of its data, or on other data with the same classes."""
 
 from __future__ import annotations
 
@@ -13,41 +13,40 @@ from cvlib.cli.common import begin
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "evaluate", help="a run's network measured again: metrics, per class, calibration, the worst mistakes",
-        description="Measures the run's best network on a split of its own data, or on other data with the same "
-        "classes, as the run itself did when it ended. Writes evaluation.json, by_class.csv, results.csv (a row per "
-        "image, as in test_results.csv) and pictures into RUN/evaluate/….",
+        "evaluate", help="evaluate a run again: metrics, also per class, calibration, the worst mistakes",
+        description="Evaluates the run's best network on a split of its own data, or on other data with the same "
+        "classes, in the same way as the run did at its end. Writes evaluation.json, by_class.csv, results.csv (a row "
+        "per image, as in test_results.csv) and pictures into RUN/evaluate/….",
     )  # fmt: skip
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("data", nargs="*", metavar="OVERRIDE", help="other data, as for run.py: data=folder "
                         "data.path=… (default: the run's own)")  # fmt: skip
-    parser.add_argument("--split", choices=("train", "val", "test"), help="(default: test; of a collection without "
-                        "splits all images)")  # fmt: skip
-    parser.add_argument("--tta", action="store_true", help="the mean of the probabilities over each image and its "
+    parser.add_argument("--split", choices=("train", "val", "test"), help="split to evaluate (default: test; all "
+                        "images if other data has no splits)")  # fmt: skip
+    parser.add_argument("--tta", action="store_true", help="average the probabilities over each image and its "
                         "mirror image")  # fmt: skip
     parser.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Measure, print the table, write, say where; return 0."""
+    """Evaluate, print the table, and write the files; return 0."""
     from cvlib.cli.compose import other_data
     from cvlib.models import restore as saved
 
     opened = saved.open_run(chosen.run)
     other = other_data(opened.config, chosen.data) if chosen.data else None
     begin(opened)
-    from cvlib.evaluation import evaluate_run as again
-    from cvlib.evaluation import samples
+    from cvlib.evaluation import evaluate_run, samples
 
     wanted = samples.choose(opened, chosen.split, other)
     for note in wanted.notes:
         print(f"note: {note}")
-    found = again.evaluate(opened, wanted, chosen.tta)
+    found = evaluate_run.evaluate(opened, wanted, chosen.tta)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     count = f"{len(wanted.split)} images" + (", each with its mirror image" if chosen.tta else "")
     print("\n".join([f"{wanted.words}: {count}", *found.lines()]))
     folder = opened.folder / "evaluate" / (wanted.name + ("-tta" if chosen.tta else ""))
-    again.write(found, opened, folder)
+    evaluate_run.write(found, opened, folder)
     print(f"written to {folder}: evaluation.json, by_class.csv, results.csv, {', '.join(found.pictures)}")
     return 0

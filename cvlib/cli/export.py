@@ -1,4 +1,4 @@
-"""`cvlib export RUN`: the network in a form that other runtimes serve, checked against Keras on real images."""
+"""`cvlib export RUN`: export the network to a format of another runtime, and compare it with Keras on real images."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from cvlib.runtime.errors import UserError
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "export", help="a servable model: SavedModel, ONNX or LiteRT, checked against Keras",
-        description="Writes the run's network with its preprocessing and labels inside, runs it in its own runtime on "
-        "images of the run's test set, and compares with Keras. Exit code 1 if the difference is too large.",
+        "export", help="export the network as SavedModel, ONNX or LiteRT, and compare it with Keras",
+        description="Writes the run's network with its preprocessing and labels inside, runs it in the format's "
+        "runtime on images of the run's test set, and compares the results with Keras. The exit code is 1 if the "
+        "difference is too large.",
     )  # fmt: skip
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("--format", required=True, choices=("saved_model", "onnx", "litert"))
-    parser.add_argument("--int8", action="store_true", help="litert only: weights and activations in 8 bits, "
+    parser.add_argument("--int8", action="store_true", help="litert only: 8-bit weights and activations, "
                         "calibrated on training images")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="PATH", help="where to (default: RUN/export/…)")
-    parser.add_argument("--images", type=int, default=64, metavar="N", help="test images to compare on (64)")
-    parser.add_argument("--tolerance", type=float, metavar="D", help="the largest difference of a probability that is "
-                        "allowed (default: 0.001, of masks 0.01, with --int8 0.25)")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="PATH", help="where to write (default: RUN/export/…)")
+    parser.add_argument("--images", type=int, default=64, metavar="N",
+                        help="number of test images for the comparison (default: 64)")  # fmt: skip
+    parser.add_argument("--tolerance", type=float, metavar="D", help="largest allowed difference of a probability "
+                        "(default: 0.001; 0.01 for masks; 0.25 with --int8)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Export, compare, say how large the difference is; 1 if it is above the bound."""
+    """Export, compare, and print the difference; return 1 if it exceeds the tolerance."""
     from cvlib.models import restore as saved
 
     if chosen.int8 and chosen.format != "litert":
-        raise UserError(f"--int8 goes with --format litert, not {chosen.format}")
+        raise UserError(f"--int8 requires --format litert, not {chosen.format}")
     if chosen.images < 1:
-        raise UserError(f"--images {chosen.images}: give at least one to compare on")
+        raise UserError(f"--images {chosen.images}: expected at least 1")
     opened = saved.open_run(chosen.run)
     from cvlib import tasks
 

@@ -1,4 +1,4 @@
-"""`cvlib inspect model=resnet …`: the layer table of the network that a run of these overrides would train."""
+"""`cvlib inspect model=resnet …`: print the layer table of the network that a run with these overrides would train."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "inspect", help="a network layer by layer: shapes, parameters, work, receptive field",
-        description="The layer table of the network that `python run.py` with the same overrides would train, or of a "
-        "run's folder. Nothing is trained.",
+        "inspect", help="describe a network by layer: shapes, parameters, computation, receptive field",
+        description="Prints the layer table of the network that `python run.py` would train with the same overrides, "
+        "or of a run's network. Nothing is trained.",
     )  # fmt: skip
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for run.py, such as model=resnet "
                         "data.image_size=224 mode=feature_extractor; or one run's folder")  # fmt: skip
@@ -32,8 +32,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Print the table; warnings go to stderr, except in JSON, which has them inside."""
-    with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of downloads
+    """Print the table; warnings go to stderr, except with JSON, which contains them."""
+    with contextlib.redirect_stdout(sys.stderr):  # Keras prints download progress to stdout
         subject = _subject(chosen.overrides)
     from cvlib.inspection import describe
 
@@ -52,7 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _subject(arguments: list[str]) -> Subject:
-    """What decides the shape of the network of a run's folder, or of overrides."""
+    """Return the settings that define the network, from a run's folder or from overrides."""
     from cvlib.cli.compose import compose
     from cvlib.inspection import describe
     from cvlib.models import restore as saved

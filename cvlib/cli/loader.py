@@ -1,8 +1,8 @@
-"""How Hydra composes our configs: one place for single runs, sweeps, searches, `--cfg job` and the Python interface.
+"""Composition of configs by Hydra, for single runs, sweeps, searches, `--cfg job` and the Python interface.
 
-Hydra answers `model=resnet model.kernel=5` with "Could not override" alone. Our loader lets it accept every key inside
-model, mode, optimizer and schedule, as if the override read `++model.kernel=5`. It then refuses what the chosen answers
-don't use, in words. Records, folder names and labels of jobs show overrides as they were written.
+Hydra answers `model=resnet model.kernel=5` only with "Could not override". Our loader accepts every key inside model,
+mode, optimizer and schedule, as if the override were `++model.kernel=5`. It then refuses keys that the chosen answers
+don't use, with a helpful message. Records, folder names and labels of jobs show overrides as they were written.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from cvlib.config import unused_keys
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader of configs, with our own answer to keys that the chosen model or mode doesn't use."""
+    """Hydra's config loader, with our own handling of keys that the chosen answers don't use."""
 
-    left_out: dict[str, str] = {}  # noqa: RUF012  of the config composed last: keys that files set → why they go
+    left_out: dict[str, str] = {}  # noqa: RUF012  keys of files, left out of the last composed config → why
 
     def load_configuration(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:  # fmt: skip
-        """Compose; raises `UnusedKeys` for overrides that the config of a run doesn't use."""
+        """Compose a config; raises `UnusedKeys` for overrides that a run doesn't use."""
         composed = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         if run_mode == RunMode.RUN and all(group in composed for group in unused_keys.GROUPS):
             self.left_out = {key: _note(key, composed) for key in _leave_out(composed, overrides)}
@@ -41,7 +41,7 @@ class Loader(ConfigLoaderImpl):
         return composed
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """Compose one job of a sweep; what it leaves out, the sweep says once for all jobs."""
+        """Compose one job of a sweep; the sweep reports left-out keys once for all jobs."""
         self._of_sweep = True
         try:
             return super().load_sweep_config(master_config, sweep_overrides)
@@ -59,21 +59,21 @@ class Loader(ConfigLoaderImpl):
 
 
 def install() -> None:
-    """Let `hydra.main` and `hydra.compose` use our loader. Hydra has no hook for it: it makes its own by this name."""
+    """Make `hydra.main` and `hydra.compose` use our loader. Hydra has no hook for it, so the class is replaced."""
     hydra_internal.ConfigLoaderImpl = Loader  # type: ignore[misc]
 
 
 def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
-    """Take out of the config what files set and the chosen answers don't use.
+    """Remove keys from the config that files set and the chosen answers don't use.
 
-    Returns the keys that are worth a word: not those that an answer's own file lists for another base of its.
+    Returns the keys to report, without keys that an answer's own file lists for another of its bases.
     """
     parsed = OverridesParser.create().parse_overrides(overrides)
-    given = {one.key_or_group: _value(one) for one in parsed if _gives(one)}
+    given = {override.key_or_group: _value(override) for override in parsed if _gives(override)}
     task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     try:
         plain: Any = OmegaConf.to_container(task, resolve=True)
-    except OmegaConfBaseException:  # a value that can't be resolved, which is said when the config is checked
+    except OmegaConfBaseException:  # an unresolvable value, which the check of the config reports
         return []
     listed, foreign = used_keys.find_unused(plain, given)
     for key in [*listed, *foreign]:
@@ -93,5 +93,5 @@ def _value(override: Override) -> str:
 
 def _note(key: str, composed: DictConfig) -> str:
     group, _, name = key.partition(".")
-    using = [one if "=" in one else f"{group}={one}" for one in used_keys.owners(group, name)]
+    using = [owner if "=" in owner else f"{group}={owner}" for owner in used_keys.owners(group, name)]
     return unused_keys.note(key, using, [unused_keys.answer(group, composed[group])])

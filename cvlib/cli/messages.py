@@ -1,4 +1,4 @@
-"""Hydra's errors in one line: the key or value that is wrong, and the nearest right one. No Hydra, no TensorFlow."""
+"""Hydra's errors in one line: the invalid key or value and the nearest valid one. Imports no Hydra or TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,37 +10,35 @@ from cvlib.sweeps.launchers import EXTRAS, not_installed
 
 
 def is_hydra_error(error: Exception) -> bool:
-    """Whether Hydra or OmegaConf raised it while composing, rather than a run of ours."""
-    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "antlr4") or _is_of_no_choice(error)
+    """Return whether Hydra or OmegaConf raised the error while composing, rather than cvlib during a run."""
+    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "antlr4") or _is_null_choice(error)
 
 
-def _is_of_no_choice(error: Exception) -> bool:
-    """Whether Hydra's plain `ValueError` for `model=null` was raised."""
+def _is_null_choice(error: Exception) -> bool:
+    """Return whether the error is Hydra's plain `ValueError` for `model=null`."""
     return isinstance(error, ValueError) and str(error).startswith("Config group override must be")
 
 
 def explain(error: Exception, arguments: list[str]) -> str:
-    """Return one line for an error of Hydra's: the key or value that is wrong, and the nearest right one."""
+    """Return one line for a Hydra error: the invalid key or value, and the nearest valid one."""
     text = str(error)
     if absent := re.search(r"Could not load 'hydra/launcher/(submitit)\w*'", text):
         return not_installed("slurm", EXTRAS[absent.group(1)])
     if missing := re.search(r"Could not find '([\w/-]+)/([^'/]*)'", text):
         group, choice = missing.groups()
         return f"{group}={choice}: there is no such {group}; " + suggest(choice, answers.choices(group))
-    if _is_of_no_choice(error):
+    if _is_null_choice(error):
         empty = next((a for a in arguments if re.fullmatch(r"\+?[\w/]+=.*\bnull\b.*", a)), "a group")
         return f"{empty}: expected a choice; " + suggest("null", answers.choices(empty.split("=")[0].lstrip("+")))
     if type(error).__name__ == "OverrideParseException":
         problem = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
-        return (
-            f"{problem}: an override reads key=value; brackets, commas or spaces need quotes inside: \"key='a value'\""
-        )
+        return f"{problem}: expected key=value; a value with brackets, commas or spaces needs quotes: \"key='a value'\""
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     if studies := [a for a in overrides if a.startswith("experiment=")]:
-        return f"{studies[0]}: a study is added with a plus, +{studies[0]}"
+        return f"{studies[0]}: a study needs a plus sign, +{studies[0]}"
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):
         if unused_keys.is_inside(key) and f"'{key}'" not in text:
-            continue  # Hydra takes all of these, see cvlib.cli.loader
+            continue  # Hydra accepts all of these, see cvlib.cli.loader
         if key.startswith("hydra.sweeper.") and key not in (known := _sweeper_keys()):
             return f"{key}: there is no such key; " + suggest(key, known)
         if not key.startswith("hydra") and "@" not in key and key not in (known := keys(arguments)):
@@ -49,7 +47,7 @@ def explain(error: Exception, arguments: list[str]) -> str:
 
 
 def keys(arguments: list[str]) -> list[str]:
-    """List every key that can be overridden, with the groups chosen in `arguments`."""
+    """Return every key that can be overridden with the groups chosen in `arguments`, sorted."""
     defaults = answers.defaults()
     found = [key for key in defaults if key not in ("defaults", "hydra")]
     for entry in defaults["defaults"]:
@@ -57,7 +55,7 @@ def keys(arguments: list[str]) -> list[str]:
         if not group or not answers.folders(group):
             continue
         found.append(group)
-        if choice is None:  # a group whose answers change another group's keys, and have none of their own
+        if choice is None:  # a group whose answers only change keys of other groups
             continue
         chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
         found += [f"{group}.{key}" for key in answers.keys(group, chosen.split(",")[0])]
@@ -65,7 +63,7 @@ def keys(arguments: list[str]) -> list[str]:
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """Say which of the known words somebody may have meant."""
+    """Return a hint that names the known words nearest to `word`."""
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     same_end = [key for key in known if key.split(".")[-1] == word.split(".")[-1]]
     nearest = list(dict.fromkeys(same_end + close))[:3]

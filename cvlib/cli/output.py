@@ -1,4 +1,4 @@
-"""What the subcommands print and write."""
+"""Output of the subcommands, to the screen or to a file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cvlib.runtime.errors import UserError
 
 
 def refuse_output(output: Path | None) -> None:
-    """Raise `UserError` for an --output that can't be a file."""
+    """Raise `UserError` if --output is a folder, or if its parent folder doesn't exist."""
     if output is not None and (output.is_dir() or not output.parent.is_dir()):
-        raise UserError(f"--output {output}: give a file in a folder that exists")
+        raise UserError(f"--output {output}: expected a file in an existing folder")
 
 
 def hand_over(text: str, output: Path | None) -> None:
-    """Write to the file, or to the screen where there is none."""
+    """Write the text to the file, or to the screen if no file is given."""
     if output is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a terminal without ± or – shows ?, not a traceback
@@ -32,5 +32,5 @@ def hand_over(text: str, output: Path | None) -> None:
 
 
 def say(line: str) -> None:
-    """Print a remark where it doesn't mix with what was asked for."""
+    """Print a remark to stderr, so that it doesn't mix with the result."""
     print(line, file=sys.stderr)

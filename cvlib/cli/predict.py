@@ -1,4 +1,4 @@
-"""`cvlib predict RUN PATH…`: what a run's network says of images."""
+"""`cvlib predict RUN PATH…`: predict on images with a run's network."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from cvlib.runtime.errors import UserError
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "predict", help="what a run's network says of images: predictions.json, .csv and drawn pictures",
-        description="Reads images as the run's evaluation does and writes its predictions: the five most probable "
-        "classes, boxes, or a mask. A file that can't be read is reported and skipped; the exit code is then 1.",
+        "predict", help="predict on images with a run's network: predictions.json, .csv and drawn pictures",
+        description="Reads images in the same way as the run's evaluation and writes the predictions: the five most "
+        "probable classes, boxes, or a mask. A file that can't be read is reported and skipped; the exit code is "
+        "then 1.",
     )  # fmt: skip
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders of them, or quoted patterns")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to (default: RUN/predictions)")
-    parser.add_argument("--threshold", type=float, metavar="SCORE", help="of a detector: the least score, 0 to 1, of a "
-                        "box that is listed and drawn (default: all are listed, those from 0.25 on drawn); of "
-                        "task=multilabel: the least probability of a class (default: as validation chose)")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: RUN/predictions)")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="for a detector: list and draw only boxes "
+                        "scoring at least this, 0 to 1 (default: list all boxes, draw those scoring at least 0.25); "
+                        "for task=multilabel: minimum probability of a class (default: set on validation)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Predict, write, say where; 1 if any file couldn't be read."""
+    """Predict and write the predictions; return 1 if any file can't be read."""
     from cvlib import prediction, tasks
     from cvlib.models import restore as saved
 
@@ -39,13 +40,13 @@ def run(chosen: argparse.Namespace) -> int:
     if output.is_file():
         raise UserError(f"--output {output} is a file: give a folder")
     if _is_a_collection(output, files):
-        raise UserError(f"--output {output} is the images' own collection, in which some would be replaced: give "
-                        "another folder")  # fmt: skip
+        raise UserError(f"--output {output} holds the images themselves, and some of its files would be replaced: "
+                        "give another folder")  # fmt: skip
     options = tasks.of_config(opened.config).prediction_options(chosen.threshold)
     begin(opened)
     if trained := prediction.trained_on(opened, files):
         print(f"note: the run was trained on {len(trained)} of these {len(files)} images (such as {trained[0]}): "
-              "its predictions there are better than for new images", file=sys.stderr)  # fmt: skip
+              "its predictions on them are better than on new images", file=sys.stderr)  # fmt: skip
     progress = Progress("predicting", len(files))
 
     def bad(file: Path, why: str) -> None:
@@ -61,7 +62,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _is_a_collection(output: Path, files: list[Path]) -> bool:
-    """Whether pictures that are written there could take the names of images or masks that were there before."""
+    """Return whether writing pictures to `output` could replace images or masks of the collection."""
     place = output.resolve()
     return any((place / name).exists() for name in ("images", "masks", "overlays")) and any(
         place in file.resolve().parents for file in files

@@ -1,4 +1,4 @@
-"""Paths on the command line as people write them: what Hydra's grammar can't read is quoted for it."""
+"""Quote paths on the command line that Hydra's grammar can't read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PLAIN = re.compile(r"[\w/\-\\+.$%*@?|:=\[\]{}'\" ,]*", re.ASCII)  # characters 
 
 
 def quoted(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides with quotes around paths that hold ~, brackets or letters beyond ASCII.
+    """Return the overrides with quotes around paths that contain ~, brackets or letters beyond ASCII.
 
-    A list of values for a sweep, separated by commas, has each of its values quoted.
+    In a comma-separated list for a sweep, each value is quoted separately.
     """
     return [_quoted(override) for override in overrides]
 
@@ -21,9 +21,9 @@ def _quoted(override: str) -> str:
     key, equals, value = override.partition("=")
     if not equals or key.lstrip("+") not in _PATHS or value[:1] in ("'", '"', "[", "$") or _PLAIN.fullmatch(value):
         return override
-    return f"{key}={','.join(_word(one) for one in value.split(','))}"
+    return f"{key}={','.join(_quoted_value(part) for part in value.split(','))}"
 
 
-def _word(value: str) -> str:
+def _quoted_value(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'") if "'" in value else value
     return value if _PLAIN.fullmatch(value) else f"'{escaped}'"

@@ -1,4 +1,4 @@
-"""`cvlib train [OVERRIDE…]`: train one network on one dataset in one regime, or a sweep of such runs; by Hydra."""
+"""`cvlib train [OVERRIDE…]`: train one network on one dataset in one regime, or run a sweep, with Hydra."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _outcomes: list[Any] = []  # of the single run
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
-    """Declare the subcommand; all that follows it is Hydra's, -m, --help and --cfg job included."""
+    """Declare the subcommand; Hydra parses all arguments after it, including -m, --help and --cfg job."""
     parser = commands.add_parser(
-        "train", help="a run, start to end, or with -m a sweep: as `python run.py`", add_help=False, prefix_chars="\0"
+        "train", help="do a run, or with -m a sweep, like `python run.py`", add_help=False, prefix_chars="\0"
     )
     parser.add_argument("arguments", nargs="*")
     parser.set_defaults(command=lambda chosen: train(chosen.arguments))
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Run the job or the sweep; return the exit code of the contract."""
+    """Run the job or the sweep; return the exit code (see the README)."""
     from cvlib.cli import messages
 
-    before = signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
+    before = signal.signal(signal.SIGTERM, interrupt)  # clusters preempt jobs with SIGTERM
     _outcomes.clear()
     try:
         return _by_hydra(list(arguments))
@@ -38,22 +38,22 @@ def train(arguments: Sequence[str]) -> int:
     except RunFailed as error:
         complain(str(error))
         return FAILED
-    except (FileExistsError, NotADirectoryError) as error:  # from Hydra, which makes the folder first
-        return complain(f"{error.filename}: a file is where a folder would be; choose another hydra.run.dir")
+    except (FileExistsError, NotADirectoryError) as error:  # from Hydra, which creates the folder first
+        return complain(f"{error.filename} is a file, not a folder: choose another hydra.run.dir")
     except Exception as error:
         if messages.is_hydra_error(error):
             return complain(messages.explain(error, list(arguments)))
         if not isinstance(error, OSError):
             raise
-        # From making that folder, or a sweep's; those of a run are its outcome.
+        # Hydra couldn't create the folder of the run or of the sweep. An `OSError` inside a run is the run's outcome.
         return complain(f"{error.filename or 'its folder'} can't be written: {error.strerror}")
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _by_hydra(arguments: list[str]) -> int:
-    """What `hydra.main` does, with these arguments instead of the process's own."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises its errors, for us to say in one line
+    """Do what `hydra.main` does, with these arguments instead of the process's own."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # makes Hydra raise its errors, so that we can shorten them
     from hydra import version
     from hydra._internal.utils import _run_hydra, get_args_parser
 
@@ -73,7 +73,7 @@ def _by_hydra(arguments: list[str]) -> int:
 
 
 def job(composed: Any) -> str | None:
-    """Do one run, alone or of a sweep. A mistake or a failure is an outcome, so that a sweep continues."""
+    """Do one run, alone or as a job of a sweep. An error becomes the run's outcome, so that the sweep continues."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""Which keys of a composed config its model, mode, optimizer and schedule use; what else was given is refused."""
+"""Find the keys of a config that its model, mode, optimizer and schedule use, and refuse other keys that are given."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from cvlib.runtime.errors import UserError
 
 
 class Unused(NamedTuple):
-    """Keys of a composed config that its answers don't use, and that nobody gave as an override."""
+    """Keys of a composed config that its answers don't use and that are no overrides."""
 
-    listed: list[str]  # by the answer's own file, for another base or head of it
+    listed: list[str]  # in the answer's own file, for another of its bases or heads
     foreign: list[str]  # set by another file, such as a study's
 
 
 def used_keys(composed: Any) -> set[str]:
-    """Return the keys that the chosen answers use, flat: `model.depth`. Raise `UserError` for an invalid config."""
+    """Return the keys that the chosen answers use, such as `model.depth`; raises `UserError` for an invalid config."""
     return set(flatten(as_mapping(read_config(composed))))
 
 
 def alternatives(model: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return the keys of a model that decide which others it uses, with all their values: encoder → [cnn, vgg]."""
+    """Return the keys of a model that decide which other keys it uses, with all their values: encoder → [cnn, vgg]."""
     return options.deciding(model)
 
 
 def owners(group: str, key: str) -> list[str]:
-    """The answers of a group whose files list a key."""
+    """Return the answers of a group whose files list a key."""
     return answers.owners(group, key.partition(".")[0])
 
 
@@ -44,17 +44,17 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
         given: the overrides inside the groups, key → value as it was written.
 
     Raises:
-        UserError: if an answer's name isn't a word.
-        UnusedKeys: if an override, or a key of a file that no answer has, isn't used.
+        UserError: if an answer's name isn't a string.
+        UnusedKeys: if an override isn't used, or if a file sets a key that no answer has.
     """
     for group in GROUPS:
         if not isinstance(name := composed[group].get("name"), str):
             raise UserError(f"invalid {group}.name={name}: expected a name")
     present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
     used = _used(composed)
-    if used is None:  # perhaps for a key that nobody has: then the others tell
+    if used is None:  # perhaps because of a key that no answer has: try again without such keys
         used = _used(_without(composed, [key for key in present if not owners(*key.split(".", 1))]))
-    if used is None:  # a mistake of another kind, which is said when the config is checked
+    if used is None:  # another error, which the check of the config reports
         return Unused([], [])
     unused = [key for key in unused_keys.unused(present, used) if key not in given]
     refused = {key: value for key, value in given.items() if unused_keys.unused([key], used)}
@@ -66,7 +66,7 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
 
 
 def _used(composed: Mapping[str, Any]) -> set[str] | None:
-    """The used keys, or None for a config that isn't one."""
+    """Return the used keys, or None for an invalid config."""
     try:
         return used_keys(composed)
     except UserError:
@@ -83,7 +83,7 @@ def _without(composed: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def _lists(composed: Mapping[str, Any], key: str) -> bool:
-    """Whether the file of the chosen answer lists a key."""
+    """Return whether the file of the chosen answer lists a key."""
     group, _, name = key.partition(".")
     return name.partition(".")[0] in answers.keys(group, composed[group]["name"])
 
@@ -94,11 +94,11 @@ def _refusal(key: str, value: str, composed: Mapping[str, Any], used: set[str]) 
 
 
 def _deciding(key: str, composed: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    """The key of the model by which it uses another key or doesn't, and the values with which it does."""
+    """Return the model key that decides whether `key` is used, and its values with which `key` is used."""
     model = composed["model"]
-    for one, values in alternatives(model).items():
-        used = {str(value): _used({**composed, "model": {**model, one: value}}) or set() for value in values}
+    for deciding, values in alternatives(model).items():
+        used = {str(value): _used({**composed, "model": {**model, deciding: value}}) or set() for value in values}
         having = [value for value, keys in used.items() if not unused_keys.unused([key], keys)]
         if having:
-            return one, having
+            return deciding, having
     return None, []

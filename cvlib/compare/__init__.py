@@ -1,4 +1,4 @@
-"""Compare runs: find them, group them over seeds, test the differences, and report them as text, tables or a page."""
+"""Compare runs: find them, group them over seeds, test the differences, and report them as text, CSV or HTML."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def compare(
 ) -> str:  # fmt: skip
     """Return a comparison of the runs below `folders`, as text in one of `FORMATS`.
 
-    `by` is run or group (over seeds; None chooses), `metric` such as test/accuracy (None: the task's usual one; list:
-    the text names all that there are).
-    Skipped folders and, for csv, verdicts and warnings go line by line to `say`. Raises `UserError` for a folder
-    that doesn't exist, no run at all, or a metric that no run has.
+    `by` is "run", "group" (over seeds), or None: "group" if an experiment has several seeds, else "run". `metric` is a
+    name such as test/accuracy, or None for the task's usual metric; "list" returns a list of all metrics instead.
+    `say` receives a line for each skipped folder and, for csv, the verdicts and warnings. Raises `UserError` if a
+    folder doesn't exist, if there are no runs, or if no run has the metric.
     """
-    there = runs.find(folders, say)
+    all_runs = runs.find(folders, say)
     if metric == LIST:
-        return "\n".join(text_table.ruled(metrics(there))) + "\n"
-    found = sections(there, by, metric)
+        return "\n".join(text_table.ruled(metrics(all_runs))) + "\n"
+    found = sections(all_runs, by, metric)
     made = [verdict.comparisons(section) for section in found]
     warnings = list(caveats.warnings(found))
     if form == "csv":
         for line in [
             *filter(None, [caveats.apart(found)]),
             *warnings,
-            *(line for one, them in zip(found, made, strict=True) for line in remarks(one, them)),
+            *(line for section, compared in zip(found, made, strict=True) for line in remarks(section, compared)),
         ]:
             say(line)
         return tables.csv_text(found, made)
-    drawn = [(tables.display(section, them), tables.comparison_rows(section, them))
-             for section, them in zip(found, made, strict=True)]  # fmt: skip
+    drawn = [(tables.display(section, compared), tables.comparison_rows(section, compared))
+             for section, compared in zip(found, made, strict=True)]  # fmt: skip
     if form == "html":
         from cvlib.compare import report
 
@@ -50,8 +50,8 @@ def compare(
     blocks = [_block(*parts, form) for parts in zip(found, made, drawn, strict=True)]
     ending = _paragraph([f"warning: {line}" for line in warnings], form)
     notes = explanation(drawn)
-    small_print = notes if form == "md" else textwrap.fill(notes, 110)
-    return "\n\n".join(filter(None, [caveats.apart(found), *blocks, ending, small_print])) + "\n"
+    notes = notes if form == "md" else textwrap.fill(notes, 110)
+    return "\n\n".join(filter(None, [caveats.apart(found), *blocks, ending, notes])) + "\n"
 
 
 def _block(section: Section, made: list[Comparison], drawn: Tables, form: str) -> str:

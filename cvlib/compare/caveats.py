@@ -10,7 +10,7 @@ from cvlib.compare.groups import Section, differing_keys, listed, plain
 from cvlib.runs.run import Run
 
 _BUDGET_KEYS = ("trainer.epochs", "trainer.steps_per_epoch")
-# Keys that no fingerprint depends on, or, as the seed of the splits, that are held against each other apart.
+# Keys that don't change the data fingerprint, and the split seed, which is compared separately.
 _SAME_IMAGES = {f"data.{key}" for key in (
     "batch_size", "image_size", "resize", "class_weights", "cache", "cache_gb", "split_seed", "pretrain_on",
     "pretrain_samples", "pretrain_epochs",
@@ -18,7 +18,7 @@ _SAME_IMAGES = {f"data.{key}" for key in (
 
 
 def warnings(sections: list[Section]) -> Iterator[str]:
-    """Yield one line for each way in which the compared runs were treated differently."""
+    """Yield one line for each difference that makes the comparison unfair."""
     runs = [run for section in sections for run in section.runs]
     for section in sections:
         yield from _data(section.runs)
@@ -28,12 +28,12 @@ def warnings(sections: list[Section]) -> Iterator[str]:
 
 
 def apart(sections: list[Section]) -> str:
-    """Return why runs are compared in several sections; empty where there is one section."""
+    """Return why runs are compared in several sections; empty if there is only one section."""
     kinds = {"tasks": [section.title.split(" on ", 1)[0] for section in sections],
              "datasets": [section.title.split(" on ", 1)[1] for section in sections]}  # fmt: skip
     found = [f"{kind} ({listed(names, 5)})" for kind, all_names in kinds.items()
              if len(names := list(dict.fromkeys(all_names))) > 1]  # fmt: skip
-    return f"{len(sections)} comparisons, each within its own: runs of different {' and '.join(found)}" if found else ""
+    return f"{len(sections)} separate comparisons: the runs have different {' and '.join(found)}" if found else ""
 
 
 def _data(runs: list[Run]) -> Iterator[str]:
@@ -43,18 +43,18 @@ def _data(runs: list[Run]) -> Iterator[str]:
     seen: dict[tuple[Any, ...], set[str]] = {}
     for run in runs:
         if fingerprint := run.summary.get("data_fingerprint"):
-            asked = tuple(run.settings.get(key) for key in keys)
-            alike.setdefault((run.repeat, asked), {}).setdefault(str(fingerprint), run)
-            seen.setdefault(asked, set()).add(str(fingerprint))
+            configured = tuple(run.settings.get(key) for key in keys)
+            alike.setdefault((run.repeat, configured), {}).setdefault(str(fingerprint), run)
+            seen.setdefault(configured, set()).add(str(fingerprint))
     for found in alike.values():
         if len(found) > 1:
             first, second, *_ = found.values()
-            changed = "the files have" if first.settings.get("data.path") else "what makes it, or its files, have"
-            yield (f"{first.name} and {second.name} saw different data, though their configs ask for the same: "
+            changed = "the files" if first.settings.get("data.path") else "the dataset's files or code"
+            yield (f"{first.name} and {second.name} used different data, although their configs request the same data: "
                    f"{changed} changed in between")  # fmt: skip
             break
     if any(fingerprints.isdisjoint(next(iter(seen.values()))) for fingerprints in seen.values()):
-        yield f"runs saw different data, as their configs ask: {_values(runs, keys)}"
+        yield f"runs used different data, as configured: {_values(runs, keys)}"
 
 
 def _budgets(runs: list[Run]) -> Iterator[str]:
@@ -64,16 +64,16 @@ def _budgets(runs: list[Run]) -> Iterator[str]:
 
 
 def _weights(runs: list[Run]) -> Iterator[str]:
-    """Compare the sources of weights: where ImageNet is not available, embedded datasets start from other weights."""
+    """Compare the sources of weights: if ImageNet is not available, embedded datasets start from other weights."""
     sources: dict[Any, set[str]] = {}
     for run in runs:
         weights = run.summary.get("weights")
         if isinstance(weights, dict) and weights.get("source"):
-            asked = (run.settings.get("model.name"), run.settings.get("mode.weights"))
-            sources.setdefault(asked, set()).add(str(weights["source"]).split(" (")[0])
-    for (model, asked), found in sources.items():
+            configured = (run.settings.get("model.name"), run.settings.get("mode.weights"))
+            sources.setdefault(configured, set()).add(str(weights["source"]).split(" (")[0])
+    for (model, setting), found in sources.items():
         if len(found) > 1:
-            yield f"runs of {model} with mode.weights={asked} started from different weights: {listed(sorted(found))}"
+            yield f"runs of {model} with mode.weights={setting} started from different weights: {listed(sorted(found))}"
 
 
 def _versions(runs: list[Run]) -> Iterator[str]:
@@ -81,11 +81,11 @@ def _versions(runs: list[Run]) -> Iterator[str]:
     for name in names:
         found = {str(run.summary["versions"].get(name)) for run in runs if run.summary.get("versions")}
         if len(found) > 1:
-            yield f"runs had different versions of {name}: {listed(sorted(found), 5)}"
+            yield f"runs used different versions of {name}: {listed(sorted(found), 5)}"
     commits = {git["commit"][:8] for run in runs if (git := run.summary.get("git")) and isinstance(git, dict)
                and isinstance(git.get("commit"), str)}  # fmt: skip
     if len(commits) > 1:
-        yield f"runs were made by different commits of the code: {listed(sorted(commits), 5)}"
+        yield f"runs used different commits of the code: {listed(sorted(commits), 5)}"
 
 
 def _order(value: Any) -> tuple[float, str]:

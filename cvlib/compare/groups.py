@@ -1,4 +1,4 @@
-"""What runs have in common: sections that can be compared, groups over seeds, and the settings that differ."""
+"""Sort runs into sections that can be compared and groups over seeds, and find the settings that differ."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _DATASET_KEYS = ("data.name", "data.path", "data.tfds", "data.classes")
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs of one experiment that differ in their seeds alone, or a single run."""
+    """Runs of one experiment that differ only in their seeds, or a single run."""
 
-    label: str  # in sentences: its settings, or its number among the groups where these are long
-    settings: dict[str, Any]  # of the keys that differ in the section
-    words: dict[str, str]  # the same, as people read them
+    label: str  # for sentences: the settings, or a number such as #1 if the settings are long
+    settings: dict[str, Any]  # values of the keys that differ in the section
+    words: dict[str, str]  # the same values as text
     runs: list[Run]
 
     @property
     def numbered(self) -> bool:
-        """Whether the label needs the table to be understood."""
+        """Whether the label is a number that only the table explains."""
         return self.label.startswith("#")
 
     @property
     def described(self) -> str:
-        """The label and what it stands for."""
+        """The label, followed by the settings if the label is a number."""
         return f"{self.label} {self.spoken(list(self.words)) or self.runs[0].name}" if self.numbered else self.label
 
     def spoken(self, keys: list[str]) -> str:
-        """Return its settings of `keys` as text: a choice by its name, other settings as overrides."""
+        """Return the settings of `keys` as text: a choice as its name, other settings as overrides."""
         return " ".join(word if key.endswith(".name") else f"{key}={word}"
                         for key in keys if (word := self.words[key]))  # fmt: skip
 
@@ -54,9 +54,9 @@ class Section:
     title: str
     metric: str
     spec: MetricSpec  # of the metric
-    keys: list[str]  # the settings worth a column
-    # Groups to compare, best first, only of completed runs that have the metric: all groups, or those of each
-    # share of the training data.
+    keys: list[str]  # the settings that get a column
+    # Groups to compare, best first: all groups, or one list for each fraction of the training data. They hold only
+    # completed runs that have the metric.
     contests: list[list[Group]]
     others: list[Run]  # not completed
     remarks: list[str]
@@ -68,7 +68,7 @@ class Section:
         return [group for contest in self.contests for group in contest]
 
     def share(self, group: Group) -> str:
-        """Return the share of the training data of the group's contest; empty where there is one contest."""
+        """Return the training-data fraction of the group's contest as text; empty if there is only one contest."""
         return plain(group.settings[FRACTION]) if len(self.contests) > 1 else ""
 
     def called(self, group: Group) -> str:
@@ -78,25 +78,25 @@ class Section:
         return self._spoken(group)
 
     def described(self, group: Group) -> str:
-        """Return the group's label with what a number stands for."""
+        """Return the group's label within its contest, followed by the settings if the label is a number."""
         return f"{group.label} {self._spoken(group)}" if group.numbered else self.called(group)
 
     def _spoken(self, group: Group) -> str:
-        """Return the group's settings, without the share where there are contests; a run's name if it has none."""
+        """Return the group's settings, or its first run's name; with several contests, omit the fraction."""
         keys = [key for key in self.keys if key != FRACTION or len(self.contests) < 2]
         return group.spoken(keys) or group.runs[0].name
 
     @property
     def runs(self) -> list[Run]:
-        """Every run that counts."""
+        """The runs of all groups."""
         return [run for group in self.groups for run in group.runs]
 
 
 def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Section]:
-    """Return the runs by task and dataset, each section with its metric and its groups, best first.
+    """Return one section for each task and dataset, with its metric and its groups, best first.
 
-    `by` is run, group, or None: group where an experiment has several seeds. Raises `UserError` for a metric
-    that no run has.
+    `by` is "run", "group", or None: "group" if an experiment has several seeds, else "run". Raises `UserError` if no
+    run has the metric.
     """
     apart: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
@@ -108,11 +108,11 @@ def sections(runs: list[Run], by: str | None, metric: str | None) -> list[Sectio
 
 def _titles(datasets: Iterable[tuple[Any, ...]]) -> list[str]:
     """Return titles such as `classification on folder …/birds with classes [cat,dog]`."""
-    told = [(f"{task} on {name or 'unnamed data'}", str(path or tfds or ""), "" if classes is None else plain(classes))
-            for task, name, path, tfds, classes in datasets]  # fmt: skip
-    places, chosen = (names.shortened(dataset[column] for dataset in told) for column in (1, 2))
+    parts = [(f"{task} on {name or 'unnamed data'}", str(path or tfds or ""), "" if classes is None else plain(classes))
+             for task, name, path, tfds, classes in datasets]  # fmt: skip
+    places, chosen = (names.shortened(part[column] for part in parts) for column in (1, 2))
     return [start + (f" {places[place]}" if place else "") + (f" with classes {chosen[classes]}" if classes else "")
-            for start, place, classes in told]  # fmt: skip
+            for start, place, classes in parts]  # fmt: skip
 
 
 def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
@@ -121,11 +121,11 @@ def _refuse_unknown(metric: str | None, runs: list[Run]) -> None:
         return
     nearest = [name for name in known if name.endswith("/" + metric)] + difflib.get_close_matches(metric, known)
     hint = f"did you mean {' or '.join(dict.fromkeys(nearest[:3]))}? " if nearest else ""
-    raise UserError(f"--metric {metric}: no run has it; {hint}--metric list shows all {len(known)}")
+    raise UserError(f"--metric {metric}: no run has this metric; {hint}--metric list shows all {len(known)}")
 
 
 def metrics(runs: list[Run]) -> list[dict[str, str]]:
-    """Return rows of task, metric, and how many of the task's runs have it."""
+    """Return one row for each task and metric, with the number of the task's runs that have the metric."""
     counts = Counter((run.task, name) for run in runs for name in run.summary.get("metrics") or {})
     return [{"task": task, "metric": name, "runs": str(count)} for (task, name), count in sorted(counts.items())]
 
@@ -138,7 +138,7 @@ def _section(title: str, runs: list[Run], by: str | None, asked: str | None) -> 
     counted = [run for run in completed if run.metric(metric) is not None]
     if len(counted) < len(completed):
         lacking = [run.name for run in completed if run.metric(metric) is None]
-        remarks.append(f"left out, without a finite {metric}: {listed(lacking)}")
+        remarks.append(f"left out because {metric} is missing or not finite: {listed(lacking)}")
     counted = _newest_of_each(counted, remarks.append) if by != "run" else counted
     keys = shown_keys(counted, by == "run")
     by_run = by == "run" or (by is None and len(_by_experiment(counted)) == len(counted))
@@ -146,11 +146,11 @@ def _section(title: str, runs: list[Run], by: str | None, asked: str | None) -> 
     apart = not by_run and FRACTION in keys and len(keys) > 1
     sign = -1 if spec.higher_is_better else 1
 
-    def place(members: list[Run]) -> tuple[bool, float, float]:
+    def rank(members: list[Run]) -> tuple[bool, float, float]:
         fraction = members[0].settings.get(FRACTION) if apart else None
         return fraction is None, fraction or 0.0, sign * _mean([run.metric(metric) or 0.0 for run in members])
 
-    groups = _named(sorted(alike, key=place), keys)
+    groups = _named(sorted(alike, key=rank), keys)
     contests = [list(same) for _, same in groupby(groups, lambda group: group.settings[FRACTION] if apart else None)]
     others = [run for run in runs if run.status != "completed"]
     return Section(title, metric, spec, keys, contests, others, remarks, by_run)
@@ -165,12 +165,12 @@ def _choose_metric(first: Run, runs: list[Run], asked: str | None, remark: Calla
     higher = (name for name in known if first.metric_spec(name).higher_is_better)
     near = [usual, usual.replace("test/", "val/"), *higher, *known]
     chosen: str = next(name for name in near if name in known)
-    remark(f"no run here has {wanted}: compared by {chosen}")
+    remark(f"no run in this comparison has {wanted}, so the runs are compared by {chosen}")
     return chosen
 
 
 def _newest_of_each(runs: list[Run], remark: Callable[[str], None]) -> list[Run]:
-    """Return the newest run of each config and seed: a repeated run is no further evidence."""
+    """Return the newest run of each config and seed, because a repeated run adds no evidence."""
     keys = differing_keys(runs)
     newest: dict[Any, Run] = {}
     for run in sorted(runs, key=lambda run: str(run.summary.get("started", ""))):
@@ -178,7 +178,7 @@ def _newest_of_each(runs: list[Run], remark: Callable[[str], None]) -> list[Run]
     kept = set(map(id, newest.values()))
     repeats = [run.name for run in runs if id(run) not in kept]
     if repeats:
-        remark(f"left out, repeated later with the same config and seed: {listed(repeats)}")
+        remark(f"left out because a later run has the same config and seed: {listed(repeats)}")
     return [run for run in runs if id(run) in kept]
 
 
@@ -191,7 +191,7 @@ def _by_experiment(runs: list[Run]) -> dict[Any, list[Run]]:
 
 
 def _named(alike: list[list[Run]], keys: list[str]) -> list[Group]:
-    """Return the groups, labelled by settings, run names or numbers, whichever is clear and short."""
+    """Return the groups, labelled by settings, by run names if settings are ambiguous, or by numbers if too long."""
     firsts = [members[0] for members in alike]
     short = {key: names.shortened(plain(run.settings.get(key)) for run in firsts) for key in keys}
     groups = [
@@ -213,15 +213,15 @@ def _plain_label(run: Run) -> str:
 
 
 def differing_keys(runs: list[Run]) -> list[str]:
-    """Return the keys whose values differ between the configs, in the order of the config; a missing key is None."""
+    """Return the keys whose values differ between the configs, in config order; a missing key counts as None."""
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     return [key for key in keys if len({run.settings.get(key) for run in runs}) > 1]
 
 
 def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:
-    """Return the differing keys that get a column: not those that follow from a choice such as model=resnet.
+    """Return the differing keys that get a column, without keys that follow from a choice such as model=resnet.
 
-    A key follows when nobody gave it on the command line and it has one value for each choice of a `.name`.
+    A key follows from a choice (`….name`) if it was not given on the command line and has one value for each choice.
     """
     keys = [key for key in differing_keys(runs) if seeds or key not in SEED_KEYS]
     choices = [key for key in keys if key.endswith(".name")]
@@ -243,7 +243,7 @@ def _decides(runs: list[Run], choice: str, key: str) -> bool:
 
 
 def plain(value: Any) -> str:
-    """Return a config's value as YAML users write it."""
+    """Return a config value as it is written in YAML."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, tuple):

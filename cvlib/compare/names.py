@@ -1,4 +1,4 @@
-"""Names short enough to be read in a table: what all long ones share is left out."""
+"""Short names for tables: the parts that all long names share are left out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ LONGEST = 40  # characters
 
 
 def shortened(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
-    """Return a short form of each text: itself, or for a long one what sets it apart; different texts stay different.
+    """Return a short form of each text: long texts lose the parts they share, and different texts stay different.
 
-    `/data/birds/outputs/runs/letters` beside `/data/birds/outputs/runs/clothing` is `…/letters`.
+    For example, `/data/birds/outputs/runs/letters` next to `/data/birds/outputs/runs/clothing` becomes `…/letters`.
     """
     short = {text: text for text in texts}
     long = [text for text in short if len(text) > longest]
@@ -22,7 +22,7 @@ def shortened(texts: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
 
 
 def _without_shared(texts: list[list[str]]) -> list[str]:
-    """Return texts in parts, without the first and last parts that are the same in all."""
+    """Return each text, given as parts, without the first and last parts that all texts share."""
     least = min(map(len, texts), default=1) - 1
     first = _shared(texts, least)
     last = _shared([text[::-1] for text in texts], least - first) if len(texts) > 1 else 0

@@ -1,4 +1,4 @@
-"""Line charts as SVG text, drawn without any library; colours come from the page's style sheet."""
+"""Line charts as SVG text, drawn without any library; the page's style sheet sets the colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """A line through (x, y) points; `thin` ones are drawn behind it, `bars` are (x, low, high)."""
+    """A line through (x, y) points, with `thin` lines behind it and vertical `bars` (x, low, high)."""
 
     label: str
     points: list[Point]
@@ -42,7 +42,10 @@ class _Axis:
 def chart(
     lines: Sequence[Line], x_label: str, y_label: str, ticks: Sequence[float] | None = None, least: float = math.inf
 ) -> str:
-    """Return an SVG figure of the lines, x from `least` on; with `ticks` x is logarithmic and has these marks."""
+    """Return an SVG figure of the lines.
+
+    The x axis includes `least`. With `ticks`, it is logarithmic and has these tick marks.
+    """
     points = [point for line in lines for run in (line.points, *line.thin) for point in run]
     points += [(x, y) for line in lines for x, *ends in line.bars for y in ends]
     if not points:
@@ -62,7 +65,7 @@ def key(index: int) -> str:
 
 
 def marks(low: float, high: float, about: int = 5, whole: bool = False) -> list[float]:
-    """Return about `about` round numbers within [low, high]; with `whole` only whole ones, if there are two."""
+    """Return about `about` round numbers in [low, high]; with `whole`, only integers if the range is at least 1."""
     if high <= low:
         return [low]
     raw = (high - low) / about

@@ -56,7 +56,7 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 def html(
     sections: list[Section], made: list[list[Comparison]], drawn: list[wording.Tables], warnings: list[str]
 ) -> str:  # fmt: skip
-    """Return the whole page; it loads nothing from elsewhere."""
+    """Return the page as HTML; it loads no other files."""
     body = ["<h1>Comparison of runs</h1>"]
     if apart := caveats.apart(sections):
         body.append(f"<p>{escape(apart)}</p>")
@@ -83,7 +83,7 @@ def _section(section: Section, made: list[Comparison], shown: list[Row], against
     yield _table(shown, leaders)
     yield _figures(section)
     if made:
-        yield "<h3>The leading group against each other one</h3>" + _table(against)
+        yield "<h3>The leading group against every other group</h3>" + _table(against)
     yield _config_differences(section)
     if rest:
         yield "<h3>Left out</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in rest) + "</ul>"
@@ -125,7 +125,9 @@ def _figures(section: Section) -> str:
     note = ""
     if len(section.groups) > len(shown):
         of = f" with {FRACTION}={plain(contest[0].settings[FRACTION])}" if len(section.contests) > 1 else ""
-        note = f'<p class="soft">The curves show the {len(shown)} leading groups{of}, of {len(section.groups)}.</p>'
+        note = (
+            f'<p class="soft">The curves show {len(shown)} of {len(section.groups)} groups: the leading ones{of}.</p>'
+        )
     return f'<div class="figures">{"".join(figures)}</div>{note}' if any(figures) else ""
 
 
@@ -137,7 +139,7 @@ def _figure(caption: str, drawing: str, lines: Sequence[Line]) -> str:
 
 
 def _curve(run: Run, metric: str, scale: float) -> list[tuple[float, float, float]]:
-    """Return (epoch, seconds since the start, metric times `scale`) of each epoch."""
+    """Return (epoch, seconds since the start, metric times `scale`) for each epoch."""
     curve, seconds = [], 0.0
     for row in epochs(run):
         seconds += row.get("seconds", 0.0)
@@ -147,7 +149,7 @@ def _curve(run: Run, metric: str, scale: float) -> list[tuple[float, float, floa
 
 
 def _line(name: str, curves: list[list[plots.Point]]) -> Line:
-    """Return the mean of the group's curves over the epochs that all have, with the curves themselves behind it."""
+    """Return the mean curve over the epochs that all curves have, with the single curves drawn behind it."""
     mean = [
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*curves, strict=False)
@@ -156,12 +158,12 @@ def _line(name: str, curves: list[list[plots.Point]]) -> Line:
 
 
 def _data_efficiency(section: Section) -> str:
-    """Draw the metric over the share of the training data, one line per regime."""
+    """Draw the metric over the fraction of the training data, one line per regime."""
     if section.by_run or FRACTION not in section.keys:
         return ""
     others = [key for key in section.keys if key != FRACTION]
     regimes: dict[str, list[tuple[float, float, float, float]]] = {}
-    for group in (group for contest in reversed(section.contests) for group in contest):  # colours as in the curves
+    for group in (group for contest in reversed(section.contests) for group in contest):  # same colours as the curves
         fraction = group.settings[FRACTION]
         if isinstance(fraction, (int, float)) and fraction > 0:
             values = [_scale(section.spec) * value for value in group.values(section.metric)]
@@ -188,7 +190,7 @@ def _config_differences(section: Section) -> str:
         rows = [{"key": key, **dict(zip(heads, values[key], strict=True))} for key in keys]
     else:
         rows = [{"key": key, "values": _values(section.runs, key)} for key in keys]
-    return "<h3>What differs between the configs</h3>" + _table(rows)
+    return "<h3>Differences between the configs</h3>" + _table(rows)
 
 
 def _values(runs: list[Run], key: str) -> str:
@@ -196,7 +198,7 @@ def _values(runs: list[Run], key: str) -> str:
 
 
 def _written(run: Run, key: str) -> str:
-    """Return the setting as YAML users write it; a dash where the run's answers don't use the key."""
+    """Return the setting as it is written in YAML, or a dash if the run's config doesn't have the key."""
     return plain(run.settings[key]) if key in run.settings else "–"
 
 

@@ -1,4 +1,4 @@
-"""Find the folders of runs and read their tables; nothing is written, and damaged files are skipped."""
+"""Find run folders and read their tables. Nothing is written, and damaged files are skipped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cvlib.runs.config_file import regular
 from cvlib.runs.run import Run, UnreadableRun, read_run
 from cvlib.runtime.errors import UserError
 
-_PRETRAINED = "pretrained"  # where runs keep the networks that they start from
+_PRETRAINED = "pretrained"  # the folder where runs keep the pretrained networks that they start from
 
 
 def find(folders: list[Path], say: Callable[[str], None]) -> list[Run]:
     """Return every run below `folders`, in order of path; unreadable runs are skipped and reported to `say`.
 
-    Raises `UserError` for a folder that doesn't exist, and where there is no run at all.
+    Raises `UserError` if a folder doesn't exist or if there are no runs.
     """
     runs: dict[Path, Run] = {}
     for folder in folders:
@@ -31,7 +31,7 @@ def find(folders: list[Path], say: Callable[[str], None]) -> list[Run]:
             if run is not None:
                 runs.setdefault(path.resolve(), run)
         if len(runs) == before and len(folders) > 1:
-            say(f"{folder}: no further runs in it")
+            say(f"{folder}: no further runs in this folder")
     if not runs:
         raise UserError(f"no runs below {', '.join(map(str, folders))}: a run is a folder with a summary.json")
     return list(runs.values())
@@ -41,7 +41,7 @@ def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
     pending, pretrained, seen = [str(root)], 0, set()
     while pending:
         folder = pending.pop()
-        if (real := os.path.realpath(folder)) in seen:  # a link that leads back
+        if (real := os.path.realpath(folder)) in seen:  # a link to a folder that was already visited
             continue
         seen.add(real)
         try:
@@ -56,7 +56,7 @@ def _candidates(root: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, 
         pretrained += sum(entry.name == _PRETRAINED for entry in below)
         pending += [entry.path for entry in reversed(below) if entry.name != _PRETRAINED]
     if pretrained:
-        say(f"{root}: pretraining runs left out; name their folder to compare them")
+        say(f"{root}: pretraining runs are left out; to compare them, give their folder")
 
 
 def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
@@ -68,10 +68,10 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
 
 
 def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], tuple[float, ...]] | None:
-    """Return who was tested, as sorted (name, truth), and what each got; None where the run can't tell.
+    """Return the test samples as sorted (name, truth) pairs, and the value of each; None if they aren't available.
 
-    What stands for the metric in test_results.csv is said by its `MetricSpec`: 1 for a right prediction, else 0, or
-    the number in a column. The truth is part of who was tested where predictions are compared with it.
+    The metric's `MetricSpec` defines the value in test_results.csv: 1 for a correct and 0 for a wrong prediction, or
+    the number in a column. The truth is empty unless predictions are compared with it.
     """
     if not metric.startswith("test/"):
         return None
@@ -84,17 +84,17 @@ def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], t
             name, value = header.index("name"), header.index(spec.sample_column)
             truth = header.index("truth") if right else None
             pairs = [((row[name], row[truth] if truth is not None else ""), row[value]) for row in rows]
-        scored = sorted((who, float(who[1] == got) if right else float(got)) for who, got in pairs)
+        scored = sorted((sample, float(sample[1] == text) if right else float(text)) for sample, text in pairs)
     except (OSError, ValueError, IndexError, StopIteration, csv.Error):
         return None
-    names = {who[0] for who, _ in scored}
+    names = {sample[0] for sample, _ in scored}
     if not scored or len(names) < len(scored):
         return None
-    return tuple(who for who, _ in scored), tuple(value for _, value in scored)
+    return tuple(sample for sample, _ in scored), tuple(value for _, value in scored)
 
 
 def epochs(run: Run) -> list[dict[str, float]]:
-    """Return the numbers in the rows of metrics.csv; no rows where the file can't be read."""
+    """Return the numbers in the rows of metrics.csv; no rows if the file can't be read."""
     try:
         with regular(run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
             return [{key: number for key, text in row.items() if (number := _number(text)) is not None}

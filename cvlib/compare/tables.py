@@ -1,4 +1,4 @@
-"""Sections as tables: numbers for programs (csv), words for people (text, Markdown)."""
+"""Sections as tables: plain numbers for programs (CSV), formatted text for people (terminal, Markdown, HTML)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.clock import duration
 
 Row = dict[str, str]
-_LONGEST_RUN = 60  # characters of a run's name; a time of day is 26 of them
+_LONGEST_RUN = 60  # characters of a run's name; a timestamp takes 26
 
 
 def record(section: Section, group: Group, comparison: Comparison | None) -> dict[str, Any]:
-    """Return a group's row in plain numbers: metrics as recorded, seconds, megabytes; None for what isn't known."""
+    """Return a group's row as plain numbers: metrics as recorded, seconds, megabytes; None for unknown values."""
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
     mean, deviation, low, high = statistics.interval(group.values(metric), section.spec.low, section.spec.high)
     row: dict[str, Any] = {"group": group.described, "section": section.title, **group.settings}
@@ -48,12 +48,12 @@ def _compared(one: Comparison) -> dict[str, Any]:
 
 
 def validation_metric(metric: str) -> str:
-    """Return the metric that is known at every epoch: test/accuracy → val/accuracy."""
+    """Return the name of the metric that is recorded every epoch: test/accuracy → val/accuracy."""
     return metric if metric.startswith("train/") else "val/" + metric.split("/", 1)[-1]
 
 
 def csv_text(sections: list[Section], made: list[list[Comparison]]) -> str:
-    """Return one CSV table of every section in full precision."""
+    """Return one CSV table of all sections in full precision."""
     rows = [row for section, comparisons in zip(sections, made, strict=True) for row in records(section, comparisons)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
@@ -64,7 +64,7 @@ def csv_text(sections: list[Section], made: list[list[Comparison]]) -> str:
 
 
 def records(section: Section, made: list[Comparison]) -> list[dict[str, Any]]:
-    """Return every group's row in plain numbers."""
+    """Return every group's row as plain numbers."""
     by_group = {id(one.other): one for one in made}
     return [record(section, group, by_group.get(id(group))) for group in section.groups]
 
@@ -76,7 +76,7 @@ def _bare(value: Any) -> Any:
 
 
 def display(section: Section, made: list[Comparison]) -> list[Row]:
-    """Return every group's row as people read it, without columns that are empty in all rows."""
+    """Return every group's row as formatted text, without columns that are empty in all rows."""
     runs = names.shortened((group.runs[0].name for group in section.groups), _LONGEST_RUN)
     rows = []
     for group, row in zip(section.groups, records(section, made), strict=True):
@@ -109,7 +109,7 @@ def _heading(key: str) -> str:
 
 
 def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
-    """Return a row for the leader against each other group, as people read it."""
+    """Return a row of formatted text for each comparison of a leader with another group."""
     rows, one_leader = [], len({id(one.leader) for one in made}) == 1
     for one in made:
         scale, digits, unit = scaling(section.spec)
@@ -122,7 +122,7 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
             f"{leader} against" if one_leader else "against": section.called(one.other),
             f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
-            "better / worse on": "" if one.wins is None else f"{one.wins} / {one.losses}",
+            "samples better / worse": "" if one.wins is None else f"{one.wins} / {one.losses}",
             "effect d": _number(one.effect, 2),
             "p (these networks)": _p(one.p_networks),
             "p (new seeds)": _p(one.estimate.p) if one.over_seeds else "",
@@ -134,18 +134,18 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
 
 
 def with_error(mean: float, deviation: float, spec: MetricSpec) -> str:
-    """Return `97.22 ± 0.41`."""
+    """Return the mean and the deviation, such as `97.22 ± 0.41`."""
     error = "" if math.isnan(deviation) else f" ± {amount(deviation, spec)}"
     return amount(mean, spec) + error
 
 
 def span(low: float, high: float, spec: MetricSpec) -> str:
-    """Return `96.20 – 98.24`."""
+    """Return the interval, such as `96.20 – 98.24`."""
     return "" if math.isnan(low) else f"{amount(low, spec)} – {amount(high, spec)}"
 
 
 def amount(value: float, spec: MetricSpec) -> str:
-    """Return a metric as people read it: what lies between 0 and 1 in percent, losses as they are."""
+    """Return a metric as text: in percent if it lies between 0 and 1, unscaled otherwise (losses)."""
     return f"{100 * value:.2f}" if spec.in_percent else f"{value:.4f}"
 
 
@@ -169,7 +169,7 @@ def _count(number: float) -> str:
 
 
 def memory(megabytes: float | None) -> str:
-    """Return `735 MB` or `1.8 GB`."""
+    """Return the size as text, such as `735 MB` or `1.8 GB`."""
     if megabytes is None:
         return ""
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"

@@ -1,4 +1,4 @@
-"""Test the leading group against each other one, and state the result in sentences."""
+"""Test the leading group against every other group, and state the result in sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.run import Run
 
 SIGNIFICANT = 0.05
-MOST_COMPARED = 12  # groups behind the leader; what lies further back is no contender
+MOST_COMPARED = 12  # groups that are tested against the leader; lower-ranked groups are unlikely to be the best
 _UNKNOWN_TEST_TO_TRAIN = 0.25
 
 Samples = tuple[tuple[tuple[str, str], ...], tuple[float, ...]]
@@ -25,16 +25,16 @@ Samples = tuple[tuple[tuple[str, str], ...], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """The leader against another group; differences are positive where the leader is better.
+    """The leader against another group; differences are positive if the leader is better.
 
-    `p_networks` asks of these trained networks on further images, `estimate.p` of the recipe with other seeds
-    too where there are seeds to tell (`over_seeds`); `corrected` is the latter after Holm. `effect` is the
-    difference over its standard deviation across test samples, or across seeds where samples can't be paired.
+    `p_networks` is about these trained networks on other images. `estimate.p` is also about the recipe with other
+    seeds if both groups have several (`over_seeds`); `corrected` is `estimate.p` after Holm's correction. `effect` is
+    the difference divided by its standard deviation across test samples, or across seeds if samples can't be paired.
     """
 
     leader: Group
     other: Group
-    test: str  # what was done, in words; where nothing could be: why
+    test: str  # name of the test, or why there is no test
     estimate: Estimate
     over_seeds: bool = False
     p_networks: float = math.nan
@@ -42,7 +42,7 @@ class Comparison:
     losses: int | None = None
     effect: float = math.nan
     corrected: float = math.nan
-    in_common: bool = False  # it is of the one repeat that both groups have, of several
+    in_common: bool = False  # compared in the only repeat that both groups have; some group has more repeats
 
     @property
     def is_significant(self) -> bool:
@@ -50,17 +50,17 @@ class Comparison:
 
 
 def comparisons(section: Section) -> list[Comparison]:
-    """Compare the leader of each contest with the groups behind it, p-values corrected over all comparisons.
+    """Compare the leader of each contest with the groups behind it, and correct the p-values over all comparisons.
 
-    Who leads was read off the same results, which flatters the lead a little; what the correction bounds is the
-    chance that a group is set aside which is in truth the best (multiple comparisons with the best, Hsu 1984).
+    The same results choose the leader, so its lead is slightly optimistic. The correction bounds the probability of
+    rejecting the group that is actually the best (multiple comparisons with the best, Hsu 1984).
     """
     samples = _reader(section.metric)
     most = max(MOST_COMPARED // max(len(section.contests), 1), 3)
     made = [_pair(leader, other, section, samples) for leader, *others in section.contests for other in others[:most]]
     span = section.spec.high - section.spec.low
     made = [replace(one, estimate=statistics.within(one.estimate, span)) for one in made]
-    if _tested(section) == "share":  # an image's share is about a network's own mean, so of one image it says nothing
+    if _tested(section) == "share":  # an image's share is relative to its network's mean: single images don't compare
         made = [replace(one, wins=None, losses=None) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
@@ -70,7 +70,7 @@ def comparisons(section: Section) -> list[Comparison]:
 
 
 def _tested(section: Section) -> str | None:
-    """Return what test_results.csv holds for the section's metric, see `MetricSpec.sample`; None for other splits."""
+    """Return what test_results.csv holds for the section's metric (see `MetricSpec.sample`); None for other splits."""
     return section.spec.sample if section.metric.startswith("test/") else None
 
 
@@ -94,7 +94,7 @@ def _pair(leader: Group, other: Group, section: Section, samples: Callable[[Run]
     second = {run.repeat: samples(run) for run in other.runs}
     known = [found for found in (*first.values(), *second.values()) if found is not None]
     if len(known) < len(first) + len(second):
-        why = "no results per sample" if section.metric.startswith("test/") else "no metric of test samples"
+        why = "no results per sample" if section.metric.startswith("test/") else "not a test metric"
         return _unpaired(leader, other, section, why)
     sign = 1.0 if section.spec.higher_is_better else -1.0
     pair = partial(_same_samples, leader, other)
@@ -105,11 +105,11 @@ def _pair(leader: Group, other: Group, section: Section, samples: Callable[[Run]
         return replace(pair(*(sign * np.array([found[1]]) for found in common[0])), in_common=True)
     if len(common) > 1:
         return _split_by_split(leader, other, [sign * (np.array(a[1]) - np.array(b[1])) for a, b in common])
-    return _unpaired(leader, other, section, "not the same test samples")
+    return _unpaired(leader, other, section, "different test samples")
 
 
 def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.ndarray) -> Comparison:
-    """Compare two groups of shape (seeds, samples), every seed tested on the same samples."""
+    """Compare two groups, each of shape (seeds, samples), if all seeds are tested on the same samples."""
     differences = first.mean(axis=0) - second.mean(axis=0)
     if len(first) == len(second) == 1 and set(np.unique([first, second])) <= {0.0, 1.0}:
         p, test = statistics.mcnemar(first[0], second[0]), "exact McNemar"
@@ -125,14 +125,14 @@ def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.nda
 
 
 def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) -> Comparison:
-    """Compare two groups where every repeat has its own test samples, shared by both groups."""
+    """Compare two groups if every repeat has its own test samples, which both groups share."""
     train = leader.runs[0].number("samples", "train")
     ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
     estimate = statistics.repeated_splits(differences, ratio)
     return Comparison(
         leader, other, "corrected t over paired splits", estimate, True, math.nan,
-        sum(int((one > 1e-12).sum()) for one in differences), sum(int((one < -1e-12).sum()) for one in differences),
-        _ratio(np.concatenate(differences)),
+        sum(int((split > 1e-12).sum()) for split in differences),
+        sum(int((split < -1e-12).sum()) for split in differences), _ratio(np.concatenate(differences)),
     )  # fmt: skip
 
 
@@ -155,30 +155,31 @@ def _ratio(differences: np.ndarray) -> float:
 
 
 def words(section: Section, made: list[Comparison]) -> Iterator[str]:
-    """Yield the verdict: a sentence for each group behind the leader, and which test it rests on."""
+    """Yield the verdict: a sentence for each comparison with the leader, and the test used."""
     if not section.groups:
         return
     if not made:
-        yield f"only one group{' of each share' if len(section.contests) > 1 else ''}: nothing to compare it with"
+        each = f" for each {FRACTION}" if len(section.contests) > 1 else ""
+        yield f"only one group{each}: nothing to compare it with"
         return
     for one in made:
         share = section.share(one.leader)
         yield (f"{FRACTION}={share}: " if share else "") + _sentence(section, one)
     if (untested := _behind(section) - len(made)) > 0:
-        yield f"{untested} further groups lie behind these and were not tested"
+        yield f"lower-ranked groups that were not tested: {untested}"
     if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
         yield f"tested by {test}"
     if _tested(section) == "own" and any(one.wins is not None for one in made):
         own = section.spec.sample_name or section.spec.sample_column
-        yield (f"these differences are of each image's own {own}, on average: {section.metric} is one measure of all "
+        yield (f"these differences are means of the images' {own}, because {section.metric} is computed over all "
                "images together")  # fmt: skip
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
-        yield ("where a group has one seed, p is about these trained networks alone: another seed may order them "
-               "otherwise")  # fmt: skip
+        yield ("if a group has only one seed, p applies only to these trained networks: other seeds may change their "
+               "order")  # fmt: skip
 
 
 def same_test(made: list[Comparison]) -> str:
-    """Return the test if all comparisons used the same one, else an empty text."""
+    """Return the test that all comparisons used, or an empty string if they differ."""
     return made[0].test if len({one.test for one in made}) == 1 else ""
 
 
@@ -186,12 +187,12 @@ def _sentence(section: Section, one: Comparison) -> str:
     amount = _amount(one.estimate, section.spec)
     leader, other = section.called(one.leader), section.called(one.other)
     if math.isnan(one.estimate.p):
-        return f"{leader} is {amount} ahead of {other}, untested: {one.test}, and one seed alone"
+        return f"{leader} is {amount} ahead of {other}, not tested: {one.test}, and a group has only one seed"
     if one.is_significant:
-        where = " in the one seed that both have" if one.in_common else ""
+        where = " with the one seed that both have" if one.in_common else ""
         return f"{leader} beats {other} by {amount}{where} ({p_text(one.corrected)})"
     seeds = "the one seed that both have" if one.in_common else _seeds(len(one.leader.runs), len(one.other.runs))
-    return f"{leader} and {other} can't be told apart with {seeds} ({amount}, {p_text(one.corrected)})"
+    return f"no clear winner between {leader} and {other} with {seeds} ({amount}, {p_text(one.corrected)})"
 
 
 def _amount(estimate: Estimate, spec: MetricSpec) -> str:
@@ -201,7 +202,7 @@ def _amount(estimate: Estimate, spec: MetricSpec) -> str:
 
 
 def scaling(spec: MetricSpec) -> tuple[float, int, str]:
-    """Return the factor, the decimals and the unit in which differences of a metric are given."""
+    """Return the factor, the number of decimals and the unit for differences of a metric."""
     return (100.0, 1, " points") if spec.in_percent else (1.0, 3, "")
 
 
@@ -212,7 +213,7 @@ def _seeds(first: int, second: int) -> str:
 
 
 def p_text(p: float) -> str:
-    """Return `p = 0.003` or `p < 0.001`."""
+    """Return the p-value as text, such as `p = 0.003` or `p < 0.001`."""
     if p < 0.001:
         return "p < 0.001"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

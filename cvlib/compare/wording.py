@@ -1,4 +1,4 @@
-"""The text around tables: titles, remarks, and the explanation of columns."""
+"""The text around tables: titles, remarks, and explanations of columns."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from cvlib.compare.tables import Row
 from cvlib.compare.verdict import Comparison
 from cvlib.runs.run import Run
 
-Tables = tuple[list[Row], list[Row]]  # of a section: its groups, and the leader against each other one
+Tables = tuple[list[Row], list[Row]]  # of a section: its groups, and the leader against every other group
 _MEANS = "Means ± standard deviation over seeds, CI by Student's t."
 _DIFFERENCES = "Differences ± one standard error."
-_NOTES = {  # of the columns of the leader's comparisons
-    "effect d": "effect d: the difference over its standard deviation across samples, or across runs that share none.",
-    "p (these networks)": "p (these networks): would these very networks differ on further images?",
-    "p (new seeds)": "p (new seeds): would networks trained from other seeds differ as well?",
-    "p Holm": "p Holm, which the verdict goes by: corrected for the number of comparisons.",
-}
+_NOTES = {  # by column of the leader's comparisons
+    "effect d": "effect d: the difference divided by its standard deviation across samples, or across runs if they "
+                "share no samples.",
+    "p (these networks)": "p (these networks): would the same networks also differ on other images?",
+    "p (new seeds)": "p (new seeds): would networks trained with other seeds also differ?",
+    "p Holm": "p Holm: p corrected for the number of comparisons; the verdict uses it.",
+}  # fmt: skip
 
 
 def explanation(drawn: list[Tables]) -> str:
-    """Explain the columns that the tables have; empty where none needs an explanation."""
+    """Return an explanation of the tables' columns; empty if no column needs one."""
     groups, differences = ([row for pair in drawn for row in pair[place]] for place in (0, 1))
     columns = {column for row in differences for column in row}
     return " ".join(filter(None, [
@@ -39,7 +40,7 @@ def title(section: Section) -> str:
 
 
 def remarks(section: Section, made: list[Comparison]) -> list[str]:
-    """Return the verdict, what was left out and why, and the runs that aren't completed."""
+    """Return the verdict, the runs left out and why, and the runs that aren't completed."""
     unfinished = [f"not counted, {run.status}: {run.name}" + _reason(run) for run in section.others]
     return [*verdict.words(section, made), *section.remarks, *unfinished]
 

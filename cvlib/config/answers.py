@@ -1,6 +1,6 @@
-"""The folders that answer a config's questions, and what is in them: `conf/GROUP/ANSWER.yaml`. No Hydra.
+"""Find the answers to a config's questions, the files `conf/GROUP/ANSWER.yaml`, without Hydra.
 
-A `conf/` in the folder where somebody works adds answers of their own and goes before ours.
+A `conf/` in the user's working folder adds the user's own answers, which take precedence over ours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STUDY = "experiment"  # the group of the studies
 
 
 def _beside_or_within(name: str) -> Path:
-    """A folder of ours: beside run.py in a checkout, inside the package where that is installed."""
+    """Return a folder of cvlib: next to run.py in a checkout, inside the package if it is installed."""
     within = _PACKAGE / name
     return within if within.is_dir() else _PACKAGE.parent / name
 
@@ -26,30 +26,30 @@ EXPERIMENTS = _beside_or_within("experiments")
 
 
 def own() -> Path | None:
-    """The user's own `conf/` in the folder where they work, if there is one."""
+    """Return the user's own `conf/` in the working folder, or None if there is none."""
     here = Path.cwd() / "conf"
     return here if here.is_dir() and here.resolve() != CONF else None
 
 
 def folders(group: str) -> list[Path]:
-    """Where the answers of a group lie, the user's own first."""
+    """Return the folders with the answers of a group, the user's own first."""
     places = [place / group for place in (own(), CONF) if place is not None]
     return [place for place in [*places, *([EXPERIMENTS] if group == STUDY else [])] if place.is_dir()]
 
 
 def choices(group: str) -> list[str]:
-    """The answers of a group, by name."""
+    """Return the names of a group's answers, sorted."""
     return sorted({path.stem for folder in folders(group) for path in folder.glob("*.yaml")})
 
 
 def keys(group: str, answer: str) -> list[str]:
-    """The keys that an answer's files list, and those that all answers of its group have in common."""
+    """Return the keys that an answer's files list, and the keys common to all answers of its group."""
     files = [folder / f"{answer}.yaml" for folder in folders(group)] + [CONF / "common" / f"{group}.yaml"]
     return list(dict.fromkeys(key for file in files if file.is_file() for key in _read(file) if key != "defaults"))
 
 
 def owners(group: str, key: str) -> list[str]:
-    """The answers of a group that have a key."""
+    """Return the answers of a group that have a key."""
     return [answer for answer in choices(group) if key in keys(group, answer)]
 
 
@@ -63,13 +63,13 @@ def datasets() -> dict[str, tuple[str, ...]]:
 
 
 def value(group: str, answer: str, key: str) -> Any:
-    """The value that an answer's own file has for a key, None where it has none."""
+    """Return the value of a key in an answer's own file, or None if the file doesn't have the key."""
     file = next((folder / f"{answer}.yaml" for folder in folders(group) if (folder / f"{answer}.yaml").is_file()), None)
     return None if file is None else _read(file).get(key)
 
 
 def defaults() -> dict[str, Any]:
-    """The content of config.yaml."""
+    """Return the content of config.yaml."""
     return _read(CONF / "config.yaml")
 
 

@@ -1,4 +1,4 @@
-"""Dataclass fields that carry their bounds, and the one check of them."""
+"""Dataclass fields that carry their bounds, and the check of these bounds."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _T = TypeVar("_T", bound="Options")
 
 @dataclasses.dataclass
 class Options:
-    """Values that belong together, such as those of an architecture; each field may carry its bounds."""
+    """A group of related options, such as those of an architecture; each field may carry its bounds."""
 
     def unused(self) -> set[str]:
-        """Return the names of fields that mean nothing beside the values of the others."""
+        """Return the names of fields that have no effect, given the values of the other fields."""
         return set()
 
 
@@ -35,10 +35,10 @@ def option(
     """Declare a field of `Options`.
 
     Args:
-        default: its value where none is given; a list or a dict is copied for each object.
-        low, high: the smallest and the largest number allowed; None: no limit. None as a value is never out of bounds.
-        choices: all values that are allowed.
-        classifier_only: whether a backbone uses it only where its whole network classifies, not for feature maps.
+        default: the default value; a list or a dict is copied for each object.
+        low, high: the smallest and the largest allowed number; None: no limit. A value of None is never out of bounds.
+        choices: all allowed values.
+        classifier_only: whether a backbone uses it only as part of a classifier, not to compute feature maps.
     """
     metadata = {"low": low, "high": high, "choices": choices, "classifier_only": classifier_only}
     if isinstance(default, list | dict):
@@ -47,12 +47,12 @@ def option(
 
 
 def typed(kind: type[_T], values: Mapping[str, Any], group: str) -> _T:
-    """Return the `kind` of these values, each converted to its field's type and checked against its bounds.
+    """Return an object of class `kind`, with each value converted to its field's type and checked against its bounds.
 
-    Values without a field are left out. Raises `UserError` that names `group.key` for a wrong type or a value out of
-    bounds.
+    Values without a field are left out. Raises a `UserError` that names `group.key` for a value of the wrong type or
+    out of bounds.
     """
-    names = {one.name for one in dataclasses.fields(kind)}
+    names = {item.name for item in dataclasses.fields(kind)}
     try:
         merged = OmegaConf.merge(OmegaConf.structured(kind), {k: v for k, v in values.items() if k in names})
         made = OmegaConf.to_object(merged)
@@ -67,9 +67,9 @@ def typed(kind: type[_T], values: Mapping[str, Any], group: str) -> _T:
 
 def check_bounds(options: Any, group: str) -> None:
     """Raise `UserError` for the first field whose value is out of its bounds."""
-    for one in dataclasses.fields(options):
-        value, key = getattr(options, one.name), f"{group}.{one.name}".lstrip(".")
-        choices, low, high = (one.metadata.get(name) for name in ("choices", "low", "high"))
+    for item in dataclasses.fields(options):
+        value, key = getattr(options, item.name), f"{group}.{item.name}".lstrip(".")
+        choices, low, high = (item.metadata.get(name) for name in ("choices", "low", "high"))
         if choices is not None:
             require(value in choices, key, value, "one of " + ", ".join(map(word, choices)))
         if value is None or isinstance(value, str | list | dict):
@@ -81,13 +81,13 @@ def check_bounds(options: Any, group: str) -> None:
 
 
 def require(holds: bool, key: str, value: Any, expected: str) -> None:
-    """Raise `UserError` unless the value is as expected."""
+    """Raise `UserError` unless the condition `holds`."""
     if not holds:
         raise UserError(f"invalid {key}={word(value)}: expected {expected}")
 
 
 def word(value: Any) -> str:
-    """Return a value as YAML users write it."""
+    """Return a value as it is written in YAML."""
     if isinstance(value, bool) or value is None:
         return {None: "null", True: "true", False: "false"}[value]
     return "[" + ",".join(map(word, value)) + "]" if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""A composed mapping made a typed config. No Hydra, no Keras."""
+"""Convert a composed mapping to a typed config. Imports neither Hydra nor Keras."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _TOP = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer", 
 def parse(composed: Any, read_model: ReadModel) -> Config:
     """Return the typed config of a composed mapping, plain or of OmegaConf.
 
-    Keys that the chosen answers don't use are left out. Raises `UserError` naming the key for a wrong type, a value out
-    of bounds, values that exclude each other, or an answer that there isn't.
+    Keys that the chosen answers don't use are left out. Raises a `UserError` that names the key for a wrong type, a
+    value out of bounds, values that exclude each other, or an answer that doesn't exist.
     """
     mapping = plain(composed)
     unknown = [key for key in mapping if key not in _TOP]
@@ -52,13 +52,13 @@ def parse(composed: Any, read_model: ReadModel) -> Config:
 
 
 def _refuse_values_as_names(values: Mapping[str, Any]) -> None:
-    """Classes that YAML takes for truth values, nothing or numbers: their spelling is lost, so quotes are asked for."""
-    chosen = values.get("classes")
-    odd = [one for one in chosen if one is None or isinstance(one, bool | float)] if isinstance(chosen, list) else []
+    """Refuse class names that YAML reads as booleans, null or floats, because their spelling is lost."""
+    names = values.get("classes")
+    odd = [name for name in names if name is None or isinstance(name, bool | float)] if isinstance(names, list) else []
     if odd:
-        shown = ", ".join("null" if one is None else str(one).lower() for one in odd)
-        raise UserError(f"data.classes: {shown} is read as a value, not as a name: put names of classes such as "
-                        "true, no, null or 1e3 in quotes: \"data.classes=['true','null','1e3']\"")  # fmt: skip
+        shown = ", ".join("null" if name is None else str(name).lower() for name in odd)
+        raise UserError(f"data.classes: {shown} is read as a value, not as a name: quote class names such as true, no, "
+                        "null or 1e3: \"data.classes=['true','null','1e3']\"")  # fmt: skip
 
 
 def plain(composed: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def plain(composed: Any) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(f"{getattr(error, 'full_key', None) or 'config'}: {str(error).splitlines()[0]}") from None
     if not isinstance(mapping, dict):
-        raise UserError("the config holds no keys")
+        raise UserError("the config has no keys")
     return mapping
 
 
@@ -80,7 +80,7 @@ def _group(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _answer(group: str, values: Mapping[str, Any], kinds: Mapping[str, type[Any]]) -> Any:
-    """The dataclass of the answer that `values["name"]` names; without a name the first one."""
+    """Return the typed options of the answer that `values["name"]` names, or of the first answer without a name."""
     name = values.get("name", next(iter(kinds)))
     if name not in kinds:
         near = difflib.get_close_matches(str(name), list(kinds), n=1)
@@ -93,7 +93,7 @@ def _answer(group: str, values: Mapping[str, Any], kinds: Mapping[str, type[Any]
 def refuse_unknown(
     group: str, values: Mapping[str, Any], kinds: list[type[Options]], also: tuple[str, ...] = ()
 ) -> None:
-    """Raise `UserError` for a key that no answer of the group has; one that only another has is left out in silence."""
+    """Raise `UserError` for a key that no answer of the group has; ignore keys that only another answer has."""
     known = {name for kind in kinds for name in kind.__dataclass_fields__} | set(also)
     for key in values:
         if key not in known:
@@ -104,22 +104,22 @@ def refuse_unknown(
 
 
 def check_top(mapping: Mapping[str, Any]) -> None:
-    """Raise `UserError` for a seed, a name or a place that can't be one."""
+    """Raise `UserError` for an invalid seed, name or output_root."""
     seed, name, root = mapping.get("seed", 0), mapping.get("name"), mapping.get("output_root", "outputs")
     require(type(seed) is int and 0 <= seed < 2**32, "seed", seed, f"a number below {2**32}")
     require(isinstance(root, str) and root != "", "output_root", root, "a folder")
     if name is not None and (not isinstance(name, str) or name.startswith(".") or set(name) & set("/\\\0")):
-        raise UserError(f"name={name} becomes a folder's name: leave out slashes and a dot in front")
+        raise UserError(f"invalid name={name}: expected a folder name without slashes or a leading dot")
 
 
 def check(config: Config) -> None:
-    """Raise `UserError` at the first values that exclude each other."""
+    """Raise `UserError` for the first values that exclude each other."""
     data, steps = config.data, config.trainer.profile_steps
     _check_mode(config)
     _check_image_size(data.image_size)
     held_out = data.val_fraction + data.test_fraction
     require(held_out < 1, "data.val_fraction + data.test_fraction", held_out,
-            "a sum under 1, so that something is left to train on")  # fmt: skip
+            "a sum below 1, so that some data is left for training")  # fmt: skip
     if data.name == "folder" and not data.path:
         raise UserError("data=folder needs data.path=…, the folder that holds the images")
     if data.name == "tfds" and not (data.tfds or data.path):

@@ -1,7 +1,7 @@
-"""Keys that were given and that the chosen model, mode, optimizer or schedule doesn't use. Pure: no Hydra, no files.
+"""Find given keys that the chosen model, mode, optimizer or schedule doesn't use. Uses neither Hydra nor files.
 
-`python run.py model=resnet model.kernel=5` is refused, naming who has the key and the nearest one. In a sweep a key is
-refused only if no job uses it; the jobs that don't use it leave it out.
+`python run.py model=resnet model.kernel=5` is refused; the message names the answers that have the key, and the
+nearest key. In a sweep, a key is refused only if no job uses it; the jobs that don't use it leave it out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Owners = Callable[[str, str], list[str]]  # (group, key) → the answers that ha
 
 
 class UnusedKeys(UserError):
-    """Keys that the chosen answers don't use; `refusals` says so in one line for each key."""
+    """Raised for keys that the chosen answers don't use; `refusals` maps each key to a message of one line."""
 
     def __init__(self, refusals: Mapping[str, str]):
         super().__init__(next(iter(refusals.values())))
@@ -26,14 +26,14 @@ class UnusedKeys(UserError):
 
 
 def is_inside(key: str) -> bool:
-    """Whether a key lies inside one of the groups: `model.kernel`, not `model`."""
+    """Return whether a key lies inside one of the groups: `model.kernel`, not `model`."""
     group, _, name = key.partition(".")
     return group in GROUPS and bool(name)
 
 
 def unused(keys: Iterable[str], used: set[str]) -> list[str]:
-    """Those of the keys that are neither used nor below or above a used one (`model.loss.dice`, `model.loss`)."""
-    return [key for key in keys if is_inside(key) and not any(_same_branch(key, one) for one in used)]
+    """Return the keys that are neither used nor below or above a used key (`model.loss.dice`, `model.loss`)."""
+    return [key for key in keys if is_inside(key) and not any(_same_branch(key, other) for other in used)]
 
 
 def _same_branch(key: str, other: str) -> bool:
@@ -41,7 +41,7 @@ def _same_branch(key: str, other: str) -> bool:
 
 
 def answer(group: str, content: Mapping[str, Any], deciding: str | None = None) -> str:
-    """The chosen answer in words: `model=resnet`; with the key that decides, `model=segmenter with encoder=vgg`."""
+    """Return the chosen answer as text: `model=resnet`, or with a deciding key `model=segmenter with encoder=vgg`."""
     return f"{group}={content.get('name')}" + (f" with {deciding}={content.get(deciding)}" if deciding else "")
 
 
@@ -49,20 +49,20 @@ def refusal(
     key: str, value: str, content: Mapping[str, Any], used: set[str], owners: Owners, deciding: str | None = None,
     having: list[str] | None = None,
 ) -> str:  # fmt: skip
-    """One line for an override that isn't used: who has the key, and the nearest one of the chosen answer.
+    """Return one line for an unused override: which answers have the key, and the chosen answer's nearest key.
 
     Args:
-        key: such as model.kernel.
-        value: as it was written.
+        key: the override's key, such as model.kernel.
+        value: its value, as written.
         content: the chosen answer's group, as composed.
-        used: every used key of the config.
-        owners: who has a key.
-        deciding, having: if the same answer uses the key with other values of another one, that one, such as encoder,
-            and these values.
+        used: all used keys of the config.
+        owners: returns the answers that have a key.
+        deciding, having: a key of the same answer that decides whether `key` is used, such as encoder, and its values
+            with which `key` is used.
     """
     group, _, name = key.partition(".")
-    own = sorted(one for one in used if one.startswith(f"{group}."))
-    terms = [f"{deciding}={one}" for one in having or []] or [f"{group}={one}" for one in owners(group, name)]
+    own = sorted(other for other in used if other.startswith(f"{group}."))
+    terms = [f"{deciding}={other}" for other in having or []] or [f"{group}={owner}" for owner in owners(group, name)]
     chosen = answer(group, content, deciding)
     if not terms:
         close = difflib.get_close_matches(key, own, n=3, cutoff=0.6)
@@ -70,22 +70,22 @@ def refusal(
         return f"{key}={value}: there is no such key; {hint}"
     who = f"only {terms[0]} does" if len(terms) == 1 else f"{listed(terms)} do"
     everyone = owners(group, "name")
-    special = [one for one in own if len(owners(group, one.partition(".")[2])) < len(everyone)]
+    special = [other for other in own if len(owners(group, other.partition(".")[2])) < len(everyone)]
     hint = f"; {_nearest(key, special, chosen)}" if special else ""
     return f"{key}={value}: {chosen} doesn't use this key; {who}{hint}"
 
 
 def note(key: str, using: list[str], leaving: list[str]) -> str:
-    """One line about jobs that leave a key out: `mode.backbone_lr applies to finetune: mode=scratch leaves it out`.
+    """Return a line on jobs that leave out a key: `mode.backbone_lr applies to finetune: mode=scratch leaves it out`.
 
-    `using` and `leaving` are answers in words, as from `answer`; those that use the key are named without their group.
+    `using` and `leaving` are answers as text from `answer`; the line names the answers that use the key without group.
     """
-    names = ", ".join(one.partition("=")[2] for one in using)
+    names = ", ".join(text.partition("=")[2] for text in using)
     return f"{key} applies to {names}: {listed(leaving)} leave{'s' * (len(leaving) == 1)} it out"
 
 
 def listed(terms: list[str]) -> str:
-    """`model=cnn, vgg` for model=cnn and model=vgg: what they all share is said once, and at most eight are named."""
+    """Return `model=cnn, vgg` for model=cnn and model=vgg: a repeated group is named once, and at most eight terms."""
     parts, before = [], ""
     for term in terms[:_MOST_NAMED]:
         group, _, name = term.partition("=")
@@ -95,6 +95,6 @@ def listed(terms: list[str]) -> str:
 
 
 def _nearest(key: str, known: list[str], answer: str) -> str:
-    """The most similar key, however little it resembles."""
-    best = max(known, key=lambda one: difflib.SequenceMatcher(None, one, key).ratio())
+    """Return a hint that names the most similar key, even if the similarity is low."""
+    best = max(known, key=lambda other: difflib.SequenceMatcher(None, other, key).ratio())
     return f"the nearest key of {answer} is {best}"

@@ -1,1 +1,1 @@
-"""What a run leaves behind, and how it is read again."""
+"""The folder of a run: writing it and reading it again."""

@@ -1,4 +1,4 @@
-"""config.yaml of a run's folder, read fast: a comparison reads it of every run."""
+"""Read config.yaml of a run's folder fast, because a comparison reads it for every run."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import yaml
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the nested mapping in a run's config.yaml; callers must not change it, as parts of it are shared.
+    """Return the nested mapping in a run's config.yaml; callers must not change it, because parts of it are shared.
 
-    Raises `OSError`, `UnicodeDecodeError`, `yaml.YAMLError` or `ValueError` for what can't be read as a mapping.
+    Raises `OSError`, `UnicodeDecodeError`, `yaml.YAMLError` or `ValueError` if the file can't be read as a mapping.
     """
     config = _load_yaml(regular(path).read_text(encoding="utf-8"))
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
-        raise ValueError(f"{path} holds no mapping")
+        raise ValueError(f"{path} is not a mapping")
     return config
 
 
 def regular(path: Path) -> Path:
-    """Return the path; raise `OSError` where it is no regular file, because a pipe or a device might never end."""
+    """Return the path; raise `OSError` if it isn't a regular file, because reading a pipe or a device may not end."""
     if not path.is_file():
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     return path
 
 
 def _load_yaml(text: str) -> Any:
-    """Parse YAML block by block: the runs of a sweep share most blocks, so most are parsed once."""
+    """Parse YAML block by block and cache the blocks, because the runs of a sweep share most of them."""
     try:
         merged: dict[str, Any] = {}
         for block in re.split(r"^(?=[A-Za-z_])", text, flags=re.MULTILINE):
@@ -45,4 +45,4 @@ def _load_block(text: str) -> Any:
 
 
 def _yaml_loader() -> Any:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # written in C it takes a tenth of the time
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader takes a tenth of the time

@@ -1,4 +1,4 @@
-"""A nested config as one table of dotted keys."""
+"""Flatten a nested config to dotted keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 def flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the leaves of a nested mapping by dotted key: {"data": {"fraction": 0.1}} → {"data.fraction": 0.1}.
 
-    Lists become tuples, so that values can be compared and hashed; an empty mapping stays as its text "{}".
+    Lists become tuples, so that values can be compared and hashed; an empty mapping becomes the text "{}".
     """
     flat: dict[str, Any] = {}
     for key, value in mapping.items():

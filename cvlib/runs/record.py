@@ -1,4 +1,4 @@
-"""Write a run's folder so that every file is whole at any moment."""
+"""Write a run's folder so that every file is complete at any moment."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from cvlib.runs.upgrade import FORM, upgrade
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, in_words
 from cvlib.runtime.files import csv_of, remove, write_atomically
 
-# What processes that were killed may have left in a run's folder.
+# Incomplete files that killed processes may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
-# What may lie in a folder before the summary.json of a run does.
+# Files that a run's folder may hold before summary.json is written.
 _BEFORE = (".*", "config.yaml", "*.partial", "*.log", "*.out", "*.err")
 
 
 class Record:
-    """The folder of one run, held by one process: `with Record(folder, mapping) as record: …`.
+    """The folder of one run, locked by one process: `with Record(folder, mapping) as record: …`.
 
-    Leaving the block by an exception writes the status that it means. A `UserError` in a new folder removes what was
-    written, because invalid input should leave nothing behind.
+    If the block ends with an exception, the matching status is written. A `UserError` in a new folder removes all
+    files of the run, because invalid input should leave nothing behind.
 
     Args:
-        folder: of the run.
-        mapping: its whole config, nested as config.yaml holds it, with `trainer.precision` resolved.
-        provenance: further files for the folder, name → text.
-        wait: whether to wait until another process has finished writing there; otherwise that is refused.
-        specs: of the metrics of the run's task, the headline one first.
+        folder: the run's folder.
+        mapping: the run's whole config, nested as in config.yaml, with `trainer.precision` resolved.
+        provenance: additional files for the folder, name → text.
+        wait: whether to wait for another process that is writing the run; otherwise a `UserError` is raised.
+        specs: the specs of the task's metrics, the headline metric first.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Record:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise UserError(
-                f"{self.folder}: a file is where this folder would be; choose another hydra.run.dir"
+                f"{self.folder} or a folder above it is a file, not a folder: choose another hydra.run.dir"
             ) from None
         try:
             self._lock.acquire()
@@ -104,29 +104,29 @@ class Record:
         self._write_config()
         for name, text in self._provenance.items():
             self.write_text(name, text)
-        asked = self.mapping
+        config = self.mapping
         self.update(
-            form=FORM, status="running", name=run_name(asked), task=asked["model"]["task"],
-            model=asked["model"]["name"], mode=asked["mode"]["name"], data=asked["data"]["name"],
-            seed=asked["seed"], precision=asked["trainer"]["precision"], metrics={}, epochs=0, steps=0,
+            form=FORM, status="running", name=run_name(config), task=config["model"]["task"],
+            model=config["model"]["name"], mode=config["mode"]["name"], data=config["data"]["name"],
+            seed=config["seed"], precision=config["trainer"]["precision"], metrics={}, epochs=0, steps=0,
             parameters={}, weights=None, data_fingerprint=None, timing={}, peak_memory_mb=None,
-            versions=versions(), git=git_state(), error=None, config_hash=identity(asked),
+            versions=versions(), git=git_state(), error=None, config_hash=identity(config),
             pid=os.getpid(), host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
             metric_specs=self._specs,
         )  # fmt: skip
 
     @property
     def completed(self) -> bool:
-        """Whether an earlier process finished this very run."""
+        """Whether an earlier process completed this run."""
         return self.summary.get("status") == "completed"
 
     def update(self, **fields: Any) -> None:
-        """Set fields of summary.json, on disk at once."""
+        """Set fields of summary.json and write it immediately."""
         self.summary.update(fields)
         self.write_text("summary.json", json.dumps(self.summary, indent=2) + "\n")
 
     def say(self, line: str = "") -> None:
-        """Print a line and keep it in train.log."""
+        """Print a line and append it to train.log."""
         print(line, flush=True)
         self._claim(self.folder / "train.log")
         with (self.folder / "train.log").open("a", encoding="utf-8") as log:
@@ -138,12 +138,12 @@ class Record:
         write_atomically(self.folder / name, text.encode())
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Write rows of equal keys as a table, atomically."""
+        """Write rows with equal keys as a table, atomically."""
         self._claim(self.folder / name)
         write_atomically(self.folder / name, csv_of(rows))
 
     def write_splits(self, splits: Mapping[str, Sequence[str]]) -> None:
-        """Write which samples are in which split: the split's name ("train", "val", "test") → the samples' names."""
+        """Write the names of each split's samples: "train", "val" or "test" → names."""
         content = {split: [str(name) for name in names] for split, names in splits.items()}
         self.write_text(SPLITS, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
 
@@ -166,7 +166,7 @@ class Record:
         except OSError:
             if error is None:
                 raise
-            # The disk is full or gone, which the error itself says; the summary reads interrupted without us.
+            # The disk is full or gone, as the raised error reports. Without an update, the run reads as interrupted.
         finally:
             self._lock.release()
 
@@ -176,7 +176,7 @@ class Record:
             self._created.append(path)
 
     def _discard(self) -> None:
-        """Remove what this process wrote, unless an earlier one had begun the run."""
+        """Remove the files that this process wrote, unless an earlier process started the run."""
         if self.resumed:
             self.update(status="interrupted")
             return
@@ -189,21 +189,21 @@ class Record:
 
 
 def run_name(mapping: Mapping[str, Any]) -> str:
-    """Return the name that was given to the run of a config, or model-mode-data."""
+    """Return the run's name as configured, or model-mode-data."""
     answers = "-".join(str(mapping[group]["name"]) for group in ("model", "mode", "data"))
     return str(mapping.get("name") or answers)
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds other things than a run's, such as somebody's photos.
+    """Refuse a folder that holds other files than those of a run, such as the user's photos.
 
-    Before there is a summary.json a run has written nothing but its config; what starts it may keep a log there.
+    Before summary.json, a run writes only its config. The program that starts the run may also keep a log there.
     """
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     others = [file.name for file in found if not any(file.match(pattern) for pattern in _BEFORE)]
     if others and not (folder / "summary.json").exists():
-        raise UserError(f"{folder} is no run's folder (no summary.json) and holds other things ({others[0]}): choose "
-                        "another hydra.run.dir, one that is empty or not there yet")  # fmt: skip
+        raise UserError(f"{folder} is not a run's folder (it has no summary.json) and holds other files ({others[0]}): "
+                        "choose another hydra.run.dir that is empty or doesn't exist yet")  # fmt: skip
 
 
 def _refuse_unfinished_of_form_1(folder: Path, summary: Mapping[str, Any]) -> None:
@@ -218,8 +218,8 @@ def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapp
     try:
         earlier = read_config(folder / "config.yaml")
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError):
-        raise UserError(f"{folder} holds a run of another config, and its config.yaml, which would tell what differs, "
-                        "can't be read: choose another hydra.run.dir") from None  # fmt: skip
+        raise UserError(f"{folder} holds a run of another config, and its config.yaml can't be read to show the "
+                        "differences: choose another hydra.run.dir") from None  # fmt: skip
     if "upgraded_from" in summary:
         earlier = upgrade({}, earlier)[1]
     differing = [
@@ -234,7 +234,7 @@ def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapp
 
 
 def _plain(value: Any) -> Any:
-    """Return mappings and sequences as the dicts and lists that YAML writes."""
+    """Return mappings and sequences as plain dicts and lists, for YAML."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
@@ -248,7 +248,7 @@ def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, A
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:
-    """Remove `folder` if it is empty, and its empty parents up to and with `root` where it lies in it."""
+    """Remove `folder` if it is empty, and then its empty parents up to and including `root`."""
     folder, root = folder.resolve(), root.resolve()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""One run, read from its folder: what it was asked, and what it says of itself. Needs neither Hydra nor Keras."""
+"""One run, read from its folder: its config and its results. Needs neither Hydra nor Keras."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cvlib.runtime.errors import UserError
 SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
 SPLITS = "splits.json"
 _LONGEST = 160  # characters of a damaged value in a message
-_OF_DATA: dict[str, Callable[[Any], bool]] = {  # what summary.json has once the data is read
+_OF_DATA: dict[str, Callable[[Any], bool]] = {  # keys of summary.json once the data is read → check of the value
     "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
     "channels": lambda count: isinstance(count, int) and not isinstance(count, bool) and 0 < count <= 512,
     "image_size": lambda size: _is_side(size) or (
@@ -33,7 +33,7 @@ _OF_DATA: dict[str, Callable[[Any], bool]] = {  # what summary.json has once the
 
 
 class UnreadableRun(UserError):
-    """A folder that holds no run that can be read; `reason` says why, without the folder."""
+    """Raised for a folder without a readable run; `reason` says why, without the folder's name."""
 
     def __init__(self, folder: Path, reason: str):
         super().__init__(f"{folder}: {reason}")
@@ -42,14 +42,14 @@ class UnreadableRun(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run's folder says of it, in the present form.
+    """A run as recorded in its folder, upgraded to the current form.
 
     Attributes:
-        folder: where it lies.
-        name: what people call it: its path below the folder that was asked for.
-        summary: summary.json.
-        config: config.yaml, nested.
-        overridden: the keys that were given on the command line, where the run recorded them.
+        folder: the run's folder.
+        name: its name in tables and messages: the path below the folder that was searched.
+        summary: the content of summary.json.
+        config: the content of config.yaml, nested.
+        overridden: the keys that were given on the command line, if the run recorded them.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The config by dotted key ("data.fraction" → 0.1), without the run's name and place."""
+        """The config by dotted key ("data.fraction" → 0.1), without the run's name and output folder."""
         return {key: value for key, value in flatten(self.config).items() if key not in NOT_THE_EXPERIMENT}
 
     @property
@@ -85,12 +85,12 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """Of the run's random numbers."""
+        """The seed of the run's random numbers."""
         return int(self.settings.get("seed", 0))
 
     @property
     def repeat(self) -> tuple[Any, ...]:
-        """Which repeat of its experiment this is: the values of the seeds."""
+        """The values of the seeds, which identify this repeat of its experiment."""
         return tuple(self.settings.get(key) for key in SEED_KEYS)
 
     @property
@@ -100,7 +100,7 @@ class Run:
 
     @property
     def channels(self) -> int:
-        """Of the images: 1 or 3."""
+        """The number of channels of the images, such as 1 or 3."""
         return int(self.summary["channels"])
 
     @property
@@ -112,18 +112,19 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """Remarks for people: how an earlier form was read, and that the run isn't finished."""
+        """Notes for the user: how an earlier form was read, and that the run isn't completed."""
         notes = [f"{self.folder}: {note}" for note in self.summary.get("upgrade_notes", [])]
         if self.status != "completed":
-            notes.append(f"{self.folder} is {self.status}, after {self.summary.get('epochs', 0)} of "
-                         f"{self.settings.get('trainer.epochs', '?')} epochs: its best so far is used")  # fmt: skip
+            epochs, planned = self.summary.get("epochs", 0), self.settings.get("trainer.epochs", "?")
+            notes.append(f"{self.folder}: status {self.status} after {epochs} of {planned} epochs; the best epoch so "
+                         "far is used")  # fmt: skip
         return notes
 
     @cached_property
     def splits(self) -> dict[str, list[str]] | None:
-        """The names of the samples in each split, "train", "val" and "test"; None for a run that didn't record them.
+        """The names of the samples in each split ("train", "val" and "test"), or None if the run didn't record them.
 
-        Raises `UserError` for a file that can't be read.
+        Raises `UserError` if the file can't be read.
         """
         path = self.folder / SPLITS
         if not path.exists():
@@ -132,54 +133,54 @@ class Run:
             content = json.loads(regular(path).read_text(encoding="utf-8"))
             return {str(split): [str(name) for name in names] for split, names in content.items()}
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-            raise UserError(f"{path} can't be read as JSON: restore it, or take it away") from None
+            raise UserError(f"{path} can't be read as JSON: restore or remove it") from None
 
     @cached_property
     def metric_specs(self) -> tuple[MetricSpec, ...]:
-        """What is known of its task's metrics, the headline one first."""
+        """The specs of its task's metrics, the headline metric first."""
         return metric_specs.from_json(self.summary.get("metric_specs"))
 
     def metric_spec(self, name: str) -> MetricSpec:
-        """Return what is known of a metric such as test/accuracy."""
+        """Return the spec of a metric such as test/accuracy."""
         return metric_specs.spec_of(name, self.metric_specs)
 
     @property
     def headline(self) -> str:
-        """The metric that its task is judged by, such as test/accuracy."""
+        """The main metric of its task, such as test/accuracy."""
         return metric_specs.headline(self.summary)
 
     def metric(self, name: str, last: bool = False) -> float | None:
-        """Return a metric of the best (or the last) epoch; None where the run has no finite one."""
+        """Return a metric of the best (or the last) epoch; None if it is missing or not finite."""
         value = (self.summary.get("last_metrics" if last else "metrics") or {}).get(name)
         return float(value) if _is_number(value) else None
 
     def number(self, *path: str) -> float | None:
-        """Return a number in the summary, such as `number("timing", "train")`; None where there is none."""
+        """Return a number in the summary, such as `number("timing", "train")`; None if it is missing or not finite."""
         value: Any = self.summary
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         return float(value) if _is_number(value) else None
 
     def require_data(self) -> None:
-        """Raise `UserError` unless classes, channels and size are known, which are since the data was read."""
+        """Raise `UserError` unless classes, channels and size are known; a run records them after reading its data."""
         if not all(self.summary.get(key) for key in _OF_DATA):
             raise UserError(f"{self.folder}: this run ({self.status}) stopped before its data was read; run it again")
         for key, is_valid in _OF_DATA.items():
             if not is_valid(value := self.summary[key]):
                 raise UserError(
-                    f"{self.folder / 'summary.json'}: {key} can't be {str(value)[:_LONGEST]}: restore the file"
+                    f"{self.folder / 'summary.json'}: invalid {key}={str(value)[:_LONGEST]}: restore the file"
                 )
 
 
 def read_run(folder: Path, name: str | None = None) -> Run:
-    """Return the run in `folder`, finished or not, of whichever form; raise `UnreadableRun` for what can't be read."""
+    """Return the run in `folder`, completed or not, of any form; raise `UnreadableRun` if it can't be read."""
     folder = Path(folder)
     try:
         summary = json.loads(regular(folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise UnreadableRun(folder, "its summary.json can't be read (half-written?)") from None
     if not _is_summary(summary):
-        raise UnreadableRun(folder, "its summary.json is not a run's")
+        raise UnreadableRun(folder, "its summary.json is not a run's summary")
     try:
         config = read_config(folder / "config.yaml")
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError):
@@ -203,6 +204,6 @@ def _is_side(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    if isinstance(value, int):  # one of a few hundred digits is too large for a float
+    if isinstance(value, int):  # a number of hundreds of digits is too large for a float
         return not isinstance(value, bool) and abs(value) < 2**63
     return isinstance(value, float) and math.isfinite(value)

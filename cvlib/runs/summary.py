@@ -1,4 +1,4 @@
-"""summary.json of a run's folder, read as the present form, and what else tells of the run's command and process."""
+"""Read summary.json of a run's folder in the current form, the run's overrides, and the state of its process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cvlib.runtime.errors import UserError
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """Return the summary of a run's folder in the present form; None where there is none.
+    """Return the summary of a run's folder in the current form, or None if there is none.
 
-    A run whose process is gone reads interrupted. "timing" holds numbers, whatever the file has there. Raises
-    `UserError` for a file that holds no summary.
+    If the process of a running run is gone, the status is "interrupted". "timing" holds only numbers, even if the file
+    holds other values. Raises `UserError` if the file isn't a summary.
     """
     path = Path(folder) / "summary.json"
     if not path.is_file():
@@ -39,7 +39,7 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 
 
 def settled(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary as it is now: interrupted if its process is gone, "timing" with numbers alone."""
+    """Return the summary with status "interrupted" if the process is gone, and with only numbers in "timing"."""
     timing = summary.get("timing")
     known = timing.items() if isinstance(timing, dict) else ()
     fields: dict[str, Any] = {"timing": {part: value for part, value in known if isinstance(value, int | float)}}
@@ -56,7 +56,7 @@ def _config_or_empty(folder: Path) -> dict[str, Any]:
 
 
 def overridden(folder: Path) -> frozenset[str]:
-    """Return the keys that were given on the command line of the run in `folder`, where it recorded them."""
+    """Return the keys that were given on the command line of the run in `folder`, if it recorded them."""
     path = folder / ".hydra/overrides.yaml"
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -1,8 +1,8 @@
-"""Earlier forms of a run's folder, read as the present one.
+"""Upgrade earlier forms of a run's folder to the current form.
 
-Form 1 is version 0.1: summary.json has no "form", and config.yaml holds every key of a group whatever was chosen.
-Form 2 holds only the keys that the chosen answers use; its summary names its form and describes its metrics.
-Names that changed within form 2 are read under their new names.
+Form 1 is version 0.1: summary.json has no "form", and config.yaml holds every key of a group, whatever was chosen.
+In form 2, config.yaml holds only the keys that the chosen answers use; summary.json names its form and describes its
+metrics. Keys and metrics that were renamed within form 2 are read under their new names.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from cvlib.runs.identity import identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 
-FORM = 2  # what this version writes
+FORM = 2  # the form that this version writes
 _FORM_1 = Path(__file__).with_name("form_1.yaml")
 _METRICS = {"recall": "ar_100"}  # earlier name → name
 _MODEL_KEYS = {"neck": "neck_channels"}
 
 
 def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a run's summary and config in the present form; neither argument is changed.
+    """Return a run's summary and config in the current form; the arguments are not changed.
 
-    A summary that was upgraded has `upgraded_from`, `upgrade_notes` and the `config_hash` of the upgraded config, its
-    own where the config is empty. Raises `UserError` for a form of a later version.
+    An upgraded summary has `upgraded_from`, `upgrade_notes` and the `config_hash` of the upgraded config (its own hash
+    if the config is empty). Raises `UserError` for the form of a later version.
     """
     summary, config = _with_new_metrics(summary), _with_new_keys(config)
     form = summary.get("form", 1)
@@ -53,7 +53,7 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
 
 
 def _with_new_metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a summary of a detector whose metrics, last metrics and metric specs have their new names."""
+    """Return the summary; for a detector, metrics, last metrics and metric specs have their new names."""
     renamed = dict(summary)
     if summary.get("task") != "detection":
         return renamed
@@ -74,7 +74,7 @@ def _new_metric(key: Any) -> Any:
 
 
 def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config whose keys, and whose trainer.monitor, have their new names."""
+    """Return the config with the new names of its keys and of the metric in trainer.monitor."""
     renamed = dict(config)
     if isinstance(model := config.get("model"), Mapping):
         renamed["model"] = {_MODEL_KEYS.get(str(key), key): value for key, value in model.items()}
@@ -85,7 +85,7 @@ def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def form_1_specs(task: str) -> tuple[MetricSpec, ...]:
-    """Return what is known of the metrics that a task of form 1 has; empty for any other task."""
+    """Return the specs of the metrics of a task of form 1; empty for any other task."""
     return metric_specs.from_json(_vocabulary()["metric_specs"].get(task))
 
 
@@ -106,7 +106,7 @@ def _used(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
 
 
 def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of a group that its answer uses; all of them where the answer is unknown."""
+    """Return the keys of a group that its answer uses; all keys if the answer is unknown."""
     answer = vocabulary["answers"].get(values.get("name"))
     if answer is None:
         return dict(values)
@@ -124,13 +124,13 @@ def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, 
 
 
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
-    """Return a feature extractor with a partly free base as the fine-tuning that it was; other modes as they are."""
+    """Return a feature extractor with a partly trainable base as fine-tuning, which it was; other modes unchanged."""
     freeze = mode.get("freeze", "all")
     whole = freeze == "all" or freeze is True or (isinstance(freeze, float) and freeze == 1.0)
     if mode.get("name") != "feature_extractor" or whole:
         return mode
-    notes.append(f"mode=feature_extractor had mode.freeze={'null' if freeze is None else freeze}, so a part of the "
-                 "base learned: read as mode=finetune with mode.head_epochs=0")  # fmt: skip
+    notes.append(f"mode=feature_extractor had mode.freeze={'null' if freeze is None else freeze}, so part of the base "
+                 "was trained: read as mode=finetune with mode.head_epochs=0")  # fmt: skip
     return {**mode, "name": "finetune", "head_epochs": 0}
 
 

@@ -1,4 +1,4 @@
-"""Durations as people read them, and the progress of long work."""
+"""Durations as text, and the progress of long computations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
-_TIMED_FOR = 3  # seconds of steps that an announcement goes by
-_WORTH_SAYING = 60  # seconds of work that are announced
+_TIMED_FOR = 3  # seconds of steps from which the total is estimated
+_WORTH_SAYING = 60  # seconds; a shorter total is not announced
 
 
 def duration(seconds: float) -> str:
@@ -26,14 +26,14 @@ def about(seconds: float) -> str:
 
 
 class Announcement:
-    """Says once, after the first seconds of steps, how long all of them take, if that is long.
+    """Announces once, after the first seconds of steps, how long all steps take, if that is long.
 
-    The first step isn't timed: it compiles the graph.
+    The first step isn't timed, because it compiles the graph.
 
     Args:
-        doing: the subject and the verb, such as "these epochs take".
-        steps: how many steps there are.
-        say: takes the line.
+        doing: the subject and the verb of the sentence, such as "these epochs take".
+        steps: the number of steps.
+        say: a function that prints the line.
     """
 
     def __init__(self, doing: str, steps: float, say: Callable[[str], None]):
@@ -54,7 +54,7 @@ class Announcement:
 
 
 class Progress:
-    """A progress line on a terminal: how many items are done, and how long the rest takes."""
+    """A progress line on a terminal: the number of items done, and the estimated remaining time."""
 
     def __init__(self, doing: str, total: int):
         self._doing, self._total = doing, total
@@ -63,7 +63,7 @@ class Progress:
         self._width = 0
 
     def show(self, done: int) -> None:
-        """Show that `done` items are done, a few times a second at most, and not within the first second."""
+        """Show that `done` items are done, at most a few times a second, and not within the first second."""
         now = time.monotonic()
         if not self._terminal or now - self._started < 1 or now - self._shown < 0.3:
             return

@@ -1,4 +1,4 @@
-"""The ways in which a run can end badly that a person has to be told about, and the exit codes they end with."""
+"""Errors that end a run with a message for the user, and their exit codes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class UserError(Exception):
-    """Something the user gave can't be used: one line saying what, where and what to do (exit code 2)."""
+    """Invalid input: the message says in one line what is wrong, where, and what to do (exit code 2)."""
 
 
 class RunFailed(Exception):
-    """The run itself went wrong, through no override of the user: one line saying why (exit code 1)."""
+    """The run failed, although the input was valid: the message says in one line why (exit code 1)."""
 
 
 class Diverged(RunFailed):
@@ -25,19 +25,22 @@ class Diverged(RunFailed):
 
 
 class Pruned(RunFailed):
-    """The run was given up early, for others do better: raised by the `on_epoch` of whoever compares them."""
+    """The run was stopped early because others do better; raised by the `on_epoch` callback of a search."""
 
 
 def in_words(error: BaseException) -> str | None:
-    """One line for what no program can help: a full disk, a folder that may not be written, no memory, a file that was
-    spoiled during the training; None for anything else, which deserves its traceback."""
+    """Return one line for an error of the environment, or None for any other error, which needs its traceback.
+
+    Such errors are a full disk, a folder without write permission, too little memory, and a file that was damaged
+    during training.
+    """
     text = " ".join(str(error).split())
     if (isinstance(error, OSError) and error.errno in _NO_ROOM) or "No space left on device" in text:
         place = getattr(error, "filename", None)
-        return (f"no space left on the disk{f' for {place}' if place else ''}: make room, then give the same command "
-                "again; what was saved is whole, and the run resumes from it")  # fmt: skip
+        return (f"no space left on the disk{f' for {place}' if place else ''}: free some space and run the same "
+                "command again; the saved files are complete, and the run resumes from them")  # fmt: skip
     if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
-        return f"{error.filename}: can't be written ({error.strerror}): choose another place, or change its rights"
+        return f"{error.filename}: can't be written ({error.strerror}): choose another path or change its permissions"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out of memory: try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
     spoiled = re.search(r"UserError: (.*?)(?: Traceback| \[\[|$)", text)  # from within TensorFlow's input pipeline
@@ -45,7 +48,7 @@ def in_words(error: BaseException) -> str | None:
 
 
 def complain(message: str) -> int:
-    """Print an error in one line on stderr; return the exit code of a user's mistake."""
+    """Print an error in one line on stderr; return the exit code for invalid input."""
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return MISTAKE
 

@@ -1,7 +1,7 @@
-"""Files and folders that are whole at any moment: written under a temporary name, synced, renamed.
+"""Atomic files and folders: written under a temporary name, synced to disk, and renamed.
 
-This is the only place that writes and renames. A process that is killed leaves at most a temporary file or folder
-whose name ends in `.partial`.
+This is the only module that writes and renames. A killed process leaves at most a temporary file or folder whose name
+ends in `.partial`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PARTIAL = ".partial"  # ends the name of what is being written
-_MANY = 100  # files, from which on one sync of the whole system is faster than one for each
+PARTIAL = ".partial"  # the end of a temporary name
+_MANY = 100  # above this number of files, one sync of the whole system is faster than one sync per file
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name never stands for half of it."""
+    """Write a file so that it is never incomplete under its name."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, temporary_name: str | None = None) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends, what was written there takes its name.
+    """Yield a temporary path next to `path`, and rename it to `path` when the block ends.
 
-    The block writes a file or makes a folder. An error in the block removes it and leaves `path` as it was.
+    The block writes a file or creates a folder there. After an error in the block, the temporary file or folder is
+    removed, and `path` is unchanged.
 
     Args:
-        path: the final name; missing parent folders are made.
-        temporary_name: for writers and readers that go by a file's name, such as Keras, which wants `.keras`; None:
+        path: the final path; missing parent folders are created.
+        temporary_name: a temporary name for libraries that depend on the extension, such as `.keras` for Keras; None:
             `NAME.PROCESS.partial`.
     """
     temporary = path.with_name(temporary_name or f"{path.name}.{os.getpid()}{PARTIAL}")
@@ -49,9 +50,9 @@ def replacing(path: Path, temporary_name: str | None = None) -> Iterator[Path]:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a complete file or folder its final name, in place of what has it; its content is on disk before.
+    """Sync a complete file or folder to disk and rename it to `path`, replacing an existing file or folder.
 
-    Where two processes publish a folder under one name at the same moment, one of the two stays.
+    If two processes publish a folder under the same name at the same moment, one of the two folders remains.
     """
     _sync(temporary)
     try:
@@ -68,7 +69,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, if it exists."""
+    """Remove a file, or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -76,7 +77,7 @@ def remove(path: Path) -> None:
 
 
 def csv_of(rows: list[dict[str, Any]]) -> bytes:
-    """Return rows of equal keys as a CSV table under a header, in UTF-8."""
+    """Return rows with equal keys as a CSV table with a header, in UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
     writer.writeheader()
@@ -85,7 +86,7 @@ def csv_of(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _sync(path: Path) -> None:
-    """Have the system write a file, or all files of a folder, to the disk."""
+    """Flush a file, or all files of a folder, to disk."""
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     if len(files) > _MANY:
         os.sync()

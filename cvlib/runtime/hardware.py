@@ -1,4 +1,4 @@
-"""The precision that this machine computes natively, for `trainer.precision=auto`."""
+"""Find the precision that this machine computes natively, for `trainer.precision=auto`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ print(json.dumps([details.get("compute_capability", (0, 0)) for details in known
 
 
 def precision(asked: str, depthwise: bool = False) -> str:
-    """Return the precision to compute in: `asked`, or the native one where that is auto."""
+    """Return the precision to compute in: `asked`, or the native precision if `asked` is auto."""
     return native(depthwise)[0] if asked == "auto" else asked
 
 
 @functools.cache
 def native(depthwise: bool = False) -> tuple[str, str]:
-    """Return the precision that the hardware multiplies natively, of the GPU where TensorFlow uses one, and why.
+    """Return the precision that the GPU, or else the processor, multiplies natively, and the reason as text.
 
-    `depthwise`: whether the network consists of depthwise convolutions, which processors do faster in float32.
+    `depthwise`: whether the network consists of depthwise convolutions, which processors compute faster in float32.
     """
     if capabilities := _of_gpus():
         return of_gpu(min(capabilities))
@@ -37,20 +37,20 @@ def native(depthwise: bool = False) -> tuple[str, str]:
 
 
 def of_gpu(capability: tuple[int, int]) -> tuple[str, str]:
-    """Return bfloat16 from NVIDIA's Ampere (8.0) on, float16 on Volta and Turing, whose tensor cores know only that."""
+    """Return bfloat16 for NVIDIA Ampere (8.0) and later, and float16 for Volta and Turing, which lack it."""
     chosen = "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
     return chosen, f"the GPU's compute capability is {capability[0]}.{capability[1]}"
 
 
 def of_processor(cpuinfo: str) -> tuple[str, str]:
-    """Return bfloat16 where the first processor of Linux' /proc/cpuinfo has instructions for its products."""
+    """Return bfloat16 if the first processor in Linux's /proc/cpuinfo has instructions to multiply it, else float32."""
     flags = next((line.split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
     found = [flag for flag in _BFLOAT16 if flag in flags]
-    return ("bfloat16", f"the processor has {found[0]}") if found else ("float32", "the processor has nothing shorter")
+    return ("bfloat16", f"the processor has {found[0]}") if found else ("float32", "the processor has no bfloat16")
 
 
 def _of_gpus() -> list[tuple[int, int]]:
-    """Return the compute capabilities of TensorFlow's GPUs, asked in a process of its own because this one may fork."""
+    """Return the compute capabilities of TensorFlow's GPUs, from a separate process because this one may fork later."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return []
     asked = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)

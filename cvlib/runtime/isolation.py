@@ -1,4 +1,4 @@
-"""Run a job in its own process, which starts with what this one has imported."""
+"""Run a job in its own process, which starts with the modules that this process has imported."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Prepare = Callable[[], None]
 
 
 class Killed(Exception):
-    """The child was ended by a signal before it could answer."""
+    """The child process ended, for example by a signal, before it returned a result."""
 
 
 def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False, prepare: Prepare | None = None) -> Any:
     """Return `function(*arguments)`, computed in a child process.
 
-    On Linux the child is forked after `prepare`, which imports what every job needs and starts nothing: the import is
-    paid once, while threads, devices, precision, determinism, random state, layer names and memory are new for every
-    job. Elsewhere, and with JAX, it is a fresh process and `prepare` isn't called. Ctrl-C and SIGTERM here become
-    SIGTERM there, and the child has ended before the `KeyboardInterrupt` goes up.
+    On Linux, the child is forked after `prepare`, which imports the modules that every job needs and starts nothing.
+    So they are imported once, while threads, devices, precision, determinism, random state, layer names and memory are
+    new for every job. On other systems, and with JAX, the child is a fresh process and `prepare` isn't called. Ctrl-C
+    and SIGTERM in the parent are passed on as SIGTERM, and the `KeyboardInterrupt` is raised after the child has ended.
 
     Args:
-        quiet: whether what the child prints is kept from the screen.
-        prepare: called here before each fork.
+        quiet: whether to hide what the child prints to stdout.
+        prepare: called in the parent before each fork.
 
-    Raises `Killed` where the child ended without an answer.
+    Raises `Killed` if the child ended without a result.
     """
     (answer,) = call_all(function, [arguments], quiet, prepare)
     if isinstance(answer, Killed):
@@ -47,7 +47,7 @@ def call_all(
     function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], quiet: bool = False,
     prepare: Prepare | None = None,
 ) -> list[Any]:  # fmt: skip
-    """Return the answers of several calls at a time, as by `call`; the place of a killed one holds its `Killed`."""
+    """Return the results of several parallel calls, each as in `call`, with a `Killed` in place of a missing result."""
     started = [_start(function, arguments, quiet, prepare) for arguments in calls]
     try:
         answers = [_receive(receiver) for _, receiver in started]
@@ -63,7 +63,7 @@ def call_all(
 
 
 def _stop(processes: list[Any]) -> None:
-    """Tell all to stop and wait for them; each further Ctrl-C tells them again."""
+    """Stop all processes and wait for them; a further Ctrl-C sends the signal again."""
     while any(process.is_alive() for process in processes):
         try:
             for process in processes:
@@ -77,7 +77,7 @@ def _stop(processes: list[Any]) -> None:
 def _start(
     function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool, prepare: Prepare | None
 ) -> tuple[Any, Connection]:
-    # JAX starts threads at its import that a fork would cut off.
+    # Importing JAX starts threads, which a fork would not copy.
     forking = sys.platform == "linux" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
     if forking and prepare is not None:
         prepare()
@@ -85,7 +85,7 @@ def _start(
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, os.getpid(), quiet, function, arguments))
     with warnings.catch_warnings():
-        # Python 3.12 warns of any thread at a fork; those here belong to imported libraries and hold no lock.
+        # Python 3.12 warns about any thread at a fork; these threads belong to imported libraries and hold no lock.
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     sender.close()
@@ -102,29 +102,29 @@ def _receive(receiver: Connection) -> tuple[Any] | None:
 
 def _cause(code: int) -> str:
     if code == INTERRUPTED:
-        return "its process was told to stop"
+        return "its process was interrupted"
     if code >= 0:
-        return f"its process ended with exit code {code} before it had a result"
+        return f"its process ended with exit code {code} without a result"
     hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"its process was ended by {signal.Signals(-code).name}{hint}"
+    return f"its process was killed by {signal.Signals(-code).name}{hint}"
 
 
 def _answer(
     sender: Connection, parent: int, quiet: bool, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    os.setpgid(0, 0)  # or the terminal would send Ctrl-C here too, beside what the parent passes on
+    os.setpgid(0, 0)  # otherwise the terminal would send Ctrl-C here too, in addition to the parent's signal
     signal.signal(signal.SIGTERM, interrupt)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(parent,), daemon=True).start()
     if quiet:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process lives)
     try:
         sender.send((function(*arguments),))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _end_with(parent: int) -> None:
-    """Stop, resumably, when the parent has been killed: nobody is left to take the result."""
+def _stop_with_parent(parent: int) -> None:
+    """Stop this process, so that it can be resumed, when the parent is killed and can't receive the result."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

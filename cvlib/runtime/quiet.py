@@ -1,4 +1,4 @@
-"""Import TensorFlow and Keras without the remarks of TensorFlow's C++ start-up."""
+"""Import TensorFlow and Keras without the log messages of TensorFlow's C++ start-up."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
-    """Set the defaults that TensorFlow reads from the environment, and silence what it prints when it is imported."""
+    """Set TensorFlow's defaults in the environment, and silence its messages on import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's own gradient of a convolution is up to 60 times slower where the image has shrunk to a few
-    # pixels (ResNet50 at 32 px as a whole: twice), and without AVX-512 oneDNN isn't its default.
+    # On feature maps of a few pixels, TensorFlow's own convolution gradient is up to 60 times slower than oneDNN's (a
+    # whole ResNet50 at 32 px: twice as slow). Without AVX-512, TensorFlow doesn't use oneDNN by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _silenced_stderr(), _no_collection():
         yield
@@ -23,7 +23,7 @@ def quiet_import() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Pause garbage collection: what an import makes stays, and searching it takes a fifth of a run's start."""
+    """Pause garbage collection: imported objects stay, and scanning them takes a fifth of a run's start-up time."""
     if "tensorflow" in sys.modules or not gc.isenabled():
         yield
         return
@@ -37,7 +37,7 @@ def _no_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silenced_stderr() -> Iterator[None]:
-    """Redirect the stream itself: TensorFlow's C++ start-up ignores its own log level."""
+    """Redirect the stderr file descriptor, because TensorFlow's C++ start-up ignores its own log level."""
     saved = os.dup(2)
     with Path(os.devnull).open("w") as sink:
         os.dup2(sink.fileno(), 2)

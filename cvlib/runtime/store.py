@@ -1,7 +1,7 @@
 """The cache on disk, below `outputs/cache`: one folder of arrays or of files per key, reused by later runs.
 
-A folder takes its name when all of it is written, so any process finds whole arrays or none. When there is no more
-room, the least recently used entries are removed first.
+A folder gets its final name when it is complete, so a process finds either complete arrays or none. If the cache is
+full, the least recently used entries are removed first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from cvlib.runtime import files
 
-if TYPE_CHECKING:  # the commands that list and clear the cache start without it
+if TYPE_CHECKING:  # listing and clearing the cache start faster without NumPy
     import numpy as np
 
 GIGABYTE = 2**30
 _ABOUT = "about.json"
 _FILES = "files"  # the folder that `made_once` fills
-_ABANDONED = 86400  # seconds after which nobody is still writing
+_ABANDONED = 86400  # seconds after which no process is still writing a partial entry
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Entry:
     """One entry of the cache."""
 
     path: Path  # a folder of arrays, or a file of images
-    about: str  # what it is, for people
+    about: str  # a description for the user
     size: int  # bytes
-    used: float  # seconds since 1970, when last
+    used: float  # time of the last use, in seconds since 1970
 
 
 def root(output_root: str) -> Path:
@@ -43,7 +43,7 @@ def root(output_root: str) -> Path:
 
 
 def get(folder: Path, key: str) -> list[np.ndarray] | None:
-    """Return the arrays under `key`, read from disk as they are needed; None where there are none."""
+    """Return the arrays under `key`, memory-mapped from disk, or None if there are none."""
     import numpy as np
 
     kept = folder / key
@@ -51,13 +51,13 @@ def get(folder: Path, key: str) -> list[np.ndarray] | None:
         count = json.loads((kept / _ABOUT).read_text())["arrays"]
         arrays = [np.load(kept / f"{i}.npy", mmap_mode="r", allow_pickle=False) for i in range(count)]
         os.utime(kept)
-    except (OSError, ValueError, KeyError):  # none, or taken away just now by another process
+    except (OSError, ValueError, KeyError):  # no entry, or another process has just removed it
         return None
     return arrays
 
 
 def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_bytes: float) -> bool:
-    """Write arrays under `key`, removing older entries for room; return False if they alone exceed the limit."""
+    """Write arrays under `key`, removing older entries if needed; return False if the arrays exceed the limit."""
     import numpy as np
 
     size = sum(array.nbytes for array in arrays)
@@ -112,7 +112,7 @@ def remove(entry: Entry) -> None:
 
 
 def listing(folder: Path) -> list[Entry]:
-    """Return the entries in `folder`, biggest first, without those that a process is writing at this moment."""
+    """Return the entries in `folder`, largest first, without entries that a process is writing."""
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def listing(folder: Path) -> list[Entry]:
 
 def _about(path: Path) -> str:
     if path.name.endswith(files.PARTIAL):
-        return "half-written by a process that was killed"
+        return "incomplete entry of a killed process"
     try:
         if path.suffix == ".npy":
             import numpy as np

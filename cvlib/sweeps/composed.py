@@ -1,4 +1,4 @@
-"""The composed configs of a sweep's jobs, and what some of them leave out because they don't use it."""
+"""The composed configs of a sweep's jobs, and the keys that some jobs leave out because they don't use them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from cvlib.runtime.errors import UserError
 
 
 class Composed(NamedTuple):
-    """A job's config, ready to run: what a single run would have been given."""
+    """A job's config, ready to run, as a single run would get it."""
 
     config: DictConfig
     folder: Path
     hydra: DictConfig
     overrides: tuple[str, ...]  # without those that the job doesn't use
-    refusals: dict[str, str]  # overrides that it doesn't use, key → what a single run would say
-    left_out: dict[str, str]  # the same of keys that files set, such as a study's
+    refusals: dict[str, str]  # overrides that the job doesn't use: key → the error message of a single run
+    left_out: dict[str, str]  # keys that files such as a study set and the job doesn't use: key → message
 
     @property
     def task(self) -> DictConfig:
-        """The config without Hydra's own part, as a job gets it."""
+        """The config without Hydra's part, as a job gets it."""
         return OmegaConf.masked_copy(self.config, [str(key) for key in self.config if key != "hydra"])
 
     def checked(self) -> tuple[str | None, str | None]:
-        """Why the config can't be one, if it can't, and its identity, if it can."""
-        from cvlib import tasks  # late: --help, which finds our sweeper, need not wait for what tasks import
+        """Return (error, None) for an invalid config, or (None, identity) for a valid one."""
+        from cvlib import tasks  # imported late: --help imports this module and should not wait for the tasks
         from cvlib.runs.identity import identity_of
         from cvlib.transfer import sources
 
@@ -45,7 +45,7 @@ class Composed(NamedTuple):
 
 @contextmanager
 def current(composed: DictConfig) -> Iterator[None]:
-    """Let `${hydra:…}` read from this job's config."""
+    """Resolve `${hydra:…}` from this job's config within the context."""
     holder = HydraConfig.instance()
     before = holder.cfg
     holder.set_config(composed)
@@ -56,14 +56,14 @@ def current(composed: DictConfig) -> Iterator[None]:
 
 
 def key_of(override: str) -> str:
-    """The key of an override as it is written, without a plus in front."""
+    """Return the key of an override as written, without a leading plus or tilde."""
     return override.partition("=")[0].lstrip("+~")
 
 
 def say_left_out(jobs: Sequence[Composed], all_of_them: bool = True) -> None:
     """Print a line for each key that some jobs don't use.
 
-    Raises `UserError` for an override that none of them uses, unless there are more jobs than these.
+    Raises `UserError` for an override that none of them uses, if `jobs` holds all jobs (`all_of_them`).
     """
     for key in dict.fromkeys(key for job in jobs for key in job.refusals):
         refusals = list(dict.fromkeys(job.refusals[key] for job in jobs if key in job.refusals))
@@ -72,23 +72,26 @@ def say_left_out(jobs: Sequence[Composed], all_of_them: bool = True) -> None:
                 raise UserError(("no job uses it: " if len(refusals) > 1 else "") + refusals[0])
         else:
             print(_note(key, jobs), flush=True)
-    for key, words in {key: words for job in jobs for key, words in job.left_out.items()}.items():
-        print(words if all(key in job.left_out for job in jobs) else _note(key, jobs), flush=True)
+    for key, message in {key: message for job in jobs for key, message in job.left_out.items()}.items():
+        print(message if all(key in job.left_out for job in jobs) else _note(key, jobs), flush=True)
 
 
 def _note(key: str, jobs: Sequence[Composed]) -> str:
     group = key.partition(".")[0]
     using, leaving = (
-        [job.config[group] for job in jobs if (key in job.refusals or key in job.left_out) is which]
-        for which in (False, True)
+        [job.config[group] for job in jobs if (key in job.refusals or key in job.left_out) is unused]
+        for unused in (False, True)
     )
-    deciding = next((one for one in ("name", *using[0]) if _tells_apart(one, using, leaving)), "name")
+    deciding = next((name for name in ("name", *using[0]) if _separates(name, using, leaving)), "name")
     named = None if deciding == "name" else deciding
-    words = [list(dict.fromkeys(unused_keys.answer(group, one, named) for one in part)) for part in (using, leaving)]
-    return unused_keys.note(key, *words)
+    names = [
+        list(dict.fromkeys(unused_keys.answer(group, answer, named) for answer in answers))
+        for answers in (using, leaving)
+    ]
+    return unused_keys.note(key, *names)
 
 
-def _tells_apart(key: str, some: Sequence[DictConfig], others: Sequence[DictConfig]) -> bool:
-    """Whether no two of these have the same word for a key."""
-    words, other_words = ({str(one.get(key)) for one in contents} for contents in (some, others))
-    return all(isinstance(one.get(key), str) for one in some) and not words & other_words
+def _separates(key: str, some: Sequence[DictConfig], others: Sequence[DictConfig]) -> bool:
+    """Return whether the key is text in all of `some`, with no value that also occurs in `others`."""
+    values, other_values = ({str(answer.get(key)) for answer in answers} for answers in (some, others))
+    return all(isinstance(answer.get(key), str) for answer in some) and not values & other_values

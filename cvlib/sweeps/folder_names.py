@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 
-_LONGEST_NAME = 150  # bytes; file systems take 255, TensorBoard's list of runs is read by people
+_LONGEST_NAME = 150  # bytes; file systems allow 255, but TensorBoard's list of runs must stay readable
 _READABLE = 20  # bytes of an override
 
 
 def folder_name(overrides: str) -> str:
-    """A folder's name for a job's overrides: readable, flat, short enough for any file system.
+    """Return a folder name for a job's overrides: readable, flat, and short enough for any file system.
 
-    It depends on these overrides alone, for the next sweep must find the folder again: as nobody can know which of
-    them vary, room is made by what is long, and every key and value stays visible at least in short.
+    The name depends only on these overrides, so that the next sweep finds the folder again. It isn't known which
+    overrides vary, so long parts are shortened, and every key and value stays at least partly visible.
     """
     name = re.sub(r"[^\w.,=+-]", "_", overrides) or "defaults"
     if name == overrides and len(name.encode()) <= _LONGEST_NAME:
@@ -23,10 +23,10 @@ def folder_name(overrides: str) -> str:
 
 
 def _within(name: str, room: int) -> str:
-    """Overrides in so many bytes: the middle of the longest is left out, and where that isn't enough the keys' groups.
+    """Return the overrides in at most `room` bytes. Answers such as model=cnn and the seed come first.
 
-    Answers such as model=cnn and the seed come first.
-    `data.path=_home_me_photographs_birds,seed=3` → `seed=3,data.path=_..aphs_birds`.
+    The middle of the longest overrides is left out, and if that isn't enough, also the keys' groups. For example,
+    `data.path=_home_me_photographs_birds,seed=3` becomes `seed=3,data.path=_..aphs_birds`.
     """
     parts = sorted(re.split(r",(?=[\w.]+=)", name), key=lambda part: "." in part.partition("=")[0])
     each = _share(parts, room)
@@ -37,14 +37,14 @@ def _within(name: str, room: int) -> str:
 
 
 def _share(parts: list[str], room: int) -> int:
-    """The most bytes for any one part with which all of them, and the commas between, take no more than `room`."""
+    """Return the maximum bytes per part such that all parts and the commas between them fit into `room` bytes."""
     sizes = [len(part.encode()) for part in parts]
     fitting = (each for each in range(room, 4, -1) if sum(min(size, each) + 1 for size in sizes) <= room + 1)
     return next(fitting, 4)
 
 
 def _cut(text: str, room: int) -> str:
-    """The text in at most so many bytes, its middle left out where it is longer."""
+    """Return the text in at most `room` bytes; the middle of a longer text is left out."""
     whole, end = text.encode(), max(room - 2, 0) // 2
     if len(whole) <= room:
         return text

@@ -1,4 +1,4 @@
-"""A sweep's jobs: which are done, how far it is, and the table at its end. No Hydra, no TensorFlow."""
+"""A sweep's jobs: which are done, the progress, and the table at the end. Imports neither Hydra nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from cvlib.runtime.errors import RunFailed, UserError, complain
 from cvlib.runtime.files import csv_of, write_atomically
 
 PLAN = "sweep.json"
-_OVER = ("completed", "failed", "diverged", "pruned")  # a run that no process goes on with by itself
-_LOST = ("failed", "diverged")
+_FINISHED = ("completed", "failed", "diverged", "pruned")  # statuses of runs that a sweep doesn't resume by itself
+_FAILED = ("failed", "diverged")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One combination of a sweep: the folder of its run and, where known, why it can't be one."""
+    """One combination of a sweep, with the folder of its run."""
 
-    label: str  # the overrides that set it apart
+    label: str  # the overrides that not all jobs share
     overrides: tuple[str, ...]
     folder: Path
-    mistake: str | None = None
+    mistake: str | None = None  # why its config is invalid
     identity: str | None = None  # of its config
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one job; `folder` is its name in the sweep's."""
+    """The result of one job; `folder` is the name of its folder in the sweep's folder."""
 
     job: str
     status: str
@@ -45,14 +45,14 @@ class Row:
 
 
 def labels(jobs: list[tuple[str, ...]]) -> list[str]:
-    """For each job's overrides those that not all jobs share, in one line."""
-    jobs = [tuple(re.sub(r"\\([{}])", r"\1", override) for override in job) for job in jobs]  # as they were given
+    """Return one line for each job: the overrides that not all jobs share."""
+    jobs = [tuple(re.sub(r"\\([{}])", r"\1", override) for override in job) for job in jobs]  # as the user wrote them
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     return [" ".join(override for override in job if override not in common) or " ".join(job) for job in jobs]
 
 
 def look(job: Job, metric: str | None = None) -> Row:
-    """What the job's folder says of it; `metric` other than the task's usual one."""
+    """Return the job's result as its folder records it, with `metric` instead of the task's usual one if given."""
     try:
         summary = record.read_summary(job.folder)
     except UserError as error:
@@ -65,52 +65,52 @@ def look(job: Job, metric: str | None = None) -> Row:
     seconds = round(sum((summary.get("timing") or {}).get(part, 0.0) for part in ("setup", "train", "evaluate")), 1)
     status, mistake = str(summary.get("status")), job.mistake
     if status == "completed" and job.identity and summary.get("config_hash") == job.identity:
-        mistake = None  # another sweep's process was writing the run, and has finished it
-    if status == "completed" and mistake:  # the run there isn't this job's
+        mistake = None  # a process of another sweep was writing the run and has completed it
+    if status == "completed" and mistake:  # the folder holds the run of another job
         return Row(job.label, "failed", None, None, None, mistake, job.folder.name)
     return Row(job.label, status, metric, value, seconds, summary.get("error") or mistake, job.folder.name)
 
 
 def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
-    """The jobs that are neither completed nor, unless asked for, failed before."""
-    done = ("completed", "running") if rerun_failed else (*_OVER, "running")
+    """Return the jobs to run: those not completed and, unless `rerun_failed`, not failed before."""
+    done = ("completed", "running") if rerun_failed else (*_FINISHED, "running")
     return [job for job in jobs if not job.mistake and (look(job).status not in done or _of_another_config(job))]
 
 
 def _of_another_config(job: Job) -> bool:
-    """Such a folder is refused when the job is run, in words that say what differs."""
+    """Return whether the folder holds a run of another config; running the job then fails and names the difference."""
     try:
         summary = record.read_summary(job.folder) or {}
-    except UserError:  # is in the table as a failed job
+    except UserError:  # the table lists it as a failed job
         return False
     return None not in (job.identity, found := summary.get("config_hash")) and found != job.identity
 
 
 def settle(jobs: list[Job], seconds: float = 15) -> None:
-    """Wait until the processes of a stopped sweep have written that they stopped."""
+    """Wait at most `seconds` until the processes of a stopped sweep have recorded that they stopped."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and any(look(job).status == "running" for job in jobs):
         time.sleep(0.2)
 
 
 def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
-    """How many jobs there are, and why some are not run."""
+    """Return a line with the number of jobs, and why some are not run."""
     statuses = [look(job).status for job in jobs if not job.mistake]
     counts = {status: statuses.count(status) for status in dict.fromkeys(statuses)}
     parts = [f"{len(jobs)} jobs"]
     if rejected := len(jobs) - len(statuses):
-        parts.append(f"{rejected} rejected for mistakes in what was asked")
+        parts.append(f"{rejected} rejected as invalid")
     if done := counts.get("completed"):
         parts.append(f"{done} already completed")
-    if (lost := sum(counts.get(status, 0) for status in _LOST)) and not rerun_failed:
-        parts.append(f"{lost} failed before (hydra.sweeper.rerun_failed=true runs them again)")
+    if (failed := sum(counts.get(status, 0) for status in _FAILED)) and not rerun_failed:
+        parts.append(f"{failed} failed before (hydra.sweeper.rerun_failed=true runs them again)")
     if elsewhere := counts.get("running"):
-        parts.append(f"{elsewhere} being run by another process")
+        parts.append(f"{elsewhere} running in another process")
     return ", ".join(parts) + f"; {len(running)} to run"
 
 
 def write_plan(folder: Path, jobs: list[Job], running: list[Job]) -> None:
-    """Write `sweep.json` as it stands before the first job."""
+    """Write `sweep.json` before the first job."""
     names = {job.folder for job in running}
     rows = [asdict(look(job)) | {"to_run": job.folder in names} for job in jobs]
     content = {"status": "running", "began": time.time(), "jobs": rows}
@@ -118,7 +118,7 @@ def write_plan(folder: Path, jobs: list[Job], running: list[Job]) -> None:
 
 
 def progress(sweep_folder: Path, folder: Path) -> str:
-    """`job 3 of 12: model=cnn seed=1 (2 done, about 4 min left)`, from whichever process runs the job."""
+    """Return e.g. `job 3 of 12: model=cnn seed=1 (2 of 12 done, about 4 min left)`; works in any process."""
     try:
         plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
         places = [sweep_folder / job["folder"] for job in plan["jobs"]]
@@ -126,18 +126,18 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     except (OSError, ValueError, KeyError):
         return folder.name
     waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
-    done = sum((record.read_summary(place) or {}).get("status") in _OVER for place in waiting)
+    done = sum((record.read_summary(place) or {}).get("status") in _FINISHED for place in waiting)
     left = ""
     if done:
         seconds = (time.time() - plan["began"]) / done * (len(waiting) - done)
         left = f", about {about(seconds)} left"
-    these = " to run" * (len(waiting) < len(places))
+    scheduled = " scheduled jobs" * (len(waiting) < len(places))
     return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "
-            f"({done} of {len(waiting)}{these} done{left})")  # fmt: skip
+            f"({done} of {len(waiting)}{scheduled} done{left})")  # fmt: skip
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:
-    """`sweep.json`: a row per job; `sweep.csv`: also for each other run in the folder, as earlier sweeps left them."""
+    """Write `sweep.json` with a row per job, and `sweep.csv` also with runs of earlier sweeps in the folder."""
     content = {"status": status, "jobs": [asdict(row) for row in rows]}
     write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
     own = {row.folder for row in rows}
@@ -147,14 +147,17 @@ def write_results(folder: Path, rows: list[Row], status: str) -> None:
 
 
 def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted: bool = False) -> None:
-    """Write the results, print the table and the comparison; raises `RunFailed` where a job isn't completed.
+    """Write the results, print the table and the comparison; raises `RunFailed` if a job isn't completed.
 
-    `errors` holds what jobs answered that have no record of it: a mistake writes none, a killed process can't.
+    `errors` holds errors that no run's folder records: those of invalid configs and of killed processes.
     """
     rows = [look(replace(job, mistake=errors.get(job.folder, job.mistake))) for job in jobs]
     done = sum(row.status == "completed" for row in rows)
-    over = all(row.status in _OVER for row in rows)
-    status = "interrupted" if interrupted else "completed" if done == len(rows) else "failed" if over else "unfinished"
+    status = "completed" if done == len(rows) else "unfinished"
+    if interrupted:
+        status = "interrupted"
+    elif done < len(rows) and all(row.status in _FINISHED for row in rows):
+        status = "failed"
     write_results(folder, rows, status)
     print("\n" + "\n".join(table(rows)) + f"\n\n{done} of {len(rows)} jobs completed; recorded in {folder}", flush=True)
     if interrupted:
@@ -165,8 +168,8 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
     for row in bad:
         complain(f"{row.job}: {row.error or row.status}")
     if bad:
-        raise RunFailed(f"{len(bad)} of {len(rows)} jobs are not completed; the same command runs what was broken off, "
-                        "with hydra.sweeper.rerun_failed=true also what failed")  # fmt: skip
+        raise RunFailed(f"{len(bad)} of {len(rows)} jobs are not completed; the same command resumes interrupted jobs, "
+                        "with hydra.sweeper.rerun_failed=true also failed ones")  # fmt: skip
 
 
 def _compare(folders: list[Path]) -> None:
@@ -177,7 +180,7 @@ def _compare(folders: list[Path]) -> None:
 
 
 def table(rows: list[Row]) -> list[str]:
-    """The jobs as aligned lines."""
+    """Return the lines of a table with one row per job."""
     from cvlib.viz.text_table import ruled
 
     metrics = {row.metric for row in rows if row.metric}
@@ -189,5 +192,5 @@ def table(rows: list[Row]) -> list[str]:
 
 
 def number(value: float | None, digits: int) -> str:
-    """With so many decimals; a dash where there is none."""
+    """Return the value with this number of decimals, or a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""Hydra's launchers: which are extras, which share a process among jobs, and the one that a config names."""
+"""Hydra's launchers: which are extras, which run jobs in one process, and a check that the chosen one is installed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from omegaconf import DictConfig
 
 from cvlib.runtime.errors import UserError
 
-EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # a word of its plugin's name → our extra
+EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # part of the plugin's name → our extra
 
 
 def not_installed(launcher: str, extra: str) -> str:
-    """Return the one line for a launcher that is an extra."""
+    """Return the error message for a launcher whose extra isn't installed."""
     return f"hydra/launcher={launcher} isn't installed: pip install -e '.[{extra}]'"
 
 
 def shares_process(launcher: str) -> bool:
-    """Whether a launcher runs several jobs in one process; Ray's and SLURM's jobs have their own."""
+    """Return whether a launcher runs several jobs in one process; jobs of Ray and SLURM have their own processes."""
     return launcher.endswith(("BasicLauncher", "JoblibLauncher"))
 
 
 def check_installed(config: DictConfig, installed: dict[str, type]) -> None:
-    """Raise `UserError` where the config's launcher isn't among the installed plugins (class name → class)."""
+    """Raise `UserError` if the config's launcher isn't among the installed plugins (class name → class)."""
     target = str(config.hydra.launcher._target_)
     for word, extra in EXTRAS.items():
         if f"hydra_{word}_launcher" in target and target not in installed:
             raise UserError(not_installed(config.hydra.runtime.choices["hydra/launcher"], extra))
-    if "submitit" in target:  # its jobs start elsewhere, by an interpreter that knows nothing of run.py's folder
-        here, known = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([here, *([known] if known else [])])
+    if "submitit" in target:  # its jobs run on other machines, where run.py's folder isn't on the import path
+        here, existing = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([here, *([existing] if existing else [])])

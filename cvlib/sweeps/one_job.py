@@ -1,4 +1,4 @@
-"""One job, alone or of a sweep: run it, here or in a process of its own, and say how it ended."""
+"""Run one job, alone or of a sweep, in this or in a separate process, and report its outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cvlib.runtime.errors import (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one job ended."""
+    """The outcome of one job."""
 
     folder: Path
     code: int
@@ -38,11 +38,11 @@ def run_job(
     composed: Any, folder: Path, provenance: dict[str, str],
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Outcome:  # fmt: skip
-    """Run one composed config in `folder`; only Ctrl-C and SIGTERM go up as exceptions."""
+    """Run one composed config in `folder`; only Ctrl-C and SIGTERM are raised as exceptions."""
     from cvlib import experiment, tasks
     from cvlib.runs import record
 
-    signal.signal(signal.SIGTERM, interrupt)  # how clusters preempt
+    signal.signal(signal.SIGTERM, interrupt)  # clusters preempt jobs with SIGTERM
     try:
         summary = experiment.run(tasks.config_of(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)
@@ -52,14 +52,14 @@ def run_job(
     except RunFailed as error:
         return Outcome(folder, FAILED, {}, str(error))
     except Exception as error:
-        words = in_words(error)
-        if words is None:
+        message = in_words(error)
+        if message is None:
             traceback.print_exc()
-        return Outcome(folder, FAILED, {}, words or f"{type(error).__name__}: {error}")
+        return Outcome(folder, FAILED, {}, message or f"{type(error).__name__}: {error}")
 
 
 def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
-    """`run_job` in a process of its own, which takes with it what the job leaves behind or breaks."""
+    """Call `run_job` in a separate process, so that a job can't affect or break the following ones."""
     from cvlib.runtime import isolation
     from cvlib.training.devices import import_frameworks
 
@@ -71,7 +71,7 @@ def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
 
 
 def provenance(composed: Any, hydra_config: Any) -> dict[str, str]:
-    """What Hydra knows of a job, as files for the run's folder."""
+    """Return the configs and overrides that Hydra used for a job, as file name → content for the run's folder."""
     overrides = OmegaConf.to_container(hydra_config.overrides.task)
     return {
         ".hydra/config.yaml": OmegaConf.to_yaml(composed),
@@ -81,13 +81,13 @@ def provenance(composed: Any, hydra_config: Any) -> dict[str, str]:
 
 
 def cores_per_job(jobs: int) -> int:
-    """The threads that each of `jobs` at a time may use without fighting for cores; −1 jobs: one per core."""
+    """Return the number of threads for each of `jobs` parallel jobs (−1: one job per core)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(cores // jobs, 1) if jobs > 0 else 1
 
 
 def conclude(outcomes: list[Outcome]) -> int:
-    """Say what kept a single run from completing; return the exit code."""
+    """Print why a single run didn't complete, if so, and return the exit code."""
     for outcome in outcomes:
         if outcome.code != COMPLETED:
             complain(outcome.error or "failed")

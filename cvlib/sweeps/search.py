@@ -1,8 +1,8 @@
-"""A search by Optuna: trials are ordinary runs, the study is kept beside them by `cvlib.sweeps.trials`. No Hydra.
+"""A search with Optuna. Trials are ordinary runs, and `cvlib.sweeps.trials` stores the study next to them.
 
-Optuna is told and asked (ask-and-tell); claiming a trial happens under a lock, so that several workers, on one
-machine or on more that share the folder, never start more trials than asked for. A trial is held by a lock that
-dies with its worker: whoever comes next takes it up again, and its run goes on from its checkpoint.
+The search uses Optuna's ask-and-tell interface and doesn't import Hydra. Workers claim trials under a lock, so that
+several workers never start more trials than requested, even on several machines that share the folder. Each trial has
+a lock that is released if its worker dies. The next worker then resumes the trial's run from its checkpoint.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cvlib.runtime.errors import Pruned, RunFailed, UserError, complain
 from cvlib.sweeps import jobs as sweep
 from cvlib.sweeps import one_job, trials
 from cvlib.sweeps.jobs import Job, Row
-from cvlib.sweeps.trials import Search, optuna  # where Optuna is not installed, that module says what to do
+from cvlib.sweeps.trials import Search, optuna  # raises a helpful error if Optuna is not installed
 from cvlib.training.devices import import_frameworks
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -38,26 +38,26 @@ class Prepared(NamedTuple):
     overrides: tuple[str, ...]  # without those that the job doesn't use
 
 
-Compose = Callable[[Sequence[str]], Prepared]  # overrides → a job; Hydra's errors go up
+Compose = Callable[[Sequence[str]], Prepared]  # overrides → a job; may raise Hydra's errors
 
 
 def run(search: Search, compose: Compose) -> None:
-    """Run trials until there are as many as asked for; raises `RunFailed` where one failed or none completed."""
+    """Run trials up to the requested number; raises `RunFailed` if a trial failed or none completed."""
     if search.workers > 1 and sys.platform != "linux":
         raise UserError(
-            "hydra.sweeper.workers above 1 needs Linux: start the same command in further terminals instead"
+            "hydra.sweeper.workers above 1 requires Linux: start the same command in several terminals instead"
         )
-    trials.check_storage(search)  # a mistake is said before anything is written
+    trials.check_storage(search)  # before anything is written
     (search.folder / ".locks").mkdir(parents=True, exist_ok=True)
     with _claiming(search):
         study = trials.create(search)
     left = search.trials - len(study.trials) + len(trials.running(study))
-    print(f"{search.trials} trials, {search.trials - left} over before; {max(left, 0)} to run", flush=True)
+    print(f"{search.trials} trials, {search.trials - left} already done; {max(left, 0)} to run", flush=True)
     try:
         if left > 0 and search.workers > 1:
             workers = [(search, compose, True)] * min(search.workers, left)
             isolation.call_all(_work, workers, prepare=import_frameworks)
-        _work(search, compose, False)  # alone, or what a killed worker has left
+        _work(search, compose, False)  # as the only worker, or to finish the trials of killed workers
     except KeyboardInterrupt:
         _conclude(search, interrupted=True)
         raise
@@ -65,7 +65,7 @@ def run(search: Search, compose: Compose) -> None:
 
 
 def _work(search: Search, compose: Compose, quiet: bool) -> None:
-    """One worker: claim a trial, run it, tell Optuna, until none is left."""
+    """Claim a trial, run it and report it to Optuna, until none is left."""
     if quiet:
         for name in _THREADS:
             os.environ.setdefault(name, str(one_job.cores_per_job(search.workers)))
@@ -86,14 +86,14 @@ def _run_trial(search: Search, compose: Compose, trial: optuna.Trial, quiet: boo
     trial.set_user_attr("folder", prepared.folder.name)
     trial.set_user_attr("overrides", list(prepared.overrides))
     print("\n" + _progress(search, trial), flush=True)
-    sweep.settle([Job("", (), prepared.folder)])  # the run of a killed worker needs a moment to notice
+    sweep.settle([Job("", (), prepared.folder)])  # the run of a killed worker takes a moment to stop
     report = Reporter(search, trial.number) if search.prune else None
     outcome = one_job.run_isolated(prepared.config, prepared.folder, prepared.provenance, report, quiet=quiet)
     _tell(search, trial, prepared.folder, outcome)
 
 
 def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: one_job.Outcome) -> None:
-    """A trial cut short or diverged counts as bad where it was, so that the sampler keeps away from there."""
+    """Report the outcome to Optuna; pruned and diverged trials count as bad, so the sampler avoids their region."""
     summary = record.read_summary(folder) or {}
     status, value = summary.get("status"), (summary.get("metrics") or {}).get(search.monitor)
     study = trials.opened(search)
@@ -111,19 +111,19 @@ def _tell_failed(search: Search, trial: optuna.Trial, error: str) -> None:
 
 
 class Reporter:
-    """After each epoch: hands the monitor to Optuna; raises `Pruned` where the trial is not worth going on."""
+    """A callback that reports the monitor to Optuna after each epoch; raises `Pruned` for an unpromising trial."""
 
     def __init__(self, search: Search, number: int):
         self.search, self.number = search, number
         self.trial: optuna.Trial | None = None
 
     def __call__(self, epoch: int, values: dict[str, float]) -> None:
-        if self.trial is None:  # in the process of the run, with connections of its own
+        if self.trial is None:  # opened here, because the run's process needs its own database connection
             self.trial = trials.begun(trials.opened(self.search), self.number)
         self.trial.report(values[self.search.monitor], epoch)
         if self.trial.should_prune():
             raise Pruned(f"pruned after epoch {epoch}: {self.search.monitor} {values[self.search.monitor]:.4f} is "
-                         "under the median of the other trials")  # fmt: skip
+                         "worse than the median of the other trials")  # fmt: skip
 
 
 @contextmanager
@@ -133,25 +133,25 @@ def _claiming(search: Search) -> Iterator[None]:
 
 
 def _claim(search: Search) -> tuple[optuna.Trial, FileLock] | None:
-    """The next trial with its lock: one whose worker is gone, else a new one, else None."""
+    """Return the next trial with its lock: one whose worker has died, else a new one, else None."""
     with _claiming(search):
         study = trials.opened(search)
         for number in trials.running(study):
-            if lock := _hold(search, number):
+            if lock := _try_lock(search, number):
                 return trials.drawn(trials.begun(study, number), search.space), lock
         if len(study.trials) >= search.trials:
             return None
-        # A sampler of its own for each trial: workers started with one seed would all draw the same.
+        # Each trial has its own sampler, because workers with the same seed would all draw the same values.
         study.sampler = optuna.samplers.TPESampler(
             seed=search.seed * 100_003 + len(study.trials), n_startup_trials=search.startup_trials, constant_liar=True
         )
         trial = study.ask()
-        lock = _hold(search, trial.number)
+        lock = _try_lock(search, trial.number)
         assert lock is not None
         return trials.drawn(trial, search.space), lock
 
 
-def _hold(search: Search, number: int) -> FileLock | None:
+def _try_lock(search: Search, number: int) -> FileLock | None:
     lock = FileLock(search.folder / f".locks/trial-{number}", timeout=0)
     try:
         lock.acquire()
@@ -161,19 +161,19 @@ def _hold(search: Search, number: int) -> FileLock | None:
 
 
 def _text(value: Any) -> str:
-    """A drawn value as an override; four digits of a rate are enough, and readable."""
+    """Return a drawn value as text for an override; floats have four digits for readability."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _progress(search: Search, trial: optuna.Trial) -> str:
     study = trials.opened(search)
-    over = [one for one in study.trials if one.state.is_finished()]
-    parts = [f"{len(over)} over"]
-    if any(one.state == optuna.trial.TrialState.COMPLETE for one in over):
+    done = [other for other in study.trials if other.state.is_finished()]
+    parts = [f"{len(done)} done"]
+    if any(other.state == optuna.trial.TrialState.COMPLETE for other in done):
         parts.append(f"best {search.monitor} {study.best_value:.4f}")
-    spans = [one.duration.total_seconds() for one in over if one.duration]
+    spans = [other.duration.total_seconds() for other in done if other.duration]
     if spans:
-        seconds = sum(spans) / len(spans) * (search.trials - len(over)) / search.workers
+        seconds = sum(spans) / len(spans) * (search.trials - len(done)) / search.workers
         parts.append(f"about {about(seconds)} left")
     return f"trial {trial.number + 1} of {search.trials}: {_label(trial.params)} ({', '.join(parts)})"
 
@@ -195,12 +195,11 @@ def _rows(search: Search, study: optuna.Study) -> list[Row]:
 def _conclude(search: Search, interrupted: bool = False) -> None:
     study = trials.opened(search)
     rows = _rows(search, study)
-    lost = [one.state == optuna.trial.TrialState.FAIL for one in study.trials]
-    failed = [row for row, one in zip(rows, lost, strict=True) if one]
+    failed = [row for row, trial in zip(rows, study.trials, strict=True) if trial.state == optuna.trial.TrialState.FAIL]
     status = "interrupted" if interrupted else "failed" if failed else "completed"
     sweep.write_results(search.folder, rows, status)
     print("\n" + "\n".join(sweep.table(rows)) if rows else "no trial yet", flush=True)
-    completed = [one for one in study.trials if one.state == optuna.trial.TrialState.COMPLETE]
+    completed = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
     if completed:
         best = study.best_trial
         overrides = best.user_attrs.get("overrides", [*search.fixed, *_label(best.params).split()])
@@ -208,8 +207,9 @@ def _conclude(search: Search, interrupted: bool = False) -> None:
         print(f"\nbest of {len(completed)} completed: trial {best.number + 1}, {search.monitor} {best.value:.4f}, in "
               f"{search.folder / best.user_attrs['folder']}\n"
               f"its overrides: {' '.join(overrides)}\n"
-              "report its test metrics: the monitor flatters, having chosen it", flush=True)  # fmt: skip
-    print(f"recorded in {search.folder}; cvlib compare shows all of them", flush=True)
+              f"report its test metrics: {search.monitor} is optimistic, because it selected the trial",
+              flush=True)  # fmt: skip
+    print(f"recorded in {search.folder}; `cvlib compare` shows all trials", flush=True)
     if interrupted:
         print("interrupted: the same command resumes from here", flush=True)
         return

@@ -1,4 +1,4 @@
-"""Our Hydra sweeper: every combination of a sweep, or a search among them; Hydra finds it through `hydra_plugins`."""
+"""The Hydra sweeper: runs every combination of a sweep, or searches them. Hydra finds it through `hydra_plugins`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RELAUNCHES = 3
 
 
 class ResumableSweeper(Sweeper):
-    """Every combination once by any launcher, or a search among them; what is completed is left, the rest goes on."""
+    """Run every combination once with any launcher, or search among them; skip completed jobs and resume others."""
 
     hydra_context: HydraContext
     config: DictConfig
@@ -41,8 +41,8 @@ class ResumableSweeper(Sweeper):
         self.search_options = search
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives, and make the launcher."""
-        # Absolute, for jobs may run on another machine or from another folder.
+        """Store Hydra's objects and create the launcher."""
+        # An absolute path, because jobs may run on another machine or from another folder.
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir).resolve())
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}")
@@ -54,11 +54,12 @@ class ResumableSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run what is to run; raises `RunFailed` where a job is not completed at the end."""
+        """Run the sweep or the search; raises `RunFailed` if a job is not completed at the end."""
         overrides = self.overrides(arguments)
-        empty = [one.input_line for one in overrides if one.is_discrete_sweep() and not list(one.sweep_iterator())]
+        sweeps = [override for override in overrides if override.is_discrete_sweep()]
+        empty = [override.input_line for override in sweeps if not list(override.sweep_iterator())]
         if empty:
-            raise UserError(f"{empty[0]}: no value is left to sweep over")
+            raise UserError(f"{empty[0]}: expected at least one value to sweep over")
         if self.trials is None:
             self._every(overrides)
         else:
@@ -66,24 +67,24 @@ class ResumableSweeper(Sweeper):
 
     @property
     def folder(self) -> Path:
-        """The sweep's."""
+        """The sweep's folder."""
         return Path(self.config.hydra.sweep.dir)
 
     def overrides(self, arguments: list[str]) -> list[Override]:
-        """Those of the study or space, then those of the command line, parsed."""
+        """Return the parsed overrides of the study or space; the command line adds to them and replaces them."""
         given = [f"{key}={value}" for key, value in (self.params or {}).items()] + arguments
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        return list({one.get_key_element(): one for one in parser.parse_overrides(given)}.values())
+        return list({override.get_key_element(): override for override in parser.parse_overrides(given)}.values())
 
     def compose(self, overrides: Sequence[str]) -> Composed:
-        """The config of one job, without the overrides that it doesn't use; Hydra's errors go up."""
+        """Return the config of one job, without the overrides that it doesn't use; may raise Hydra's errors."""
         loader, refusals = self.hydra_context.config_loader, {}
         try:
             composed = loader.load_sweep_config(self.config, list(overrides))
         except UnusedKeys as unused:
             refusals = unused.refusals
-            overrides = [one for one in overrides if composing.key_of(one) not in refusals]
-            composed = loader.load_sweep_config(self.config, overrides)  # refuses what a file sets and nobody has
+            overrides = [override for override in overrides if composing.key_of(override) not in refusals]
+            composed = loader.load_sweep_config(self.config, overrides)  # still refuses keys of files that don't exist
         with composing.current(composed):
             folder = self.folder / composed.hydra.sweep.subdir
             with read_write(composed.hydra.runtime), open_dict(composed.hydra.runtime):
@@ -112,7 +113,7 @@ class ResumableSweeper(Sweeper):
     def _jobs(self, overrides: list[Override]) -> list[Job]:
         for override in overrides:
             if override.is_interval_sweep():
-                raise UserError(f"{override.input_line}: an interval is searched, not run through; say how long with "
+                raise UserError(f"{override.input_line}: an interval needs a search; set the number of trials, such as "
                                 "hydra.sweeper.trials=20")  # fmt: skip
         batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
         combinations = [self.compose(job) for batch in batches for job in batch]
@@ -121,13 +122,13 @@ class ResumableSweeper(Sweeper):
         labels = sweep.labels([job.overrides for job in combinations])
         for composed, label in zip(combinations, labels, strict=True):
             new = Job(label, composed.overrides, composed.folder, *composed.checked())
-            if (there := jobs.setdefault(new.folder, new)).identity != new.identity:
-                raise UserError(f"{there.label} and {label} would share the folder {new.folder}: "
-                                "hydra.sweep.subdir must tell them apart")  # fmt: skip
+            if (other := jobs.setdefault(new.folder, new)).identity != new.identity:
+                raise UserError(f"{other.label} and {label} would share the folder {new.folder}: "
+                                "hydra.sweep.subdir must give each job its own folder")  # fmt: skip
         return list(jobs.values())
 
     def _launch(self, jobs: list[Job], errors: dict[Path, str]) -> None:
-        """Give the jobs to the launcher, and what it lost with a killed process once more."""
+        """Give the jobs to the launcher, and relaunch jobs that it lost with a killed process."""
         for attempt in range(_RELAUNCHES + 1):
             if not jobs:
                 return
@@ -138,14 +139,14 @@ class ResumableSweeper(Sweeper):
             except Exception as error:
                 lost = f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[-1].strip()}"
                 if attempt == _RELAUNCHES:
-                    complain(f"the launcher lost processes {attempt + 1} times, the last by {lost}")
+                    complain(f"the launcher lost processes {attempt + 1} times, the last one with {lost}")
                     return
-                print(f"the launcher lost a process ({lost}): going on with what is not completed", flush=True)
+                print(f"the launcher lost a process ({lost}): continuing with unfinished jobs", flush=True)
                 sweep.settle(jobs)
                 jobs = sweep.to_run(jobs, self.rerun_failed and attempt == 0)
                 continue
-            for job, one in zip(jobs, returned, strict=True):
-                if error_text := one.return_value:
+            for job, result in zip(jobs, returned, strict=True):
+                if error_text := result.return_value:
                     errors[job.folder] = error_text
             return
 
@@ -154,44 +155,45 @@ class ResumableSweeper(Sweeper):
         from cvlib.sweeps import search, trials
 
         if not self.config.hydra.launcher._target_.endswith("BasicLauncher"):
-            raise UserError("a search runs its own workers: hydra.sweeper.workers=2, and the same command on further "
-                            "machines, instead of hydra/launcher=…")  # fmt: skip
-        fixed = tuple(str(one.input_line) for one in overrides if not one.is_sweep_override())
-        choices = {one.get_key_element(): space.choice(one) for one in overrides if one.is_sweep_override()}
+            raise UserError("a search doesn't use hydra/launcher=…: set hydra.sweeper.workers=2, or start the same "
+                            "command on several machines")  # fmt: skip
+        sweeps = [override for override in overrides if override.is_sweep_override()]
+        fixed = tuple(str(override.input_line) for override in overrides if not override.is_sweep_override())
+        choices = {override.get_key_element(): space.choice(override) for override in sweeps}
         for option, value in {"trials": self.trials, "workers": self.search_options["workers"]}.items():
             if not isinstance(value, int) or value < 1:
-                raise UserError(f"hydra.sweeper.{option}={value} can't be: it must be a whole number from 1 on")
+                raise UserError(f"invalid hydra.sweeper.{option}={value}: expected a whole number of at least 1")
         if not choices:
-            raise UserError("hydra.sweeper.trials asks for a search, but no override leaves a choice")
+            raise UserError("hydra.sweeper.trials starts a search, but no override has several values or an interval")
         self._refuse_unused(fixed, choices)
-        self._refuse_hopeless(fixed, choices)
+        self._refuse_invalid(fixed, choices)
 
         def compose(job: Sequence[str]) -> search.Prepared:
             composed = self.compose(job)
             provenance = one_job.provenance(composed.task, composed.hydra)
             return search.Prepared(composed.task, composed.folder, provenance, composed.overrides)
 
-        shared: Any = self.compose(fixed).config  # untyped: without the choices it need not be a valid config
+        shared: Any = self.compose(fixed).config  # untyped: it may be invalid without the choices
         monitor = shared.trainer.monitor or tasks.of(shared.model.task).monitors()[0]
-        asked = trials.Search(self.folder, choices, fixed, monitor, trials=self.trials or 0,
-                               **self.search_options)  # fmt: skip
-        search.run(asked, compose)
+        settings = trials.Search(self.folder, choices, fixed, monitor, trials=self.trials or 0,
+                                 **self.search_options)  # fmt: skip
+        search.run(settings, compose)
 
     def _refuse_unused(self, fixed: Sequence[str], choices: dict[str, Any]) -> None:
-        """Raise `UserError` for an override that no trial can use; say what only some of them use."""
+        """Raise `UserError` for an override that no trial uses; print the overrides that only some trials use."""
         examples, complete = space.kinds(choices)
-        composing.say_left_out([self.compose([*fixed, *one]) for one in examples], complete)
+        composing.say_left_out([self.compose([*fixed, *example]) for example in examples], complete)
 
-    def _refuse_hopeless(self, fixed: Sequence[str], choices: dict[str, Any]) -> None:
-        """Raise `UserError` where every example of the space is a mistake: no trial could do better."""
+    def _refuse_invalid(self, fixed: Sequence[str], choices: dict[str, Any]) -> None:
+        """Raise `UserError` if every corner of the space is invalid, because every trial would then fail."""
         mistake = None
         examples = list(islice(space.corners(choices), space.MOST_EXAMPLES + 1))
         for number, example in enumerate(examples):
             found = None if number == space.MOST_EXAMPLES else self.compose([*fixed, *example]).checked()[0]
-            if found is None:  # one that can be, or so many that the others can't be known
+            if found is None:  # a valid example, or too many examples to check all of them
                 return
             mistake = mistake or found
-        raise UserError(f"{mistake}; so it is with every choice of this search")
+        raise UserError(f"{mistake}; this applies to every choice of this search")
 
 
 def _quoted(text: str) -> str:

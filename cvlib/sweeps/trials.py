@@ -1,4 +1,4 @@
-"""What a search is, and the study in which its workers keep their trials. No Hydra, no TensorFlow."""
+"""The settings of a search, and the Optuna study that holds its trials. Imports neither Hydra nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ try:
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 except ImportError:
-    raise UserError("hydra.sweeper.trials searches with Optuna, which isn't installed: pip install -e '.[search]'") \
+    raise UserError("hydra.sweeper.trials needs Optuna, which isn't installed: pip install -e '.[search]'") \
         from None  # fmt: skip
 
 _STUDY = "search"
@@ -25,7 +25,7 @@ _MAXIMIZE = optuna.study.StudyDirection.MAXIMIZE
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones or in steps where these are given."""
+    """Numbers from `low` to `high`, both included; optionally on a log scale, whole numbers only, or in steps."""
 
     low: float
     high: float
@@ -39,12 +39,12 @@ Space = dict[str, Range | tuple[str, ...]]  # override → a range, or its choic
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, where, and for how long."""
+    """The settings of a search: its folder, its space and its budget."""
 
     folder: Path
     space: Space
     fixed: tuple[str, ...]  # the overrides that all trials share
-    monitor: str  # such as val/accuracy: what trials are judged by
+    monitor: str  # the metric to optimize, such as val/accuracy
     trials: int = 20
     workers: int = 1
     startup_trials: int = 8
@@ -55,34 +55,34 @@ class Search:
 
 
 def check_storage(search: Search) -> None:
-    """Raise `UserError` for a database that can't be opened; a file is made with the study."""
+    """Raise `UserError` for a database that can't be opened. Files are created later, with the study."""
     if search.storage not in _FILES:
         _storage(search)
 
 
 def create(search: Search) -> optuna.Study:
-    """The study in the folder, or a new one; raises `UserError` where the folder's searches something else."""
+    """Return the study in the folder, or a new one; raises `UserError` if the folder holds a different search."""
     direction = optuna.study.StudyDirection.MINIMIZE if search.monitor.endswith("loss") else _MAXIMIZE
     study = optuna.create_study(study_name=_STUDY, storage=_storage(search), direction=direction, load_if_exists=True)
     space = {key: asdict(value) if isinstance(value, Range) else list(value) for key, value in search.space.items()}
     asked = json.dumps({"space": space, "fixed": sorted(search.fixed), "monitor": search.monitor}, sort_keys=True)
     if (before := study.user_attrs.get("asked", asked)) != asked:
-        raise UserError(f"{search.folder} holds a search of {_apart(json.loads(before), json.loads(asked))}: choose "
-                        "another name=… or hydra.sweep.dir=…")  # fmt: skip
+        raise UserError(f"{search.folder} holds a search with {_difference(json.loads(before), json.loads(asked))}: "
+                        "choose another name=… or hydra.sweep.dir=…")  # fmt: skip
     study.set_user_attr("asked", asked)
     return study
 
 
-def _apart(before: dict[str, Any], now: dict[str, Any]) -> str:
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     if before["fixed"] != now["fixed"]:
-        alone = [" ".join(sorted(set(one["fixed"]) - set(other["fixed"]))) or "nothing"
-                 for one, other in ((before, now), (now, before))]  # fmt: skip
-        return f"other overrides ({alone[0]} there, {alone[1]} here)"
+        removed, added = (" ".join(sorted(set(first["fixed"]) - set(second["fixed"]))) or "nothing"
+                          for first, second in ((before, now), (now, before)))  # fmt: skip
+        return f"other overrides ({removed} there, {added} here)"
     return f"another monitor ({before['monitor']})" if before["monitor"] != now["monitor"] else "another space"
 
 
 def opened(search: Search) -> optuna.Study:
-    """The study that is there, to tell and to ask."""
+    """Return the existing study, with the pruner."""
     pruner = optuna.pruners.MedianPruner(search.startup_trials, search.warmup_epochs)
     return optuna.load_study(study_name=_STUDY, storage=_storage(search), pruner=pruner)
 
@@ -93,7 +93,7 @@ def _storage(search: Search) -> Any:
 
 @lru_cache(maxsize=4)
 def _connected(storage: str, folder: Path, process: int) -> Any:
-    """Opened once in a process: a forked one must not go on with its parent's connections."""
+    """Open the storage once per process, because a forked process must not use its parent's connections."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if storage == "journal":
         path = folder / "study.journal"
@@ -102,13 +102,13 @@ def _connected(storage: str, folder: Path, process: int) -> Any:
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
     try:
         return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
-    except Exception as error:  # of whichever database's driver
-        raise UserError(f"hydra.sweeper.storage={storage} can't be opened ({error}): it must be journal, sqlite or a "
-                        "database's URL such as postgresql://host/name") from error  # fmt: skip
+    except Exception as error:  # each database driver raises its own types
+        raise UserError(f"hydra.sweeper.storage={storage} can't be opened ({error}): expected journal, sqlite or a "
+                        "database URL such as postgresql://host/name") from error  # fmt: skip
 
 
 def _drop_half_line(path: Path, lock: JournalFileSymlinkLock) -> None:
-    """Cut off what a full disk left of a last line: the next one, written behind it, would make both unreadable."""
+    """Remove an incomplete last line (of a full disk), because a line appended to it would make both unreadable."""
     lock.acquire()
     try:
         content = path.read_bytes() if path.is_file() else b""
@@ -119,17 +119,17 @@ def _drop_half_line(path: Path, lock: JournalFileSymlinkLock) -> None:
 
 
 def running(study: optuna.Study) -> list[int]:
-    """The numbers of the trials that were begun and not ended."""
+    """Return the numbers of the trials that were started and not finished."""
     return [trial.number for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
 
 
 def begun(study: optuna.Study, number: int) -> optuna.Trial:
-    """A trial that was begun, to go on with."""
+    """Return a started trial, to resume it."""
     return optuna.trial.Trial(study, study.trials[number]._trial_id)
 
 
 def drawn(trial: optuna.Trial, space: Space) -> optuna.Trial:
-    """The trial with a value for each override of the space."""
+    """Return the trial after drawing a value for each override of the space."""
     for key, choice in space.items():
         if isinstance(choice, tuple):
             trial.suggest_categorical(key, choice)

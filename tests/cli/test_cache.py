@@ -44,15 +44,15 @@ def test_the_list_says_what_how_large_and_how_old(root: Path, capsys: pytest.Cap
         f"{SECOND[:12]} val features 1.0 MB 2 hours ago",
         f"{IMAGES[:12]} 6 resized images of 32×32 px 0.0 MB just now",
     ]
-    assert lines[-1].startswith(f"3 kept, 4.0 MB in {root / 'cache'}; features may take 10 GB")
+    assert lines[-1].startswith(f"3 entries, 4.0 MB in {root / 'cache'}; features use at most 10 GB")
 
 
 def test_without_anything_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cache(tmp_path) == 0
     assert cache(tmp_path, "clear") == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("0 kept, 0.0 MB in ")
-    assert said[1] == "removed 0 of 0: 0.0 MB"
+    assert said[0].startswith("0 entries, 0.0 MB in ")
+    assert said[1] == "removed 0 of 0 entries: 0.0 MB"
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_clear_takes_what_is_named_and_nothing_else(root: Path, arguments: list[
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["clear", "ee"], "ee: nothing of that key is kept; `cvlib cache` lists what there is"),
-        (["clear", "aa", "a"], "a: begins 2 keys: give more of it"),
-        (["clear", "--older-than", "-1"], "--older-than -1: give a number of days"),
-        (["clear", "--older-than", "nan"], "--older-than nan: give a number of days"),
+        (["clear", "ee"], "ee: no cached entry has this key; `cvlib cache` lists all keys"),
+        (["clear", "aa", "a"], "a: 2 keys begin with it: give more characters"),
+        (["clear", "--older-than", "-1"], "--older-than -1: expected a number of days"),
+        (["clear", "--older-than", "nan"], "--older-than nan: expected a number of days"),
         (["clear", "--older-than", "old"], "invalid float value: 'old'"),
         (["empty"], "invalid choice: 'empty'"),
         (["list", "aa"], "cvlib cache clear"),

@@ -15,7 +15,7 @@ def test_compare_writes_to_the_screen(runs: Path, capsys: pytest.CaptureFixture[
     assert cli.main(["compare", str(runs)]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("classification on digits, by test/accuracy: 1 completed run\n")
-    assert said.err == f"{runs / 'foreign'}: skipped, its summary.json is not a run's\n"
+    assert said.err == f"{runs / 'foreign'}: skipped, its summary.json is not a run's summary\n"
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.html", "<!doctype html>"), ("a.md", "### "), ("a.csv", "group,"),

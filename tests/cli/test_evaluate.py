@@ -128,7 +128,7 @@ def test_a_mirror_image_counts_half(run: Path) -> None:
 def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "run", status="interrupted")
     assert cli.main(["evaluate", str(tmp_path / "run")]) == 0
-    assert "is interrupted, after 1 of 3 epochs: its best so far is used" in capsys.readouterr().out
+    assert "status interrupted after 1 of 3 epochs; the best epoch so far is used" in capsys.readouterr().out
     found = evaluation(tmp_path / "run/evaluate/test")
     assert (found["status"], found["best_epoch"]) == ("interrupted", 1)
 
@@ -141,7 +141,7 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, caps
     (["{}", "data=letters", "data.samples=60"], "letters has classes that the run doesn't know: C, J, K"),
     (["{}", "data=coco", "data.path=absent"], "data=coco has labels for detection, segmentation only"),
     (["{}", "data=folder", "data.path=absent"], "data.path=absent: there is no folder"),
-    (["{}", "model=resnet"], "model=resnet: a run is evaluated as it is"),
+    (["{}", "model=resnet"], "model=resnet: only the data of a run can be changed for evaluation"),
     (["{}", "data=folder", "data.path={}/evaluate", "--split", "val"], "evaluate has no val split, only train"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],

@@ -48,9 +48,9 @@ def test_the_version_is_that_of_the_package_and_of_what_it_builds_on(capsys: pyt
         (["compare", "{}", "--format", "pdf"], "invalid choice: 'pdf'"),
         (["compare", "{}/absent"], "absent is not a folder"),
         (["compare", "{}/first/empty"], "no runs below"),
-        (["compare", "{}", "--metric", "test/mAP"], "no run has it; --metric list shows all"),
-        (["compare", "{}", "--output", "{}/absent/file.md"], "give a file in a folder that exists"),
-        (["compare", "{}", "--output", "{}"], "give a file in a folder that exists"),
+        (["compare", "{}", "--metric", "test/mAP"], "no run has this metric; --metric list shows all"),
+        (["compare", "{}", "--output", "{}/absent/file.md"], "expected a file in an existing folder"),
+        (["compare", "{}", "--output", "{}"], "expected a file in an existing folder"),
     ],
 )
 def test_bad_input_is_one_line_on_stderr_and_2(

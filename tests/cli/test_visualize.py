@@ -44,7 +44,7 @@ def test_own_images_and_layers_of_an_unfinished_run(tmp_path: Path, capsys: pyte
                  "--steps", "0"]  # fmt: skip
     for _ in range(2):  # a second call replaces what the first one showed
         assert cli.main(arguments) == 0
-    assert "is interrupted, after 1 of 3 epochs: its best so far is used" in capsys.readouterr().out
+    assert "status interrupted after 1 of 3 epochs; the best epoch so far is used" in capsys.readouterr().out
     assert tags(tmp_path / "run") == ["embedding/pca", "embedding/tsne", "explanations", "feature_maps/conv1",
                                       "filters"]  # fmt: skip
     assert len(list((tmp_path / "run/tensorboard/visualizations").glob("events*"))) == 1
@@ -66,7 +66,7 @@ def test_pixels_have_a_class_to_explain_and_boxes_none(
     (["{}", "--layers", "logits"], "logits: there is no such layer"),
     (["{}", "--image", "absent.png"], "absent.png: can't be opened"),
     (["{}/absent"], "absent is not a folder"),
-    (["{}", "--steps", "-1"], "-1 is no whole number"),
+    (["{}", "--steps", "-1"], "-1 is not a whole number"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
                                words: str) -> None:  # fmt: skip

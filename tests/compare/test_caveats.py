@@ -1,4 +1,4 @@
-"""What makes a comparison less than fair is warned about."""
+"""Warnings about unfair comparisons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> No
     make_run("a", {"seed": 1}, data_fingerprint="one")
     make_run("b", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="two")
     (warning,) = warnings_of(tmp_path)
-    assert warning.startswith("a and b saw different data, though their configs ask for the same")
+    assert warning.startswith("a and b used different data, although their configs request the same data")
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> No
         ({"data.cache": "memory", "data.resize": "letterbox"}, ["one", "two", "one", "two"], []),
     ],
 )  # fmt: skip
-def test_only_what_differs_beyond_what_configs_ask_is_called_changed(
+def test_data_counts_as_changed_only_if_the_configs_dont_explain_the_difference(
     tmp_path: Path, make_run: MakeRun, differing: dict[str, object], fingerprints: list[str], warned: list[str]
 ) -> None:
     for index, fingerprint in enumerate(fingerprints):
         changes = {"seed": index % 2, **(differing if index > 1 else {})}
         make_run(f"{index}", changes, data_fingerprint=fingerprint)
-    assert warnings_of(tmp_path) == [f"runs saw different data, as their configs ask: {keys}" for keys in warned]
+    assert warnings_of(tmp_path) == [f"runs used different data, as configured: {keys}" for keys in warned]
 
 
 def test_other_data_budgets_weights_and_versions_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
@@ -54,9 +54,9 @@ def test_other_data_budgets_weights_and_versions_are_warned_about(tmp_path: Path
     make_run("b", {**imagenet, "data.fraction": 0.1, "trainer.epochs": 9}, data_fingerprint="z",
              versions={"keras": "3.15.0"}, git={"commit": "f" * 40}, weights={"source": "letters (in x)"})  # fmt: skip
     assert warnings_of(tmp_path) == [
-        "runs saw different data, as their configs ask: data.fraction 0.1, 1",
+        "runs used different data, as configured: data.fraction 0.1, 1",
         "runs had different budgets: trainer.epochs 3, 9",
         "runs of cnn with mode.weights=imagenet started from different weights: imagenet, letters",
-        "runs had different versions of keras: 3.15.0, 3.15.1",
-        "runs were made by different commits of the code: 01234567, ffffffff",
+        "runs used different versions of keras: 3.15.0, 3.15.1",
+        "runs used different commits of the code: 01234567, ffffffff",
     ]

@@ -18,7 +18,7 @@ def sections_of(root: Path, by: str | None = None, metric: str | None = None) ->
     return sections(runs.find([root], print), by, metric)
 
 
-def test_runs_that_differ_in_their_seeds_alone_are_a_group(tmp_path: Path, make_run: MakeRun) -> None:
+def test_runs_that_differ_only_in_their_seeds_are_a_group(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2, 3):
         make_run(f"a{seed}", {"seed": seed})
         make_run(f"b{seed}", {"seed": seed, "mode.name": "finetune"}, right=[1, 1, 1, 0])
@@ -43,7 +43,7 @@ def test_single_seeds_give_a_row_per_run_unless_asked_otherwise(tmp_path: Path, 
     assert [group.label for group in sections_of(tmp_path)[0].groups] == ["optimizer.lr=0.001", "optimizer.lr=0.01"]
 
 
-def test_what_follows_from_a_choice_has_no_column_but_what_was_given_has(tmp_path: Path, make_run: MakeRun) -> None:
+def test_only_given_keys_get_a_column_not_those_that_follow_from_a_choice(tmp_path: Path, make_run: MakeRun) -> None:
     follows = {"model.name": "resnet", "model.lr": 0.0003, "optimizer.lr": 0.0003}
     make_run("a")
     resnet = make_run("b", follows)
@@ -54,7 +54,7 @@ def test_what_follows_from_a_choice_has_no_column_but_what_was_given_has(tmp_pat
     assert sections_of(tmp_path)[0].keys == ["model.name", "optimizer.lr"]
 
 
-def test_tasks_and_datasets_are_compared_apart(tmp_path: Path, make_run: MakeRun) -> None:
+def test_tasks_and_datasets_are_compared_separately(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     make_run("b", {"data.name": "mnist"})
     make_run("c", {"model.task": "segmentation"}, metrics={"test/mIoU": 0.5})
@@ -65,13 +65,13 @@ def test_tasks_and_datasets_are_compared_apart(tmp_path: Path, make_run: MakeRun
         ("segmentation on digits", "test/mIoU"),
     ]
     assert caveats.apart(found) == (
-        "3 comparisons, each within its own: runs of different tasks (classification, segmentation) "
+        "3 separate comparisons: the runs have different tasks (classification, segmentation) "
         "and datasets (digits, mnist)"
     )
     assert caveats.apart(found[:1]) == ""
 
 
-def test_folders_are_named_and_compared_apart(tmp_path: Path, make_run: MakeRun) -> None:
+def test_folders_are_named_and_compared_separately(tmp_path: Path, make_run: MakeRun) -> None:
     for name, path in {"a": "my_images", "b": "/home/somebody/projects/collections/birds",
                        "c": "/home/somebody/projects/collections/moths"}.items():  # fmt: skip
         make_run(name, {"data.name": "folder", "data.path": path})
@@ -88,8 +88,10 @@ def test_an_unknown_metric_is_an_error_that_names_the_nearest(tmp_path: Path, ma
     make_run("a")
     with pytest.raises(UserError) as raised:
         sections_of(tmp_path, metric="loss")
-    assert str(raised.value) == ("--metric loss: no run has it; did you mean test/loss? --metric list shows all 4")
-    with pytest.raises(UserError, match="no run has it; --metric list shows all 4"):
+    assert str(raised.value) == (
+        "--metric loss: no run has this metric; did you mean test/loss? --metric list shows all 4"
+    )
+    with pytest.raises(UserError, match="no run has this metric; --metric list shows all 4"):
         sections_of(tmp_path, metric="xyz")
 
 
@@ -109,12 +111,14 @@ def test_groups_of_many_long_settings_are_numbered_in_order_and_their_values_cut
     assert section.groups[0].described == "#1 model.filters=[32,64] mode.weights=…/clothing optimizer.lr=0.1"
 
 
-def test_another_metric_stands_in_with_a_word(tmp_path: Path, make_run: MakeRun) -> None:
+def test_another_metric_replaces_a_missing_one_with_a_remark(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", metrics={"val/accuracy": 0.9, "val/loss": 0.1})
     make_run("c", {"model.task": "segmentation"}, metrics={"test/mIoU": 0.5})
     classification, segmentation = sections_of(tmp_path, metric="test/mIoU")
     assert classification.metric == "val/accuracy"
-    assert classification.remarks == ["no run here has test/mIoU: compared by val/accuracy"]
+    assert classification.remarks == [
+        "no run in this comparison has test/mIoU, so the runs are compared by val/accuracy"
+    ]
     assert segmentation.remarks == []
 
 
@@ -125,19 +129,19 @@ def test_unfinished_runs_and_runs_without_the_metric_dont_count(tmp_path: Path, 
     (section,) = sections_of(tmp_path)
     assert [run.name for run in section.runs] == ["a"]
     assert [run.name for run in section.others] == ["b"]
-    assert section.remarks == ["left out, without a finite test/accuracy: c"]
+    assert section.remarks == ["left out because test/accuracy is missing or not finite: c"]
 
 
-def test_a_repeated_run_is_no_further_evidence(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_repeated_run_adds_no_evidence(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("new", started="2026-01-02T00:00:00")
     make_run("old", started="2026-01-01T00:00:00")
     (section,) = sections_of(tmp_path, by="group")
     assert [run.name for run in section.runs] == ["new"]
-    assert section.remarks == ["left out, repeated later with the same config and seed: old"]
+    assert section.remarks == ["left out because a later run has the same config and seed: old"]
     assert len(sections_of(tmp_path, by="run")[0].groups) == 2
 
 
-def test_losses_lead_from_below(tmp_path: Path, make_run: MakeRun) -> None:
+def test_the_lowest_loss_leads(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", right=[1, 0])
     make_run("b", {"mode.name": "finetune"}, right=[1, 1])
     (section,) = sections_of(tmp_path, metric="test/loss")

@@ -1,4 +1,4 @@
-"""Long names: cut to what sets them apart, and never made equal."""
+"""Long names lose the parts they share, and different names stay different."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ from cvlib.compare.names import shortened
         (["abcdefghijklmnop", "abcdeXXXXXXlmnop"], ["abcdefghijklmnop", "abcdeXXXXXXlmnop"]),
     ],
 )
-def test_long_texts_are_cut_to_what_sets_them_apart(texts: list[str], short: list[str]) -> None:
+def test_long_texts_lose_the_parts_they_share(texts: list[str], short: list[str]) -> None:
     assert shortened(texts, 10) == dict(zip(texts, short, strict=True))

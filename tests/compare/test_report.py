@@ -1,4 +1,4 @@
-"""The comparison as text, Markdown, numbers and a page."""
+"""The comparison as text, Markdown, CSV and HTML."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_markdown_is_a_table_of_equal_columns(study: Path) -> None:
     assert text_table.markdown([{"a": "x|y"}])[2] == "| x\\|y |"
 
 
-def test_csv_is_plain_numbers_and_the_words_go_elsewhere(study: Path) -> None:
+def test_csv_is_plain_numbers_and_the_verdict_goes_to_say(study: Path) -> None:
     said: list[str] = []
     first, second = csv.DictReader(io.StringIO(compare([study], said.append, form="csv")))
     assert (first["mode.name"], first["seeds"], first["metric"]) == ("finetune", "3", "test/accuracy")
@@ -79,13 +79,13 @@ def test_csv_is_plain_numbers_and_the_words_go_elsewhere(study: Path) -> None:
     assert said[0].startswith("finetune beats scratch")
 
 
-def test_warnings_are_said(study: Path, make_run: MakeRun) -> None:
+def test_warnings_are_shown(study: Path, make_run: MakeRun) -> None:
     make_run("late", {"seed": 1, "mode.name": "feature_extractor"}, versions={"keras": "9"})
-    assert "warning: runs had different versions of keras: 3.15.1, 9" in compare([study], say_nothing)
-    assert "runs had different versions of keras" in compare([study], say_nothing, form="html")
+    assert "warning: runs used different versions of keras: 3.15.1, 9" in compare([study], say_nothing)
+    assert "runs used different versions of keras" in compare([study], say_nothing, form="html")
 
 
-def test_no_completed_run_is_said_plainly(tmp_path: Path, make_run: MakeRun) -> None:
+def test_without_completed_runs_the_text_lists_the_others(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", status="diverged", error="loss became nan")
     for form in ("table", "md", "html"):
         text = compare([tmp_path], say_nothing, form=form)
@@ -93,7 +93,7 @@ def test_no_completed_run_is_said_plainly(tmp_path: Path, make_run: MakeRun) -> 
         assert "not counted, diverged: a (loss became nan)" in text
 
 
-def test_the_page_is_whole_by_itself_and_well_formed(study: Path) -> None:
+def test_the_page_is_self_contained_and_well_formed(study: Path) -> None:
     page = compare([study], say_nothing, form="html")
     assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
     body = page[page.index("<body>") : page.index("</html>")]
@@ -131,9 +131,9 @@ def test_only_columns_that_are_there_are_explained(study: Path, tmp_path: Path, 
     text = compare([study], say_nothing, form="md").splitlines()
     assert text[-1] == (
         "Means ± standard deviation over seeds, CI by Student's t. Differences ± one standard error. effect d: the "
-        "difference over its standard deviation across samples, or across runs that share none. p (these networks): "
-        "would these very networks differ on further images? p (new seeds): would networks trained from other seeds "
-        "differ as well? p Holm, which the verdict goes by: corrected for the number of comparisons."
+        "difference divided by its standard deviation across samples, or across runs if they share no samples. "
+        "p (these networks): would the same networks also differ on other images? p (new seeds): would networks "
+        "trained with other seeds also differ? p Holm: p corrected for the number of comparisons; the verdict uses it."
     )
     alone = make_run("alone/a").parent
     assert compare([alone], say_nothing).splitlines()[-1] == "only one group: nothing to compare it with"

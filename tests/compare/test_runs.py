@@ -1,4 +1,4 @@
-"""Runs are found wherever they lie, and whatever lies among them."""
+"""Finding runs at any depth, among damaged and unrelated files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_runs_are_found_at_any_depth_and_once(tmp_path: Path, make_run: MakeRun)
     make_run("runs/b")
     by_name, said = found(tmp_path, tmp_path / "runs")
     assert set(by_name) == {"runs/b", "sweeps/a/seed=1"}
-    assert said == [f"{tmp_path / 'runs'}: no further runs in it"]
+    assert said == [f"{tmp_path / 'runs'}: no further runs in this folder"]
     assert set(found(tmp_path / "runs/b")[0]) == {"b"}
 
 
@@ -38,7 +38,7 @@ def test_a_link_that_leads_back_is_followed_once(tmp_path: Path, make_run: MakeR
     assert set(found(tmp_path)[0]) == {"runs/a"}
 
 
-def test_half_written_and_foreign_files_are_skipped_with_a_word(tmp_path: Path, make_run: MakeRun) -> None:
+def test_half_written_and_foreign_files_are_skipped_and_reported(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("good")
     (make_run("no_config") / "config.yaml").unlink()
     (make_run("bad_config") / "config.yaml").write_text("a: [1,\n")
@@ -56,7 +56,7 @@ def test_half_written_and_foreign_files_are_skipped_with_a_word(tmp_path: Path, 
     assert set(by_name) == {"good"}
     assert len(said) == 7
     assert f"{tmp_path / 'half'}: skipped, its summary.json can't be read (half-written?)" in said
-    assert f"{tmp_path / 'foreign'}: skipped, its summary.json is not a run's" in said
+    assert f"{tmp_path / 'foreign'}: skipped, its summary.json is not a run's summary" in said
     assert f"{tmp_path / 'no_config'}: skipped, its config.yaml is missing or can't be read" in said
 
 
@@ -78,7 +78,7 @@ def test_pretraining_runs_are_left_out_unless_named(tmp_path: Path, make_run: Ma
     make_run("pretrained/letters")
     by_name, said = found(tmp_path)
     assert set(by_name) == {"runs/a"}
-    assert "pretraining runs left out" in said[0]
+    assert "pretraining runs are left out" in said[0]
     assert set(found(tmp_path / "pretrained")[0]) == {"letters"}
 
 
@@ -116,7 +116,7 @@ def test_the_config_is_flat_and_knows_what_was_given(make_run: MakeRun) -> None:
     assert "output_root" not in run.settings
 
 
-def test_a_config_is_read_right_where_blocks_dont_stand_alone(make_run: MakeRun) -> None:
+def test_a_config_with_yaml_anchors_is_read_correctly(make_run: MakeRun) -> None:
     folder = make_run("a")
     (folder / "config.yaml").write_text("base: &b\n  x: 1\nother: *b\nlist:\n- 1\n- 2\n")
     run = found(folder)[0]["a"]

@@ -75,7 +75,7 @@ def test_seeds_and_samples_by_hand() -> None:
     assert found.p == pytest.approx(2 * stats.t.sf(3 / 8 / math.sqrt(variance), freedom))
 
 
-def test_only_the_test_that_knows_of_seeds_keeps_its_level_when_recipes_are_equal() -> None:
+def test_only_the_test_over_seeds_keeps_its_level_when_recipes_are_equal() -> None:
     random, level, trials = np.random.default_rng(0), 0.05, 200
     rejected = np.zeros(2)
     for _ in range(trials):
@@ -90,7 +90,7 @@ def test_only_the_test_that_knows_of_seeds_keeps_its_level_when_recipes_are_equa
     assert rejected[1] / trials > 0.2
 
 
-def test_equal_results_are_not_told_apart_and_constant_ones_are() -> None:
+def test_equal_results_dont_differ_and_constant_different_ones_do() -> None:
     same = np.ones((3, 10))
     assert statistics.seeds_and_samples(same, same).p == 1.0
     assert statistics.seeds_and_samples(same, np.zeros((3, 10))).p == 0.0
@@ -103,7 +103,7 @@ def test_repeated_splits_by_hand() -> None:
     assert found.p == pytest.approx(2 * stats.t.sf(0.03 / error, 2))
 
 
-def test_splits_that_happen_to_differ_by_as_many_images_each_are_as_sure_as_their_samples() -> None:
+def test_splits_with_equal_differences_by_chance_use_the_error_of_their_samples() -> None:
     one = np.array([1.0] * 10 + [-1.0] * 6 + [0.0] * 44)  # ahead by 4 of 60 images
     found = statistics.repeated_splits([one, np.roll(one, 7)], 0.25)
     error = math.sqrt(2 * np.var(one, ddof=1) / 60) / 2

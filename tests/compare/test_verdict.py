@@ -1,4 +1,4 @@
-"""Which test is chosen for which runs, and what the verdict says."""
+"""The choice of the test, and the sentences of the verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def compared(
     return section, made, list(verdict.words(section, made))
 
 
-def test_one_seed_each_is_mcnemars_and_says_what_it_is_about(tmp_path: Path, make_run: MakeRun) -> None:
+def test_one_seed_each_uses_mcnemars_test(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", FINETUNE, right=[1] * 18 + [0, 0])
     make_run("b", right=[1] * 8 + [0] * 10 + [1, 0])  # worse on 10, better on 1
     _, (one,), said = compared(tmp_path)
@@ -34,7 +34,7 @@ def test_one_seed_each_is_mcnemars_and_says_what_it_is_about(tmp_path: Path, mak
     assert one.corrected == one.estimate.p
     assert said[0] == "finetune beats scratch by 45.0 ± 13.5 points (p = 0.012)"
     assert said[1] == "tested by exact McNemar"
-    assert said[2].startswith("where a group has one seed, p is about these trained networks alone")
+    assert said[2].startswith("if a group has only one seed, p applies only to these trained networks")
 
 
 def test_several_seeds_are_tested_over_seeds_and_samples(tmp_path: Path, make_run: MakeRun) -> None:
@@ -52,12 +52,12 @@ def test_several_seeds_are_tested_over_seeds_and_samples(tmp_path: Path, make_ru
     assert said[1:] == ["tested by t over seeds and paired samples"]
 
 
-def test_what_cant_be_told_apart_is_said_with_the_seeds(tmp_path: Path, make_run: MakeRun) -> None:
+def test_without_a_clear_winner_the_verdict_names_the_number_of_seeds(tmp_path: Path, make_run: MakeRun) -> None:
     for seed, hits in enumerate(([1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1])):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=hits)
         make_run(f"b{seed}", {"seed": seed}, right=hits[::-1] if seed else [1, 0, 0, 1])
     _, _, said = compared(tmp_path)
-    assert said[0].startswith("finetune and scratch can't be told apart with 3 seeds (8.3 ± ")
+    assert said[0].startswith("no clear winner between finetune and scratch with 3 seeds (8.3 ± ")
 
 
 def test_one_seed_against_several_is_about_these_networks(tmp_path: Path, make_run: MakeRun) -> None:
@@ -83,24 +83,22 @@ def test_repeats_with_their_own_splits_are_paired_split_by_split(tmp_path: Path,
     assert one.effect == pytest.approx(pooled.mean() / pooled.std(ddof=1))
 
 
-def test_a_seed_that_only_one_group_has_is_not_in_the_difference_and_that_is_said(
-    tmp_path: Path, make_run: MakeRun
-) -> None:
+def test_a_seed_that_only_one_group_has_is_not_in_the_difference(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a1", {"data.split_seed": 1, **FINETUNE}, right=[1] * 10)
     make_run("b1", {"data.split_seed": 1}, right=[0] * 8 + [1] * 2)
     make_run("b2", {"data.split_seed": 2}, right=[1] * 9)
     _, (one,), said = compared(tmp_path)
     assert one.estimate.difference == pytest.approx(0.8)
-    assert said[0] == "finetune beats scratch by 80.0 ± 13.3 points in the one seed that both have (p = 0.008)"
+    assert said[0] == "finetune beats scratch by 80.0 ± 13.3 points with the one seed that both have (p = 0.008)"
 
 
-def test_other_test_samples_leave_the_seeds(tmp_path: Path, make_run: MakeRun) -> None:
+def test_groups_with_different_test_samples_are_tested_over_seeds(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=[1] * 9 + [0] * seed)
         make_run(f"b{seed}", {"seed": seed}, right=[1] * 9 + [0] * (seed + 2))
     _, (one,), _ = compared(tmp_path)
     first, second = [9 / 10, 9 / 11], [9 / 12, 9 / 13]
-    assert one.test == "Welch's t over seeds (not the same test samples)"
+    assert one.test == "Welch's t over seeds (different test samples)"
     assert one.estimate.p == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
@@ -110,7 +108,9 @@ def test_without_samples_and_seeds_nothing_is_tested(tmp_path: Path, make_run: M
     _, (one,), said = compared(tmp_path)
     assert np.isnan(one.corrected)
     assert not one.is_significant
-    assert said == ["finetune is 50.0 points ahead of scratch, untested: no results per sample, and one seed alone"]
+    assert said == [
+        "finetune is 50.0 points ahead of scratch, not tested: no results per sample, and a group has only one seed"
+    ]
 
 
 def detections(folder: Path, precisions: list[float]) -> None:
@@ -118,7 +118,7 @@ def detections(folder: Path, precisions: list[float]) -> None:
     (folder / "test_results.csv").write_text("\n".join(["name,truths,found,average_precision50", *rows]))
 
 
-def test_boxes_are_compared_by_each_images_own_measure_and_that_is_said(tmp_path: Path, make_run: MakeRun) -> None:
+def test_detections_are_compared_by_each_images_own_metric(tmp_path: Path, make_run: MakeRun) -> None:
     for name, changes, whole, own in (("a", FINETUNE, 0.70, [0.9, 0.8] * 10), ("b", {}, 0.55, [0.5, 0.6] * 10)):
         fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
         detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
@@ -126,21 +126,21 @@ def test_boxes_are_compared_by_each_images_own_measure_and_that_is_said(tmp_path
     assert one.estimate.difference == pytest.approx(0.3)
     assert (one.wins, one.losses) == (20, 0)
     assert said[0] == "finetune beats scratch by 30.0 ± 2.3 points (p < 0.001)"
-    assert said[2] == ("these differences are of each image's own average precision at IoU 0.5, on average: "
-                       "test/mAP is one measure of all images together")  # fmt: skip
+    assert said[2] == ("these differences are means of the images' average precision at IoU 0.5, because test/mAP is "
+                       "computed over all images together")  # fmt: skip
 
 
-def test_boxes_whose_images_speak_for_the_other_are_not_told_apart(tmp_path: Path, make_run: MakeRun) -> None:
+def test_no_clear_winner_if_the_images_own_metric_favours_the_other_group(tmp_path: Path, make_run: MakeRun) -> None:
     for name, changes, whole, own in (("a", FINETUNE, 0.60, [0.4, 0.5] * 10), ("b", {}, 0.55, [0.5, 0.6] * 10)):
         fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
         detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
     _, (one,), said = compared(tmp_path, "test/mAP")
     assert not one.is_significant
-    assert said[0].startswith("finetune and scratch can't be told apart with one seed each (-10.0 ± 0.0 points")
+    assert said[0].startswith("no clear winner between finetune and scratch with one seed each (-10.0 ± 0.0 points")
 
 
 def test_masks_are_compared_by_the_miou_of_all_images(tmp_path: Path, make_run: MakeRun) -> None:
-    """Where each image's own mIoU would speak for the other."""
+    """Each image's own mIoU would favour the other group."""
     for name, changes, shares, own in (("a", FINETUNE, [0.9, 0.7] * 10, 0.3), ("b", {}, [0.6, 0.6] * 10, 0.4)):
         metrics = {"val/mIoU": 0.5, "test/mIoU": float(np.mean(shares))}
         folder = make_run(name, {"model.task": "segmentation", **changes}, task="segmentation", metrics=metrics)
@@ -153,7 +153,7 @@ def test_masks_are_compared_by_the_miou_of_all_images(tmp_path: Path, make_run: 
     assert not any("own" in line for line in said)
 
 
-def test_a_loss_is_said_in_its_own_unit(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_loss_is_not_in_percent(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2, 3):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"test/loss": 0.10 + seed / 1000})
         make_run(f"b{seed}", {"seed": seed}, metrics={"test/loss": 0.30 + seed / 1000})
@@ -171,15 +171,15 @@ def test_p_values_are_corrected_by_holm(tmp_path: Path, make_run: MakeRun) -> No
     assert [one.corrected for one in made] == pytest.approx([2 / 2**6, 4 / 2**8])
 
 
-def test_regimes_meet_at_each_share_of_the_training_data(tmp_path: Path, make_run: MakeRun) -> None:
+def test_regimes_are_compared_at_each_fraction_of_the_training_data(tmp_path: Path, make_run: MakeRun) -> None:
     for fraction in (0.1, 1.0):
         make_run(f"a{fraction}", {"data.fraction": fraction, **FINETUNE}, right=[1] * int(10 * fraction) + [0] * 9)
         make_run(f"b{fraction}", {"data.fraction": fraction}, right=[1] * 5 + [0] * int(5 + 9 * fraction))
         make_run(f"c{fraction}", {"data.fraction": fraction, "seed": 1}, right=[1, 0])
     section, made, said = compared(tmp_path)
     assert [line.split(" with")[0] for line in said[:2]] == [
-        "data.fraction=0.1: scratch and finetune can't be told apart",
-        "data.fraction=1: finetune and scratch can't be told apart",
+        "data.fraction=0.1: no clear winner between scratch and finetune",
+        "data.fraction=1: no clear winner between finetune and scratch",
     ]
     assert [group.settings["data.fraction"] for group in section.groups] == [0.1, 0.1, 1, 1]
     pairs = [(one.leader.label, one.other.label) for one in made]
@@ -191,7 +191,7 @@ def test_only_the_leading_groups_are_tested(tmp_path: Path, make_run: MakeRun) -
         make_run(f"run{index}", {"optimizer.lr": 0.1 + index}, right=[1] * (20 - index) + [0] * index)
     _, made, said = compared(tmp_path)
     assert len(made) == verdict.MOST_COMPARED
-    assert "2 further groups lie behind these and were not tested" in said
+    assert "lower-ranked groups that were not tested: 2" in said
 
 
 def test_one_group_and_no_group(tmp_path: Path, make_run: MakeRun) -> None:
@@ -207,7 +207,7 @@ def test_p_in_words(p: float, text: str) -> None:
     assert verdict.p_text(p) == text
 
 
-def test_a_difference_of_shares_cant_be_above_100_points(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_difference_of_accuracies_is_at_most_100_points(tmp_path: Path, make_run: MakeRun) -> None:
     for seed, (first, second) in enumerate([(0.9, 0.1), (0.4, 0.3)]):  # 45 ± 129 by Student's t
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"val/accuracy": first, "val/loss": first})
         make_run(f"b{seed}", {"seed": seed}, metrics={"val/accuracy": second, "val/loss": second})

@@ -59,7 +59,7 @@ def test_studies_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.M
     assert compose(["+experiment=unfreezing"]).name == "unfreezing"
     with pytest.raises(UserError, match=r"experiment=regimez: there is no such experiment; did you mean regimes\?"):
         compose(["+experiment=regimez"])
-    with pytest.raises(UserError, match=r"a study is added with a plus, \+experiment=regimes"):
+    with pytest.raises(UserError, match=r"a study needs a plus sign, \+experiment=regimes"):
         compose(["experiment=regimes"])
 
 

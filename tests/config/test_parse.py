@@ -97,7 +97,7 @@ def test_what_the_task_cannot_do_is_refused_in_one_line_that_names_it(
 
 @pytest.mark.parametrize("nothing", [None, "x", [1]])
 def test_a_config_without_keys_is_refused(nothing: Any) -> None:
-    with pytest.raises(UserError, match="the config holds no keys"):
+    with pytest.raises(UserError, match="the config has no keys"):
         read_config(nothing)
 
 

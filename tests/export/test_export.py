@@ -138,7 +138,7 @@ def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, t
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["{}", "--format", "onnx", "--int8"], "--int8 goes with --format litert"),
+    (["{}", "--format", "onnx", "--int8"], "--int8 requires --format litert"),
     (["{}", "--format", "pdf"], "invalid choice: 'pdf'"),
     (["{}"], "required: --format"),
     (["{}/absent", "--format", "onnx"], "absent is not a folder"),

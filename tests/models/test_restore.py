@@ -39,7 +39,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
 def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> None:
     model = write_run(tmp_path / "run", status="interrupted")
     run = open_run(tmp_path / "run")
-    assert run.notes == [f"{tmp_path / 'run'} is interrupted, after 1 of 3 epochs: its best so far is used"]
+    assert run.notes == [f"{tmp_path / 'run'}: status interrupted after 1 of 3 epochs; the best epoch so far is used"]
     images = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 1)).astype(np.float32)
     logits = model.predict(images, verbose=0)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -103,11 +103,11 @@ def test_a_damaged_network_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("config.yaml", "x", r"config\.yaml is missing or can't be read"),
-    ("config.yaml", "", r"config\.yaml can't be read: the config holds no keys"),
+    ("config.yaml", "", r"config\.yaml can't be read: the config has no keys"),
     ("config.yaml", "model: [1]", r"config\.yaml can't be read"),
-    ("summary.json", {"classes": "ab"}, r"summary\.json: classes can't be ab"),
-    ("summary.json", {"channels": "x"}, r"summary\.json: channels can't be x"),
-    ("summary.json", {"image_size": -4}, r"summary\.json: image_size can't be -4"),
+    ("summary.json", {"classes": "ab"}, r"summary\.json: invalid classes=ab"),
+    ("summary.json", {"channels": "x"}, r"summary\.json: invalid channels=x"),
+    ("summary.json", {"image_size": -4}, r"summary\.json: invalid image_size=-4"),
     ("summary.json", {"classes": ["a"]}, r"model\.keras doesn't fit the run's summary\.json"),
     ("summary.json", {"channels": 3}, r"model\.keras doesn't fit the run's summary\.json"),
     ("labels.json", "{", r"labels\.json can't be read"),

@@ -115,7 +115,7 @@ def test_no_prediction_takes_the_place_of_an_image(
     before = {file: file.read_bytes() for file in (tmp_path / "images").iterdir()}
     command = ["predict", str(tmp_path / "run"), str(tmp_path / "images"), "--output", str(tmp_path)]
     assert cli.main(command) == 2
-    assert "is the images' own collection" in capsys.readouterr().err
+    assert "holds the images themselves" in capsys.readouterr().err
     assert {file: file.read_bytes() for file in (tmp_path / "images").iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "run"]
 

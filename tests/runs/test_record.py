@@ -67,7 +67,7 @@ def test_a_mistake_removes_only_its_own_files(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     (tmp_path / "tensorboard").mkdir()
-    with pytest.raises(UserError, match=r"holds other things \(photo\.jpg\)"), Record(tmp_path, config_in(tmp_path)):
+    with pytest.raises(UserError, match=r"holds other files \(photo\.jpg\)"), Record(tmp_path, config_in(tmp_path)):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "tensorboard"]
 

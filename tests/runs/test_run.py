@@ -40,7 +40,7 @@ def test_the_size_of_a_run_is_height_and_width(tmp_path: Path, size: Any, expect
 def test_a_damaged_size_is_refused(tmp_path: Path, size: Any) -> None:
     with Record(tmp_path / "run", config_in(tmp_path)) as run:
         run.update(status="completed", classes=["a", "b"], channels=3, image_size=size)
-    with pytest.raises(UserError, match=r"image_size can't be|stopped before its data"):
+    with pytest.raises(UserError, match=r"invalid image_size=|stopped before its data"):
         read_run(tmp_path / "run").require_data()
 
 

@@ -104,7 +104,7 @@ def test_what_a_run_says_of_itself_is_read() -> None:
     assert values is not None and sum(values[1]) / len(values[1]) == pytest.approx(run.metric("test/mIoU"), abs=1e-4)
     unfinished = read_run(FORM_1 / "runs/unfinished")
     assert unfinished.notes == [
-        f"{FORM_1 / 'runs/unfinished'} is interrupted, after 103 of 2000 epochs: its best so far is used"
+        f"{FORM_1 / 'runs/unfinished'}: status interrupted after 103 of 2000 epochs; the best epoch so far is used"
     ]
 
 
@@ -170,7 +170,7 @@ def test_a_feature_extractor_that_was_not_frozen_whole_is_read_as_fine_tuning(
     written = "null" if freeze is None else freeze
     assert summary["mode"] == "finetune"
     (note,) = summary["upgrade_notes"]
-    assert note == (f"mode=feature_extractor had mode.freeze={written}, so a part of the base learned: read as "
+    assert note == (f"mode=feature_extractor had mode.freeze={written}, so part of the base was trained: read as "
                     "mode=finetune with mode.head_epochs=0")  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def test_seeds_of_a_sweep_are_repeats_of_one_experiment() -> None:
 def test_a_comparison_shows_every_run() -> None:
     said: list[str] = []
     text = compare([FORM_1], said.append, by="run")
-    assert said == [f"{FORM_1}: pretraining runs left out; name their folder to compare them"]
+    assert said == [f"{FORM_1}: pretraining runs are left out; to compare them, give their folder"]
     for task in ("classification", "detection", "segmentation"):
         for mode in MODES:
             assert f"runs/{task}-{mode}" in text
@@ -242,7 +242,7 @@ def test_a_comparison_shows_every_run() -> None:
     assert "detection on digits, by test/mAP: 3 completed runs\n" in text
     assert "segmentation on digits, by test/mIoU: 3 completed runs\n" in text
     assert "not counted, interrupted: runs/unfinished" in text
-    assert "these differences are of each image's own average precision at IoU 0.5, on average: test/mAP is" in text
+    assert "these differences are means of the images' average precision at IoU 0.5, because test/mAP is" in text
     assert "classification on digits, by test/accuracy: 5 completed runs in 3 groups" in compare([FORM_1], said.append)
 
 

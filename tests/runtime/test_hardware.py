@@ -14,10 +14,10 @@ from cvlib.runtime import hardware
     [
         ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 avx\n", ("bfloat16", "the processor has amx_bf16")),
         ("flags : fpu avx512_bf16\nflags : fpu avx512_bf16\n", ("bfloat16", "the processor has avx512_bf16")),
-        ("flags : fpu avx2 avx512f\n", ("float32", "the processor has nothing shorter")),
-        ("flags : fpu not_amx_bf16\nmodel name : amx_bf16\n", ("float32", "the processor has nothing shorter")),
-        ("Features : fp asimd\n", ("float32", "the processor has nothing shorter")),
-        ("", ("float32", "the processor has nothing shorter")),
+        ("flags : fpu avx2 avx512f\n", ("float32", "the processor has no bfloat16")),
+        ("flags : fpu not_amx_bf16\nmodel name : amx_bf16\n", ("float32", "the processor has no bfloat16")),
+        ("Features : fp asimd\n", ("float32", "the processor has no bfloat16")),
+        ("", ("float32", "the processor has no bfloat16")),
     ],
 )
 def test_of_processors(cpuinfo: str, expected: tuple[str, str]) -> None:

@@ -71,8 +71,8 @@ def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> No
 def test_the_announcement_counts(jobs: list[Job]) -> None:
     said = sweep.announce(jobs, sweep.to_run(jobs, False), False)
     assert said == (
-        "7 jobs, 1 rejected for mistakes in what was asked, 1 already completed, 2 failed before "
-        "(hydra.sweeper.rerun_failed=true runs them again), 1 being run by another process; 2 to run"
+        "7 jobs, 1 rejected as invalid, 1 already completed, 2 failed before "
+        "(hydra.sweeper.rerun_failed=true runs them again), 1 running in another process; 2 to run"
     )
 
 
@@ -82,12 +82,12 @@ def test_progress_counts_what_this_sweep_runs_and_estimates_the_rest(
     running = sweep.to_run(jobs, rerun_failed=False)
     monkeypatch.setattr("time.time", lambda: 1000.0)
     sweep.write_plan(tmp_path, jobs, running)
-    assert sweep.progress(tmp_path, tmp_path / "interrupted") == "job 4 of 7: interrupted (0 of 2 to run done)"
+    assert sweep.progress(tmp_path, tmp_path / "interrupted") == "job 4 of 7: interrupted (0 of 2 scheduled jobs done)"
     summary = json.loads((tmp_path / "interrupted/summary.json").read_text())
     (tmp_path / "interrupted/summary.json").write_text(json.dumps(summary | {"status": "completed"}))
     monkeypatch.setattr("time.time", lambda: 1300.0)  # 300 s for one of two: as long again
     said = sweep.progress(tmp_path, tmp_path / "pending")
-    assert said == "job 5 of 7: pending (1 of 2 to run done, about 5 min left)"
+    assert said == "job 5 of 7: pending (1 of 2 scheduled jobs done, about 5 min left)"
 
 
 def test_the_end_is_a_table_two_files_and_a_failure_that_lists_what_is_missing(

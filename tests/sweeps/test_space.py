@@ -1,4 +1,4 @@
-"""What a search chooses from."""
+"""The space of a search."""
 
 from __future__ import annotations
 
