@@ -37,7 +37,7 @@ def test_void_masks_are_nothing_to_measure_by(tmp_path: Path) -> None:
 
 def test_a_split_that_there_is_not(tmp_path: Path) -> None:
     write_record(tmp_path / "run", configs.config(), InputSpec(8, 8, 1), list("0123456789"))
-    with pytest.raises(UserError, match="there is no split validation: choose from train, val, test"):
+    with pytest.raises(UserError, match="invalid split validation: expected one of train, val, test"):
         samples.choose(open_run(tmp_path / "run"), "validation")
 
 
