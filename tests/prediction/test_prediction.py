@@ -169,5 +169,5 @@ def test_what_a_folder_holds_beside_images_is_named(tmp_path):
     (tmp_path / "notes.md").write_text("x")
     (tmp_path / "b.svg").write_text("<svg/>")
     said = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
-    assert "1 .svg file is SVG" in said and "1 other files are no images" in said
+    assert "1 .svg file is SVG" in said and "other files that are not images: 1" in said
     assert prediction.left_out([]) == ""
