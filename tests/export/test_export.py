@@ -194,5 +194,5 @@ def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     write_untrained(tmp_path / "run", SMALL["detection"])
     assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
     said = capsys.readouterr().err
-    assert "--int8 is not available for detection: boxes in 8 bits lose their places" in said
+    assert "--int8 is not available for detection: 8-bit box coordinates are too imprecise" in said
     assert said.count("\n") == 1

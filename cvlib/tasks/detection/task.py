@@ -58,8 +58,8 @@ class Detection(Task):
     explains_classes = False
     served = Served(
         tolerance=1e-3,
-        answers="sure boxes",
-        refuses_int8="--int8 is not available for detection: boxes in 8 bits lose their places",
+        answers="high-scoring boxes",
+        refuses_int8="--int8 is not available for detection: 8-bit box coordinates are too imprecise",
     )
     worst_shown = 8
 

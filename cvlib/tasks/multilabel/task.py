@@ -50,7 +50,7 @@ class Multilabel(LogitsTask):
     training_metric = "label_accuracy"
     heads = ("dense",)
     caches_features = True
-    served = Served(tolerance=1e-3, answers="classes of images")
+    served = Served(tolerance=1e-3, answers="class decisions")
     worst_shown = 24
 
     # Learning.
