@@ -71,20 +71,20 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
 @pytest.mark.parametrize(("name", "changes", "words"), [
     ("yolo", {"data": {"tasks": ["classification"]}},
      "model=yolo does detection, but data=digits has labels for classification only: choose data="),
-    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of"),
-    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
-    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/ar_100"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected one of val/accuracy"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "val/top5_accuracy, val/macro_f1, val/loss for classification"),
+    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "one of val/mAP, val/mAP50, val/ar_100 for detection"),
     ("yolo", {"data": {"class_weights": "balanced"}},
-     "data.class_weights=balanced is for classification, multilabel, segmentation: leave it out for detection"),
+     "data.class_weights=balanced is only for classification, multilabel, segmentation: leave it out for detection"),
     ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
      "model.head=dense doesn't fit model=yolo, which builds on model.backbone: leave model.head out"),
     ("yolo", {"model": {"head": "decoder"}},
      "model.head=decoder doesn't fit model=yolo, which builds on model.backbone: leave model.head out"),
-    ("fcn", {"model": {"head": "grid"}}, "model.head=grid doesn't do segmentation, .*: choose one of decoder, fcn"),
+    ("fcn", {"model": {"head": "grid"}}, "model.head=grid doesn't support segmentation, .*: choose one of decoder"),
     ("vgg", {"data": {"image_size": 20}}, "data.image_size=20 is too small: model=vgg needs at least 32 pixels"),
     ("vgg", {"data": {"image_size": [64, 20]}}, r"data.image_size=\[64,20\] is too small"),
     ("segmenter", {"mode": {"name": "feature_extractor", "cache_features": "true"}},
-     "mode.cache_features=true is for classification, multilabel, but model=segmenter does segmentation: leave it at"),
+     "mode.cache_features=true is only for classification, multilabel, but model=segmenter does segmentation: set it"),
     ("yolo", {"model": {"task": "multilabel"}},
      r"task=multilabel doesn't go with model=yolo, which does detection: choose model=alexnet \| cnn \| darknet"),
     ("cnn", {"model": {"task": "detection"}}, "task=detection doesn't go with model=cnn, .*: choose model=yolo"),
@@ -108,7 +108,7 @@ def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels() -> No
 def test_mosaic_is_for_boxes() -> None:
     mixing = config("cnn")
     mixing.augment.mosaic = 0.5
-    with pytest.raises(UserError, match=r"augment.mosaic=0.5 is for detection, but model=cnn does classification"):
+    with pytest.raises(UserError, match=r"augment.mosaic=0.5 is only for detection, but model=cnn does classification"):
         tasks.check(mixing)
     boxes = config("yolo")
     boxes.augment.mosaic = 0.5
