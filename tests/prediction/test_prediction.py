@@ -67,11 +67,11 @@ def test_boxes_are_those_of_the_evaluation(
         rows = list(csv.DictReader(text))
     coco = json.loads((tmp_path / "out/predictions.json").read_text())
     assert len(rows) == len(coco) > 30
-    surest = max(float(row["score"]) for row in rows)
-    told = f"no box is drawn: the surest has a score of {surest:.2f}, drawn are those from 0.25 on"
-    assert (told in capsys.readouterr().out) == (surest < 0.25)
+    highest = max(float(row["score"]) for row in rows)
+    note = f"no boxes are drawn: the highest score is {highest:.2f}, below the limit of 0.25"
+    assert (note in capsys.readouterr().out) == (highest < 0.25)
     for file, expected in zip(files, found, strict=True):
-        # Further down an untrained detector's boxes are so much alike that a last bit decides which one stays.
+        # Later boxes of an untrained detector are so similar that rounding decides which ones survive suppression.
         first = [getattr(expected, part)[:9] for part in ("corners", "scores", "classes")]
         own = [row for row in rows if row["file"] == str(file)][:9]
         assert [row["class"] for row in own] == [CLASSES[label] for label in first[2]]
@@ -88,7 +88,7 @@ def test_a_threshold_is_the_least_score_that_is_listed_and_drawn(tmp_path: Path,
     plain = np.asarray(Image.open(files[0]).resize((400, 250), Image.Resampling.NEAREST))
 
     def predicted(*given: str) -> tuple[list[float], int]:
-        """The scores listed, and how many pixels boxes cover."""
+        """Return the listed scores and the number of pixels that boxes cover."""
         out = tmp_path / "out"
         assert cli.main(["predict", str(tmp_path / "run"), str(files[0]), "--output", str(out), *given]) == 0
         with (out / "predictions.csv").open() as text:
@@ -122,8 +122,8 @@ def test_no_prediction_takes_the_place_of_an_image(
 
 @pytest.mark.parametrize(("task", "given", "words"), [
     ("segmentation", "0.5", "--threshold is not available for segmentation"),
-    ("detection", "1.5", "--threshold 1.5: a score is from 0 to 1"),
-    ("detection", "nan", "--threshold nan: a score is from 0 to 1"),
+    ("detection", "1.5", "invalid --threshold 1.5: expected a score from 0 to 1"),
+    ("detection", "nan", "invalid --threshold nan: expected a score from 0 to 1"),
     ("detection", "much", "argument --threshold: invalid float value: 'much'"),
 ])  # fmt: skip
 def test_a_threshold_that_means_nothing_is_refused(
