@@ -70,7 +70,9 @@ def _refuse_overwrite(path: Path, form: str) -> None:
         not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
     )
     if form == "saved_model" and not replaceable:
-        raise UserError(f"--output {path} exists and is not a SavedModel: give a folder that does not exist yet")
+        raise UserError(
+            f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not exist"
+        )
 
 
 def _summary(found: Agreement, bound: float, answers: str) -> str:

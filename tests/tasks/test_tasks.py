@@ -1,4 +1,4 @@
-"""Which tasks there are, what goes together with them, and the size that images get."""
+"""The list of tasks, the configs that fit them, and the size that images are resized to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.configs import CONF, shipped_model
 
 
 def mapping(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> dict[str, Any]:
-    """A config as conf/ composes it: the shipped model with changes, the groups given, and data with labels for it."""
+    """Return a config as composed from conf/: the shipped model with changes, `groups`, and data with its labels."""
     chosen = {**shipped_model(name), **(model or {})}
     return {**groups, "model": chosen, "data": {"tasks": [chosen["task"]], **groups.get("data", {})}}
 
@@ -36,7 +36,7 @@ def test_the_folders_are_the_tasks() -> None:
 
 
 @pytest.mark.parametrize("name", tasks.names())
-def test_each_declares_what_others_ask_of_it(name: str) -> None:
+def test_each_task_declares_consistent_attributes(name: str) -> None:
     task = tasks.of(name)
     assert isinstance(task, Task)
     assert task.name == name
@@ -48,9 +48,9 @@ def test_each_declares_what_others_ask_of_it(name: str) -> None:
     assert task.shown_metrics(1000)[0] == task.metrics[0].name
 
 
-def test_every_head_answers_a_task_and_every_task_has_a_yaml_file() -> None:
-    answered = {head for name in tasks.names() for head in tasks.of(name).heads}
-    assert sorted(answered) == heads.names()
+def test_every_head_supports_a_task_and_every_task_has_a_yaml_file() -> None:
+    supported = {head for name in tasks.names() for head in tasks.of(name).heads}
+    assert sorted(supported) == heads.names()
     assert sorted(path.stem for path in (CONF / "task").glob("*.yaml")) == tasks.names()
 
 
@@ -94,18 +94,18 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
     ("cnn", {"model": {"task": "multilabel"}, "data": {"name": "mnist", "tasks": ["classification"]}},
      "model=cnn does multilabel, but data=mnist has .* classification only: .*, or task=classification"),
 ])  # fmt: skip
-def test_what_does_not_go_together_is_refused(name: str, changes: dict[str, Any], words: str) -> None:
+def test_incompatible_configs_are_refused(name: str, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         config(name, **changes)
 
 
-def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels() -> None:
+def test_the_error_lists_the_datasets_with_the_required_labels() -> None:
     unfit = mapping("yolo", data={"tasks": ["classification"]})
     with pytest.raises(UserError, match=r"choose data=cards \| coco \| digits \| folder \| pets \| tfds \| voc, or"):
         tasks.config_of(unfit)
 
 
-def test_mosaic_is_for_boxes() -> None:
+def test_mosaic_requires_boxes() -> None:
     mixing = config("cnn")
     mixing.augment.mosaic = 0.5
     with pytest.raises(UserError, match=r"augment.mosaic=0.5 is only for detection, but model=cnn does classification"):
@@ -148,7 +148,7 @@ def test_how_images_are_resized(name: str, changes: dict[str, Any], resize: str)
     assert tasks.resize(config(name, **changes)) == resize
 
 
-def test_the_monitor_is_the_tasks_first_unless_asked_for() -> None:
+def test_the_default_monitor_is_the_tasks_first() -> None:
     assert tasks.monitor(config("segmenter")) == "val/mIoU"
     assert tasks.monitor(config("cnn", trainer={"monitor": "val/loss"})) == "val/loss"
 
