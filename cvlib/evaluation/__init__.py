@@ -1,4 +1,4 @@
-"""How good a trained network is: its results on validation and test, written, drawn and saved."""
+"""Evaluation of a trained network on validation and test: metrics, tables, pictures and the saved model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cvlib.tasks.predictions import Predictions
 from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters
 
-_PICTURED = 24
+_IMAGES_SHOWN = 24
 
 
 def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
-    """Write metrics, test_results.csv, model.keras, labels.json and TensorBoard's pictures of the best epoch."""
+    """Evaluate the best epoch; write metrics, test_results.csv, model.keras, labels.json and TensorBoard images."""
     record, task = training.record, training.task
     validated = task.validated(training.network)
     val = task.evaluate(validated, training.val, dataset.classes).tuned()
@@ -43,15 +43,15 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
 
 
 def feed(training: Training, split: Split, batch_size: int | None = None) -> Feed:
-    """Return the split's images as the network gets them in validation."""
+    """Return a feed of the split, preprocessed as in validation."""
     val = training.val
     return make_feed(split, val.spec, val.kind, batch_size or val.batch_size, val.seed)
 
 
 def show_start(training: Training, dataset: Dataset) -> None:
-    """Show in TensorBoard what is about to be trained: augmented samples, config, graph, layers."""
+    """Write augmented samples, config, graph and layer table to TensorBoard, and layers.txt, before training."""
     model = training.task.validated(training.network)
-    images, labels = training.train.preview(_PICTURED)
+    images, labels = training.train.preview(_IMAGES_SHOWN)
     training.board.image("train", "augmented_samples", training.task.samples(images, labels, dataset), 0)
     text = json.dumps(as_mapping(training.config), indent=2)
     training.board.text("train", "config", f"```\n{text}\n```", 0)
@@ -70,17 +70,17 @@ def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]
 
 
 def save_atomically(model: keras.Model, path: Any) -> None:
-    """Write a `.keras` file so that its name never stands for half of it."""
+    """Write a `.keras` file atomically, so that `path` never holds an incomplete file."""
     with replacing(path, "partial.keras") as temporary:
         model.save(temporary)
 
 
 def _draw(training: Training, dataset: Dataset, val: Predictions, test: Predictions, epoch: int) -> None:
     board = training.board
-    for prefix, found in (("", val), ("test_", test)):
-        for tag, picture in found.charts(dataset).items():
+    for prefix, predictions in (("", val), ("test_", test)):
+        for tag, picture in predictions.charts(dataset).items():
             board.image("validation", prefix + tag, picture, epoch)
     shown = val.representative()
-    some = dataset.val.take(shown)
-    images = feed(training, some, len(shown)).preview(len(shown))[0]
+    subset = dataset.val.take(shown)
+    images = feed(training, subset, len(shown)).preview(len(shown))[0]
     board.image("validation", "predictions", val.drawn(images, shown, dataset), epoch)

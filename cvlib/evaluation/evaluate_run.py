@@ -1,4 +1,4 @@
-"""A saved run evaluated again, on any samples, by the code that measured it when it ended."""
+"""Evaluation of a saved run on any samples, with the code that measured it after training."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from cvlib.training import devices
 from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
 
-_MOST_ROWS = 50  # of the printed table
+_MAX_ROWS = 50  # of the printed table
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a run's network is on some samples."""
+    """Results of a run's network on some samples."""
 
     samples: Samples
     task: Task
     tta: bool
-    metrics: dict[str, float]  # as the run's own, without "test/"
+    metrics: dict[str, float]  # named as in the run's summary, without "test/"
     by_class: list[Row]  # a row for each class
     results: list[Row]  # a row for each sample, as in test_results.csv
-    calibration: Calibration | None  # where each sample has probabilities of its own
+    calibration: Calibration | None  # None where a sample has no single class
     pictures: dict[str, np.ndarray]  # uint8 (height, width, 3), by name
 
     def lines(self) -> list[str]:
-        """Return the table of classes and the metrics, for people."""
+        """Return the class table and the metrics as lines of text."""
         names = self.task.shown_metrics(len(self.by_class))
-        found = [*_table(self.by_class, self.task.class_metric), ""]
-        found += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
-        return found + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
+        lines = [*_table(self.by_class, self.task.class_metric), ""]
+        lines += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
+        return lines + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
 
 
 def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
-    """Measure the run's best network; with `tta` by the mean of its probabilities over each image and its mirror image.
+    """Evaluate the run's best network; `tta` averages its probabilities over each image and its mirror image.
 
-    Raises `UserError` where there is no network yet, or its task has no such mean.
+    Raises `UserError` if the run has no network yet, or if its task does not support `tta`.
     """
     devices.start(run.config)
     task = tasks.of_config(run.config)
@@ -62,16 +62,16 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     decision = saved.labels(run)
     found = task.evaluate(network, _feed(run, task, samples.split), run.classes).decided(decision)
     drawn = found.charts(samples.dataset)
-    probable = found.probabilities_and_labels()
-    calibrated = None if probable is None else calibration(*probable)
+    pair = found.probabilities_and_labels()
+    calibrated = None if pair is None else calibration(*pair)
     if calibrated:
         drawn["reliability"] = diagram(calibrated)
     worst = found.worst(task.worst_shown)
     if len(worst):
-        some = samples.split.take(worst)
-        shown = task.evaluate(network, _feed(run, task, some), run.classes).decided(decision)
-        images = _feed(run, task, some).preview(len(some))[0]
-        drawn["worst"] = shown.drawn(images, np.arange(len(some)), samples.dataset)
+        subset = samples.split.take(worst)
+        shown = task.evaluate(network, _feed(run, task, subset), run.classes).decided(decision)
+        images = _feed(run, task, subset).preview(len(subset))[0]
+        drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset)
     rows = found.results(samples.split.names)
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, drawn)
 
@@ -81,7 +81,7 @@ def _feed(run: SavedRun, task: Task, split: Split) -> Feed:
 
 
 def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
-    """Write evaluation.json, by_class.csv, results.csv (as test_results.csv) and pictures; replace earlier ones."""
+    """Write evaluation.json, by_class.csv, results.csv (like test_results.csv) and pictures; replace earlier files."""
     content = {
         "run": str(run.folder), "status": run.summary.get("status"),
         "best_epoch": run.summary.get("best_epoch"), "data": found.samples.words,
@@ -100,13 +100,13 @@ def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
 
 
 def _table(rows: Sequence[Row], metric: str) -> list[str]:
-    """Return rows of classes as aligned lines under a header; of very many classes the worst ones."""
+    """Return the class rows as aligned lines under a header; if there are too many, only the worst classes."""
     known = [row for row in rows if row[metric] is not None]
-    left_out = len(rows) - _MOST_ROWS
+    left_out = len(rows) - _MAX_ROWS
     if left_out > 0:
-        rows = sorted(known, key=lambda row: row[metric])[:_MOST_ROWS]
+        rows = sorted(known, key=lambda row: row[metric])[:_MAX_ROWS]
     lines = titled([{name: _cell(value) for name, value in row.items()} for row in rows])
-    return lines + ([f"… and {left_out} better ones in by_class.csv"] if left_out > 0 else [])
+    return lines + ([f"… and {left_out} better classes in by_class.csv"] if left_out > 0 else [])
 
 
 def _cell(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which images a saved run is evaluated on: a split of its own data, or another dataset with the same classes."""
+"""The samples that a saved run is evaluated on: a split of its own data, or another dataset with the same classes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from cvlib.tasks import saved
 
 @dataclass(frozen=True)
 class Samples:
-    """Images with their labels, which count the run's classes."""
+    """Images with their labels; class ids are indices into the run's classes."""
 
-    name: str  # a folder's name for the results
-    words: str  # what they are, for people
-    dataset: Dataset  # where they are from
+    name: str  # of the results folder
+    words: str  # description for the user
+    dataset: Dataset  # source of the samples
     split: Split
-    notes: list[str]  # remarks for people
+    notes: list[str]  # remarks for the user
 
 
 def choose(run: SavedRun, split: str | None, other: DataConfig | None = None) -> Samples:
-    """Return the samples that `cvlib evaluate` is asked for.
+    """Return the samples that `cvlib evaluate` measures.
 
     Args:
-        run: whose network is evaluated.
-        split: train, val or test; None: test, or all images of a collection without splits.
-        other: another dataset; None: the run's own.
+        run: the run to evaluate.
+        split: train, val or test. None means test, or all images of a collection without splits.
+        other: another dataset. None means the run's own data.
 
-    Raises `UserError` for data that isn't available, and for a split or classes that don't exist.
+    Raises `UserError` if the data is not available, or if the split or a class does not exist.
     """
     if split not in (None, *splits.SPLITS):
-        raise UserError(f"there is no split {split}: choose from {', '.join(splits.SPLITS)}")
+        raise UserError(f"invalid split {split}: expected one of {', '.join(splits.SPLITS)}")
     return _own(run, split or "test") if other is None else _other(run, split, other)
 
 
@@ -45,27 +45,27 @@ def _own(run: SavedRun, split: str) -> Samples:
     dataset = saved.dataset(run)
     notes = []
     if run.summary.get("data_fingerprint") not in (None, data.fingerprint(dataset)):
-        notes.append("the data has changed since the run: its own results were on other images or labels")
+        notes.append("the data has changed since the run: the run's own results used other images or labels")
     if dataset.classes != run.classes:
-        raise UserError(f"{run.folder}: the classes of its data are {_some(dataset.classes)} now, and were "
-                        f"{_some(run.classes)}: name data that still has them, data.path=…")  # fmt: skip
+        raise UserError(f"{run.folder}: the classes of its data are now {_some(dataset.classes)}, but were "
+                        f"{_some(run.classes)}: choose data with the original classes, data.path=…")  # fmt: skip
     return Samples(split, f"{dataset.name}, {split}", dataset, dataset.splits[split], notes)
 
 
 def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
     task = tasks.of_config(run.config)
-    # The network's own size and channels are what images are brought to.
+    # Images are converted to the network's own size and channels.
     config = replace(config, channels=run.channels, image_size=None, fraction=1.0)
     dataset = data.undivided(config, task.label_kind, task=task.name)
     unknown = [name for name in dataset.classes if name not in run.classes]
     if unknown:
-        raise UserError(f"{_name(config)} has classes that the run doesn't know: {_some(unknown)}; the run's are "
-                        f"{_some(run.classes)}: rename them, or choose some with data.classes=[…]")  # fmt: skip
+        raise UserError(f"{_name(config)} has classes that the run doesn't know: {_some(unknown)}; the run's classes "
+                        f"are {_some(run.classes)}: rename them, or select classes with data.classes=[…]")  # fmt: skip
     name, chosen = _name(config), _split(config, dataset, split)
     if chosen is not dataset.train or split:
-        name += f"-{next(one for one, found in dataset.splits.items() if found is chosen)}"
-    absent = [one for one in run.classes if one not in dataset.classes]
-    notes = [*dataset.notes, *([f"without {_some(absent)}: the metrics say nothing of it"] if absent else [])]
+        name += f"-{next(key for key, candidate in dataset.splits.items() if candidate is chosen)}"
+    absent = [name for name in run.classes if name not in dataset.classes]
+    notes = [*dataset.notes, *([f"no images of {_some(absent)}: the metrics do not cover them"] if absent else [])]
     chosen = splits.renumber(chosen, dataset.classes, run.classes, dataset.kind)
     if why := dataset.kind.unmeasurable(chosen):
         raise UserError(f"{name}: {why}")
@@ -74,18 +74,18 @@ def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
 
 
 def _split(config: DataConfig, dataset: Dataset, split: str | None) -> Split:
-    """Return the split asked for; or else the test split, or all images of a collection without splits."""
-    there = [name for name, one in dataset.splits.items() if len(one)]
-    if split is None and there == ["train"]:
+    """Return the requested split; by default the test split, or all images of a collection without splits."""
+    available = [name for name, candidate in dataset.splits.items() if len(candidate)]
+    if split is None and available == ["train"]:
         return dataset.train
-    if (split or "test") not in there:
-        raise UserError(f"{_name(config)} has no {split or 'test'} split, only {' and '.join(there)}: choose one with "
-                        "--split, or give the folder of one as data.path")  # fmt: skip
+    if (split or "test") not in available:
+        raise UserError(f"{_name(config)} has no {split or 'test'} split, only {' and '.join(available)}: choose one "
+                        "with --split, or set data.path to the folder of a split")  # fmt: skip
     return dataset.splits[split or "test"]
 
 
 def _name(config: DataConfig) -> str:
-    """Return a folder's name for a dataset; a collection's own, with that of the folder above where it is a split's."""
+    """Return a folder name for a dataset; the name of a split's folder gets its parent's name as a prefix."""
     if config.path is None:
         return (config.tfds or config.name).replace("/", "-")
     place = layouts.place(config.path)

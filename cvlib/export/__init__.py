@@ -1,8 +1,8 @@
-"""A run's network for other runtimes: SavedModel, ONNX, LiteRT; its preprocessing and labels inside, checked.
+"""Export of a run's network, with preprocessing and labels, to SavedModel, ONNX or LiteRT, and a check against Keras.
 
-Each takes raw images, 0–255, of any size, and resizes them itself as Keras does: bilinear with antialiasing, written
-as two matrix products, because neither ONNX nor LiteRT has that kind of resizing. Only the int8 form takes images of
-the network's own size, in uint8.
+An exported network takes raw images, 0–255, of any size, and resizes them as Keras does: bilinear with antialiasing.
+ONNX and LiteRT do not support this kind of resizing, so it is written as two matrix products. Only the int8 format
+takes images of the network's own size, as uint8.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from cvlib.tasks.agreement import Agreement
 
 _NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
 _TOLERANCE_INT8 = 0.25
-_CALIBRATION = 128  # training images that fix the ranges of 8-bit numbers
+_CALIBRATION = 128  # number of training images that set the int8 ranges
 
 
 def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: int, tolerance: float | None,
            say: Callable[[str], None]) -> int:  # fmt: skip
-    """Write the run's network as `form`, compare it with Keras on test images; return 0, or 1 above the tolerance.
+    """Write the run's network in format `form` and compare it with Keras on test images.
 
-    Raises `UserError` for what can't be written or has no data to be compared on.
+    Returns 0, or 1 if the difference exceeds the tolerance. Raises `UserError` if the format can't be written, or if
+    the data for the comparison is not available.
     """
     require(form)
     task = tasks.of_config(run.config)
     if int8 and task.served.refuses_int8:
         raise UserError(task.served.refuses_int8)
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
-    _refuse_in_place_of_others(path, form)
+    _refuse_overwrite(path, form)
     model, dataset = saved.network(run), saved.dataset(run)
     labels = saved.labels(run)
     if form == "saved_model":
@@ -51,48 +52,52 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
     else:
         write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, run.spec) if int8 else None)
     pictures = _some(dataset.test, images, run.spec)
-    if int8:  # which takes images of the network's own size
+    if int8:  # the int8 format takes images of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
     found = compare(task, model, reader(path, form), pictures)
     say(f"compared with Keras on {len(pictures)} test images of {dataset.name}: "
-        + _words(found, bound, task.served.answers))  # fmt: skip
-    return 0 if found.difference <= bound else 1  # a NaN isn't
+        + _summary(found, bound, task.served.answers))  # fmt: skip
+    return 0 if found.difference <= bound else 1  # 1 for NaN, too
 
 
-def _refuse_in_place_of_others(path: Path, form: str) -> None:
-    """Raise `UserError` where something other than an earlier export would be replaced."""
+def _refuse_overwrite(path: Path, form: str) -> None:
+    """Raise `UserError` if the export would replace something other than an earlier export."""
     if form != "saved_model" and path.is_dir():
         raise UserError(f"--output {path} is a folder: give a file, such as {path / _NAMES[form]}")
-    own = not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
-    if form == "saved_model" and not own:
-        raise UserError(f"--output {path} is there and is no SavedModel: give a folder that isn't there yet")
+    replaceable = (
+        not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
+    )
+    if form == "saved_model" and not replaceable:
+        raise UserError(
+            f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not exist"
+        )
 
 
-def _words(found: Agreement, bound: float, answers: str) -> str:
+def _summary(found: Agreement, bound: float, answers: str) -> str:
     if not found.answers:
-        return f"there are no {answers} in them, so all that is known is that it runs"
+        return f"there are no {answers} to compare, so the check shows only that the export runs"
     within = "within" if found.difference <= bound else "ABOVE"
     return (f"largest difference {found.difference:.2g}, {within} {bound:g}; "
-            f"the same answer for {found.same} of {found.answers} {answers}")  # fmt: skip
+            f"{found.same} of {found.answers} {answers} agree")  # fmt: skip
 
 
 def require(form: str) -> None:
-    """Raise `UserError` where the packages that a format needs are missing."""
-    wanted = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}.get(form, ())
+    """Raise `UserError` if a package that the format needs is not installed."""
+    packages = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}.get(form, ())
     from importlib.util import find_spec
 
-    missing = [name for name in wanted if find_spec(name) is None]
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise UserError(f"--format {form} needs {', '.join(missing)}: pip install -e '.[export]'")
 
 
 def _some(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
-    """Return images evenly over a split, uint8 (height, width, channels)."""
-    chosen = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
-    found = [split.images[int(index)] for index in chosen]
-    return [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in found]
+    """Return at most `count` images, evenly spaced over a split, uint8 (height, width, channels)."""
+    indices = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
+    chosen = [split.images[int(index)] for index in indices]
+    return [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in chosen]
 
 
 def _size(path: Path) -> int:

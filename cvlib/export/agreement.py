@@ -1,4 +1,4 @@
-"""How close an exported network's answers are to those of Keras."""
+"""Comparison of an exported network's answers with those of Keras."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cvlib.tasks.base import Task
 
 
 def compare(task: Task, model: keras.Model, predict: Predict, pictures: Sequence[np.ndarray]) -> Agreement:
-    """Compare the answers for images, each (height, width, channels), as the task compares those of one image.
+    """Compare the answers for each image (height, width, channels) with `task.agreement`, and sum the results.
 
-    Undefined numbers make the difference undefined, and are never the same.
+    A NaN makes the difference NaN and never counts as the same answer.
     """
-    whole = Agreement()
+    total = Agreement()
     for picture in pictures:
-        whole += task.agreement(*both(model, predict, picture), side=max(picture.shape[:2]))
-    return whole
+        total += task.agreement(*both(model, predict, picture), side=max(picture.shape[:2]))
+    return total
 
 
 def both(model: keras.Model, predict: Predict, picture: np.ndarray) -> tuple[Outputs, Outputs]:
-    """Return the outputs by name, of Keras and of the exported file."""
+    """Return the outputs of Keras and of the exported file, by name."""
     image = picture[np.newaxis].astype(np.float32)
     outputs = named(model, model(image, training=False))
     expected = {name: keras.ops.convert_to_numpy(outputs[name]) for name in sorted(outputs)}

@@ -1,4 +1,4 @@
-"""Resizing as Keras does it, bilinear with antialiasing, in operations that every runtime has."""
+"""Bilinear resizing with antialiasing, as in Keras, from operations that every runtime supports."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import tensorflow as tf
 
 
 def resize(image: Any, size: tuple[int, int], letterbox: bool = False) -> Any:
-    """Resize (batch, height, width, channels) to `size`, bilinearly with antialiasing, in products of matrices.
+    """Resize (batch, height, width, channels) to `size`, bilinear with antialiasing, by matrix products.
 
-    With `letterbox` the whole image lies in the middle, in its own shape, on black.
+    With `letterbox`, the image keeps its aspect ratio and is centred on black.
     """
     batch, height, width, channels = tf.unstack(tf.shape(image))
     above = beside = 0
@@ -25,12 +25,12 @@ def _margin(side: Any, wanted: Any) -> Any:
     return tf.maximum(wanted - side, 0) // 2
 
 
-def _weights(pixels: Any, margin: Any, leaving: int) -> Any:
-    """How much each pixel, with a black margin before and behind, counts in each of `leaving`: a triangle's share."""
-    entering = pixels + 2 * margin
-    ratio = tf.cast(entering, tf.float32) / leaving
-    centres = (tf.range(leaving, dtype=tf.float32) + 0.5) * ratio
-    places = tf.cast(tf.range(entering), tf.float32) + 0.5
-    weights = tf.maximum(0.0, 1 - tf.abs(places[tf.newaxis] - centres[:, tf.newaxis]) / tf.maximum(ratio, 1.0))
+def _weights(pixels: Any, margin: Any, outputs: int) -> Any:
+    """Return the triangle filter's weights `(outputs, pixels)` along an axis with a black margin on both sides."""
+    inputs = pixels + 2 * margin
+    ratio = tf.cast(inputs, tf.float32) / outputs
+    centres = (tf.range(outputs, dtype=tf.float32) + 0.5) * ratio
+    positions = tf.cast(tf.range(inputs), tf.float32) + 0.5
+    weights = tf.maximum(0.0, 1 - tf.abs(positions[tf.newaxis] - centres[:, tf.newaxis]) / tf.maximum(ratio, 1.0))
     weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
     return weights[:, margin : margin + pixels]

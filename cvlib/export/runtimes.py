@@ -1,4 +1,4 @@
-"""Exported files run in their own runtimes."""
+"""Functions that run exported files in their own runtimes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-# image (1, height, width, channels), 0–255 → the outputs, in the order of their names
+# image (1, height, width, channels), 0–255 → the outputs, sorted by name
 Predict = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def reader(path: Path, form: str) -> Predict:
-    """Return a function that runs an exported file in its own runtime and gives outputs in the order of their names."""
+    """Return a function that runs an exported file in its own runtime and returns the outputs sorted by name."""
     return {"saved_model": _saved_model, "onnx": _onnx, "litert": _litert}[form](path)
 
 
@@ -21,8 +21,8 @@ def _saved_model(path: Path) -> Predict:
     loaded = tf.saved_model.load(str(path))
 
     def predict(image: np.ndarray) -> list[np.ndarray]:
-        found = loaded.signatures["serving_default"](tf.constant(image))
-        return [value.numpy() for _, value in sorted(found.items())]
+        outputs = loaded.signatures["serving_default"](tf.constant(image))
+        return [value.numpy() for _, value in sorted(outputs.items())]
 
     return predict
 
@@ -43,9 +43,9 @@ def _litert(path: Path) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(path)).get_signature_runner("serving_default")
-    wanted = runner.get_input_details()["image"]["dtype"]
+    dtype = runner.get_input_details()["image"]["dtype"]
 
     def predict(image: np.ndarray) -> list[np.ndarray]:
-        return [value for _, value in sorted(runner(image=image.astype(wanted)).items())]
+        return [value for _, value in sorted(runner(image=image.astype(dtype)).items())]
 
     return predict

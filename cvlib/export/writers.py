@@ -1,4 +1,4 @@
-"""The three forms written, each with the labels inside, and complete before it takes its name."""
+"""Writers for the three export formats; each file contains the labels and is written atomically."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_saved_model(model: keras.Model, path: Path, labels: dict[str, Any]) ->
     def serve(image: Any) -> dict[str, Any]:
         return named(model, model(image, training=False))
 
-    archive = keras.export.ExportArchive()  # tracks what Keras keeps to itself: the random state of Dropout
+    archive = keras.export.ExportArchive()  # also tracks Keras' internal state, such as Dropout's random state
     archive.track(model)
     archive.add_endpoint("serving_default", serve, [_image(model)])
     with replacing(path) as partial:
@@ -36,7 +36,7 @@ def write_saved_model(model: keras.Model, path: Path, labels: dict[str, Any]) ->
 
 
 def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
-    """Write an ONNX file; the labels are JSON in its metadata under "labels"."""
+    """Write an ONNX file with the labels as JSON in its metadata, under "labels"."""
     import onnx
     import tf2onnx
 
@@ -49,10 +49,10 @@ def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
 
 
 def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibration: list[np.ndarray] | None) -> None:
-    """Write a LiteRT (.tflite) file; it is also a zip archive that holds labels.json, as LiteRT's metadata are.
+    """Write a LiteRT (.tflite) file that is also a zip archive with labels.json, as is usual for LiteRT metadata.
 
-    With `calibration`, images (height, width, channels), weights and activations are int8, and the file takes uint8
-    images of the network's own size.
+    If `calibration` images (height, width, channels) are given, weights and activations are int8, and the network
+    takes uint8 images of its own size.
     """
     function = _resizing_by_products(model) if calibration is None else _after_resizing(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
 
 
 def _frozen(model: keras.Model, function: Any) -> tuple[tf.Module, Any]:
-    """Return a module with the weights as constants, and its signature; LiteRT (TensorFlow 2.21) loses variables."""
+    """Return a module with the weights as constants, and its signature: LiteRT (TensorFlow 2.21) loses variables."""
     constant = convert_variables_to_constants_v2(function.get_concrete_function())
 
     @tf.function(input_signature=function.input_signature)
@@ -89,12 +89,12 @@ def _converted(converter: Any, model: keras.Model, calibration: list[np.ndarray]
 
 
 def named(model: keras.Model, outputs: Any) -> dict[str, Any]:
-    """Return what the model gave by the outputs' names."""
+    """Return the model's outputs by name."""
     return dict(zip(output_names(model), keras.tree.flatten(outputs), strict=True))
 
 
 def output_names(model: keras.Model) -> list[str]:
-    """Return the outputs' names in the order of `model.outputs`."""
+    """Return the output names in the order of `model.outputs`."""
     if not isinstance(model.output, dict):
         return list(model.output_names)
     names: list[str] = keras.tree.flatten({name: name for name in model.output})
@@ -106,7 +106,7 @@ def _image(model: keras.Model) -> Any:
 
 
 def _after_resizing(model: keras.Model) -> Any:
-    """Return the network from its own input size on, for one image."""
+    """Return the network without its resizing, for one image of the network's own size."""
     first = graph.entry(model)
     assert first is not None
 
@@ -118,7 +118,7 @@ def _after_resizing(model: keras.Model) -> Any:
 
 
 def _resizing_by_products(model: keras.Model) -> Any:
-    """Return the whole network, with its resizing written as matrix products."""
+    """Return the whole network, with resizing written as matrix products."""
     resizing = model.get_layer("resizing")
     size, letterbox = (resizing.height, resizing.width), resizing.pad_to_aspect_ratio
 

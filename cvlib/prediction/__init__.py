@@ -1,4 +1,4 @@
-"""What a run's network says of images: files are found and read here, and answered in the folder of each task."""
+"""Prediction for images: files are found and read here; each task writes its own kind of results."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def predict_files(
     run: SavedRun, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
     show: Callable[[int], None] = lambda done: None, **options: float,
 ) -> tuple[int, list[Path]]:  # fmt: skip
-    """Predict for image files and write predictions.json, predictions.csv and drawn pictures.
+    """Predict for image files and write predictions.json, predictions.csv and pictures.
 
     Args:
         run: an opened run.
-        files: the images, as `find_files` gives them.
-        folder: where to write.
-        bad: is told of every file that can't be read, and why; such files are skipped.
-        show: is told how many files are done.
-        options: as the task's `prediction_options` gives them, such as `threshold` for a detector.
+        files: the images, as returned by `find_files`.
+        folder: the output folder.
+        bad: called with each file that can't be read, and the reason; such files are skipped.
+        show: called with the number of files done.
+        options: as returned by the task's `prediction_options`, such as `threshold` for a detector.
 
     Returns:
-        The number of predictions, and the files that were skipped. Raises `UserError` where none could be read.
+        The number of predictions, and the files that were skipped. Raises `UserError` if no file could be read.
     """
     failed: list[Path] = []
     done = 0
@@ -55,20 +55,20 @@ def predict_files(
     images = readable(files, run.channels, skip, run.spec.span)
     count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
     if not count:
-        raise UserError(f"none of {len(files)} files could be read as an image")
+        raise UserError(f"none of the {len(files)} files could be read as an image")
     return count, failed
 
 
 def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
     """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects.
 
-    `model` is the saved network, as `cvlib.tasks.saved.network` gives it.
+    `model` is the saved network, as returned by `cvlib.tasks.saved.network`.
     """
     return tasks.of_config(run.config).values(run, model, images)
 
 
 def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
-    """Return those of `files` that the run's split list has in "train": its answers there say little of new images."""
+    """Return the files in the run's training split; predictions for these say little about new images."""
     data = run.config.data
     place = data.path or photographs.folder(data.name)
     if run.splits is None or place is None:
@@ -79,7 +79,7 @@ def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:
-    """Yield a name for each file's drawn picture, without its ending: its own, numbered where it came before."""
+    """Yield a name without extension for each file's picture: the file's stem, numbered if it occurred before."""
     count: dict[str, int] = {}
     for file in files:
         count[file.stem] = count.get(file.stem, 0) + 1
@@ -89,7 +89,7 @@ def picture_names(files: Sequence[Path]) -> Iterator[str]:
 def readable(
     files: Sequence[Path], channels: int, bad: Callable[[Path, str], None], span: tuple[float, float] | None = None
 ) -> Iterator[tuple[Path, str, np.ndarray]]:
-    """Yield every file that can be read, the name for its picture, and its pixels; `bad` is told of the others."""
+    """Yield each readable file, the name for its picture, and its pixels; call `bad` for every other file."""
     for file, name in zip(files, picture_names(files), strict=True):
         try:
             pixels = read_image(file, channels, span)
@@ -100,9 +100,9 @@ def readable(
 
 
 def find_files(paths: Sequence[str]) -> list[Path]:
-    """Return the image files that paths mean: a file, all images below a folder, what a glob (also with **) matches.
+    """Return the image files for `paths`: a file, all images below a folder, or all matches of a glob (also with **).
 
-    Each once, in the order given. Raises `UserError` for a path that means none.
+    Each file is returned once, in the order given. Raises `UserError` for a path without images.
     """
     found: list[Path] = []
     for path in paths:
@@ -111,24 +111,25 @@ def find_files(paths: Sequence[str]) -> list[Path]:
         elif Path(path).exists():
             matches = [Path(path)]
         else:
-            hits = [Path(hit) for hit in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  Path.glob takes no absolute pattern
+            hits = [Path(hit) for hit in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  Path.glob rejects absolute patterns
             matches = [file for hit in hits for file in (_images_below(hit) if hit.is_dir() else [hit])]
         if not matches:
-            what = "has no images in it" if Path(path).is_dir() else "is no file, folder or pattern that matches any"
-            raise UserError(f"{path} {what}; images end in {', '.join(sorted(EXTENSIONS))}")
+            problem = ("contains no images" if Path(path).is_dir()
+                       else "is not a file, a folder, or a pattern that matches images")  # fmt: skip
+            raise UserError(f"{path} {problem}; image files end in {', '.join(sorted(EXTENSIONS))}")
         found += matches
     return list(dict.fromkeys(found))
 
 
 def _images_below(folder: Path) -> list[Path]:
-    """The images below a folder as training reads them: by name or content, through links."""
+    """Return the images below a folder, found as in training: by name or content, following links."""
     return sorted(image_files(folder))
 
 
 def left_out(paths: Sequence[str]) -> str:
-    """One line on the files below the folders that `find_files` leaves out, and what to do; empty without any."""
+    """Describe in one line the files below the folders that `find_files` leaves out, and what to do; "" if none."""
     files = [file for path in paths if Path(path).is_dir() for file in files_below(Path(path))]
     others = [file for file in files if not looks_like_image(file) and not file.name.startswith(".")]
     unread = unread_in(others)
     rest = sum(images_unread(file) is None for file in others)
-    return "; ".join(line for line in (unread, f"{rest} other files are no images" if rest else "") if line)
+    return "; ".join(line for line in (unread, f"other files that are not images: {rest}" if rest else "") if line)

@@ -1,4 +1,4 @@
-"""What labels mean, a folder for each task; `of(name)` finds one. Needs no Keras."""
+"""Lookup of tasks, which have one folder each, and checks that a config fits its task. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cvlib.tasks.base import Task
 
 
 def names() -> list[str]:
-    """Return the names of all tasks: the folders here."""
+    """Return the names of all tasks, which are the folders of this package."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
 def of(name: str) -> Task:
-    """Return the task of that name; raise `UserError` where there is none."""
+    """Return the task with this name; raise `UserError` if it does not exist."""
     if name not in names():
         raise UserError(f"invalid task={name}: expected one of {', '.join(names())}")
     task: Task = import_module(f"{__name__}.{name}").TASK
@@ -35,20 +35,20 @@ def of_config(config: Config) -> Task:
 
 
 def config_of(mapping: Any) -> Config:
-    """Return the typed config of a composed mapping; raise `UserError` for what can't make a run."""
+    """Return the typed and checked config of a composed mapping; raise `UserError` if it is invalid."""
     config = read_config(mapping)
     check(config)
     return config
 
 
 def check(config: Config) -> None:
-    """Raise `UserError` where network, data and training don't go together."""
+    """Raise `UserError` if the settings for network, data and training are incompatible."""
     check_labels(config)
     model, task = config.model, of_config(config)
     if model.head not in task.heads:
         raise UserError(_unfit_head(model, task))
     require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
-            f"for {task.name} one of {', '.join(task.monitors())}")  # fmt: skip
+            f"one of {', '.join(task.monitors())} for {task.name}")  # fmt: skip
     if config.trainer.patience is not None and config.trainer.kept_epoch == "last":
         raise UserError(f"trainer.patience={config.trainer.patience} waits for a better epoch, but this run keeps the "
                         "last one: add trainer.kept_epoch=best")  # fmt: skip
@@ -57,12 +57,12 @@ def check(config: Config) -> None:
 
 
 def check_labels(config: Config) -> None:
-    """Raise `UserError` where the data has no labels for the model's task."""
+    """Raise `UserError` if the data has no labels for the model's task."""
     task = of_config(config)
     if _has_labels(task, config.data.tasks):
         return
-    able = [name for name, served in sorted(answers.datasets().items()) if _has_labels(task, served)]
-    choose = f"choose data={' | '.join(able)}, or another model" if able else "choose another dataset or model"
+    suitable = [name for name, labelled in sorted(answers.datasets().items()) if _has_labels(task, labelled)]
+    choose = f"choose data={' | '.join(suitable)}, or another model" if suitable else "choose another dataset or model"
     others = [name for name in names()
               if config.model.head in of(name).heads and _has_labels(of(name), config.data.tasks)]  # fmt: skip
     choose += f", or task={' | '.join(others)}" if others else ""
@@ -70,75 +70,72 @@ def check_labels(config: Config) -> None:
                     f"{', '.join(config.data.tasks)} only: {choose}")  # fmt: skip
 
 
-def _has_labels(task: Task, served: Sequence[str]) -> bool:
-    """Whether data with labels for the tasks `served` has them for `task`: its own, or such as they are made of."""
-    wanted = (task.label_kind, task.label_kind.made_from)
-    return any(name == task.name or (name in names() and of(name).label_kind in wanted) for name in served)
+def _has_labels(task: Task, labelled: Sequence[str]) -> bool:
+    """Return whether data with labels for the tasks `labelled` has labels for `task`, or ones to derive them from."""
+    kinds = (task.label_kind, task.label_kind.made_from)
+    return any(name == task.name or (name in names() and of(name).label_kind in kinds) for name in labelled)
 
 
 def _unfit_head(model: ModelConfig, task: Task) -> str:
-    """The message where the model's head doesn't do the task: another model's, or one that `model.head` names."""
+    """Return the message for a head that does not support the task: because of `task`, or because of `model.head`."""
     own = answers.value("model", model.name, "task")
     if own in (None, task.name):
-        return (f"model.head={model.head} doesn't do {task.name}, the task of model={model.name}: choose one of "
+        return (f"model.head={model.head} doesn't support {task.name}, the task of model={model.name}: choose one of "
                 f"{', '.join(task.heads)}")  # fmt: skip
-    able = [name for name in answers.choices("model") if answers.value("model", name, "head") in task.heads]
-    return f"task={task.name} doesn't go with model={model.name}, which does {own}: choose model={' | '.join(able)}"
+    suitable = [name for name in answers.choices("model") if answers.value("model", name, "head") in task.heads]
+    return f"task={task.name} doesn't go with model={model.name}, which does {own}: choose model={' | '.join(suitable)}"
 
 
 def _check_support(config: Config, task: Task) -> None:
-    """Raise `UserError` for what the task can't do."""
+    """Raise `UserError` for settings that the task does not support."""
     if config.augment.mosaic and not task.mosaic:
-        able = ", ".join(name for name in names() if of(name).mosaic)
-        raise UserError(f"augment.mosaic={config.augment.mosaic} is for {able}, but model={config.model.name} does "
-                        f"{task.name}: set it to 0")  # fmt: skip
-    if config.data.class_weights and not task.weighs_classes:
-        able = ", ".join(name for name in names() if of(name).weighs_classes)
-        raise UserError(f"data.class_weights={config.data.class_weights} is for {able}: leave it out for {task.name}")
+        supported = ", ".join(name for name in names() if of(name).mosaic)
+        raise UserError(f"augment.mosaic={config.augment.mosaic} is only for {supported}, but "
+                        f"model={config.model.name} does {task.name}: set it to 0")  # fmt: skip
     cached = str(getattr(config.mode, "cache_features", "auto")).lower()
     if cached == "true" and not task.caches_features:
-        able = ", ".join(name for name in names() if of(name).caches_features)
-        raise UserError(f"mode.cache_features=true is for {able}, but model={config.model.name} does {task.name}: "
-                        "leave it at auto")  # fmt: skip
+        supported = ", ".join(name for name in names() if of(name).caches_features)
+        raise UserError(f"mode.cache_features=true is only for {supported}, but model={config.model.name} does "
+                        f"{task.name}: set it to auto")  # fmt: skip
 
 
 def _check_image_size(config: Config) -> None:
-    asked, least = _asked_size(config), smallest_side(config)
-    if asked is not None and min(asked) < least:
-        raise UserError(f"data.image_size={_words(asked)} is too small: model={config.model.name} needs at least "
-                        f"{least} pixels; raise it, or leave it out to have images resized")  # fmt: skip
+    size, minimum = _configured_size(config), smallest_side(config)
+    if size is not None and min(size) < minimum:
+        raise UserError(f"data.image_size={_format_size(size)} is too small: model={config.model.name} needs at least "
+                        f"{minimum} pixels; increase it, or leave it out to resize images automatically")  # fmt: skip
 
 
 def monitor(config: Config) -> str:
-    """Return what the best epoch is chosen by: `trainer.monitor`, or the task's first."""
+    """Return the metric that selects the best epoch: `trainer.monitor`, or the task's default."""
     return config.trainer.monitor or of_config(config).monitors()[0]
 
 
 def resize(config: Config) -> str:
-    """Return how images are brought to the network's size: `data.resize`, or what suits the task."""
+    """Return how images are resized to the network's size: `data.resize`, or the task's default."""
     return config.data.resize or of_config(config).default_resize
 
 
 def caches_features(config: Config) -> bool:
-    """Return whether the task allows to compute a frozen base's features once."""
+    """Return whether the features of a frozen base may be computed once for this task."""
     return of_config(config).caches_features
 
 
 def smallest_side(config: Config) -> int:
-    """Return the smallest side in pixels that the network takes."""
+    """Return the smallest side in pixels that the network accepts."""
     model = config.model
     return backbones.get(model.backbone).smallest_side(model.backbone_options, heads.get(model.head).feature_levels)
 
 
 def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
-    """Return height and width that images of `own` height and width are resized to.
+    """Return the height and width that images of `own` height and width are resized to.
 
-    `data.image_size`, or else a square of their longer side, raised to what the backbone needs and to a multiple of
-    what the head needs, and at most as large as suits the model or the task.
+    This is `data.image_size` if set. Otherwise it is a square of the images' longer side, at least the backbone's
+    smallest side, rounded up to a multiple of the head's step, and limited to the largest side for the model or task.
     """
-    asked = _asked_size(config)
-    if asked is not None:
-        return asked
+    configured = _configured_size(config)
+    if configured is not None:
+        return configured
     step = heads.get(config.model.head).side_step(config.model.head_options)
     side = -(-max(smallest_side(config), *own) // step) * step
     limit = config.model.suited.largest_side or of_config(config).largest_default_side
@@ -147,8 +144,8 @@ def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
     return side, side
 
 
-def _asked_size(config: Config) -> tuple[int, int] | None:
-    """Height and width of `data.image_size`, None where it is left out."""
+def _configured_size(config: Config) -> tuple[int, int] | None:
+    """Return the height and width of `data.image_size`, or None if it is not set."""
     size = config.data.image_size
     if size is None:
         return None
@@ -156,5 +153,5 @@ def _asked_size(config: Config) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _words(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"

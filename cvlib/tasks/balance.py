@@ -1,4 +1,4 @@
-"""What a class counts in the loss, by how often it occurs."""
+"""Class weights for the loss, computed from class frequencies."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ def balanced(counts: np.ndarray, scheme: str) -> np.ndarray:
     """Return each class's weight in the loss, float `(classes,)`; their mean over all samples is 1.
 
     Args:
-        counts: samples of each class, `(classes,)`. A class that never occurs gets the weight 0.
-        scheme: "balanced": in inverse proportion, so that each of k classes counts 1/k. "sqrt": by the square root of
-            that, for classes so rare that full balance would drown the frequent ones.
+        counts: number of samples of each class, `(classes,)`. A class that never occurs gets the weight 0.
+        scheme: "balanced" weights are inversely proportional to the counts, so each of k classes contributes 1/k.
+            "sqrt" uses the square root of that, for classes so rare that full balancing would drown the frequent ones.
     """
     rarity = np.where(counts > 0, counts.sum() / np.maximum(counts, 1), 0.0) ** {"balanced": 1.0, "sqrt": 0.5}[scheme]
     return np.asarray(rarity * counts.sum() / max((rarity * counts).sum(), 1))

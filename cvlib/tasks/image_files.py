@@ -1,4 +1,4 @@
-"""What tasks have in common whose saved networks give a row of probabilities for each image file."""
+"""Shared code for tasks whose saved networks return one row of probabilities per image file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PER_SHEET = 48
 def probabilities(
     model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], spec: InputSpec
 ) -> Iterator[tuple[Path | None, np.ndarray, np.ndarray]]:
-    """Yield each file, its pixels as the network sees them, and its probabilities `(classes,)`, in order.
+    """Yield each file, its pixels resized to the network's size, and its probabilities `(classes,)`, in order.
 
     `images` are files with their pixels, uint8 `(height, width, channels)`.
     """
@@ -36,7 +36,7 @@ def probabilities(
 
 
 def write_sheets(folder: Path, tiles: Sequence[np.ndarray], captions: Sequence[str]) -> None:
-    """Write contact sheets of 48 images each as predictions-1.png, … in place of earlier ones."""
+    """Write contact sheets of 48 images each as predictions-1.png, …; delete earlier sheets."""
     from cvlib.viz import pictures
 
     for earlier in folder.glob("predictions-*.png"):

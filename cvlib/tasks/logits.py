@@ -1,4 +1,4 @@
-"""What tasks have in common whose networks give logits, of images or of pixels, and maybe an auxiliary output."""
+"""Shared code for tasks whose networks return logits of images or pixels, and possibly auxiliary outputs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class LogitsTask(Task):
-    """A task whose first output is logits `(batch, …, classes)`; every output has the same targets and the same loss.
+    """A task whose first output is logits `(batch, …, classes)`. Every output has the same targets and the same loss.
 
     Attributes:
-        training_metric: the name of the metric that is shown of training, beside the loss.
+        training_metric: the name of the metric that is shown during training, beside the loss.
     """
 
     training_metric: ClassVar[str]
 
     @abstractmethod
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
-        """Return the loss of one output; `weights` are what each class counts, float `(classes,)`."""
+        """Return the loss of one output; `weights` are the class weights, float `(classes,)`."""
 
     @abstractmethod
     def accuracy(self) -> keras.metrics.Metric:
-        """Return the metric that is named `training_metric`."""
+        """Return the metric named `training_metric`."""
 
     def compile_arguments(self, network: Network, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
-        """Return the loss for every output, an auxiliary one's by its weight; the metric is of the first alone."""
+        """Return the loss for every output, weighted by its loss weight, and the metric for the first output only."""
         outputs = network.outputs
         if len(outputs) == 1:
             return {"loss": self.loss(config, weights), "metrics": [self.accuracy()]}
@@ -45,18 +45,18 @@ class LogitsTask(Task):
         }
 
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the stream with the labels for every output; weights of classes are part of the loss."""
+        """Return the stream with the labels for every output; class weights are part of the loss."""
         names = [output.name for output in network.outputs]
         if len(names) == 1:
             return stream
         return stream.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
-        """Return loss and accuracy of the first output, without an auxiliary one's.
+        """Return loss and accuracy of the first output, without those of auxiliary outputs.
 
-        Where there are several outputs, Keras puts the output's name in front of its loss and its metrics.
+        If there are several outputs, Keras prefixes the names of losses and metrics with the output's name.
         """
         shown = self.training_metric
         reported = next((key for key in logs if key == shown or key.endswith(f"_{shown}")), shown)
-        own = reported.removesuffix(shown)
-        return {"loss": float(logs.get(f"{own}loss", logs["loss"])), shown: float(logs.get(reported, float("nan")))}
+        prefix = reported.removesuffix(shown)
+        return {"loss": float(logs.get(f"{prefix}loss", logs["loss"])), shown: float(logs.get(reported, float("nan")))}

@@ -1,4 +1,4 @@
-"""What a network says of a split, measured against the truth; each task has its own subclass. Needs no Keras."""
+"""A network's predictions for a split, compared with the truth; each task has its own subclass. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 
 from cvlib.data.dataset import Dataset
 
-Row = dict[str, Any]  # of a table
+Row = dict[str, Any]  # a table row
 
 
 class Predictions(ABC):
-    """The predictions for the n samples of a split, in the split's order, with their truth."""
+    """The predictions and the truth for the n samples of a split, in the split's order."""
 
     classes: Sequence[str]
 
     def tuned(self) -> Predictions:
-        """Return the same predictions with whatever is chosen on validation (such as thresholds) chosen on them."""
+        """Return the same predictions, with decision parameters such as thresholds tuned on them (validation only)."""
         return self
 
     def decision(self) -> dict[str, Any]:
-        """Return what was chosen on validation, as labels.json holds it."""
+        """Return the parameters chosen on validation, in the form in which labels.json stores them."""
         return {}
 
     def decided(self, decision: Mapping[str, Any]) -> Predictions:
-        """Return the same predictions under a decision that `decision` gave; `decision` may hold other keys."""
+        """Return the same predictions with the parameters of an earlier `decision`; other keys in it are ignored."""
         return self
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:
-        """Return every metric by name: those that the task declares, and others such as one of each class."""
+        """Return every metric by name: those that the task declares, and others such as one for each class."""
 
     @abstractmethod
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return the rows of test_results.csv, one for each of the samples `names`."""
+        """Return the rows of test_results.csv, one for each sample in `names`."""
 
     @abstractmethod
     def by_class(self) -> list[Row]:
@@ -44,7 +44,7 @@ class Predictions(ABC):
 
     @abstractmethod
     def worst(self, count: int) -> np.ndarray:
-        """Return the indices of at most `count` samples with the worst predictions, the worst first."""
+        """Return the indices of at most `count` samples with the worst predictions, worst first."""
 
     @abstractmethod
     def representative(self) -> np.ndarray:
@@ -58,9 +58,9 @@ class Predictions(ABC):
     def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
         """Return one picture, uint8 `(height, width, 3)`, of the samples at `indices` with prediction and truth.
 
-        `images` are theirs, uint8 `(len(indices), height, width, channels)`.
+        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`.
         """
 
     def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return probabilities `(n, classes)` and class ids `(n,)`; None where a sample has no single class."""
+        """Return probabilities `(n, classes)` and true class ids `(n,)`; None if a sample has no single class."""
         return None

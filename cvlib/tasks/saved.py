@@ -1,4 +1,4 @@
-"""A saved run with the code of its task: its network, its data, and what explains its answers."""
+"""The network, the data and the labels of a saved run, loaded with the code of its task."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def network(run: SavedRun) -> keras.Model:
-    """Return the run's best network as it is saved, see `cvlib.models.restore.network`."""
+    """Return the run's best network in its saved form, see `cvlib.models.restore.network`."""
     from cvlib.models import restore
 
     return restore.network(run, tasks.of_config(run.config))
 
 
 def as_trained(run: SavedRun) -> Network:
-    """Return the run's best network as it was trained, see `cvlib.models.restore.as_trained`."""
+    """Return the run's best network in its training form, see `cvlib.models.restore.as_trained`."""
     from cvlib.models import restore
 
     return restore.as_trained(run, tasks.of_config(run.config))
 
 
 def dataset(run: SavedRun) -> Dataset:
-    """Return the data that the run was trained on, split as then; raise `UserError` where it isn't available."""
+    """Return the run's data with the same splits as in the run; raise `UserError` if it is not available."""
     from cvlib import data
     from cvlib.data import splits
 
@@ -43,12 +43,12 @@ def dataset(run: SavedRun) -> Dataset:
 
 
 def labels(run: SavedRun) -> dict[str, Any]:
-    """Return labels.json, or what it would hold."""
+    """Return the content of labels.json, or generate it if the file is missing."""
     path = run.folder / "labels.json"
     if not path.is_file():
         return tasks.of_config(run.config).labels(run.classes, run.spec)
     try:
         found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
-        raise UserError(f"{path} can't be read as JSON: take it away, or restore it") from None
+        raise UserError(f"{path} can't be read as JSON: restore or delete it") from None
     return found

@@ -1,4 +1,4 @@
-"""Parts of a network as it is saved: raw images of any size go in, and resizing is inside. Layers are shared."""
+"""Parts of saved networks, which take raw images of any size and resize them. Layers are shared."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from cvlib.data.input_spec import InputSpec
 
 
 def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Return an input for raw images and the same images as training sees them.
+    """Return an input for raw images, and the same images preprocessed as in training.
 
     Returns:
-        images `(batch, any, any, channels)`, 0–255; and these resized to `spec.size` and rounded to whole levels.
+        images `(batch, any, any, channels)`, 0–255; and these resized to `spec.size` and rounded to integers.
     """
     image = keras.Input((None, None, spec.channels), name="image", dtype="float32")
-    # Keras' Resizing is in training mode unless told otherwise, and with it every layer behind it.
+    # By default, Keras' Resizing runs in training mode, and so does every layer after it.
     return image, ops.round(_resizing(spec)(image, training=False))
 
 
 def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what brings an image, uint8 `(height, width, channels)`, to `spec.size` as the saved network does."""
+    """Return a function that resizes an image, uint8 `(height, width, channels)`, as the saved network does."""
     layer = _resizing(spec)
 
     def resized(image: np.ndarray) -> np.ndarray:
@@ -42,11 +42,11 @@ def _resizing(spec: InputSpec) -> keras.layers.Layer:
 
 
 def flip_averaged(model: keras.Model, back: Callable[[Any], Any]) -> keras.Model:
-    """Return a network whose logits are those of the mean probability over an image and its mirror image.
+    """Return a network that averages probabilities over an image and its mirror image, and returns their logits.
 
     Args:
-        model: images of one size → logits `(…, classes)`.
-        back: brings the mirror image's probabilities back into the image's order.
+        model: a network, images of one size → logits `(…, classes)`.
+        back: maps the mirror image's probabilities back to the original image's layout.
     """
     image = keras.Input(model.input_shape[1:], name="image", dtype="float32")
     mirrored = back(ops.softmax(model(ops.flip(image, axis=2))))

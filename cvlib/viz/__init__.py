@@ -1,1 +1,1 @@
-"""Pictures and tables that people look at."""
+"""Pictures and text tables for people."""

@@ -1,4 +1,4 @@
-"""Pictures of masks: palettes, coloured masks, sheets of image | truth | prediction with a legend."""
+"""Pictures of masks: palettes, overlays, and sheets of image | truth | prediction with a legend."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from cvlib.viz.pictures import font, shortened
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-VOID = 255  # the id of pixels without a label, as in the masks of Pascal VOC; they count in no metric
-_GREY = (224, 224, 224)  # their colour
+VOID = 255  # the id of unlabelled pixels, as in the masks of Pascal VOC; metrics ignore them
+_GREY = (224, 224, 224)  # the colour of unlabelled pixels
 _TILE, _GAP, _LINE = 144, 8, 16  # pixels
 
 
 def palette(classes: int, colours: np.ndarray | None = None) -> np.ndarray:
-    """Return colours of 256 ids, uint8 `(256, 3)`: the dataset's own `(classes, 3)`, else made ones; `VOID` is grey.
+    """Return the colours of 256 ids, uint8 `(256, 3)`: the dataset's `colours` `(classes, 3)`, or generated ones.
 
-    Of the made ones 0 is black, and each next one a golden section further round the colour circle, by turns light
-    and dark, so that neighbours are easy to tell apart.
+    `VOID` is grey. Generated colours start with black for id 0. Each further hue is a golden-ratio step around the
+    colour circle, with alternating saturation and brightness, so that neighbours are easy to distinguish.
     """
-    made = np.zeros((256, 3), np.uint8)
+    table = np.zeros((256, 3), np.uint8)
     for number in range(1, 256):
-        hue, light = number * 0.618034 % 1, (1.0, 0.72, 0.9)[number % 3]
-        made[number] = np.rint(255 * np.array(colorsys.hsv_to_rgb(hue, (0.85, 1.0, 0.45)[number % 3], light)))
+        hue, value = number * 0.618034 % 1, (1.0, 0.72, 0.9)[number % 3]
+        table[number] = np.rint(255 * np.array(colorsys.hsv_to_rgb(hue, (0.85, 1.0, 0.45)[number % 3], value)))
     if colours is not None:
-        made[:classes] = colours
-    made[VOID] = _GREY
-    return made
+        table[:classes] = colours
+    table[VOID] = _GREY
+    return table
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, colours: np.ndarray, opacity: float = 0.6) -> np.ndarray:
-    """Return the image `(height, width, 1 or 3)` under its mask's colours, uint8 RGB; class 0 leaves it as it is."""
+    """Blend an image `(height, width, 1 or 3)` with its mask's colours, uint8 RGB; class 0 leaves it unchanged."""
     pixels = np.broadcast_to(image[..., :3], (*image.shape[:2], 3)).astype(np.float32)
     share = np.where((mask == 0) | (mask == VOID), 0.0, opacity)[..., np.newaxis]
     mixed: np.ndarray = np.rint(pixels * (1 - share) + colours[mask] * share)
@@ -46,7 +46,7 @@ def overlay(image: np.ndarray, mask: np.ndarray, colours: np.ndarray, opacity: f
 
 
 def save_indexed(mask: np.ndarray, colours: np.ndarray, path: Path) -> None:
-    """Write class ids, uint8 `(height, width)`, as a PNG with this palette `(256, 3)`, atomically."""
+    """Write class ids, uint8 `(height, width)`, atomically as a PNG with the palette `colours`, `(256, 3)`."""
     from PIL import Image
 
     picture = Image.fromarray(mask.astype(np.uint8), "L").copy()
@@ -58,10 +58,10 @@ def save_indexed(mask: np.ndarray, colours: np.ndarray, path: Path) -> None:
 
 def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | np.ndarray]], captions: Sequence[str],
           classes: Sequence[str], colours: np.ndarray, columns: int = 2) -> np.ndarray:  # fmt: skip
-    """Draw images `(n, height, width, 1 or 3)`, each with its masks beside it, and below them the classes' colours.
+    """Draw images `(n, height, width, 1 or 3)`, each with its masks beside it, and a legend below all of them.
 
-    `masks` is a title and n masks `(height, width)` for each of the pictures to the right of the image, `captions` a
-    line for each image. The legend has the classes that occur in the masks.
+    `masks` holds a title and n masks `(height, width)` for each picture to the right of the image. `captions` holds
+    one line for each image. The legend shows the classes that occur in the masks.
     """
     from PIL import Image, ImageDraw
 
@@ -90,7 +90,7 @@ def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | 
 
 
 def legend(classes: Sequence[str], colours: np.ndarray) -> np.ndarray:
-    """Draw the ids and names of the classes beside their colours, one below the other."""
+    """Draw the colour, id and name of each class, one class per line."""
     from PIL import Image, ImageDraw
 
     canvas = Image.new("RGB", (_GAP * 2 + 240, _LINE * len(classes) + _GAP), "white")

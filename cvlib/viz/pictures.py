@@ -1,4 +1,4 @@
-"""Pictures for people: contact sheets and confusion matrices, as uint8 arrays `(height, width, 3)`."""
+"""Contact sheets and confusion matrices, drawn as uint8 arrays `(height, width, 3)`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
     from PIL.ImageFont import FreeTypeFont
 
-_TILE = 112  # pixels, the side of a picture in a contact sheet
-_LINE = 15  # pixels of a caption's line
+_TILE = 112  # pixels: the side of an image in a contact sheet
+_LINE = 15  # pixels: the height of a caption's line
 GREEN, RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
 
 
 def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None,
                   columns: int = 6) -> np.ndarray:  # fmt: skip
-    """Draw images `(n, height, width, 1 or 3)`, 0–255, in rows, each with its caption (lines parted by \\n) below."""
+    """Draw images `(n, height, width, 1 or 3)`, 0–255, in rows, each above its caption (lines separated by \\n)."""
     from PIL import Image, ImageDraw
 
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
@@ -43,7 +43,7 @@ def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence
 
 def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, scores: np.ndarray,
                 classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """Draw a contact sheet with prediction and score above the truth; green if right, red if wrong."""
+    """Draw a contact sheet with prediction and score above the truth, in green if correct and red if wrong."""
     captions = [
         f"{shortened(classes[guess], 12)} {score:.0%}\n" + ("✓" if guess == truth else f"is {classes[truth]}")
         for truth, guess, score in zip(truths, guesses, scores, strict=True)
@@ -52,7 +52,7 @@ def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, sco
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Draw counts `(classes, classes)`, rows the truth; shaded by the share of the row."""
+    """Draw counts `(classes, classes)`, with the true classes as rows, shaded by their share of the row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -74,19 +74,19 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=size)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # the font's box stands for what it doesn't have
+        warnings.filterwarnings("ignore", message="Glyph")  # the font draws a box for a missing glyph
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def spread(indices: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` of the indices, evenly spread over all of them."""
+    """Return at most `count` of the indices, evenly spaced."""
     chosen: np.ndarray = indices[np.linspace(0, len(indices) - 1, min(len(indices), count)).astype(int)]
     return chosen
 
 
 def save_png(picture: np.ndarray, path: Path) -> None:
-    """Write a picture atomically."""
+    """Write a picture atomically as a PNG file."""
     from PIL import Image
 
     content = io.BytesIO()
@@ -95,17 +95,17 @@ def save_png(picture: np.ndarray, path: Path) -> None:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return at most `longest` characters, with … where some are left out."""
+    """Truncate text to at most `longest` characters; a truncated text ends in …."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def visible(pixels: np.ndarray) -> np.ndarray:
-    """Return pixels `(height, width, channels)` as Pillow takes them: grey, RGB, or the first three of more bands."""
+    """Return pixels `(height, width, channels)` as Pillow expects them: grey, or the first three bands as RGB."""
     return pixels[..., 0] if pixels.shape[-1] < 3 else pixels[..., :3]
 
 
 def _tile(image: np.ndarray) -> PillowImage:
-    """Return a square tile with the whole image; small ones are enlarged so that pixels stay visible."""
+    """Return a square tile with the whole image; small images are enlarged so that single pixels stay visible."""
     from PIL import Image
 
     pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
@@ -120,7 +120,7 @@ def _tile(image: np.ndarray) -> PillowImage:
 
 @cache
 def font() -> FreeTypeFont:
-    """Return the font that matplotlib ships, 11 pixels high: it has the letters of most languages of class names."""
+    """Return matplotlib's own font, 11 pixels high, which has glyphs for most languages."""
     import matplotlib
     from PIL import ImageFont
 

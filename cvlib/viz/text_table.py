@@ -1,4 +1,4 @@
-"""Tables of text: columns that line up in a terminal, or Markdown."""
+"""Text tables: aligned columns for a terminal, or Markdown."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: bool = False) -> list[str]:
-    """Return rows of equally many cells as lines: the columns in `left` to the left, all others, numbers, to the right.
+    """Return rows with the same number of cells as lines; `left` columns are left-aligned, all others right-aligned.
 
-    With `rule` a line is drawn under the first row.
+    With `rule`, a line is drawn under the first row.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) if place in left else cell.rjust(width)
@@ -20,18 +20,18 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: b
 
 
 def titled(rows: Sequence[Mapping[str, str]], left: Collection[int] = (0,), rule: bool = False) -> list[str]:
-    """Return `aligned` lines for rows of equal keys, the keys as the first line."""
+    """Return `aligned` lines for rows with the same keys; the keys are the first line."""
     return aligned([list(rows[0]), *([row[name] for name in rows[0]] for row in rows)], left, rule)
 
 
 def ruled(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return rows of equal keys as lines under a ruled header, columns of numbers to the right."""
+    """Return rows with the same keys as lines under a ruled header; columns of numbers are right-aligned."""
     right = number_columns(rows)
     return titled(rows, [place for place, column in enumerate(rows[0]) if column not in right], rule=True)
 
 
 def markdown(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return rows of equal keys as the lines of a Markdown table, columns of numbers to the right."""
+    """Return rows with the same keys as the lines of a Markdown table; columns of numbers are right-aligned."""
     columns, right = list(rows[0]), number_columns(rows)
 
     def line(cells: list[str]) -> str:
@@ -42,7 +42,7 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def number_columns(rows: Sequence[Mapping[str, str]]) -> set[str]:
-    """Return the columns whose every cell begins like a number, or is a dash."""
+    """Return the columns in which every cell starts like a number or is a dash."""
 
     def is_number(cell: str) -> bool:
         return cell == "–" or cell.lstrip("<-− ")[:1].isdigit()

@@ -110,9 +110,9 @@ def test_files_folders_and_patterns(tmp_path: Path) -> None:
     assert prediction.find_files([str(b), str(tmp_path / "**/*.JPG"), str(a)]) == [b, a]
     assert prediction.find_files([str(tmp_path / "de*")]) == [b]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty has no images in it"):
+    with pytest.raises(UserError, match="empty contains no images"):
         prediction.find_files([str(tmp_path / "empty")])
-    with pytest.raises(UserError, match="is no file, folder or pattern"):
+    with pytest.raises(UserError, match="is not a file, a folder, or a pattern"):
         prediction.find_files([str(tmp_path / "absent.png")])
 
 

@@ -1,4 +1,4 @@
-"""Other data for a saved run: what can't be measured by is refused."""
+"""Samples for the evaluation of a saved run: the run's own splits, other data, and refused data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests import configs
 from tests.small_runs import write_record
 
 
-def test_void_masks_are_nothing_to_measure_by(tmp_path: Path) -> None:
+def test_data_with_void_masks_only_is_refused(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     (tmp_path / "classes.txt").write_text("background\ncat\n")
@@ -26,22 +26,22 @@ def test_void_masks_are_nothing_to_measure_by(tmp_path: Path) -> None:
     chosen = configs.config("segmenter", filters=[4], data=DataConfig(tasks=["segmentation"]))
     write_record(tmp_path / "run", chosen, InputSpec(8, 8, 3), ["background", "cat"])
     run = open_run(tmp_path / "run")
-    asked = DataConfig("folder", ["segmentation"], path=str(tmp_path), layout="masks")
+    other = DataConfig("folder", ["segmentation"], path=str(tmp_path), layout="masks")
     for value in (255, 1):
         Image.fromarray(np.full((8, 8), value, np.uint8)).save(tmp_path / "masks/a.png")
         if value == 255:
             with pytest.raises(UserError, match="every pixel of its masks is void"):
-                samples.choose(run, None, asked)
-    assert len(samples.choose(run, None, asked).split) == 1
+                samples.choose(run, None, other)
+    assert len(samples.choose(run, None, other).split) == 1
 
 
-def test_a_split_that_there_is_not(tmp_path: Path) -> None:
+def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     write_record(tmp_path / "run", configs.config(), InputSpec(8, 8, 1), list("0123456789"))
-    with pytest.raises(UserError, match="there is no split validation: choose from train, val, test"):
+    with pytest.raises(UserError, match="invalid split validation: expected one of train, val, test"):
         samples.choose(open_run(tmp_path / "run"), "validation")
 
 
-def test_a_runs_own_data_is_split_as_it_was(tmp_path: Path) -> None:
+def test_a_runs_own_data_keeps_its_splits(tmp_path: Path) -> None:
     write_record(tmp_path / "run", configs.config(), InputSpec(8, 8, 1), list("0123456789"))
     run = open_run(tmp_path / "run")
     plain = samples.choose(run, None)

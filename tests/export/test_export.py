@@ -1,4 +1,4 @@
-"""Exported networks answer as Keras does, each in its own runtime, with labels inside."""
+"""Exported networks contain their labels and give the same answers in their own runtimes as in Keras."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pictures() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("letterbox", [False, True])
 @pytest.mark.parametrize("size", [(12, 12), (31, 45), (96, 48), (5, 9), (7, 3)])
-def test_resizing_by_products_is_keras_own(size: tuple[int, int], letterbox: bool) -> None:
+def test_resizing_by_products_equals_keras_resizing(size: tuple[int, int], letterbox: bool) -> None:
     image = np.random.default_rng(1).uniform(0, 255, (2, *size, 3)).astype(np.float32)
     layer = keras.layers.Resizing(12, 16, antialias=True, pad_to_aspect_ratio=letterbox)
     found = resizing.resize(tf.constant(image), (12, 16), letterbox)
@@ -52,19 +52,19 @@ def test_resizing_by_products_is_keras_own(size: tuple[int, int], letterbox: boo
     ("onnx", lambda path: __import__("onnx").load(path).metadata_props[0].value),
     ("litert", lambda path: zipfile.ZipFile(path).read("labels.json").decode()),
 ])  # fmt: skip
-def test_each_form_answers_as_keras_and_holds_its_labels(form: str, labels_of: object, run: Path) -> None:
+def test_each_format_agrees_with_keras_and_contains_the_labels(form: str, labels_of: object, run: Path) -> None:
     assert cli.main(["export", str(run), "--format", form, "--images", "5"]) == 0
     path = run / "export" / {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}[form]
     assert json.loads(labels_of(path))["classes"] == CLASSES  # type: ignore[operator]
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     predict, model = export.reader(path, form), keras.saving.load_model(run / "model.keras")
-    for picture in pictures():  # sizes that weren't among those that it was compared on
+    for picture in pictures():  # sizes that the export's own comparison did not use
         image = picture[np.newaxis].astype(np.float32)
         np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
 
 
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
-def test_a_folder_of_other_things_is_left_as_it_was(
+def test_a_folder_with_other_files_is_not_replaced(
     form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine").mkdir()
@@ -87,26 +87,26 @@ def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
     assert float(done.stdout) == pytest.approx(1, abs=1e-5)
 
 
-def test_int8_takes_bytes_and_stays_near(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_takes_uint8_images_and_stays_close_to_keras(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     assert cli.main(["export", str(run), "--format", "litert", "--int8", "--images", "20"]) == 0
     path = run / "export/model_int8.tflite"
     details = Interpreter(str(path)).get_signature_runner("serving_default").get_input_details()["image"]
     assert (details["dtype"], details["shape"].tolist()) == (np.uint8, [1, 12, 12, 1])
-    said = capsys.readouterr().out
-    difference = float(said.split("largest difference ")[1].split(",")[0])
+    output = capsys.readouterr().out
+    difference = float(output.split("largest difference ")[1].split(",")[0])
     assert 0 < difference < 0.1
     assert json.loads(zipfile.ZipFile(path).read("labels.json"))["classes"] == CLASSES
 
 
-def test_above_the_tolerance_it_fails(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_fails_above_the_tolerance(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["export", str(run), "--format", "litert", "--int8", "--images", "3", "--tolerance", "1e-9"]
     assert cli.main(arguments) == 1
     assert "ABOVE 1e-09" in capsys.readouterr().out
 
 
-def test_undefined_numbers_are_no_agreement(run: Path) -> None:
+def test_nan_outputs_never_agree(run: Path) -> None:
     model = keras.saving.load_model(run / "model.keras")
     found = export.compare(tasks.of("classification"), model, lambda image: [np.full((1, 10), np.nan)], pictures())
     assert np.isnan(found.difference)
@@ -127,14 +127,14 @@ def test_several_outputs_keep_their_names(form: str, tmp_path: Path) -> None:
     assert [value.item() for value in export.reader(tmp_path / "model", form)(one)] == [-7, 7, 7]
 
 
-def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
+def test_an_export_replaces_an_earlier_one_at_the_output_path(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
     for name in ("saved_model.pb", "old.pb"):
-        (tmp_path / "there" / name).touch()
-    arguments = ["export", str(run), "--format", "saved_model", "--images", "2", "--output", str(tmp_path / "there")]
+        (tmp_path / "model" / name).touch()
+    arguments = ["export", str(run), "--format", "saved_model", "--images", "2", "--output", str(tmp_path / "model")]
     assert cli.main(arguments) == 0
-    assert not (tmp_path / "there/old.pb").exists()
-    assert (tmp_path / "there/saved_model.pb").stat().st_size
+    assert not (tmp_path / "model/old.pb").exists()
+    assert (tmp_path / "model/saved_model.pb").stat().st_size
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
@@ -144,11 +144,11 @@ def test_an_export_replaces_an_earlier_one_and_goes_where_it_should(run: Path, t
     (["{}/absent", "--format", "onnx"], "absent is not a folder"),
     (["{}", "--format", "onnx", "--images", "0"], "--images 0"),
 ])  # fmt: skip
-def test_mistakes(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+def test_invalid_arguments(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
     assert cli.main(["export", *[argument.replace("{}", str(run)) for argument in arguments]]) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
     assert not (run / "export").exists()
 
 
@@ -160,7 +160,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WRITERS)
-def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
+def test_an_exported_segmenter_agrees_with_keras(form: str, tmp_path: Path) -> None:
     write_untrained(tmp_path / "run", SMALL["segmentation"])
     model = keras.saving.load_model(tmp_path / "run/model.keras")
     WRITERS[form](model, tmp_path / "model", {})
@@ -173,14 +173,16 @@ def test_a_segmenter_answers_as_keras(form: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def detector() -> tuple[keras.Model, np.ndarray]:
-    """A detector that knows eight scenes by heart, and these."""
+    """A detector that overfits eight scenes, and the scenes' images."""
     network, split = learned("anchor_free", 220)
     return tasks.of("detection").inference(network), np.asarray(split.images)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WRITERS)
-def test_a_detector_answers_as_keras(form: str, detector: tuple[keras.Model, np.ndarray], tmp_path: Path) -> None:
+def test_an_exported_detector_agrees_with_keras(
+    form: str, detector: tuple[keras.Model, np.ndarray], tmp_path: Path
+) -> None:
     model, images = detector
     WRITERS[form](model, tmp_path / "model", {})
     seen = [*images, images[0, :70]]
@@ -193,6 +195,6 @@ def test_a_detector_answers_as_keras(form: str, detector: tuple[keras.Model, np.
 def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_untrained(tmp_path / "run", SMALL["detection"])
     assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
-    said = capsys.readouterr().err
-    assert "--int8 is not available for detection: boxes in 8 bits lose their places" in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "--int8 is not available for detection: 8-bit box coordinates are too imprecise" in message
+    assert message.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Boxes and masks of files are those of the evaluation, in the files' own pixels."""
+"""Predicted boxes and masks of files equal those of the evaluation, in the files' own pixels."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ CLASSES = ["background", "cat", "dog"]
 
 
 def write_run(folder: Path, model: ModelConfig, side: int = SIDE) -> keras.Model:
-    """An untrained run of this model; returns the network that validation uses."""
+    """Write an untrained run of this model; return the network that validation uses."""
     whole = Config(model, data=DataConfig(tasks=[model.task], image_size=side, samples=20))
     spec = InputSpec(side, side, 3, tasks.resize(whole))
     write_record(folder, whole, spec, CLASSES)
     keras.utils.set_random_seed(1)
     network = build(model, spec, len(CLASSES))
-    for weight in network.model.weights:  # so that boxes and classes differ from place to place
+    for weight in network.model.weights:  # so that boxes and classes differ between positions
         weight.assign(weight + 0.05 * keras.random.normal(weight.shape, seed=len(weight.shape)))
     write_network(folder, whole, network, CLASSES, colours=[[0, 0, 0], [200, 0, 0], [0, 0, 250]])
     return tasks.of_config(whole).validated(network)
@@ -54,7 +54,7 @@ def files(tmp_path: Path) -> list[Path]:
     return made
 
 
-def test_boxes_are_those_of_the_evaluation(
+def test_boxes_equal_those_of_the_evaluation(
     tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = write_run(tmp_path / "run", SMALL["detection"])
@@ -67,11 +67,11 @@ def test_boxes_are_those_of_the_evaluation(
         rows = list(csv.DictReader(text))
     coco = json.loads((tmp_path / "out/predictions.json").read_text())
     assert len(rows) == len(coco) > 30
-    surest = max(float(row["score"]) for row in rows)
-    told = f"no box is drawn: the surest has a score of {surest:.2f}, drawn are those from 0.25 on"
-    assert (told in capsys.readouterr().out) == (surest < 0.25)
+    highest = max(float(row["score"]) for row in rows)
+    note = f"no boxes are drawn: the highest score is {highest:.2f}, below the limit of 0.25"
+    assert (note in capsys.readouterr().out) == (highest < 0.25)
     for file, expected in zip(files, found, strict=True):
-        # Further down an untrained detector's boxes are so much alike that a last bit decides which one stays.
+        # Later boxes of an untrained detector are so similar that rounding decides which ones survive suppression.
         first = [getattr(expected, part)[:9] for part in ("corners", "scores", "classes")]
         own = [row for row in rows if row["file"] == str(file)][:9]
         assert [row["class"] for row in own] == [CLASSES[label] for label in first[2]]
@@ -83,12 +83,12 @@ def test_boxes_are_those_of_the_evaluation(
     assert sorted(path.name for path in (tmp_path / "out/images").iterdir()) == ["0.png", "1.png", "2.png"]
 
 
-def test_a_threshold_is_the_least_score_that_is_listed_and_drawn(tmp_path: Path, files: list[Path]) -> None:
+def test_a_threshold_is_the_minimum_score_of_listed_and_drawn_boxes(tmp_path: Path, files: list[Path]) -> None:
     write_run(tmp_path / "run", SMALL["detection"])
     plain = np.asarray(Image.open(files[0]).resize((400, 250), Image.Resampling.NEAREST))
 
     def predicted(*given: str) -> tuple[list[float], int]:
-        """The scores listed, and how many pixels boxes cover."""
+        """Return the listed scores and the number of pixels that boxes cover."""
         out = tmp_path / "out"
         assert cli.main(["predict", str(tmp_path / "run"), str(files[0]), "--output", str(out), *given]) == 0
         with (out / "predictions.csv").open() as text:
@@ -107,7 +107,7 @@ def test_a_threshold_is_the_least_score_that_is_listed_and_drawn(tmp_path: Path,
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_no_prediction_takes_the_place_of_an_image(
+def test_predictions_never_overwrite_images(
     tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str], task: str
 ) -> None:
     write_run(tmp_path / "run", SMALL[task])
@@ -122,11 +122,11 @@ def test_no_prediction_takes_the_place_of_an_image(
 
 @pytest.mark.parametrize(("task", "given", "words"), [
     ("segmentation", "0.5", "--threshold is not available for segmentation"),
-    ("detection", "1.5", "--threshold 1.5: a score is from 0 to 1"),
-    ("detection", "nan", "--threshold nan: a score is from 0 to 1"),
+    ("detection", "1.5", "invalid --threshold 1.5: expected a score from 0 to 1"),
+    ("detection", "nan", "invalid --threshold nan: expected a score from 0 to 1"),
     ("detection", "much", "argument --threshold: invalid float value: 'much'"),
 ])  # fmt: skip
-def test_a_threshold_that_means_nothing_is_refused(
+def test_invalid_thresholds_are_refused(
     tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str], task: str, given: str, words: str
 ) -> None:
     write_run(tmp_path / "run", SMALL[task])
@@ -136,7 +136,7 @@ def test_a_threshold_that_means_nothing_is_refused(
     assert not (tmp_path / "run/predictions").exists()
 
 
-def test_masks_are_the_evaluations_at_the_files_own_size(tmp_path: Path, files: list[Path]) -> None:
+def test_masks_equal_those_of_the_evaluation_at_the_files_own_size(tmp_path: Path, files: list[Path]) -> None:
     network = write_run(tmp_path / "run", SMALL["segmentation"])
     assert cli.main(["predict", str(tmp_path / "run"), str(tmp_path / "in")]) == 0
     out = tmp_path / "run/predictions"
@@ -157,17 +157,17 @@ def test_masks_are_the_evaluations_at_the_files_own_size(tmp_path: Path, files: 
     assert (out / "legend.png").is_file()
 
 
-def test_files_of_one_name_get_pictures_of_their_own() -> None:
+def test_files_with_the_same_name_get_separate_pictures() -> None:
     names = list(picture_names([Path("a/x.png"), Path("b/x.jpg"), Path("../y.png")]))
     assert names == ["x", "x~2", "y"]
 
 
-def test_what_a_folder_holds_beside_images_is_named(tmp_path):
+def test_files_that_are_not_images_are_reported(tmp_path):
     from cvlib import prediction
 
     (tmp_path / "a.heic").write_bytes(b"x")
     (tmp_path / "notes.md").write_text("x")
     (tmp_path / "b.svg").write_text("<svg/>")
     said = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
-    assert "1 .svg file is SVG" in said and "1 other files are no images" in said
+    assert "1 .svg file is SVG" in said and "other files that are not images: 1" in said
     assert prediction.left_out([]) == ""

@@ -1,4 +1,4 @@
-"""Which tasks there are, what goes together with them, and the size that images get."""
+"""The list of tasks, the configs that fit them, and the size that images are resized to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.configs import CONF, shipped_model
 
 
 def mapping(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> dict[str, Any]:
-    """A config as conf/ composes it: the shipped model with changes, the groups given, and data with labels for it."""
+    """Return a config as composed from conf/: the shipped model with changes, `groups`, and data with its labels."""
     chosen = {**shipped_model(name), **(model or {})}
     return {**groups, "model": chosen, "data": {"tasks": [chosen["task"]], **groups.get("data", {})}}
 
@@ -36,7 +36,7 @@ def test_the_folders_are_the_tasks() -> None:
 
 
 @pytest.mark.parametrize("name", tasks.names())
-def test_each_declares_what_others_ask_of_it(name: str) -> None:
+def test_each_task_declares_consistent_attributes(name: str) -> None:
     task = tasks.of(name)
     assert isinstance(task, Task)
     assert task.name == name
@@ -48,9 +48,9 @@ def test_each_declares_what_others_ask_of_it(name: str) -> None:
     assert task.shown_metrics(1000)[0] == task.metrics[0].name
 
 
-def test_every_head_answers_a_task_and_every_task_has_a_yaml_file() -> None:
-    answered = {head for name in tasks.names() for head in tasks.of(name).heads}
-    assert sorted(answered) == heads.names()
+def test_every_head_supports_a_task_and_every_task_has_a_yaml_file() -> None:
+    supported = {head for name in tasks.names() for head in tasks.of(name).heads}
+    assert sorted(supported) == heads.names()
     assert sorted(path.stem for path in (CONF / "task").glob("*.yaml")) == tasks.names()
 
 
@@ -71,21 +71,19 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
 @pytest.mark.parametrize(("name", "changes", "words"), [
     ("yolo", {"data": {"tasks": ["classification"]}},
      "model=yolo does detection, but data=digits has labels for classification only: choose data="),
-    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected for classification one of"),
-    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "one of val/accuracy, val/top5_accuracy, val/macro_f1, val/loss"),
     ("cnn", {"trainer": {"patience": 2, "kept_epoch": "last"}}, "add trainer.kept_epoch=best"),
-    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "for detection one of val/mAP, val/mAP50, val/ar_100"),
-    ("yolo", {"data": {"class_weights": "balanced"}},
-     "data.class_weights=balanced is for classification, multilabel, segmentation: leave it out for detection"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected one of val/accuracy"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "val/top5_accuracy, val/macro_f1, val/loss for classification"),
+    ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "one of val/mAP, val/mAP50, val/ar_100 for detection"),
     ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
      "model.head=dense doesn't fit model=yolo, which builds on model.backbone: leave model.head out"),
     ("yolo", {"model": {"head": "decoder"}},
      "model.head=decoder doesn't fit model=yolo, which builds on model.backbone: leave model.head out"),
-    ("fcn", {"model": {"head": "grid"}}, "model.head=grid doesn't do segmentation, .*: choose one of decoder, fcn"),
+    ("fcn", {"model": {"head": "grid"}}, "model.head=grid doesn't support segmentation, .*: choose one of decoder"),
     ("vgg", {"data": {"image_size": 20}}, "data.image_size=20 is too small: model=vgg needs at least 32 pixels"),
     ("vgg", {"data": {"image_size": [64, 20]}}, r"data.image_size=\[64,20\] is too small"),
     ("segmenter", {"mode": {"name": "feature_extractor", "cache_features": "true"}},
-     "mode.cache_features=true is for classification, multilabel, but model=segmenter does segmentation: leave it at"),
+     "mode.cache_features=true is only for classification, multilabel, but model=segmenter does segmentation: set it"),
     ("yolo", {"model": {"task": "multilabel"}},
      r"task=multilabel doesn't go with model=yolo, which does detection: choose model=alexnet \| cnn \| darknet"),
     ("cnn", {"model": {"task": "detection"}}, "task=detection doesn't go with model=cnn, .*: choose model=yolo"),
@@ -95,21 +93,21 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
     ("cnn", {"model": {"task": "multilabel"}, "data": {"name": "mnist", "tasks": ["classification"]}},
      "model=cnn does multilabel, but data=mnist has .* classification only: .*, or task=classification"),
 ])  # fmt: skip
-def test_what_does_not_go_together_is_refused(name: str, changes: dict[str, Any], words: str) -> None:
+def test_incompatible_configs_are_refused(name: str, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         config(name, **changes)
 
 
-def test_the_datasets_that_an_error_lists_are_those_that_have_the_labels() -> None:
+def test_the_error_lists_the_datasets_with_the_required_labels() -> None:
     unfit = mapping("yolo", data={"tasks": ["classification"]})
     with pytest.raises(UserError, match=r"choose data=cards \| coco \| digits \| folder \| pets \| tfds \| voc, or"):
         tasks.config_of(unfit)
 
 
-def test_mosaic_is_for_boxes() -> None:
+def test_mosaic_requires_boxes() -> None:
     mixing = config("cnn")
     mixing.augment.mosaic = 0.5
-    with pytest.raises(UserError, match=r"augment.mosaic=0.5 is for detection, but model=cnn does classification"):
+    with pytest.raises(UserError, match=r"augment.mosaic=0.5 is only for detection, but model=cnn does classification"):
         tasks.check(mixing)
     boxes = config("yolo")
     boxes.augment.mosaic = 0.5
@@ -149,7 +147,7 @@ def test_how_images_are_resized(name: str, changes: dict[str, Any], resize: str)
     assert tasks.resize(config(name, **changes)) == resize
 
 
-def test_the_monitor_is_the_tasks_first_unless_asked_for() -> None:
+def test_the_default_monitor_is_the_tasks_first() -> None:
     assert tasks.monitor(config("segmenter")) == "val/mIoU"
     assert tasks.monitor(config("cnn", trainer={"monitor": "val/loss"})) == "val/loss"
 

@@ -27,16 +27,16 @@ TOP = 5
 class Answer:
     """The most probable classes of one image, the most probable one first."""
 
-    file: Path | None  # None where it is no file
+    file: Path | None  # None if the image is not from a file
     classes: list[str]  # at most five
     probabilities: list[float]
-    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), as the network saw them
+    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), at the network's size
 
 
 def answers(
     model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec
 ) -> Iterator[Answer]:
-    """Yield an `Answer` for every image, uint8 `(height, width, channels)`, in order; `model` gives probabilities."""
+    """Yield an `Answer` for each image, uint8 `(height, width, channels)`, in order; `model` returns probabilities."""
     for file, pixels, row in image_files.probabilities(model, images, spec):
         order = np.argsort(-row, kind="stable")[:TOP]
         yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
@@ -46,14 +46,14 @@ def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec, folder: Path,
     tick: Callable[[], None],
 ) -> int:  # fmt: skip
-    """Write predictions.json, predictions.csv and, 48 to a sheet, predictions-1.png, …; return the number of images."""
+    """Write predictions.json, predictions.csv and contact sheets; return the number of images."""
     found = []
     for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec):
         found.append(answer)
         tick()
     if found:
         _write_tables(folder, found)
-        image_files.write_sheets(folder, [one.pixels for one in found], [_caption(one) for one in found])
+        image_files.write_sheets(folder, [answer.pixels for answer in found], [_caption(answer) for answer in found])
     return len(found)
 
 
@@ -73,11 +73,11 @@ def _caption(answer: Answer) -> str:
 
 
 def _csv(found: Sequence[Answer]) -> str:
-    """The columns are file, prediction, probability, and the next ones as prediction2, probability2, …"""
+    """Return a table with the columns file, prediction, probability, prediction2, probability2, …"""
     count = max((len(answer.classes) for answer in found), default=1)
     header = ["file", "prediction", "probability"]
-    for place in range(2, count + 1):
-        header += [f"prediction{place}", f"probability{place}"]
+    for rank in range(2, count + 1):
+        header += [f"prediction{rank}", f"probability{rank}"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -12,9 +12,9 @@ from keras import ops
 class WeightedCrossEntropy(keras.losses.Loss):
     """The mean over a batch of −log p (nats), each sample weighted by its class.
 
-    Truth is `(batch,)` class ids, prediction `(batch, classes)` logits. `class_weights` `(classes,)` are what a sample
-    of each class counts; None: all the same. `smoothing` (0–1) is the share of each target that is spread evenly over
-    all classes (Szegedy et al., Rethinking the Inception Architecture, 2016).
+    Truth is `(batch,)` class ids, prediction `(batch, classes)` logits. `class_weights` `(classes,)` are the weights of
+    the classes; None means equal weights. `smoothing` (0–1) is the share of each target that is spread evenly over all
+    classes (Szegedy et al., Rethinking the Inception Architecture, 2016).
     """
 
     def __init__(self, class_weights: np.ndarray | None = None, smoothing: float = 0.0):
@@ -27,6 +27,6 @@ class WeightedCrossEntropy(keras.losses.Loss):
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
         if self.smoothing:
-            of_all = -ops.mean(ops.log_softmax(ops.cast(y_pred, losses.dtype)), axis=-1)
-            losses = (1 - self.smoothing) * losses + self.smoothing * of_all
+            uniform = -ops.mean(ops.log_softmax(ops.cast(y_pred, losses.dtype)), axis=-1)
+            losses = (1 - self.smoothing) * losses + self.smoothing * uniform
         return losses if self.class_weights is None else losses * ops.take(self.class_weights, labels)

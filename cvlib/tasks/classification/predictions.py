@@ -11,12 +11,12 @@ from cvlib.data.dataset import Dataset
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
-_PICTURED = 24
+_IMAGES_SHOWN = 24
 
 
 @dataclass(frozen=True)
 class ClassPredictions(Predictions):
-    """A class for each of n samples."""
+    """One predicted class for each of n samples."""
 
     logits: np.ndarray  # float (n, classes)
     labels: np.ndarray  # int (n,): the true class ids
@@ -36,7 +36,7 @@ class ClassPredictions(Predictions):
 
     @property
     def confusion(self) -> np.ndarray:
-        """How often each class (row) was taken for each class (column), `(classes, classes)` counts."""
+        """The confusion matrix, `(classes, classes)` counts: true classes are rows, predicted classes are columns."""
         classes = self.logits.shape[1]
         pairs = self.labels * classes + self.guesses
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
@@ -44,27 +44,27 @@ class ClassPredictions(Predictions):
     def metrics(self) -> dict[str, float]:
         """Return mean cross-entropy (nats), accuracy, top-5 accuracy and macro F1, the last three in 0–1.
 
-        Macro F1 averages over the classes that occur in truth or prediction, as scikit-learn does.
+        Macro F1 averages over the classes that occur in truth or prediction, as in scikit-learn.
         """
         hits, truths, guesses = _counts(self.confusion)
         rows = np.arange(len(self.labels))
-        better = (self.logits > self.logits[rows, self.labels][:, None]).sum(axis=1)
+        ranks = (self.logits > self.logits[rows, self.labels][:, None]).sum(axis=1)
         occurring = truths + guesses > 0
         return {
             "loss": float(-_log_softmax(self.logits)[rows, self.labels].mean()),
             "accuracy": float((self.guesses == self.labels).mean()),
-            "top5_accuracy": float((better < 5).mean()),
+            "top5_accuracy": float((ranks < 5).mean()),
             "macro_f1": float((2 * hits[occurring] / (truths + guesses)[occurring]).mean()),
         }
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each sample's name, truth, prediction and the prediction's probability."""
+        """Return each sample's name, truth, prediction and score, the probability of the prediction."""
         rows = zip(names, self.labels, self.guesses, self.probabilities, strict=True)
         return [{"name": name, "truth": self.classes[label], "prediction": self.classes[guess],
                  "score": f"{probabilities[guess]:.6f}"} for name, label, guess, probabilities in rows]  # fmt: skip
 
     def by_class(self) -> list[Row]:
-        """Return precision, recall, F1 (0–1; None where undefined) and support, the number of samples, by class."""
+        """Return precision, recall, F1 (0–1; None if undefined) and support, the number of samples, for each class."""
         hits, truths, guesses = _counts(self.confusion)
         return [
             {"class": name, "precision": _share(hits[i], guesses[i]), "recall": _share(hits[i], truths[i]),
@@ -73,34 +73,34 @@ class ClassPredictions(Predictions):
         ]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return the indices of at most `count` mistakes, the most confident first."""
-        surest = self.probabilities.max(axis=1)
+        """Return the indices of at most `count` misclassified samples, most confident first."""
+        confidences = self.probabilities.max(axis=1)
         wrong = np.flatnonzero(self.guesses != self.labels)
-        return wrong[np.argsort(-surest[wrong], kind="stable")[:count]]
+        return wrong[np.argsort(-confidences[wrong], kind="stable")[:count]]
 
     def representative(self) -> np.ndarray:
-        """Return indices evenly over the split; a third of them are mistakes where there are as many."""
+        """Return evenly spaced indices; up to a third of them are misclassified samples."""
         correct = self.guesses == self.labels
-        wrong = draw.spread(np.flatnonzero(~correct), _PICTURED // 3)
-        return np.sort(np.concatenate([wrong, draw.spread(np.flatnonzero(correct), _PICTURED - len(wrong))]))
+        wrong = draw.spread(np.flatnonzero(~correct), _IMAGES_SHOWN // 3)
+        return np.sort(np.concatenate([wrong, draw.spread(np.flatnonzero(correct), _IMAGES_SHOWN - len(wrong))]))
 
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
         """Return the confusion matrix."""
         return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
 
     def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
-        """Return a contact sheet with prediction and truth."""
+        """Return a contact sheet with predictions and truth."""
         guesses = self.guesses[indices]
         return draw.predictions(images, self.labels[indices], guesses, self.probabilities[indices, guesses],
                                 dataset.classes)  # fmt: skip
 
     def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities `(n, classes)` and class ids `(n,)`."""
+        """Return probabilities `(n, classes)` and true class ids `(n,)`."""
         return self.probabilities, self.labels
 
 
 def _counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return by class: samples that are right, of the class, and taken for it."""
+    """Return the numbers of correctly classified, true and predicted samples for each class."""
     return np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
 
 

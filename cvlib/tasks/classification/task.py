@@ -1,4 +1,4 @@
-"""One class for each image: what a classifier learns, how it is measured, and how it is saved."""
+"""Classification, one class per image: how a classifier is trained, evaluated and saved."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TOP = 5
 
 
 class Classification(LogitsTask):
-    """Logits `(batch, classes)`, learned by cross-entropy."""
+    """A task with logits `(batch, classes)`, trained with cross-entropy."""
 
     name = "classification"
     label_kind = CLASS
@@ -45,12 +45,12 @@ class Classification(LogitsTask):
     training_metric = "accuracy"
     heads = ("dense",)
     caches_features = True
-    # A pixel that resizing leaves on a half can be rounded the other way; it moves a probability by about 1e-4.
+    # A resized pixel value that ends in .5 may be rounded differently; this changes a probability by about 1e-4.
     served = Served(tolerance=1e-3, answers="images")
     worst_shown = 24
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
-        """Return the cross-entropy, each sample weighted by its class, with the smoothing that the head asks for."""
+        """Return the cross-entropy, weighted by class, with the label smoothing from the head's options."""
         from cvlib.models.heads.dense import DenseOptions
         from cvlib.tasks.classification.loss import WeightedCrossEntropy
 
@@ -59,27 +59,27 @@ class Classification(LogitsTask):
         return WeightedCrossEntropy(weights, options.label_smoothing)
 
     def accuracy(self) -> keras.metrics.Metric:
-        """Return the share of samples whose most probable class is right."""
+        """Return the share of samples whose most probable class is correct."""
         import keras
 
         return keras.metrics.SparseCategoricalAccuracy(name=self.training_metric)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Return weights by how many samples each class has."""
+        """Return class weights computed from the number of samples of each class."""
         return balanced(np.bincount(np.asarray(split.labels), minlength=classes), scheme)
 
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> ClassPredictions:
-        """Return the logits of a whole split, in its order."""
+        """Return the logits of a whole split, in the split's order."""
         return ClassPredictions(validated.predict(feed.dataset, verbose=0), np.asarray(feed.split.labels), classes)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return a network whose logits are of the mean probability over an image and its mirror image."""
+        """Return a network that averages probabilities over an image and its mirror image, and returns their logits."""
         from cvlib.tasks import serving
 
         return serving.flip_averaged(validated, lambda probabilities: probabilities)
 
     def shown_metrics(self, classes: int) -> list[str]:
-        """Return no top-5 accuracy where it is always 1."""
+        """Return the names of the metrics, without top-5 accuracy if it is always 1."""
         return [spec.name for spec in self.metrics if spec.name != "top5_accuracy" or classes > _TOP]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
@@ -93,15 +93,15 @@ class Classification(LogitsTask):
     def inference(self, network: Network) -> keras.Model:
         """Return raw images `(batch, any, any, channels)`, 0–255 → class probabilities `(batch, classes)`.
 
-        Resizing is inside, as in training (bilinear with antialiasing, to whole levels). What exists in training only
-        and the optimizer are left out; the layer "backbone" is the base.
+        The network includes resizing as in training (bilinear with antialiasing, rounded to integers). It omits the
+        optimizer and everything that is used only in training. The layer "backbone" is the base.
         """
         import keras
 
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
+        # `call` puts the network's layers directly into the new graph; calling the network would nest them.
         logits = network.predictive().call(pixels)
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="classifier")

@@ -1,4 +1,4 @@
-"""How close the boxes are that two runtimes find in one image."""
+"""Agreement of the boxes that two runtimes find in one image."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from cvlib.tasks.detection.predictions import detections
 
 
 def of_boxes(expected: Outputs, found: Outputs, side: int) -> Agreement:
-    """Compare every box that either finds with a score of 0.25 or more with the closest one of the other.
+    """Compare every box scoring at least 0.25, from either runtime, with the closest box from the other runtime.
 
-    A difference is one of a score, or of a corner as a share of the image's longer side, `side` pixels. A box without
-    a counterpart has a difference of 1.
+    The difference is the larger of the score difference and the largest corner difference. The latter is a share of
+    the image's longer side, `side` pixels. A box without a counterpart has a difference of 1.
     """
-    (one,), (other,) = detections(expected), detections(found)
-    whole = Agreement()
-    for sure, among in ((one, other), (other, one)):
-        for difference in _differences(sure, among, side):
-            whole += Agreement(difference, int(difference < 1), 1)
-    return whole
+    (first,), (second,) = detections(expected), detections(found)
+    total = Agreement()
+    for boxes, others in ((first, second), (second, first)):
+        for difference in _differences(boxes, others, side):
+            total += Agreement(difference, int(difference < 1), 1)
+    return total
 
 
-def _differences(sure: Detections, among: Detections, side: int) -> list[float]:
-    found = []
-    for index in np.flatnonzero(sure.scores >= SURE):
-        same = np.flatnonzero(among.classes == sure.classes[index])
-        overlaps = overlap(sure.corners[index : index + 1], among.corners[same])[0]
-        if not len(same) or overlaps.max() < 0.5:
-            found.append(1.0)
+def _differences(boxes: Detections, others: Detections, side: int) -> list[float]:
+    differences = []
+    for index in np.flatnonzero(boxes.scores >= SURE):
+        same_class = np.flatnonzero(others.classes == boxes.classes[index])
+        overlaps = overlap(boxes.corners[index : index + 1], others.corners[same_class])[0]
+        if not len(same_class) or overlaps.max() < 0.5:
+            differences.append(1.0)
             continue
-        near = same[overlaps.argmax()]
-        corners = np.abs(sure.corners[index] - among.corners[near]).max() / side
-        found.append(float(np.max([corners, abs(sure.scores[index] - among.scores[near])])))
-    return found
+        closest = same_class[overlaps.argmax()]
+        corners = np.abs(boxes.corners[index] - others.corners[closest]).max() / side
+        differences.append(float(np.max([corners, abs(boxes.scores[index] - others.scores[closest])])))
+    return differences

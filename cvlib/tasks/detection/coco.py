@@ -1,4 +1,4 @@
-"""Detections measured by the COCO definition: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014."""
+"""Detection metrics as defined by COCO: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jaxtyping import Float, Int, Shaped
 
 from cvlib.data.dataset import Boxes
 
-_SIZES = ("small", "medium", "large")  # areas under 32², to 96², above: pixels of the original image
-_NEGATIVE = 0.25  # a detection at least this sure is a mistake in an image that holds nothing
+_SIZES = ("small", "medium", "large")  # areas below 32², up to 96², and above, in pixels of the original image
+_NEGATIVE = 0.25  # in an image without objects, a detection with at least this score is a false positive
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in one image, in any order."""
+    """The detections in one image, in any order."""
 
     corners: np.ndarray  # float32 (n, 4): x_min, y_min, x_max, y_max in pixels of the original image
     scores: np.ndarray  # float32 (n,), 0–1
@@ -29,18 +29,19 @@ class Detections:
 
 @dataclass(frozen=True)
 class Measures:
-    """A split's results; a class, or a size, without any truth is left out of every mean."""
+    """A split's results; means exclude classes and sizes without any true box."""
 
-    metrics: dict[str, float]  # mAP, mAP50, mAP75, ar_100 and, where there are such boxes, mAP_small, …; 0–1
-    per_class: np.ndarray  # float (classes,): average precision over IoU 0.5 to 0.95; NaN without truth
-    precision: np.ndarray  # float (classes, 101): at IoU 0.5, at recalls 0, 0.01 … 1; NaN without truth
+    metrics: dict[str, float]  # mAP, mAP50, mAP75, ar_100 and, if such boxes exist, mAP_small, …; 0–1
+    per_class: np.ndarray  # float (classes,): average precision over IoU 0.5 to 0.95; NaN without true boxes
+    precision: np.ndarray  # float (classes, 101): at IoU 0.5 and recalls 0, 0.01 … 1; NaN without true boxes
 
 
 def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) -> Measures:
     """Return average precision and recall of one `Detections` per image, equal to pycocotools.
 
-    mAP is the mean over IoU 0.50, 0.55 … 0.95. ar_100 is the mean recall over the same, with at most 100 detections per
-    image. Crowds need not be found, and finding them is no mistake. Without any truth all four metrics are 0.
+    mAP is the mean over IoU 0.50, 0.55 … 0.95. ar_100 is the mean recall over the same IoUs, with at most 100
+    detections per image. Crowd boxes count neither as misses nor, if detected, as false positives. Without any true
+    box, all four metrics are 0.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -57,24 +58,24 @@ def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) 
 
 
 def _measures(precision: np.ndarray, recall: np.ndarray) -> Measures:
-    every = precision[..., 0]
+    all_sizes = precision[..., 0]
     metrics = {
-        "mAP": _mean(every),
-        "mAP50": _mean(every[0]),
-        "mAP75": _mean(every[5]),
+        "mAP": _mean(all_sizes),
+        "mAP50": _mean(all_sizes[0]),
+        "mAP75": _mean(all_sizes[5]),
         "ar_100": _mean(recall[..., 0]),
     }
     for number, size in enumerate(_SIZES, start=1):
         if (precision[..., number] > -1).any():
             metrics[f"mAP_{size}"] = _mean(precision[..., number])
-    known = np.where(every > -1, every, np.nan)
-    per_class = np.array([_mean(every[..., label]) if (every[..., label] > -1).any() else np.nan
-                          for label in range(every.shape[-1])])  # fmt: skip
+    known = np.where(all_sizes > -1, all_sizes, np.nan)
+    per_class = np.array([_mean(all_sizes[..., label]) if (all_sizes[..., label] > -1).any() else np.nan
+                          for label in range(all_sizes.shape[-1])])  # fmt: skip
     return Measures(metrics, per_class, known[0].T)
 
 
 def _mean(values: np.ndarray) -> float:
-    """Without the −1 that marks what has no truth."""
+    """Return the mean without the entries of −1, which mark classes and sizes without true boxes."""
     values = values[values > -1]
     return float(values.mean()) if values.size else 0.0
 
@@ -93,7 +94,7 @@ def _annotations(truths: Sequence[Boxes]) -> list[dict[str, Any]]:
 
 
 def as_results(found: Sequence[Detections]) -> list[dict[str, Any]]:
-    """Return COCO's format of results: ids count from 0, bbox is left, top, width, height in pixels."""
+    """Return the detections in COCO's results format: ids start at 0, bbox is left, top, width, height in pixels."""
     return [
         {"image_id": number, "category_id": label, "score": score, "bbox": [left, top, right - left, bottom - top]}
         for number, one in enumerate(found)
@@ -104,10 +105,10 @@ def as_results(found: Sequence[Detections]) -> list[dict[str, Any]]:
 
 
 def image_precision(truth: Boxes, found: Detections) -> float:
-    """Return the average precision of one image at IoU 0.5, all classes ranked together, 0–1: for paired comparisons.
+    """Return one image's average precision at IoU 0.5, 0–1, with all classes ranked together, for paired comparisons.
 
-    The area under precision (made to fall) over recall. An image that holds nothing gets 1 if nothing is found
-    in it with a score of 0.25 or more, else 0.
+    This is the area under the precision–recall curve, with precision made non-increasing. An image without objects
+    gets 1 if no detection scores at least 0.25, else 0.
     """
     objects = int((~truth.crowd).sum())
     if not objects:
@@ -115,41 +116,44 @@ def image_precision(truth: Boxes, found: Detections) -> float:
     hits = match(truth, found)
     order = np.argsort(-found.scores, kind="stable")
     hits = hits[order][hits[order] >= 0]
-    reached = np.cumsum(hits)
-    precision = reached / np.arange(1, len(hits) + 1)
-    falling = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((falling * hits).sum() / objects)
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    non_increasing = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((non_increasing * hits).sum() / objects)
 
 
 def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> Int[np.ndarray, " detections"]:
-    """Return for each detection 1 (finds an object that no surer one found), 0 (a mistake) or −1 (lies in a crowd)."""
+    """Match detections to true boxes, highest score first.
+
+    Returns for each detection 1 (it matches an object), 0 (it is a false positive) or −1 (it lies in a crowd). Each
+    object is matched once.
+    """
     overlaps = overlap(found.corners, truth.corners)
     result = np.zeros(len(found), np.int64)
-    free = ~truth.crowd
+    unmatched = ~truth.crowd
     for index in np.argsort(-found.scores, kind="stable"):
-        same = truth.classes == found.classes[index]
-        wanted = np.where(same & free, overlaps[index], 0)
-        if wanted.size and wanted.max() >= threshold:
-            free[wanted.argmax()] = False
+        same_class = truth.classes == found.classes[index]
+        candidates = np.where(same_class & unmatched, overlaps[index], 0)
+        if candidates.size and candidates.max() >= threshold:
+            unmatched[candidates.argmax()] = False
             result[index] = 1
         elif truth.crowd.any():
             left, top, right, bottom = found.corners[index]
-            inside = _shared(found.corners[index : index + 1], truth.corners)[0] / max(
+            inside = _intersection(found.corners[index : index + 1], truth.corners)[0] / max(
                 (right - left) * (bottom - top), 1e-9
             )
-            result[index] = -1 if (inside[same & truth.crowd] >= threshold).any() else 0
+            result[index] = -1 if (inside[same_class & truth.crowd] >= threshold).any() else 0
     return result
 
 
 def overlap(first: Shaped[np.ndarray, "n 4"], second: Shaped[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     """Return the IoU of each of the first boxes with each of the second."""
-    both = _shared(first, second)
+    intersection = _intersection(first, second)
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
-    overlap: np.ndarray = both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9)
-    return overlap
+    iou: np.ndarray = intersection / np.maximum(areas[0][:, None] + areas[1] - intersection, 1e-9)
+    return iou
 
 
-def _shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _intersection(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     low, high = np.maximum(first[:, None, :2], second[:, :2]), np.minimum(first[:, None, 2:], second[:, 2:])
-    shared: np.ndarray = np.prod(np.maximum(high - low, 0), axis=-1)
-    return shared
+    areas: np.ndarray = np.prod(np.maximum(high - low, 0), axis=-1)
+    return areas

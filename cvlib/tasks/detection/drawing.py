@@ -1,4 +1,4 @@
-"""Boxes drawn on images, and precision over recall, as uint8 arrays `(height, width, 3)`."""
+"""Pictures of boxes on images, and of precision–recall curves, as uint8 arrays `(height, width, 3)`."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from cvlib.tasks.detection.coco import Detections
 from cvlib.viz.pictures import visible
 
 SURE = 0.25  # detections with at least this score are drawn
-_LEAST_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
+_MIN_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
 
 
 def colour(label: int) -> tuple[int, int, int]:
-    """Return a class's colour: neighbours in number lie far apart on the circle of hues."""
+    """Return a class's RGB colour; consecutive classes have very different hues."""
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.85, 0.85)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], sure: float = SURE) -> np.ndarray:
-    """Draw boxes, in pixels of the image `(height, width, 1 or 3)`, 0–255, with classes and scores beside them.
+    """Draw boxes on an image `(height, width, 1 or 3)`, 0–255, with classes and scores beside them.
 
-    Images under 240 pixels are enlarged. Of detections those with a score of `sure` or more are drawn.
+    Boxes are in pixels of the image. Images under 240 pixels are enlarged. Detections with a score below `sure` are
+    not drawn.
     """
     from PIL import Image, ImageDraw
 
     pixels = visible(image)
     picture = Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
-    scale = max(1, -(-_LEAST_SIDE // min(picture.size)))
+    scale = max(1, -(-_MIN_SIDE // min(picture.size)))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
     pen, width = ImageDraw.Draw(picture), max(2, min(picture.size) // 200)
     for corners, label, text in _drawable(boxes, classes, sure):
@@ -51,7 +52,7 @@ def _drawable(
         return list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
     texts = [f"{name} {score:.0%}" for name, score in zip(names, boxes.scores, strict=True)]
     rows = list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
-    # The surest is drawn last, over the others.
+    # The box with the highest score is drawn last, on top of the others.
     return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= sure]
 
 
@@ -68,7 +69,7 @@ def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int,
 
 def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
           classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """Draw images with their true boxes, four a row; where there are detections, these on a second copy below."""
+    """Draw images with their true boxes, four per row; any detections are drawn on a copy of the image below."""
     from PIL import Image, ImageDraw
 
     from cvlib.viz.pictures import font
@@ -94,7 +95,7 @@ def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detection
 
 
 def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Draw a curve at IoU 0.5 for each class with truth; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1."""
+    """Draw each known class's curve at IoU 0.5; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1, or NaN."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -110,6 +111,6 @@ def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarra
         axes.plot(recalls, precision[label], color=np.array(colour(label)) / 255, label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), title="at IoU 0.5")
     if 0 < len(known) <= 25:
-        figure.legend(fontsize=8, loc="outside right center")  # a curve may be anywhere inside
+        figure.legend(fontsize=8, loc="outside right center")  # inside the axes it could cover a curve
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

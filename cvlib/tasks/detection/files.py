@@ -1,4 +1,4 @@
-"""A detector's answers for image files: COCO's format of results, a CSV table, and drawn boxes."""
+"""A detector's answers for image files: COCO's results format, a CSV table, and drawn boxes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _COLUMNS = ("file", "class", "score", "x_min", "y_min", "x_max", "y_max")
 
 
 def found_in(model: keras.Model, image: np.ndarray) -> Detections:
-    """Return what the saved network finds in an image, uint8 `(height, width, channels)`, in the image's pixels."""
-    # A call, because `predict` traces the network anew for every size of image.
+    """Return the saved network's detections in an image, uint8 `(height, width, channels)`, in the image's pixels."""
+    # Call the model directly, because `predict` retraces it for every image size.
     outputs = model(image[np.newaxis].astype(np.float32), training=False)
     return detections({name: np.asarray(value) for name, value in outputs.items()})[0]
 
@@ -35,30 +35,30 @@ def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], folder: Path, tick: Callable[[], None],
     threshold: float | None,
 ) -> int:  # fmt: skip
-    """Write the boxes of every image, and draw them; return how many images there were.
+    """List and draw the boxes of every image; return the number of images.
 
-    Boxes with a score of `threshold` or more are listed and drawn. If it is None, all are listed, and those from 0.25
-    on are drawn.
+    Boxes with a score of at least `threshold` are listed and drawn. If it is None, all boxes are listed, and boxes with
+    a score of at least 0.25 are drawn.
     """
-    least, sure = (0.0, SURE) if threshold is None else (threshold, threshold)
-    surest = 0.0
+    min_listed, min_drawn = (0.0, SURE) if threshold is None else (threshold, threshold)
+    highest = 0.0
     read: list[Path] = []
     found: list[Detections] = []
     for file, name, image in images:
         boxes = found_in(model, image)
-        surest = max(surest, float(np.max(boxes.scores, initial=0.0)))
-        kept = boxes.scores >= least
+        highest = max(highest, float(np.max(boxes.scores, initial=0.0)))
+        kept = boxes.scores >= min_listed
         boxes = Detections(boxes.corners[kept], boxes.scores[kept], boxes.classes[kept])
-        pictures.save_png(boxed(image, boxes, classes, sure), folder / "images" / f"{name}.png")
+        pictures.save_png(boxed(image, boxes, classes, min_drawn), folder / "images" / f"{name}.png")
         read.append(file)
         found.append(boxes)
         tick()
     if read:
         _write_tables(folder, read, found, classes)
-        if surest < sure:
-            print(f"note: no box is drawn: the surest has a score of {surest:.2f}, drawn are those from {sure:.2f} on "
-                  "(--threshold); training longer makes them surer"
-                  + ("; all are in predictions.csv" if threshold is None else ""))  # fmt: skip
+        if highest < min_drawn:
+            print(f"note: no boxes are drawn: the highest score is {highest:.2f}, below the limit of {min_drawn:.2f} "
+                  "(--threshold); longer training raises the scores"
+                  + ("; all boxes are in predictions.csv" if threshold is None else ""))  # fmt: skip
     return len(read)
 
 

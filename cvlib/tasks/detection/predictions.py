@@ -15,22 +15,22 @@ from cvlib.tasks.detection.coco import Detections, Measures
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
-_PICTURED = 12
+_IMAGES_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class BoxPredictions(Predictions):
-    """What was found in n images, and the truth, both in pixels of the original images."""
+    """The detections and true boxes in n images, both in pixels of the original images."""
 
     found: list[Detections]
     truths: list[Boxes]
     classes: Sequence[str]
-    sizes: np.ndarray  # int (n, 2): the original images' height and width
-    resize: str  # stretch | letterbox: how they came to the network's size
+    sizes: np.ndarray  # int (n, 2): height and width of the original images
+    resize: str  # stretch | letterbox: how the images were resized to the network's size
 
     @cached_property
     def measures(self) -> Measures:
-        """By the COCO definition."""
+        """The results by the COCO definition."""
         return coco.measure(self.truths, self.found, len(self.classes))
 
     @cached_property
@@ -39,16 +39,16 @@ class BoxPredictions(Predictions):
         return np.array([coco.image_precision(*pair) for pair in zip(self.truths, self.found, strict=True)])
 
     def metrics(self) -> dict[str, float]:
-        """Return mAP, mAP50, mAP75, ar_100, mAP by the boxes' sizes, and each class's AP where it has truth; 0–1."""
+        """Return mAP, mAP50, mAP75, ar_100, mAP by box size, and AP for each class with true boxes, all 0–1."""
         by_class = {f"AP/{name}": float(ap) for name, ap in zip(self.classes, self.measures.per_class, strict=True)
                     if not np.isnan(ap)}  # fmt: skip
         return self.measures.metrics | by_class
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return objects, how many of them were found, and the image's own average precision.
+        """Return each image's number of objects, number of objects found, and average precision.
 
-        "found" are objects with a box of their class at IoU 0.5 or more, whatever its score. "average_precision50" is
-        `coco.image_precision`, the metric for paired comparisons.
+        An object counts as found if it has a box of its class at IoU 0.5 or more, regardless of the score.
+        "average_precision50" is `coco.image_precision`, the metric for paired comparisons.
         """
         rows = zip(names, self.truths, self.found, self.image_precisions, strict=True)
         return [
@@ -62,7 +62,10 @@ class BoxPredictions(Predictions):
         ]
 
     def by_class(self) -> list[Row]:
-        """Return AP over IoU 0.5 to 0.95 and at 0.5, 0–1 (None without truth), and objects without crowds, by class."""
+        """Return AP over IoU 0.5 to 0.95, AP at 0.5, and the number of non-crowd objects for each class.
+
+        AP is 0–1, or None without true boxes.
+        """
         labels = np.concatenate([np.empty(0, np.int64), *(truth.classes[~truth.crowd] for truth in self.truths)])
         objects = np.bincount(labels, minlength=len(self.classes))
         at50 = self.measures.precision.mean(axis=1)
@@ -70,23 +73,23 @@ class BoxPredictions(Predictions):
                  "objects": int(objects[i])} for i, name in enumerate(self.classes)]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return the `count` images with the lowest precision of their own, the worst first; never perfect ones."""
+        """Return at most `count` images with the lowest average precision, worst first, excluding perfect ones."""
         order = np.argsort(self.image_precisions, kind="stable")[:count]
         return order[self.image_precisions[order] < 1]
 
     def representative(self) -> np.ndarray:
-        """Return indices evenly over the split; a third have a low precision where there are as many."""
+        """Return evenly spaced indices; up to a third of them are of images with an average precision below 0.5."""
         low = np.flatnonzero(self.image_precisions < 0.5)
-        bad = draw.spread(low, _PICTURED // 3)
+        bad = draw.spread(low, _IMAGES_SHOWN // 3)
         others = np.setdiff1d(np.arange(len(self.image_precisions)), low)
-        return np.sort(np.concatenate([bad, draw.spread(others, _PICTURED - len(bad))]))
+        return np.sort(np.concatenate([bad, draw.spread(others, _IMAGES_SHOWN - len(bad))]))
 
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
-        """Return precision over recall."""
+        """Return the precision–recall curves."""
         return {"precision_recall": drawing.precision_recall(self.measures.precision, dataset.classes)}
 
     def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
-        """Return the images once with the truth and once with what was found."""
+        """Return the images twice: with the true boxes and with the detections."""
         truths, found = [], []
         for i in indices:
             height, width = self.sizes[i].tolist()
@@ -103,9 +106,9 @@ def _known(value: float) -> float | None:
 
 
 def detections(outputs: Mapping[str, np.ndarray]) -> list[Detections]:
-    """Return what a network found in each image of a batch.
+    """Return the detections in each image of a batch.
 
-    `outputs` are "boxes" `(batch, n, 4)`, "scores" `(batch, n)` and "classes" `(batch, n)`, −1 where there is no box.
+    `outputs` are "boxes" `(batch, n, 4)`, "scores" `(batch, n)` and "classes" `(batch, n)`; class −1 means no box.
     """
     rows = zip(outputs["boxes"], outputs["scores"], outputs["classes"], strict=True)
     return [Detections(boxes[labels >= 0], scores[labels >= 0], labels[labels >= 0]) for boxes, scores, labels in rows]

@@ -1,4 +1,4 @@
-"""From a detector's raw output to boxes: decoding, suppression, and the way back to the original image's pixels."""
+"""Postprocessing of a detector's raw output: decoding, suppression, and scaling to the original image's pixels."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.models.network import Network
 from cvlib.tasks import serving
 
-MOST = 100  # boxes an image
-_CANDIDATES = 300  # of the highest scores, before suppression
-_LEAST = 0.001  # scores below count for nothing in the metrics
+MOST = 100  # boxes per image
+_CANDIDATES = 300  # boxes with the highest scores that enter suppression
+_MIN_SCORE = 0.001  # lower scores do not affect the metrics
 
 
 def head_of(network: Network) -> DetectorHead:
-    """Return the network's head, which knows what the raw output means."""
+    """Return the network's head, which can decode the raw output."""
     assert isinstance(network.head, DetectorHead)
     return network.head
 
 
 def found(network: Network, raw: Any) -> dict[str, Any]:
-    """Return the boxes in pixels of the network's input that a raw output `(batch, places, values)` stands for.
+    """Decode a raw output `(batch, positions, values)` into boxes in pixels of the network's input.
 
     Returns:
-        "boxes" `(batch, 100, 4)`, "scores" `(batch, 100)` falling, "classes" int32 `(batch, 100)`, −1 for none.
+        "boxes" `(batch, 100, 4)`, "scores" `(batch, 100)`, highest first, and "classes" int32 `(batch, 100)`, −1 for no
+        box.
     """
     options = network.config.head_options
     assert isinstance(options, DetectorOptions)
     boxes, scores = head_of(network).decode(options, raw, network.spec.size)
-    parts = non_max_suppression(boxes, scores, _CANDIDATES, MOST, options.nms_iou, _LEAST)
+    parts = non_max_suppression(boxes, scores, _CANDIDATES, MOST, options.nms_iou, _MIN_SCORE)
     return dict(zip(("boxes", "scores", "classes"), parts, strict=True))
 
 
 def inference(network: Network) -> keras.Model:
-    """Return the detector as it is saved: raw images `(batch, any, any, channels)`, 0–255 → boxes in their pixels.
+    """Return the detector to save: raw images `(batch, any, any, channels)`, 0–255 → boxes in pixels of these images.
 
-    Its outputs are those of `found`; the boxes lie within the image. Resizing, its inverse and non-maximum suppression
-    are inside.
+    The outputs are those of `found`, with the boxes clipped to the image. The network includes resizing, its inverse
+    and non-maximum suppression.
     """
     image, pixels = serving.raw_input(network.spec)
-    # `call` puts the network's own layers into the new graph; calling the network would nest them out of reach.
+    # `call` puts the network's layers directly into the new graph; calling the network would nest them.
     outputs = found(network, network.predictive().call(pixels))
     return keras.Model(image, {**outputs, "boxes": undo_resizing(outputs["boxes"], image, network.spec)},
                        name="detector")  # fmt: skip
 
 
 def undo_resizing(boxes: Any, image: Any, spec: InputSpec) -> Any:
-    """Return boxes `(batch, n, 4)` of the resized image in pixels of `image`, clipped to it: as `data.resize.back`."""
+    """Scale boxes `(batch, n, 4)` of the resized image to pixels of `image`, clipped to it, like `data.resize.back`."""
     size = spec.size
     ones = ops.ones_like(image[..., :1])
     height = ops.sum(ones[:, :, :1], axis=(1, 2))[:, None]  # (batch, 1, 1)
@@ -62,5 +63,5 @@ def undo_resizing(boxes: Any, image: Any, spec: InputSpec) -> Any:
         columns = ops.floor((ops.maximum(width, ops.floor(height * size[1] / size[0])) - width) / 2)
     offset = ops.concatenate([columns, rows] * 2, axis=-1)
     scale = ops.concatenate([(width + 2 * columns) / size[1], (height + 2 * rows) / size[0]] * 2, axis=-1)
-    most = ops.concatenate([width, height] * 2, axis=-1)
-    return ops.minimum(ops.maximum(boxes * scale - offset, 0.0), most)
+    limit = ops.concatenate([width, height] * 2, axis=-1)
+    return ops.minimum(ops.maximum(boxes * scale - offset, 0.0), limit)

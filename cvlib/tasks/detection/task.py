@@ -1,4 +1,4 @@
-"""Boxes around objects: what a detector learns, how it is measured, and how it is saved."""
+"""Detection, boxes around objects: how a detector is trained, evaluated and saved."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _NO_OBJECT = -1
 
 
 def _of_images(name: str) -> MetricSpec:
-    """A metric that the images' own average precision stands for in paired comparisons."""
+    """Return a metric for which paired comparisons use each image's average precision."""
     return MetricSpec(name, column="average_precision50", sample="own", sample_name="average precision at IoU 0.5")
 
 
 class Detection(Task):
-    """One raw output; the head knows its loss and how to decode it."""
+    """A task with one raw output; the head defines the loss and decodes the output."""
 
     name = "detection"
     label_kind = BOXES
@@ -55,17 +55,16 @@ class Detection(Task):
     default_resize = "letterbox"
     largest_default_side = 448  # the published size
     mosaic = True
-    weighs_classes = False
     explains_classes = False
     served = Served(
         tolerance=1e-3,
-        answers="sure boxes",
-        refuses_int8="--int8 is not available for detection: boxes in 8 bits lose their places",
+        answers="high-scoring boxes",
+        refuses_int8="--int8 is not available for detection: 8-bit box coordinates are too imprecise",
     )
     worst_shown = 8
 
     def compile_arguments(self, network: Network, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
-        """Return the loss, and its parts and the head's other measures as training metrics."""
+        """Return the loss, with its parts and the head's other measures as training metrics."""
         import keras
 
         from cvlib.tasks.detection.serving import head_of
@@ -76,7 +75,7 @@ class Detection(Task):
             return head.loss_parts(options, truth, raw, size, weights)
 
         def mean_of(values: Callable[[Any, Any], dict[str, Any]], name: str) -> keras.metrics.Metric:
-            # The graph computes what the loss and its parts have in common once.
+            # The graph computes operations shared by the loss and its parts only once.
             return keras.metrics.MeanMetricWrapper(lambda truth, raw: values(truth, raw)[name], name=name)
 
         def measures(truth: Any, raw: Any) -> dict[str, Any]:
@@ -102,11 +101,11 @@ class Detection(Task):
         return balanced(np.sum(counts, axis=0), scheme)
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
-        """Return the loss and its parts; for a grid also "crowded", objects an image that are not learned."""
+        """Return the loss and its parts; for a grid also "crowded", the number of unlearned objects per image."""
         return {name: float(value) for name, value in logs.items()}
 
     def validated(self, network: Network) -> keras.Model:
-        """Return the detector with its boxes in pixels of its own input, see `serving.found`."""
+        """Return the detector with boxes in pixels of its own input, see `serving.found`."""
         import keras
 
         from cvlib.tasks.detection import serving
@@ -115,7 +114,7 @@ class Detection(Task):
         return keras.Model(model.input, serving.found(network, model.output), name="found")
 
     def validated_head(self, head: keras.Model, network: Network) -> keras.Model:
-        """Return the head alone with its boxes in pixels of the network's input."""
+        """Return the head alone with boxes in pixels of the network's input."""
         import keras
 
         from cvlib.tasks.detection import serving
@@ -123,21 +122,21 @@ class Detection(Task):
         return keras.Model(head.input, serving.found(network, head.output), name="found")
 
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> BoxPredictions:
-        """Return what the network finds in a whole split, in its order, in pixels of the original images."""
+        """Return the detections in a whole split, in the split's order, in pixels of the original images."""
         sizes, spec = image_sizes(feed.split), feed.spec
         found = detections(validated.predict(feed.dataset, verbose=0))
-        moved = [
-            replace(one, corners=resize.back(one.corners, height, width, spec.size, spec.resize))
-            for one, (height, width) in zip(found, sizes.tolist(), strict=True)
+        rescaled = [
+            replace(boxes, corners=resize.back(boxes.corners, height, width, spec.size, spec.resize))
+            for boxes, (height, width) in zip(found, sizes.tolist(), strict=True)
         ]
-        return BoxPredictions(moved, list(feed.split.labels), classes, sizes, spec.resize)
+        return BoxPredictions(rescaled, list(feed.split.labels), classes, sizes, spec.resize)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Raise `UserError`: two sets of boxes have no mean."""
-        raise UserError("--tta is not available for detection: boxes found in two views have no mean")
+        """Raise `UserError`, because two sets of boxes can't be averaged."""
+        raise UserError("--tta is not available for detection: boxes from two views can't be averaged")
 
     def monitors(self) -> list[str]:
-        """Return what `trainer.monitor` may be, the default first; mAP75 is for reports only."""
+        """Return the allowed values of `trainer.monitor`, the default first; mAP75 is for reports only."""
         return ["val/mAP", "val/mAP50", "val/ar_100"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
@@ -146,36 +145,36 @@ class Detection(Task):
         return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → boxes in their pixels, see `serving.inference`."""
+        """Return raw images `(batch, any, any, channels)`, 0–255 → boxes in image pixels, see `serving.inference`."""
         from cvlib.tasks.detection import serving
 
         return serving.inference(network)
 
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
-        """Return whether a saved network gives boxes; how many classes it tells apart can't be seen."""
+        """Return whether a saved network predicts boxes; its number of classes can't be checked."""
         return isinstance(model.output, dict) and model.input_shape[-1] == channels
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
-        """Compare boxes with a score of 0.25 or more, see `of_boxes`."""
+        """Compare boxes with a score of at least 0.25, see `of_boxes`."""
         return of_boxes(expected, found, side)
 
     def prediction_options(self, threshold: float | None) -> dict[str, float]:
-        """Return the lowest score of a box that is listed and drawn."""
+        """Return the minimum score of boxes to list and draw."""
         if threshold is None:
             return {}
         if not 0 <= threshold <= 1:
-            raise UserError(f"--threshold {threshold:g}: a score is from 0 to 1")
+            raise UserError(f"invalid --threshold {threshold:g}: expected a score from 0 to 1")
         return {"threshold": threshold}
 
     def predict_files(
         self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
         **options: float,
     ) -> int:  # fmt: skip
-        """Write the boxes of each image, and draw them."""
+        """Write and draw the boxes of each image."""
         return files.write(model, images, run.classes, folder, tick, options.get("threshold"))
 
     def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Detections]:
-        """Return the boxes in each image, in its pixels."""
+        """Return the boxes in each image, in pixels of the image."""
         return [files.found_in(model, image) for image in images]
 
 

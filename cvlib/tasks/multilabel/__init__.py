@@ -1,4 +1,4 @@
-"""Any number of classes for each image."""
+"""Multi-label classification: any number of classes for each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets of classes as pictures for people: uint8 (height, width, 3)."""
+"""Pictures of images with their sets of classes, as uint8 arrays (height, width, 3)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cvlib.viz import pictures as draw
 if TYPE_CHECKING:
     from cvlib.tasks.multilabel.predictions import SetPredictions
 
-_LINES = 3  # of a caption
-_CURVES = 12  # of the precision_recall chart
-NOTHING = "–"  # an image without a class
+_LINES = 3  # maximum per caption
+_CURVES = 12  # maximum in the precision–recall chart
+NOTHING = "–"  # caption of an image without classes
 
 
 def labelled(images: np.ndarray, sets: Sequence[Sequence[str]]) -> np.ndarray:
@@ -23,28 +23,28 @@ def labelled(images: np.ndarray, sets: Sequence[Sequence[str]]) -> np.ndarray:
 
 
 def decisions(images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Draw images with the classes found rightly (✓), by mistake (+) and missed (−); green if all is right, else red.
+    """Draw images with true positives (✓), false positives (+) and false negatives (−).
 
-    `found` and `truth` are bool `(n, classes)`.
+    Captions are green if all decisions are right, else red. `found` and `truth` are bool `(n, classes)`.
     """
     captions, colours = [], []
-    for own, there in zip(found, truth, strict=True):
+    for predicted, true in zip(found, truth, strict=True):
         marked = [(mark, _names(which, classes)) for mark, which in
-                  (("✓", own & there), ("+", own & ~there), ("−", there & ~own))]  # fmt: skip
+                  (("✓", predicted & true), ("+", predicted & ~true), ("−", true & ~predicted))]  # fmt: skip
         captions.append("\n".join(f"{mark} {names}" for mark, names in marked if names) or f"✓ {NOTHING}")
-        colours.append(draw.GREEN if (own == there).all() else draw.RED)
+        colours.append(draw.GREEN if (predicted == true).all() else draw.RED)
     return draw.contact_sheet(images, captions, colours)
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return at most three lines for a caption, a class each; the last one tells how many more there are."""
+    """Return a caption of at most three lines, one class per line; the last line may count the remaining classes."""
     if len(names) > _LINES:
         names = [*names[: _LINES - 1], f"+ {len(names) - _LINES + 1} more"]
     return "\n".join(names) or NOTHING
 
 
 def precision_recall(found: SetPredictions, classes: Sequence[str]) -> np.ndarray:
-    """Draw precision over recall of each class that a sample shows; of many, those with the lowest precision."""
+    """Draw the precision–recall curve of each class that occurs, or of the 12 with the lowest average precision."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -59,7 +59,7 @@ def precision_recall(found: SetPredictions, classes: Sequence[str]) -> np.ndarra
         axes.step(hits / hits[-1], hits / np.arange(1, len(hits) + 1), where="post",
                   label=f"{name} {found.precisions[label]:.2f}")  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    axes.set_title("average precision by class" + (f", the lowest {_CURVES}" if len(known) > _CURVES else ""))
+    axes.set_title("average precision by class" + (f": the {_CURVES} lowest" if len(known) > _CURVES else ""))
     if len(known):
         axes.legend(fontsize=8, loc="lower left")
     canvas.draw()

@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 class Answer:
     """The classes found in one image, the most probable one first; there may be none."""
 
-    file: Path | None  # None where it is no file
+    file: Path | None  # None if the image is not from a file
     classes: list[str]
-    probabilities: list[float]  # of these
-    scores: dict[str, float]  # the probability of every class, by its name
-    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), as the network saw them
+    probabilities: list[float]  # of `classes`
+    scores: dict[str, float]  # the probability of every class, by name
+    pixels: np.ndarray = field(repr=False)  # uint8 (height, width, channels), at the network's size
 
 
 def answers(
     model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec,
     thresholds: np.ndarray,
 ) -> Iterator[Answer]:  # fmt: skip
-    """Yield an `Answer` for every image, uint8 `(height, width, channels)`, in order.
+    """Yield an `Answer` for each image, uint8 `(height, width, channels)`, in order.
 
-    A class is found where its probability is at least its threshold; `thresholds` are float `(classes,)`.
+    A class is found if its probability is at least its threshold; `thresholds` are float `(classes,)`.
     """
     for file, pixels, row in image_files.probabilities(model, images, spec):
         order = [int(i) for i in np.argsort(-row, kind="stable") if row[i] >= thresholds[i]]
@@ -48,18 +48,18 @@ def answers(
 
 
 def write(found: Iterable[Answer], folder: Path, tick: Callable[[], None]) -> int:
-    """Write predictions.json, predictions.csv and, 48 to a sheet, predictions-1.png, …; return the number of images."""
-    kept = []
+    """Write predictions.json, predictions.csv and contact sheets; return the number of images."""
+    rows = []
     for answer in found:
-        kept.append(answer)
+        rows.append(answer)
         tick()
-    if kept:
-        content = [{"file": str(one.file), "classes": one.classes, "probabilities": one.scores} for one in kept]
+    if rows:
+        content = [{"file": str(row.file), "classes": row.classes, "probabilities": row.scores} for row in rows]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_atomically(folder / "predictions.json", text.encode())
-        write_atomically(folder / "predictions.csv", _csv(kept).encode())
-        image_files.write_sheets(folder, [one.pixels for one in kept], [_caption(one) for one in kept])
-    return len(kept)
+        write_atomically(folder / "predictions.csv", _csv(rows).encode())
+        image_files.write_sheets(folder, [row.pixels for row in rows], [_caption(row) for row in rows])
+    return len(rows)
 
 
 def named(images: Iterable[Named]) -> Iterator[tuple[Path | None, np.ndarray]]:
@@ -68,12 +68,12 @@ def named(images: Iterable[Named]) -> Iterator[tuple[Path | None, np.ndarray]]:
 
 
 def _csv(found: Sequence[Answer]) -> str:
-    """The columns are file, prediction (such as cat|dog), and the probability of each class."""
+    """Return a table with the columns file, prediction (such as cat|dog), and the probability of each class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "prediction", *found[0].scores])
-    for one in found:
-        writer.writerow([str(one.file), "|".join(one.classes), *(f"{value:.6f}" for value in one.scores.values())])
+    for row in found:
+        writer.writerow([str(row.file), "|".join(row.classes), *(f"{value:.6f}" for value in row.scores.values())])
     return text.getvalue()
 
 

@@ -1,63 +1,63 @@
-"""Measures of scores and decisions for many classes at once; as scikit-learn defines them. Needs no Keras."""
+"""Multi-label metrics of scores and decisions, defined as in scikit-learn. Needs no Keras."""
 
 from __future__ import annotations
 
 import numpy as np
 
-UNDECIDED = 0.5  # the threshold of a class of which validation says nothing
+UNDECIDED = 0.5  # the threshold of a class without positive samples in validation
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Return Σ (recall_k − recall_{k−1}) · precision_k over the thresholds, 0–1; NaN without a positive.
+    """Return Σ (recall_k − recall_{k−1}) · precision_k over the thresholds, 0–1; NaN without positive samples.
 
     Args:
-        scores: of one class, float `(n,)`; equal ones share a threshold.
-        truth: whether the class is there, bool `(n,)`.
+        scores: scores of one class, float `(n,)`; equal scores share a threshold.
+        truth: whether the class is present, bool `(n,)`.
     """
     hits, chosen, _ = _cuts(scores, truth)
     if not truth.any():
         return float("nan")
-    gained = np.diff(hits, prepend=0) / truth.sum()
-    return float((gained * hits / chosen).sum())
+    recall_steps = np.diff(hits, prepend=0) / truth.sum()
+    return float((recall_steps * hits / chosen).sum())
 
 
 def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Return the threshold with the highest F1, of several the one nearest to 0.5; 0.5 without a positive.
+    """Return the threshold with the highest F1, and the one nearest to 0.5 if several tie; 0.5 without positives.
 
-    It lies half-way between two probabilities, so that rounding can't change a decision.
+    It is midway between two probabilities, so that rounding can't change a decision.
     """
     if not truth.any():
         return UNDECIDED
     hits, chosen, levels = _cuts(probabilities, truth)
     f1 = 2 * hits / (chosen + truth.sum())
-    below = np.append(levels[1:], 0.0)  # the next lower probability, which is to be decided against
+    below = np.append(levels[1:], 0.0)  # the next lower probability, which is decided as negative
     middles = (levels + below) / 2
     best = middles[f1 >= f1.max() - 1e-12]
     return float(best[np.argmin(np.abs(best - UNDECIDED))])
 
 
 def ranking_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return each sample's label ranking average precision, `(n,)` in 0–1; 1 where it has none of the classes, or all.
+    """Return each sample's label ranking average precision, `(n,)` in 0–1; 1 if the sample has no class or all.
 
-    For every class that is there: how many of the classes ranked as high are there, too; the mean over these classes.
-    Scores and truth are `(n, classes)`.
+    For each true class, this is the share of true classes among all classes with at least the same score, averaged
+    over the true classes. Scores and truth are `(n, classes)`.
     """
-    found = np.ones(len(scores))
-    for row, (own, there) in enumerate(zip(scores, truth, strict=True)):
-        if there.any() and not there.all():
-            as_high = own[None, :] >= own[there][:, None]
-            found[row] = ((as_high & there).sum(axis=1) / as_high.sum(axis=1)).mean()
-    return found
+    precisions = np.ones(len(scores))
+    for row, (own, true) in enumerate(zip(scores, truth, strict=True)):
+        if true.any() and not true.all():
+            as_high = own[None, :] >= own[true][:, None]
+            precisions[row] = ((as_high & true).sum(axis=1) / as_high.sum(axis=1)).mean()
+    return precisions
 
 
 def f1(hits: np.ndarray, chosen: np.ndarray, there: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    """Return 2·hits / (chosen + there), `empty` where both are 0."""
+    """Return F1 = 2·hits / (chosen + there), or `empty` where both are 0."""
     total = np.asarray(chosen + there, float)
     return np.where(total > 0, 2 * hits / np.maximum(total, 1), empty)
 
 
 def _cuts(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return by threshold, highest first: positives at or above it, samples at or above it, and the threshold."""
+    """Return for each threshold, highest first: true positives, samples at or above it, and the threshold itself."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)  # of equal scores

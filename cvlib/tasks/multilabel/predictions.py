@@ -14,7 +14,7 @@ from cvlib.tasks.multilabel import drawing, measures
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
-_PICTURED = 24
+_IMAGES_SHOWN = 24
 THRESHOLDS = "thresholds"  # the key of labels.json
 
 
@@ -25,7 +25,7 @@ class SetPredictions(Predictions):
     logits: np.ndarray  # float (n, classes)
     truth: np.ndarray  # bool (n, classes)
     classes: Sequence[str]
-    thresholds: np.ndarray  # float (classes,): the probability from which on a class is taken to be there
+    thresholds: np.ndarray  # float (classes,): the minimum probability at which a class is predicted
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -34,18 +34,18 @@ class SetPredictions(Predictions):
 
     @cached_property
     def found(self) -> np.ndarray:
-        """Whether each class is taken to be there, bool `(n, classes)`."""
+        """Whether each class is predicted, bool `(n, classes)`."""
         return self.probabilities >= self.thresholds
 
     @cached_property
     def precisions(self) -> np.ndarray:
-        """Each class's average precision, `(classes,)` in 0–1; NaN for a class that no sample shows."""
+        """Each class's average precision, `(classes,)` in 0–1; NaN for a class without true samples."""
         columns = zip(self.logits.T, self.truth.T, strict=True)
-        return np.array([measures.average_precision(scores, there) for scores, there in columns])
+        return np.array([measures.average_precision(scores, true) for scores, true in columns])
 
     @property
     def exact(self) -> np.ndarray:
-        """Whether all decisions on a sample are right, bool `(n,)`."""
+        """Whether all decisions for a sample are correct, bool `(n,)`."""
         right: np.ndarray = (self.found == self.truth).all(axis=1)
         return right
 
@@ -56,29 +56,29 @@ class SetPredictions(Predictions):
         losses: np.ndarray = np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
         return losses
 
-    # What validation decides.
+    # Thresholds, which are tuned on validation.
 
     def tuned(self) -> SetPredictions:
-        """Return the same with each class's threshold where its F1 here is highest."""
+        """Return the same predictions, with the threshold of each class that maximizes its F1 on them."""
         columns = zip(self.probabilities.T, self.truth.T, strict=True)
-        best = np.array([measures.best_threshold(column, there) for column, there in columns])
+        best = np.array([measures.best_threshold(column, true) for column, true in columns])
         return replace(self, thresholds=best)
 
     def decision(self) -> dict[str, Any]:
-        """Return the thresholds in the order of the classes."""
+        """Return the thresholds, in class order."""
         return {THRESHOLDS: self.thresholds.tolist()}
 
     def decided(self, decision: Mapping[str, Any]) -> SetPredictions:
-        """Return the same by the thresholds of a decision; those of 0.5 where it has none."""
+        """Return the same predictions with the thresholds of a decision, or 0.5 if it has none."""
         return replace(self, thresholds=thresholds_of(decision, len(self.classes)))
 
-    # What is told.
+    # Results.
 
     def metrics(self) -> dict[str, float]:
-        """Return the mean of the classes' average precisions (mAP), macro and micro F1 and exact match, 0–1; the loss.
+        """Return mean average precision (mAP), macro and micro F1, exact match (all 0–1), and the loss.
 
-        The mAP is over the classes that a sample shows, macro F1 over those that occur in truth or prediction. Both are
-        0 where there are none. Each class's average precision is there, too.
+        mAP averages over the classes that occur in the truth, macro F1 over those that occur in truth or prediction.
+        Both are 0 if there are no such classes. The average precision of each class is included as AP/CLASS.
         """
         hits, chosen, there = self._counts()
         known, occurring = ~np.isnan(self.precisions), chosen + there > 0
@@ -92,9 +92,9 @@ class SetPredictions(Predictions):
         } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each sample's name, true and predicted classes, and its own F1 and ranking precision, 0–1.
+        """Return each sample's name, true and predicted classes, F1 and ranking precision, 0–1.
 
-        `cvlib compare` pairs samples by the last two and by whether truth and prediction are the same.
+        `cvlib compare` uses the last two, and whether truth and prediction are equal, for paired comparisons.
         """
         hits, chosen, there = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
         own = measures.f1(hits, chosen, there, empty=1.0)
@@ -108,9 +108,9 @@ class SetPredictions(Predictions):
         return "|".join(self.classes[label] for label in np.flatnonzero(marks).tolist())
 
     def by_class(self) -> list[Row]:
-        """Return average precision, precision, recall, F1 (0–1; None where undefined), threshold and support by class.
+        """Return average precision, precision, recall, F1 (0–1; None if undefined), threshold and support by class.
 
-        Support is the number of samples that show the class.
+        Support is the number of samples with the class.
         """
         hits, chosen, there = self._counts()
         return [
@@ -123,32 +123,32 @@ class SetPredictions(Predictions):
         ]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return the indices of at most `count` samples with a wrong decision, the highest loss first."""
+        """Return the indices of at most `count` samples with a wrong decision, highest loss first."""
         wrong = np.flatnonzero(~self.exact)
         return wrong[np.argsort(-self.losses[wrong], kind="stable")[:count]]
 
     def representative(self) -> np.ndarray:
-        """Return indices evenly over the split; a third of them have a wrong decision where there are as many."""
-        wrong = draw.spread(np.flatnonzero(~self.exact), _PICTURED // 3)
-        return np.sort(np.concatenate([wrong, draw.spread(np.flatnonzero(self.exact), _PICTURED - len(wrong))]))
+        """Return evenly spaced indices; up to a third of them are of samples with a wrong decision."""
+        wrong = draw.spread(np.flatnonzero(~self.exact), _IMAGES_SHOWN // 3)
+        return np.sort(np.concatenate([wrong, draw.spread(np.flatnonzero(self.exact), _IMAGES_SHOWN - len(wrong))]))
 
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
-        """Return precision over recall by class."""
+        """Return the precision–recall curves of the classes."""
         return {"precision_recall": drawing.precision_recall(self, dataset.classes)}
 
     def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
-        """Return a contact sheet: classes found, those found by mistake (+) and those missed (−)."""
+        """Return a contact sheet with true positives (✓), false positives (+) and false negatives (−)."""
         return drawing.decisions(images, self.found[indices], self.truth[indices], dataset.classes)
 
     def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """By class: samples decided for it that show it, that were decided for it, and that show it."""
+        """Return for each class the numbers of true positives, predicted samples and true samples."""
         return (self.found & self.truth).sum(axis=0), self.found.sum(axis=0), self.truth.sum(axis=0)
 
 
 def thresholds_of(decision: Mapping[str, Any], classes: int) -> np.ndarray:
-    """Return the thresholds `(classes,)` that labels.json holds; 0.5 each where it has none, or not as many."""
+    """Return the thresholds `(classes,)` in labels.json; 0.5 for all classes if they are missing or don't match."""
     found = decision.get(THRESHOLDS)
-    if isinstance(found, list) and len(found) == classes and all(isinstance(one, int | float) for one in found):
+    if isinstance(found, list) and len(found) == classes and all(isinstance(value, int | float) for value in found):
         return np.array(found, float)
     return np.full(classes, measures.UNDECIDED)
 

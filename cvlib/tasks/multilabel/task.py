@@ -1,4 +1,4 @@
-"""Any number of classes for each image: what a network learns of them, how it is measured, and how it is saved."""
+"""Multi-label classification, any number of classes per image: how a network is trained, evaluated and saved."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def _of_images(name: str, column: str, sample_name: str) -> MetricSpec:
-    """A metric that a measure of each image stands for in paired comparisons."""
+    """Return a metric for which paired comparisons use a measure of each image."""
     return MetricSpec(name, column=column, sample="own", sample_name=sample_name)
 
 
 class Multilabel(LogitsTask):
-    """Logits `(batch, classes)`, each learned by a binary cross-entropy of its own."""
+    """A task with logits `(batch, classes)`, trained with one binary cross-entropy per class."""
 
     name = "multilabel"
     label_kind = CLASS_SET
@@ -50,13 +50,13 @@ class Multilabel(LogitsTask):
     training_metric = "label_accuracy"
     heads = ("dense",)
     caches_features = True
-    served = Served(tolerance=1e-3, answers="classes of images")
+    served = Served(tolerance=1e-3, answers="class decisions")
     worst_shown = 24
 
-    # Learning.
+    # Training.
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
-        """Return the binary cross-entropy, with the smoothing that the head asks for."""
+        """Return the binary cross-entropy, with the label smoothing from the head's options."""
         from cvlib.models.heads.dense import DenseOptions
         from cvlib.tasks.multilabel.loss import BinaryCrossEntropy
 
@@ -65,7 +65,7 @@ class Multilabel(LogitsTask):
         return BinaryCrossEntropy(weights, options.label_smoothing)
 
     def accuracy(self) -> keras.metrics.Metric:
-        """Return the share of right decisions, one for each class of each sample, at the probability 0.5."""
+        """Return the share of correct decisions over all samples and classes, at the threshold 0.5."""
         import keras
 
         from cvlib.tasks.multilabel.loss import right_decisions
@@ -73,43 +73,43 @@ class Multilabel(LogitsTask):
         return keras.metrics.MeanMetricWrapper(right_decisions, name=self.training_metric)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Return what an image that shows a class counts against one that doesn't.
+        """Return the weights of positive images relative to negative ones, for each class.
 
-        "balanced": as many times as there are more images without it; "sqrt": the square root of that. A class that
-        every image shows, or none, has the weight 1.
+        "balanced" weights are the number of negative images divided by that of positive images; "sqrt" weights are the
+        square root of that. A class that is in all images, or in none, has the weight 1.
         """
-        there = _marks(split, classes).sum(axis=0)
-        absent = len(split) - there
-        ratio = np.where((there > 0) & (absent > 0), absent / np.maximum(there, 1), 1.0)
+        positives = _marks(split, classes).sum(axis=0)
+        negatives = len(split) - positives
+        ratio = np.where((positives > 0) & (negatives > 0), negatives / np.maximum(positives, 1), 1.0)
         return np.asarray(ratio ** {"balanced": 1.0, "sqrt": 0.5}[scheme])
 
-    # Measuring.
+    # Evaluation.
 
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> SetPredictions:
-        """Return what the network says of a whole split, in its order; decided at the probability 0.5."""
+        """Return the predictions for a whole split, in the split's order, with thresholds of 0.5."""
         logits = validated.predict(feed.dataset, verbose=0)
         thresholds = np.full(len(classes), measures.UNDECIDED)
         return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return a network whose logits are of the mean probability over an image and its mirror image."""
+        """Return a network that averages probabilities over an image and its mirror image, and returns their logits."""
         import keras
         from keras import ops
 
         image = keras.Input(validated.input_shape[1:], name="image", dtype="float32")
         views = (validated(image), validated(ops.flip(image, axis=2)))
-        there, absent = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
-        logits = ops.log(ops.maximum(there, 1e-37)) - ops.log(ops.maximum(absent, 1e-37))
+        positive, negative = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
+        logits = ops.log(ops.maximum(positive, 1e-37)) - ops.log(ops.maximum(negative, 1e-37))
         return keras.Model(image, logits, name="flip_averaged")
 
-    # Showing.
+    # Visualization.
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
         """Return the images with the names of their classes."""
         return drawing.labelled(images, [[dataset.classes[label] for label in ids if label >= 0] for ids in labels])
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
-        """Return the classes found in the image, the most probable first, or else the most probable one."""
+        """Return the classes found in the image, the most probable first; if none, the most probable class."""
         order = np.argsort(-probabilities, kind="stable")
         found = probabilities >= _thresholds(run)
         return [int(label) for label in order if found[label]] or [int(order[0])]
@@ -117,34 +117,35 @@ class Multilabel(LogitsTask):
     # Serving.
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → probabilities `(batch, classes)`, each on its own.
+        """Return raw images `(batch, any, any, channels)`, 0–255 → independent probabilities `(batch, classes)`.
 
-        Resizing is inside, as in training. What exists in training only and the optimizer are left out.
+        The network includes resizing as in training. It omits the optimizer and everything that is used only in
+        training.
         """
         import keras
 
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        logits = network.predictive().call(pixels)  # in the same graph, as a classifier's
+        logits = network.predictive().call(pixels)  # in the same graph, see `Classification.inference`
         probabilities = keras.layers.Activation("sigmoid", name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="multilabel_classifier")
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
-        """Compare probabilities; answers are the same where both lie on the same side of 0.5."""
-        whole = Agreement()
-        for name, one in expected.items():
-            other = found[name]
-            same = np.isfinite(other) & ((one >= measures.UNDECIDED) == (other >= measures.UNDECIDED))
-            whole += Agreement(float(np.abs(one - other).max()), int(same.sum()), same.size)
-        return whole
+        """Compare probabilities; answers are the same if both are on the same side of 0.5."""
+        total = Agreement()
+        for name, reference in expected.items():
+            output = found[name]
+            same = np.isfinite(output) & ((reference >= measures.UNDECIDED) == (output >= measures.UNDECIDED))
+            total += Agreement(float(np.abs(reference - output).max()), int(same.sum()), same.size)
+        return total
 
     def prediction_options(self, threshold: float | None) -> dict[str, float]:
-        """Return the probability from which on every class is taken to be there."""
+        """Return the minimum probability at which every class is predicted."""
         if threshold is None:
             return {}
         if not 0 <= threshold <= 1:
-            raise UserError(f"--threshold {threshold:g}: a probability is from 0 to 1")
+            raise UserError(f"invalid --threshold {threshold:g}: expected a probability from 0 to 1")
         return {"threshold": threshold}
 
     def predict_files(
@@ -157,21 +158,21 @@ class Multilabel(LogitsTask):
         return files.write(found, folder, tick)
 
     def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
-        """Return the classes found in each image, and the probabilities of all."""
+        """Return the classes found in each image, and the probabilities of all classes."""
         pictures = ((None, image) for image in images)
         return list(files.answers(model, pictures, run.classes, run.spec, _thresholds(run)))
 
 
 def _marks(split: Split, classes: int) -> np.ndarray:
-    """Whether each sample shows each class, bool `(n, classes)`."""
+    """Return whether each sample has each class, bool `(n, classes)`."""
     marks = np.zeros((len(split), classes), bool)
     for row, label in zip(marks, split.labels, strict=True):
         row[sorted(label)] = True
     return marks
 
 
-def _thresholds(run: SavedRun, of_all: float | None = None) -> np.ndarray:
-    """The run's thresholds, or the one given for all classes, `(classes,)`."""
-    if of_all is not None:
-        return np.full(len(run.classes), of_all)
+def _thresholds(run: SavedRun, override: float | None = None) -> np.ndarray:
+    """Return the run's thresholds, or `override` for all classes, `(classes,)`."""
+    if override is not None:
+        return np.full(len(run.classes), override)
     return thresholds_of(saved.labels(run), len(run.classes))

@@ -1,4 +1,4 @@
-"""Metrics of masks from confusion matrices: counts of pixels, int64 `(classes, classes)`, rows the truth."""
+"""Mask metrics from confusion matrices of pixel counts, int64 `(classes, classes)`, with true classes as rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvlib.data.labels import IGNORE
 def confusion(
     truth: Integer[np.ndarray, "*pixels"], guess: Integer[np.ndarray, "*pixels"], classes: int
 ) -> Int[np.ndarray, "{classes} {classes}"]:
-    """Return the pixels of each class (row) that were taken for each class (column); ignored ones aren't counted."""
+    """Return the number of pixels of each true class (row) and predicted class (column), without ignored pixels."""
     valid = truth != IGNORE
     pairs = truth[valid].astype(np.int64) * classes + guess[valid]
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
@@ -20,7 +20,7 @@ def confusion(
 def by_class(
     matrix: Int[np.ndarray, "classes classes"],
 ) -> tuple[Int[np.ndarray, " classes"], Int[np.ndarray, " classes"], Int[np.ndarray, " classes"]]:
-    """Return for each class the intersection, the union, and the sizes of truth and prediction together."""
+    """Return for each class the intersection, the union, and the sum of the sizes of truth and prediction."""
     hits = np.diag(matrix)
     sizes = matrix.sum(axis=0) + matrix.sum(axis=1)
     return hits, sizes - hits, sizes
@@ -41,24 +41,25 @@ def mean_dice(matrix: Int[np.ndarray, "classes classes"]) -> float:
 
 
 def pixel_accuracy(matrix: Int[np.ndarray, "classes classes"]) -> float:
-    """Return the share of labelled pixels whose class is right; 0 where none is labelled."""
+    """Return the share of labelled pixels with the correct class; 0 without labelled pixels."""
     return float(np.trace(matrix) / max(int(matrix.sum()), 1))
 
 
 def shares(counts: Integer[np.ndarray, "images 2 classes"]) -> Float[np.ndarray, " images"]:
-    """Return each image's share in the mIoU of all, of intersections and unions.
+    """Return each image's contribution to the mIoU of all images, from their intersections and unions.
 
-    Their mean is the mIoU and their spread says how uncertain it is: a ratio of sums, linearized about the sums
-    (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6).
+    The mean of the contributions is the mIoU, and their spread estimates its uncertainty. The mIoU is a ratio of sums,
+    linearized about the sums (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling
+    Plans, 1982, chapter 6).
     """
     hits, unions = counts.sum(axis=0)
     occurring = unions > 0
     if not occurring.any():
         return np.zeros(len(counts))
     iou = hits[occurring] / unions[occurring]
-    ahead = (counts[:, 0, occurring] - iou * counts[:, 1, occurring]) / unions[occurring]
-    found: np.ndarray = iou.mean() + len(counts) * ahead.mean(axis=1)
-    return found
+    influence = (counts[:, 0, occurring] - iou * counts[:, 1, occurring]) / unions[occurring]
+    values: np.ndarray = iou.mean() + len(counts) * influence.mean(axis=1)
+    return values
 
 
 def loss_sum(
@@ -67,6 +68,6 @@ def loss_sum(
     """Return the sum of −log p (nats) over labelled pixels; `truth` holds class ids or IGNORE."""
     valid = truth != IGNORE
     chosen = logits[valid].astype(np.float32)
-    most = chosen.max(axis=-1)
-    normalizers = most + np.log(np.exp(chosen - most[:, None]).sum(axis=-1))
+    largest = chosen.max(axis=-1)
+    normalizers = largest + np.log(np.exp(chosen - largest[:, None]).sum(axis=-1))
     return float((normalizers - chosen[np.arange(len(chosen)), truth[valid]]).sum(dtype=np.float64))

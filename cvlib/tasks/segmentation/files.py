@@ -1,4 +1,4 @@
-"""A segmenter's answers for image files: masks of the images' own size, overlays, and shares of the classes."""
+"""A segmenter's answers for image files: masks at the images' own size, overlays, and the share of each class."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 def mask_of(model: keras.Model, image: np.ndarray) -> np.ndarray:
     """Return the class ids, uint8 `(height, width)`, of an image, uint8 `(height, width, channels)`."""
-    # A call, because `predict` traces the network anew for every size of image.
+    # Call the model directly, because `predict` retraces it for every image size.
     probabilities = np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0]
-    found: np.ndarray = probabilities.argmax(axis=-1).astype(np.uint8)
-    return found
+    mask: np.ndarray = probabilities.argmax(axis=-1).astype(np.uint8)
+    return mask
 
 
 def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], colours: np.ndarray | None, folder: Path,
     tick: Callable[[], None],
 ) -> int:  # fmt: skip
-    """Write a mask for every image as an indexed PNG, an overlay, and the share of each class; return the number.
+    """Write a mask (indexed PNG), an overlay and the share of each class for every image; return the number of images.
 
-    `colours` are the data's own, uint8 `(classes, 3)`; legend.png says what they mean.
+    `colours` are the dataset's own, uint8 `(classes, 3)`; legend.png shows the colour of each class.
     """
     palette = masks.palette(len(classes), colours)
     rows: list[dict[str, Any]] = []

@@ -18,22 +18,22 @@ Masks = tuple[np.ndarray, np.ndarray]  # truth and prediction, uint8 (height, wi
 
 @dataclass
 class MaskPredictions(Predictions):
-    """What a network said of a split, counted as it came: no mask is kept but those that are shown."""
+    """A segmenter's predictions for a split, counted batch by batch; only the masks to be shown are kept."""
 
     classes: Sequence[str]
-    confusion: np.ndarray  # int64 (classes, classes): pixels of each class (row) taken for each class (column)
-    loss_sum: float = 0.0  # of −log p over labelled pixels, nats
+    confusion: np.ndarray  # int64 (classes, classes): pixels of each true class (row) and predicted class (column)
+    loss_sum: float = 0.0  # sum of −log p over labelled pixels, nats
     samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
     counts: list[np.ndarray] = field(default_factory=list)  # each image's intersections and unions (2, classes)
-    shown: dict[int, Masks] = field(default_factory=dict)  # by index of the image
+    shown: dict[int, Masks] = field(default_factory=dict)  # by image index
 
     @classmethod
     def none(cls, classes: Sequence[str]) -> MaskPredictions:
-        """Return predictions of no image."""
+        """Return predictions without any image."""
         return cls(classes, np.zeros((len(classes), len(classes)), np.int64))
 
     def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
-        """Count a batch, and keep the masks of the images whose index is in `keep`.
+        """Add a batch, and keep the masks of the images whose index is in `keep`.
 
         `truth` is `(batch, height, width)` class ids or IGNORE, `logits` are `(batch, height, width, classes)`.
         """
@@ -50,8 +50,8 @@ class MaskPredictions(Predictions):
     def metrics(self) -> dict[str, float]:
         """Return mIoU, pixel accuracy and mean dice of the whole split, 0–1, and the mean cross-entropy (nats).
 
-        Then `IoU/CLASS` of every class that the truth has. Ignored pixels count nowhere; a class that neither truth
-        nor prediction has is left out of the means.
+        `IoU/CLASS` is included for every class that occurs in the truth. All metrics exclude ignored pixels. Means
+        exclude classes that occur in neither truth nor prediction.
         """
         hits, union, _ = counts.by_class(self.confusion)
         return {
@@ -79,20 +79,20 @@ class MaskPredictions(Predictions):
         ]
 
     def by_class(self) -> list[Row]:
-        """Return each class's IoU, 0–1 (None if neither truth nor prediction has it), and its share of the pixels."""
+        """Return each class's IoU, 0–1 (None if it occurs in neither truth nor prediction), and its share of pixels."""
         hits, union, _ = counts.by_class(self.confusion)
         pixels = self.confusion.sum(axis=1) / max(int(self.confusion.sum()), 1)
         return [{"class": name, "IoU": float(hits[i] / union[i]) if union[i] else None, "pixels": float(pixels[i])}
                 for i, name in enumerate(self.classes)]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return the `count` images with the lowest mIoU of their own, the worst first; never perfect ones."""
+        """Return at most `count` images with the lowest mIoU, worst first, excluding perfect ones."""
         values = np.array([miou for miou, _ in self.samples])
         order = np.argsort(values, kind="stable")[:count]
         return order[values[order] < 1]
 
     def representative(self) -> np.ndarray:
-        """Return the indices of the images whose masks were kept, evenly over the split."""
+        """Return the indices of the images whose masks were kept."""
         return np.array(sorted(self.shown))
 
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
@@ -100,7 +100,7 @@ class MaskPredictions(Predictions):
         return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
 
     def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
-        """Return image | truth | prediction, each with its mIoU, and the classes' colours."""
+        """Return a sheet of image | truth | prediction, with each image's mIoU and a legend."""
         truths, guesses = zip(*(self.shown[int(index)] for index in indices), strict=True)
         captions = ["mIoU {:.2f}, pixels {:.1%}".format(*self.samples[int(index)]) for index in indices]
         colours = masks.palette(len(dataset.classes), dataset.colours)

@@ -1,4 +1,4 @@
-"""The segmenter as it is saved: probabilities at the image's own size."""
+"""The saved form of a segmenter, which returns probabilities at the image's own size."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cvlib.tasks import serving
 
 
 def inference(network: Network) -> keras.Model:
-    """Return the network as it is saved: raw images `(batch, any, any, channels)` → probabilities of every pixel.
+    """Return the network to save: raw images `(batch, any, any, channels)` → probabilities of every pixel.
 
-    `(batch, height, width, classes)` at the image's own size: the image is resized and rounded as in training, the
-    probabilities are resized back (bilinear, half-pixel centres). It holds plain Keras layers and operations only,
-    "backbone" among them, and shares the weights of `network`.
+    The output is `(batch, height, width, classes)` at the image's own size. The image is resized and rounded as in
+    training, and the probabilities are resized back (bilinear, half-pixel centres). The network consists of plain Keras
+    layers and operations only, including the layer "backbone", and shares the weights of `network`.
     """
     spec = network.spec
     size = spec.size
@@ -30,17 +30,17 @@ def inference(network: Network) -> keras.Model:
 
 
 def _counted(line: KerasTensor) -> KerasTensor:
-    """Return the length of `line` (batch, any, 1) as (batch, 1, 1): counted, because it is unknown without an image."""
+    """Return the length of `line` (batch, any, 1) as (batch, 1, 1), which is known only once there is an image."""
     return ops.sum(ops.ones_like(line), axis=1, keepdims=True)
 
 
 def _padding(side: KerasTensor, wanted: KerasTensor) -> KerasTensor:
-    """Return the pixels before the first one, as `Resizing` puts them there to keep the aspect ratio."""
+    """Return the number of pixels that `Resizing` adds before the first one to keep the aspect ratio."""
     return ops.floor(ops.maximum(ops.floor(wanted) - side, 0) / 2)
 
 
 def _resizing_weights(line: KerasTensor, padding: KerasTensor | int, side: int) -> KerasTensor:
-    """Return the share of each of `side` positions in each pixel of `line` (batch, any, 1): (batch, any, side)."""
+    """Return the weight of each of `side` positions for each pixel of `line` (batch, any, 1): (batch, any, side)."""
     centres = ops.cumsum(ops.ones_like(line), axis=1) - 0.5 + padding
     positions = centres * side / (_counted(line) + 2 * padding) - 0.5
     distances = ops.abs(ops.clip(positions, 0, side - 1) - ops.arange(side, dtype="float32"))

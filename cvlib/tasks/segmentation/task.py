@@ -1,4 +1,4 @@
-"""A class for each pixel: what a segmenter learns, how it is measured, and how it is saved."""
+"""Segmentation, one class per pixel: how a segmenter is trained, evaluated and saved."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from cvlib.models.network import Network
     from cvlib.models.restore import SavedRun
 
-_PICTURED = 12
+_IMAGES_SHOWN = 12
 
 
 class Segmentation(LogitsTask):
-    """Logits `(batch, height, width, classes)`, learned by a weighted sum of losses."""
+    """A task with logits `(batch, height, width, classes)`, trained with a weighted sum of losses."""
 
     name = "segmentation"
     label_kind = MASK
@@ -45,12 +45,12 @@ class Segmentation(LogitsTask):
     class_metric = "IoU"
     training_metric = "pixel_accuracy"
     heads = ("decoder", "fcn")
-    # A pixel that resizing leaves on a half can be rounded the other way: of millions of answers, the largest
-    # difference is larger than that of a classifier.
+    # A resized pixel value that ends in .5 may be rounded differently. With millions of answers, the largest
+    # difference is larger than for a classifier.
     served = Served(tolerance=1e-2, answers="pixels")
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
-        """Return the weighted sum of losses that the head's options name."""
+        """Return the weighted sum of the losses in the head's options."""
         from cvlib.models.head_parts.mask_loss import MaskOptions
         from cvlib.tasks.segmentation.loss import SegmentationLoss
 
@@ -59,29 +59,29 @@ class Segmentation(LogitsTask):
         return SegmentationLoss(options.loss, options.focal_gamma, weights)
 
     def accuracy(self) -> keras.metrics.Metric:
-        """Return the share of labelled pixels whose class is right."""
+        """Return the share of labelled pixels with the correct class."""
         from cvlib.tasks.segmentation.loss import PixelAccuracy
 
         return PixelAccuracy()
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Return weights by how many pixels each class has."""
+        """Return class weights computed from the number of pixels of each class."""
         counts = np.zeros(IGNORE + 1, np.int64)
         for mask in split.labels:
-            read = mask() if callable(mask) else np.asarray(mask)
-            counts += np.bincount(read.ravel(), minlength=IGNORE + 1)
+            pixels = mask() if callable(mask) else np.asarray(mask)
+            counts += np.bincount(pixels.ravel(), minlength=IGNORE + 1)
         return balanced(counts[:classes], scheme)
 
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> MaskPredictions:
-        """Return what the network says of a whole split, in its order, at the network's input size."""
+        """Return the predictions for a whole split, in the split's order, at the network's input size."""
         found = MaskPredictions.none(classes)
-        keep = set(np.linspace(0, len(feed.split) - 1, _PICTURED).astype(int).tolist())
+        keep = set(np.linspace(0, len(feed.split) - 1, _IMAGES_SHOWN).astype(int).tolist())
         for images, truth in feed.batches():
             found.add(truth, np.asarray(validated.predict_on_batch(images)), keep)
         return found
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return a network whose logits are of the mean probability over an image and its mirror image."""
+        """Return a network that averages probabilities over an image and its mirror image, and returns their logits."""
         from keras import ops
 
         from cvlib.tasks import serving
@@ -91,7 +91,7 @@ class Segmentation(LogitsTask):
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
         """Return the images with their masks."""
         colours = masks.palette(len(dataset.classes), dataset.colours)
-        count = min(len(images), _PICTURED)
+        count = min(len(images), _IMAGES_SHOWN)
         truths = np.asarray(labels)[:count]
         return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
 
@@ -105,9 +105,9 @@ class Segmentation(LogitsTask):
         self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
         **options: float,
     ) -> int:  # fmt: skip
-        """Write a mask for each image, and an overlay, in the colours of the run's data."""
-        own = saved.labels(run).get("colours")
-        colours = None if own is None else np.array(own, np.uint8)
+        """Write a mask and an overlay for each image, in the colours of the run's data."""
+        listed = saved.labels(run).get("colours")
+        colours = None if listed is None else np.array(listed, np.uint8)
         return files.write(model, images, run.classes, colours, folder, tick)
 
     def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -19,13 +19,13 @@ from cvlib.runs.run import read_run
 
 pytestmark = pytest.mark.slow
 
-COLOURS = {"blue": 2, "green": 1, "red": 0}  # each a channel
+COLOURS = {"blue": 2, "green": 1, "red": 0}  # the channel of each colour
 QUICK = ["model=cnn", "task=multilabel", "data=folder", "model.filters=[8]", "model.dense=[16]", "trainer.epochs=12",
          "optimizer.lr=0.01"]  # fmt: skip
 
 
 def _draw(folder: Path, count: int = 120) -> list[tuple[str, list[str]]]:
-    """Write images with a square of each colour in a place of its own, or without; return their names and colours."""
+    """Write images with or without a square of each colour at a random position; return their names and colours."""
     random, rows = np.random.default_rng(0), []
     folder.mkdir(parents=True)
     for number in range(count):
@@ -41,7 +41,7 @@ def _draw(folder: Path, count: int = 120) -> list[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the images, their table and their COCO file, and a run on each."""
+    """Return a folder with the images, their table and their COCO file, and a run on each."""
     root = tmp_path_factory.mktemp("multilabel")
     rows = _draw(root / "data/images")
     with (root / "data/labels.csv").open("w", newline="") as file:
@@ -164,7 +164,7 @@ def test_exports_answer_as_keras(place: Path, form: str, capsys: pytest.CaptureF
     for package in {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}.get(form, ()):
         pytest.importorskip(package)
     assert cli.main(["export", str(place / "csv"), "--format", form, "--output", "exported"]) == 0
-    assert "the same answer for 54 of 54 classes of images" in capsys.readouterr().out
+    assert "54 of 54 class decisions agree" in capsys.readouterr().out
 
 
 def test_cached_features_train_the_head_alone(place: Path) -> None:

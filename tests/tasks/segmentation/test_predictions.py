@@ -1,4 +1,4 @@
-"""Metrics of masks against scikit-learn's, and what a split's evaluation keeps."""
+"""Mask metrics compared with scikit-learn, and the masks that an evaluation keeps."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def test_each_image_has_its_own_row() -> None:
         assert float(row["pixel_accuracy"]) == pytest.approx((truth == guess)[valid].mean(), abs=1e-6)
 
 
-def test_images_shares_are_the_slopes_of_the_miou_and_average_to_it() -> None:
-    """An image counted a little more often moves the mIoU of all by that much of (share − mIoU) / n."""
+def test_pseudo_values_are_the_slopes_of_the_miou_and_average_to_it() -> None:
+    """Increasing an image's weight by a small ε changes the mIoU by ε · (pseudo-value − mIoU) / n."""
     rows = scored().results([str(i) for i in range(5)])
     shares = [float(row["mIoU_pseudo_value"]) for row in rows]
     whole = jaccard_score(TRUTH[VALID], GUESS[VALID], average="macro")
@@ -107,8 +107,8 @@ def test_images_shares_are_the_slopes_of_the_miou_and_average_to_it() -> None:
         assert 5 * (heavier - whole) / 1e-5 == pytest.approx(share - whole, abs=1e-3)
 
 
-def test_evaluation_goes_over_the_feed_and_keeps_only_some_masks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "_PICTURED", 2)
+def test_evaluation_covers_the_feed_and_keeps_only_some_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task, "_IMAGES_SHOWN", 2)
     batches = [(np.array([i]), TRUTH[i : i + 1]) for i in range(5)]
     feed = types.SimpleNamespace(batches=lambda: batches, split=range(5))
     network = types.SimpleNamespace(predict_on_batch=lambda images: LOGITS[images])
