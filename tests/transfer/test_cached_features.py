@@ -144,7 +144,7 @@ def test_what_takes_long_to_compute_is_announced_once_for_all_views(
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     cached_features.cached(conf, base, feed, "train", "a", said.append)
     assert sum(line.startswith("computing them takes about ") for line in said) == 1
-    assert said.index("features of 150 train images are computed (view 1 of 3)") == 0 and len(said) == 4
+    assert said.index("computing the features of 150 train images (view 1 of 3)") == 0 and len(said) == 4
 
 
 def test_what_exceeds_the_limit_is_used_but_not_kept(tmp_path: Path) -> None:

@@ -114,17 +114,17 @@ def test_files_of_keras_applications_with_and_without_their_top(tmp_path: Path, 
 )
 def test_another_architecture_is_refused(run_folder: tuple[Path, Network], changes: dict[str, Any]) -> None:
     folder, _ = run_folder
-    assert_unchanged_after_refusal(cnn(**changes).base, CNN, folder, "another architecture")
+    assert_unchanged_after_refusal(cnn(**changes).base, CNN, folder, "different architecture")
 
 
 def test_weights_for_grey_images_say_so_to_coloured_ones(run_folder: tuple[Path, Network]) -> None:
     target = network_of(CNN, 8, 3, 3)
-    assert_unchanged_after_refusal(target.base, CNN, run_folder[0], "give data.channels=1, or", "data.channels=3")
+    assert_unchanged_after_refusal(target.base, CNN, run_folder[0], "set data.channels=1, or", "data.channels=3")
 
 
 def test_a_layer_that_the_file_lacks_is_named(run_folder: tuple[Path, Network]) -> None:
     folder, _ = run_folder
-    assert_unchanged_after_refusal(cnn(batch_norm=True).base, CNN, folder, "batch_normalization", "is missing there")
+    assert_unchanged_after_refusal(cnn(batch_norm=True).base, CNN, folder, "batch_normalization", "is missing")
 
 
 def test_a_run_of_another_model_is_refused_by_name(run_folder: tuple[Path, Network]) -> None:
@@ -193,11 +193,11 @@ def _pickled(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -
 
 
 @pytest.mark.parametrize(("topological", "make", "words"), [
-    (False, _from_elsewhere, "lies in another file"), (True, _from_elsewhere, "lies in another file"),
-    (False, _linked, "another architecture"), (True, _linked, "lies in another file"),
+    (False, _from_elsewhere, "is stored in another file"), (True, _from_elsewhere, "is stored in another file"),
+    (False, _linked, "different architecture"), (True, _linked, "is stored in another file"),
     (False, _infinite, "aren't finite"), (True, _infinite, "aren't finite"),
-    (False, _enormous, "another architecture"), (True, _enormous, "another architecture"),
-    (False, _pickled, "another architecture"), (True, _pickled, "another architecture"),
+    (False, _enormous, "different architecture"), (True, _enormous, "different architecture"),
+    (False, _pickled, "different architecture"), (True, _pickled, "different architecture"),
 ])  # fmt: skip
 def test_arrays_that_no_weights_file_has_are_refused(
     tmp_path: Path, topological: bool, make: Callable[..., None], words: str
