@@ -131,7 +131,7 @@ def test_a_zip_format_file_is_refused_as_such(tmp_path: Path) -> None:
         archive.writestr("archive/data.pkl", ONE)
     with pytest.raises(UserError, match="not the published file"):
         torch_file.read(file, hashlib.sha256(ONE).hexdigest())
-    assert "is in PyTorch's zip format: only the legacy format is read" in refusal(file.read_bytes())
+    assert "is in PyTorch's zip format: only the legacy format is supported" in refusal(file.read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,9 @@ def published(variant: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("own", "other", "words"),
     [
-        (0, 1, r"not those of model.variant=0: _blocks.16\._bn0.bias is left over"),
-        (1, 0, r"not those of model.variant=1: _blocks.16\._bn0.bias is missing"),
-        (1, 2, r"not those of model.variant=1: _blocks\..* is \(.*\) there, .* needs \("),
+        (0, 1, r"don't fit model.variant=0: _blocks.16\._bn0.bias is not part of it"),
+        (1, 0, r"don't fit model.variant=1: _blocks.16\._bn0.bias is missing"),
+        (1, 2, r"don't fit model.variant=1: _blocks\..* has shape \(.*\), but .* needs \("),
     ],
 )
 def test_weights_of_another_variant_are_refused_by_name(own: int, other: int, words: str) -> None:

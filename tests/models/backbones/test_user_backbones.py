@@ -183,7 +183,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("x = 1\n", "declares no backbone: set BACKBONE to an object of a subclass of cvlib.models.backbone.Backbone"),
+    ("x = 1\n", "declares no backbone: set BACKBONE to an instance of a subclass of cvlib.models.backbone.Backbone"),
     ("BACKBONE = 3\n", "declares no backbone"),
     (TOY, "its backbone's name is toy: set name = \"broken\""),
     (TOY.replace('"toy"', '"broken"').replace("    options = ToyOptions\n", ""), "its backbone has no options"),
@@ -210,8 +210,9 @@ def test_files_that_cannot_be_used_are_in_nobodys_way(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after", "words"), [
-    ('f"stage{n}_conv", 2', 'f"stag{n}_conv", 2', "its levels name a layer stag1_conv, which build doesn't make"),
-    ("options.toy_width, f", "options.toy_width + 1, f", "its levels give stage1_conv 5 channels, but build makes 4"),
+    ('f"stage{n}_conv", 2', 'f"stag{n}_conv", 2', "feature_levels names a layer stag1_conv that build doesn't create"),
+    ("options.toy_width, f", "options.toy_width + 1, f",
+     "feature_levels declares 5 channels for layer stage1_conv, but build gives it 4"),
 ])  # fmt: skip
 def test_levels_that_are_not_those_of_the_layers_are_refused(folder: Path, before: str, after: str,
                                                              words: str) -> None:  # fmt: skip

@@ -90,7 +90,7 @@ def test_transposed_convolution(
 
 
 def test_padding_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match=r"model\.transpose_padding=8 leaves nothing of a map of 4×6"):
+    with pytest.raises(UserError, match=r"model\.transpose_padding=8 leaves no output for a map of 4×6"):
         decoders.transposed_convolution(keras.Input((4, 6, 2)), 2, 2, 2, 8, 0, "up")
 
 

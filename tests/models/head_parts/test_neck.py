@@ -30,7 +30,7 @@ def test_a_stride_beyond_the_coarsest_is_reached_by_halving_and_a_finer_one_is_r
     assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {
         4: (16, 24, 2), 8: (8, 12, 2), 16: (4, 6, 5), 32: (2, 3, 5),
     }  # fmt: skip
-    with pytest.raises(UserError, match="a cell of 2 pixels is finer than the features, whose least stride is 4"):
+    with pytest.raises(UserError, match="a cell of 2 pixels is finer than the features, whose smallest stride is 4"):
         neck.require(found, 2, 5, "a cell of 2 pixels")
 
 
