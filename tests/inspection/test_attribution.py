@@ -136,12 +136,12 @@ def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
 
 
 def test_an_unknown_layer(planted: Planted) -> None:
-    with pytest.raises(UserError, match="conv3: there is no such layer; near are conv"):
+    with pytest.raises(UserError, match="conv3: there is no such layer; similar names are conv"):
         attribution.grad_cam(planted.model, planted.images[0], 0, "conv3")
 
 
 def test_a_network_without_classes_is_refused() -> None:
     image = keras.Input((8, 8, 1))
     model = keras.Model(image, keras.layers.Reshape((-1, 4))(keras.layers.Conv2D(4, 3)(image)), name="boxes")
-    with pytest.raises(UserError, match="boxes gives no class for an image or its pixels"):
+    with pytest.raises(UserError, match="boxes predicts no class for an image or its pixels"):
         attribution.saliency(model, np.zeros((8, 8, 1)), 0)

@@ -32,7 +32,7 @@ def test_feature_maps_are_what_the_layer_gives(planted: Planted) -> None:
     expected = keras.Model(planted.model.inputs, planted.model.get_layer("pool2").output)([image[None]])
     np.testing.assert_allclose(found["pool2"], expected[0], atol=1e-6)
     assert found["conv1"].shape == (SIDE, SIDE, 8)
-    with pytest.raises(UserError, match="logits gives no feature map"):
+    with pytest.raises(UserError, match="logits has no feature map"):
         features.feature_maps(planted.model, image, ["logits"])
 
 
@@ -66,5 +66,5 @@ def test_a_class_that_needs_stripes_gets_stripes(planted: Planted) -> None:
 
 
 def test_a_unit_that_there_is_not(planted: Planted) -> None:
-    with pytest.raises(UserError, match="conv1 has the units 0 to 7, not 8"):
+    with pytest.raises(UserError, match="conv1 has no unit 8: expected 0 to 7"):
         features.maximize(planted.model, "conv1", [8], (SIDE, SIDE), steps=1)

@@ -69,5 +69,5 @@ def test_the_stages_of_a_detector_end_with_its_last_kernel() -> None:
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(UserError, match="conv9: there is no such layer; near are conv2, conv1"):
+    with pytest.raises(UserError, match="conv9: there is no such layer; similar names are conv2, conv1"):
         graph.activations(saved_classifier("cnn", InputSpec(12, 12, 1)), np.zeros((1, 12, 12, 1)), ["conv9"])
