@@ -1,4 +1,4 @@
-"""The flat list of a network's steps, and what they compute."""
+"""The flat list of a network's steps, and their outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 def nested() -> keras.Model:
-    """A nested model that is called twice, and a layer that is shared."""
+    """The model calls a nested model twice and shares a layer."""
     x = inner_input = keras.Input((8, 8, 2))
     inner = keras.Model(inner_input, layers.Conv2D(2, 3, padding="same", name="convolution")(x), name="inner")
     first, second = keras.Input((8, 8, 2)), keras.Input((8, 8, 2))
@@ -27,7 +27,7 @@ def nested() -> keras.Model:
     return keras.Model([first, second], [dense(inner(first)), dense(inner(second))])
 
 
-def test_nested_models_are_opened_and_repeated_calls_are_told_apart() -> None:
+def test_nested_models_are_expanded_and_repeated_calls_numbered() -> None:
     found = graph.steps(nested())
     assert sorted(step.name for step in found) == ["convolution", "convolution#2", "dense", "dense#2"]
     by_name = {step.name: step for step in found}

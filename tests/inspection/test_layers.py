@@ -1,4 +1,4 @@
-"""The layer table against hand-worked numbers, published totals and Keras' own counts."""
+"""The layer table, compared with hand-computed numbers, published totals and Keras' counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A base goes from one task to another: a classifier's weights fit the feature levels, and the other way round."""
+"""Transfer of a base between tasks: weights fit both classifiers and networks with feature levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run starts from is looked at before anything is read or written."""
+"""A run's images and initial weights are checked before anything is read or written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_run(folder: Path, model: str, saved: bool = True, status: str = "compl
     return str(folder)
 
 
-def test_what_is_there_and_fits_passes(tmp_path: Path) -> None:
+def test_existing_matching_sources_pass(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
     (tmp_path / "some.weights.h5").touch()
     detector = model_config("yolo", backbone="cnn", filters=[32, 64])
@@ -40,7 +40,7 @@ def test_what_is_there_and_fits_passes(tmp_path: Path) -> None:
         sources.check(config)
 
 
-def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) -> None:
+def test_missing_or_mismatched_sources_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "weights.txt").touch()
     for config, words in [
         (starting_from(str(tmp_path / "none")), "no such file or folder"),
@@ -58,7 +58,7 @@ def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) 
             sources.check(config)
 
 
-def test_a_base_of_other_layers_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+def test_a_base_with_other_layers_is_refused_with_a_matching_override(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
     (tmp_path / "run/config.yaml").write_text("model: {name: cnn, filters: [8, 16], batch_norm: true, dropout: 0.5}")
     segmenter = model_config("segmenter", filters=[8, 16, 32], batch_norm=False)

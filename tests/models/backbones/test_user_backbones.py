@@ -1,4 +1,4 @@
-"""A user's own backbone: a file in `backbones/` of the working folder serves as one of the package's own."""
+"""User backbones: a file in `backbones/` of the working folder works like a backbone of the package."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ BACKBONE = Restless()
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the two backbones in it."""
+    """Create a working folder with the two backbones."""
     (tmp_path / "backbones").mkdir()
     (tmp_path / "backbones/toy.py").write_text(TOY)
     (tmp_path / "backbones/restless.py").write_text(RESTLESS)
@@ -223,7 +223,7 @@ def test_levels_that_are_not_those_of_the_layers_are_refused(folder: Path, befor
         network_of(read_model(SEGMENTER), 64)
 
 
-def test_a_run_tells_of_a_file_that_has_changed_since(folder: Path, tmp_path: Path) -> None:
+def test_a_run_notes_that_the_backbones_file_has_changed(folder: Path, tmp_path: Path) -> None:
     config = Config(read_model({"name": "toy"}), data=DataConfig("digits", samples=60, image_size=32),
                     trainer=TrainerConfig(epochs=1, steps_per_epoch=1))  # fmt: skip
     experiment.run(config, tmp_path / "run")

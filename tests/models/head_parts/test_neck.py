@@ -1,4 +1,4 @@
-"""Levels of a detector's neck: their sizes by stride, and how they join, against NumPy."""
+"""The levels of a detector's neck: sizes by stride, and joins compared with NumPy."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_level_takes_up_the_coarser_one_and_no_level_is_finer_than_asked() -> 
 
 
 def _layers(output: keras.KerasTensor, given: neck.Levels) -> list[keras.layers.Layer]:
-    """The finer level's lateral map, the coarser level, and their sum."""
+    """Return the layers of the finer level's lateral map, of the coarser level, and of their sum."""
     model = keras.Model([given[4], given[8]], output)
     return [model.get_layer(name) for name in ("lateral4_relu", "down8_relu", "joined4")]
 
