@@ -1,1 +1,1 @@
-"""What a network is made of, what it sees, and what it looks for: functions of a Keras model and an array."""
+"""Inspection of networks: layers, receptive fields, features and explanations of Keras models."""

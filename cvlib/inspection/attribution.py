@@ -1,11 +1,11 @@
-"""Which part of an image speaks for a class: Grad-CAM, saliency, occlusion. Functions of a network and an image.
+"""Attribution methods, which show the part of an image that supports a class: Grad-CAM, saliency and occlusion.
 
-Of a segmenter a class's logit is its mean over the pixels that are taken for the class (Vinogradova, Dibrov & Myers,
-Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping, AAAI 2020).
+For a segmenter, a class's logit is its mean over the pixels that are predicted as the class (Vinogradova, Dibrov &
+Myers, Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping, AAAI 2020).
 
-The network takes raw images `(batch, height, width, channels)`, 0–255, as the `model.keras` of a run does. An
-image is float or uint8 `(height, width, channels)` of the network's own size, as `graph.as_seen` gives it; a heat map
-is float32 `(height, width)` from 0 to 1, its maximum.
+The network takes raw images `(batch, height, width, channels)`, 0–255, like the `model.keras` of a run. An image is
+float or uint8 `(height, width, channels)` at the network's input size, as `graph.as_seen` returns it. A heat map is
+float32 `(height, width)`, 0–1, with a maximum of 1.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ import numpy as np
 from cvlib.inspection import graph
 from cvlib.inspection.graph import Step
 
-_LEAST_MAP = 4  # units a side from which on a feature map says where something is
+_LEAST_MAP = 4  # units per side that a feature map needs to localize something
 
 
 def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | None = None) -> np.ndarray:
-    """Return where the features are that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
+    """Return a heat map of the features that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
 
-    `layer` is a feature map; by default the last one of at least 4×4 units, or the largest. Where the head reads every
-    place by itself (a flattened map), a channel's gradients aren't averaged over the places (Draelos & Carin, HiResCAM,
-    2020); for a head on pooled features that would give the same. Raises `UserError` for a layer that there isn't.
+    `layer` is a feature map, by default the last one of at least 4×4 units, or else the largest. If the head reads
+    every position separately (a flattened map), a channel's gradients are not averaged over the positions (Draelos &
+    Carin, HiResCAM, 2020). For a head on pooled features, both give the same result. Raises `UserError` for an unknown
+    layer.
     """
     pixels = _batch(image)
     name = layer or default_map(model).name
@@ -35,7 +36,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
     logits, of_class = _class_logit(model, pixels, label)
 
     def score(replacement: Any) -> Any:
-        # The entry matters where what follows reads more than the map, as the decoder of a U-Net does.
+        # The layers after the map may read more than the map, as the decoder of a U-Net does, and need the image too.
         replaced = {**graph.behind_entry(model, pixels), name: replacement}
         return of_class(graph.activations(model, pixels, [logits], replaced)[logits])
 
@@ -47,7 +48,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
 
 
 def default_map(model: keras.Model) -> Step:
-    """Return the feature map that Grad-CAM looks at: the last with at least 4×4 units, or the largest there is."""
+    """Return the feature map that Grad-CAM uses: the last with at least 4×4 units, or else the largest."""
     found = graph.stages(model)
     large = [step for step in found if min(int(side or 0) for side in graph.shape_of(step)[:2]) >= _LEAST_MAP]
     return large[-1] if large else found[0]
@@ -55,10 +56,10 @@ def default_map(model: keras.Model) -> Step:
 
 def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8, noise: float = 0.1,
              seed: int = 0) -> np.ndarray:  # fmt: skip
-    """Return how strongly each pixel moves the class's logit: the gradient's size, the largest of the channels.
+    """Return how strongly each pixel changes the class's logit: the absolute gradient, maximum over the channels.
 
-    Simonyan, Vedaldi & Zisserman 2014, averaged over noisy copies of the image (SmoothGrad, Smilkov et al. 2017);
-    `noise` is a share of the image's range.
+    The method is that of Simonyan, Vedaldi & Zisserman 2014, averaged over noisy copies of the image (SmoothGrad,
+    Smilkov et al. 2017). `noise` is the noise's standard deviation as a fraction of the image's range.
     """
     logits, of_class = _class_logit(model, _batch(image), label)
     random = np.random.default_rng(seed)
@@ -74,10 +75,10 @@ def saliency(model: keras.Model, image: np.ndarray, label: int, samples: int = 8
 
 def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | None = None, stride: int | None = None,
               batch: int = 64) -> np.ndarray:  # fmt: skip
-    """Return how much the class's logit falls where a grey patch covers the image (Zeiler & Fergus, ECCV 2014).
+    """Return how much the class's logit falls when a grey patch covers a pixel (Zeiler & Fergus, ECCV 2014).
 
-    `patch` is the patch's side in pixels (a fifth of the image), `stride` its step (half a patch). A pixel's value is
-    the mean over all patches that cover it.
+    `patch` is the patch's side in pixels, by default a fifth of the image. `stride` is its step, by default half a
+    patch. A pixel's value is the mean over all patches that cover it.
     """
     height, width = image.shape[:2]
     patch = patch or max(1, round(min(height, width) / 5))
@@ -104,7 +105,7 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
 
 
 def _class_logit(model: keras.Model, pixels: np.ndarray, label: int) -> tuple[str, Callable[[Any], Any]]:
-    """The step that gives the logits, and what makes the class's one (batch,) of them."""
+    """Return the name of the step that outputs the logits, and a function from the logits to the class's (batch,)."""
     step = graph.scores(model)
     if len(graph.shape_of(step)) == 1:
         return step.name, lambda logits: logits[:, label]
@@ -120,9 +121,9 @@ def gradient(score: Callable[[Any], Any], at: Any) -> np.ndarray:
 
 
 def slope_of(score: Callable[[Any], Any], compiled: bool = True) -> Callable[[Any], np.ndarray]:
-    """Return what gives the gradient of the sum of `score(at)` at each `at`; compiled, for many of one shape.
+    """Return a function that maps `at` to the gradient of the sum of `score(at)`.
 
-    The one place that needs TensorFlow.
+    Compiling it pays off for many inputs of the same shape. Only this function needs TensorFlow.
     """
     import tensorflow as tf
 
@@ -141,7 +142,7 @@ def _batch(image: np.ndarray) -> np.ndarray:
 
 
 def _starts(side: int, patch: int, stride: int) -> list[int]:
-    """Where patches begin so that every pixel is covered, the last ones too."""
+    """Return the first pixels of patches that together cover every pixel, including the last ones."""
     return sorted({*range(0, max(side - patch, 0), stride), max(side - patch, 0)})
 
 

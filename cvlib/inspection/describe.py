@@ -1,4 +1,4 @@
-"""The layer table of a network that a run of a config would train, or has trained."""
+"""The layer table of the network that a run of a config would train, or that a run has trained."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _GUESSED_CLASSES = 10
 
 @dataclass(frozen=True)
 class Subject:
-    """What decides a network's shape."""
+    """Everything that determines a network's shape."""
 
     config: Config
     spec: InputSpec
     classes: int
-    notes: list[str]  # remarks for people
+    notes: list[str]  # remarks for the user
 
 
 @dataclass(frozen=True)
 class Description:
-    """A network layer by layer."""
+    """The layer-by-layer description of a network."""
 
     model: keras.Model
     rows: list[Layer]
     warnings: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """Return layers, totals and warnings."""
+        """Return the layers, totals and warnings."""
         from cvlib.inspection import layer_table
 
         return layer_table.as_json(self.rows, self.model, self.warnings)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a row per layer, flat."""
+        """Return one flat row per layer."""
         from cvlib.inspection import layer_table
 
         return layer_table.records(self.rows)
@@ -62,9 +62,9 @@ def of_run(run: SavedRun) -> Subject:
 
 
 def of_config(config: Config) -> Subject:
-    """Return the network that a run of `config` would train, with input and classes as the data has them.
+    """Return the network that a run of `config` would train, with the input shape and the classes of its data.
 
-    Where the data isn't available, a size that was given is enough; without one, `UserError` is raised.
+    If the data is not available, `data.image_size` must be set; otherwise `UserError` is raised.
     """
     from cvlib import data
     from cvlib.training.devices import import_quietly
@@ -88,7 +88,7 @@ def describe(subject: Subject) -> Description:
     """Build the network, frozen as in the last phase of its mode, and describe it."""
     from cvlib.training.devices import start
 
-    start(subject.config)  # before what imports Keras, for it does so quietly
+    start(subject.config)  # before the imports of Keras below, because it imports Keras quietly
     from cvlib.inspection import layers
     from cvlib.models.network import build
     from cvlib.transfer import freezing, regimes
@@ -97,6 +97,6 @@ def describe(subject: Subject) -> Description:
     freezing.apply(network, regimes.phases(subject.config.mode, subject.config.trainer.epochs)[-1])
     rows = layers.describe(network.model)
     warnings = layers.field_warnings(rows, [subject.spec.size], "image")
-    warnings += [f"{row.name}: {row.parameters:,} parameters, by the formula {row.formula:,}"
+    warnings += [f"{row.name}: {row.parameters:,} parameters, but the formula gives {row.formula:,}"
                  for row in layers.miscounted(rows)]  # fmt: skip
     return Description(network.model, rows, warnings)

@@ -1,4 +1,4 @@
-"""Where a network places images: its features before the last layer, in two dimensions and for the projector."""
+"""Embeddings of images: a network's features before the last layer, in two dimensions and for the projector."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cvlib.inspection.graph import Step
 from cvlib.runtime.files import write_atomically
 from cvlib.viz.pictures import visible
 
-_BEFORE_TSNE = 50  # dimensions that PCA leaves to t-SNE, as its authors advise
-_SPRITE = 48  # pixels, the side of a picture in the projector
-_SPRITE_SHEET = 8192  # pixels, the most that browsers take
+_BEFORE_TSNE = 50  # PCA dimensions before t-SNE, as its authors recommend
+_SPRITE = 48  # side of a picture in the projector, in pixels
+_SPRITE_SHEET = 8192  # maximum side of the sprite sheet that browsers support, in pixels
 
 
 def features_step(model: keras.Model) -> Step:
-    """Return the step whose output the classifier's last layer reads; elsewhere the last feature map."""
+    """Return the step whose output a classifier's last layer reads; for other networks, the last feature map."""
     listed = graph.steps(model)
     by_output = {number: step for step in listed for number in step.outputs}
     last = by_output[graph.outputs(model)[0]]
@@ -34,7 +34,7 @@ def features_step(model: keras.Model) -> Step:
 def features(model: keras.Model, batches: Iterable[np.ndarray]) -> np.ndarray:
     """Return the features, float32 (images, features), of batches of images (batch, height, width, channels).
 
-    Of a feature map the mean over its places.
+    A feature map is averaged over its positions.
     """
     name = features_step(model).name
     found = []
@@ -57,7 +57,7 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
     points = PCA(most, random_state=seed).fit_transform(values.astype(np.float64))
     if method == "tsne":
         perplexity = min(30.0, (len(values) - 1) / 3)
-        with threadpool_limits(1):  # threads that wait for each other a thousand times crawl on a busy machine
+        with threadpool_limits(1):  # synchronizing threads a thousand times is slow on a busy machine
             points = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
     if points.shape[1] < 2:
         points = np.column_stack([points, np.zeros(len(points))])
@@ -66,7 +66,7 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
 
 
 def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str], title: str) -> np.ndarray:
-    """Draw points (images, 2) coloured by class, without labels all alike: uint8 (height, width, 3)."""
+    """Draw points (images, 2), coloured by class if labels are given: uint8 (height, width, 3)."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -91,9 +91,9 @@ def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str
 
 def write_projector(folder: Path, values: np.ndarray, names: Sequence[str], labels: Sequence[str],
                     images: Sequence[np.ndarray]) -> None:  # fmt: skip
-    """Write TensorBoard's projector files into a run folder of its: vectors, names with labels, small pictures.
+    """Write the files of TensorBoard's projector into `folder`: vectors, names with labels, and small pictures.
 
-    `images` are uint8 (height, width, 1 or 3); without any the points stay points.
+    `images` are uint8 (height, width, 1 or 3). Without images, the projector shows plain points.
     """
     vectors = "".join("\t".join(f"{value:.6g}" for value in row) + "\n" for row in values)
     write_atomically(folder / "features.tsv", vectors.encode())
@@ -113,7 +113,7 @@ def _cell(text: str) -> str:
 
 
 def _sprite(images: Sequence[np.ndarray], side: int) -> bytes:
-    """The pictures row by row in a square of squares, as the projector reads it."""
+    """Return a PNG with the pictures row by row on a square grid, as the projector expects."""
     from PIL import Image
 
     columns = int(np.ceil(np.sqrt(len(images))))

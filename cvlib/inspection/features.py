@@ -1,4 +1,4 @@
-"""What a network has learned to look for: its filters, its feature maps, and the images that excite a unit most."""
+"""What a network has learned to detect: its filters, its feature maps, and images that maximize a unit's activation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cvlib.inspection.attribution import slope_of
 from cvlib.runtime.errors import UserError
 
 _BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
-_BLURRED_FULLY_FROM = 48  # pixels a side; in smaller images a stroke is as thin as the blur is wide
+_BLURRED_FULLY_FROM = 48  # pixels per side; smaller images are blurred less, because their strokes are thinner
 
 
 def first_filters(model: keras.Model) -> np.ndarray:
@@ -30,15 +30,16 @@ def first_filters(model: keras.Model) -> np.ndarray:
 
 
 def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return what layers give for one image, 0–255, as the network sees it: name → (height, width, channels).
+    """Return the layers' feature maps for an image, 0–255, at the network's input size.
 
-    Raises `UserError` for a layer that there isn't, or whose output is no feature map.
+    The maps are arrays (height, width, channels) by layer name. Raises `UserError` for an unknown layer, and for one
+    whose output is not a feature map.
     """
     shapes = {step.name: graph.shape_of(step) for step in graph.steps(model)}
     for name in layers:
         graph.check_name(name, list(shapes))
         if len(shapes[name]) != 3:
-            raise UserError(f"{name} gives no feature map: its output has the shape {shapes[name]}")
+            raise UserError(f"{name} has no feature map: its output has the shape {shapes[name]}; choose another layer")
     pixels = np.asarray(image, np.float32)[np.newaxis]
     found = graph.activations(model, pixels, layers, graph.behind_entry(model, pixels))
     return {name: graph.as_array(found[name])[0] for name in layers}
@@ -51,18 +52,18 @@ def most_active(maps: np.ndarray, count: int) -> list[int]:
 
 def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[int, int], steps: int = 128,
              rate: float = 8.0, jitter: float = 0.06, seed: int = 0) -> np.ndarray:  # fmt: skip
-    """Return an image that excites each of the units: uint8 (units, height, width, channels).
+    """Return an image for each unit that maximizes its activation: uint8 (units, height, width, channels).
 
-    Gradient ascent from grey noise on a unit's mean answer (Erhan et al. 2009). What makes the pictures readable is
-    that fine noise can't pay: the image is moved about by up to `jitter` of its side before every step, and blurred
-    after it, less and less (Yosinski et al. 2015; Olah, Mordvintsev & Schubert 2017). `rate` is the step's size in
-    grey levels. Raises `UserError` for a layer or a unit that there isn't.
+    Gradient ascent starts from grey noise and maximizes the unit's mean activation (Erhan et al. 2009). To keep fine
+    noise out of the pictures, each step first shifts the image by up to `jitter` of its side, and then blurs it, less
+    and less (Yosinski et al. 2015; Olah, Mordvintsev & Schubert 2017). `rate` is the step's size in grey levels.
+    Raises `UserError` for an unknown layer or unit.
     """
     _check_units(model, layer, units)
     random = np.random.default_rng(seed)
     channels = model.inputs[0].shape[-1]
     images = (128 + random.normal(0, 12, (len(units), *size, channels))).astype(np.float32)
-    slope_at = slope_of(lambda pixels: _excitement(model, layer, units, pixels))
+    slope_at = slope_of(lambda pixels: _mean_activation(model, layer, units, pixels))
     strength = min(1.0, min(size) / _BLURRED_FULLY_FROM)
     for step in range(steps):
         moved = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
@@ -76,7 +77,7 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
     return np.rint(images).astype(np.uint8)
 
 
-def _excitement(model: keras.Model, layer: str, units: Sequence[int], pixels: Any) -> Any:
+def _mean_activation(model: keras.Model, layer: str, units: Sequence[int], pixels: Any) -> Any:
     found = graph.activations(model, pixels, [layer], graph.behind_entry(model, pixels))[layer]
     chosen = keras.ops.one_hot(np.asarray(units), found.shape[-1], dtype=found.dtype)
     chosen = keras.ops.reshape(chosen, (len(units), *[1] * (len(found.shape) - 2), found.shape[-1]))
@@ -88,4 +89,4 @@ def _check_units(model: keras.Model, layer: str, units: Sequence[int]) -> None:
     graph.check_name(layer, list(shapes))
     count = int(shapes[layer][-1] or 0)
     if not all(0 <= unit < count for unit in units):
-        raise UserError(f"{layer} has the units 0 to {count - 1}, not {max(units)}")
+        raise UserError(f"{layer} has no unit {max(units)}: expected 0 to {count - 1}")

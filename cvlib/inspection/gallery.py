@@ -1,4 +1,4 @@
-"""Where the pictures of a run's network go."""
+"""The output folder for pictures of a run's network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Gallery:
-    """Where pictures go: RUN/visualizations/NAME.png, and RUN/tensorboard/visualizations."""
+    """A writer of pictures to RUN/visualizations/NAME.png and to RUN/tensorboard/visualizations."""
 
     def __init__(self, run_folder: Path, say: Callable[[str], None]):
         import tensorflow as tf
@@ -18,7 +18,7 @@ class Gallery:
         self.folder = run_folder / "visualizations"
         self.board = run_folder / "tensorboard" / "visualizations"
         for earlier in self.board.glob("events.out.tfevents.*"):
-            earlier.unlink()  # the pictures of an earlier call, shown beside these they would look like another epoch
+            earlier.unlink()  # next to the new pictures, those of an earlier call would look like another epoch
         self._writer = tf.summary.create_file_writer(str(self.board))
         self._say = say
         self.written: list[Path] = []
@@ -37,7 +37,7 @@ class Gallery:
         self._say(f"  {path.name}")
 
     def close(self) -> None:
-        """Write what TensorBoard's writer still holds."""
+        """Flush and close TensorBoard's writer."""
         self._writer.close()
 
 

@@ -1,4 +1,4 @@
-"""A functional model as one flat list of steps, whatever models are nested in it, and what each step computes."""
+"""A functional model as a flat list of steps, including those of nested models, and the outputs of each step."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import numpy as np
 
 from cvlib.runtime.errors import UserError
 
-_UNCHANGED = ("Round", "ConvertToTensor", "Cast")  # operations that leave each pixel at its place and value
+_UNCHANGED = ("Round", "ConvertToTensor", "Cast")  # operations that keep each pixel's position and value
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of one layer or operation; a tensor between steps is a number."""
+    """One call of a layer or operation. Tensors between steps are identified by numbers."""
 
-    name: str  # unique; a layer that is called again has #2, #3, … behind its name
-    operation: Any  # keras.Operation, most often a keras.layers.Layer
+    name: str  # unique; further calls of the same layer get the suffix #2, #3, …
+    operation: Any  # keras.Operation, usually a keras.layers.Layer
     node: Any  # Keras' record of the call: its arguments, inputs and outputs as KerasTensors
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
 def steps(model: keras.Model) -> list[Step]:
-    """Return every call, in an order in which they can be computed; the model's own inputs are the tensors 0, 1, ….
+    """Return every call, in an order in which they can be computed. The model's inputs are the tensors 0, 1, ….
 
-    The layers of nested functional models stand in the list themselves. A layer that holds others in a `call` of
-    its own is one step.
+    The list contains the layers of nested functional models. A layer that calls other layers in its own `call` is one
+    step.
     """
     function = _function(model)
     numbers = itertools.count()
@@ -52,7 +52,7 @@ def _function(model: Any) -> Any:
 
 
 def _expand(function: Any, inputs: Sequence[int], numbers: Iterator[int], found: list[Step]) -> list[int]:
-    """Append the steps of one (nested) model that is called on the tensors `inputs`; return its output tensors."""
+    """Append the steps of a (nested) model that is called on the tensors `inputs`; return its output tensors."""
     number = {id(tensor): given for tensor, given in zip(function.inputs, inputs, strict=True)}
     for depth in sorted(function._nodes_by_depth, reverse=True):
         for node in function._nodes_by_depth[depth]:
@@ -81,10 +81,10 @@ def _uniquely_named(found: list[Step]) -> list[Step]:
 
 def activations(model: keras.Model, images: Any, names: Sequence[str],
                 replaced: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
-    """Return what the named steps give for `images` (batch, height, width, channels), in inference: name → tensor.
+    """Return the outputs of the named steps for `images` (batch, height, width, channels), in inference: name → tensor.
 
-    `replaced` puts tensors in the place of what some steps give, to ask what depends on them. Only what is needed is
-    computed. Raises `UserError` with the nearest names for a name that there isn't.
+    `replaced` maps names of steps to tensors that replace their outputs, for example to compute gradients. Steps that
+    aren't needed are not computed. Raises `UserError` with similar names for an unknown name.
     """
     listed = steps(model)
     for name in names:
@@ -95,14 +95,14 @@ def activations(model: keras.Model, images: Any, names: Sequence[str],
 
 
 def predict(model: keras.Model, images: Any, replaced: dict[str, Any] | None = None) -> list[Any]:
-    """Return what the model returns, in the order of `model.outputs`; otherwise as `activations`."""
+    """Return the model's outputs, in the order of `model.outputs`. The arguments are those of `activations`."""
     ends = outputs(model)
     values = _values(steps(model), images, ends, replaced or {})
     return [values[number] for number in ends]
 
 
 def _values(listed: Sequence[Step], images: Any, wanted: Sequence[int], replaced: dict[str, Any]) -> dict[int, Any]:
-    """Every tensor that the wanted ones need, by number."""
+    """Return by number the wanted tensors and all tensors that they depend on."""
     needed = set(wanted)
     for step in reversed(listed):
         if not needed.isdisjoint(step.outputs) and step.name not in replaced:
@@ -123,10 +123,10 @@ def _computed(step: Step, values: dict[int, Any]) -> list[Any]:
 
 
 def entry(model: keras.Model) -> Step | None:
-    """Return the step that gives what the network proper sees: the saved model's resizing, with its rounding.
+    """Return the step whose output the network itself sees: the saved model's resizing, with its rounding.
 
-    None where a model takes images of one size. Put at this place by `replaced`, images reach the network unchanged and
-    gradients reach the images, which rounding would stop.
+    It is None for a model that takes images of one size. If `replaced` sets this step's output, the images reach the
+    network unchanged. Gradients then reach the images; rounding would stop them.
     """
     found = None
     for step in steps(model):
@@ -137,30 +137,31 @@ def entry(model: keras.Model) -> Step | None:
 
 
 def as_seen(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return images (batch, height, width, channels) as the network proper sees them: float32, of its own size."""
+    """Return images (batch, height, width, channels) as the network itself sees them: float32, at its input size."""
     first, pixels = entry(model), np.asarray(images, np.float32)
     return pixels if first is None else as_array(activations(model, pixels, [first.name])[first.name])
 
 
 def behind_entry(model: keras.Model, pixels: Any) -> dict[str, Any]:
-    """Return what makes the network take `pixels` as they are, for `replaced`.
+    """Return the value of `replaced` that feeds `pixels` to the network without resizing.
 
-    Raises `UserError` where they don't have the network's own size.
+    Raises `UserError` if they don't have the network's input size.
     """
     first = entry(model)
     if first is None:
         return {}
     size, given = shape_of(first), tuple(pixels.shape[1:])
     if given != size:
-        raise UserError(f"the network sees images of {size}, not {given}: give what `graph.as_seen` makes of them")
+        raise UserError(f"the network takes images of shape {size}, not {given}: resize them with `graph.as_seen`")
     return {first.name: pixels}
 
 
 def check_name(name: str, known: Sequence[str]) -> None:
-    """Raise `UserError` with the nearest names for a layer that there isn't."""
+    """Raise `UserError` with similar names if there is no layer with this name."""
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [*known[:1], *known[-2:]]
-        raise UserError(f"{name}: there is no such layer; near are {', '.join(near)}; `cvlib inspect` lists them all")
+        raise UserError(f"{name}: there is no such layer; similar names are {', '.join(near)}; `cvlib inspect` lists "
+                        "all layers")  # fmt: skip
 
 
 def shape_of(step: Step) -> tuple[int | None, ...]:
@@ -174,10 +175,10 @@ def maps(model: keras.Model) -> list[Step]:
 
 
 def scores(model: keras.Model) -> Step:
-    """Return the step that gives the logits, before any softmax: of a classifier (batch, classes), of a
-    segmenter (batch, height, width, classes) at the network's own size.
+    """Return the step that outputs the logits, before any softmax.
 
-    Raises `UserError` for a network that gives neither.
+    The logits are (batch, classes) for a classifier, and (batch, height, width, classes) at the network's input size
+    for a segmenter. Raises `UserError` for any other network.
     """
     listed = steps(model)
     by_output = {number: step for step in listed for number in step.outputs}
@@ -185,15 +186,15 @@ def scores(model: keras.Model) -> Step:
     while type(last.operation).__name__ in ("Softmax", "Activation") and last.inputs[0] in by_output:
         last = by_output[last.inputs[0]]
     if len(shape_of(last)) not in (1, 3):
-        raise UserError(f"{model.name} gives no class for an image or its pixels, so there is none to explain")
+        raise UserError(f"{model.name} predicts no class for an image or its pixels, so there is nothing to explain")
     return last
 
 
 def stages(model: keras.Model) -> list[Step]:
-    """Return the last feature map of every resolution: what the network has made of the image before it pools further.
+    """Return the last feature map of every resolution, largest first.
 
-    The largest comes first. What comes before the first kernel is left out, preprocessing, and what comes after the
-    last one, such as a detector's suppression of boxes.
+    Steps before the first kernel (preprocessing) and after the last one (such as a detector's suppression of boxes) are
+    left out.
     """
     found: dict[tuple[int | None, ...], Step] = {}
     listed = steps(model)
@@ -205,5 +206,5 @@ def stages(model: keras.Model) -> list[Step]:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """Return the numbers of a tensor."""
+    """Return a tensor as a NumPy array."""
     return np.asarray(keras.ops.convert_to_numpy(tensor))

@@ -1,4 +1,4 @@
-"""The layer table as people and programs read it: aligned text, Markdown, numbers for CSV and JSON."""
+"""Output formats of the layer table: aligned text, Markdown, and numbers for CSV and JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = (
 
 
 def records(rows: Sequence[Layer]) -> list[dict[str, Any]]:
-    """Return the table as numbers, for CSV and JSON: a flat mapping per layer, None where a value doesn't exist."""
+    """Return the table as numbers, for CSV and JSON: a flat mapping per layer, with None for missing values."""
     return [_record(row) for row in rows]
 
 
@@ -46,7 +46,7 @@ def _number(value: int | float | Fraction) -> int | float:
 
 
 def table(model: keras.Model) -> list[dict[str, str]]:
-    """Return the table as text: a row per layer, and one for the whole."""
+    """Return the table as text: one row per layer, and a row with the totals."""
     rows = describe(model)
     return [*map(_text, rows), _total_text(total(rows, model))]
 
@@ -85,16 +85,16 @@ def _total_text(whole: dict[str, int]) -> dict[str, str]:
 
 
 def lines(rows: Sequence[dict[str, str]]) -> list[str]:
-    """Return rows of equal keys as aligned lines under a header; the last row, the whole, is put in words."""
-    *body, whole = rows
+    """Return rows with the same keys as aligned lines under a header; the last row, the totals, becomes a sentence."""
+    *body, totals = rows
     left = [place for place, name in enumerate(body[0]) if name in ("layer", "type", "state", "padding")]
-    words = (f"total: {whole['parameters']} parameters ({whole['state']}), {whole['multiply–adds'] or 0} multiply–adds "
-             f"and {whole['memory']} of activations per image")  # fmt: skip
-    return [*titled(body, left), words]
+    sentence = (f"total: {totals['parameters']} parameters ({totals['state']}), {totals['multiply–adds'] or 0} "
+                f"multiply–adds and {totals['memory']} of activations per image")  # fmt: skip
+    return [*titled(body, left), sentence]
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Return the same as Markdown, for TensorBoard's text tab."""
+    """Return rows with the same keys as a Markdown table, for TensorBoard's text tab."""
     header = list(rows[0])
     body = [header, ["---"] * len(header), *[list(row.values()) for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in body)
@@ -108,5 +108,5 @@ def _memory(count: int) -> str:
 
 
 def as_json(rows: Sequence[Layer], model: keras.Model, warnings: Sequence[str]) -> dict[str, Any]:
-    """Return everything that `cvlib inspect` shows, as JSON takes it."""
+    """Return everything that `cvlib inspect` shows, in a form that JSON can store."""
     return {"layers": records(rows), "total": total(rows, model), "warnings": list(warnings)}

@@ -1,4 +1,4 @@
-"""The layer table: shapes, parameters, work, memory and receptive field of every layer, without running it."""
+"""The layer table: shape, parameters, multiply–adds, memory and receptive field of every layer, without running it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of the table. Spatial pairs are (vertical, horizontal); None is what a layer of its kind doesn't have."""
+    """One row of the table. Spatial pairs are (vertical, horizontal); None marks values that the layer doesn't have."""
 
     name: str
     kind: str
     shape: tuple[int | None, ...]  # of the output, without the batch
-    change: tuple[int, int, int] | None  # of height, width and channels against the (first) input
+    change: tuple[int, int, int] | None  # of height, width and channels, relative to the (first) input
     kernel: Pair | None
     stride: Pair | None
     padding: str | None
     dilation: Pair | None
-    parameters: int  # as Keras counts; 0 where an earlier row has counted the same layer
-    formula: int | None  # (Kh·Kw·Cin/groups + bias)·Cout and its like for other layers
+    parameters: int  # as Keras counts; 0 if an earlier row has counted the same layer
+    formula: int | None  # (Kh·Kw·Cin/groups + bias)·Cout for convolutions, and similar formulas for other layers
     state: str  # trainable | frozen | shared | "" without parameters
     multiply_adds: int  # of convolutions and dense layers, per image
     activation_bytes: int  # of the output, per image
-    fields: tuple[Field, Field] | None  # receptive field, vertical and horizontal; None where it isn't known
-    is_map: bool  # whether it is a feature map that an output or a layer that pools all of it reads
+    fields: tuple[Field, Field] | None  # receptive field, vertical and horizontal; None if it is unknown
+    is_map: bool  # whether it is a last feature map: an output, or the input of a layer that reads all positions
 
 
 def describe(model: keras.Model) -> list[Layer]:
-    """Return a `Layer` for every call in the network, nested models included; the input's sides must be known."""
+    """Return a `Layer` for every call in the network, including nested models. The input's size must be known."""
     listed = graph.steps(model)
     height, width = model.inputs[0].shape[1:3]
     shapes: dict[int, tuple[int | None, ...]] = {0: tuple(model.inputs[0].shape[1:])}
@@ -79,9 +79,9 @@ def _fields(step: Step, entering: Sequence[tuple[int | None, ...]], seen: Sequen
     elif len(leaving) == 3:
         windows = receptive_field.windows(step.operation, maps[0][:2], leaving[:2], step.node.arguments.args)  # type: ignore[arg-type]
         if windows is None and not all(shape[:2] in (leaving[:2], (1, 1)) for shape in maps):
-            return None  # it moves pixels about in a way that isn't known here
+            return None  # the operation moves pixels in an unknown way
     if windows is None:
-        return before  # each pixel in its place; or reshaped to a list, whose entries still see what their units saw
+        return before  # pixels stay in place, or are reshaped to a list whose entries see what their units saw
     return receptive_field.through(before[0], windows[0]), receptive_field.through(before[1], windows[1])
 
 
@@ -112,7 +112,7 @@ def _layer(step: Step, entering: tuple[int | None, ...], fields: tuple[Field, Fi
 
 
 def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
-    """Return a layer's number of parameters by its settings; None for a kind without a formula here."""
+    """Return a layer's number of parameters, computed from its settings; None if there is no formula for its type."""
     if not getattr(operation, "weights", []):
         return 0
     channels = int(entering[-1] or 0) if entering else 0
@@ -134,7 +134,7 @@ def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
 
 
 def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Sequence[int | None]) -> int:
-    """Return the multiplications with an addition per image of a convolution or dense layer; 0 for other layers."""
+    """Return the multiply–adds per image of a convolution or dense layer; 0 for other layers."""
     if None in entering or None in leaving or not entering or not leaving:
         return 0
     came, left = [int(n or 0) for n in entering], [int(n or 0) for n in leaving]
@@ -175,7 +175,7 @@ def _pair(value: Any) -> Pair | None:
 def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
     """Return the whole network's parameters, multiply–adds and bytes of activations per image.
 
-    Parameters are trainable, frozen, or averages of a BatchNorm that isn't frozen: these follow the data.
+    Parameters are trainable, frozen, or moving averages of a BatchNorm that isn't frozen. The averages follow the data.
     """
     counted = model.count_params()
     learning = sum(math.prod(variable.shape) for variable in model.trainable_variables)
@@ -194,21 +194,21 @@ def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
 
 
 def miscounted(rows: Sequence[Layer]) -> list[Layer]:
-    """Return the layers whose formula and Keras' count disagree; there should be none."""
+    """Return the layers for which the formula and Keras' count differ. There should be none."""
     return [row for row in rows if row.formula is not None and row.formula != row.parameters]
 
 
 def cross(pair: Sequence[float] | None) -> str:
-    """Return a spatial pair in words, such as "3×3"."""
+    """Return a spatial pair as text, such as "3×3"."""
     return "" if pair is None else "×".join(f"{value:g}" for value in pair)
 
 
 def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]], what: str = "object") -> list[str]:
-    """Return a line where the last feature maps see less than a typical object, or can step over it.
+    """Return warnings if the last feature maps see less than a typical object, or can skip it between two units.
 
-    `objects` are heights and widths in pixels of the network's input, the typical one is their median; for
-    classification it is the image, and `what` says so. Of several last feature maps the largest receptive field and
-    the smallest jump count.
+    `objects` are heights and widths in pixels of the network's input; the typical object is their median. For
+    classification, the object is the image, and `what` is "image". If there are several last feature maps, the largest
+    receptive field and the smallest jump are used.
     """
     last = [row.fields for row in rows if row.is_map and row.fields and row.fields[0].shift and row.fields[1].shift]
     if not last or not objects:
@@ -219,12 +219,12 @@ def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]]
     found = []
     if any(size < side for size, side in zip(sizes, typical, strict=True)):
         found.append(
-            f"the receptive field of the last feature map is {cross(sizes)} pixels, the typical {what} "
-            f"{cross(typical)}: no unit sees it whole; use more layers, larger strides or smaller images"
+            f"the receptive field of the last feature map is {cross(sizes)} pixels, but the typical {what} is "
+            f"{cross(typical)}: no unit sees all of it; use more layers, larger strides or smaller images"
         )
     if any(jump > side for jump, side in zip(jumps, typical, strict=True)):
         found.append(
-            f"the last feature map has a unit every {cross(jumps)} pixels, the typical {what} is only "
-            f"{cross(typical)}: it can fall between two; use larger images or smaller strides"
+            f"the last feature map has a unit every {cross(jumps)} pixels, but the typical {what} is only "
+            f"{cross(typical)}: it can fall between two units; use larger images or smaller strides"
         )
     return found

@@ -1,8 +1,9 @@
-"""Which pixels of the input a unit can see, exactly, through branches, strides, dilation and upsampling.
+"""Exact receptive fields: the input pixels that a unit sees through branches, strides, dilation and upsampling.
 
-Per axis a layer is described by the window of input units that an output unit reads. Windows are composed layer
-by layer. After Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019;
-upsampling, whose units don't all see equally much, is added by keeping the window of every phase of the pattern.
+Per axis, a layer is described by the window of input units that an output unit reads. Windows are composed layer by
+layer, following Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019. After
+upsampling, not all units see the same number of pixels. This is handled by storing the window of every phase of the
+pattern.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from keras import layers
 
 @dataclass(frozen=True)
 class Field:
-    """The pixels that the units of one axis see: unit i those from low(i) to high(i), both included.
+    """The pixels that the units of one axis see: unit i sees the pixels low(i) to high(i), both included.
 
-    Pixels are counted from 0 and go on beyond the image into the padding. The pattern repeats: unit i + period sees
-    what unit i sees, moved by `shift` pixels. A shift of 0 means that all units see the same.
+    Pixels count from 0; indices outside the image are padding. The pattern repeats: unit i + period sees what unit i
+    sees, moved by `shift` pixels. A shift of 0 means that all units see the same pixels.
     """
 
     low: tuple[int, ...]
@@ -34,7 +35,7 @@ class Field:
 
     @property
     def size(self) -> int:
-        """The most pixels that a unit sees."""
+        """The largest number of pixels that a unit sees."""
         return max(high - low + 1 for low, high in zip(self.low, self.high, strict=True))
 
     @property
@@ -44,7 +45,7 @@ class Field:
 
     @property
     def centre(self) -> float:
-        """Where the first unit looks, in pixels; the middle of pixel 0 is 0."""
+        """The centre of the first unit's field in pixels; the middle of pixel 0 is 0."""
         return (self.low[0] + self.high[0]) / 2
 
     def at(self, unit: int) -> tuple[int, int]:
@@ -58,9 +59,9 @@ PIXELS = Field((0,), (0,), 1)
 
 @dataclass(frozen=True)
 class Window:
-    """What a layer's output unit reads of its input: the units first(i) to last(i).
+    """The input units that output unit i of a layer reads: first(i) to last(i).
 
-    `period` output units further it reads the same, `advance` input units further.
+    Output unit i + `period` reads the same units, moved by `advance` input units.
     """
 
     first: Callable[[int], int]
@@ -70,7 +71,7 @@ class Window:
 
 
 def through(field: Field, window: Window) -> Field:
-    """Return the field of a layer's units, from the field of its input's."""
+    """Return the field of a layer's units, given the field of its input units."""
     repeats = field.period // math.gcd(field.period, window.advance)
     period = window.period * repeats
     ranges = [range(window.first(unit), window.last(unit) + 1) for unit in range(period)]
@@ -80,10 +81,10 @@ def through(field: Field, window: Window) -> Field:
 
 
 def union(fields: Sequence[Field]) -> Field:
-    """Return what is seen through several branches: from the first pixel of any to the last of any.
+    """Return the field of several joined branches: from the first pixel of any branch to the last pixel of any.
 
-    Branches of unequal jumps meet only where places are given up (boxes of several scales in one list): there the
-    largest field stands for all.
+    Branches with different jumps only meet in layers that give up positions, such as a list of boxes of several scales.
+    The result is then the largest field.
     """
     if len(set(fields)) == 1:
         return fields[0]
@@ -98,14 +99,14 @@ def union(fields: Sequence[Field]) -> Field:
 
 
 def whole(field: Field, units: int, pixels: int) -> Field:
-    """Return what all units of an axis see together, within the image."""
+    """Return the pixels of the image that all units of an axis see together."""
     seen = [field.at(unit) for unit in range(units)]
     low, high = min(low for low, _ in seen), max(high for _, high in seen)
     return Field((max(low, 0),), (min(high, pixels - 1),), 0)
 
 
 def _shortest(field: Field) -> Field:
-    """The same with the shortest period, so that numbers stay small through many layers."""
+    """Return the same field with the shortest period, which keeps the numbers small through many layers."""
     for period in range(1, field.period):
         if field.period % period == 0 and (field.shift * period) % field.period == 0:
             short = Field(field.low[:period], field.high[:period], field.shift * period // field.period)
@@ -116,9 +117,9 @@ def _shortest(field: Field) -> Field:
 
 def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
             arguments: Sequence[Any] = ()) -> tuple[Window, Window] | None:  # fmt: skip
-    """Return how a layer reads (height, width) of its input; None for one that keeps every pixel in its place.
+    """Return how a layer reads (height, width) of its input; None for a layer that keeps every pixel in its place.
 
-    `entering` and `leaving` are the sides of its input and output, `arguments` what it was called with.
+    `entering` and `leaving` are the sides of its input and output; `arguments` are the arguments of the call.
     """
     kind = type(operation).__name__
     if isinstance(operation, (layers.Conv2DTranspose,)):
@@ -145,7 +146,10 @@ def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
 
 
 def unfolded(entering: Sequence[int | None], leaving: Sequence[int | None]) -> tuple[Window, Window] | None:
-    """Return how a reshape of (height, a, width, b, channels) to (height · a, width · b, channels) reads, else None."""
+    """Return the windows of a reshape of (height, a, width, b, channels) to (height · a, width · b, channels).
+
+    For any other reshape, return None.
+    """
     if len(entering) != 5 or len(leaving) != 3 or None in entering:
         return None
     rows, below, columns, beside = (int(side or 0) for side in entering[:4])
@@ -169,7 +173,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _sliding(size: int, stride: int, dilation: int, padding: str, side: int) -> Window:
-    """Convolution and pooling; "same" puts the odd one of its padding behind, as TensorFlow does."""
+    """Return the window of a convolution or pooling. As in TensorFlow, odd "same" padding is larger at the end."""
     reach = dilation * (size - 1)
     needed = (-(-side // stride) - 1) * stride + reach + 1 - side if padding == "same" else 0
     before = max(needed, 0) // 2
@@ -177,7 +181,10 @@ def _sliding(size: int, stride: int, dilation: int, padding: str, side: int) -> 
 
 
 def _transposed(size: int, stride: int, dilation: int, padding: str) -> Window:
-    """Transposed convolution: input unit m writes to m·stride − before + t·dilation for t = 0 … size − 1."""
+    """Return the window of a transposed convolution.
+
+    Input unit m writes to m·stride − before + t·dilation for t = 0 … size − 1.
+    """
     reach = dilation * (size - 1)
     before = max(reach + 1 - stride, 0) // 2 if padding == "same" else 0
 
@@ -185,7 +192,9 @@ def _transposed(size: int, stride: int, dilation: int, padding: str) -> Window:
         return (unit + before) // stride
 
     def first(unit: int) -> int:
-        return min(-(-(unit + before - reach) // stride), last(unit))  # a gap between kernels sees its neighbour
+        return min(
+            -(-(unit + before - reach) // stride), last(unit)
+        )  # a unit in a gap between kernels counts as its neighbour
 
     return Window(first, last, stride, 1)
 
@@ -201,7 +210,7 @@ def _sliced(side: int, key: Any) -> Window:
 
 
 def _resized(entering: int, leaving: int, interpolation: str, antialias: bool) -> Window:
-    """Resizing to `leaving` units, with pixel centres at halves; a smaller picture is smoothed with antialias."""
+    """Return the window of resizing to `leaving` units, with half-pixel centres; `antialias` smooths when shrinking."""
     ratio = Fraction(entering, leaving)
 
     def place(unit: int) -> Fraction:

@@ -1,4 +1,4 @@
-"""The images that a run's network is shown: given ones, or some of its test set."""
+"""The images for visualizing a run's network: the given ones, or some of its test set."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from cvlib.data.dataset import Dataset, Split
     from cvlib.models.restore import SavedRun
 
-_IMAGES = 6  # of the test set, where none are given
+_IMAGES = 6  # number of test images if no images are given
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image as the network sees it, with its name and, where they are known, its classes."""
+    """One image as the network sees it, with its name and, if known, its classes."""
 
     name: str
     pixels: np.ndarray  # float32 (height, width, channels), 0–255, resized by the network itself
@@ -31,19 +31,22 @@ class Sample:
 
 
 def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
-    """The run's data; where it is not available and images were given, None and why."""
+    """Return the run's data and an empty text.
+
+    If the data is not available, return None and the reason, or raise `UserError` if it is `needed`.
+    """
     from cvlib.tasks import saved
 
     try:
         return saved.dataset(opened), ""
     except UserError as error:
         if needed:
-            raise UserError(f"{error}; give images (--image) to do without the run's data") from None
+            raise UserError(f"{error}; pass images with --image to continue without the run's data") from None
         return None, str(error)
 
 
 def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:
-    """The given images, or some of the test set: of different classes where it has classes."""
+    """Return the given images, or some of the test set, of different classes if the images have classes."""
     from cvlib.data.images import read_image
 
     if files:
@@ -65,12 +68,13 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
 
 
 def _truth(dataset: Dataset, index: int) -> frozenset[str] | None:
-    """The names of a test image's classes, as far as its label alone tells them."""
+    """Return the names of a test image's classes, or None if its label doesn't determine them."""
     held = dataset.kind.classes_of(dataset.test.labels[index])
     return None if held is None else frozenset(dataset.classes[label] for label in held)
 
 
 def pixels(split: Split, index: int, channels: int, span: tuple[float, float] | None = None) -> np.ndarray:
+    """Return the pixels of an image of the split."""
     from cvlib.data.images import read_image
 
     found = split.images[index]
@@ -78,7 +82,7 @@ def pixels(split: Split, index: int, channels: int, span: tuple[float, float] | 
 
 
 def resized(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """The image as the network's own resizing makes it."""
+    """Return the image resized by the network itself."""
     from cvlib.inspection import graph
 
     seen: np.ndarray = graph.as_seen(model, np.asarray(image)[np.newaxis])[0]

@@ -1,4 +1,4 @@
-"""What inspection finds, as pictures for people: uint8 (height, width, 3)."""
+"""Pictures of the results of inspection: uint8 (height, width, 3)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MOST_TILES = 64
 
 
 def filters(kernels: np.ndarray) -> np.ndarray:
-    """Draw kernels (filters, height, width, channels), each stretched to the whole range; 0 is grey if it lies between.
+    """Draw kernels (filters, height, width, channels), each scaled to its largest absolute value; 0 is mid-grey.
 
-    Kernels of one or three channels are shown as grey or RGB, others as the mean of their channels.
+    Kernels with one or three channels are shown in grey or RGB, others as the mean of their channels.
     """
     shown = kernels if kernels.shape[-1] in (1, 3) else kernels.mean(axis=-1, keepdims=True)
     shown = shown[:_MOST_TILES]
@@ -23,7 +23,7 @@ def filters(kernels: np.ndarray) -> np.ndarray:
 
 
 def feature_maps(maps: np.ndarray, channels: Sequence[int] | None = None) -> np.ndarray:
-    """Draw the channels of a feature map (height, width, channels), each in its own range, with its maximum."""
+    """Draw the channels of a feature map (height, width, channels), each scaled to its own range, with its maximum."""
     chosen = list(range(maps.shape[-1])) if channels is None else list(channels)
     tiles = np.stack([_stretched(maps[..., channel]) for channel in chosen[:_MOST_TILES]])
     captions = [f"{channel}: ≤ {maps[..., channel].max():.3g}" for channel in chosen[:_MOST_TILES]]
@@ -31,7 +31,7 @@ def feature_maps(maps: np.ndarray, channels: Sequence[int] | None = None) -> np.
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Draw an image (height, width, 1 or 3), 0–255, in grey under a heat map (height, width) in 0–1."""
+    """Draw a heat map (height, width), 0–1, over a grey version of an image (height, width, 1 or 3), 0–255."""
     import matplotlib
 
     grey = np.asarray(image, np.float32).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
@@ -41,7 +41,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def explanations(rows: Sequence[tuple[np.ndarray, str, dict[str, np.ndarray]]]) -> np.ndarray:
-    """Draw a row for each (image, caption, name → heat map): the image, then the heat maps over it."""
+    """Draw a row for each (image, caption, name → heat map): the image, then the image with each heat map over it."""
     tiles, captions = [], []
     for image, caption, heats in rows:
         tiles.append(np.broadcast_to(np.asarray(image, np.float32), (*image.shape[:2], 3)))

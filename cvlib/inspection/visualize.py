@@ -1,4 +1,4 @@
-"""Filters, feature maps, maximized units, explanations and the embedding of a run's network, as pictures."""
+"""Pictures of a run's network: filters, feature maps, maximized units, explanations and the embedding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
     from cvlib.tasks.base import Task
 
-_UNITS = 16  # of a layer that are maximized: the most active ones
+_UNITS = 16  # number of units of a layer to maximize: the most active ones
 _MOST_EMBEDDED = 1000
 _BATCH = 32
 
@@ -28,21 +28,21 @@ def visualize(
     run: SavedRun, images: Sequence[str | Path] = (), layers: Sequence[str] = (), steps: int = 128,
     say: Callable[[str], None] = print,
 ) -> list[Path]:  # fmt: skip
-    """Draw what a run's network has learned to look for, into RUN/visualizations and TensorBoard.
+    """Draw what a run's network has learned, into RUN/visualizations and TensorBoard.
 
     Args:
         run: an opened run.
-        images: files to explain; none: some of the test set.
-        layers: names of feature maps to show and maximize, the last also for Grad-CAM; none: the last of every
-            resolution.
-        steps: of activation maximization; 0 leaves it out.
-        say: is told each picture's name, and what is left out and why.
+        images: image files to explain; if empty, some images of the test set.
+        layers: names of feature maps to show and maximize; the last one is also used for Grad-CAM. If empty, the last
+            feature map of every resolution.
+        steps: number of steps of activation maximization; 0 skips it.
+        say: receives the name of each picture, and a line for everything that is left out and why.
 
     Returns:
-        The pictures' files.
+        The picture files.
 
     Raises:
-        UserError: for a layer that there isn't, an image that can't be read, or data that is needed and not available.
+        UserError: for an unknown layer, an image that can't be read, or needed data that is not available.
     """
     from cvlib.inspection import graph
     from cvlib.tasks import saved
@@ -59,7 +59,7 @@ def visualize(
     if task.explains_classes:
         _explained(gallery, model, run, shown, layers[-1:], steps)
     else:
-        say(f"{task.name} gives no class for a whole image: no Grad-CAM, saliency or occlusion")
+        say(f"{task.name} predicts no class for a whole image: no Grad-CAM, saliency or occlusion")
     if data is not None:
         _embedded(gallery, model, task, data)
     else:
@@ -69,7 +69,7 @@ def visualize(
 
 
 def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers: Sequence[str], steps: int) -> None:
-    """Filters; for every layer the maps of the first image, and images that excite its most active units."""
+    """Draw the filters and, for each layer, maps of the first image and images that maximize its most active units."""
     from cvlib.inspection import features, graph, sheets
 
     gallery.hang("filters", sheets.filters(features.first_filters(model)))
@@ -85,15 +85,15 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
 
 def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: list[Sample], layer: Sequence[str],
                steps: int) -> None:  # fmt: skip
-    """Draw what speaks for each class found in an image; with `steps`, also an input optimized for each class."""
+    """Draw what supports each explained class of an image; with `steps`, also an input optimized for each class."""
     from cvlib.inspection import attribution, features, graph, sheets
 
     classes = opened.classes
     rows = []
     for sample in samples:
-        for label, caption, where in _said(model, sample, opened):
+        for label, caption, masks in _explained_classes(model, sample, opened):
             rows.append((sample.pixels, caption, {
-                **where,
+                **masks,
                 "Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer),
                 "saliency": attribution.saliency(model, sample.pixels, label),
                 "occlusion": attribution.occlusion(model, sample.pixels, label),
@@ -105,9 +105,13 @@ def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: 
         gallery.hang("maximized/classes", sheets.images(made, [classes[label] for label in shown]))
 
 
-def _said(model: keras.Model, sample: Sample, run: SavedRun) -> list[tuple[int, str, dict[str, np.ndarray]]]:
-    """The classes to explain, each with its caption; of a segmenter the class of most pixels but for the first, and
-    these."""
+def _explained_classes(
+    model: keras.Model, sample: Sample, run: SavedRun
+) -> list[tuple[int, str, dict[str, np.ndarray]]]:  # fmt: skip
+    """Return the classes to explain, each with its caption and masks.
+
+    For a segmenter, it is the class with the most pixels other than the first class, and the mask of its pixels.
+    """
     from cvlib.inspection import graph
 
     classes = run.classes
@@ -118,20 +122,20 @@ def _said(model: keras.Model, sample: Sample, run: SavedRun) -> list[tuple[int, 
                 for label in labels]  # fmt: skip
     mask = probabilities.argmax(axis=-1)
     pixels = np.bincount(mask.ravel(), minlength=len(classes))
-    label = 1 + int(pixels[1:].argmax()) if pixels[1:].any() else 0  # the first is most often the background
+    label = 1 + int(pixels[1:].argmax()) if pixels[1:].any() else 0  # the first class is usually the background
     caption = f"{classes[label]}\n{pixels[label] / mask.size:.0%} of pixels"
     return [(label, caption, {"pixels": (mask == label) * 1.0})]
 
 
 def _verdict(sample: Sample, name: str) -> str:
-    """Whether the image has the class, as far as that is known."""
+    """Return a text that says whether the image has the class; empty if this is unknown."""
     if sample.truth is None:
         return ""
     return "✓" if name in sample.truth else f"is {', '.join(sorted(sample.truth)) or 'nothing'}"
 
 
 def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset) -> None:
-    """The test set's features by PCA and t-SNE, and for TensorBoard's projector."""
+    """Draw the test set's features by PCA and t-SNE, and write them for TensorBoard's projector."""
     from cvlib.inspection import embedding, graph
 
     split = dataset.test
@@ -149,6 +153,6 @@ def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset
         title = f"{len(values)} test images of {dataset.name}, {method}"
         gallery.hang(f"embedding/{method}", embedding.scatter(points, labels, dataset.classes, title))
     names = [split.names[index] for index in chosen]
-    words = [dataset.name] * len(names) if labels is None else [dataset.classes[label] for label in labels]
-    small = [np.rint(image).astype(np.uint8) for image in images]
-    embedding.write_projector(gallery.board, values, names, words, small)
+    class_names = [dataset.name] * len(names) if labels is None else [dataset.classes[label] for label in labels]
+    thumbnails = [np.rint(image).astype(np.uint8) for image in images]
+    embedding.write_projector(gallery.board, values, names, class_names, thumbnails)

@@ -1,1 +1,1 @@
-"""Networks: backbones and heads as declarations, the one builder that joins them, and saved ones restored."""
+"""Networks: declarations of backbones and heads, the builder that joins them, and restoring of saved networks."""

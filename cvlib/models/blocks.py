@@ -1,4 +1,4 @@
-"""Layers that several networks are made of."""
+"""Layers that several networks share."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def convolution(x: KerasTensor, filters: int, kernel: int, name: str, stride: in
 
 
 def normalized(x: KerasTensor, name: str) -> KerasTensor:
-    """Add BatchNorm and ReLU, named for the layer before them."""
+    """Add BatchNorm and ReLU, named after the preceding layer."""
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))

@@ -1,9 +1,9 @@
-"""The one place that replaces what a Keras layer does when it is called.
+"""Replacement of the `call` method of Keras layers. No other module replaces it.
 
-Keras (3.15) offers no other way for two things that we need. In `fit` a functional model gives every layer the outer
-`training` argument, whatever argument the layer was given when the model was built, so that Dropout in a frozen base
-stays random (`trainable=False` silences BatchNorm alone). And BatchNorm composes its training step of a dozen single
-operations. The replacement lives on the layer object: it is never saved, and the class stays Keras' own.
+Keras (3.15) has no other solution for two problems. First, in `fit` a functional model passes the outer `training`
+argument to every layer, even if the layer got another one when the model was built. Dropout in a frozen base therefore
+stays random; `trainable=False` only affects BatchNorm. Second, BatchNorm composes its training step from a dozen
+operations. The replacement is stored on the layer object, so it is never saved and Keras' class is unchanged.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import keras
 
 
 def leaves(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yield the layer, or where it holds others the innermost ones and every one between."""
+    """Yield the layer and, recursively, all layers in it."""
     yield from layer._flatten_layers()
 
 
 def replace_call(layer: keras.layers.Layer, call: Callable[..., Any]) -> None:
-    """Let `layer` be computed by `call(original, inputs, …)`, where `original` is what it did before."""
+    """Make `layer` compute `call(original, inputs, …)`, where `original` is its previous `call` method."""
     layer.call = functools.partial(call, layer.call)
 
 
 def run_in_inference(layer: keras.layers.Layer, frozen: bool) -> None:
-    """Let the layer and all in it work as in inference while `frozen`, whatever `training` says.
+    """Run the layer and all layers in it in inference mode if `frozen`, regardless of the `training` argument.
 
-    The network must be compiled again after this, or the change has no effect.
+    The change has no effect until the network is compiled again.
     """
     for leaf in leaves(layer):
         original = leaf.__dict__.pop("_call_before_freezing", None)

@@ -1,7 +1,7 @@
-"""What a head declares: the part of a network that answers a task's question, importable without Keras.
+"""The interface of a head, the part of a network that computes a task's output. Importable without Keras.
 
-A head is one file in `cvlib/models/heads/` that sets `HEAD`. It owns its options, its geometry, what its raw output
-means (`decode`), and the loss of that raw output.
+A head is one file in `cvlib/models/heads/` that sets `HEAD`. It defines its options, its geometry, the meaning of its
+raw output (`decode`), and the loss of that raw output.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Features:
-    """What a base gives, for a head to build on.
+    """The outputs of a base that a head is built on.
 
     Attributes:
         image: the network's input, raw pixels 0–255 `(batch, height, width, channels)`.
         maps: the base's outputs: one `(batch, …)` for a classifier, or the feature maps, finest first.
-        strides: of the maps, in pixels of the image; empty for a classifier.
+        strides: strides of the maps in pixels of the image; empty for a classifier.
         tap: the map that an auxiliary classifier reads, if the backbone has one and its weight is above 0.
         tap_weight: the auxiliary classifier's weight in the loss.
     """
@@ -48,10 +48,10 @@ class Output:
     """One output of a network.
 
     Attributes:
-        name: the layer that gives it, and the key of its targets.
+        name: name of the layer that computes it, and the key of its targets.
         tensor: `(batch, …)`, float32.
-        loss_weight: what its loss counts in the sum.
-        training_only: whether it exists for the loss alone, and is left out of predictions and saved models.
+        loss_weight: weight of its loss in the total loss.
+        training_only: whether only the loss uses it; predictions and saved models don't contain it.
     """
 
     name: str
@@ -62,10 +62,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Built:
-    """A head's layers on a base: its outputs, and where the network can be cut.
+    """The outputs of a head built on a base, and the tensors at which the network can be cut.
 
-    `cut` are tensors behind which the first random or trainable layer of the head comes: a frozen base's features up
-    to there can be computed once for every image.
+    The tensors in `cut` come just before the first random or trainable layer of the head. If the base is frozen, they
+    can be computed once for every image.
     """
 
     outputs: list[Output]
@@ -77,8 +77,8 @@ class Head(ABC):
 
     Attributes:
         name: the file's name, and the value of `model.head`.
-        options: the dataclass of its choices.
-        feature_levels: whether it builds on feature maps of several resolutions, or on a classifier's features.
+        options: the dataclass of its options.
+        feature_levels: whether it uses feature maps of several resolutions instead of a classifier's features.
         base_key: the key of `model` that names its backbone; None: `model` itself is the backbone.
     """
 
@@ -89,18 +89,18 @@ class Head(ABC):
 
     @abstractmethod
     def build(self, options: Any, backbone: Backbone, features: Features, classes: int) -> Built:
-        """Add the head's layers; the first output is the one that predictions are made from."""
+        """Add the head's layers to the base. Predictions are made from the first output."""
 
     def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:  # noqa: B027  most fit all
-        """Raise `UserError` where the head doesn't fit the backbone or images of `size` (height, width)."""
+        """Raise `UserError` if the head doesn't support the backbone or images of `size` (height, width)."""
 
     def maps(self, backbone: Backbone, backbone_options: Any) -> list[tuple[str, int]]:
-        """Return the layers of the backbone whose maps it builds on, and their strides, finest first."""
+        """Return the layers of the backbone whose maps the head uses, and their strides, finest first."""
         return list(zip(backbone.feature_maps(backbone_options), backbone.strides(backbone_options), strict=True))
 
     def side_step(self, options: Any) -> int:
-        """Return what both sides of the image must be a multiple of, where no size is asked for."""
+        """Return the number of pixels that both sides must be a multiple of if the config sets no image size."""
         return 1
 
-    def start_on_loaded_base(self, last: keras.layers.Layer) -> None:  # noqa: B027  most begin as they are built
-        """Let the head begin as suits a base with loaded weights; `last` is the layer of its first output."""
+    def start_on_loaded_base(self, last: keras.layers.Layer) -> None:  # noqa: B027  most heads change nothing
+        """Initialize the head for a base with loaded weights; `last` is the layer of its first output."""

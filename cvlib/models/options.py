@@ -1,4 +1,4 @@
-"""The typed options of a network, from the `model` part of a composed config. Needs no Keras."""
+"""Typed options of a network, read from the `model` part of a composed config. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _COMMON = ("name", "task", "head")
 
 
 def read_config(composed: Any) -> Config:
-    """Return the typed config of a composed mapping; raises `UserError` as `cvlib.config.parse.parse`."""
+    """Return the typed config of a composed mapping. Raises the same errors as `cvlib.config.parse.parse`."""
     return parse(composed, read_model)
 
 
 def read_model(values: Mapping[str, Any]) -> ModelConfig:
     """Return the typed options of `values`, the `model` part of a config.
 
-    Raises `UserError` for a backbone or a head that there isn't, one that doesn't go with the other, and for values
-    that are out of bounds.
+    Raises `UserError` for an unknown backbone or head, for a backbone that doesn't fit the head, and for values out of
+    bounds.
     """
     head = heads.get(str(values.get("head", "dense")))
     key = head.base_key if head.base_key and values.get(head.base_key) is not None else None
@@ -32,13 +32,13 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     name = str(values.get("name"))
     others = [one for one in _base_keys() if values.get(one) is not None]
     if key is None and others and name not in backbones.names():
-        raise UserError(f"model.head={head.name} doesn't fit model={name}, which builds on model.{others[0]}: leave "
-                        "model.head out, or choose another model")  # fmt: skip
+        raise UserError(f"model.head={head.name} doesn't fit model={name}, whose backbone is set by model.{others[0]}: "
+                        "remove model.head, or choose another model")  # fmt: skip
     backbone = backbones.get(str(values[key]) if key else name)
     if head.feature_levels and not backbone.has_feature_levels:
-        able = [one.name for one in backbones.usable() if one.has_feature_levels]
+        suitable = [one.name for one in backbones.usable() if one.has_feature_levels]
         raise UserError(f"model.{key or 'name'}={backbone.name} has no feature maps for model={name}: choose one of "
-                        f"{', '.join(able)}")  # fmt: skip
+                        f"{', '.join(suitable)}")  # fmt: skip
     every = [heads.get(one) for one in heads.names()]
     known: list[type[Options]] = [Suited, *(one.options for one in backbones.usable()), *(one.options for one in every)]
     refuse_unknown("model", values, known, (*_COMMON, *_base_keys()))
@@ -46,7 +46,7 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.feature_levels)}
     backbone_options = typed(backbone.options, own, "model")
     if head.feature_levels:
-        backbone.feature_levels(backbone_options)  # refuses options that leave it without feature maps
+        backbone.feature_levels(backbone_options)  # raises UserError for options that allow no feature maps
     return ModelConfig(
         name=name, task=str(values.get("task", "classification")),
         backbone=backbone.name, backbone_options=backbone_options,
@@ -58,12 +58,12 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
 
 
 def _base_keys() -> list[str]:
-    """The keys by which heads name their backbone."""
+    """Return the keys that name the backbone of a head."""
     return sorted({key for one in heads.names() if (key := heads.get(one).base_key)})
 
 
 def backbone_config(model: ModelConfig) -> ModelConfig:
-    """Return the classifier with the same base: where weights may come from."""
+    """Return the options of the classifier with the same base. Its weights fit the base of `model`."""
     if not model.feature_levels:
         return dataclasses.replace(model, task="classification")
     head = heads.get("dense")
@@ -74,9 +74,9 @@ def backbone_config(model: ModelConfig) -> ModelConfig:
 
 
 def deciding(values: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return the keys of a model that decide which others it uses, each with all its values.
+    """Return the keys of a model that decide which other keys it uses, each with all its allowed values.
 
-    These are the key that names its base, its head, and the choices of its head.
+    These keys are the head, the key that names the backbone, and the options of the head with a fixed set of choices.
     """
     head = heads.get(str(values.get("head", "dense")))
     found: dict[str, list[Any]] = {"head": list(heads.names())} if head.base_key else {}

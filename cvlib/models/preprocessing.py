@@ -1,6 +1,6 @@
-"""Raw pixels to what a base takes.
+"""Preprocessing layers that convert raw pixels to the input of a base.
 
-Preprocessing is float32 under every policy: bfloat16 has eight significant bits, too few for resized pixels.
+They compute in float32 under every dtype policy: the eight significant bits of bfloat16 are too few for resized pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def image_input(input_shape: tuple[int, int, int]) -> KerasTensor:
 
 
 def to_rgb(image: KerasTensor) -> KerasTensor:
-    """Return three channels: a grey image three times over."""
+    """Return an image with three channels; a grey channel is repeated three times."""
     return layers.Concatenate(name="rgb", dtype="float32")([image, image, image]) if image.shape[-1] == 1 else image
 
 
@@ -32,9 +32,10 @@ def to_symmetric_range(image: KerasTensor) -> KerasTensor:
 
 
 def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
-    """Return BGR minus ImageNet's mean, as Keras' weights of VGG and ResNet want it, from grey or RGB.
+    """Convert grey or RGB to BGR minus ImageNet's mean, as Keras' weights of VGG and ResNet expect.
 
-    From more bands the mean of these three is subtracted, for the first convolution is then the mean over the colours.
+    For images with more than three channels, the mean of the three values is subtracted from every channel, because
+    every kernel of the first convolution is then the mean over the RGB channels.
     """
     if image.shape[-1] > 3:
         mean = sum(IMAGENET_BGR_MEAN) / 3

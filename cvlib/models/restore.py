@@ -1,4 +1,4 @@
-"""A run opened again: its typed config and its network, from the folder that it left behind."""
+"""Loading a run's typed config and its network from the run's folder."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
 _CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-_LONGEST = 160  # characters of others' words in one line
+_LONGEST = 160  # characters of an error or a name from a file that are quoted in one line
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What a run's folder says of it, with its config typed."""
+    """The record of a run, with its typed config."""
 
     record: Run
     config: Config
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """The run's folder."""
         return self.record.folder
 
     @property
     def summary(self) -> dict[str, Any]:
-        """All that summary.json holds, in the present form."""
+        """The content of summary.json, in the current format."""
         return self.record.summary
 
     @property
     def notes(self) -> list[str]:
-        """Remarks for people, such as that the run isn't finished, or that its backbone's file has changed."""
+        """Remarks for the user, such as that the run isn't finished, or that its backbone's file has changed."""
         before, backbone = self.summary.get("backbone_file"), self.config.model.backbone
         if before in (None, backbones.own_code(backbone)):
             return self.record.notes
-        return [*self.record.notes, f"backbones/{backbone}.py has changed since this run: its network may be another"]
+        return [*self.record.notes, f"backbones/{backbone}.py has changed since this run: the network may be different"]
 
     @property
     def classes(self) -> list[str]:
@@ -60,12 +60,12 @@ class SavedRun:
 
     @property
     def channels(self) -> int:
-        """1, 3, or as many bands as the images have."""
+        """The number of channels: 1, 3, or the number of bands of the images."""
         return self.record.channels
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width that the network resizes images to."""
+        """The height and width that the network resizes images to."""
         return self.record.size
 
     @property
@@ -75,30 +75,30 @@ class SavedRun:
 
     @cached_property
     def spec(self) -> InputSpec:
-        """The images that the network takes."""
+        """The format of the network's input images."""
         span = self.summary.get("range")
         span = (float(span[0]), float(span[1])) if span else None
         return InputSpec(*self.size, self.channels, str(self.summary.get("resize") or "stretch"), span=span)
 
 
 class Serving(Protocol):
-    """What restoring a network asks of a task."""
+    """The methods of a task that restoring a network needs."""
 
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
         """Return whether a saved network has the inputs and outputs of the task."""
 
     def inference(self, network: Network) -> keras.Model:
-        """Return the network as it is saved."""
+        """Return the network in the form that is saved."""
 
 
 def open_run(folder: Path) -> SavedRun:
-    """Return the run in `folder`, finished or not; raise `UserError` where there is none, or none usable yet."""
+    """Return the run in `folder`, finished or not; raise `UserError` if there is no usable run."""
     folder = Path(folder)
     missing = next((name for name in ("summary.json", "config.yaml") if not (folder / name).is_file()), None)
     if missing:
         what = f"is not a run: it has no {missing}" if folder.is_dir() else "is not a folder"
         raise UserError(
-            f"{folder} {what}; give the folder that a `python run.py` wrote, such as outputs/runs/NAME/TIME"
+            f"{folder} {what}; expected a folder written by `python run.py`, such as outputs/runs/NAME/TIME"
         )
     record = read_run(folder)
     try:
@@ -110,10 +110,10 @@ def open_run(folder: Path) -> SavedRun:
 
 
 def network(run: SavedRun, task: Serving) -> keras.Model:
-    """Return the run's best network: raw images (batch, any, any, channels) 0–255 → predictions; of an unfinished run
-    the best so far.
+    """Return the run's best network: raw images (batch, any, any, channels) 0–255 → predictions.
 
-    Raises `UserError` for a run without a finished epoch, and for a file that can't be loaded, or that no run writes.
+    For an unfinished run, it is the best network so far. Raises `UserError` for a run without a finished epoch, and for
+    a file that can't be loaded or has content that no run writes.
     """
     if (run.folder / "model.keras").is_file():
         return _saved(run, task)
@@ -128,14 +128,15 @@ def _saved(run: SavedRun, task: Serving) -> keras.Model:
         _refuse_foreign(path)
         loaded: keras.Model = keras.saving.load_model(path, compile=False)
     if not task.fits(loaded, run.channels, len(run.classes)):
-        raise UserError(f"{path} doesn't fit the run's summary.json, in its channels or classes: is it of another run?")
+        raise UserError(f"{path} doesn't fit the run's summary.json: its channels or classes differ; restore the file "
+                        "of this run")  # fmt: skip
     return loaded
 
 
 def as_trained(run: SavedRun, task: Serving) -> Network:
-    """Return the run's best network as it was trained; outputs that exist in training only may have random weights.
+    """Return the run's best network as it was trained. Training-only outputs may have random weights.
 
-    Raises `UserError` as `network`, and for a network of other code than this.
+    Raises `UserError` in the same cases as `network`, and for a network that was built by a different version.
     """
     from cvlib.models import run_state
     from cvlib.models.network import build
@@ -147,7 +148,7 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
         checkpoints = run.folder / "checkpoints"
         state = run_state.load(checkpoints)[0]
         if not state.best_epoch:
-            raise UserError(f"{run.folder}: no epoch of this run is finished, so there is no network to look at yet")
+            raise UserError(f"{run.folder}: no epoch of this run is finished, so it has no network yet")
         with _loading(checkpoints):
             run_state.load_best(checkpoints, built.model, state.best_epoch)
         return built
@@ -164,19 +165,22 @@ def _loading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} can't be loaded ({why[:_LONGEST]}): is it whole?") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} can't be loaded ({reason[:_LONGEST]}): check that it is complete") from None
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Our networks are made of Keras' own parts; what could run code isn't even shown to Keras, which refuses most."""
+    """Raise `UserError` for a saved network with parts that a run never writes and that could run code.
+
+    A run writes only Keras' built-in parts. Keras rejects most of the dangerous ones, but it never gets to see them.
+    """
     with zipfile.ZipFile(path) as archive:
         members = [name for name in archive.namelist() if name not in _MEMBERS]
         parts = list(_parts(json.loads(archive.read("config.json"))))
     foreign = [f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)]
     if found := [*foreign, *members]:
-        raise UserError(f"{path} has {found[0][:_LONGEST]} in it, which no run writes and which could do harm: it "
-                        "isn't opened; take the file as its run left it")  # fmt: skip
+        raise UserError(f"{path} is not opened: it contains {found[0][:_LONGEST]}, which no run writes and which could "
+                        "be harmful; use the file that the run wrote")  # fmt: skip
 
 
 def _is_foreign(part: dict[str, Any]) -> bool:
@@ -185,7 +189,7 @@ def _is_foreign(part: dict[str, Any]) -> bool:
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """Everything in a saved network's description that names a class."""
+    """Yield every part of a saved network's config that names a class."""
     if isinstance(config, dict):
         if "class_name" in config:
             yield config

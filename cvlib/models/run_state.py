@@ -1,7 +1,7 @@
-"""Where a run stands, and everything that it needs to go on exactly from there, in one file that is whole or absent.
+"""Checkpoints: the progress of a run and everything needed to resume it exactly, in one file written atomically.
 
-The file holds named parts: `weights`, `optimizer` and `metrics` by the names of their variables, and a `state` in JSON
-with the progress, the phase and what `auto` was resolved to. A part is restored by name, not by position.
+The file has named parts: `weights`, `optimizer` and `metrics` by the names of their variables, and a `state` in JSON
+with the progress, the phase and the resolved value of `auto`. Variables are restored by name, not by position.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.files import replacing, write_atomically
 
-_KEPT = 2  # the newest may turn out damaged
+_KEPT = 2  # checkpoints that are kept, because the newest one may be damaged
 FORM = 2
 
 Arrays = dict[str, np.ndarray]  # by name
@@ -30,24 +30,24 @@ Arrays = dict[str, np.ndarray]  # by name
 class RunState:
     """The progress of a run."""
 
-    epoch: int = 0  # epochs done
-    step: int = 0  # of all epochs done
-    within: int = 0  # steps done of the epoch that has begun
-    best_epoch: int = 0  # from 1; 0: none yet
-    best: list[float] = field(default_factory=list)  # the monitor's value (larger is better), then -loss
-    seconds: float = 0.0  # of training, over all processes
+    epoch: int = 0  # completed epochs
+    step: int = 0  # completed steps over all epochs
+    within: int = 0  # completed steps of the current epoch
+    best_epoch: int = 0  # counts from 1; 0: none yet
+    best: list[float] = field(default_factory=list)  # the monitored value (larger is better), then -loss
+    seconds: float = 0.0  # training time over all processes
     images: int = 0
-    stopped: bool = False  # patience ran out
-    rows: list[dict[str, Any]] = field(default_factory=list)  # of metrics.csv
-    phase: int = -1  # the number of the phase that the optimizer belongs to; -1: none yet
-    first_steps: dict[str, int] = field(default_factory=dict)  # the step at which each variable's moments began
-    resolved: dict[str, str] = field(default_factory=dict)  # what `auto` came to: precision
+    stopped: bool = False  # by early stopping
+    rows: list[dict[str, Any]] = field(default_factory=list)  # rows of metrics.csv
+    phase: int = -1  # the index of the phase that the optimizer belongs to; -1: none yet
+    first_steps: dict[str, int] = field(default_factory=dict)  # by variable, the step at which its moments start
+    resolved: dict[str, str] = field(default_factory=dict)  # settings that replaced `auto`: precision
     form: int = FORM
 
 
 @dataclass
 class Parts:
-    """The arrays of a checkpoint, each by its name."""
+    """The arrays of a checkpoint by name."""
 
     weights: Arrays = field(default_factory=dict)
     optimizer: Arrays = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Parts:
 
 
 def named(variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
-    """Return variables by their paths; a path that comes again gets a number."""
+    """Return variables by path; repeated paths get a number, such as `path#2`."""
     found: dict[str, keras.Variable] = {}
     count: dict[str, int] = {}
     for variable in variables:
@@ -66,23 +66,24 @@ def named(variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
 
 
 def values(variables: Sequence[keras.Variable]) -> Arrays:
-    """Return the numbers of variables by name."""
+    """Return the values of variables by name."""
     return {name: keras.ops.convert_to_numpy(variable) for name, variable in named(variables).items()}
 
 
 def restore(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray], what: str) -> None:
-    """Give variables their values by name; raises `RunFailed` naming the first for which there is none."""
+    """Assign values to variables by name; raise `RunFailed` for the first variable without a matching value."""
     for name, variable in named(variables).items():
         if name not in arrays or arrays[name].shape != tuple(variable.shape):
-            raise RunFailed(f"the checkpoint has no {what} {name} of shape {tuple(variable.shape)}: it is of another "
+            raise RunFailed(f"the checkpoint has no {what} {name} of shape {tuple(variable.shape)}: it is from another "
                             "network or version; start the run in another folder")  # fmt: skip
         variable.assign(arrays[name])
 
 
 def save(folder: Path, state: RunState, model: keras.Model, compiled: keras.Model) -> None:
-    """Write the state with the network's, the optimizer's and the running metrics' variables; keep the newest two.
+    """Write a checkpoint with the variables of the network, the optimizer and the metrics; keep the newest two.
 
-    `compiled` is what is fitted: the network itself, or its head. Best weights that no state names any more go.
+    `compiled` is the fitted model: the network itself, or its head. Old files of best weights that no kept state needs
+    are deleted.
     """
     parts = {"weights": values(model.variables), "optimizer": values(compiled.optimizer.variables)}
     if state.within:
@@ -97,7 +98,7 @@ def save(folder: Path, state: RunState, model: keras.Model, compiled: keras.Mode
 
 
 def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
-    """Return the newest whole checkpoint: its state, its parts, and a remark for each damaged one passed over."""
+    """Return the newest undamaged checkpoint: its state, its parts, and a remark for each damaged one skipped."""
     remarks: list[str] = []
     for path in _newest_first(folder):
         try:
@@ -112,19 +113,19 @@ def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
                         getattr(parts, part)[inner] = file[name]
             return state, parts, remarks
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            remarks.append(f"{path} is damaged ({error}): going back to the one before")
+            remarks.append(f"{path} is damaged ({error}): using the previous checkpoint")
     return RunState(), Parts(), remarks
 
 
 def save_best(folder: Path, model: keras.Model, epoch: int) -> None:
-    """Keep the weights of the best epoch so far; those of the one before stay, as a kill may undo this epoch."""
+    """Save the weights of the best epoch so far. The previous best file is kept, since a kill may undo this epoch."""
     _write(
         folder / f"best-{epoch:05d}.npz", {f"weights/{name}": value for name, value in values(model.weights).items()}
     )
 
 
 def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
-    """Give the model the best epoch's weights. Of an earlier form they are listed by position."""
+    """Load the best epoch's weights into the model. Files of earlier versions list the weights by position."""
     with np.load(folder / f"best-{epoch:05d}.npz", allow_pickle=False) as file:
         arrays = {name.removeprefix("weights/"): file[name] for name in file.files}
     if "0" in arrays:
@@ -133,7 +134,7 @@ def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
 
 
 def clear(folder: Path, state: RunState) -> None:
-    """A completed run has nothing to go on from: keep its counters, free the space of the arrays."""
+    """Delete the checkpoints of a completed run, which can't be resumed, and keep only its counters."""
     write_atomically(folder / "completed.json", json.dumps(dataclasses.asdict(state), indent=2).encode())
     for path in folder.glob("*.npz"):
         path.unlink()

@@ -1,9 +1,9 @@
-"""Weights files in PyTorch's legacy format, read without PyTorch: numbers come out, and nothing in the file can run.
+"""A reader of weights files in PyTorch's legacy format. It needs no PyTorch and can't run code from the file.
 
-A legacy file is a row of pickles (a magic number, a version, the machine's byte order, the tensors by name, the keys
-of the storages) followed by the raw storages. A pickle is a program, and Python's own unpickler does what it says.
-Here a small interpreter knows only the instructions that such a file needs. It makes numbers, texts, tuples, lists,
-dicts and descriptions of tensors; it imports nothing and calls nothing.
+A legacy file is a sequence of pickles (a magic number, a version, the machine's byte order, the tensors by name, the
+keys of the storages) followed by the raw storages. A pickle is a program, and Python's unpickler executes it. The small
+interpreter here supports only the instructions that such a file needs. It creates numbers, strings, tuples, lists,
+dicts and descriptions of tensors. It imports nothing and calls nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from cvlib.runtime.errors import UserError
 
-_LARGEST = 2**28  # bytes of a file; those that are known have 25 million at most
+_LARGEST = 2**28  # bytes of a file; the known files have at most 25 million
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _ZIP = b"PK\x03\x04"
 _ORDERED_DICT, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
@@ -33,19 +33,19 @@ _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class _Refused(ValueError):
-    """The content isn't what a weights file holds."""
+    """The content is not that of a weights file."""
 
 
 @dataclass(frozen=True)
 class _Global:
-    """A name that the pickle imports. Nothing is imported for it."""
+    """A name that the pickle would import. It is never imported."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class _Storage:
-    """A row of numbers that lies behind the pickles."""
+    """A sequence of numbers that is stored after the pickles."""
 
     dtype: str
     key: str
@@ -54,7 +54,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """Numbers of a storage in a shape; offset and strides count numbers, not bytes."""
+    """A view of a storage; offset and strides count numbers, not bytes."""
 
     storage: _Storage
     offset: int
@@ -65,15 +65,15 @@ class _Tensor:
 def read(file: Path, sha256: str) -> dict[str, np.ndarray]:
     """Return the tensors of a file by name, in the file's order, as read-only views of its content.
 
-    Raises `UserError` where the file can't be read, isn't the one with that SHA-256, or isn't in the legacy format.
+    Raises `UserError` if the file can't be read, has a different SHA-256, or isn't in the legacy format.
     """
     return parse(_published(file, sha256), str(file))
 
 
 def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
-    """Return the tensors in the content of a legacy file, as `read`; `name` is what errors call it."""
+    """Return the tensors in the content of a legacy file, as `read` does; errors call the file `name`."""
     if content.startswith(_ZIP):
-        raise UserError(f"{name} is in PyTorch's zip format: only the legacy format is read")
+        raise UserError(f"{name} is in PyTorch's zip format: only the legacy format is supported")
     try:
         return _parse(content)
     except _Refused as refused:
@@ -81,7 +81,7 @@ def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
 
 
 def _published(file: Path, sha256: str) -> bytes:
-    """The content of the file with that SHA-256; nothing of any other is looked at."""
+    """Return the content of a file after checking its SHA-256."""
     try:
         with file.open("rb") as opened:
             content = opened.read(_LARGEST + 1)
@@ -103,7 +103,7 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
         raise _Refused("its numbers are not little-endian")
     tensors, keys = _Interpreter(stream).run(), _Interpreter(stream).run()
     if not isinstance(tensors, dict) or not all(isinstance(tensor, _Tensor) for tensor in tensors.values()):
-        raise _Refused("it holds other things than tensors by name")
+        raise _Refused("it contains something other than tensors by name")
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     if any(storages[tensor.storage.key] != tensor.storage for tensor in tensors.values()):
         raise _Refused("two tensors describe one storage differently")
@@ -112,18 +112,18 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _storages(content: bytes, start: int, keys: Any, storages: dict[str, _Storage]) -> dict[str, np.ndarray]:
-    """The raw storages behind the pickles, in the order of `keys`: a count of 8 bytes, then the numbers."""
+    """Return the raw storages after the pickles, in the order of `keys`: a count of 8 bytes, then the numbers."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise _Refused("the list of its storages is spoiled")
+        raise _Refused("its list of storages is invalid")
     if len(set(keys)) != len(keys) or set(keys) != set(storages):
-        raise _Refused("its storages are not those of its tensors")
+        raise _Refused("its storages don't match its tensors")
     arrays = {}
     for key in keys:
         storage = storages[key]
         count = int.from_bytes(content[start : start + 8], "little", signed=True)
         end = start + 8 + storage.count * np.dtype(storage.dtype).itemsize
         if count != storage.count or end > len(content):
-            raise _Refused(f"storage {key} is cut short, or its size isn't the declared one")
+            raise _Refused(f"storage {key} is cut short or differs from the declared size")
         arrays[key] = np.frombuffer(content, storage.dtype, count, start + 8)
         start = end
     if start != len(content):
@@ -132,13 +132,13 @@ def _storages(content: bytes, start: int, keys: Any, storages: dict[str, _Storag
 
 
 def _view(numbers: np.ndarray, tensor: _Tensor) -> np.ndarray:
-    """The tensor's own numbers; `_tensor` has checked that all of them lie within the storage."""
+    """Return a view of the tensor's numbers. `_tensor` has checked that all of them are inside the storage."""
     strides = [stride * numbers.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
 class _Interpreter:
-    """Runs one pickle of the stream; every instruction that isn't here is refused."""
+    """An interpreter of one pickle of the stream. It rejects every instruction that is not defined here."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         self.stream = stream
@@ -147,7 +147,7 @@ class _Interpreter:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        """Return what the pickle holds, with the stream behind it."""
+        """Return the pickle's value; the stream is then at the end of the pickle."""
         try:
             for opcode, argument, _ in pickletools.genops(self.stream):
                 if opcode.name == "STOP":
@@ -155,8 +155,8 @@ class _Interpreter:
                 self._step(opcode.name, argument)
         except _Refused:
             raise
-        except (ValueError, OverflowError) as error:  # from reading an instruction: cut short, or no instruction
-            raise _Refused(f"a pickle in it is spoiled ({str(error).splitlines()[0][:80]})") from error
+        except (ValueError, OverflowError) as error:  # an instruction is cut short or unknown
+            raise _Refused(f"a pickle in it is invalid ({str(error).splitlines()[0][:80]})") from error
         raise _Refused("it is cut short")
 
     def _step(self, name: str, argument: Any) -> None:
@@ -170,7 +170,7 @@ class _Interpreter:
             self.memo[argument] = self._top()
         elif name in ("BINGET", "LONG_BINGET"):
             if argument not in self.memo:
-                raise _Refused("it recalls a value that it never kept")
+                raise _Refused("it reads a value that it never stored")
             self.stack.append(self.memo[argument])
         elif name in self._INSTRUCTIONS:
             self._INSTRUCTIONS[name](self, argument)
@@ -183,7 +183,7 @@ class _Interpreter:
 
     def _top(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise _Refused("it takes more values than it made")
+            raise _Refused("it takes more values than it creates")
         return self.stack[-1]
 
     def _pop_many(self, count: int) -> list[Any]:
@@ -191,7 +191,7 @@ class _Interpreter:
 
     def _pop_to_mark(self) -> list[Any]:
         if not self.marks:
-            raise _Refused("it takes more values than it made")
+            raise _Refused("it takes more values than it creates")
         start = self.marks.pop()
         values = self.stack[start:]
         del self.stack[start:]
@@ -230,18 +230,18 @@ class _Interpreter:
     def _set_items(self, values: list[Any]) -> None:
         target = self._top()
         if not isinstance(target, dict) or len(values) % 2 or not all(isinstance(key, str) for key in values[::2]):
-            raise _Refused("it holds a dict whose keys are not texts")
+            raise _Refused("it contains a dict whose keys are not strings")
         target.update(zip(values[::2], values[1::2], strict=True))
 
     def _build(self, _: Any) -> None:
-        """The state of an OrderedDict: PyTorch keeps the versions of its layers there, which nobody needs."""
+        """Discard the state of an OrderedDict, in which PyTorch stores the versions of its layers."""
         self._pop()
         if not isinstance(self._top(), dict):
             raise _Refused("it sets the state of something that isn't a dict")
 
     def _global(self, argument: str) -> None:
         if argument not in (_ORDERED_DICT, _TENSOR, *_STORAGES):
-            raise _Refused(f"it asks for {argument.replace(' ', '.')[:80]!r}, which no weights file needs")
+            raise _Refused(f"it imports {argument.replace(' ', '.')[:80]!r}, which no weights file needs")
         self.stack.append(_Global(argument))
 
     def _binpersid(self, _: Any) -> None:
@@ -264,7 +264,7 @@ class _Interpreter:
 
 
 def _storage(described: Any) -> _Storage:
-    """From ("storage", type, key, place, count, None)."""
+    """Return the storage described by ("storage", type, key, location, count, None)."""
     if isinstance(described, tuple) and len(described) == 6:
         word, kind, key, _, count, view = described
         known = isinstance(kind, _Global) and kind.name in _STORAGES
@@ -274,7 +274,10 @@ def _storage(described: Any) -> _Storage:
 
 
 def _tensor(described: Any) -> _Tensor:
-    """From (storage, offset, shape, strides, requires_grad, hooks); no number may lie beyond the storage."""
+    """Return the tensor described by (storage, offset, shape, strides, requires_grad, hooks).
+
+    All its numbers must be inside the storage.
+    """
     if not isinstance(described, tuple) or len(described) != 6 or not isinstance(described[0], _Storage):
         raise _Refused("it describes a tensor in an unknown way")
     storage, offset, shape, strides = described[:4]
@@ -282,7 +285,7 @@ def _tensor(described: Any) -> _Tensor:
         raise _Refused("it describes a tensor in an unknown way")
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     if 0 in shape or math.prod(shape) > storage.count or last >= storage.count:
-        raise _Refused("a tensor in it is empty or goes beyond its storage")
+        raise _Refused("a tensor in it is empty or exceeds its storage")
     return _Tensor(storage, offset, shape, strides)
 
 

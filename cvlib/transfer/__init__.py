@@ -1,1 +1,1 @@
-"""What is frozen and when, where weights come from, and cached features."""
+"""Freezing schedules, sources of initial weights, and cached features of a frozen base."""

@@ -1,7 +1,7 @@
-"""Frozen features computed once: a frozen base's features of every image are cached, and the head alone trains on them.
+"""Features of a frozen base, computed once per image and cached; only the head is trained on them.
 
-The network is cut just before the first trainable or random layer of the head (`Network.cut`). Head and whole network
-share their variables, so that the saved network holds what the head has learned.
+The network is cut just before the first trainable or random layer of the head (`Network.cut`). The head shares its
+variables with the whole network, so the saved network contains the trained head.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from cvlib.runtime.clock import Announcement, Progress
 
 __all__ = ["Arrays", "FeatureFeed", "cached", "compute", "key", "views"]
 
-_BATCH = 32  # images that go through the base at once, whatever data.batch_size is: its features serve any
+_BATCH = 32  # images per batch; independent of data.batch_size, so that the cached features fit any value of it
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
 
 
 def views(config: Config) -> int:
-    """How many differently augmented views of every training image are kept; no more than there are epochs."""
+    """Return how many differently augmented views of each training image are cached, at most one per epoch."""
     assert isinstance(config.mode, FeatureExtractor)
     return min(config.mode.views, config.trainer.epochs) if changes(config.augment) else 1
 
 
 class _Watch(keras.callbacks.Callback):
-    """Announces how long features take, and shows on a terminal how far they are."""
+    """Announce how long computing the features takes, and show the progress on a terminal."""
 
     def __init__(self, images: int, views: int, say: Callable[[str], None]):
         super().__init__()
@@ -58,7 +58,7 @@ class _Watch(keras.callbacks.Callback):
 
 
 def compute(base: keras.Model, feed: Feed, number: int, watch: keras.callbacks.Callback | None = None) -> Arrays:
-    """The features of every image of the split, in the split's order, augmented as in epoch `number`."""
+    """Return the features of every image of the split, in the split's order, augmented as in epoch `number`."""
     in_order = make_feed(
         feed.split, feed.spec, feed.kind, _BATCH, feed.seed, augmentation=feed.augmentation, cache=feed.cache
     )
@@ -71,7 +71,7 @@ def compute(base: keras.Model, feed: Feed, number: int, watch: keras.callbacks.C
 
 def cached(config: Config, base: keras.Model, feed: Feed, split: str, fingerprint: str,
          say: Callable[[str], None]) -> list[Arrays]:  # fmt: skip
-    """The features of a split, a list of arrays for each view: from the store, or computed and put there."""
+    """Return the features of a split, a list of arrays for each view. Features that are not cached are computed."""
     folder = store.root(config.output_root) / "features"
     count = views(config) if feed.augmentation is not None else 1
     assert isinstance(config.mode, FeatureExtractor)
@@ -82,22 +82,22 @@ def cached(config: Config, base: keras.Model, feed: Feed, split: str, fingerprin
         arrays = store.get(folder, name)
         if arrays is None:
             which = f"view {number + 1} of {count}" if count > 1 else "once"
-            say(f"features of {len(feed.split)} {split} images are computed ({which})")
+            say(f"computing the features of {len(feed.split)} {split} images ({which})")
             watch = watch or _Watch(len(feed.split), count - number, say)
             arrays = compute(base, feed, number, watch)
-            of = Path(config.data.path or config.data.name).name
-            about = (f"{split} features of {config.model.name}: {len(feed.split):,} images of {of} at {feed.size[0]} px"
-                     + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip
-            if store.put(folder, name, arrays, about, limit):
+            dataset = Path(config.data.path or config.data.name).name
+            description = (f"{split} features of {config.model.name}: {len(feed.split):,} images of {dataset} at "
+                           f"{feed.size[0]} px" + (f", view {number + 1} of {count}" if count > 1 else ""))  # fmt: skip
+            if store.put(folder, name, arrays, description, limit):
                 arrays = store.get(folder, name) or arrays
         else:
-            say(f"features of {len(feed.split)} {split} images: kept from an earlier run")
+            say(f"using the cached features of {len(feed.split)} {split} images")
         found.append(arrays)
     return found
 
 
 def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint: str) -> str:
-    """Names the features: whatever could change one number of them changes it."""
+    """Return the features' name in the cache: a hash of everything that can change a value of them."""
     strengths = dataclasses.asdict(feed.augmentation or AugmentConfig())
     drawn = (
         ("named streams", feed.seed, number)

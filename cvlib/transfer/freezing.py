@@ -1,7 +1,8 @@
-"""Freezing: a frozen layer keeps every one of its numbers and works as in inference; proved by hash.
+"""Freezing of layers, verified by hashes.
 
-Weights and BatchNorm's averages stay as they are. Keras lets a BatchNorm with `trainable=False` work as in inference,
-but leaves Dropout and stochastic depth active, so these are silenced too (`cvlib.models.call_adapter`).
+A frozen layer keeps its weights and BatchNorm averages unchanged and runs in inference mode. Keras runs a BatchNorm
+with `trainable=False` in inference mode, but leaves Dropout and stochastic depth active. These are therefore switched
+to inference as well (`cvlib.models.call_adapter`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cvlib.transfer.regimes import ALL, Phase
 
 
 def apply(network: Network, phase: Phase) -> None:
-    """Freeze the first layers of the base and free the rest; the model must be compiled after this."""
+    """Freeze the first layers of the base and make the rest trainable. The model must be compiled after this."""
     first = frozen_layers(network, phase.freeze)
     for position, layer in enumerate(network.base.layers):
         frozen = position < first
@@ -34,9 +35,9 @@ def apply(network: Network, phase: Phase) -> None:
 
 
 def frozen_layers(network: Network, freeze: Any) -> int:
-    """Return how many of the base's layers, from the input on, `mode.freeze` means.
+    """Return how many of the base's layers, counted from the input, `mode.freeze` selects.
 
-    Raises `UserError` for a name that neither a layer nor a block has, a count too large or a fraction beyond 1.
+    Raises `UserError` for an unknown layer or block, a count that is too large, or a fraction above 1.
     """
     names = [layer.name for layer in network.base.layers]
     if freeze is None or freeze is False:
@@ -54,13 +55,13 @@ def frozen_layers(network: Network, freeze: Any) -> int:
         return names.index(blocks[freeze]) + 1
     near = difflib.get_close_matches(str(freeze), dict.fromkeys([*names, *blocks]), n=3, cutoff=0.3) or names[-3:]
     raise UserError(
-        f"mode.freeze={freeze}: give a layer's name (such as {', '.join(near)}), a count up to "
+        f"invalid mode.freeze={freeze}: expected a layer's name (such as {', '.join(near)}), a count up to "
         f"{len(names)}, a fraction up to 1.0, all or null"
     )
 
 
 def frozen_hashes(network: Network) -> dict[str, str]:
-    """Return a hash of every weight that must not change in the present phase, by path."""
+    """Return a hash of every weight that must not change in the current phase, by path."""
     model = network.model
     learning = {id(variable) for variable in model.trainable_variables}
     moving = {id(w) for layer in leaves(model) if layer.trainable and not isinstance(layer, keras.Model)
@@ -73,15 +74,15 @@ def frozen_hashes(network: Network) -> dict[str, str]:
 
 
 def verify_frozen(before: dict[str, str], after: dict[str, str]) -> int:
-    """Return how many frozen weights there are; raise `RunFailed` naming one that moved."""
-    moved = [path for path, digest in before.items() if after.get(path) != digest]
-    if moved:
-        raise RunFailed(f"{len(moved)} weights that should have stayed frozen have moved, the first is {moved[0]}")
+    """Return the number of frozen weights; raise `RunFailed` if any of them changed."""
+    changed = [path for path, digest in before.items() if after.get(path) != digest]
+    if changed:
+        raise RunFailed(f"{len(changed)} frozen weights changed during training, the first is {changed[0]}")
     return len(before)
 
 
 def freeze_table(network: Network, phase: Phase, lr: float) -> list[dict[str, str]]:
-    """Return one row per block: its parameters, whether it learns, BatchNorm's mode, and the rate."""
+    """Return one row per block: its parameters, whether it is trainable, its BatchNorm mode and its learning rate."""
     rows = [_row(block, lr * phase.backbone_lr) for block in network.backbone.blocks(network.base)]
     return [*rows, _row(Block("head", network.head_layers), lr * phase.head_lr)]
 
@@ -102,13 +103,13 @@ def _row(block: Block, rate: float) -> dict[str, str]:
 
 
 def _norms(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.BatchNormalization]:
-    """Return every BatchNorm among the layers and within them."""
+    """Return every BatchNorm among the layers, including nested ones."""
     found = [leaf for layer in layers for leaf in leaves(layer)]
     return [leaf for leaf in found if isinstance(leaf, keras.layers.BatchNormalization)]
 
 
 def parameter_counts(model: keras.Model) -> dict[str, int]:
-    """Return the numbers in the network: all, those that gradients change, the others."""
+    """Return the network's numbers of parameters: in total, trained by gradients, and all others."""
     total = model.count_params()
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     return {"total": total, "trainable": trainable, "frozen": total - trainable}

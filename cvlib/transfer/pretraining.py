@@ -1,4 +1,4 @@
-"""The stand-in for ImageNet offline: a run that pretrains a network's base on an embedded dataset."""
+"""Pretraining of a network's base on an embedded dataset, as an offline substitute for ImageNet weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvlib.runs.identity import identity_of
 
 
 def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> Config:
-    """Return the run that pretrains a classifier with `config`'s base at the same input size: from scratch."""
+    """Return the config of a run that trains a classifier with `config`'s base from scratch, at the same input size."""
     source, classifier = config.data.pretrain_on, backbone_config(config.model)
     assert source is not None
     side = size[0] if size[0] == size[1] else list(size)
@@ -41,5 +41,5 @@ def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> 
 
 
 def pretraining_folder(pretraining: Config) -> Path:
-    """Return where that run lies, so that every run with the same base finds it."""
+    """Return the folder of the pretraining run, which is the same for all runs with the same base."""
     return Path(pretraining.output_root) / "pretrained" / f"{pretraining.name}-{identity_of(pretraining)}"

@@ -1,8 +1,8 @@
-"""The three regimes: which part of a network may change, when, and at which rate.
+"""The three training regimes: which layers are trained, when, and at which learning rate.
 
-scratch             one phase, everything learns
-feature_extractor   one phase, the whole base frozen
-finetune            the head alone for `head_epochs`, then the base from `freeze` on as well
+scratch             one phase, all layers are trained
+feature_extractor   one phase, the whole base is frozen
+finetune            only the head for `head_epochs`, then also the base above the layers that `freeze` selects
 """
 
 from __future__ import annotations
@@ -17,30 +17,33 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs `start` to `end` (exclusive, from 0) in which the same layers learn, at the same multiples of the rate."""
+    """A range of epochs with the same trainable layers and the same learning-rate multipliers.
+
+    Epochs count from 0, and `end` is exclusive.
+    """
 
     start: int
     end: int
-    freeze: Any = None  # how much of the base, as `mode.freeze`
+    freeze: Any = None  # the frozen part of the base, in the form of `mode.freeze`
     backbone_lr: float = 1.0  # times optimizer.lr
     head_lr: float = 1.0  # times optimizer.lr
-    batch_norm: str = "train"  # train | frozen: BatchNorm in the part of the base that learns
+    batch_norm: str = "train"  # train | frozen: BatchNorm in the trainable part of the base
 
 
 def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
-    """Return the phases of a run; a head phase always leaves at least one epoch to what comes after it."""
+    """Return the phases of a run. The head-only phase always leaves at least one epoch for the next phase."""
     if isinstance(mode, FeatureExtractor):
         return [Phase(0, epochs, ALL, head_lr=mode.head_lr, batch_norm="frozen")]
     if isinstance(mode, Finetune):
-        head = min(mode.head_epochs, epochs - 1)
-        alone = [Phase(0, head, ALL, head_lr=mode.head_lr)] if head else []
-        rate = mode.head_lr if mode.freeze in (ALL, True) else 1.0
-        return [*alone, Phase(head, epochs, mode.freeze, mode.backbone_lr, rate, mode.batch_norm)]
+        head_epochs = min(mode.head_epochs, epochs - 1)
+        head_only = [Phase(0, head_epochs, ALL, head_lr=mode.head_lr)] if head_epochs else []
+        head_lr = mode.head_lr if mode.freeze in (ALL, True) else 1.0
+        return [*head_only, Phase(head_epochs, epochs, mode.freeze, mode.backbone_lr, head_lr, mode.batch_norm)]
     return [Phase(0, epochs)]
 
 
 def initial_weights(mode: ModeConfig) -> str | None:
-    """Return where the base's weights come from: imagenet, a file, a run's folder; None: random ones."""
+    """Return the source of the base's weights: imagenet, a file, or a run's folder; None means random weights."""
     weights: str | None = getattr(mode, "weights", None)
     return weights
 
@@ -51,5 +54,5 @@ def augments(mode: ModeConfig) -> bool:
 
 
 def base_stays_frozen(mode: ModeConfig) -> bool:
-    """Return whether the whole base is frozen from the first epoch to the last, so that its features may be cached."""
+    """Return whether the whole base stays frozen in every epoch and its features may be cached."""
     return isinstance(mode, FeatureExtractor) and mode.cache_features.lower() != "false"

@@ -1,4 +1,4 @@
-"""What a run starts from, looked at before anything is read or written: its images and its weights. No Keras."""
+"""Checks of a run's images and initial weights before anything is read or written. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
 from cvlib.transfer.regimes import initial_weights
 
-WAYS_ON = "give mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
+WAYS_ON = "set mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
 _KINDS = (".keras", ".h5", ".hdf5")
 IMAGENET = "imagenet"
 
 
 def check(config: Config) -> None:
-    """Raise `UserError` where what the config names isn't there, or doesn't fit its model."""
+    """Raise `UserError` if the data or the weights that the config names don't exist or don't fit the model."""
     from cvlib.data import layouts
 
     layout = config.data.layout
@@ -37,7 +37,10 @@ def check(config: Config) -> None:
 
 
 def _check_imagenet(config: Config) -> None:
-    """Weights that the user can get are never replaced by the stand-in that `data.pretrain_on` names."""
+    """Raise `UserError` if the backbone's ImageNet weights are not available and pretraining can't replace them.
+
+    Pretraining on `data.pretrain_on` never replaces published weights, even if they are not installed yet.
+    """
     published = backbones.get(config.model.backbone).source(IMAGENET)
     if published is not None:
         published.check(config.model.backbone_options)
@@ -46,7 +49,7 @@ def _check_imagenet(config: Config) -> None:
 
 
 def refuse_without_imagenet(model: ModelConfig) -> None:
-    """Raise `WeightsUnavailable` for a backbone of which no ImageNet weights were ever published."""
+    """Raise `WeightsUnavailable` if no ImageNet weights were ever published for the model's backbone."""
     if backbones.get(model.backbone).source(IMAGENET) is None:
         raise WeightsUnavailable(
             f"mode.weights=imagenet: there are no ImageNet weights for {model.backbone}; {WAYS_ON}"
@@ -54,16 +57,16 @@ def refuse_without_imagenet(model: ModelConfig) -> None:
 
 
 def weights_file(source: str, model: ModelConfig) -> Path:
-    """Return the file that `mode.weights` means: itself, or the network in a run's folder.
+    """Return the file that `mode.weights` refers to: the file itself, or the network in a run's folder.
 
-    Raises `UserError` where there is none, or the run's base is another one than that of `model`.
+    Raises `UserError` if there is no such file, or if the run's base differs from that of `model`.
     """
     path = Path(source).expanduser()
     if not path.exists():
-        raise UserError(f"mode.weights={source}: there is no such file or folder; {WAYS_ON}")
+        raise UserError(f"mode.weights={source}: no such file or folder; {WAYS_ON}")
     file = _model_of_run(path, backbone_config(model)) if path.is_dir() else path
     if file.suffix not in _KINDS:
-        raise UserError(f"mode.weights={source}: only .keras, .weights.h5 and .h5 files hold weights that can be read")
+        raise UserError(f"mode.weights={source}: unknown file type; expected a .keras, .weights.h5 or .h5 file")
     return file
 
 
@@ -74,20 +77,20 @@ def _model_of_run(folder: Path, base: ModelConfig) -> Path:
     model = _model_config(folder)
     family = model.get("encoder") or model.get("backbone") or summary.get("model")
     if family != base.backbone:
-        of = f"model={summary.get('model')}" + (f" on {family}" if family != summary.get("model") else "")
-        raise UserError(f"mode.weights={folder} is a run of {of}, but the base here is that of model={base.backbone}: "
-                        "choose a run with the same base")  # fmt: skip
+        model_name = f"model={summary.get('model')}" + (f" on {family}" if family != summary.get("model") else "")
+        raise UserError(f"mode.weights={folder} was trained with {model_name}, but this run has the base of "
+                        f"model={base.backbone}: choose a run with the same base")  # fmt: skip
     own = base.used_backbone_options
-    apart = [key for key in backbones.get(base.backbone).shape_options if model.get(key) not in (None, own[key])]
-    if apart:
-        there = " ".join(f"'model.{key}={word(model[key])}'" for key in apart)
-        here = " ".join(f"model.{key}={word(own[key])}" for key in apart)
-        raise UserError(f"mode.weights={folder} has a base of other layers than the one here, {here}: give {there} for "
-                        "its own, or choose another run")  # fmt: skip
+    differing = [key for key in backbones.get(base.backbone).shape_options if model.get(key) not in (None, own[key])]
+    if differing:
+        theirs = " ".join(f"'model.{key}={word(model[key])}'" for key in differing)
+        ours = " ".join(f"model.{key}={word(own[key])}" for key in differing)
+        raise UserError(f"mode.weights={folder} has a base with other layers, but this run has {ours}: set {theirs} to "
+                        "match it, or choose another run")  # fmt: skip
     if not (folder / "model.keras").exists():
         if summary.get("status") == "completed":
             raise UserError(
-                f"mode.weights={folder}: that run's model.keras is missing: restore it, or name another run"
+                f"mode.weights={folder}: that run's model.keras is missing: restore it, or choose another run"
             )
         raise UserError(f"mode.weights={folder}: that run is {summary.get('status')} and has no model.keras yet: "
                         f"finish it first with hydra.run.dir={folder}")  # fmt: skip
@@ -95,7 +98,7 @@ def _model_of_run(folder: Path, base: ModelConfig) -> Path:
 
 
 def _model_config(folder: Path) -> dict[str, Any]:
-    """What a run's config says of its model; empty where it can't be read."""
+    """Return the `model` part of a run's config; empty if the config can't be read."""
     try:
         content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

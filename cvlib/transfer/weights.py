@@ -1,7 +1,7 @@
-"""Where a base's weights come from: ImageNet, a weights file, or an earlier run.
+"""Loading a base's weights from ImageNet, a weights file, or an earlier run.
 
-Only arrays are read from a file: no model in it is ever built, so nothing in it can run. Everything is read and
-compared first and assigned last: a base that doesn't match is left as it was.
+Only arrays are read from a file. A model in it is never built, so no code in it can run. All arrays are read and
+compared before any is assigned, so a base that doesn't match stays unchanged.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from cvlib.transfer.sources import IMAGENET, WAYS_ON, WeightsUnavailable, refuse
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was taken from where, as summary.json keeps it."""
+    """What was loaded, as recorded in summary.json."""
 
     source: str
-    matched: int  # numbers that now stand in the base
-    skipped: list[str]  # what else the source held
-    adapted: str = ""  # how the first convolution was made to take more channels than the source's three
+    matched: int  # parameters of the base that were loaded
+    skipped: list[str]  # layers of the source that the base doesn't have
+    adapted: str = ""  # how the first convolution was adapted to more input channels than the source's three
 
 
 def start_from(network: Network, source: str) -> Loaded:
-    """Load `source` into the network's base, as `load_into`, and let its head begin accordingly."""
+    """Load `source` into the network's base with `load_into`, and initialize the head for a pretrained base."""
     loaded = load_into(network.base, network.config, source)
     network.start_on_loaded_base()
     return loaded
 
 
 def load_into(base: keras.Model, config: ModelConfig, source: str) -> Loaded:
-    """Put the weights of `source` (imagenet, a file, a run's folder) into the base of a network of `config`.
+    """Load the weights of `source` (imagenet, a file, a run's folder) into the base of a network of `config`.
 
-    The base of a detector or a segmenter is that of the classifier with the same backbone, so that any network with
-    the same base can give them. Raises `WeightsUnavailable` where ImageNet weights are not available, `UserError` for
-    a source that can't be read or holds another architecture.
+    A detector or segmenter has the same base as the classifier with the same backbone, so the source may be any of
+    them. Raises `WeightsUnavailable` if ImageNet weights are not available, and `UserError` for a source that can't be
+    read or has a different architecture.
     """
     if source == IMAGENET:
         return _from_imagenet(base, config)
@@ -72,9 +72,9 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
         with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):  # Keras' progress bar
             height, width, channels = base.input_shape[1:]
             loaded = published.load(config.backbone_options, (height, width, min(channels, 3)))
-    except UserError:  # the source says itself what is wrong
+    except UserError:  # its message already explains what is wrong
         raise
-    except Exception as error:  # Keras raises a bare Exception where a download fails
+    except Exception as error:  # Keras raises a bare Exception when a download fails
         url = re.search(r"https?://\S+", str(error))
         cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
         raise WeightsUnavailable(
@@ -89,9 +89,9 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
 def _for_channels(
     arrays: list[np.ndarray], shapes: list[tuple[int, ...]], channels: int
 ) -> tuple[list[np.ndarray], str]:  # fmt: skip
-    """Adapt the first convolution from three colours to `channels`; return all arrays, and a line about the change.
+    """Adapt the first convolution from RGB to `channels`; return all arrays, and a line that describes the change.
 
-    Every channel gets the mean of the colours' kernels times 3 / channels, so that the sum over the input is as large.
+    Every channel gets the mean of the RGB kernels times 3 / channels, so that the sum over the input keeps its scale.
     """
     if channels <= 3:
         return arrays, ""
@@ -100,7 +100,7 @@ def _for_channels(
     arrays = [*arrays[:changed], np.repeat(mean, channels, axis=2), *arrays[changed + 1 :]]
     return (
         arrays,
-        f"the first convolution takes {channels} channels: each has the mean of the colours' kernels × 3/{channels}",
+        f"the first convolution takes {channels} channels: each gets the mean of the RGB kernels × 3/{channels}",
     )
 
 
@@ -110,30 +110,30 @@ def _readable(source: str) -> Iterator[None]:
         yield
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
         reason = str(error).splitlines()[0][:120]
-        raise UserError(f"mode.weights={source} can't be read ({reason}): is the file whole?") from error
+        raise UserError(f"mode.weights={source} can't be read ({reason}): check that it is complete") from error
 
 
 def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
-    """From a file as Keras 3 writes it: arrays in a tree that follows the nesting of layers."""
-    held = _arrays(file)
+    """Load a file in Keras 3's format: arrays in a tree that follows the nesting of layers."""
+    stored = _arrays(file)
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "own.weights.h5"
         backbone.save_weights(own)
         with h5py.File(own, "r") as written:
             wanted = {name: array.shape for name, array in _arrays(written).items()}
-        prefix = _place(wanted, held, source)
-        inside = {name.removeprefix(prefix): array.shape for name, array in held.items() if name.startswith(prefix)}
+        prefix = _common_prefix(wanted, stored, source)
+        inside = {name.removeprefix(prefix): array.shape for name, array in stored.items() if name.startswith(prefix)}
         _refuse_other_layers({name: shape for name, shape in inside.items() if name not in wanted}, wanted, source)
         with h5py.File(own, "r+") as written:
             for name in wanted:
-                written[name][...] = _finite(name, held[prefix + name], source)
+                written[name][...] = _finite(name, stored[prefix + name], source)
         backbone.load_weights(own)
-    others = [name for name in held if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
-    return Loaded(source, backbone.count_params(), _by_layer({name: held[name].shape for name in others}))
+    others = [name for name in stored if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
+    return Loaded(source, backbone.count_params(), _by_layer({name: stored[name].shape for name in others}))
 
 
 def _arrays(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Every array of layers by its path; the optimizer's are no weights."""
+    """Return the arrays of all layers by path, without the state of the optimizer and of random generators."""
     found: dict[str, h5py.Dataset] = {}
     file.visititems(lambda name, item: found.__setitem__(name, item) if isinstance(item, h5py.Dataset) else None)
     _refuse_other_files(file, found)
@@ -142,107 +142,117 @@ def _arrays(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 
 def _refuse_other_files(file: h5py.File, arrays: dict[str, h5py.Dataset]) -> None:
-    """HDF5 can take an array from any file of this machine; no weights file does."""
+    """Raise `ValueError` for an array that is stored in another file.
+
+    HDF5 can read an array from any file on this machine, but a weights file never needs this.
+    """
     for name, array in arrays.items():
         if array.external or array.is_virtual or array.file.filename != file.filename:
-            raise ValueError(f"{name} lies in another file")
+            raise ValueError(f"{name} is stored in another file")
 
 
 def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
     numbers: np.ndarray = array[...]
     if not np.isfinite(numbers).all():
-        raise UserError(f"mode.weights={source}: {name} holds numbers that aren't finite; take weights of a run that "
+        raise UserError(f"mode.weights={source}: {name} has values that aren't finite; choose weights of a run that "
                         "hasn't diverged")  # fmt: skip
     return numbers
 
 
-def _place(wanted: dict[str, tuple[int, ...]], held: dict[str, h5py.Dataset], source: str) -> str:
-    """The path below which all wanted arrays lie; raises naming the nearest miss."""
-    prefixes = sorted({name.removesuffix(one) for one in wanted for name in held if name.endswith(one)}, key=len)
+def _common_prefix(wanted: dict[str, tuple[int, ...]], stored: dict[str, h5py.Dataset], source: str) -> str:
+    """Return the path under which all wanted arrays are stored; raise `UserError` naming the closest mismatch."""
+    prefixes = sorted({name.removesuffix(one) for one in wanted for name in stored if name.endswith(one)}, key=len)
     best, least = None, len(wanted) + 1
     for prefix in prefixes:
         wrong = [name for name, shape in wanted.items()
-                 if prefix + name not in held or held[prefix + name].shape != shape]  # fmt: skip
+                 if prefix + name not in stored or stored[prefix + name].shape != shape]  # fmt: skip
         if not wrong:
             return prefix
         if len(wrong) < least:
             best, least = (prefix, wrong[0]), len(wrong)
-    raise _mismatch(source, wanted, {name: array.shape for name, array in held.items()}, best)
+    raise _mismatch(source, wanted, {name: array.shape for name, array in stored.items()}, best)
 
 
 def _refuse_other_layers(
     extra: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]], source: str
 ) -> None:  # fmt: skip
-    """Beside the base's own layers there may only be a top: normalization, and dense layers where the base has none."""
+    """Raise `UserError` for layers in the file that belong neither to the base nor to a classifier's top.
+
+    A top may consist of normalization, and of dense layers if the base has none.
+    """
     own_dense = any(_layer(name).startswith("dense") for name in wanted)
     foreign = sorted(name for name, shape in extra.items() if (own_dense if _layer(name).startswith("dense")
                                                                else len(shape) > 1 or own_dense))  # fmt: skip
     foreign = [name for name in foreign if "vars" in name and name.count("layers/") <= 1]
     if foreign:
-        raise UserError(f"mode.weights={source} holds another architecture: it has {len(foreign)} more arrays, such as "
-                        f"{foreign[0]}; choose weights of the same model and size")  # fmt: skip
+        raise UserError(f"mode.weights={source} has a different architecture: it has {len(foreign)} more arrays, such "
+                        f"as {foreign[0]}; choose weights of the same model and size")  # fmt: skip
 
 
 def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
-    """From a file as Keras 2 and the official ImageNet files have it: layers listed in order."""
+    """Load a file in the format of Keras 2 and of the official ImageNet weights: layers listed in order."""
     root = file.get("model_weights", file)
-    held = [(_text(name), root[_text(layer)][_text(name)])
+    stored = [(_text(name), root[_text(layer)][_text(name)])
             for layer in root.attrs["layer_names"] for name in root[_text(layer)].attrs["weight_names"]]  # fmt: skip
-    _refuse_other_files(file, dict(held))
+    _refuse_other_files(file, dict(stored))
     variables = [variable for layer in backbone.layers for variable in layer.weights]
-    held = _by_name(variables, held)
-    for variable, (name, array) in zip(variables, held, strict=False):
+    stored = _by_name(variables, stored)
+    for variable, (name, array) in zip(variables, stored, strict=False):
         if tuple(variable.shape) != array.shape:
             raise UserError(
-                f"mode.weights={source} holds another architecture: {name} is {array.shape} there, "
+                f"mode.weights={source} has a different architecture: {name} has shape {array.shape}, but "
                 f"{variable.path} needs {tuple(variable.shape)}; choose weights of the same model and size"
             )
-    if len(held) < len(variables):
-        raise UserError(f"mode.weights={source} holds another architecture: {len(held)} arrays there, the base needs "
-                        f"{len(variables)}; choose weights of the same model and size")  # fmt: skip
-    top = {name: array.shape for name, array in held[len(variables) :]}
+    if len(stored) < len(variables):
+        raise UserError(f"mode.weights={source} has a different architecture: it has {len(stored)} arrays, but the "
+                        f"base needs {len(variables)}; choose weights of the same model and size")  # fmt: skip
+    top = {name: array.shape for name, array in stored[len(variables) :]}
     if any(len(shape) > 2 for shape in top.values()):
-        raise UserError(f"mode.weights={source} holds another architecture: it has {len(top)} more arrays, such as "
+        raise UserError(f"mode.weights={source} has a different architecture: it has {len(top)} more arrays, such as "
                         f"{next(iter(top))}; choose weights of the same model and size")  # fmt: skip
-    arrays = [_finite(name, array, source) for name, array in held[: len(variables)]]
+    arrays = [_finite(name, array, source) for name, array in stored[: len(variables)]]
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
     return Loaded(source, backbone.count_params(), _by_layer(top))
 
 
 def _by_name(
-    variables: list[Any], held: list[tuple[str, h5py.Dataset]]
+    variables: list[Any], stored: list[tuple[str, h5py.Dataset]]
 ) -> list[tuple[str, h5py.Dataset]]:  # fmt: skip
-    """The arrays in the order of the variables, where the names of layer and array tell which is which.
+    """Return the arrays in the order of the variables if their names match, and otherwise in the given order.
 
-    Keras lists a nested network's trainable arrays first, so that their order is another one.
+    Sorting is needed because Keras lists the trainable arrays of a nested network first.
     """
-    keys = [_key(name) for name, _ in held]
+    keys = [_key(name) for name, _ in stored]
     wanted = [_key(variable.path) for variable in variables]
     if len(set(keys)) < len(keys) or len(set(wanted)) < len(wanted) or not set(wanted) <= set(keys):
-        return held
-    places = dict(zip(keys, held, strict=True))
+        return stored
+    places = dict(zip(keys, stored, strict=True))
     ordered = [places.pop(key) for key in wanted]
     return [*ordered, *places.values()]
 
 
 def _key(name: str) -> str:
-    """The last layer and the array in a name: resnet50/conv1_bn/gamma:0 → conv1_bn/gamma."""
+    """Return the last layer and the array in a name: resnet50/conv1_bn/gamma:0 → conv1_bn/gamma."""
     return "/".join(name.partition(":")[0].split("/")[-2:])
 
 
-def _mismatch(source: str, wanted: dict[str, tuple[int, ...]], held: dict[str, tuple[int, ...]],
+def _mismatch(source: str, wanted: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...]],
               nearest: tuple[str, str] | None) -> UserError:  # fmt: skip
-    counts = f"{_count(held.values()):,} parameters there, {_count(wanted.values()):,} needed"
+    counts = f"it has {_count(stored.values()):,} parameters, but {_count(wanted.values()):,} are needed"
     advice = "choose weights of the same model, depth, channels and size"
     if nearest is None:
-        return UserError(f"mode.weights={source} holds another architecture ({counts}): {advice}")
+        return UserError(f"mode.weights={source} has a different architecture ({counts}): {advice}")
     prefix, name = nearest
-    there, here = held.get(prefix + name, "missing"), wanted[name]
-    if len(there) == len(here) == 4 and {there[2], here[2]} == {1, 3}:  # a convolution of grey or of coloured images
-        advice = f"give data.channels={there[2]}, or weights of a network trained with data.channels={here[2]}"
-    return UserError(f"mode.weights={source} holds another architecture ({counts}): {name} is {there} there and "
-                     f"{here} in the base; {advice}")  # fmt: skip
+    theirs, ours = stored.get(prefix + name), wanted[name]
+    if theirs is None:
+        problem = f"{name}, which has shape {ours} in the base, is missing"
+    else:
+        problem = f"{name} has shape {theirs}, but {ours} in the base"
+        if len(theirs) == len(ours) == 4 and {theirs[2], ours[2]} == {1, 3}:  # one is for grey images, one for RGB
+            advice = (f"set data.channels={theirs[2]}, or choose weights of a network trained with "
+                      f"data.channels={ours[2]}")  # fmt: skip
+    return UserError(f"mode.weights={source} has a different architecture ({counts}): {problem}; {advice}")
 
 
 def _layer(name: str) -> str:
@@ -250,7 +260,7 @@ def _layer(name: str) -> str:
 
 
 def _by_layer(shapes: dict[str, tuple[int, ...]]) -> list[str]:
-    """`dense (1,290 parameters)` for each layer."""
+    """Return a text such as `dense (1,290 parameters)` for each layer."""
     sizes: dict[str, int] = {}
     for name, shape in shapes.items():
         layer = name.split("/vars/")[0].rsplit("/", 1)[-1] if "/vars/" in name else name.split("/")[0]

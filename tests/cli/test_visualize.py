@@ -58,11 +58,11 @@ def test_pixels_have_a_class_to_explain_and_boxes_none(
     assert cli.main(["visualize", str(tmp_path / "run"), "--steps", "0"]) == 0
     explained = (tmp_path / "run/visualizations/explanations.png").is_file()
     assert explained == (task == "segmentation")
-    assert ("detection gives no class for a whole image" in capsys.readouterr().out) != explained
+    assert ("detection predicts no class for a whole image" in capsys.readouterr().out) != explained
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["{}", "--layers", "conv3"], "conv3: there is no such layer; near are conv"),
+    (["{}", "--layers", "conv3"], "conv3: there is no such layer; similar names are conv"),
     (["{}", "--layers", "logits"], "logits: there is no such layer"),
     (["{}", "--image", "absent.png"], "absent.png: can't be opened"),
     (["{}/absent"], "absent is not a folder"),

@@ -1,4 +1,4 @@
-"""A network that was trained on a planted case: which way the stripes of a small patch go decides the class."""
+"""A network trained on images in which the direction of the stripes in a small patch decides the class."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SIDE, PATCH = 32, 8
 
 
 def saved_classifier(name: str, spec: InputSpec, classes: int = 3, **changes: Any) -> keras.Model:
-    """An untrained classifier as a run saves it."""
+    """Return an untrained classifier in the form that a run saves."""
     return tasks.of("classification").inference(build(model_config(name, **changes), spec, classes))
 
 
 @dataclass(frozen=True)
 class Planted:
-    """The classifier, and images whose patch begins at (row, column)."""
+    """The classifier, and images with a patch at (row, column)."""
 
     model: keras.Model
     images: np.ndarray
@@ -34,7 +34,7 @@ class Planted:
 
 
 def planted_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Noise with a patch of horizontal (class 0) or vertical (class 1) stripes somewhere."""
+    """Return noise images with a patch of horizontal (class 0) or vertical (class 1) stripes at a random position."""
     random = np.random.default_rng(seed)
     images = random.normal(110, 12, (count, SIDE, SIDE, 1))
     labels = np.arange(count) % 2

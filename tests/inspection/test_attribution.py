@@ -1,4 +1,4 @@
-"""Explanations must point to where the pattern was planted that decides the class."""
+"""Explanations must point to the planted pattern that decides the class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHODS = {
 
 
 def test_a_class_of_pixels_is_explained_by_its_own_pixels() -> None:
-    """Class 1 is what is bright, and only the upper left quarter is."""
+    """Class 1 is the bright pixels, which are only in the upper left quarter."""
     pixels = keras.Input((8, 8, 1))
     x = keras.layers.UpSampling2D(2)(keras.layers.AveragePooling2D(2, name="map")(pixels))
     logits = keras.layers.Conv2D(2, 1, name="logits")(x)
@@ -68,8 +68,8 @@ def test_a_heat_map_is_of_its_own_class(planted: Planted) -> None:
     assert own[patch].mean() > 2 * other[patch].mean()
 
 
-def test_grad_cam_tells_places_apart_where_the_head_does() -> None:
-    """Two units with the same feature; the dense layer counts only the lower right one."""
+def test_grad_cam_distinguishes_positions_if_the_head_does() -> None:
+    """All units have the same feature, but the dense layer uses only the lower right one."""
     image = keras.Input((8, 8, 1))
     x = keras.layers.AveragePooling2D(2, name="map")(image)
     x = keras.layers.Dense(1, use_bias=False, name="logits")(keras.layers.Flatten()(x))
@@ -90,7 +90,7 @@ def test_the_gradient_is_the_derivative() -> None:
 
 
 def test_occlusion_by_hand() -> None:
-    """Where the logit is the value of one pixel, only patches that cover it take something away."""
+    """If the logit is the value of one pixel, only patches that cover it reduce the logit."""
     image = keras.Input((6, 6, 1))
     x = keras.layers.Cropping2D(((2, 3), (4, 1)))(image)
     model = keras.Model(image, keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")(
@@ -136,12 +136,12 @@ def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
 
 
 def test_an_unknown_layer(planted: Planted) -> None:
-    with pytest.raises(UserError, match="conv3: there is no such layer; near are conv"):
+    with pytest.raises(UserError, match="conv3: there is no such layer; similar names are conv"):
         attribution.grad_cam(planted.model, planted.images[0], 0, "conv3")
 
 
 def test_a_network_without_classes_is_refused() -> None:
     image = keras.Input((8, 8, 1))
     model = keras.Model(image, keras.layers.Reshape((-1, 4))(keras.layers.Conv2D(4, 3)(image)), name="boxes")
-    with pytest.raises(UserError, match="boxes gives no class for an image or its pixels"):
+    with pytest.raises(UserError, match="boxes predicts no class for an image or its pixels"):
         attribution.saliency(model, np.zeros((8, 8, 1)), 0)

@@ -1,4 +1,4 @@
-"""Filters, feature maps, and images made to excite a unit."""
+"""Filters, feature maps, and images that maximize a unit's activation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_no_filters_without_a_convolution() -> None:
         features.first_filters(keras.Model(image, layers.Flatten()(image)))
 
 
-def test_feature_maps_are_what_the_layer_gives(planted: Planted) -> None:
+def test_feature_maps_are_the_layers_output(planted: Planted) -> None:
     image = planted.images[0]
     found = features.feature_maps(planted.model, image, ["conv1", "pool2"])
     expected = keras.Model(planted.model.inputs, planted.model.get_layer("pool2").output)([image[None]])
     np.testing.assert_allclose(found["pool2"], expected[0], atol=1e-6)
     assert found["conv1"].shape == (SIDE, SIDE, 8)
-    with pytest.raises(UserError, match="logits gives no feature map"):
+    with pytest.raises(UserError, match="logits has no feature map"):
         features.feature_maps(planted.model, image, ["logits"])
 
 
@@ -65,6 +65,6 @@ def test_a_class_that_needs_stripes_gets_stripes(planted: Planted) -> None:
     assert across[1] > 1.5 * down[1]
 
 
-def test_a_unit_that_there_is_not(planted: Planted) -> None:
-    with pytest.raises(UserError, match="conv1 has the units 0 to 7, not 8"):
+def test_an_unknown_unit_is_refused(planted: Planted) -> None:
+    with pytest.raises(UserError, match="conv1 has no unit 8: expected 0 to 7"):
         features.maximize(planted.model, "conv1", [8], (SIDE, SIDE), steps=1)

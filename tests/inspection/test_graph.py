@@ -1,4 +1,4 @@
-"""The flat list of a network's steps, and what they compute."""
+"""The flat list of a network's steps, and their outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 def nested() -> keras.Model:
-    """A nested model that is called twice, and a layer that is shared."""
+    """The model calls a nested model twice and shares a layer."""
     x = inner_input = keras.Input((8, 8, 2))
     inner = keras.Model(inner_input, layers.Conv2D(2, 3, padding="same", name="convolution")(x), name="inner")
     first, second = keras.Input((8, 8, 2)), keras.Input((8, 8, 2))
@@ -27,7 +27,7 @@ def nested() -> keras.Model:
     return keras.Model([first, second], [dense(inner(first)), dense(inner(second))])
 
 
-def test_nested_models_are_opened_and_repeated_calls_are_told_apart() -> None:
+def test_nested_models_are_expanded_and_repeated_calls_numbered() -> None:
     found = graph.steps(nested())
     assert sorted(step.name for step in found) == ["convolution", "convolution#2", "dense", "dense#2"]
     by_name = {step.name: step for step in found}
@@ -69,5 +69,5 @@ def test_the_stages_of_a_detector_end_with_its_last_kernel() -> None:
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(UserError, match="conv9: there is no such layer; near are conv2, conv1"):
+    with pytest.raises(UserError, match="conv9: there is no such layer; similar names are conv2, conv1"):
         graph.activations(saved_classifier("cnn", InputSpec(12, 12, 1)), np.zeros((1, 12, 12, 1)), ["conv9"])

@@ -1,4 +1,4 @@
-"""The layer table against hand-worked numbers, published totals and Keras' own counts."""
+"""The layer table, compared with hand-computed numbers, published totals and Keras' counts."""
 
 from __future__ import annotations
 
@@ -134,9 +134,9 @@ def test_warnings_where_objects_are_larger_than_the_field_or_smaller_than_the_ju
     assert inspection.field_warnings(rows, [(7, 7), (4, 4)]) == []
     large = inspection.field_warnings(rows, [(2, 5), (30, 5), (8, 5)])
     assert len(large) == 1
-    assert "is 7×7 pixels, the typical object 8×5" in large[0]
+    assert "is 7×7 pixels, but the typical object is 8×5" in large[0]
     tiny = inspection.field_warnings(rows, [(3, 3)], "digit")
     assert [line.split(":")[0] for line in tiny] == [
-        "the last feature map has a unit every 4×4 pixels, the typical digit is only 3×3"
+        "the last feature map has a unit every 4×4 pixels, but the typical digit is only 3×3"
     ]
     assert inspection.field_warnings(rows, []) == []

@@ -1,4 +1,4 @@
-"""Receptive fields against published ones, against hand-worked cases, and against gradients that reach the input."""
+"""Receptive fields, compared with published ones, hand-computed cases, and gradients of the input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 def base_of(name: str, height: int, width: int, **changes: Any) -> keras.Model:
-    """The base of the shipped network of that name, on RGB images."""
+    """Return the base of the shipped network with this name, for RGB images."""
     return build(model_config(name, **changes), InputSpec(height, width, 3), 2).base
 
 
@@ -44,9 +44,9 @@ def fields(model: keras.Model, name: str) -> tuple[Field, Field]:
 
 
 def skeleton(model: keras.Model, precision: str) -> keras.Model:
-    """The same graph with one channel everywhere, averages for maxima and positive weights.
+    """Return the same graph with one channel per layer, average pooling and positive weights.
 
-    Nothing cancels, nothing is hidden behind a larger neighbour, so a gradient is zero only where nothing is seen.
+    No contributions cancel and no maximum hides a neighbour, so a gradient is zero only for unseen pixels.
     """
     random = np.random.default_rng(0)
 
@@ -70,7 +70,7 @@ def skeleton(model: keras.Model, precision: str) -> keras.Model:
 
 
 def seen(gradient: tf.Tensor) -> list[tuple[int, int]]:
-    """First and last row, first and last column that a unit depends on."""
+    """Return the first and last row, and the first and last column, that a unit depends on."""
     reached = np.abs(gradient.numpy()[0]).sum(axis=2) > 0
     rows, columns = np.flatnonzero(reached.any(axis=1)), np.flatnonzero(reached.any(axis=0))
     return [(int(found[0]), int(found[-1])) for found in (rows, columns)]
@@ -78,10 +78,10 @@ def seen(gradient: tf.Tensor) -> list[tuple[int, int]]:
 
 def compare_with_gradients(model: keras.Model, names: list[str], units: Callable[[int], list[int]],
                            precision: str = "float64") -> int:  # fmt: skip
-    """Assert that the units see exactly what theory says; return how many were compared.
+    """Assert that the units see exactly the predicted pixels; return the number of compared units.
 
-    Where a window hangs over the border, a map's own zeros stand for pixels that may be in the image: there the unit
-    sees no more than theory says.
+    If a window extends over the border, zeros of a map replace pixels that may be in the image. There, the unit may see
+    fewer pixels than predicted.
     """
     thinned = skeleton(model, precision)
     probe = keras.Model(thinned.inputs, [thinned.get_layer(name).output for name in names])
@@ -116,7 +116,7 @@ def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
 
 
 @pytest.mark.parametrize("decoder", ["interpolate", "transpose"])
-def test_theory_and_gradients_agree_on_the_way_up(decoder: str) -> None:
+def test_theory_and_gradients_agree_in_the_decoder(decoder: str) -> None:
     config = model_config("segmenter", filters=[4, 6, 8], decoder=decoder)
     model = build(config, InputSpec(160, 160, 1), 2).predictive()
     assert compare_with_gradients(model, ["logits"], lambda count: [count // 2, count // 2 + 1], "float32") == 8
@@ -195,7 +195,7 @@ def test_other_layers_against_gradients(kind: str) -> None:
     assert compare_with_gradients(model, ["last"], lambda count: list(range(0, count, 3)), "float32") >= 2
 
 
-def test_pooling_all_of_it_sees_the_image_and_what_follows_too() -> None:
+def test_global_pooling_and_later_layers_see_the_whole_image() -> None:
     image = keras.Input((12, 10, 3))
     x = layers.Conv2D(4, 3)(image)
     scale = layers.Dense(4)(layers.GlobalAveragePooling2D(keepdims=True, name="squeezed")(x))
@@ -211,7 +211,7 @@ def test_pixels_that_a_strided_network_leaves_out_are_not_counted() -> None:
     assert [field.size for field in fields(model, "flat")] == [8, 12]
 
 
-def test_an_operation_that_moves_pixels_about_is_unknown_and_so_is_what_follows() -> None:
+def test_unknown_operations_and_later_layers_have_no_field() -> None:
     image = keras.Input((8, 6, 1))
     x = layers.Permute((2, 1, 3), name="turned")(image)
     model = keras.Model(image, layers.Conv2D(1, 3, name="after")(x))

@@ -1,4 +1,4 @@
-"""What `cvlib visualize` computes, called as from a notebook."""
+"""The function behind `cvlib visualize`, called as in a notebook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cvlib.inspection.visualize import visualize
 from tests.small_runs import write_run
 
 
-def test_the_pictures_of_a_run_are_returned_and_said(tmp_path: Path) -> None:
+def test_the_pictures_of_a_run_are_returned_and_printed(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     said: list[str] = []
     written = visualize(cvlib.load_run(tmp_path / "run"), layers=["conv1"], steps=0, say=said.append)

@@ -1,4 +1,4 @@
-"""Every test of networks starts from the same random state and with fresh names."""
+"""Every test of networks starts with the same random state and new layer names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A layer computed another way: the layer's class and what is saved stay Keras' own."""
+"""Replaced `call` methods of layers: the class and the saved model are unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONES = np.ones((2, 50, 4), np.float32)
 
 @pytest.fixture
 def nested() -> keras.Model:
-    """Dropout in a model in a model."""
+    """Return a model with Dropout in a nested model."""
     given = keras.Input((50, 4))
     inner = keras.Model(given, layers.Dropout(0.5, name="inner_dropout")(given), name="inner")
     outer = keras.Input((50, 4))
@@ -42,7 +42,7 @@ def test_a_replacement_gets_the_original_and_its_arguments() -> None:
     assert type(layer) is layers.Dropout
 
 
-def test_what_is_frozen_infers_and_what_is_freed_is_random_again(nested: keras.Model) -> None:
+def test_frozen_layers_are_deterministic_and_unfrozen_ones_random_again(nested: keras.Model) -> None:
     inner = nested.get_layer("inner")
     call_adapter.run_in_inference(inner, True)
     np.testing.assert_array_equal(inner(ONES, training=True), ONES)
@@ -57,7 +57,7 @@ def test_what_is_frozen_infers_and_what_is_freed_is_random_again(nested: keras.M
 
 
 def test_fit_does_not_bring_dropout_back(nested: keras.Model) -> None:
-    """Keras' `fit` gives every layer training=True."""
+    """In `fit`, Keras passes training=True to every layer."""
     call_adapter.run_in_inference(nested, True)
     given = keras.Input((50, 4))
     scale = layers.Dense(4, use_bias=False, kernel_initializer="identity", name="scale")

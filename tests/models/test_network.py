@@ -1,4 +1,4 @@
-"""What holds for every model in `conf/model`: a new one is tested before anyone writes a test for it."""
+"""The contract of every model in `conf/model`. A new one is tested automatically."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_names_do_not_drift_from_one_network_to_the_next(name: str) -> None:
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
 def test_in_a_fresh_session_all_variables_have_the_same_names(name: str) -> None:
-    """Those of random layers too, which checkpoints are restored by: their names count on within a session."""
+    """Checkpoints are restored by name, including the variables of random layers, which are numbered per session."""
     paths = []
     for _ in range(2):
         keras.utils.clear_session(free_memory=False)

@@ -1,4 +1,4 @@
-"""From the `model` part of a config to typed options: what is used, what is refused."""
+"""Typed options from the `model` part of a config: used keys and errors."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_config_holds_the_keys_that_its_answers_use_and_no_other(
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_was_written_reads_as_it_was(name: str) -> None:
+def test_a_written_config_reads_back_unchanged(name: str) -> None:
     before = config(name)
     assert read_config(as_mapping(before)) == before
 
@@ -103,7 +103,7 @@ def test_a_classifiers_dropout_is_the_backbones_where_the_backbone_ends_in_dense
      "invalid model.decoder=up: expected one of interpolate, unpool, transpose"),
     ({"name": "yolo", "backbone": "darknet", "head": "grid", "filters": []}, r"invalid model.filters=\[\]"),
 ])  # fmt: skip
-def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         read_model(values)
     assert "\n" not in str(caught.value)
@@ -137,7 +137,7 @@ def test_every_head_is_found_by_its_files_name() -> None:
     assert [heads.get(name).name for name in heads.names()] == heads.names()
 
 
-def test_a_backbone_says_whether_half_precision_pays() -> None:
+def test_a_backbone_declares_depthwise_convolutions() -> None:
     assert model_config("efficientnet_lite").depthwise
     assert model_config("yolo", backbone="efficientnet_lite").depthwise
     assert not model_config("resnet").depthwise

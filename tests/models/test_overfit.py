@@ -1,4 +1,4 @@
-"""Eight scenes by heart: what no way up can do, it can't do on many either."""
+"""Overfitting eight scenes: a decoder that can't do this can't learn from more scenes either."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.networks import network_of
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("decoder", "skip"), [("interpolate", True), ("transpose", True), ("unpool", False)])
-def test_eight_images_are_learned_by_heart(decoder: str, skip: bool) -> None:
+def test_every_decoder_can_overfit_eight_images(decoder: str, skip: bool) -> None:
     keras.utils.set_random_seed(0)
     classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), MASK)
     images, truth = splits[0].images[:8].astype(np.float32), splits[0].labels[:8].astype(np.int32)

@@ -1,4 +1,4 @@
-"""Raw pixels to what a base takes, against NumPy; float32 under every policy."""
+"""Preprocessing of raw pixels, compared with NumPy; float32 under every policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run opened again from its folder: finished, unfinished, broken."""
+"""Loading a finished, unfinished or damaged run from its folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert dataset.task == "classification"
 
 
-def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path) -> None:
+def test_an_unfinished_run_uses_its_best_weights_so_far_with_a_note(tmp_path: Path) -> None:
     model = write_run(tmp_path / "run", status="interrupted")
     run = open_run(tmp_path / "run")
     assert run.notes == [f"{tmp_path / 'run'}: status interrupted after 1 of 3 epochs; the best epoch so far is used"]
@@ -128,7 +128,7 @@ def test_a_damaged_record_is_named(tmp_path: Path, name: str, content: str | dic
     (lambda folder: (write_run(folder), (folder / "config.yaml").unlink()), "it has no config.yaml"),
     (lambda folder: write_run(folder, classes=None), "stopped before its data was read"),
 ])  # fmt: skip
-def test_what_is_no_run(tmp_path: Path, make: object, words: str) -> None:
+def test_folders_without_a_run_are_refused(tmp_path: Path, make: object, words: str) -> None:
     make(tmp_path / "run")  # type: ignore[operator]
     with pytest.raises(UserError, match=words):
         open_run(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""A checkpoint brings everything back by name, and a damaged one is passed over."""
+"""Checkpoints restore everything by name, and damaged ones are skipped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_without_a_checkpoint_a_run_starts_from_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut short"])
-def test_a_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_checkpoint_is_replaced_by_the_previous_one_with_a_remark(tmp_path: Path, damage: bytes) -> None:
     model = build()
     for epoch in (1, 2, 3):
         run_state.save(tmp_path, RunState(epoch=epoch), model, model)
@@ -112,7 +112,7 @@ def test_variables_get_their_values_by_name_in_whatever_order(tmp_path: Path) ->
         np.testing.assert_array_equal(value, expected[name])
 
 
-def test_two_variables_of_one_name_are_told_apart_by_their_order() -> None:
+def test_variables_with_the_same_name_are_matched_by_their_order() -> None:
     variables = [keras.Variable([float(number)], name="twin") for number in range(3)]
     assert list(run_state.named(variables)) == ["twin", "twin#2", "twin#3"]
     run_state.restore(variables, {"twin": np.ones(1), "twin#2": np.full(1, 2.0), "twin#3": np.full(1, 3.0)}, "weight")
@@ -159,8 +159,8 @@ def test_best_weights_of_the_earlier_form_are_listed_by_position(tmp_path: Path)
         run_state.load_best(tmp_path, build(9), 2)
 
 
-def test_a_checkpoint_of_the_earlier_form_says_which_it_is(tmp_path: Path) -> None:
-    """Its arrays are named model/0, …, and its state has no form."""
+def test_a_checkpoint_of_the_earlier_form_is_recognized(tmp_path: Path) -> None:
+    """In the earlier form, arrays are named model/0, …, and the state has no form."""
     state = np.frombuffer(b'{"epoch": 2, "step": 8, "best_epoch": 1, "unknown": 1}', np.uint8)
     np.savez(tmp_path / "epoch-00002-step-0000000.npz", state=state, **{"model/0": np.ones(3)})
     found, parts, remarks = run_state.load(tmp_path)

@@ -1,4 +1,4 @@
-"""PyTorch's legacy files: numbers come out, and nothing in a file ever runs."""
+"""PyTorch's legacy files: tensors are read, and no code in a file ever runs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ ONE = HEAD + state(a=tensor(storage(), (2, 3), (3, 1))) + pickle.dumps(["0"], 2)
 
 
 def with_pickle(content: bytes) -> bytes:
-    """A file whose tensors are this pickle."""
+    """Return a file whose tensors are this pickle."""
     return HEAD + content + pickle.dumps(["0"], 2) + SIX
 
 
@@ -131,7 +131,7 @@ def test_a_zip_format_file_is_refused_as_such(tmp_path: Path) -> None:
         archive.writestr("archive/data.pkl", ONE)
     with pytest.raises(UserError, match="not the published file"):
         torch_file.read(file, hashlib.sha256(ONE).hexdigest())
-    assert "is in PyTorch's zip format: only the legacy format is read" in refusal(file.read_bytes())
+    assert "is in PyTorch's zip format: only the legacy format is supported" in refusal(file.read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_zip_format_file_is_refused_as_such(tmp_path: Path) -> None:
     [b"", b"\x00" * 100, b"no pickle at all", b"\x89PNG\r\n\x1a\n", pickle.dumps({"a": 1}), HEAD, HEAD + ONE,
      pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1002, 2)],
 )  # fmt: skip
-def test_what_is_no_weights_file_is_refused(content: bytes) -> None:
+def test_other_files_are_refused(content: bytes) -> None:
     assert "not a weights file in PyTorch's legacy format" in refusal(content)
 
 
@@ -151,7 +151,7 @@ def test_big_endian_numbers_are_refused() -> None:
 
 
 class Canary:
-    """Makes a folder when Python's own unpickler meets it."""
+    """An object that creates a folder when Python's unpickler loads it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Frozen features computed once: the same training as with the base in the graph, and never a stale hit."""
+"""Cached features: training equals that with the base in the graph, and the cache is never stale."""
 
 from __future__ import annotations
 
@@ -134,9 +134,7 @@ def test_features_are_computed_once_and_found_again(tmp_path: Path, monkeypatch:
     assert len(cached_features.cached(conf, base, feed_of(images(6, 12)), "val", "a", said.append)) == 1
 
 
-def test_what_takes_long_to_compute_is_announced_once_for_all_views(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_computation_is_announced_once_for_all_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, said = frozen("cnn", 12).cut().base, []
     feed = feed_of(images(150, 12), augmentation=MOVES)  # 5 batches for each of 3 views
     conf = config(tmp_path, augment=MOVES, mode=replace(FROZEN, views=3))
@@ -144,10 +142,10 @@ def test_what_takes_long_to_compute_is_announced_once_for_all_views(
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     cached_features.cached(conf, base, feed, "train", "a", said.append)
     assert sum(line.startswith("computing them takes about ") for line in said) == 1
-    assert said.index("features of 150 train images are computed (view 1 of 3)") == 0 and len(said) == 4
+    assert said.index("computing the features of 150 train images (view 1 of 3)") == 0 and len(said) == 4
 
 
-def test_what_exceeds_the_limit_is_used_but_not_kept(tmp_path: Path) -> None:
+def test_features_above_the_limit_are_used_but_not_cached(tmp_path: Path) -> None:
     base = frozen("cnn", 12).cut().base
     conf = config(tmp_path, mode=replace(FROZEN, cache_gb=1e-9))
     views = cached_features.cached(conf, base, feed_of(images(6, 12)), "val", "a", lambda line: None)

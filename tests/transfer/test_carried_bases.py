@@ -1,4 +1,4 @@
-"""A base goes from one task to another: a classifier's weights fit the feature levels, and the other way round."""
+"""Transfer of a base between tasks: weights fit both classifiers and networks with feature levels."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_segmentation_run_gives_its_base_and_another_family_is_refused(tmp_pat
     target = segmenter("cnn", 16).base
     weights.load_into(target, config("cnn"), str(tmp_path))
     assert_same_weights(target, source)
-    with pytest.raises(UserError, match="model=segmenter on cnn, but the base here is that of model=vgg"):
+    with pytest.raises(UserError, match="model=segmenter on cnn, but this run has the base of model=vgg"):
         weights.load_into(target, config("vgg"), str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""What each regime freezes, and that the frozen split keeps still and works as in inference."""
+"""The layers that each regime freezes; frozen layers keep their weights and run in inference mode."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_freeze_that_means_nothing_is_refused(small: Network, freeze: object) 
         freezing.frozen_layers(small, freeze)
 
 
-def test_the_freeze_table_says_what_learns_and_how(small: Network) -> None:
+def test_the_freeze_table_lists_states_and_rates(small: Network) -> None:
     phase = Phase(0, 1, "conv1_drop", backbone_lr=0.1)
     freezing.apply(small, phase)
     assert freezing.freeze_table(small, phase, 0.01) == [
@@ -117,7 +117,7 @@ def test_the_freeze_table_says_what_learns_and_how(small: Network) -> None:
     assert freezing.parameter_counts(small.model) == {"total": 324, "trainable": 185 + 10 + 63, "frozen": 56 + 10}
 
 
-def test_the_freeze_table_tells_of_the_rate_of_a_head_that_learns_alone(small: Network) -> None:
+def test_the_freeze_table_lists_the_rate_of_a_head_phase(small: Network) -> None:
     phase = Phase(0, 1, ALL, head_lr=10)
     freezing.apply(small, phase)
     assert [row["rate"] for row in freezing.freeze_table(small, phase, 0.01)] == ["0", "0", "0.1"]
@@ -133,6 +133,6 @@ def test_the_proof_names_a_frozen_weight_that_moved(small: Network) -> None:
         freezing.verify_frozen(before, freezing.frozen_hashes(small))
 
 
-def test_what_learns_is_not_in_the_proof(small: Network) -> None:
+def test_trainable_weights_are_not_hashed(small: Network) -> None:
     freezing.apply(small, Phase(0, 1))
     assert freezing.frozen_hashes(small) == {}

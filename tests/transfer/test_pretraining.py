@@ -1,4 +1,4 @@
-"""The run that stands in for ImageNet offline."""
+"""The pretraining run that replaces ImageNet weights offline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_segmenters_base_is_pretrained_as_a_classifier(family: str) -> None:
     assert [w.shape for w in target.weights] == [w.shape for w in base.weights][: len(target.weights)]
 
 
-def test_it_starts_from_random_weights_with_what_suits_the_network() -> None:
+def test_it_starts_from_random_weights_with_the_networks_settings() -> None:
     run = Config(model_config(), FeatureExtractor(), seed=5, trainer=TrainerConfig(epochs=7, patience=2),
                  data=DataConfig(pretrain_on="letters", pretrain_samples=300, pretrain_epochs=2))  # fmt: skip
     pretraining = pretraining_config(run, (20, 30), channels=1)

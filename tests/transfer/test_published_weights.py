@@ -1,4 +1,4 @@
-"""ImageNet weights that lie in a package: what is wrong with them is reported before images are read."""
+"""ImageNet weights from a package: errors are reported before images are read."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_architecture_without_published_weights_still_has_its_stand_in() -> N
         sources.check(starting(name="cnn", data=DataConfig("folder")))
 
 
-def test_a_source_says_itself_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_reports_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build(starting().model, InputSpec(32, 32, 1), 10)
     before = network.base.get_weights()
     monkeypatch.setattr(efficientnet_lite, "_FILES", {0: (efficientnet_lite._FILES[0][0], "0" * 64)})

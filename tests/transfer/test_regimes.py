@@ -21,7 +21,7 @@ def test_phases_of_the_three_regimes() -> None:
 
 
 @pytest.mark.parametrize("freeze", ["all", True])
-def test_a_head_that_goes_on_alone_keeps_its_rate(freeze: object) -> None:
+def test_a_head_keeps_its_rate_if_the_base_stays_frozen(freeze: object) -> None:
     first, second = regimes.phases(Finetune(freeze=freeze, head_lr=4), 3)
     assert (first.head_lr, second.head_lr) == (4, 4)
 
@@ -33,8 +33,6 @@ def test_a_head_that_goes_on_alone_keeps_its_rate(freeze: object) -> None:
     (FeatureExtractor(cache_features="true"), "imagenet", True),
     (FeatureExtractor(cache_features="False"), "imagenet", False),
 ])  # fmt: skip
-def test_what_a_run_starts_from_and_whether_features_may_be_cached(
-    mode: ModeConfig, weights: str | None, caches: bool
-) -> None:
+def test_initial_weights_and_feature_caching(mode: ModeConfig, weights: str | None, caches: bool) -> None:
     assert regimes.initial_weights(mode) == weights
     assert regimes.base_stays_frozen(mode) == caches

@@ -1,4 +1,4 @@
-"""What a run starts from is looked at before anything is read or written."""
+"""A run's images and initial weights are checked before anything is read or written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_run(folder: Path, model: str, saved: bool = True, status: str = "compl
     return str(folder)
 
 
-def test_what_is_there_and_fits_passes(tmp_path: Path) -> None:
+def test_existing_matching_sources_pass(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
     (tmp_path / "some.weights.h5").touch()
     detector = model_config("yolo", backbone="cnn", filters=[32, 64])
@@ -40,13 +40,13 @@ def test_what_is_there_and_fits_passes(tmp_path: Path) -> None:
         sources.check(config)
 
 
-def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) -> None:
+def test_missing_or_mismatched_sources_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "weights.txt").touch()
     for config, words in [
-        (starting_from(str(tmp_path / "none")), "there is no such file or folder"),
+        (starting_from(str(tmp_path / "none")), "no such file or folder"),
         (starting_from(str(tmp_path)), "this folder is not a run"),
-        (starting_from(str(tmp_path / "weights.txt")), "only .keras, .weights.h5 and .h5 files"),
-        (starting_from(write_run(tmp_path / "a", "vgg")), "is a run of model=vgg, but the base here is that"),
+        (starting_from(str(tmp_path / "weights.txt")), "expected a .keras, .weights.h5 or .h5 file"),
+        (starting_from(write_run(tmp_path / "a", "vgg")), "was trained with model=vgg, but this run has the base"),
         (starting_from(write_run(tmp_path / "b", "cnn", saved=False)), "that run's model.keras is missing: restore"),
         (starting_from(write_run(tmp_path / "c", "cnn", False, "interrupted")), "interrupted and has no model.keras"),
         (starting_from("imagenet"), "there are no ImageNet weights for cnn"),
@@ -58,11 +58,11 @@ def test_what_is_missing_or_of_another_model_is_refused_by_name(tmp_path: Path) 
             sources.check(config)
 
 
-def test_a_base_of_other_layers_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+def test_a_base_with_other_layers_is_refused_with_a_matching_override(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
     (tmp_path / "run/config.yaml").write_text("model: {name: cnn, filters: [8, 16], batch_norm: true, dropout: 0.5}")
     segmenter = model_config("segmenter", filters=[8, 16, 32], batch_norm=False)
-    with pytest.raises(UserError, match=r"give 'model.filters=\[8,16\]' 'model.batch_norm=true' for its own"):
+    with pytest.raises(UserError, match=r"set 'model.filters=\[8,16\]' 'model.batch_norm=true' to match it"):
         sources.check(starting_from(run, segmenter))
     sources.check(starting_from(run, model_config("segmenter", filters=[8, 16], batch_norm=True)))
 
@@ -73,6 +73,6 @@ def test_a_sweep_that_cant_work_is_refused_before_its_first_job(tmp_path: Path) 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert result.stderr.startswith("error: seed=0: mode.weights=missing: there is no such file or folder")
+    assert result.stderr.startswith("error: seed=0: mode.weights=missing: no such file or folder")
     assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Weights from every kind of file land where they belong, or nothing is changed."""
+"""Weights of every file type are loaded correctly, or nothing changes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def assert_unchanged_after_refusal(target: keras.Model, config: ModelConfig, sou
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> tuple[Path, Network]:
-    """A completed run of a small cnn with seven classes."""
+    """Create a completed run of a small cnn with seven classes."""
     source = cnn(classes=7)
     tasks.of("classification").inference(source).save(tmp_path / "model.keras")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "completed", "model": "cnn"}))
@@ -114,17 +114,17 @@ def test_files_of_keras_applications_with_and_without_their_top(tmp_path: Path, 
 )
 def test_another_architecture_is_refused(run_folder: tuple[Path, Network], changes: dict[str, Any]) -> None:
     folder, _ = run_folder
-    assert_unchanged_after_refusal(cnn(**changes).base, CNN, folder, "another architecture")
+    assert_unchanged_after_refusal(cnn(**changes).base, CNN, folder, "different architecture")
 
 
 def test_weights_for_grey_images_say_so_to_coloured_ones(run_folder: tuple[Path, Network]) -> None:
     target = network_of(CNN, 8, 3, 3)
-    assert_unchanged_after_refusal(target.base, CNN, run_folder[0], "give data.channels=1, or", "data.channels=3")
+    assert_unchanged_after_refusal(target.base, CNN, run_folder[0], "set data.channels=1, or", "data.channels=3")
 
 
 def test_a_layer_that_the_file_lacks_is_named(run_folder: tuple[Path, Network]) -> None:
     folder, _ = run_folder
-    assert_unchanged_after_refusal(cnn(batch_norm=True).base, CNN, folder, "batch_normalization", "is missing there")
+    assert_unchanged_after_refusal(cnn(batch_norm=True).base, CNN, folder, "batch_normalization", "is missing")
 
 
 def test_a_run_of_another_model_is_refused_by_name(run_folder: tuple[Path, Network]) -> None:
@@ -141,9 +141,7 @@ def test_a_run_of_another_model_is_refused_by_name(run_folder: tuple[Path, Netwo
         ("empty.h5", b"", ["can't be read"]),
     ],
 )
-def test_a_file_that_is_no_weights_is_refused(
-    tmp_path: Path, name: str, content: bytes | None, words: list[str]
-) -> None:
+def test_a_file_without_weights_is_refused(tmp_path: Path, name: str, content: bytes | None, words: list[str]) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert_unchanged_after_refusal(cnn().base, CNN, tmp_path / name, *words)
@@ -193,11 +191,11 @@ def _pickled(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -
 
 
 @pytest.mark.parametrize(("topological", "make", "words"), [
-    (False, _from_elsewhere, "lies in another file"), (True, _from_elsewhere, "lies in another file"),
-    (False, _linked, "another architecture"), (True, _linked, "lies in another file"),
+    (False, _from_elsewhere, "is stored in another file"), (True, _from_elsewhere, "is stored in another file"),
+    (False, _linked, "different architecture"), (True, _linked, "is stored in another file"),
     (False, _infinite, "aren't finite"), (True, _infinite, "aren't finite"),
-    (False, _enormous, "another architecture"), (True, _enormous, "another architecture"),
-    (False, _pickled, "another architecture"), (True, _pickled, "another architecture"),
+    (False, _enormous, "different architecture"), (True, _enormous, "different architecture"),
+    (False, _pickled, "different architecture"), (True, _pickled, "different architecture"),
 ])  # fmt: skip
 def test_arrays_that_no_weights_file_has_are_refused(
     tmp_path: Path, topological: bool, make: Callable[..., None], words: str
@@ -253,7 +251,7 @@ def test_imagenet_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPa
     assert "\n" not in message
 
 
-def test_an_architecture_without_imagenet_weights_says_so() -> None:
+def test_an_architecture_without_imagenet_weights_is_refused() -> None:
     with pytest.raises(WeightsUnavailable, match="no ImageNet weights for cnn"):
         weights.load_into(cnn().base, CNN, "imagenet")
 
@@ -267,7 +265,7 @@ def test_the_first_convolution_is_adapted_to_more_channels() -> None:
     assert weights._for_channels([kernel], [kernel.shape], 3) == ([kernel], "")
 
 
-def test_arrays_of_a_nested_base_are_told_by_their_names() -> None:
+def test_arrays_of_a_nested_base_are_matched_by_name() -> None:
     class Variable:
         def __init__(self, path: str):
             self.path = path

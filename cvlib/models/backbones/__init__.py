@@ -1,4 +1,4 @@
-"""The backbones, a file each. `get(name)` finds one here, or in `backbones/` below the folder a user works in."""
+"""The backbones, one file each. `get(name)` returns one from here, or from `backbones/` in the working folder."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from types import ModuleType
 from cvlib.models.backbone import Backbone
 from cvlib.runtime.errors import UserError
 
-OWN_FOLDER = "backbones"  # below the working folder
+OWN_FOLDER = "backbones"  # in the working folder
 
 
 def names() -> list[str]:
-    """Return the names of all backbones: those of this package and the user's own."""
+    """Return the names of all backbones of this package and of the user."""
     return sorted(_shipped() | set(_own_files()))
 
 
 def get(name: str) -> Backbone:
-    """Return the backbone of that name; the package's own come first.
+    """Return the backbone with this name. The package's backbones take precedence over the user's files.
 
-    Raises `UserError` for a name that no file has, and for a user's file that can't be used.
+    Raises `UserError` for an unknown name, and for a user's file that can't be used.
     """
     if name in _shipped():
         return _declared(importlib.import_module(f"{__name__}.{name}"), name, name)
@@ -39,7 +39,7 @@ def get(name: str) -> Backbone:
 
 
 def usable() -> list[Backbone]:
-    """Return every backbone but the user's files that can't be used: `get` says why when one of them is chosen."""
+    """Return all backbones except the user's files that can't be used. For those, `get` raises an error."""
     found = []
     for name in names():
         with contextlib.suppress(UserError):
@@ -48,7 +48,7 @@ def usable() -> list[Backbone]:
 
 
 def own_code(name: str) -> str | None:
-    """Return a hash of the user's file that declares a backbone; None for one of this package."""
+    """Return a hash of the user's file that declares a backbone; None for a backbone of this package."""
     file = None if name in _shipped() else _own_files().get(name)
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file else None
 
@@ -64,7 +64,7 @@ def _own_files() -> dict[str, Path]:
 
 
 def _load(name: str, file: Path) -> ModuleType:
-    """Import a user's file once; again where it has changed."""
+    """Import a user's file, once unless it changes."""
     module_name = f"cvlib_user_backbones.{name}"
     stamp = (str(file.resolve()), file.stat().st_mtime_ns)
     known = sys.modules.get(module_name)
@@ -73,13 +73,13 @@ def _load(name: str, file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(module_name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up
+    sys.modules[module_name] = module  # because dataclasses look up their module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
-        why = (str(error) or "no reason given").splitlines()[0]
-        raise UserError(f"{file} can't be imported: {type(error).__name__}: {why}") from error
+        reason = (str(error) or "no reason given").splitlines()[0]
+        raise UserError(f"{file} can't be imported: {type(error).__name__}: {reason}") from error
     module.__dict__["__stamp__"] = stamp
     return module
 
@@ -87,11 +87,11 @@ def _load(name: str, file: Path) -> ModuleType:
 def _declared(module: ModuleType, where: str, name: str) -> Backbone:
     backbone = getattr(module, "BACKBONE", None)
     if not isinstance(backbone, Backbone):
-        raise UserError(f"{where} declares no backbone: set BACKBONE to an object of a subclass of "
+        raise UserError(f"{where} declares no backbone: set BACKBONE to an instance of a subclass of "
                         "cvlib.models.backbone.Backbone")  # fmt: skip
     if getattr(backbone, "name", None) != name:
-        raise UserError(f"{where}: its backbone's name is {getattr(backbone, 'name', None)}: set name = \"{name}\", as "
-                        "the file is called")  # fmt: skip
+        raise UserError(f"{where}: its backbone's name is {getattr(backbone, 'name', None)}: set name = \"{name}\", "
+                        "the name of the file")  # fmt: skip
     if not dataclasses.is_dataclass(getattr(backbone, "options", None)):
-        raise UserError(f"{where}: its backbone has no options: set options to a dataclass of them")
+        raise UserError(f"{where}: its backbone has no options: set options to a dataclass")
     return backbone

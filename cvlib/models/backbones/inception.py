@@ -18,22 +18,22 @@ _PAPERS_SIDE = 17
 
 @dataclass
 class InceptionOptions(Options):
-    """The choices of InceptionV3."""
+    """The options of InceptionV3."""
 
     auxiliary_weight: float = option(0.3, low=0, high=10, classifier_only=True)  # 0: no auxiliary classifier
 
 
 def preprocess(image: KerasTensor) -> KerasTensor:
-    """Return RGB from −1 to 1, from grey or RGB."""
+    """Convert grey or RGB to RGB from −1 to 1."""
     from cvlib.models.preprocessing import to_rgb, to_symmetric_range
 
     return to_symmetric_range(to_rgb(image))
 
 
 def application(input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    """Return Keras' own network without its top, each layer named by this network's own count.
+    """Return Keras' network without its top, with layer names that are numbered per network.
 
-    Keras counts the names of Inception's layers per process.
+    Keras numbers the layers of Inception per process.
     """
     import keras
 
@@ -61,24 +61,30 @@ class Inception(Backbone):
     sources = (WeightSource("imagenet", lambda options, shape: application(shape, "imagenet"), preprocess),)
 
     def smallest_side(self, options: InceptionOptions, feature_levels: bool) -> int:
-        """Convolutions without padding leave nothing of smaller images."""
+        """Return 75; the convolutions without padding leave nothing of smaller images."""
         return 75
 
     def build(self, options: InceptionOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
-        """Random weights, as Keras initializes them."""
+        """Build with random weights, as Keras initializes them."""
         return application(input_shape, None)
 
     def feature_levels(self, options: InceptionOptions) -> list[Level]:
-        """The last map before each reduction: strides 2 to 32; without padding the sides are a little smaller."""
+        """Return the last map before each reduction, at strides 2 to 32.
+
+        Without padding, the sides are slightly smaller than the image divided by the stride.
+        """
         named = (("activation3", 64), ("activation5", 192), ("mixed2", 288), ("mixed7", 768), ("mixed10", 2048))
         return [Level(name, 2 ** (place + 1), channels) for place, (name, channels) in enumerate(named)]
 
     def auxiliary(self, options: InceptionOptions) -> tuple[str, float] | None:
-        """The classifier half-way counts in training only."""
+        """Return the map half-way through the network. Its classifier is used only in training."""
         return (_TAP, options.auxiliary_weight) if options.auxiliary_weight else None
 
     def auxiliary_head(self, tap: KerasTensor, classes: int) -> tuple[KerasTensor, KerasTensor]:
-        """The paper's (pool 5×5 by 3, conv 1×1 of 128, conv 5×5 of 768) where it fits, else global average pooling."""
+        """Add the paper's classifier if the map is large enough for it, else global average pooling.
+
+        The paper's has a 5×5 pooling with stride 3, a 1×1 convolution of 128 and a 5×5 convolution of 768 channels.
+        """
         from keras import layers
 
         if min(tap.shape[1:3]) < _PAPERS_SIDE:

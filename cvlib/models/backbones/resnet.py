@@ -18,7 +18,7 @@ _CHANNELS = (256, 512, 1024, 2048)  # of the four stages
 
 @dataclass
 class ResnetOptions(Options):
-    """The choices of ResNet."""
+    """The options of ResNet."""
 
     depth: int | None = option(50, choices=(50, 101, 152, None))  # None: 50
 
@@ -27,14 +27,14 @@ class ResnetOptions(Options):
 
 
 def preprocess(image: KerasTensor) -> KerasTensor:
-    """Return BGR minus ImageNet's mean, as Keras' weights want it."""
+    """Return BGR minus ImageNet's mean, as Keras' weights expect."""
     from cvlib.models.preprocessing import caffe_preprocessing
 
     return caffe_preprocessing(image)
 
 
 def application(options: ResnetOptions, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    """Return Keras' own network without its top."""
+    """Return Keras' network without its top."""
     from keras import applications
 
     networks = {50: applications.ResNet50, 101: applications.ResNet101, 152: applications.ResNet152}
@@ -52,15 +52,15 @@ class Resnet(Backbone):
     shape_options = ("depth",)
 
     def smallest_side(self, options: ResnetOptions, feature_levels: bool) -> int:
-        """Five times halved, 32 pixels are one."""
+        """Return 32, which is one pixel after halving five times."""
         return 32
 
     def build(self, options: ResnetOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
-        """Random weights, as Keras initializes them."""
+        """Build with random weights, as Keras initializes them."""
         return application(options, input_shape, None)
 
     def feature_levels(self, options: ResnetOptions) -> list[Level]:
-        """The first convolution and the last block of each stage: strides 2 to 32."""
+        """Return the first convolution and the last block of each stage, at strides 2 to 32."""
         stages = [Level(f"conv{stage}_block{count}_out", 2**stage, channels) for stage, (count, channels)
                   in enumerate(zip(_BLOCKS[options.depth or 50], _CHANNELS, strict=True), start=2)]  # fmt: skip
         return [Level("conv1_relu", 2, 64), *stages]

@@ -1,7 +1,7 @@
 """VGG16 and VGG19: Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, 2015.
 
-The published dense layers are left out for global average pooling and a fresh head: the convolutions hold 14.7
-of VGG16's 138 million parameters and take any image size.
+Global average pooling and a new head replace the published dense layers. The convolutions have 14.7 million of VGG16's
+138 million parameters and accept any image size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # by depth, in each 
 
 @dataclass
 class VggOptions(Options):
-    """The choices of VGG."""
+    """The options of VGG."""
 
     depth: int | None = option(16, choices=(16, 19, None))  # None: 16
 
@@ -31,14 +31,14 @@ class VggOptions(Options):
 
 
 def preprocess(image: KerasTensor) -> KerasTensor:
-    """Return BGR minus ImageNet's mean, as Keras' weights want it."""
+    """Return BGR minus ImageNet's mean, as Keras' weights expect."""
     from cvlib.models.preprocessing import caffe_preprocessing
 
     return caffe_preprocessing(image)
 
 
 def application(options: VggOptions, input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    """Return Keras' own network without its top."""
+    """Return Keras' network without its top."""
     import keras
 
     network = {16: keras.applications.VGG16, 19: keras.applications.VGG19}[options.depth or 16]
@@ -55,14 +55,14 @@ class Vgg(Backbone):
     shape_options = ("depth",)
 
     def smallest_side(self, options: VggOptions, feature_levels: bool) -> int:
-        """Five poolings halve 32 pixels to one."""
+        """Return 32, which five poolings halve to one pixel."""
         return 32
 
     def build(self, options: VggOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
-        """He initialization instead of the published stages of pretraining.
+        """Build with He initialization, which replaces the paper's pretraining in stages.
 
-        With Keras' own (Glorot) the signal fades over sixteen layers without normalization, and training from scratch
-        stays at chance.
+        With Keras' default (Glorot), the signal fades over sixteen layers without normalization, and training from
+        scratch stays at chance level.
         """
         import keras
 
@@ -73,7 +73,7 @@ class Vgg(Backbone):
         return network
 
     def feature_levels(self, options: VggOptions) -> list[Level]:
-        """The last convolution before each of the five max poolings: strides 1 to 16, the last pooling 32."""
+        """Return the last convolution before each of the five max poolings: strides 1 to 16, the last pooling 32."""
         last = _CONVOLUTIONS[options.depth or 16]
         return [Level(f"block{block}_conv{count}", 2 ** (block - 1), _CHANNELS[block - 1], f"block{block}_pool", True)
                 for block, count in enumerate(last, start=1)]  # fmt: skip

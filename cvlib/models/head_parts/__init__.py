@@ -1,1 +1,1 @@
-"""What several heads are made of."""
+"""Parts that several heads share."""

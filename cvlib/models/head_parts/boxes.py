@@ -1,6 +1,6 @@
-"""Geometry of boxes in `keras.ops`: overlap, its loss, and non-maximum suppression.
+"""Geometry of boxes in `keras.ops`: overlap, complete IoU, and non-maximum suppression.
 
-Boxes are `(…, 4)`: x_min, y_min, x_max, y_max, in any one unit.
+Boxes are `(…, 4)`: x_min, y_min, x_max, y_max, all in the same unit.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from typing import Any
 from keras import ops
 
 _TINY = 1e-9
-_CHAIN = 16  # the longest chain of suppressions that is followed: exact up to there
+_CHAIN = 16  # longest chain of suppressions for which the result is exact
 
 
 def area(boxes: Any) -> Any:
-    """`(…, 4)` → `(…,)`; 0 where a side is negative."""
+    """Return the areas of boxes, `(…, 4)` → `(…,)`; 0 if a side is negative."""
     sides = ops.relu(boxes[..., 2:] - boxes[..., :2])
     return sides[..., 0] * sides[..., 1]
 
 
 def iou(first: Any, second: Any) -> Any:
-    """Intersection over union, 0–1, of boxes that broadcast: `(…, 4)` and `(…, 4)` → `(…,)`; 0 for empty ones."""
+    """Return the intersection over union, 0–1, of boxes that broadcast: two `(…, 4)` → `(…,)`; 0 for empty boxes."""
     low = ops.maximum(first[..., :2], second[..., :2])
     high = ops.minimum(first[..., 2:], second[..., 2:])
     sides = ops.relu(high - low)
     both = sides[..., 0] * sides[..., 1]
-    # In this order: Keras (3.15, TensorFlow) takes the sum of (1, n, 1) and (1, 1, n) for a bias, and gets (1, n, 1).
+    # The order matters: Keras (3.15, TensorFlow) mistakes (1, n, 1) + (1, 1, n) for adding a bias: it gives (1, n, 1).
     return both / ops.maximum(area(first) - both + area(second), _TINY)
 
 
 def ciou(truth: Any, guess: Any) -> Any:
-    """Complete IoU, −1.5 to 1: IoU less the centres' distance and the aspect ratios' difference.
+    """Return the complete IoU, −1.5 to 1: IoU minus penalties for the centres' distance and the aspect ratios.
 
-    Zheng et al., Distance-IoU Loss, AAAI 2020: the weight of the aspect term has no gradient.
+    Zheng et al., Distance-IoU Loss, AAAI 2020. The weight of the aspect term has no gradient.
     """
     overlap = iou(truth, guess)
     hull = ops.maximum(truth[..., 2:], guess[..., 2:]) - ops.minimum(truth[..., :2], guess[..., :2])
@@ -54,20 +54,20 @@ def non_max_suppression(
 ) -> Any:
     """Return the boxes that survive non-maximum suppression within each class.
 
-    It is made of plain operations, so that it can be saved and exported.
+    It uses only basic operations, so that it can be saved and exported. The result equals greedy suppression unless a
+    box depends on a chain of more than 16 suppressions.
 
     Args:
         boxes: `(batch, n, 4)`.
-        scores: `(batch, n, classes)`, 0–1; a box may be found under several classes.
-        candidates: how many of the highest scores are looked at.
-        max_detections: how many boxes come out.
-        iou_threshold: a box whose IoU with a better one of its class is above this is left out.
-        score_threshold: scores from here on count.
+        scores: `(batch, n, classes)`, 0–1; a box may be detected for several classes.
+        candidates: number of highest scores that are considered.
+        max_detections: number of boxes that are returned.
+        iou_threshold: a box is removed if its IoU with a higher-scoring box of its class is above this.
+        score_threshold: lowest score of a detection.
 
     Returns:
-        boxes `(batch, max_detections, 4)`, scores `(batch, max_detections)` falling, classes int32
-        `(batch, max_detections)`; 0, 0 and −1 where there is none.
-        Equal to the greedy rule as long as no box hangs on a chain of more than 16 others.
+        boxes `(batch, max_detections, 4)`, scores `(batch, max_detections)` in descending order, and classes int32
+        `(batch, max_detections)`. Unused entries are 0, 0 and −1.
     """
     anchors, classes = scores.shape[1:]
     candidates = min(candidates, anchors * classes)
@@ -86,9 +86,9 @@ def non_max_suppression(
 
 def _best(boxes: Any, scores: Any, labels: Any, count: int, most: int) -> Any:
     scores, places = ops.top_k(scores, count)
-    there = scores > 0
-    boxes = ops.where(there[..., None], _pick(boxes, places), 0.0)
-    labels = ops.where(there, ops.take_along_axis(labels, places, axis=1), -1)
+    found = scores > 0
+    boxes = ops.where(found[..., None], _pick(boxes, places), 0.0)
+    labels = ops.where(found, ops.take_along_axis(labels, places, axis=1), -1)
     rest = most - count
     return (
         ops.pad(boxes, ((0, 0), (0, rest), (0, 0))),
@@ -98,5 +98,5 @@ def _best(boxes: Any, scores: Any, labels: Any, count: int, most: int) -> Any:
 
 
 def _pick(boxes: Any, places: Any) -> Any:
-    """Rows `(batch, k)` of boxes `(batch, n, 4)`."""
+    """Return the rows `places` `(batch, k)` of boxes `(batch, n, 4)`."""
     return ops.take_along_axis(boxes, ops.repeat(places[..., None], 4, axis=-1), axis=1)

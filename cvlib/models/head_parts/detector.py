@@ -1,4 +1,4 @@
-"""What every detector's head can do: decode its raw output to boxes, and the parts of its loss."""
+"""The base class of detector heads, which decode raw outputs to boxes and compute the parts of the loss."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from cvlib.runtime.errors import UserError
 
 @dataclass
 class DetectorOptions(Options):
-    """The choices that every detector has."""
+    """The options that all detectors share."""
 
     neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
-    nms_iou: float = option(0.6, low=0, high=1)  # of two boxes of one class that overlap by more, the better one stays
+    nms_iou: float = option(0.6, low=0, high=1)  # boxes of one class that overlap more are duplicates
 
 
 class DetectorHead(Head):
     """A head whose one output is `(batch, places, values)`, float32, named "predictions".
 
     Attributes:
-        loss_names: the names of the parts that `loss_parts` gives.
-        measure_names: the names of what `measures` gives.
+        loss_names: the names of the parts that `loss_parts` returns.
+        measure_names: the names of the values that `measures` returns.
     """
 
     loss_names: ClassVar[tuple[str, ...]] = ("box_loss", "class_loss")
@@ -48,19 +48,19 @@ class DetectorHead(Head):
         """
 
     def measures(self, options: Any, targets: Any, size: tuple[int, int]) -> dict[str, Any]:
-        """Return what else a person should see of the targets in training, each `(batch,)`."""
+        """Return further statistics of the targets to show in training, each `(batch,)`."""
         return {}
 
     @abstractmethod
     def step(self, options: Any, size: tuple[int, int]) -> int:
-        """Return what both sides of an image of `size` must be a multiple of."""
+        """Return the number of pixels that both sides of an image of `size` must be a multiple of."""
 
     def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:
-        """Both sides must be a multiple of `step`."""
+        """Raise `UserError` unless both sides are multiples of `step`."""
         step = self.step(options, size)
         if any(side % step or side < step for side in size):
             near = [max(step, round(side / step) * step) for side in size]
-            asked, nearest = (str(sides[0]) if sides[0] == sides[1] else f"[{sides[0]},{sides[1]}]"
+            given, nearest = (str(sides[0]) if sides[0] == sides[1] else f"[{sides[0]},{sides[1]}]"
                               for sides in (size, near))  # fmt: skip
-            raise UserError(f"data.image_size={asked}: a detector with model.head={self.name} needs a multiple of "
+            raise UserError(f"data.image_size={given}: a detector with model.head={self.name} needs a multiple of "
                             f"{step} pixels, such as {nearest}")  # fmt: skip

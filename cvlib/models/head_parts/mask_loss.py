@@ -1,4 +1,4 @@
-"""The loss of every head that labels pixels, as options."""
+"""The loss options of every head that labels pixels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ LOSSES = ("cross_entropy", "dice", "focal")
 
 @dataclass
 class MaskOptions(Options):
-    """A weighted sum of losses."""
+    """The options of a weighted sum of losses."""
 
     loss: dict[str, float] = option({"cross_entropy": 1.0})  # weights of the sum of cross_entropy, dice and focal
-    focal_gamma: float = option(2.0, low=0, high=10)  # how much focal loss spares pixels that are right already
+    focal_gamma: float = option(2.0, low=0, high=10)  # how much focal loss reduces the weight of well-classified pixels
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.loss if name not in LOSSES]

@@ -1,6 +1,6 @@
-"""What lies between a backbone's maps and a detector's predictions: levels by stride, joined in both directions.
+"""The layers between a backbone's maps and a detector's predictions: feature levels joined in both directions.
 
-Down: Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017. Up again: Liu et al., Path Aggregation
+Top-down: Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017. Bottom-up: Liu et al., Path Aggregation
 Network, CVPR 2018. Levels are a dict of stride in pixels → map `(batch, height / stride, width / stride, channels)`.
 """
 
@@ -19,31 +19,31 @@ Levels = dict[int, KerasTensor]
 
 
 def by_stride(features: Features) -> Levels:
-    """Return the base's maps by their stride, brought to exactly the image's size over the stride."""
+    """Return the base's maps by stride, resized to exactly the image's size divided by the stride."""
     found: Levels = {}
     for feature, stride in zip(features.maps, features.strides, strict=True):
         sides = features.size[0] // stride, features.size[1] // stride
-        if tuple(feature.shape[1:3]) != sides:  # convolutions without padding
-            # Unless told otherwise, this layer puts all layers behind it in training mode.
+        if tuple(feature.shape[1:3]) != sides:  # the base has convolutions without padding
+            # Without `training=False`, this layer puts all layers after it in training mode.
             feature = layers.Resizing(*sides, name=f"level{stride}_resized")(feature, training=False)
         found[stride] = feature
     return found
 
 
 def require(levels: Levels, stride: int, channels: int, what: str) -> None:
-    """Add the level of `stride` to `levels`: strided convolutions halve the coarsest one as often as it takes.
+    """Extend `levels` to `stride` by halving the coarsest level with strided convolutions.
 
-    Raises `UserError` naming `what` where the stride is below that of the finest level.
+    Raises `UserError` naming `what` if the stride is below that of the finest level.
     """
     if stride < min(levels):
-        raise UserError(f"{what} is finer than the features, whose least stride is {min(levels)} pixels")
+        raise UserError(f"{what} is finer than the features, whose smallest stride is {min(levels)} pixels")
     while max(levels) < stride:
         coarsest = max(levels)
         levels[2 * coarsest] = convolution(levels[coarsest], channels, 3, f"level{2 * coarsest}", stride=2)
 
 
 def top_down(features: Levels, finest: int, channels: int) -> Levels:
-    """Return the levels from stride `finest` on, each joined with the coarser ones."""
+    """Return the levels with a stride of at least `finest`, each joined with the coarser ones."""
     levels: Levels = {}
     x = None
     for stride in sorted((stride for stride in features if stride >= finest), reverse=True):

@@ -1,4 +1,4 @@
-"""The heads, a file each. `get(name)` finds one."""
+"""The heads, one file each. `get(name)` returns one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Head:
-    """Return the head of that name; raises `UserError` where there is none."""
+    """Return the head with this name; raise `UserError` if it doesn't exist."""
     if name not in names():
         raise UserError(f"invalid model.head={name}: expected one of {', '.join(names())}")
     head: Head = importlib.import_module(f"{__name__}.{name}").HEAD

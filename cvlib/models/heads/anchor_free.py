@@ -1,8 +1,8 @@
-"""The anchor-free head: every point of every feature map says one box and its classes' scores.
+"""The anchor-free head: every point of every feature map predicts one box and its class scores.
 
-Decoupled branches for boxes and classes on each level of a path-aggregation pyramid: Ge et al., YOLOX, 2021. A point's
-raw output is (dx, dy, log w, log h, class logits …). Points learn those objects that they fit best by now, by score and
-overlap together: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021.
+Each level of a path-aggregation pyramid has separate branches for boxes and classes: Ge et al., YOLOX, 2021. A point's
+raw output is (dx, dy, log w, log h, class logits …). Objects are assigned to the points whose current predictions fit
+them best by score and overlap: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from cvlib.runtime.errors import UserError
 if TYPE_CHECKING:
     from keras import KerasTensor
 
-_RARE = -math.log(99)  # a class's logit at the start: one in a hundred
-_SIDE = 4.0  # strides, the side of the box that a raw 0 stands for
-_LONGEST = 4.0  # the log of the side is kept within ± this
+_RARE = -math.log(99)  # initial class logit, for a probability of 1 %
+_SIDE = 4.0  # side of the box for a raw output of 0, in strides
+_LONGEST = 4.0  # the raw log side is clipped to ± this
 _SCORE_POWER, _OVERLAP_POWER = 0.5, 6.0
-_POSITIVES = 10  # points that learn one object, at most
-_NEAR = 1.0  # strides: points this near to an object's centre may learn it even from outside its box
+_POSITIVES = 10  # maximum number of points for one object
+_NEAR = 1.0  # in strides; points closer than this to an object's centre are candidates even outside its box
 _BOX_WEIGHT, _CLASS_WEIGHT = 5.0, 1.0
 
 
 @dataclass
 class AnchorFreeOptions(DetectorOptions):
-    """The choices of the anchor-free head."""
+    """The options of the anchor-free head."""
 
-    # Pixels between points, by level; None: [4, 8, 16] where the shorter side is under 200 px, else [8, 16, 32].
+    # Pixels between points, by level; None: [4, 8, 16] if the shorter side is under 200 px, else [8, 16, 32].
     strides: list[int] | None = option(None)
 
     def __post_init__(self) -> None:
@@ -45,13 +45,13 @@ class AnchorFreeOptions(DetectorOptions):
 
 
 class AnchorFree(DetectorHead):
-    """One raw output a point: `(batch, points, 4 + classes)`."""
+    """One raw output per point: `(batch, points, 4 + classes)`."""
 
     name = "anchor_free"
     options = AnchorFreeOptions
 
     def build(self, options: AnchorFreeOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """Levels of the chosen strides, joined in both directions, each with its own branches."""
+        """Join the levels of the chosen strides in both directions, and add the branches of each level."""
         from keras import layers
 
         from cvlib.models.head_parts import neck
@@ -65,22 +65,22 @@ class AnchorFree(DetectorHead):
         return Built([Output("predictions", joined)], features.maps)
 
     def step(self, options: AnchorFreeOptions, size: tuple[int, int]) -> int:
-        """The coarsest stride, and at least 32."""
+        """Return the coarsest stride, but at least 32."""
         return max(32, *strides_of(options, size))
 
     def side_step(self, options: AnchorFreeOptions) -> int:
-        """The coarsest stride that is chosen, and at least 32."""
+        """Return the coarsest stride in the options, but at least 32."""
         return max([32, *(options.strides or [])])
 
     def decode(self, options: AnchorFreeOptions, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:
-        """As the function of that name."""
+        """Call the module's `decode`."""
         return decode(raw, size, strides_of(options, size))
 
     def loss_parts(
         self, options: AnchorFreeOptions, targets: Any, raw: Any, size: tuple[int, int],
         class_weights: np.ndarray | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """As the function of that name."""
+        """Call the module's `loss_parts`."""
         return loss_parts(targets, raw, size, strides_of(options, size), class_weights)
 
 
@@ -90,7 +90,7 @@ def strides_of(options: AnchorFreeOptions, size: tuple[int, int]) -> list[int]:
 
 
 def _branches(x: KerasTensor, width: int, classes: int, name: str) -> KerasTensor:
-    """Boxes and classes from layers of their own: `(batch, points, 4 + classes)`."""
+    """Return raw boxes and class logits from separate layers: `(batch, points, 4 + classes)`."""
     import keras
     from keras import layers
 
@@ -107,7 +107,7 @@ def _branches(x: KerasTensor, width: int, classes: int, name: str) -> KerasTenso
 
 
 def points(size: tuple[int, int], strides: list[int]) -> np.ndarray:
-    """Each point's x, y and stride in pixels of the input, level by level: float32 `(points, 3)`."""
+    """Return each point's x, y and stride in pixels of the input, level by level: float32 `(points, 3)`."""
     levels = []
     for stride in strides:
         y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
@@ -116,7 +116,9 @@ def points(size: tuple[int, int], strides: list[int]) -> np.ndarray:
 
 
 def decode(raw: Any, size: tuple[int, int], strides: list[int]) -> tuple[Any, Any]:
-    """Raw `(batch, points, 4 + classes)` → boxes `(batch, points, 4)` in pixels, scores `(batch, points, classes)`."""
+    """Decode raw `(batch, points, 4 + classes)` to boxes `(batch, points, 4)` in pixels and scores
+    `(batch, points, classes)`.
+    """
     from keras import ops
 
     return _corners(raw, points(size, strides)), ops.sigmoid(raw[..., 4:])
@@ -133,15 +135,15 @@ def _corners(raw: Any, places: np.ndarray) -> Any:
 def loss_parts(
     targets: Any, raw: Any, size: tuple[int, int], strides: list[int], class_weights: np.ndarray | None = None
 ) -> dict[str, Any]:  # fmt: skip
-    """Weighted loss of boxes and of classes, each `(batch,)`.
+    """Return the weighted losses of boxes and of classes, each `(batch,)`.
 
     Args:
         targets: `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
         raw: `(batch, points, 4 + classes)`.
-        class_weights: `(classes,)`, factors of the class loss where a point is to say a class.
+        class_weights: `(classes,)`, multiply the class loss at the points of each class.
 
-    Both parts are sums over the image's points, scaled so that their mean over the batch is the batch's sum per
-    unit of target score: images without boxes count by what they wrongly score.
+    Both parts are sums over the image's points. They are scaled so that their mean over the batch is the batch's total
+    loss divided by its total target score. Images without boxes count through their false scores.
     """
     from keras import ops
 
@@ -152,7 +154,7 @@ def loss_parts(
     wanted, goals = assign(targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), places)
     weights = ops.sum(goals, axis=-1)
     scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
-    # Where nothing is wanted the point's own guess stands in: no gradient, and nothing that isn't finite.
+    # Points without an object use their own prediction as target, so they get no gradient and stay finite.
     wanted = ops.where(weights[..., None] > 0, wanted, ops.stop_gradient(guesses))
     entropy = ops.relu(logits) - logits * goals + ops.log1p(ops.exp(-ops.absolute(logits)))
     if class_weights is not None:
@@ -164,11 +166,11 @@ def loss_parts(
 
 
 def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple[Any, Any]:
-    """What each point should say: boxes `(batch, points, 4)` and class scores `(batch, points, classes)`.
+    """Return the targets of each point: boxes `(batch, points, 4)` and class scores `(batch, points, classes)`.
 
-    An object goes to the at most ten points, inside its box or next to its centre, that align best with it; a
-    point wanted by several takes the one that it overlaps most. The best point's goal is the overlap that the
-    object has reached, the others' less in proportion to their alignment.
+    An object is assigned to the points that align best with it: at most ten, inside its box or next to its centre. A
+    point that several objects compete for takes the one that it overlaps most. The target score of the best point is
+    the object's largest overlap. The other points get less, in proportion to their alignment.
     """
     from keras import ops
 
@@ -180,7 +182,7 @@ def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple
     overlap = boxes.iou(corners[:, :, None], guesses[:, None]) * real
     score = ops.matmul(kinds, ops.transpose(scores, (0, 2, 1)))
     allowed = _candidates(corners, places) * real
-    # Before anything overlaps, alignment must still order the points: hence the small constants.
+    # The small constants let the alignment rank the points even if no box overlaps an object yet.
     alignment = allowed * (score + 1e-3) ** _SCORE_POWER * (overlap + 1e-2) ** _OVERLAP_POWER
     positive = _most_aligned(alignment, min(_POSITIVES, len(places))) * allowed
     positive = positive * _first_of_largest(overlap * positive + positive, axis=1)
@@ -192,7 +194,7 @@ def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple
 
 
 def _candidates(corners: Any, places: np.ndarray) -> Any:
-    """Which points may learn which object: `(batch, M, points)`, 1 or 0."""
+    """Return 1 where a point is a candidate for an object, else 0: `(batch, M, points)`."""
     from keras import ops
 
     corners = corners[:, :, None]
@@ -203,7 +205,7 @@ def _candidates(corners: Any, places: np.ndarray) -> Any:
 
 
 def _most_aligned(alignment: Any, count: int) -> Any:
-    """1 for each object's `count` largest, else 0: `(batch, M, points)`."""
+    """Return 1 for the `count` largest values of each object, else 0: `(batch, M, points)`."""
     from keras import ops
 
     least = ops.top_k(alignment, count)[0][..., -1:]

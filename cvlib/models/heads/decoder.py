@@ -1,6 +1,6 @@
-"""Encoder–decoder networks that label every pixel: three ways up from any backbone, with or without skips.
+"""Encoder–decoder networks that label every pixel, with any backbone, three decoders and optional skip connections.
 
-With skips it is a U-Net (Ronneberger, Fischer & Brox, 2015), with `unpool` and none a SegNet.
+With skip connections it is a U-Net (Ronneberger, Fischer & Brox, 2015); with `unpool` and without them, a SegNet.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from cvlib.runtime.errors import UserError
 if TYPE_CHECKING:
     from keras import KerasTensor
 
-_AUXILIARY_STRIDE = 8  # pixels between the places that the auxiliary classifier judges, at most
+_AUXILIARY_STRIDE = 8  # largest stride in pixels of the auxiliary classifier's grid
 _DECODERS = ("interpolate", "unpool", "transpose")
 
 
 @dataclass
 class DecoderOptions(MaskOptions):
-    """The choices of a decoder."""
+    """The options of a decoder."""
 
     decoder: str = option("interpolate", choices=_DECODERS)
-    skip: bool = True  # whether the encoder's maps are joined on the way up (U-Net)
-    auxiliary_weight: float = option(0.3, low=0, high=10)  # of the auxiliary classifier's loss on the way up; 0: none
-    decoder_filters: int = option(128, low=1)  # the most of a decoder's level; a level has no more than the encoder's
+    skip: bool = True  # whether the encoder's maps are concatenated in the decoder (U-Net)
+    auxiliary_weight: float = option(0.3, low=0, high=10)  # loss weight of the decoder's auxiliary classifier; 0: none
+    decoder_filters: int = option(128, low=1)  # maximum for a decoder level; no more than the encoder level's channels
     dropout: float = option(0.0, low=0, high=0.95)
     interpolation: str = option("bilinear", choices=("bilinear", "nearest"))
     transpose_kernel: int = option(2, low=1, high=99)
@@ -37,7 +37,7 @@ class DecoderOptions(MaskOptions):
     transpose_output_padding: int = option(0, low=0, high=99)
 
     def unused(self) -> set[str]:
-        """Each way up has choices of its own."""
+        """Return the options that the chosen decoder doesn't use."""
         kernels = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
         return {"interpolate": kernels, "unpool": kernels | {"interpolation"}, "transpose": {"interpolation"}}[
             self.decoder
@@ -47,8 +47,9 @@ class DecoderOptions(MaskOptions):
 class Decoder(Head):
     """Logits `(batch, height, width, classes)` of every pixel, and of a coarser grid in training.
 
-    With `auxiliary_weight` above 0 an auxiliary classifier half-way up, on a coarser grid, has the deep layers tell the
-    classes apart long before the last layers can (Lee et al., Deeply-Supervised Nets, 2015; Zhao et al., PSPNet, 2017).
+    With `auxiliary_weight` above 0, an auxiliary classifier half-way through the decoder predicts on a coarser grid.
+    It makes the deep layers separate the classes long before the last layers can (Lee et al., Deeply-Supervised Nets,
+    2015; Zhao et al., PSPNet, 2017).
     """
 
     name = "decoder"
@@ -57,17 +58,17 @@ class Decoder(Head):
 
     def check(self, options: DecoderOptions, backbone: Backbone, backbone_options: Options,
               size: tuple[int, int]) -> None:  # fmt: skip
-        """Unpooling needs levels that end in 2×2 max pooling."""
+        """Raise `UserError` for unpooling with levels that don't end in 2×2 max pooling."""
         if options.decoder != "unpool":
             return
         without = [level for level in backbone.feature_levels(backbone_options) if not level.max_pooled]
         if without:
-            raise UserError(f"model.decoder=unpool needs an encoder whose every level ends in 2×2 max pooling, but "
-                            f"level {without[0].layer} of {backbone.name} doesn't, with the options given: choose "
+            raise UserError("model.decoder=unpool needs an encoder with 2×2 max pooling at the end of every level, but "
+                            f"level {without[0].layer} of {backbone.name} has none with these options: choose "
                             "model.encoder=vgg, or model.decoder=interpolate or transpose")  # fmt: skip
 
     def build(self, options: DecoderOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """One step up for each of the encoder's levels, then to the image's size."""
+        """Add a decoder step for each of the encoder's levels, then upsample to the image's size."""
         from keras import layers
 
         image, (*levels, x), auxiliary = features.image, features.maps, None
@@ -75,8 +76,8 @@ class Decoder(Head):
             x = _step(options, x, level, min(level.shape[-1], options.decoder_filters), f"up{number}")
             if options.auxiliary_weight and auxiliary is None and x.shape[1] >= image.shape[1] // _AUXILIARY_STRIDE:
                 auxiliary = layers.Conv2D(classes, 1, dtype="float32", name="auxiliary")(x)
-        if x.shape[1:3] != image.shape[1:3]:  # the encoder's finest map is at half the size already
-            x = _way_up(options)(options, x, image, max(8, x.shape[-1] // 2), "up0")
+        if x.shape[1:3] != image.shape[1:3]:  # the encoder's finest map is half the image's size
+            x = _upsampling(options)(options, x, image, max(8, x.shape[-1] // 2), "up0")
         if options.dropout:
             x = layers.SpatialDropout2D(options.dropout, name="head_dropout")(x)
         outputs = [Output("logits", layers.Conv2D(classes, 1, dtype="float32", name="logits")(x))]
@@ -85,7 +86,7 @@ class Decoder(Head):
         return Built(outputs, features.maps)
 
 
-def _way_up(options: DecoderOptions) -> Any:
+def _upsampling(options: DecoderOptions) -> Any:
     from cvlib.models.head_parts import decoders
 
     return {"interpolate": decoders.interpolate, "unpool": decoders.unpool, "transpose": decoders.transpose}[
@@ -94,13 +95,13 @@ def _way_up(options: DecoderOptions) -> Any:
 
 
 def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """One step up, the encoder's map beside it if chosen, a convolution over both."""
+    """Upsample, concatenate the encoder's map if `skip` is set, and add a convolution over both."""
     from keras import layers
 
     from cvlib.models.blocks import convolution
 
-    x = _way_up(options)(options, x, level, filters, name)
-    # Unpooling leaves zeros to fill; and without a skip nothing tells where what came up from below lies.
+    x = _upsampling(options)(options, x, level, filters, name)
+    # Unpooling leaves zeros to fill, and without a skip connection nothing else localizes the upsampled features.
     if options.decoder == "unpool" or not options.skip:
         x = convolution(x, filters, 3, f"{name}_alone")
     if options.skip:

@@ -1,4 +1,4 @@
-"""A classifier's head: pooling if the base gives a map, dropout, and one dense layer of logits."""
+"""A classifier's head: pooling if the base outputs a map, dropout, and one dense layer of logits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class DenseOptions(Options):
-    """The choices of a dense head."""
+    """The options of a dense head."""
 
-    dropout: float = option(0.0, low=0, high=0.95)  # before the last layer, where the base gives a map
+    dropout: float = option(0.0, low=0, high=0.95)  # before the last layer, if the base outputs a map
     label_smoothing: float = option(0.0, low=0, high=0.9)  # share of the target spread evenly over all classes
 
 
 class Dense(Head):
-    """Logits `(batch, classes)`, and an auxiliary classifier's in training where the backbone has one."""
+    """Logits `(batch, classes)`, and in training those of the auxiliary classifier if the backbone has one."""
 
     name = "dense"
     options = DenseOptions
@@ -30,7 +30,7 @@ class Dense(Head):
     base_key = None
 
     def build(self, options: DenseOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """The network is cut behind the pooling, where there is one: what comes before it has nothing random."""
+        """Add the layers; the network can be cut after the pooling, if any, because nothing before it is random."""
         from keras import layers
 
         (x,) = features.maps
@@ -47,10 +47,11 @@ class Dense(Head):
         return Built(outputs, cut)
 
     def start_on_loaded_base(self, last: keras.layers.Layer) -> None:
-        """Let every class begin with a score of 0, as in Big Transfer (Kolesnikov et al., 2020).
+        """Initialize the weights to 0, so that every class starts with a score of 0.
 
-        Features of networks without BatchNorm are large: random weights on them make losses that take epochs to
-        unlearn. A network that starts from scratch learns faster with random ones.
+        This follows Big Transfer (Kolesnikov et al., 2020). Networks without BatchNorm have large features. Random
+        weights on them cause losses that take epochs to unlearn. A network trained from scratch learns faster with
+        random weights.
         """
         from keras import ops
 

@@ -1,9 +1,9 @@
 """Long, Shelhamer & Darrell, Fully Convolutional Networks for Semantic Segmentation, 2015.
 
-VGG's dense layers become convolutions (a kernel as large as the map that the dense layer saw, then 1×1), so that the
-network classifies every place; its scores go up by transposed convolutions that begin as bilinear interpolation.
-FCN-32s goes up at once, FCN-16s and -8s add scores of the maps at stride 16 and 8 on the way. Any backbone that halves
-five times by 2×2 pooling will do.
+VGG's dense layers become convolutions: first one with a kernel as large as the map that the dense layer saw, then 1×1.
+The network thus classifies every position. Transposed convolutions, initialized to bilinear interpolation, upsample the
+scores. FCN-32s upsamples in one step. FCN-16s and FCN-8s add scores of the maps at strides 16 and 8 in between. The
+backbone must halve the sides five times by 2×2 pooling.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _STRIDE = 32  # of the last pooling
 
 @dataclass
 class FcnOptions(MaskOptions):
-    """The choices of a fully convolutional network."""
+    """The options of a fully convolutional network."""
 
-    prediction_stride: int = option(8, choices=(32, 16, 8))  # the finest map that gives scores
-    fc_kernel: int = option(7, low=1, high=99)  # the side of the map that the first dense layer sees
-    fc_width: int = option(4096, low=1)  # of the two layers that were dense
+    prediction_stride: int = option(8, choices=(32, 16, 8))  # stride of the finest map with scores
+    fc_kernel: int = option(7, low=1, high=99)  # side of the map that the first dense layer sees
+    fc_width: int = option(4096, low=1)  # width of the two converted dense layers
     dropout: float = option(0.0, low=0, high=0.95)
 
 
@@ -42,11 +42,11 @@ class Fcn(Head):
     options = FcnOptions
 
     def side_step(self, options: FcnOptions) -> int:
-        """The maps halve five times."""
+        """Return 32, because the maps halve five times."""
         return _STRIDE
 
     def check(self, options: FcnOptions, backbone: Backbone, backbone_options: Options, size: tuple[int, int]) -> None:
-        """The maps must halve five times, each time by 2×2 pooling, and the image must divide by 32."""
+        """Raise `UserError` unless the maps halve five times by 2×2 pooling and 32 divides the image's sides."""
         levels = backbone.feature_levels(backbone_options)
         if [(level.stride, level.pooled is not None) for level in levels] != [(2**k, True) for k in range(5)]:
             raise _unfit(backbone)
@@ -55,15 +55,15 @@ class Fcn(Head):
                             f"times, so data.image_size must be a multiple of {_STRIDE}")  # fmt: skip
 
     def maps(self, backbone: Backbone, backbone_options: Options) -> list[tuple[str, int]]:
-        """The last three poolings: strides 8, 16 and 32."""
+        """Return the last three poolings, at strides 8, 16 and 32."""
         return [(str(level.pooled), 2 * level.stride) for level in backbone.feature_levels(backbone_options)[2:]]
 
     def build(self, options: FcnOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """Scores at stride 32, joined with those of finer maps on the way up."""
+        """Compute scores at stride 32, and add those of finer maps while upsampling."""
         from keras import layers
 
         sides = [tuple(side // stride for side in features.size) for stride in features.strides]
-        if sides != [tuple(one.shape[1:3]) for one in features.maps]:  # convolutions without padding
+        if sides != [tuple(one.shape[1:3]) for one in features.maps]:  # the base has convolutions without padding
             raise _unfit(backbone)
         *pools, x = features.maps
         x = fully_connected(x, options.fc_width, options.fc_kernel, options.dropout, "fc6")
@@ -78,16 +78,16 @@ class Fcn(Head):
 
 
 def _unfit(backbone: Backbone) -> UserError:
-    return UserError(f"model.head=fcn needs five poolings by 2 and nothing else that makes maps smaller, which "
-                     f"{backbone.name} with the options given doesn't have: choose model.backbone=vgg, or cnn with "
-                     "five model.filters, model.stride=1 and model.padding=same")  # fmt: skip
+    return UserError(f"model.head=fcn needs a backbone with five 2×2 poolings and no other downsampling, unlike "
+                     f"{backbone.name} with these options: choose model.backbone=vgg, or cnn with five "
+                     "model.filters, model.stride=1 and model.padding=same")  # fmt: skip
 
 
 def fully_connected(x: KerasTensor, width: int, kernel: int, dropout: float, name: str) -> KerasTensor:
-    """A dense layer over `kernel`×`kernel` places as a convolution: the same at every place, zeros beyond the map.
+    """Apply a dense layer over `kernel`×`kernel` positions as a convolution, with zeros outside the map.
 
-    The weights of a dense layer on a flattened `(kernel, kernel, channels)` map are, reshaped to
-    `(kernel, kernel, channels, width)`, those of this convolution.
+    The kernel of this convolution equals the weights of a dense layer on a flattened `(kernel, kernel, channels)` map,
+    reshaped to `(kernel, kernel, channels, width)`.
     """
     from keras import layers
 
@@ -96,14 +96,17 @@ def fully_connected(x: KerasTensor, width: int, kernel: int, dropout: float, nam
 
 
 def _score(x: KerasTensor, outputs: int, name: str) -> KerasTensor:
-    """Class scores by a 1×1 convolution, from zeros as in the paper: VGG's large features would make a loss of 60."""
+    """Return class scores by a 1×1 convolution, initialized to zero as in the paper.
+
+    With random weights, VGG's large features would cause a loss of 60.
+    """
     from keras import layers
 
     return layers.Conv2D(outputs, 1, kernel_initializer="zeros", dtype="float32", name=name)(x)
 
 
 def _bilinear(x: KerasTensor, stride: int, name: str, fixed: bool = False) -> KerasTensor:
-    """`stride` times as large, each class by itself; the weights may learn unless `fixed`."""
+    """Upsample by `stride`, each class separately; the weights are trainable unless `fixed`."""
     from keras import layers
 
     classes = x.shape[-1]
@@ -115,7 +118,9 @@ def _bilinear(x: KerasTensor, stride: int, name: str, fixed: bool = False) -> Ke
 
 
 def bilinear_kernel(stride: int, classes: int) -> np.ndarray:
-    """The transposed convolution `(2·stride, 2·stride, classes, classes)` that interpolates each class bilinearly."""
+    """Return the kernel `(2·stride, 2·stride, classes, classes)` that interpolates each class bilinearly when used in a
+    transposed convolution.
+    """
     positions = np.arange(2 * stride)
     line = 1 - np.abs(positions - (stride - 0.5)) / stride
     kernel: np.ndarray = np.outer(line, line)[..., np.newaxis, np.newaxis] * np.eye(classes)

@@ -1,8 +1,8 @@
 """The grid head: Redmon et al., You Only Look Once: Unified, Real-Time Object Detection, CVPR 2016.
 
-Each cell of an S×S grid says B boxes and one set of class probabilities. A cell's raw output is B times
-(x, y, √w, √h, confidence), then the classes: x and y in cells from the cell's corner, w and h in shares of the image.
-Convolutions stand in place of the published dense layers, so that any input size goes.
+Each cell of an S×S grid predicts B boxes and one set of class probabilities. A cell's raw output is B times
+(x, y, √w, √h, confidence), then the classes. x and y are in cells, from the cell's corner; w and h are fractions of the
+image. Convolutions replace the published dense layers, so that any input size is possible.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.runtime.errors import UserError
 
 _LEAST_CELLS = 7  # the published grid
-COORDINATES, NO_OBJECT = 5.0, 0.5  # the published weights
+COORDINATES, NO_OBJECT = 5.0, 0.5  # the published loss weights
 
 
 @dataclass
 class GridOptions(DetectorOptions):
-    """The choices of the grid head."""
+    """The options of the grid head."""
 
-    grid: int | None = option(None, low=1, high=1024)  # cells along the shorter side; None: the coarsest of at least 7
+    # Cells along the shorter side; None: the coarsest grid with at least 7.
+    grid: int | None = option(None, low=1, high=1024)
     boxes_per_cell: int = option(2, low=1, high=16)
 
 
 class Grid(DetectorHead):
-    """One raw output a cell: `(batch, cells, 5B + classes)`."""
+    """One raw output per cell: `(batch, cells, 5B + classes)`."""
 
     name = "grid"
     options = GridOptions
@@ -40,7 +41,7 @@ class Grid(DetectorHead):
     measure_names = ("crowded",)
 
     def build(self, options: GridOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """The level whose stride is a cell's side, joined with the coarser ones, and two convolutions."""
+        """Add two convolutions to the level whose stride is a cell's side, joined with the coarser levels."""
         import keras
         from keras import layers
 
@@ -57,24 +58,24 @@ class Grid(DetectorHead):
         for number in (1, 2):
             x = convolution(x, 2 * options.neck_channels, 3, f"head_conv{number}")
         count = 5 * options.boxes_per_cell + classes
-        # Boxes of √w = 0 would overlap nothing and so be responsible for nothing. And what is linear and squared starts
-        # near its mean: from wild boxes and scores the base learned only slowly.
-        some, little = keras.initializers.Constant(0.1), keras.initializers.RandomNormal(stddev=0.01)
-        x = layers.Conv2D(count, 1, bias_initializer=some, kernel_initializer=little, dtype="float32",
+        # Boxes with √w = 0 would overlap nothing and so never be responsible. The outputs are linear and their errors
+        # squared, so they start near the targets' mean: from widely scattered outputs, the base learned only slowly.
+        bias, kernel = keras.initializers.Constant(0.1), keras.initializers.RandomNormal(stddev=0.01)
+        x = layers.Conv2D(count, 1, bias_initializer=bias, kernel_initializer=kernel, dtype="float32",
                           name="head_output")(x)  # fmt: skip
         raw = layers.Reshape((rows * columns, count), name="predictions", dtype="float32")(x)
         return Built([Output("predictions", raw)], features.maps)
 
     def step(self, options: GridOptions, size: tuple[int, int]) -> int:
-        """Features halve five times."""
+        """Return 32, because the features halve five times."""
         return 32
 
     def side_step(self, options: GridOptions) -> int:
-        """Features halve five times."""
+        """Return 32, because the features halve five times."""
         return 32
 
     def check(self, options: GridOptions, backbone: Backbone, backbone_options: Options, size: tuple[int, int]) -> None:
-        """A cell's side must be a power of two."""
+        """Raise `UserError` unless a cell's side is a power of two."""
         super().check(options, backbone, backbone_options, size)
         if not options.grid:
             return
@@ -85,18 +86,18 @@ class Grid(DetectorHead):
                             f"of two: choose one of {fitting}")  # fmt: skip
 
     def decode(self, options: GridOptions, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:
-        """As the function of that name."""
+        """Call the module's `decode`."""
         return decode(raw, size, cells_of(options, size), options.boxes_per_cell)
 
     def loss_parts(
         self, options: GridOptions, targets: Any, raw: Any, size: tuple[int, int],
         class_weights: np.ndarray | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """As the function of that name."""
+        """Call the module's `loss_parts`."""
         return loss_parts(targets, raw, size, cells_of(options, size), options.boxes_per_cell, class_weights)
 
     def measures(self, options: GridOptions, targets: Any, size: tuple[int, int]) -> dict[str, Any]:
-        """ "crowded": objects an image that another one keeps from being learned."""
+        """Return "crowded": how many objects per image share a cell with an earlier object and so aren't learned."""
         return {"crowded": crowded(targets, size, cells_of(options, size))}
 
 
@@ -108,14 +109,14 @@ def cells_of(options: GridOptions, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def decode(raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int) -> tuple[Any, Any]:
-    """Raw `(batch, cells, 5B + classes)` → boxes `(batch, cells · B, 4)` in pixels and scores of every class.
+    """Decode raw `(batch, cells, 5B + classes)` to boxes `(batch, cells · B, 4)` in pixels and scores of every class.
 
-    A score is confidence times class probability, `(batch, cells · B, classes)` in 0–1. `cells` are rows and
-    columns, `count` is B.
+    A score is the confidence times the class probability, `(batch, cells · B, classes)`, 0–1. `cells` are the rows and
+    columns; `count` is B.
     """
     from keras import ops
 
-    raw_boxes, classes = _parted(raw, count)
+    raw_boxes, classes = _split(raw, count)
     corners = ops.reshape(_corners(raw_boxes, cells), (-1, cells[0] * cells[1] * count, 4))
     scores = ops.clip(raw_boxes[..., 4:], 0.0, 1.0) * ops.clip(classes, 0.0, 1.0)[:, :, None]
     return corners * _pixels(size), ops.reshape(scores, (-1, cells[0] * cells[1] * count, classes.shape[-1]))
@@ -125,28 +126,32 @@ def loss_parts(
     targets: Any, raw: Any, size: tuple[int, int], cells: tuple[int, int], count: int,
     class_weights: np.ndarray | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The published squared errors, each part weighted and `(batch,)`.
+    """Return the published squared errors, each part weighted and `(batch,)`.
 
     `targets` are `(batch, M, 5)`: corners in pixels and class, −1 where there is no box. A cell learns the first
-    object whose centre it holds (`crowded` says how many are left over); the box that overlaps it most answers
-    for it and its confidence is that overlap; every other box's confidence is to be 0. `class_weights` `(classes,)` are
-    factors of the cells' class loss by the class of their object.
+    object whose centre it contains; `crowded` counts the others. The box with the largest overlap is responsible for
+    the object, and its target confidence is that overlap. The target confidence of every other box is 0.
+    `class_weights` `(classes,)` multiply the class loss of a cell by the class of its object.
     """
     from keras import ops
 
     from cvlib.models.head_parts import boxes
 
-    raw_boxes, classes = _parted(raw, count)
-    truth, kinds, there = _targets(targets, size, cells, classes.shape[-1])
+    raw_boxes, classes = _split(raw, count)
+    truth, kinds, occupied = _targets(targets, size, cells, classes.shape[-1])
     overlap = ops.stop_gradient(boxes.iou(_corners(raw_boxes, cells), _boxes_of(truth)[:, :, None]))
-    responsible = there[..., None] * _responsible(overlap, raw_boxes, truth, cells)
+    responsible = occupied[..., None] * _responsible(overlap, raw_boxes, truth, cells)
     origin = _origins(cells)
     place = ops.concatenate([truth[..., :2] * _counts(cells) - origin, ops.sqrt(truth[..., 2:])], axis=-1)
     errors = ops.sum((raw_boxes[..., :4] - place[:, :, None]) ** 2, axis=-1)
     confidence = raw_boxes[..., 4]
     found = ops.sum(responsible * (confidence - overlap) ** 2, axis=(1, 2))
     empty = ops.sum((1 - responsible) * confidence**2, axis=(1, 2))
-    factor = there if class_weights is None else there * ops.sum(kinds * np.asarray(class_weights, np.float32), axis=-1)
+    factor = (
+        occupied
+        if class_weights is None
+        else occupied * ops.sum(kinds * np.asarray(class_weights, np.float32), axis=-1)
+    )
     return {
         "box_loss": COORDINATES * ops.sum(responsible * errors, axis=(1, 2)),
         "objectness_loss": found + NO_OBJECT * empty,
@@ -155,22 +160,22 @@ def loss_parts(
 
 
 def crowded(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
-    """How many objects of each image share their cell with an earlier one and so aren't learned: `(batch,)`."""
+    """Return how many objects of each image share a cell with an earlier one and so aren't learned: `(batch,)`."""
     from keras import ops
 
-    held = _held(targets, size, cells)
-    return ops.sum(held * ops.cast(ops.cumsum(held, axis=1) > 1.5, "float32"), axis=(1, 2))
+    inside = _contains_centre(targets, size, cells)
+    return ops.sum(inside * ops.cast(ops.cumsum(inside, axis=1) > 1.5, "float32"), axis=(1, 2))
 
 
-def _parted(raw: Any, count: int) -> tuple[Any, Any]:
-    """Boxes `(batch, cells, B, 5)` and classes `(batch, cells, classes)`."""
+def _split(raw: Any, count: int) -> tuple[Any, Any]:
+    """Split the raw output into boxes `(batch, cells, B, 5)` and classes `(batch, cells, classes)`."""
     from keras import ops
 
     return ops.reshape(raw[..., : 5 * count], (-1, raw.shape[1], count, 5)), raw[..., 5 * count :]
 
 
 def _corners(raw_boxes: Any, cells: tuple[int, int]) -> Any:
-    """Boxes in shares of the image, `(batch, cells, B, 4)`."""
+    """Return boxes in fractions of the image, `(batch, cells, B, 4)`."""
     from keras import ops
 
     centres = (raw_boxes[..., :2] + _origins(cells)[:, None]) / _counts(cells)
@@ -185,12 +190,14 @@ def _boxes_of(truth: Any) -> Any:
 
 
 def _targets(targets: Any, size: tuple[int, int], cells: tuple[int, int], classes: int) -> tuple[Any, Any, Any]:
-    """Per cell: its object's centre and sides in shares of the image, its class one-hot, and whether it has one."""
+    """Return for each cell its object's centre and sides in fractions of the image, the object's one-hot class, and
+    whether the cell has an object.
+    """
     from keras import ops
 
     corners, labels = targets[..., :4] / _pixels(size), targets[..., 4]
-    held = _held(targets, size, cells)
-    first = held * ops.cast(ops.cumsum(held, axis=1) < 1.5, "float32")
+    inside = _contains_centre(targets, size, cells)
+    first = inside * ops.cast(ops.cumsum(inside, axis=1) < 1.5, "float32")
     to_cells = ops.transpose(first, (0, 2, 1))
     centres, sides = (corners[..., :2] + corners[..., 2:]) / 2, ops.relu(corners[..., 2:] - corners[..., :2])
     kinds = ops.one_hot(ops.cast(ops.maximum(labels, 0), "int32"), classes)
@@ -198,8 +205,8 @@ def _targets(targets: Any, size: tuple[int, int], cells: tuple[int, int], classe
     return truth, ops.matmul(to_cells, kinds), ops.sum(first, axis=1)
 
 
-def _held(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
-    """1 where a cell holds an object's centre: `(batch, M, cells)`."""
+def _contains_centre(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
+    """Return 1 where a cell contains an object's centre, else 0: `(batch, M, cells)`."""
     from keras import ops
 
     x, y = ((targets[..., i] + targets[..., i + 2]) / 2 for i in (0, 1))
@@ -210,7 +217,10 @@ def _held(targets: Any, size: tuple[int, int], cells: tuple[int, int]) -> Any:
 
 
 def _responsible(overlap: Any, raw_boxes: Any, truth: Any, cells: tuple[int, int]) -> Any:
-    """One-hot over B `(batch, cells, B)`: the largest overlap; among boxes without any, the nearest."""
+    """Return the responsible box as one-hot over B `(batch, cells, B)`: the one with the largest overlap.
+
+    If no box overlaps the object, the nearest box is responsible.
+    """
     from keras import ops
 
     centres = (raw_boxes[..., :2] + _origins(cells)[:, None]) / _counts(cells)
@@ -221,7 +231,7 @@ def _responsible(overlap: Any, raw_boxes: Any, truth: Any, cells: tuple[int, int
 
 
 def _origins(cells: tuple[int, int]) -> np.ndarray:
-    """Each cell's column and row, row by row: float32 `(cells, 2)`."""
+    """Return each cell's column and row, row by row: float32 `(cells, 2)`."""
     y, x = np.mgrid[: cells[0], : cells[1]]
     return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The textbook network's counts by hand, its choices, and the sizes that it can't take."""
+"""The textbook network: parameter counts by hand, options, and unsupported sizes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_stride_with_dilation_is_refused() -> None:
 
 @pytest.mark.parametrize(("stride", "convolutions"), [(1, 1), (2, 1), (2, 2)])
 def test_strides_of_its_levels_count_convolutions_and_poolings(stride: int, convolutions: int) -> None:
-    """Of 96 pixels: a stage divides the side by `stride`, its pooling by 2."""
+    """Each stage divides the 96 pixels by `stride`, and its pooling by 2."""
     built = network("segmenter", 96, filters=[4, 6], stride=stride, convolutions=convolutions)
     first, second = stride, 2 * stride * stride
     assert [level.stride for level in built.backbone.feature_levels(built.config.backbone_options)] == [first, second]

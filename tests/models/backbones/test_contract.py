@@ -1,4 +1,4 @@
-"""What every backbone promises: a new file in cvlib/models/backbones is tested before anyone writes a test for it."""
+"""The contract of every backbone. A new file in cvlib/models/backbones is tested automatically."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LOST = 4  # units of a map's side that convolutions without padding may take off
 
 
 def model(name: str, feature_levels: bool = False) -> ModelConfig:
-    """The base as a classifier, or as the encoder of a segmenter."""
+    """Return the options of a classifier, or of a segmenter with this encoder."""
     base = {"name": "segmenter", "task": "segmentation", "head": "decoder", "encoder": name}
     return read_model({**(base if feature_levels else {"name": name, "head": "dense"}), **SMALL.get(name, {})})
 
@@ -48,7 +48,7 @@ def least(name: str, feature_levels: bool = False) -> int:
 
 
 def side(name: str) -> int:
-    """The smallest multiple of 64 pixels that it takes."""
+    """Return the smallest multiple of 64 pixels that the backbone supports."""
     return 64 * -(-least(name, name in WITH_LEVELS) // 64)
 
 
@@ -59,7 +59,7 @@ def classifier(name: str) -> Network:
 
 @functools.cache
 def levels_base(name: str) -> keras.Model:
-    """The base with all its maps, of images that are 64 pixels wider than high."""
+    """Return the base with all its maps, for images that are 64 pixels wider than high."""
     backbone, options = backbones.get(name), model(name, feature_levels=True).backbone_options
     whole = backbone.build(options, (side(name), side(name) + 64, backbone.channels or 3), True)
     return keras.Model(whole.input, [whole.get_layer(layer).output for layer in backbone.feature_maps(options)])
@@ -106,7 +106,7 @@ def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> 
 
 
 @pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
-def test_the_poolings_of_its_levels_are_what_they_are_said_to_be(name: str) -> None:
+def test_the_poolings_of_its_levels_match_their_declaration(name: str) -> None:
     backbone, options = backbones.get(name), model(name, feature_levels=True).backbone_options
     whole = backbone.build(options, (side(name), side(name), backbone.channels or 3), True)
     levels = [level for level in backbone.feature_levels(options) if level.pooled]
@@ -138,7 +138,7 @@ def test_its_blocks_cover_every_layer_with_weights_in_order(name: str) -> None:
 
 
 def assert_frozen_part_is_still(built: Network, freeze: Any) -> None:
-    """Fail unless the first layers work the same in every call, as in inference, and keep their numbers."""
+    """Assert that the first layers always run in inference mode and keep their weights."""
     freezing.apply(built, Phase(0, 1, freeze))
     last = built.base.layers[freezing.frozen_layers(built, freeze) - 1]
     part = keras.Model(built.base.input, last._inbound_nodes[-1].outputs[0])  # .output of a model is within it
@@ -153,7 +153,7 @@ def assert_frozen_part_is_still(built: Network, freeze: Any) -> None:
 
 @pytest.mark.parametrize("name", large_ones_slow(NAMES))
 @pytest.mark.parametrize("freeze", [ALL, 0.5])
-def test_what_is_frozen_works_as_in_inference_whatever_training_says(name: str, freeze: Any) -> None:
+def test_frozen_layers_run_in_inference_mode_regardless_of_training(name: str, freeze: Any) -> None:
     built = classifier(name)
     try:
         assert_frozen_part_is_still(built, freeze)

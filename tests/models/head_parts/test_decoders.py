@@ -1,4 +1,4 @@
-"""The three ways up against NumPy: where values land, and how large the result is."""
+"""The three decoders against NumPy: the positions of values, and the output sizes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def run(outputs: keras.KerasTensor, inputs: list[keras.KerasTensor], *arrays: np
 
 
 def numpy_unpool(x: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Window by window, as it is said in words."""
+    """Unpool window by window."""
     result = np.zeros_like(level)
     for b, row, column, channel in np.ndindex(*x.shape):
         window = level[b, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2, channel]
-        place = int(window.argmax())  # the first in rows among equals
+        place = int(window.argmax())  # of equal maxima, the first in row order
         result[b, 2 * row + place // 2, 2 * column + place % 2, channel] = x[b, row, column, channel]
     return result
 
@@ -38,7 +38,7 @@ def test_unpooling_puts_values_where_the_pooling_took_them(side: tuple[int, int]
     np.testing.assert_array_equal(found, numpy_unpool(x, level))
 
 
-def test_pooling_what_was_unpooled_gives_the_values_back() -> None:
+def test_pooling_after_unpooling_restores_the_values() -> None:
     level = RNG.normal(size=(1, 8, 8, 2)).astype(np.float32)
     x = np.abs(RNG.normal(size=(1, 4, 4, 2))).astype(np.float32)
     coarse, fine = keras.Input(x.shape[1:]), keras.Input(level.shape[1:])
@@ -47,7 +47,7 @@ def test_pooling_what_was_unpooled_gives_the_values_back() -> None:
 
 
 def numpy_transpose(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int, output_padding: int) -> np.ndarray:
-    """Every value adds its multiple of the kernel; then the padding is cut off."""
+    """Add the kernel times each value, then cut off the padding."""
     height, width, _ = x.shape
     side = kernel.shape[0]
     size = [(n - 1) * stride + side + padding + output_padding for n in (height, width)]
@@ -90,7 +90,7 @@ def test_transposed_convolution(
 
 
 def test_padding_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match=r"model\.transpose_padding=8 leaves nothing of a map of 4×6"):
+    with pytest.raises(UserError, match=r"model\.transpose_padding=8 leaves no output for a map of 4×6"):
         decoders.transposed_convolution(keras.Input((4, 6, 2)), 2, 2, 2, 8, 0, "up")
 
 
@@ -103,7 +103,7 @@ def test_every_decoder_reaches_the_finer_maps_size(name: str, side: tuple[int, i
 
 
 @pytest.mark.parametrize(("method", "middle"), [("nearest", [1.0, 1.0, 3.0, 3.0]), ("bilinear", [1.0, 1.5, 2.5, 3.0])])
-def test_interpolation_is_what_was_asked_for(method: str, middle: list[float]) -> None:
+def test_interpolation_uses_the_chosen_method(method: str, middle: list[float]) -> None:
     coarse, fine = keras.Input((1, 2, 2)), keras.Input((1, 4, 1))
     made = decoders.interpolate(model_config("segmenter", interpolation=method).head_options, coarse, fine, 1, "up1")
     model = keras.Model([coarse, fine], made)

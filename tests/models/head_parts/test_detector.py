@@ -1,4 +1,4 @@
-"""Both heads on every base: shapes, places, what can't be, and that the base's weights fit a classifier's."""
+"""Both heads on every base: shapes, positions, errors, and weights that fit a classifier's base."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SMALL = {"neck_channels": 8, "filters": [4, 4, 8, 8, 8]}
 
 
 def places(head: str, side: int) -> int:
-    """At 64 and 96 pixels: strides 4, 8 and 16, or cells of 8 pixels."""
+    """The sides are 64 and 96 pixels, for strides 4, 8 and 16 or for cells of 8 pixels."""
     return (side // 8) ** 2 if head == "grid" else sum((side // stride) ** 2 for stride in (4, 8, 16))
 
 
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 @pytest.mark.parametrize(("backbone", "side"), [("darknet", 96), ("cnn", 64)])
-def test_what_the_heads_say_is_finite(backbone, side, head):
+def test_raw_outputs_are_finite(backbone, side, head):
     image = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
     model = network("yolo", side, 3, 6, backbone=backbone, head=head, **SMALL).model
     said = np.asarray(model(image))
@@ -76,7 +76,7 @@ def test_levels_beyond_the_base_are_made_of_convolutions():
         ({"strides": [1, 8]}, 96, r"model\.strides=\[1, 8\]: a stride of 1 pixels is finer than the features"),
     ],
 )
-def test_what_cant_be_is_said_in_one_line(changes, side, message):
+def test_invalid_options_are_refused_in_one_line(changes, side, message):
     with pytest.raises(UserError, match=message) as error:
         network("yolo", side, 3, 3, **SMALL, **changes)
     assert "\n" not in str(error.value)

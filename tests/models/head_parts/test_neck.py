@@ -1,4 +1,4 @@
-"""Levels of a detector's neck: their sizes by stride, and how they join, against NumPy."""
+"""The levels of a detector's neck: sizes by stride, and joins compared with NumPy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_stride_beyond_the_coarsest_is_reached_by_halving_and_a_finer_one_is_r
     assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {
         4: (16, 24, 2), 8: (8, 12, 2), 16: (4, 6, 5), 32: (2, 3, 5),
     }  # fmt: skip
-    with pytest.raises(UserError, match="a cell of 2 pixels is finer than the features, whose least stride is 4"):
+    with pytest.raises(UserError, match="a cell of 2 pixels is finer than the features, whose smallest stride is 4"):
         neck.require(found, 2, 5, "a cell of 2 pixels")
 
 
@@ -44,7 +44,7 @@ def test_a_level_takes_up_the_coarser_one_and_no_level_is_finer_than_asked() -> 
 
 
 def _layers(output: keras.KerasTensor, given: neck.Levels) -> list[keras.layers.Layer]:
-    """The finer level's lateral map, the coarser level, and their sum."""
+    """Return the layers of the finer level's lateral map, of the coarser level, and of their sum."""
     model = keras.Model([given[4], given[8]], output)
     return [model.get_layer(name) for name in ("lateral4_relu", "down8_relu", "joined4")]
 

@@ -1,4 +1,4 @@
-"""Places and boxes by hand; who learns which object, against loops; the loss where nothing is to be found."""
+"""Points and boxes by hand, the assignment of objects against loops, and the loss without objects."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def case(seed: int):
 
 
 def loop(targets, guesses, scores, places, most):
-    """One image: for each point its object (−1 none) and its goal."""
+    """Return for each point of one image its object (−1: none) and its target score."""
     overlaps = numpy(boxes.iou(targets[:, None, :4], guesses[None]))
     alignment = np.zeros(overlaps.shape)
     for m, (left, top, right, bottom, label) in enumerate(targets):
@@ -72,7 +72,7 @@ def loop(targets, guesses, scores, places, most):
 
 
 @pytest.mark.parametrize("most", [3, 10])
-def test_points_learn_what_they_align_best_with(monkeypatch, most):
+def test_objects_are_assigned_to_the_best_aligned_points(monkeypatch, most):
     monkeypatch.setattr(anchor_free, "_POSITIVES", most)
     contested = 0
     for seed in range(5):

@@ -1,4 +1,4 @@
-"""The encoder–decoder networks: sizes, refusals, and the three ways up."""
+"""Encoder–decoder networks: sizes, errors, and the three decoders."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_unpooling_without_max_pooling_is_refused(changes: dict[str, Any], level
         build(96, decoder="unpool", **changes)
 
 
-def test_the_segnet_holds_what_its_layers_add_up_to() -> None:
+def test_the_parameters_of_the_segnet_by_hand() -> None:
     model = build(filters=[4, 6], convolutions=1, batch_norm=False, decoder="unpool", skip=False).model
     encoder = (3 * 9 + 1) * 4 + (4 * 9 + 1) * 6
     first = 2 * (9 * 6 * 6 + 4 * 6)  # a level up: two convolutions, each with BatchNorm

@@ -1,4 +1,4 @@
-"""The classifier's head: what comes between the base and the logits, and where the network can be cut."""
+"""The classifier's head: the layers between the base and the logits, and the cut of the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_map_is_pooled_then_dropped_then_scored() -> None:
     assert [tuple(tensor.shape) for tensor in built.cut_at] == [(None, 8)]  # before the Dropout
 
 
-def test_a_vector_goes_straight_to_the_scores() -> None:
+def test_a_vector_needs_no_pooling() -> None:
     built = network("cnn", 16, 1, 5, dense=[7], dropout=0.5)
     assert [layer.name for layer in built.model.layers[-2:]] == ["backbone", "logits"]
     assert [tuple(tensor.shape) for tensor in built.cut_at] == [(None, 7)]

@@ -1,4 +1,4 @@
-"""FCN: dense layers as convolutions, bilinear ways up, and what the finer maps add."""
+"""FCN: dense layers as convolutions, bilinear upsampling, and the scores of finer maps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_vggs_own_dense_layers_are_the_networks_first_convolutions() -> None:
 
 
 @pytest.mark.parametrize("stride", [2, 8])
-def test_the_way_up_begins_as_bilinear_interpolation(stride: int) -> None:
+def test_upsampling_is_initialized_to_bilinear_interpolation(stride: int) -> None:
     x = RNG.normal(size=(1, 5, 6, 3)).astype(np.float32)
     given = keras.Input(x.shape[1:])
     found = keras.Model(given, fcn._bilinear(given, stride, "up")).predict_on_batch(x)

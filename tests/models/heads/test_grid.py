@@ -1,4 +1,4 @@
-"""The published loss against a loop over cells; decoding by hand."""
+"""The published loss, compared with a loop over cells, and decoding by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def iou(first, second) -> float:
 
 
 def loop(targets, raw) -> np.ndarray:
-    """Equation 3 of the paper for one image: (coordinates, objectness, classes)."""
+    """Return equation 3 of the paper for one image: (coordinates, objectness, classes)."""
     objects: dict[tuple[int, int], np.ndarray] = {}
     for row in targets:
         if row[4] >= 0:
