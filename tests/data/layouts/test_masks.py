@@ -98,8 +98,8 @@ def test_what_makes_a_mask_unusable(tmp_path):
         "undefined_indexed": ["undefined ids"], "lossy": ["lossy mask", "undefined ids"],
         "smoothed": ["undefined ids"], "empty": ["unreadable mask"], "cut": ["unreadable mask"],
     }  # fmt: skip
-    assert "ids that no label has: 77, 4 pixels" in found["undefined"][1][0].message
-    assert found["smaller"][1][0].message == "the mask is 9×5, its image 9×6"
+    assert "ids without a label: 77; 4 pixels" in found["undefined"][1][0].message
+    assert found["smaller"][1][0].message == "the mask is 9×5, but its image is 9×6"
 
 
 def test_a_mask_without_pixels_to_learn_from_is_told(tmp_path):

@@ -73,7 +73,7 @@ def test_own_lists_are_kept_and_the_rest_is_left_out(tmp_path):
     names = [[Path(name).stem for name in split.names] for split in (dataset.train, dataset.val, dataset.test)]
     assert names == [["a", "b", "c"], ["d"], ["e"]]
     assert dataset.layout == "voc" and dataset.task == "detection"
-    assert dataset.notes == ["JPEGImages/f.png: it is in no split list: left out"]
+    assert dataset.notes == ["JPEGImages/f.png: not in any split list: left out"]
 
 
 def test_what_is_missing_is_taken_out_of_train_by_the_rarest_class(tmp_path):
