@@ -81,9 +81,9 @@ class MaskLabels(LabelKind):
         return b"" if isinstance(label, np.ndarray) else _bytes(label())
 
     def rarest(self, split: Split) -> np.ndarray:
-        held = split.ids or [frozenset(np.unique(one if isinstance(one, np.ndarray) else one()).tolist())
-                             for one in split.labels]  # fmt: skip
-        return rarest_class([np.array(sorted(ids - {IGNORE}), np.int64) for ids in held])
+        class_ids = split.ids or [frozenset(np.unique(mask if isinstance(mask, np.ndarray) else mask()).tolist())
+                                  for mask in split.labels]  # fmt: skip
+        return rarest_class([np.array(sorted(ids - {IGNORE}), np.int64) for ids in class_ids])
 
     def occurring(self, split: Split) -> set[int]:
         if split.ids is not None:
