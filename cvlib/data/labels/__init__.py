@@ -1,4 +1,4 @@
-"""The kinds of labels that an image can have, one file a kind; `KINDS` lists them in the order that messages have."""
+"""The kinds of labels that an image can have, one file per kind. `KINDS` lists them in the order used in messages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ KINDS: tuple[LabelKind, ...] = (CLASS, CLASS_SET, BOXES, MASK)
 
 
 def named(word: str) -> LabelKind:
-    """Return the kind that people call `word`: its name, or the name of the sub-folder that its labels lie in."""
+    """Return the kind whose name or sub-folder is `word`."""
     for kind in KINDS:
         if word in (kind.name, kind.subfolder):
             return kind
     known = ", ".join(kind.subfolder for kind in KINDS)
-    raise ValueError(f"there is no kind of label called {word!r}: expected one of {known}")
+    raise ValueError(f"invalid kind of label {word!r}: expected one of {known}")

@@ -1,6 +1,6 @@
 """`LabelKind`: everything that depends on whether an image is labelled by classes, by boxes or by a mask.
 
-A kind is added by one file in this folder (listed in `__init__`) and by the layouts that can give such labels.
+To add a kind, add a file to this folder, list it in `__init__`, and extend the layouts that can provide such labels.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from cvlib.data.split import Labels, Split
 
 
 class Form(Enum):
-    """How a label goes through the feed."""
+    """The form in which the feed handles a label."""
 
-    ROW = "row"  # numbers of a sample that no change of its image changes
-    BOXES = "boxes"  # corners and classes: resized and moved with the image
-    PIXELS = "pixels"  # an id for each pixel: resized, cached and moved with the image as one more channel
+    ROW = "row"  # numbers per sample: unaffected by changes of the image
+    BOXES = "boxes"  # corners and classes: resized and transformed with the image
+    PIXELS = "pixels"  # an id per pixel: resized, cached and transformed with the image as an extra channel
 
 
 @dataclass(frozen=True)
 class Settled:
-    """A label as written, held against its image."""
+    """A raw label after it has been checked against its image."""
 
-    label: Any  # as it stands in Split.labels; None where it can't be used
-    findings: list[Finding]  # what is wrong with it
-    counts: dict[int, int]  # images, boxes or pixels by class id
-    content: bytes = b""  # what the sample's digest adds for it
+    label: Any  # in the format of Split.labels; None if it can't be used
+    findings: list[Finding]  # problems with the label
+    counts: dict[int, int]  # number of images, boxes or pixels by class id
+    content: bytes = b""  # what the label adds to the sample's digest
 
 
 class LabelKind(ABC):
-    """One kind of label. Kinds have no state: two of the same class are equal, also in another process."""
+    """One kind of label. Kinds are stateless: two instances of a class are equal, even across processes."""
 
     name: ClassVar[str]
-    subfolder: ClassVar[str]  # the folder that such labels may lie in, and the word for them in messages
+    subfolder: ClassVar[str]  # the folder that may hold such labels; also their name in messages
     form: ClassVar[Form]
-    fewest_chosen: ClassVar[int] = 2  # classes that data.classes must name at least
-    stratified_by: ClassVar[str] = ""  # what a split is stratified by, as a note ends
-    unit: ClassVar[tuple[str, str]] = ("image", "images")  # what `cvlib check` compares classes by: one, many
-    counted_as: ClassVar[str] = "images"  # the same as the title of its table says it
-    counts_objects: ClassVar[bool] = False  # whether that table counts objects instead of images that hold the class
-    label_files_are_images: ClassVar[bool] = False  # whether a label file is to be opened together with its image
-    made_from: ClassVar[LabelKind | None] = None  # the kind whose labels tell these, where a layout has none of its own
+    fewest_chosen: ClassVar[int] = 2  # the minimum number of classes in data.classes
+    stratified_by: ClassVar[str] = ""  # how a split is stratified, as the end of a note
+    unit: ClassVar[tuple[str, str]] = ("image", "images")  # what `cvlib check` counts per class: singular, plural
+    counted_as: ClassVar[str] = "images"  # the same in the title of its table
+    counts_objects: ClassVar[bool] = False  # whether that table counts objects instead of images that contain the class
+    label_files_are_images: ClassVar[bool] = False  # whether label files are images too (masks)
+    made_from: ClassVar[LabelKind | None] = None  # the kind to convert labels from if a layout lacks this one
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -64,34 +64,34 @@ class LabelKind(ABC):
     # Reading
 
     def classes_of(self, label: Any) -> frozenset[int] | None:
-        """Return the classes of a label as written, or None where only the label and its image together tell them."""
+        """Return the classes of a raw label, or None if they can be determined only together with the image."""
         return None
 
     def made_of(self, label: Any) -> Any:
-        """Return the label that one of the kind `made_from`, as written or settled, comes to."""
-        raise NotImplementedError(f"{self!r} is made of no other kind")
+        """Convert a raw or settled label of the kind `made_from` to this kind."""
+        raise NotImplementedError(f"{self!r} can't be converted from another kind")
 
     @abstractmethod
     def settle(self, label: Any, header: Header, path: str) -> Settled:
-        """Hold a label as written against its image's header; `path` names its file in findings."""
+        """Check a raw label against its image's header; `path` names the label file in findings."""
 
     def collected(self, settled: Sequence[Settled]) -> tuple[Labels, list[frozenset[int]] | None]:
-        """Return the labels of a split of files, and the class ids in each where `labels` alone don't tell them."""
-        return [one.label for one in settled], None
+        """Return the labels of a split of files, and each label's class ids if the label alone doesn't give them."""
+        return [item.label for item in settled], None
 
     def check_classes(self, root: Path, classes: list[str]) -> None:
-        """Raise `UserError` for classes that such labels can't tell apart."""
+        """Raise `UserError` if such labels can't represent these classes."""
         return
 
     # Splitting and choosing
 
     def is_left_out(self, label: Any, chosen: set[int]) -> bool:
-        """Return whether a label as written is known to leave its image out when only the classes `chosen` are kept."""
-        held = self.classes_of(label)
-        return held is not None and not held & chosen
+        """Return whether keeping only the classes `chosen` is known to exclude the image of a raw label."""
+        classes = self.classes_of(label)
+        return classes is not None and not classes & chosen
 
     def strata(self, labels: Labels) -> np.ndarray:
-        """Return what `labels` are stratified by, int (n,)."""
+        """Return the stratum of each label, int (n,)."""
         return np.zeros(len(labels), np.int64)
 
     def rarest(self, split: Split) -> np.ndarray:
@@ -99,62 +99,62 @@ class LabelKind(ABC):
         return self.strata(split.labels)
 
     def numbers(self, classes: list[str], chosen: list[str]) -> np.ndarray:
-        """Return the new id of each class id, int64, when only the classes `chosen` are kept; −1 for none."""
+        """Return the new id of each class id, int64, if only the classes `chosen` are kept; −1 for dropped ones."""
         table = np.full(len(classes), -1, np.int64)
         table[[classes.index(name) for name in chosen]] = np.arange(len(chosen))
         return table
 
     @abstractmethod
     def renumbered(self, split: Split, table: np.ndarray) -> Split:
-        """Return the split with the class ids of `table`; what gets −1 is left out."""
+        """Return the split with class ids mapped by `table`; labels mapped to −1 are dropped."""
 
     # Fingerprint and checks
 
     @abstractmethod
     def key(self, label: Any) -> str:
-        """Return what tells a label of a split apart from others, as far as the sample's digest doesn't."""
+        """Return a string that distinguishes a label from others, unless the sample's digest already does."""
 
     def content(self, label: Any) -> bytes:
-        """Return what the digest of a sample in a file adds for its label; the `content` that `settle` gives."""
+        """Return what the label adds to the digest of a sample in a file; equals `Settled.content`."""
         return b""
 
     @abstractmethod
     def occurring(self, split: Split) -> set[int]:
-        """Return the class ids that a split has something to learn or to measure of."""
+        """Return the class ids that can be learned or evaluated on a split."""
 
     @abstractmethod
     def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
-        """Return notes on classes that can't be learned or measured; raise `UserError` where nothing can.
+        """Return notes on classes that can't be learned or evaluated; raise `UserError` if none can.
 
         Args:
-            name: the dataset's, for the message.
+            name: the dataset's name, for messages.
             splits: train, val and test, none of them empty.
             classes: names by id.
         """
 
     def relations(self, labels: Sequence[Any], classes: list[str]) -> list[Finding]:
-        """Return what the labels of all images, as written, show together of the classes."""
+        """Return findings on how classes relate across the raw labels of all images."""
         return []
 
     def unmeasurable(self, split: Split) -> str | None:
-        """Return why nothing can be measured on a split, or None."""
+        """Return why no metric can be computed on a split, or None."""
         return None
 
     # The feed
 
     @property
     def stored_channels(self) -> int:
-        """How many channels a resized image is cached with beside its own."""
+        """The number of extra channels cached with a resized image."""
         return int(self.form is Form.PIXELS)
 
     def stored_shape(self, spec: InputSpec) -> tuple[int, int, int]:
-        """Return `(height, width, channels)` of a resized image as it is cached."""
+        """Return `(height, width, channels)` of a cached image."""
         return *spec.size, spec.channels + self.stored_channels
 
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
-        """Return the labels of a split as the feed looks them up, a row for each sample.
+        """Return the labels of a split as arrays for the feed, one row per sample.
 
         `Form.ROW`: one array. `Form.BOXES`: corners float32 `(n, most, 4)` in pixels of the resized image and classes
-        int32 `(n, most)`, −1 for none. `Form.PIXELS` has none: its masks come with the pixels.
+        int32 `(n, most)`, padded with −1. `Form.PIXELS`: no arrays, because masks are stored with the images.
         """
         raise NotImplementedError(f"{self!r} has no arrays")

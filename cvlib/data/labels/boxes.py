@@ -19,7 +19,7 @@ from cvlib.runtime.errors import UserError
 
 __all__ = ["BOXES", "NO_OBJECT", "Boxes", "RawBoxes", "padded", "rarest_class"]
 
-NO_OBJECT = -1  # the class of a row that stands for no box
+NO_OBJECT = -1  # the class of padding rows
 
 
 class BoxLabels(LabelKind):
@@ -40,11 +40,11 @@ class BoxLabels(LabelKind):
         return Settled(boxes, findings, dict(zip(classes.tolist(), counts.tolist(), strict=True)))
 
     def strata(self, labels: Labels) -> np.ndarray:
-        """Return the rarest class among each image's boxes, int (n,); −1 is an image without boxes."""
+        """Return the rarest class among each image's boxes, int (n,); −1 for an image without boxes."""
         return rarest_class([label.classes for label in labels])
 
     def renumbered(self, split: Split, table: np.ndarray) -> Split:
-        """Return every image, with the boxes of the classes that are kept."""
+        """Return all images, with only the boxes of the kept classes."""
         return replace(split, labels=[self._chosen(label, table) for label in split.labels])
 
     @staticmethod
@@ -57,17 +57,17 @@ class BoxLabels(LabelKind):
         return hashlib.sha256(b"".join(a.tobytes() for a in (label.corners, label.classes, label.crowd))).hexdigest()
 
     def occurring(self, split: Split) -> set[int]:
-        """Return the classes of the boxes that aren't crowds."""
+        """Return the classes of the boxes that are not crowds."""
         return {label for boxes in split.labels for label in boxes.classes[~boxes.crowd].tolist()}
 
     def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
         trained = self.occurring(splits["train"])
         if not trained:
             raise UserError(f"data={name}: no training image has a box to learn from")
-        notes = [f"no image of {split} has a box, so its mAP is 0 whatever is found there"
+        notes = [f"no {split} image has a box, so its mAP is 0 whatever the model predicts"
                  for split in ("val", "test") if not self.occurring(splits[split])]  # fmt: skip
         if untrained := sorted(set(range(len(classes))) - trained):
-            notes.append(f"no training image for {', '.join(classes[label] for label in untrained)}")
+            notes.append(f"no training image has a box of {', '.join(classes[label] for label in untrained)}")
         return notes
 
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
@@ -76,16 +76,19 @@ class BoxLabels(LabelKind):
 
 
 def rarest_class(found: Sequence[np.ndarray]) -> np.ndarray:
-    """Return of each image's class ids, int `(k,)`, the one that the fewest images have, int (n,); −1 where k is 0."""
+    """Return each image's rarest class, int (n,), given its class ids, int `(k,)`; −1 where k is 0.
+
+    The rarest class is the one that the fewest images have.
+    """
     images_with = np.bincount(np.concatenate([np.empty(0, np.int64), *(np.unique(classes) for classes in found)]))
     return np.array([min(classes, key=lambda c: (images_with[c], c)) if len(classes) else -1 for classes in found],
                     np.int64)  # fmt: skip
 
 
 def padded(labels: list[Boxes]) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes of n images as arrays: corners float32 `(n, most, 4)` and classes int32 `(n, most)`, −1 for none.
+    """Return the boxes of n images as arrays: corners float32 `(n, most, 4)` and classes int32 `(n, most)`.
 
-    Crowds are left out: there is no one object to learn.
+    Rows are padded with class −1. Crowds are left out, because they are not single objects to learn.
     """
     kept = [(one.corners[~one.crowd], one.classes[~one.crowd]) for one in labels]
     most = max([1, *(len(classes) for _, classes in kept)])

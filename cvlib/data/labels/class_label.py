@@ -49,10 +49,10 @@ class ClassLabel(LabelKind):
         everything = set(range(len(classes)))
         if untrained := sorted(everything - self.occurring(splits["train"])):
             listed = ", ".join(classes[label] for label in untrained)
-            notes.append(f"no training image for {listed}: so few images that their only one is held out")
+            notes.append(f"no training image for {listed}: there are so few that all are held out")
         if untested := sorted(everything - self.occurring(splits["test"])):
             listed = ", ".join(classes[label] for label in untested)
-            notes.append(f"no test image for {listed}: the test metrics say nothing of it")
+            notes.append(f"no test image for {listed}: not covered by the test metrics")
         return notes
 
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:

@@ -18,28 +18,27 @@ from cvlib.data.labels.boxes import rarest_class
 from cvlib.data.split import Labels, Split
 from cvlib.runtime.errors import UserError
 
-IGNORE = 255  # the id of a mask's pixels that count neither in loss nor in metrics
+IGNORE = 255  # the id of pixels that are excluded from the loss and the metrics
 
 MaskReader = Callable[[], np.ndarray]  # () → uint8 (height, width): class ids, IGNORE where undefined
 
 
 class Mask(Protocol):
-    """A mask's reader that can also say what is wrong with it; picklable."""
+    """A picklable mask reader that can also report problems with the mask."""
 
     def __call__(self) -> np.ndarray:
         """Return uint8 (height, width): class ids of the upright image, IGNORE where undefined."""
 
     def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """Return the mask, or None where it can't be used, and the findings, told under `path`."""
+        """Return the mask, or None if it can't be used, and the findings, reported under `path`."""
 
 
 class MaskLabels(LabelKind):
-    """A mask for each image: `Split.labels` is uint8 (n, height, width), or a list of readers beside files."""
+    """A mask for each image: `Split.labels` is uint8 (n, height, width), or a list of readers for image files."""
 
     name = "mask"
     subfolder = "segmentation"
     form = Form.PIXELS
-    counted_as = "images that show it"
     label_files_are_images = True
 
     def settle(self, label: Mask, header: Header, path: str) -> Settled:
@@ -47,8 +46,8 @@ class MaskLabels(LabelKind):
         if mask is None:
             return Settled(None, findings, {})
         counts = np.bincount(mask.ravel())
-        held = np.flatnonzero(counts)
-        by_class = dict(zip(held.tolist(), counts[held].tolist(), strict=True))
+        present = np.flatnonzero(counts)
+        by_class = dict(zip(present.tolist(), counts[present].tolist(), strict=True))
         return Settled(label, findings, by_class, _bytes(mask))
 
     def collected(self, settled: Sequence[Settled]) -> tuple[Labels, list[frozenset[int]]]:
@@ -56,10 +55,10 @@ class MaskLabels(LabelKind):
 
     def check_classes(self, root: Path, classes: list[str]) -> None:
         if len(classes) > IGNORE:
-            raise UserError(f"{root}: {len(classes)} classes are more than 8-bit masks tell apart ({IGNORE})")
+            raise UserError(f"{root}: {len(classes)} classes, but 8-bit masks can hold at most {IGNORE}")
 
     def numbers(self, classes: list[str], chosen: list[str]) -> np.ndarray:
-        """Return the ids; other classes become background where class 0 is one and stays class 0, else are ignored."""
+        """Return the new ids. Other classes become background if class 0 is and remains background, else IGNORE."""
         background = is_background(classes[0]) and chosen[0] == classes[0]
         table = np.full(IGNORE + 1, 0 if background else IGNORE, np.int64)
         table[IGNORE] = IGNORE
@@ -67,7 +66,7 @@ class MaskLabels(LabelKind):
         return table
 
     def renumbered(self, split: Split, table: np.ndarray) -> Split:
-        """Return every image with its mask in the new ids."""
+        """Return all images, with the new ids in their masks."""
         if isinstance(split.labels, np.ndarray):
             return replace(split, labels=table.astype(np.uint8)[split.labels])
         ids = None if split.ids is None else [frozenset(table[list(one)].tolist()) for one in split.ids]
@@ -75,16 +74,16 @@ class MaskLabels(LabelKind):
         return replace(split, labels=readers, ids=ids)
 
     def key(self, label: np.ndarray | MaskReader) -> str:
-        """Return a mask's digest; that of a file is in its sample's digest."""
+        """Return the digest of a mask array; the sample's digest already includes a mask file."""
         return hashlib.sha256(_bytes(label)).hexdigest() if isinstance(label, np.ndarray) else ""
 
     def content(self, label: np.ndarray | MaskReader) -> bytes:
         return b"" if isinstance(label, np.ndarray) else _bytes(label())
 
     def rarest(self, split: Split) -> np.ndarray:
-        held = split.ids or [frozenset(np.unique(one if isinstance(one, np.ndarray) else one()).tolist())
-                             for one in split.labels]  # fmt: skip
-        return rarest_class([np.array(sorted(ids - {IGNORE}), np.int64) for ids in held])
+        class_ids = split.ids or [frozenset(np.unique(mask if isinstance(mask, np.ndarray) else mask()).tolist())
+                                  for mask in split.labels]  # fmt: skip
+        return rarest_class([np.array(sorted(ids - {IGNORE}), np.int64) for ids in class_ids])
 
     def occurring(self, split: Split) -> set[int]:
         if split.ids is not None:
@@ -98,25 +97,25 @@ class MaskLabels(LabelKind):
         found = {name: self.occurring(one) for name, one in splits.items()}
         for split, ids in found.items():
             if not ids:
-                raise UserError(f"data={name}: the masks of {split} hold no class, every pixel is void: correct them "
-                                "(`cvlib check` lists such masks)")  # fmt: skip
+                raise UserError(f"data={name}: every pixel of the {split} masks is void: correct them (`cvlib check` "
+                                "lists such masks)")  # fmt: skip
         if len(found["train"]) < 2:
             only = classes[min(found["train"])]
-            raise UserError(f"data={name}: the masks of train hold only one class ({only}): nothing to tell apart")
+            raise UserError(f"data={name}: the train masks hold only one class ({only}): expected at least two")
         unlearned = [name for label, name in enumerate(classes) if label not in found["train"]]
         return [f"no training mask has a pixel of {', '.join(unlearned)}"] if unlearned else []
 
     def unmeasurable(self, split: Split) -> str | None:
-        return None if self.occurring(split) else "every pixel of its masks is void: there is nothing to measure by"
+        return None if self.occurring(split) else "every pixel of its masks is void, so no metric can be computed"
 
 
 def is_background(name: str) -> bool:
-    """Whether a class's name says that it is what lies behind the objects."""
+    """Return whether a class name means background."""
     return name.casefold().strip("_ ") in ("background", "bg", "backgrounds")
 
 
 def _bytes(mask: np.ndarray) -> bytes:
-    """What tells masks apart, for a digest."""
+    """Return the shape and pixels of a mask, for a digest."""
     return repr(mask.shape).encode() + np.ascontiguousarray(mask, np.uint8).tobytes()
 
 

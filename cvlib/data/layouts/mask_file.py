@@ -1,4 +1,4 @@
-"""One file of a mask: the class ids of its pixels, and what is wrong with it; segmentation."""
+"""Mask files for segmentation: reading the class ids of their pixels, and checking them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _UNDEFINED = -1
 
 @dataclass(frozen=True)
 class MaskFile:
-    """Reads one mask; `()` gives uint8 (height, width) class ids of the upright image, IGNORE where undefined.
+    """Reader of one mask. Calling it returns class ids of the upright image, uint8 (height, width), or IGNORE.
 
-    A palette's colours count before its indices where the label map knows all of them, for editors reorder palettes.
+    If the label map contains all colours of a palette, they take precedence over the palette's indices, because image
+    editors reorder palettes.
     """
 
     path: Path
@@ -35,20 +36,20 @@ class MaskFile:
         return _upright(_class_ids(_opened(self.path)[0], self.label_map)[0], header)
 
     def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """The mask, or None where it can't be used, and what is wrong with it; `path` is its name for people."""
+        """Return the mask, or None if it can't be used, and the findings; `path` names the mask in findings."""
         try:
             image, lossy = _opened(self.path)
             found, permuted = _class_ids(image, self.label_map)
         except UserError as error:
             message = str(error).removeprefix(f"{self.path}: ")
-            return None, [Finding(ERROR, "unreadable mask", path, message, "repair it or take it out")]
+            return None, [Finding(ERROR, "unreadable mask", path, message, "repair or remove it")]
         findings = _problems(image, found, header, self.label_map, path)
         if lossy and self.label_map.threshold is None:
             findings.insert(0, Finding(ERROR, "lossy mask", path, "a mask in a lossy format (JPEG) has wrong ids at "
                                        "every edge", "save masks as PNG"))  # fmt: skip
         if permuted:
-            message = "its palette indices aren't the ids of the label file: the palette's colours tell the classes"
-            findings.append(Finding(WARNING, "palette reordered", path, message, "save it anew"))
+            message = "its palette indices are not the ids in the label file: the palette's colours are used instead"
+            findings.append(Finding(WARNING, "palette reordered", path, message, "save it again"))
         if any(finding.severity == ERROR for finding in findings):
             return None, findings
         return _upright(found, header), findings
@@ -56,9 +57,9 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class MaskUnion:
-    """Reads several masks of one image, each of which shows one object; `()` gives what any of them shows.
+    """Reader of several masks of one image, each of one object. Calling it returns their union.
 
-    Where two show different classes, the later one counts.
+    Where masks of different classes overlap, the later one takes precedence.
     """
 
     paths: tuple[Path, ...]
@@ -69,7 +70,7 @@ class MaskUnion:
         return self._joined([MaskFile(path, self.image, self.label_map)() for path in self.paths])
 
     def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """The mask, or None where one of the files can't be used, and what is wrong with them."""
+        """Return the mask, or None if one of the files can't be used, and the findings."""
         masks, findings = [], []
         for file in self.paths:
             mask, found = MaskFile(file, self.image, self.label_map).examine(header, path)
@@ -88,19 +89,19 @@ class MaskUnion:
 
 
 def _opened(path: Path) -> tuple[Image.Image, bool]:
-    """The mask as it is stored, and whether its format is lossy."""
+    """Return the mask as stored, and whether its format is lossy."""
     data = images.content_of(path)
     try:
         with Image.open(io.BytesIO(data)) as image:
             return without_alpha(image), image.format == "JPEG"
     except Exception as error:
-        reason = "it holds no known image format" if isinstance(error, Image.UnidentifiedImageError) else error
+        reason = "unknown image format" if isinstance(error, Image.UnidentifiedImageError) else error
         line = " ".join(str(reason).split()) or type(error).__name__
         raise UserError(f"{path}: can't be read as a mask: {line}") from error
 
 
 def _class_ids(image: Image.Image, label_map: LabelMap) -> tuple[np.ndarray, bool]:
-    """int16 (height, width) of class ids, −1 where undefined; and whether colours overruled a palette's ids."""
+    """Return class ids, int16 (height, width), −1 where undefined, and whether colours overrode palette indices."""
     if label_map.threshold is not None:
         return (np.asarray(image.convert("L")) >= label_map.threshold).astype(np.int16), False
     if image.mode == "P":
@@ -110,7 +111,7 @@ def _class_ids(image: Image.Image, label_map: LabelMap) -> tuple[np.ndarray, boo
         rgb = np.asarray(image.convert("RGB"))
         by_colour = _by_colour(rgb, label_map)
         if (by_colour == _UNDEFINED).any() and np.all(rgb == rgb[..., :1]) and label_map.ids:
-            return _lookup(label_map)[rgb[..., 0]], False  # a grey mask of ids that was saved with three channels
+            return _lookup(label_map)[rgb[..., 0]], False  # a grey mask of ids saved with three channels
         return by_colour, False
     array = np.asarray(image)
     grey = array[..., 0] if array.ndim == 3 else array
@@ -128,10 +129,10 @@ def _lookup(label_map: LabelMap) -> np.ndarray:
 
 
 def _by_palette(image: Image.Image, label_map: LabelMap) -> np.ndarray | None:
-    """What the palette's colours say that its 256 indices are; None where that is no more than the indices say.
+    """Return the class ids of the 256 palette indices by their colours, or None if the indices are to be used.
 
-    It isn't where the label map lacks a colour that is used, nor where two used indices have one colour (unused
-    entries are often all black).
+    The indices are used if both agree, if the label map lacks a used colour, or if two used indices have the same
+    colour. Unused entries don't count, because they are often all black.
     """
     palette = np.zeros((256, 3), np.int64)
     given = np.array(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[:256]
@@ -161,7 +162,7 @@ def _by_colour(rgb: np.ndarray, label_map: LabelMap) -> np.ndarray:
 
 
 def _upright(mask: np.ndarray, header: Header) -> np.ndarray:
-    """Undefined ids become IGNORE; a mask that lies as the image is stored is turned with it."""
+    """Set undefined ids to IGNORE, and rotate a mask that has the size of the stored image to the upright image."""
     mask = np.where(mask == _UNDEFINED, IGNORE, mask).astype(np.uint8)
     if mask.shape != header.size and mask.shape == header.stored:
         return images.upright(mask, header.orientation)
@@ -172,22 +173,22 @@ def _problems(image: Image.Image, found: np.ndarray, header: Header, label_map: 
     findings = []
     if found.shape not in (header.size, header.stored):
         own, wanted = (f"{width}×{height}" for height, width in (found.shape, header.size))
-        findings.append(Finding(ERROR, "mask size", path, f"the mask is {own}, its image {wanted}",
-                                "make it again from the original, by nearest neighbour"))  # fmt: skip
+        findings.append(Finding(ERROR, "mask size", path, f"the mask is {own}, but its image is {wanted}",
+                                "recreate it from the original, with nearest-neighbour resizing"))  # fmt: skip
     undefined = found == _UNDEFINED
     if undefined.any():
         values, counts = np.unique(np.asarray(image)[undefined], axis=0, return_counts=True)
         listed = ", ".join(str(values[i].tolist()) for i in np.argsort(-counts)[:5])
         more = f" and {len(values) - 5} more" if len(values) > 5 else ""
-        hint = " (so many values come of a lossy format, or of resizing with interpolation)" if len(values) > 5 else ""
+        hint = " (so many values suggest a lossy format or interpolated resizing)" if len(values) > 5 else ""
         what = "colours" if values.ndim > 1 else "ids"
-        message = f"{what} that no label has: {listed}{more}, {int(undefined.sum())} pixels{hint}"
+        message = f"{what} without a label: {listed}{more}; {int(undefined.sum())} pixels{hint}"
         findings.append(Finding(ERROR, "undefined ids", path, message, "correct the mask or the label file"))
     elif (found == IGNORE).all():
         findings.append(Finding(WARNING, "mask all void", path, "every pixel is ignored: nothing is learned from it"))
     elif image.mode != "1" and label_map.ids.get(IGNORE) == IGNORE and _is_binary(image):
-        findings.append(Finding(WARNING, "binary mask", path, "it holds 0 and 255 alone, but here 255 means void",
-                                "give the object its class's id"))  # fmt: skip
+        findings.append(Finding(WARNING, "binary mask", path, "it contains only 0 and 255, but 255 means void",
+                                "use the class id for the object"))  # fmt: skip
     return findings
 
 

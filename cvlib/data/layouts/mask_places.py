@@ -1,4 +1,4 @@
-"""Where a collection has its images and its masks: the folders, however they are called."""
+"""Detection of the folders that hold a collection's images and masks, whatever their names."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from cvlib.data.layouts.pairing import Pairs
 
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")
-_LOOKED_AT = 100  # files in a folder, to see whether it holds masks
-_ENOUGH = 0.5  # the share of a folder's images that must find a mask
+_MAX_EXAMINED = 100  # the most files per folder that are examined for masks
+_MIN_PAIRED = 0.5  # the minimum share of a folder's images that have a mask
 FOLDERS, BESIDE, NESTED = "folders", "beside", "nested"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Images and their masks: in two folders, beside each other, or in a folder for each image."""
+    """Images and their masks: in two folders, in the same folder, or in one folder per image."""
 
     images: Path
     masks: Path
     form: str = FOLDERS
 
     def contents(self) -> tuple[list[Path], list[Path]]:
-        """The files of images and of masks."""
+        """Return the image files and the mask files."""
         if self.form == BESIDE:
             files = image_files(self.images)
             masks = pairing.masks_beside(files)
@@ -40,7 +40,7 @@ class Place:
         return image_files(self.images), image_files(self.masks)
 
     def paired(self, pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
-        """The masks of each image by its stem below `images`."""
+        """Return the masks of each image, keyed by the image's stem relative to `images`."""
         if self.form != NESTED:
             return pairing.pair(pictures, masks)
         owner = {picture.parents[1]: stem for stem, picture in pictures.items()}
@@ -54,25 +54,23 @@ class Place:
 
 @dataclass
 class Places:
-    """The places of each split, under "" where folders don't split them; and folders that look like masks as well."""
+    """The place of each split, under "" if folders don't define splits, and other folders that look like masks."""
 
     splits: dict[str, Place] = field(default_factory=dict)
-    passed_over: list[Path] = field(
-        default_factory=list
-    )  # other folders that may be masks, or a camera's field of view
-    usual: bool = False  # whether the folders have the names that this layout has always had
+    passed_over: list[Path] = field(default_factory=list)  # other folders that may hold masks or fields of view
+    usual: bool = False  # whether the folders have this layout's standard names
 
     def __bool__(self) -> bool:
         return bool(self.splits)
 
 
 def find(root: Path) -> Places:
-    """Where the images and masks of `root` lie; no splits where there are none."""
+    """Return the places of the images and masks of `root`; the result has no splits if there are none."""
     return _sibling_splits(root) or _usual(root) or _splits_with_pairs(root) or _beside(root) or _per_image(root)
 
 
 def _usual(root: Path) -> Places:
-    """A folder of images and one of masks, each split or not; by their usual names, else by what their names say."""
+    """Find a folder of images and one of masks, with or without splits, by standard names or by words in the names."""
     found, passed = _pair(root)
     if found is None:
         return Places()
@@ -85,7 +83,7 @@ def _usual(root: Path) -> Places:
 
 
 def _splits_with_pairs(root: Path) -> Places:
-    """A pair of folders in the folder of each split: train/images and train/masks."""
+    """Find a pair of folders in each split's folder: train/images and train/masks."""
     found = Places(usual=True)
     for folder in subfolders(root):
         split = names.split_of(folder.name)
@@ -97,7 +95,7 @@ def _splits_with_pairs(root: Path) -> Places:
 
 
 def _sibling_splits(root: Path) -> Places:
-    """Folders such as train and train_masks, val and val_labels beside each other."""
+    """Find sibling folders such as train and train_masks, val and val_labels."""
     found = Places()
     by_split: dict[str, list[Path]] = {}
     for folder in subfolders(root):
@@ -113,23 +111,23 @@ def _sibling_splits(root: Path) -> Places:
 
 
 def _beside(root: Path) -> Places:
-    """Masks in the folder of their images, told by a word at the end of their names; in folders of splits or not."""
+    """Find masks in the folder of their images by the ends of their names; the folder may be a split or `root`."""
     splits = {split: folder for folder in subfolders(root) if (split := names.split_of(folder.name))}
     found = Places()
     for split, folder in (splits or {"": root}).items():
-        files = list(islice(image_files(folder), 20 * _LOOKED_AT))
+        files = list(islice(image_files(folder), 20 * _MAX_EXAMINED))
         masks = pairing.masks_beside(files)
-        if masks and len(masks) >= _ENOUGH * (len(files) - len(masks)):
+        if masks and len(masks) >= _MIN_PAIRED * (len(files) - len(masks)):
             found.splits[split] = Place(folder, folder, BESIDE)
     return found if not splits or "train" in found.splits else Places()
 
 
 def _per_image(root: Path) -> Places:
-    """A folder for each image that holds one folder with the image and one with the masks of its objects."""
+    """Find one folder per image, which contains a folder with the image and a folder with the masks of its objects."""
     folders = subfolders(root)
-    nested = [folder for folder in folders[:_LOOKED_AT] if _nested(folder) is not None]
+    nested = [folder for folder in folders[:_MAX_EXAMINED] if _nested(folder) is not None]
     single = [folder for folder in nested if len(image_files(_nested(folder)[0])) == 1]  # type: ignore[index]
-    if len(single) < 2 or len(single) < _ENOUGH * min(len(folders), _LOOKED_AT):
+    if len(single) < 2 or len(single) < _MIN_PAIRED * min(len(folders), _MAX_EXAMINED):
         return Places()
     return Places({"": Place(root, root, NESTED)})
 
@@ -141,7 +139,7 @@ def _nested(folder: Path) -> tuple[Path, Path] | None:
 
 
 def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
-    """The folder of images and that of masks in `folder`; and other folders that might be masks."""
+    """Return the folder of images and the folder of masks in `folder`, and other folders that may hold masks."""
     inner = [one for one in subfolders(folder) if _has_images(one)]
     by_role = {role: [one for one in inner if names.role_of(one.name) == role]
                for role in (names.IMAGES, names.MASKS, names.LABELS, names.FIELD_OF_VIEW)}  # fmt: skip
@@ -166,7 +164,7 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
 
 
 def _shows_colours(folder: Path) -> bool:
-    """Whether a folder's name says that its masks are painted for people."""
+    """Return whether a folder's name says that its masks are coloured for viewing."""
     return bool({"rgb", "color", "colour", "colored", "overlay", "vis", "preview"} & set(names.words(folder.name)))
 
 
@@ -175,14 +173,14 @@ def _has_images(folder: Path) -> bool:
 
 
 def _some(folder: Path) -> list[Path]:
-    """The first files in `folder`, and in the folders in it, two levels down."""
+    """Return the first files in `folder` and in its subfolders, two levels deep."""
     places = [folder, *subfolders(folder)]
     places += [deeper for place in places[1:] for deeper in subfolders(place)]
-    return [entry for place in places for entry in islice(sorted(place.iterdir()), _LOOKED_AT)]
+    return [entry for place in places for entry in islice(sorted(place.iterdir()), _MAX_EXAMINED)]
 
 
 def _match(image_folder: Path, mask_folder: Path) -> bool:
-    """Whether the names say that most images have a mask."""
+    """Return whether most images have a mask, judged by file names."""
     pictures = pairing.stems(image_files(image_folder), image_folder)
     masks = pairing.stems(image_files(mask_folder), mask_folder)
-    return bool(pictures) and len(pairing.pair(pictures, masks).masks) >= _ENOUGH * min(len(pictures), len(masks))
+    return bool(pictures) and len(pairing.pair(pictures, masks).masks) >= _MIN_PAIRED * min(len(pictures), len(masks))

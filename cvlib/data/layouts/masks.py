@@ -1,4 +1,4 @@
-"""Images with masks beside them, however the folders are called, split by folders or by lists; segmentation."""
+"""Images with mask files, whatever the folder names, split by folders or by lists; for segmentation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TITLE = "images with masks"
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """Pairs of folders, or of files, whose names say that one shows the labels of the other."""
+    """Return evidence of folders or files whose names say that they are masks of others."""
     places = mask_places.find(survey.root)
     if not places:
         return []
@@ -34,34 +34,34 @@ def signs(survey: Survey) -> list[Evidence]:
     number = sum(len(one.contents()[1]) for one in places.splits.values())
     splits = f" (and {', '.join(list(places.splits)[1:])})" if len(places.splits) > 1 else ""
     among_classes = place.form == BESIDE and "" in places.splits and len(survey.subfolders(root)) > 1
-    of_voc = place.masks.name.startswith("SegmentationClass")  # whose reader knows what the ids mean
+    of_voc = place.masks.name.startswith("SegmentationClass")  # the reader of `voc` knows what the ids mean
     sure = 0.6 if of_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
     return [Evidence("masks", MASK, root, sure, f"{evidence.counted(number, 'mask')} {where}{splits}", TITLE,
                      exclusive=not among_classes)]  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """Images and masks of the same stem, split by folders, by lists (`train.txt` …), or not at all.
+    """Read images and masks of the same stem, split by folders, by lists (`train.txt` …), or not at all.
 
-    Ids and colours mean what a label file says (`labels.csv` with id,name,r,g,b, or `classes.txt`, one name a line);
-    id 255 and classes called void are ignored. Without a label file each id in the masks is a class, or
-    `data.classes` name ids that count from 0 on.
+    A label file gives the meaning of ids and colours (`labels.csv` with id,name,r,g,b, or `classes.txt` with one name
+    per line). Id 255 and classes named void are ignored. Without a label file, each id in the masks is a class, or
+    `data.classes` names the ids, counting from 0.
     """
     places = mask_places.find(root)
     if not places:
-        raise UserError(f"{root}: no images/ with masks/ beside it")
+        raise UserError(f"{root}: no images with masks found: expected folders such as images/ and masks/")
     collection = Collection(root, "masks", kind, [], {})
     list_folder = lists.folder_of(root, root / "splits", root / "ImageSets" / "Segmentation", root / "ImageSets",
                                   train=False)  # fmt: skip
     trimaps = any(place.masks.name == "trimaps" for place in places.splits.values())
     label_map = _label_map(root, places) or (label_maps.PETS if trimaps else None)
     fill(collection, places.splits, list_folder, label_map, config.classes)
-    _tell_of_others(collection, places)
+    _report_others(collection, places)
     return collection
 
 
 def _label_map(root: Path, places: Places) -> LabelMap | None:
-    """The label map in the root, or else beside the images or the masks."""
+    """Return the label map in the root, or else beside the images or the masks."""
     folders = [
         root,
         *(one for place in places.splits.values() for one in (place.images.parent, place.masks, place.images)),
@@ -70,21 +70,22 @@ def _label_map(root: Path, places: Places) -> LabelMap | None:
     return next((label_map for label_map in found if label_map is not None), None)
 
 
-def _tell_of_others(collection: Collection, places: Places) -> None:
+def _report_others(collection: Collection, places: Places) -> None:
     used = ", ".join(sorted({name_of(place.masks, collection.root) for place in places.splits.values()}))
     for folder in places.passed_over:
-        view = "" if names.role_of(folder.name) == names.LABELS else ", and may be a camera's field of view"
-        message = f"it looks like masks too{view}: the labels are those in {used}"
-        collection.blame(REMARK, "other masks", folder, message, f"move {folder.name} away, or rename {used}, if not")
+        view = "" if names.role_of(folder.name) == names.LABELS else " or may be a camera's field of view"
+        message = f"it also looks like masks{view}: the labels are read from {used}"
+        advice = f"if that is wrong, move {folder.name} away or rename {used}"
+        collection.blame(REMARK, "other masks", folder, message, advice)
 
 
 def fill(
     collection: Collection, places: dict[str, Place], list_folder: Path | None, label_map: LabelMap | None,
     chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None,
 ) -> None:  # fmt: skip
-    """Put the samples of these places into the collection, with their classes and colours.
+    """Add the samples of these places to the collection, with their classes and colours.
 
-    Without a label map the masks' values mean what `label_map.without_file` makes of `chosen` and `customary`.
+    Without a label map, `label_map.without_file` interprets the masks' values, given `chosen` and `customary`.
     """
     found = {split: _paired(collection, place) for split, place in places.items()}
     used = [file for one in found.values() for files in one.pairs.masks.values() for file in files]
@@ -95,11 +96,11 @@ def fill(
     else:
         label_map = label_maps.thresholded(label_map, used)
     if label_map.threshold is not None:
-        collection.notes.append("masks hold grey levels between black and white (saved as JPEG, or with soft edges): "
+        collection.notes.append("masks contain grey levels between black and white (from JPEG or soft edges): "
                                 f"thresholded at {label_map.threshold}")  # fmt: skip
     collection.classes, collection.colours = label_map.classes, label_map.painted()
     for split, one in found.items():
-        paired = f"masks are paired with images by their names, which end in {one.pairs.affix}"
+        paired = f"masks are paired with images by name: mask names end in {one.pairs.affix}"
         if one.pairs.affix and paired not in collection.notes:
             collection.notes.append(paired)
         if split or list_folder is None:
@@ -112,12 +113,12 @@ def fill(
             _fill_by_lists(collection, list_folder, one.pictures, orphans | one.pairs.masks, label_map)
         for file in sorted(one.pairs.unused) if split or list_folder is None else []:
             collection.blame(WARNING, "missing image", file, "there is no image for this mask",
-                             "add it, or take the mask out")  # fmt: skip
+                             "add it, or remove the mask")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The images and masks of one place, by their stems, and which belong together."""
+    """The images and masks of one place by stem, and how they are paired."""
 
     pictures: dict[str, Path]
     masks: dict[str, Path]
@@ -146,17 +147,17 @@ def _fill_by_lists(
         )
         return
     for stem in rest:
-        collection.blame(REMARK, "unlisted image", pictures[stem], "it is in no split list: left out")
+        collection.blame(REMARK, "unlisted image", pictures[stem], "not in any split list: left out")
 
 
 def _stems(collection: Collection, files: list[Path], folder: Path) -> dict[str, Path]:
-    """Image files by their stem; a lossless one counts before a JPEG."""
+    """Return image files by stem; lossless files take precedence over JPEG."""
     ordered = sorted(files, key=lambda f: (f.suffix.lower() in (".jpg", ".jpeg"), f.as_posix()))
     return by_stem(collection, ordered, folder)
 
 
 def _stem(entry: str, pictures: dict[str, Path]) -> str:
-    """The stem that a list's entry means: an id, a file name, or a pair "image mask" of paths."""
+    """Return the stem that a list entry refers to: an id, a file name, or a pair of paths "image mask"."""
     first = entry if entry in pictures else entry.split()[0]
     for candidate in (entry, first, text_of(Path(first).with_suffix("").as_posix()), Path(first).stem):
         if candidate in pictures:
@@ -174,13 +175,13 @@ def _samples(
         image, mask = pictures.get(stem), masks.get(stem)
         if image is None and mask is None:
             collection.blame(ERROR, "missing image", list_file or stem, f"{entry} has neither an image nor a mask",
-                             "add the files, or take the line out", place)  # fmt: skip
+                             "add the files, or remove the line", place)  # fmt: skip
         elif image is None:
-            collection.blame(ERROR, "missing image", mask[0] if mask else stem, "it is listed, but there is no image "
-                             "for this mask", "add the image, or take the line out")  # fmt: skip
+            collection.blame(ERROR, "missing image", mask[0] if mask else stem, "listed, but there is no image for "
+                             "this mask", "add the image, or remove the line")  # fmt: skip
         elif mask is None:
             collection.blame(ERROR, "missing mask", image, "there is no mask for this image",
-                             "add it, or take the image out")  # fmt: skip
+                             "add it, or remove the image")  # fmt: skip
         else:
             name = name_of(image, collection.root)
             label = (MaskFile(mask[0], image, label_map) if len(mask) == 1

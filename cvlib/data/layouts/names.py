@@ -1,7 +1,7 @@
-"""What the names of folders and files say: which split they are, and whether they hold images, masks or other labels.
+"""Meaning of folder and file names: which split they are, and whether they hold images, masks or other labels.
 
-This is the one place that knows these words. A name of a split is never the name of a class where another split or
-class folders inside confirm it.
+This is the only module that knows these words. The name of a split is never taken for a class if another split, or
+class folders inside, confirm that it is a split.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SPLITS = {
     "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "devel": "val",
     "development": "val", "publictest": "val",
 }  # fmt: skip
-# What may stand beside the word of a split in a name: seg_train, training_set, train_images, train2017, stage1_train.
-_BESIDE_A_PART = _set(
+# Words that may accompany a word for a split: seg_train, training_set, train_images, train2017, stage1_train.
+_SPLIT_AFFIXES = _set(
     "set sets data dataset images image imgs img pics pictures photos files seg split splits final stage new all full "
     "original raw samples folder dir x obj object objects frames jpg jpeg png cropped resized v part labels label "
     "annotations annotation classes list lists csv masks mask gt"
@@ -47,28 +47,28 @@ _GROUPS = _set(
 
 
 def words(name: str) -> list[str]:
-    """The words of a name in lower case, without digits: seg_train → seg, train; PublicTest → public, test."""
+    """Return the words of a name in lower case, without digits: seg_train → seg, train; PublicTest → public, test."""
     text = unicodedata.normalize("NFC", name)
     text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", text)
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
 def split_of(name: str) -> str | None:
-    """The split that a name of a folder, a file (without its ending) or a value means; None where it means none."""
+    """Return the split meant by the name of a folder or file (without extension) or by a value, or None."""
     joined = "".join(words(name))
     if joined in _SPLITS:
         return _SPLITS[joined]
     found, rest = _split(name)
-    return found if found and all(word in _BESIDE_A_PART for word in rest) else None
+    return found if found and all(word in _SPLIT_AFFIXES for word in rest) else None
 
 
 def exact_split(name: str) -> str | None:
-    """The split that a name means if it is nothing but the word of a split."""
+    """Return the split that a name means if it consists only of words for a split, or None."""
     return _SPLITS.get("".join(words(name)))
 
 
 def parts_among(names: Iterable[str]) -> dict[str, str]:
-    """The splits that names of one folder mean; of two such as birds_train and birds_test, each confirms the other."""
+    """Return the splits meant by names in one folder; names such as birds_train and birds_test confirm each other."""
     names = list(names)
     found = {name: split for name in names if (split := split_of(name))}
     rests: dict[tuple[str, ...], set[str]] = {}
@@ -84,29 +84,29 @@ def parts_among(names: Iterable[str]) -> dict[str, str]:
 
 
 def _split(name: str) -> tuple[str | None, list[str]]:
-    """The one split among the words of a name, and its other words."""
+    """Return the only split among the words of a name, or None, and its other words."""
     found = [word for word in words(name) if word in _SPLITS]
     splits = {_SPLITS[word] for word in found}
-    if splits == {"train", "val"}:  # train_val, as VOC writes what isn't the test split
+    if splits == {"train", "val"}:  # train_val is VOC's name for everything except the test split
         splits = {"train"}
     rest = [word for word in words(name) if word not in _SPLITS]
     return (splits.pop(), rest) if len(splits) == 1 else (None, rest)
 
 
 def split_in(name: str) -> str | None:
-    """The one split that some word of a file's name means, whatever else it says: instances_val2017."""
+    """Return the only split meant by any word of a file name, whatever its other words: instances_val2017."""
     return _split(name)[0]
 
 
 def is_unlabelled(name: str) -> bool:
-    """Whether a name says that what it holds is to be predicted, and has no labels."""
+    """Return whether a name says that its contents are to be predicted and have no labels."""
     return any(word in _UNLABELLED or word.startswith("predict") for word in words(name))
 
 
 def role_of(name: str) -> str | None:
-    """What a folder of this name holds (`IMAGES`, `MASKS`, `LABELS`, `FIELD_OF_VIEW`), by its words; None if unsaid.
+    """Return what a folder of this name holds (`IMAGES`, `MASKS`, `LABELS`, `FIELD_OF_VIEW`), or None if unknown.
 
-    All words count that are no split: train_masks holds masks, images_train holds images.
+    All words count except those for a split: train_masks holds masks, images_train holds images.
     """
     roles = [_ROLE_OF.get(word) for word in words(name) if word not in _SPLITS]
     roles = [role for role in roles if role]
@@ -120,18 +120,18 @@ def role_of(name: str) -> str | None:
 
 
 def only_role(name: str) -> str | None:
-    """The role of a folder whose name says nothing else, so that it is no class: images, masks, ground truth."""
+    """Return the role of a folder whose name has no other words, so it is not a class: images, masks, ground truth."""
     rest = [word for word in words(name) if word not in _SPLITS]
     return role_of(name) if rest and all(word in _ROLE_OF for word in rest) else None
 
 
 def has_group_word(name: str) -> bool:
-    """Whether a name speaks of a fold, a patient, a site or the like: patient_07, siteA."""
+    """Return whether a name mentions a fold, a patient, a site or a similar group: patient_07, siteA."""
     return any(word in _GROUPS or (word[:-1] in _GROUPS and name[-1:].isupper()) for word in words(name))
 
 
 def looks_like_group(name: str) -> bool:
-    """Whether a name looks like that of a fold, a patient, a date or an id, and not like that of a class."""
+    """Return whether a name looks like a fold, a patient, a date or an id rather than a class."""
     if has_group_word(name):
         return True
     digits = sum(character.isdigit() for character in name)

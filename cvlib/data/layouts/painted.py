@@ -1,4 +1,4 @@
-"""A mask that is painted from the outlines of objects."""
+"""Masks painted from the outlines of objects."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from cvlib.data.labels import IGNORE
 
 @dataclass(frozen=True)
 class Painted:
-    """Paints one mask; `()` gives uint8 (height, width) class ids of the upright image.
+    """Painter of one mask. Calling it returns class ids of the upright image, uint8 (height, width).
 
-    Background is 0. Objects are painted from the largest to the smallest, so that small ones lie on top; crowds
-    are ignored where no object lies on them.
+    The background is 0. Objects are painted from the largest to the smallest, so that small ones lie on top. Crowds
+    are IGNORE wherever no object covers them.
     """
 
     image: Path
-    objects: list[tuple[int, Any, bool]]  # class id, COCO segmentation, crowd?
-    size: tuple[int, int] | None  # height, width as the JSON has them, to tell a lying image
-    relative: bool = False  # whether polygons are in shares of the image's sides
+    objects: list[tuple[int, Any, bool]]  # class id, COCO segmentation, is crowd
+    size: tuple[int, int] | None  # height, width in the JSON, to detect annotations of the image as stored
+    relative: bool = False  # whether polygons are relative to the image's sides
 
     def __call__(self) -> np.ndarray:
         header = images.header(self.image)
@@ -44,7 +44,7 @@ class Painted:
         return _decoded(shape, height, width)
 
     def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """The mask, or None where it can't be painted, and what is wrong with it."""
+        """Return the mask, or None if it can't be painted, and the findings."""
         try:
             return self(), []
         except Exception as error:  # pycocotools raises bare Exceptions
@@ -53,7 +53,7 @@ class Painted:
 
 
 def _decoded(shape: Any, height: int, width: int) -> np.ndarray:
-    """bool (height, width) of a polygon list or an RLE, by pycocotools; raises `ValueError` where it doesn't fit."""
+    """Decode a polygon list or an RLE to bool (height, width); raise `ValueError` if the RLE has another size."""
     from pycocotools import mask as coco_mask
 
     if isinstance(shape, list):

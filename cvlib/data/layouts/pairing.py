@@ -1,4 +1,4 @@
-"""Images and their masks, paired by the names of files: the one place that knows what may stand around a stem."""
+"""Pairing of images and masks by file name: the only module that knows which affixes a stem may have."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 
 from cvlib.data.layouts.collection import name_of
 
-# Words that a mask's name has beside its image's: 0001_L, car_mask, x_gtFine_labelIds, 21_manual1, mask_07, 12_GT.
+# Words that a mask's name may add to its image's: 0001_L, car_mask, x_gtFine_labelIds, 21_manual1, mask_07, 12_GT.
 _MASK = (r"(?:masks?|labels?|lbl|label_?ids|labeltrainids|instanceids|color|gt|gtfine|gtcoarse|ground_?truth|seg|segm|"
          r"segmentation|annotations?|anno|ann|manual\d?|trimap|target|l|p|m)")  # fmt: skip
-# Words that an image's name may have and its mask's not: x_leftImg8bit, 21_training, 7_sat, image_07.
+# Words that may be in an image's name but not in its mask's: x_leftImg8bit, 21_training, 7_sat, image_07.
 _IMAGE = r"(?:leftimg8bit|training|train|test|val|sat|images?|img|imgs|rgb|photo|orig|original|im|input)"
 _EDGE = r"[\s_.\-]+"
-# Of several masks of one image: what counts is the ids of classes, not their colours nor the single objects.
+# Of several masks of one image, class ids take precedence over colours and over masks of single objects.
 _PREFERRED = ("labelids", "label", "mask", "")
 _OTHERS = re.compile(rf"(?:{_EDGE})(?:color|colour|instanceids|labeltrainids|instance|overlay|preview|vis)$", re.I)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The masks of each image, by the image's stem; several where each shows one object."""
+    """The masks of each image, by the image's stem; several if each shows one object."""
 
     masks: dict[str, list[Path]]
-    unused: list[Path]  # masks that no image was found for
-    affix: str = ""  # what stands around the stems, such as "_mask"; empty where they are equal
+    unused: list[Path]  # masks without an image
+    affix: str = ""  # what mask names add to the stem, such as "_mask"; empty if the stems are equal
 
 
 def pair(pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
-    """Pair images and masks, both by their stems (their paths below their folders without extension).
+    """Pair images and masks, both keyed by stem (the path below their folder, without extension).
 
-    Equal stems count first. Else words that say "mask" or "image" are left out of both, and an equal rest pairs them.
+    Equal stems take precedence. Otherwise, words for "mask" or "image" are removed, and equal remainders are paired.
     """
     exact = {stem: [file] for stem, file in masks.items() if stem in pictures}
     if exact and len(exact) * 2 > len(pictures):
@@ -63,7 +63,7 @@ def _by_rest(pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
 
 
 def _rests(stem: str, word: str) -> list[str]:
-    """What is left of a stem when such words, and numbers of objects after them, are taken out; itself first."""
+    """Return the stem itself, then what remains after removing such words and any object numbers after them."""
     folder, slash, name = stem.lower().rpartition("/")
     rests = [name]
     after = re.sub(rf"{_EDGE}{word}(?:{_EDGE}{word})*$", "", name)
@@ -78,7 +78,7 @@ def _rests(stem: str, word: str) -> list[str]:
 
 
 def _chosen(files: list[Path]) -> list[Path]:
-    """Of several masks of one image those of classes; all, where each is one object of it."""
+    """Choose the masks of class ids among several masks of one image; all, if each shows one object."""
     if len(files) < 2:
         return files
     plain = [file for file in files if not _OTHERS.search(file.stem)] or files
@@ -90,7 +90,7 @@ def _chosen(files: list[Path]) -> list[Path]:
 
 
 def masks_beside(files: Iterable[Path]) -> dict[Path, Path]:
-    """The masks among images of one folder, each with the image whose name it has with a word for masks after it."""
+    """Return the masks in one folder, each with its image: a mask is named like its image plus a word for masks."""
     found: dict[Path, Path] = {}
     by_stem: dict[tuple[Path, str], Path] = {}
     files = list(files)
@@ -106,7 +106,7 @@ def masks_beside(files: Iterable[Path]) -> dict[Path, Path]:
 
 
 def stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
-    """Files by their path below `folder` without extension; a lossless one counts before a JPEG."""
+    """Return files by their path below `folder`, without extension; lossless files take precedence over JPEG."""
     ordered = sorted(files, key=lambda f: (f.suffix.lower() in (".jpg", ".jpeg"), f.as_posix()))
     found: dict[str, Path] = {}
     for file in ordered:

@@ -1,4 +1,4 @@
-"""What a reading leaves: files that no sample is made of, and formats that aren't read; each is told in one line."""
+"""Reports of files that a layout's reader doesn't use, and of unsupported formats, in one line each."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cvlib.data.layouts import label_map
 from cvlib.data.layouts.collection import Collection, name_of
 from cvlib.data.layouts.survey import Survey
 
-# Files that explain a collection or are its lists, and need no label.
+# Files that document or configure a collection, or list its contents; they need no label.
 _HELPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".html", ".pdf", ".py", ".ipynb", ".names", ".data", ".cfg",
                       ".log", ".bib", ".rst", ".sh", ".ini", ".toml", ".db"})  # fmt: skip
 _LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
 
 
 def tell(collection: Collection, others: bool) -> None:
-    """Add one finding for the formats that aren't read, and one for what the reading doesn't explain.
+    """Add findings for unsupported formats, for images without a label, and for other unused files.
 
-    `others` says that the collection has labels of other kinds, which explain files beside the read ones.
+    `others` says that the collection has labels of other kinds, which may use the remaining files.
     """
     survey = Survey(collection.root)
     line = images.unread_in(survey.files)
@@ -32,23 +32,23 @@ def tell(collection: Collection, others: bool) -> None:
     beside = [file for file in left if file.parent in places and file.suffix.lower() not in _LABELS]
     if beside:
         count = "1 image" if len(beside) == 1 else f"{len(beside)} images"
-        collection.blame(REMARK, "unused images", ".", f"{count} beside labelled ones without a label, such as "
+        collection.blame(REMARK, "unused images", ".", f"{count} without a label beside labelled ones, such as "
                          f"{name_of(beside[0], collection.root)}: left out")  # fmt: skip
     left = [file for file in left if file not in beside]
     if not left or others:
         return
     pictures = sum(file.suffix.lower() not in _LABELS for file in left)
     used = sum(len(samples) for samples in collection.splits.values())
-    kinds = Counter(file.suffix.lower() or "without an ending" for file in left)
+    kinds = Counter(file.suffix.lower() or "without an extension" for file in left)
     listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(4))
     files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
-    message = f"{files} not explained by this reading ({listed}), such as {name_of(left[0], collection.root)}"
+    message = f"{files} not used by this layout ({listed}), such as {name_of(left[0], collection.root)}"
     collection.blame(WARNING if 2 * pictures > used else REMARK, "not read", ".", message,
-                     "look whether the right folder is read")  # fmt: skip
+                     "check that the right folder is read")  # fmt: skip
 
 
 def _left(collection: Collection, survey: Survey) -> list[Path]:
-    """The files that no sample, label file, finding or set-aside folder explains."""
+    """Return the files that no sample, label file, finding or set-aside folder accounts for."""
     used = {sample.image for samples in collection.splits.values() for sample in samples}
     used |= {sample.label_file for samples in collection.splits.values() for sample in samples if sample.label_file}
     for samples in collection.splits.values():
@@ -57,7 +57,7 @@ def _left(collection: Collection, survey: Survey) -> list[Path]:
     blamed = {finding.path for finding in collection.findings}
     known = {Path(finding.path).stem for finding in collection.findings}
     others = [collection.root / kind.subfolder for kind in KINDS if kind != collection.kind]
-    aside = [*collection.without_labels, *others]  # what lies in a folder of another kind of label is for that
+    aside = [*collection.without_labels, *others]  # files in a folder of another kind of label belong to that kind
     suffixes = {file.suffix.lower() for file in used if file.suffix.lower() in _LABELS}
     places = {file.parent for file in used}
 

@@ -1,4 +1,4 @@
-"""One look over the files of a collection, which every layout's evidence is taken from; nothing is decoded."""
+"""A single scan of a collection's files, from which all layouts take their evidence; nothing is decoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = 2**16
 
 
 class Survey:
-    """The files below one folder, hidden ones left out, links followed but not in circles; folders are sorted."""
+    """The files below one folder, without hidden ones. Links are followed, except in cycles; folders are sorted."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -23,7 +23,7 @@ class Survey:
 
     @cached_property
     def folders(self) -> dict[Path, list[Path]]:
-        """Every folder with the files that lie in it."""
+        """Every folder, with the files directly in it."""
         found: dict[Path, list[Path]] = {}
         seen = {str(above) for above in Path(os.path.realpath(self.root)).parents}
         for place, inner, files in os.walk(self.root, followlinks=True):
@@ -40,12 +40,12 @@ class Survey:
 
     @cached_property
     def images(self) -> list[Path]:
-        """The images, by name or, where the name says nothing, by content."""
+        """The images, recognised by name or, if that is inconclusive, by content."""
         return [file for file in self.files if file.suffix.lower() not in _NO_IMAGES and images.looks_like_image(file)]
 
     @cached_property
     def images_in(self) -> dict[Path, list[Path]]:
-        """The images by the folder that they lie in."""
+        """The images by folder."""
         found = defaultdict(list)
         for file in self.images:
             found[file.parent].append(file)
@@ -53,23 +53,23 @@ class Survey:
 
     @cached_property
     def by_suffix(self) -> dict[str, list[Path]]:
-        """The files by the ending of their names, in lower case."""
+        """The files by extension, in lower case."""
         found = defaultdict(list)
         for file in self.files:
             found[file.suffix.lower()].append(file)
         return dict(found)
 
     def subfolders(self, folder: Path) -> list[Path]:
-        """The folders that lie in `folder`."""
-        return [one for one in self.folders if one.parent == folder and one != folder]
+        """Return the direct subfolders of `folder`."""
+        return [other for other in self.folders if other.parent == folder and other != folder]
 
     def images_below(self, folder: Path) -> list[Path]:
-        """The images in `folder` and below it."""
+        """Return the images in `folder` and below it."""
         return [file for place, files in self.images_in.items() if place == folder or folder in place.parents
                 for file in files]  # fmt: skip
 
     def head(self, file: Path) -> str:
-        """The first 64 K characters of a text file; empty where it can't be opened."""
+        """Return the first 64 Ki characters of a text file, or an empty string if it can't be opened."""
         if file not in self._heads:
             try:
                 with file.open(encoding="utf-8-sig", errors="replace") as opened:

@@ -1,4 +1,4 @@
-"""A table in a split's folder that says the class of each image there, such as val_annotations.txt."""
+"""A table in a split's folder that gives the class of each image there, such as val_annotations.txt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvlib.runtime.errors import UserError
 
 
 def labels_beside(folder: Path, collection: Collection) -> dict[Path, str]:
-    """The class of each image below a split's folder by a table in it (val_annotations.txt); empty without one.
+    """Return the class of each image below a split's folder from a table in it; empty without such a table.
 
     The labels must be among the collection's classes.
     """
@@ -28,7 +28,7 @@ def labels_beside(folder: Path, collection: Collection) -> dict[Path, str]:
             if image is not None and label is not None:
                 found[image] = label
         if found and len(found) >= len(rows) - 1:
-            collection.notes.append(f"{name_of(file, collection.root)} says the class of each image of {folder.name}")
+            collection.notes.append(f"{name_of(file, collection.root)} gives the class of each image of {folder.name}")
             return found
     return {}
 

@@ -1,4 +1,4 @@
-"""Which tables of a collection list its images, what their columns hold, and where the images are looked for."""
+"""Selection of the tables that list a collection's images, and of the folders to search for the images."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _IMAGE_FOLDERS = ("images", "image", "img", "imgs", "train", "test", "val", "dat
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a collection: its rows, and what its first rows tell of the columns."""
+    """One table of a collection: its rows, and the meaning of its columns."""
 
     file: Path
-    split: str  # "" where its name tells none
+    split: str  # "" if neither its folder nor its name gives one
     columns: Columns
-    rows: list[tuple[int, list[str]]]  # as `table_file.read` gives them
+    rows: list[tuple[int, list[str]]]  # as returned by `table_file.read`
     notes: list[str] = field(default_factory=list)
 
 
 def tables(root: Path) -> list[Table]:
-    """The tables of `root` and of the folders of its splits that list images, or name columns as if they did."""
+    """Return the tables of `root` and of its split folders that list images; if `root` is a file, only that table."""
     home = root.parent if root.is_file() else root
     found = []
     for file, folder_split in _files(root):
@@ -70,7 +70,7 @@ def _is_preferred(file: Path) -> bool:
 
 
 def chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
-    """The tables that the labels are read from: one for each split, or one alone."""
+    """Return the tables to read labels from: one per split, or a single one."""
     fit = [one for one in tables if one.columns.form in forms and not names.is_unlabelled(one.file.stem)]
     by_split: dict[str, Table] = {}
     for one in sorted(fit, key=lambda one: names.exact_split(one.file.stem) is None):
@@ -91,7 +91,7 @@ def unclear(tables: list[Table]) -> Table | None:
 
 
 def _bases(home: Path, file: Path, split: str) -> list[Path]:
-    """The folders in which a table's relative paths may start, the likeliest first."""
+    """Return the folders that a table's paths may be relative to, the likeliest first."""
     folders = subfolders(home)
     wanted = split or names.split_of(file.stem)
     own = [folder for folder in folders if wanted and names.split_of(folder.name) == wanted]
@@ -101,12 +101,12 @@ def _bases(home: Path, file: Path, split: str) -> list[Path]:
     return [*beside, home, *own, *usual]
 
 
-def finder(home: Path, one: Table) -> ImageFinder:
-    return ImageFinder(home, _bases(home, one.file, one.split), numbers=True)
+def finder(home: Path, table: Table) -> ImageFinder:
+    return ImageFinder(home, _bases(home, table.file, table.split), numbers=True)
 
 
 class _Namer:
-    """Whether a cell names an image of the collection; with `outside`, also one that lies elsewhere."""
+    """Callable: whether a cell names an image of the collection or, with `outside`, one elsewhere."""
 
     def __init__(self, home: Path, bases: list[Path]):
         self.home, self.finder = home, ImageFinder(home, bases, numbers=True)
@@ -117,11 +117,11 @@ class _Namer:
         except ValueError:
             named = self.home / written.strip().replace("\\", "/")
             return outside and named.is_file() and images.looks_like_image(named)
-        except OSError:  # longer than a file name can be
+        except OSError:  # too long for a file name
             return False
 
 
 def lists_images(file: Path, root: Path, outside: bool = True) -> bool:
-    """Whether one of the first rows names an existing image, be it `outside` of `root`."""
+    """Return whether one of the first rows names an existing image in `root` or, with `outside`, elsewhere."""
     namer = _Namer(root, _bases(root, file, names.split_of(file.parent.name) or "" if file.parent != root else ""))
     return any(namer(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())

@@ -1,4 +1,4 @@
-"""Tables of text as people have them: any encoding, separator and decimal habit becomes rows of cells."""
+"""Reading of text tables with any encoding, separator and decimal mark into rows of cells."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cvlib.runtime.errors import UserError
 
 SUFFIXES = (".csv", ".tsv")
 _SEPARATORS = ",;\t|"
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a table that aren't empty, each with the number of its line."""
+    """The non-empty rows of a table, each with its line number."""
 
     rows: list[tuple[int, list[str]]]
-    notes: list[str] = field(default_factory=list)  # what had to be guessed to read it
+    notes: list[str] = field(default_factory=list)  # assumptions made while reading
 
 
 def read(file: Path, most: int | None = None) -> Rows:
-    """The table's first `most` rows (all where None). Raises `UserError` naming the file where it is no table."""
+    """Return the table's first `most` rows (all if None). Raise `UserError` naming the file if it is not a table."""
     text, notes = _decoded(file)
     first, _, rest = text.partition("\n")
     lines_before = 0
@@ -45,9 +45,9 @@ def read(file: Path, most: int | None = None) -> Rows:
 
 
 def _decoded(file: Path) -> tuple[str, list[str]]:
-    """The text of a file, and a note where its encoding had to be guessed."""
+    """Return the text of a file, and a note if its encoding was guessed."""
     content = file.read_bytes()
-    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
     if encoding is None and content[:200].count(b"\0") > len(content[:200]) // 4:
         encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
     if encoding is not None:
@@ -57,18 +57,18 @@ def _decoded(file: Path) -> tuple[str, list[str]]:
     except UnicodeDecodeError:
         if _is_utf8_but_for_names(content):
             return content.decode("utf-8", "surrogateescape"), []
-        return content.decode("cp1252", "replace"), [f"{file.name} is no UTF-8: read as Windows-1252 (Latin-1)"]
+        return content.decode("cp1252", "replace"), [f"{file.name} is not UTF-8: read as Windows-1252 (Latin-1)"]
 
 
 def _is_utf8_but_for_names(content: bytes) -> bool:
-    """Whether most characters beyond ASCII are UTF-8, so that the others are names of files in another encoding."""
+    """Return whether most non-ASCII characters are valid UTF-8, so the others are file names in another encoding."""
     broken = content.decode("utf-8", "replace").count("\ufffd")
     proper = sum(ord(character) > 127 for character in content.decode("utf-8", "ignore"))
     return proper > broken
 
 
 def _delimiter(file: Path, text: str) -> str:
-    """What separates the cells: what the first row has most of, unless another one divides all rows alike."""
+    """Return the most frequent separator in the first row; in a .txt file without any, a blank."""
     if file.suffix.lower() == ".tsv":
         return "\t"
     lines = [line for line in text.splitlines()[:20] if line.strip()]
@@ -81,7 +81,7 @@ def _delimiter(file: Path, text: str) -> str:
 
 
 def number(text: str) -> float | None:
-    """The number that a cell holds, with a point or a comma before its decimals; None where it holds none."""
+    """Return the number in a cell, with a decimal point or comma, or None if it is not a number."""
     cleaned = text.strip().replace("\u00a0", "")
     if re.fullmatch(r"[-+]?\d+,\d+", cleaned):
         cleaned = cleaned.replace(",", ".")
@@ -91,6 +91,6 @@ def number(text: str) -> float | None:
 
 
 def whole(text: str) -> str | None:
-    """A cell that holds a whole number, however it is written (1, 1.0, 1,0), as digits; None otherwise."""
+    """Return the digits of a whole number, however it is written (1, 1.0, 1,0); None for other cells."""
     value = number(text)
     return str(int(value)) if value is not None and value == int(value) and abs(value) < 1e15 else None

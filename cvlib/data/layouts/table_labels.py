@@ -1,4 +1,4 @@
-"""What a table says of an image's classes: a column with one class, or a list of them; or a column of 0 and 1 each."""
+"""Classes in tables: a column with one class or a list of classes, or one column of 0 and 1 per class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvlib.data.layouts.collection import text_of
 from cvlib.runtime.errors import UserError
 
 Names = tuple[str, ...]  # the classes of an image, sorted
-Read = Callable[[Sequence[str]], Names]  # of a row; raises `ValueError` with what is wrong with its cells
+Read = Callable[[Sequence[str]], Names]  # reads a row; raises `ValueError` with the problem in its cells
 
 _SEPARATORS = ("|", ";", ",")
 _YES, _NO = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n"}
@@ -21,13 +21,13 @@ _EXAMPLES = "a|b, a;b, a,b or a b"
 
 @dataclass(frozen=True)
 class Cells:
-    """The part of one table that tells of classes."""
+    """The part of one table that holds the classes."""
 
     file: Path
-    rows: list[tuple[int, list[str]]]  # each with the number of its line, without the header
-    width: int  # how many columns the table has
-    column: int | None  # of the classes' names
-    flags: dict[str, int]  # the columns of 0 and 1 by their class; empty where there is a column of names
+    rows: list[tuple[int, list[str]]]  # each with its line number, without the header
+    width: int  # the number of columns in the table
+    column: int | None  # the column of class names
+    flags: dict[str, int]  # the columns of 0 and 1 by class; empty if there is a column of names
 
     @property
     def names(self) -> list[str]:
@@ -37,7 +37,7 @@ class Cells:
 
 
 def flag_columns(rows: Sequence[tuple[int, list[str]]], columns: Sequence[int]) -> list[int]:
-    """Return those of the columns whose cells are mostly 0 and 1, or words for them."""
+    """Return the columns whose cells are mostly 0 and 1, or words for them."""
     found = []
     for column in columns:
         cells = [_mark(row[column]) for _, row in rows if column < len(row)]
@@ -48,7 +48,7 @@ def flag_columns(rows: Sequence[tuple[int, list[str]]], columns: Sequence[int]) 
 
 
 def readers(tables: Sequence[Cells]) -> dict[Path, Read]:
-    """Return what reads a row's set of classes, for each table; raise `UserError` where each image has one class."""
+    """Return a reader of a row's classes for each table; raise `UserError` if each image has exactly one class."""
     cells = _cells(tables)
     separator = _separator(cells)
     _refuse_single(tables, cells, separator)
@@ -56,7 +56,7 @@ def readers(tables: Sequence[Cells]) -> dict[Path, Read]:
 
 
 def looks_like_lists(tables: Sequence[Cells]) -> int | None:
-    """Return how many classes the cells would list if blanks separated them, where they may; else None."""
+    """Return the number of classes if the cells may be lists separated by blanks, else None."""
     cells = _cells(tables)
     whole, parts = _vocabularies(cells, " ")
     return len(parts) if not sure_separator(cells) and len(parts) < len(whole) else None
@@ -66,7 +66,7 @@ def looks_like_lists(tables: Sequence[Cells]) -> int | None:
 
 
 def _mark(cell: str) -> str:
-    """A cell of 0 and 1 in one spelling: 1.0 and 1,0 as 1."""
+    """Return a normalised mark: 1.0 and 1,0 become 1."""
     return table_file.whole(cell.strip()) or cell.strip().lower()
 
 
@@ -74,9 +74,9 @@ def _list(table: Cells, separator: str | None) -> Read:
     def read(row: Sequence[str]) -> Names:
         cell = text_of(row[table.column or 0].strip())
         if cell.lower() in _UNKNOWN:
-            raise ValueError(f"the label is {cell}: an image without a class has an empty cell")
+            raise ValueError(f"the label is {cell}: leave the cell empty if the image has no class")
         if any(extra.strip() for extra in row[table.width :]):
-            raise ValueError(f"{len(row)} columns, the table has {table.width}: a list with commas needs quotes")
+            raise ValueError(f"found {len(row)} columns, expected {table.width}: quote lists that contain commas")
         return tuple(sorted(_parts(cell, separator)))
 
     return read
@@ -98,7 +98,7 @@ def _flags(table: Cells) -> Read:
     return read
 
 
-# Telling lists from single classes.
+# Distinguishing lists from single classes.
 
 
 def _cells(tables: Sequence[Cells]) -> list[str]:
@@ -111,16 +111,16 @@ def _parts(cell: str, separator: str | None) -> set[str]:
 
 
 def _vocabularies(cells: Sequence[str], separator: str) -> tuple[set[str], set[str]]:
-    """Return the different cells, and the different parts of them."""
+    """Return the distinct non-empty cells, and the distinct parts of them."""
     whole = {cell for cell in cells if cell}
     return whole, {part for cell in whole for part in _parts(cell, separator)}
 
 
 def sure_separator(cells: Sequence[str]) -> str | None:
-    """Return the separator that makes lists of the cells beyond doubt, else None.
+    """Return the separator of the cells if they are certainly lists, else None.
 
-    Classes of lists recur in other combinations: there are fewer of them than different cells, or as many where one
-    stands alone as well. A name such as "Animal|Dog" has its part "Dog" to itself.
+    Classes in lists recur in other combinations. So there are fewer classes than distinct cells, or equally many if
+    one of them also occurs alone. In a name such as "Animal|Dog", the part "Dog" occurs nowhere else.
     """
     for separator in _SEPARATORS:
         whole, parts = _vocabularies(cells, separator)
@@ -132,7 +132,7 @@ def sure_separator(cells: Sequence[str]) -> str | None:
 
 
 def _separator(cells: Sequence[str]) -> str | None:
-    """Return what separates the classes of a list; a blank only where its parts recur, for names have blanks too."""
+    """Return the separator of lists; a blank only if the parts recur, because class names can contain blanks."""
     for separator in _SEPARATORS:
         if any(separator in cell for cell in cells):
             return separator
@@ -141,7 +141,7 @@ def _separator(cells: Sequence[str]) -> str | None:
 
 
 def _exactly_one(tables: Sequence[Cells]) -> bool:
-    """Whether each row of columns of 0 and 1 has a single 1."""
+    """Return whether the columns of 0 and 1 have exactly one 1 in each row."""
     for table in tables:
         for _, row in table.rows:
             marks = [_mark(row[column]) for column in table.flags.values() if column < len(row)]
@@ -151,9 +151,9 @@ def _exactly_one(tables: Sequence[Cells]) -> bool:
 
 
 def _refuse_single(tables: Sequence[Cells], cells: Sequence[str], separator: str | None) -> None:
-    """Raise `UserError` where every image has exactly one class."""
+    """Raise `UserError` if every image has exactly one class."""
     single = _exactly_one(tables) if tables[0].flags else separator is None and "" not in cells
     if single:
-        lists = "" if tables[0].flags else f" (lists are written {_EXAMPLES})"
-        raise UserError(f"{tables[0].file}: every image has exactly one class here{lists}: leave task=multilabel out, "
-                        "or choose task=classification")  # fmt: skip
+        lists = "" if tables[0].flags else f" (lists look like {_EXAMPLES})"
+        raise UserError(f"{tables[0].file}: every image has exactly one class{lists}: omit task=multilabel, or "
+                        "choose task=classification")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rows of a table of images that can be used, each with its image, its split and its label."""
+"""The usable rows of a table of images, each with its image, split and label."""
 
 from __future__ import annotations
 
@@ -27,31 +27,32 @@ class Row:
     table: Path
     place: str
     corners: tuple[float, float, float, float] | None = None
-    group: str | None = None  # what the column of `data.group` holds
+    group: str | None = None  # the value in the column `data.group`
 
 
 def listed(
-    collection: Collection, one: Table, read_set: Read | None = None, group: str | None = None
+    collection: Collection, table: Table, read_set: Read | None = None, group: str | None = None
 ) -> list[Row]:  # fmt: skip
-    """The usable rows of a table; what is wrong with the others is told.
+    """Return the usable rows of a table, and report the problems of the others.
 
     `read_set` reads the classes of a row. `group` names the column of the samples' groups, if the table has it.
     """
-    rows, columns = one.rows, one.columns
-    finder = table_choice.finder(collection.root, one)
+    rows, columns = table.rows, table.columns
+    finder = table_choice.finder(collection.root, table)
     found, width = [], len(rows[0][1])
     header = [name.strip() for name in rows[0][1]] if columns.header else []
     grouped = header.index(group) if group in header else None
-    labels = [""] * len(rows) if read_set else _spelled(collection, one, [row for _, row in rows[columns.header :]])
-    numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for _, row in rows[columns.header :]]
+    body = [row for _, row in rows[columns.header :]]
+    labels = [""] * len(rows) if read_set else _row_labels(collection, table, body)
+    numbers = [] if columns.form != column_forms.BOXES else [_box(columns, row) for row in body]
     for index, (line, row) in enumerate(rows[columns.header :]):
         place = f"line {line}"
         needed = max(columns.file, columns.label or 0, *columns.corners, *columns.classes)
         if len(row) <= needed:
-            collection.blame(ERROR, "bad row", one.file, f"{len(row)} columns, the table has {width}",
-                             "add what is missing", place)  # fmt: skip
+            collection.blame(ERROR, "bad row", table.file, f"found {len(row)} columns, expected {width}",
+                             "add the missing cells", place)  # fmt: skip
             continue
-        written, split = row[columns.file].strip(), _part(row, one)
+        written, split = row[columns.file].strip(), _row_split(row, table)
         label: str | Names = labels[index]
         image, kind, problem, advice = _image(finder, written)
         if read_set is not None:
@@ -60,49 +61,49 @@ def listed(
             except ValueError as error:
                 problem = str(error)
         elif not label and columns.form != column_forms.BOXES:
-            problem = "the label is empty, which task=multilabel allows"
+            problem = "the label is empty, which only task=multilabel allows"
         if split is None:
-            problem = problem or f"the split {row[columns.split or 0]!r} is none of train, val, test"
+            problem = problem or f"invalid split {row[columns.split or 0]!r}: expected train, val or test"
         if image is None or problem or split is None:
-            collection.blame(ERROR, "missing image" if image is None else kind, one.file, problem, advice, place)
+            collection.blame(ERROR, "missing image" if image is None else kind, table.file, problem, advice, place)
             continue
         corners, member = None, row[grouped].strip() if grouped is not None and grouped < len(row) else None
         if columns.form == column_forms.BOXES:
             if not any(row[column].strip() for column in columns.corners):  # an image without objects
-                found.append(Row(split, image, name_of(image, collection.root), "", one.file, place, None, member))
+                found.append(Row(split, image, name_of(image, collection.root), "", table.file, place, None, member))
                 continue
             corners = _corners(numbers[index], columns)
             if corners is None:
-                collection.blame(ERROR, "box no number", one.file, "the box is not four numbers", "correct it", place)
+                collection.blame(ERROR, "box no number", table.file, "expected four box numbers", "correct it", place)
                 continue
-        found.append(Row(split, image, name_of(image, collection.root), label, one.file, place, corners, member))
-    collection.notes += [f"{one.file.name}: {note}" for note in finder.notes()]
+        found.append(Row(split, image, name_of(image, collection.root), label, table.file, place, corners, member))
+    collection.notes += [f"{table.file.name}: {note}" for note in finder.notes()]
     return found
 
 
 def _image(finder: ImageFinder, written: str) -> tuple[Path | None, str, str, str]:
-    """The image that a row names; the kind of a finding, what is wrong, and what to do."""
-    advice = "correct it or take the line out"
+    """Return the image that a row names, and the kind, message and advice of a finding."""
+    advice = "correct or remove the line"
     try:
         image = finder.find(written)
         return image, "bad row", "" if image is not None else f"there is no image {written}", advice
     except ValueError as error:
-        return None, "bad row", str(error), "move the image into its folder (or link to it there) and write that path"
+        return None, "bad row", str(error), "move the image into the folder (or link to it) and use that path"
 
 
-def _part(row: list[str], one: Table) -> str | None:
-    split = one.columns.split
-    if one.split or split is None or split >= len(row):
-        return one.split or "train"
+def _row_split(row: list[str], table: Table) -> str | None:
+    split = table.columns.split
+    if table.split or split is None or split >= len(row):
+        return table.split or "train"
     value = row[split].strip()
     if value.lower() in ("true", "false"):
         return "val" if value.lower() == "true" else "train"
     return names.split_of(value)
 
 
-def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[str]:
-    """The label of each row; whole numbers that are written in several ways (1, 1.0) as one class, which is told."""
-    columns = one.columns
+def _row_labels(collection: Collection, table: Table, rows: list[list[str]]) -> list[str]:
+    """Return the label of each row. Notations of the same whole number (1, 1.0) are one class, with a warning."""
+    columns = table.columns
     if columns.form == column_forms.ONE_HOT:
         return [next((name for column, name in columns.classes.items()
                       if column < len(row) and table_file.whole(row[column]) == "1"), "") for row in rows]  # fmt: skip
@@ -118,13 +119,13 @@ def _spelled(collection: Collection, one: Table, rows: list[list[str]]) -> list[
     digits, written = next((digits, sorted(some)) for digits, some in sorted(ways.items(), key=str) if len(some) > 1)
     if all(label.isdecimal() for label in written):  # 01 and 1 may be two classes
         return labels
-    collection.blame(WARNING, "class name", one.file, f"labels {' and '.join(written)} are the same number: taken as "
+    collection.blame(WARNING, "class name", table.file, f"labels {' and '.join(written)} are the same number: read as "
                      f"one class {digits}", "write whole numbers without decimals")  # fmt: skip
     return [numbers.get(label) or label for label in labels]
 
 
 def _box(columns: Columns, row: list[str]) -> list[float]:
-    """The four numbers of a row's box; others where it has no such."""
+    """Return the numbers in a row's box cells; four if the box is valid."""
     cells = [row[column] for column in columns.corners if column < len(row)]
     if len(columns.corners) == 1:
         return column_forms.numbers_of(cells[0]) if cells else []
@@ -133,7 +134,7 @@ def _box(columns: Columns, row: list[str]) -> list[float]:
 
 
 def _corners(four: list[float], columns: Columns) -> tuple[float, float, float, float] | None:
-    """The corners that a row's four numbers mean; None where there are others."""
+    """Return the corners given by the numbers of a row, or None unless there are four."""
     if len(four) != 4:
         return None
     first, second, third, fourth = four

@@ -1,4 +1,4 @@
-"""From the usable rows of a table to the samples of a collection, by kind of label."""
+"""Conversion of the usable rows of a table to the samples of a collection, by kind of label."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
     collection.classes = sorted({str(row.label) for some in named.values() for row in some})
     if len(collection.classes) < 2:
         first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows whose image "
-                        f"can be used: nothing to tell apart{first}")  # fmt: skip
+        raise UserError(f"{file}: fewer than two classes ({', '.join(collection.classes)}) in the rows with a usable "
+                        f"image: expected at least two{first}")  # fmt: skip
     numbers = {name: index for index, name in enumerate(collection.classes)}
     for split, some in named.items():
         collection.splits[split] = [_sample(row, numbers[str(row.label)]) for row in some]
@@ -39,7 +39,7 @@ def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> No
     collection.classes = sorted(in_rows.union(*(one.flags for one in cells)))
     if not collection.classes:
         first = f"; {collection.findings[0]}" if collection.findings else ""
-        raise UserError(f"{cells[0].file}: no class in the rows whose image can be used: nothing to learn{first}")
+        raise UserError(f"{cells[0].file}: no class in the rows with a usable image: there is nothing to learn{first}")
     numbers = {name: index for index, name in enumerate(collection.classes)}
     for split, some in named.items():
         collection.splits[split] = [_sample(row, frozenset(numbers[name] for name in row.label)) for row in some]
@@ -48,9 +48,9 @@ def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> No
 def fill_boxes(collection: Collection, rows: list[Row]) -> None:
     collection.classes = sorted({str(row.label) for row in rows if row.corners is not None})
     if not collection.classes:
-        raise UserError(f"{collection.root}: no row of the table holds a box, so there is no class to learn")
+        raise UserError(f"{collection.root}: no row of the table has a box, so there is no class to learn")
     if collection.classes == ["object"]:
-        collection.notes.append("no column names a class: all boxes are of one class, object")
+        collection.notes.append("no column gives a class: all boxes have the class object")
     numbers = {name: index for index, name in enumerate(collection.classes)}
     all_corners = [row.corners for row in rows if row.corners is not None]
     relative = all(max(corners) <= 1.0 for corners in all_corners)
@@ -69,14 +69,14 @@ def _sample(row: Row, label: Label) -> Sample:
 
 
 def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> None:
-    """An image listed twice in a split is kept once, and not at all where its labels differ."""
+    """Keep an image once if a split lists it repeatedly, and drop it if its labels differ."""
     for split, rows in named.items():
         labels: dict[str, set[str | Names]] = {}
         for row in rows:
             known = labels.setdefault(row.name, set())
             if row.label in known:
                 collection.blame(WARNING, "listed twice", row.table, f"{row.name} is listed twice: kept once",
-                                 "take one out")  # fmt: skip
+                                 "remove one of them")  # fmt: skip
             known.add(row.label)
         for name, several in labels.items():
             if len(several) > 1:
@@ -90,11 +90,11 @@ def _in_words(label: str | Names) -> str:
 
 
 def _blame_unseen(collection: Collection) -> None:
-    """Classes that only val or test have can't be learned."""
+    """Drop and report the samples of classes that are not in train, because they can't be learned."""
     trained = {sample.label for sample in collection.splits["train"]}
     for split, samples in collection.splits.items():
         for label in sorted({int(s.label) for s in samples if isinstance(s.label, int)} - trained):
             collection.blame(ERROR, "class set", samples[0].label_file or collection.classes[label],
                              f"class {collection.classes[label]} is in {split} but not in train, so it can't be "
-                             "learned", "add training images or take it out")  # fmt: skip
+                             "learned", "add training images or remove it")  # fmt: skip
             collection.splits[split] = [s for s in collection.splits[split] if s.label != label]

@@ -134,7 +134,7 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
         entries = lists.read(list_folder, collection)
         listed = {_id(entry, annotations, pictures) for split in entries.values() for entry, _ in split}
         for name in sorted(set(annotations) & set(pictures) - listed):
-            collection.blame(REMARK, "unlisted image", pictures[name], "it is in no split list: left out")
+            collection.blame(REMARK, "unlisted image", pictures[name], "not in any split list: left out")
     _fill(collection, entries, list_folder, annotations, pictures)
 
 

@@ -56,13 +56,13 @@ def test_the_fingerprint_sees_one_class_more() -> None:
 def test_what_can_not_be_learned_or_measured_is_said() -> None:
     parts = {"train": split({0, 1}, {0}), "val": split({0}), "test": split({0, 1, 2})}
     assert CLASS_SET.check("some", parts, CLASSES) == [
-        "no training image for dog: it can't be learned",
-        "no val image for cat, dog: its threshold stays at 0.5",
-        "every training image has bird: nothing to tell it from",
+        "no training image for dog: can't be learned",
+        "no val image for cat, dog: the threshold stays at 0.5",
+        "every training image has bird: there are no negative examples",
     ]
     with pytest.raises(UserError, match="data=some: no training image has a class to learn"):
         CLASS_SET.check("some", parts | {"train": split(set(), set())}, CLASSES)
-    with pytest.raises(UserError, match=r"every training image has the same classes \(bird, dog\): nothing to tell"):
+    with pytest.raises(UserError, match=r"every training image has the same classes \(bird, dog\): there is nothing"):
         CLASS_SET.check("some", parts | {"train": split({0, 2}, {0, 2})}, CLASSES)
     assert CLASS_SET.unmeasurable(parts["val"]) is None
     assert CLASS_SET.unmeasurable(split(set())) is not None

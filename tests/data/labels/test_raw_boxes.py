@@ -38,7 +38,7 @@ def test_what_reaches_out_is_clipped():
     found, findings = _settled([(-20, -5, 30, 40), (150, 50, 260, 160)])
     assert found.corners.tolist() == [[0, 0, 30, 40], [150, 50, 200, 100]]
     assert _kinds(findings) == [("warning", "box outside", "object 1"), ("warning", "box outside", "object 2")]
-    assert "(150, 50, 260, 160) reaches out of the 200×100 image" in findings[1].message
+    assert "(150, 50, 260, 160) extends beyond the 200×100 image" in findings[1].message
 
 
 def test_one_pixel_over_the_edge_is_another_way_to_count():

@@ -531,7 +531,7 @@ def test_formats_of_annotations_that_are_not_read_are_named(tmp_path, name, cont
 def test_files_that_the_reading_does_not_explain_are_told(tmp_path):
     _table(tmp_path, "file,label\n" + _rows(lambda i: "ab"[i % 2]))
     _classes(tmp_path, "more", count=9)
-    assert "9 files are not explained by this reading (9 .png), such as more/0.png" in _told(_read(tmp_path))
+    assert "9 files are not used by this layout (9 .png), such as more/0.png" in _told(_read(tmp_path))
 
 
 def test_two_readings_that_explain_nearly_as_much_are_told(tmp_path):

@@ -98,8 +98,8 @@ def test_what_makes_a_mask_unusable(tmp_path):
         "undefined_indexed": ["undefined ids"], "lossy": ["lossy mask", "undefined ids"],
         "smoothed": ["undefined ids"], "empty": ["unreadable mask"], "cut": ["unreadable mask"],
     }  # fmt: skip
-    assert "ids that no label has: 77, 4 pixels" in found["undefined"][1][0].message
-    assert found["smaller"][1][0].message == "the mask is 9×5, its image 9×6"
+    assert "ids without a label: 77; 4 pixels" in found["undefined"][1][0].message
+    assert found["smaller"][1][0].message == "the mask is 9×5, but its image is 9×6"
 
 
 def test_a_mask_without_pixels_to_learn_from_is_told(tmp_path):
@@ -216,7 +216,7 @@ def test_the_messy_collection():
 
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize(
-    ("value", "words"), [(0, r"only one class \((0|sky)\): nothing"), (255, "no class, every pixel is")]
+    ("value", "words"), [(0, r"train masks hold only one class \((0|sky)\)"), (255, "train masks is void")]
 )
 def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int, words: str, labelled: bool) -> None:
     if labelled:
@@ -224,7 +224,7 @@ def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int
     for number in range(9):
         write_image(tmp_path, str(number))
         write_mask(tmp_path, str(number), np.full((6, 9), value, np.uint8))
-    with pytest.raises(UserError, match=f"the masks of train hold {words}"):
+    with pytest.raises(UserError, match=words):
         _load(tmp_path)
 
 
@@ -235,7 +235,7 @@ def test_void_masks_of_a_held_out_split_are_refused(tmp_path: Path, split: str) 
         (tmp_path / f"{name}.txt").write_text("\n".join(ids))
     void = "e" if split == "val" else "f"
     write_mask(tmp_path, void, np.full(IDS.shape, 255, np.uint8))
-    with pytest.raises(UserError, match=f"the masks of {split} hold no class, every pixel is void"):
+    with pytest.raises(UserError, match=f"every pixel of the {split} masks is void"):
         _load(tmp_path)
 
 

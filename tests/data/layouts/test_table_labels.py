@@ -55,7 +55,7 @@ def test_columns_of_zeros_and_ones(root: Path, yes: str, no: str) -> None:
     write(root, [f"{number + 20},{cell}" for number, cell in enumerate(cells)], "file,age,dog,cat,bird,fish")
     collection = read(root)
     assert (collection.classes, found(collection)) == (["bird", "cat", "dog", "fish"], SETS)
-    assert [str(finding) for finding in collection.findings] == ["labels.csv: age: left out, not of 0 and 1"]
+    assert [str(finding) for finding in collection.findings] == ["labels.csv: age: left out, values are not 0 and 1"]
 
 
 def test_names_with_blanks_need_another_separator(root: Path) -> None:
@@ -72,11 +72,11 @@ def test_tables_of_splits_share_classes_and_separator(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("cells", "header", "place", "words"), [
-    (["cat|dog", "nan", "dog", "cat", "", ""], "file,labels", "line 3", "an image without a class has an empty cell"),
+    (["cat|dog", "nan", "dog", "cat", "", ""], "file,labels", "line 3", "leave the cell empty if"),
     (["0,1", "1,", "1,1", "0,0", "1,0", "1,0"], "file,cat,dog", "line 3", "column dog is empty, neither 1 nor 0"),
     (["0,1", "1,0", "1,-1", "0,0", "1,1", "1,0"], "file,cat,dog", "line 4", "column dog is -1, neither 1 nor 0"),
-    (["cat,dog", "cat", "dog", "", "cat", "dog"], "file,labels", "line 2", "a list with commas needs quotes"),
-    (["0,1", "1", "1,1", "0,0", "1,0", "1,0"], "file,cat,dog", "line 3", "2 columns, the table has 3"),
+    (["cat,dog", "cat", "dog", "", "cat", "dog"], "file,labels", "line 2", "quote lists that contain commas"),
+    (["0,1", "1", "1,1", "0,0", "1,0", "1,0"], "file,cat,dog", "line 3", "found 2 columns, expected 3"),
 ])  # fmt: skip
 def test_bad_cells_are_named_by_line_and_left_out(
     root: Path, cells: list[str], header: str, place: str, words: str
@@ -106,7 +106,7 @@ def test_an_image_with_two_lists_is_left_out(root: Path) -> None:
 ])  # fmt: skip
 def test_single_classes_name_the_override(root: Path, cells: list[str], header: str) -> None:
     write(root, cells, header)
-    with pytest.raises(UserError, match=r"every image has exactly one class here.*: leave task=multilabel out, or"):
+    with pytest.raises(UserError, match=r"every image has exactly one class.*: omit task=multilabel, or"):
         read(root)
     collection = read(root, CLASS)
     assert len(collection.splits["train"]) == 6
@@ -124,9 +124,7 @@ def test_single_classes_name_the_override(root: Path, cells: list[str], header: 
 def test_sets_of_classes_name_the_override(root: Path, cells: list[str], header: str, layout: str | None) -> None:
     write(root, cells, header)
     assert list(layouts.available(root)) == [CLASS_SET]
-    with pytest.raises(
-        UserError, match=r"labels.csv: an image can have several classes here.*: choose task=multilabel"
-    ):
+    with pytest.raises(UserError, match=r"labels.csv: images can have several classes.*: choose task=multilabel"):
         layouts.read(root, layout, CLASS, DataConfig())
 
 
@@ -152,7 +150,7 @@ def test_words_that_recur_may_be_a_list(root: Path) -> None:
 def test_an_empty_label_is_for_sets_of_classes(root: Path) -> None:
     write(root, ["cat", "dog", "", "dog", "cat", "dog"])
     (error,) = [finding for finding in read(root, CLASS).findings if finding.severity == ERROR]
-    assert error.message == "the label is empty, which task=multilabel allows"
+    assert error.message == "the label is empty, which only task=multilabel allows"
     assert found(read(root))[2] == set()
 
 

@@ -73,7 +73,7 @@ def test_own_lists_are_kept_and_the_rest_is_left_out(tmp_path):
     names = [[Path(name).stem for name in split.names] for split in (dataset.train, dataset.val, dataset.test)]
     assert names == [["a", "b", "c"], ["d"], ["e"]]
     assert dataset.layout == "voc" and dataset.task == "detection"
-    assert dataset.notes == ["JPEGImages/f.png: it is in no split list: left out"]
+    assert dataset.notes == ["JPEGImages/f.png: not in any split list: left out"]
 
 
 def test_what_is_missing_is_taken_out_of_train_by_the_rarest_class(tmp_path):
@@ -139,7 +139,7 @@ def test_a_held_out_split_without_a_box_is_told(tmp_path, split):
         _write(tmp_path, name, *([] if name == {"val": "e", "test": "f"}[split] else [_object()]))
     for listed, names in (("train", "abcd"), ("val", "e"), ("test", "f")):
         _list(tmp_path, listed, *names)
-    assert f"no image of {split} has a box, so its mAP is 0 whatever is found there" in _load(tmp_path).notes
+    assert f"no {split} image has a box, so its mAP is 0 whatever the model predicts" in _load(tmp_path).notes
 
 
 def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
@@ -152,7 +152,7 @@ def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
         _load(tmp_path)
     line = str(caught.value)
     assert "3 errors in the data" in line and "\n" not in line
-    assert "Annotations/a.xml, object 1 (cat): the box (9, 2, 3, 12) can't be" in line
+    assert "Annotations/a.xml, object 1 (cat): the box (9, 2, 3, 12) is invalid" in line
     assert "Annotations/b.xml, object 1 (cat): xmin is 'x', no number" in line and "JPEGImages/c.png: can't be" in line
     dataset = _load(tmp_path, on_error="skip")
     assert dataset.skipped == ["Annotations/b.xml, object 1 (cat)", "Annotations/a.xml, object 1 (cat)",
