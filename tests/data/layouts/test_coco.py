@@ -185,7 +185,7 @@ def test_broken_characters_can_be_written(tmp_path):
     collection = _read(tmp_path)
     assert collection.classes == ["ca\\ud800t"]
     assert [str(finding).encode() for finding in collection.findings] == [
-        b"x.json, image 2 (images[1]): there is no image \\ud800.png; add it, or take the entry out"
+        b"x.json, image 2 (images[1]): there is no image \\ud800.png; add it, or remove the entry"
     ]
 
 
@@ -234,7 +234,7 @@ def test_what_is_no_coco_file_is_refused(tmp_path, content, words):
 
 @pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't here")
 def test_the_messy_files_one_by_one():
-    with pytest.raises(UserError, match="several COCO files, and their names don't tell"):
+    with pytest.raises(UserError, match="several COCO files, and their names don't identify"):
         _read(MESSY)
     expected = {
         "good": [], "category_zero": [], "file_name_subfolder": [], "iscrowd": [], "bbox_outside": [],

@@ -135,13 +135,13 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
 
 
 def test_folders_that_cannot_be_trained_on(tmp_path):
-    refused("there is no folder", tmp_path / "nowhere")
-    refused("no images in it", tmp_path)
+    refused("nowhere is not a folder", tmp_path / "nowhere")
+    refused("no images found", tmp_path)
     write_images(tmp_path / "one", 5)
     refused(r"only one class \(one\)", tmp_path)
     (tmp_path / "file").write_text("x")
-    refused("there is no folder", tmp_path / "file")
-    refused("data.layout=vocc is unknown: known are folder, csv, voc", tmp_path, layout="vocc")
+    refused("file is not a folder", tmp_path / "file")
+    refused("invalid data.layout=vocc: expected one of folder, csv, voc", tmp_path, layout="vocc")
     refused("no VOC labels for detection", tmp_path, "detection", layout="voc")
     refused("has labels for classification, not for detection", tmp_path, "detection", layout="folder")
 
@@ -151,13 +151,15 @@ def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
         for name in ("a", "b"):
             write_images(tmp_path / "set" / split / name, 3)
     write_images(tmp_path / "other", 3)
-    assert f"is data.path={tmp_path / 'set'} meant?" in refused("is split into train", tmp_path)
+    assert f"did you mean data.path={tmp_path / 'set'}?" in refused("is split into train", tmp_path)
     write_images(tmp_path / "flat" / "train", 3)
     write_images(tmp_path / "flat" / "test", 3)
-    refused("train has no class folders in it", tmp_path / "flat")
+    refused("train has no class folders", tmp_path / "flat")
     write_images(tmp_path / "wrapped" / "inner" / "a", 3)
     write_images(tmp_path / "wrapped" / "inner" / "b", 3)
-    assert f"is data.path={tmp_path / 'wrapped' / 'inner'} meant?" in refused("only one class", tmp_path / "wrapped")
+    assert f"did you mean data.path={tmp_path / 'wrapped' / 'inner'}?" in refused(
+        "only one class", tmp_path / "wrapped"
+    )
 
 
 def test_two_folders_for_one_split_are_refused(tmp_path):

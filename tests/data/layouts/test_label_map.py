@@ -46,7 +46,7 @@ def test_other_label_files(tmp_path, name, text):
 @pytest.mark.parametrize(("text", "words"), [
     ("id,name\none,cat\n", "invalid literal"),
     ("id,name\n0,cat\n1\n", "row 2 has no name"),
-    ("id,name,colour\n0,cat,blue\n", "'blue' is no colour"),
+    ("id,name,colour\n0,cat,blue\n", "'blue' is not a colour"),
 ])  # fmt: skip
 def test_a_label_file_that_cannot_be_understood(tmp_path, text, words):
     write_image(tmp_path, "a")
@@ -73,5 +73,5 @@ def test_without_a_label_file_the_values_are_the_classes(tmp_path, mask, classes
 def test_photographs_are_no_masks(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8))
-    with pytest.raises(UserError, match="different values and no label file says what they mean"):
+    with pytest.raises(UserError, match="different values, but there is no label file"):
         read(tmp_path)
