@@ -1,4 +1,4 @@
-"""Which files of a collection are its images, and what they are called."""
+"""Which files of a collection are images, and the names of the samples."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_decomposed_unicode_is_the_same_class(tmp_path):
     assert "test/caf\u00e9/0.png" in dataset.test.names
 
 
-def test_content_decides_where_the_name_says_nothing(tmp_path):
+def test_content_decides_if_the_name_has_no_known_extension(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name, 3)
     kinds = {"PNG": "x", "JPEG": "photo", "GIF": "y.dat", "BMP": "z", "TIFF": "t", "WEBP": "w"}

@@ -1,4 +1,4 @@
-"""Collections of the user's: layouts, what is left out, what is refused."""
+"""User collections: layouts, and files that are left out or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cvlib.runtime import clock as spans
 CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
 
 
-def test_a_folder_per_class_is_split_by_us(tmp_path):
+def test_one_folder_per_class_is_split(tmp_path):
     write_images(tmp_path / "dog", 20)
     write_images(tmp_path / "cat" / "deeper" / "still", 20)
     dataset = load(tmp_path)
@@ -42,7 +42,7 @@ def test_given_splits_are_kept(tmp_path, train, val, test):
     assert {name.split("/")[0] for name in dataset.val.names} == {val}
 
 
-def test_what_is_missing_comes_out_of_train(tmp_path):
+def test_missing_splits_are_taken_from_train(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / "train" / name, 20)
         write_images(tmp_path / "test" / name, 3)
@@ -186,7 +186,7 @@ def test_unreadable_images_are_counted_and_the_first_is_named(tmp_path):
     refused(r"2 errors in the data: b/3\.png: can't be read as an image: .* · b/5\.png: ", tmp_path)
 
 
-def test_unreadable_images_and_unseen_classes_are_left_out_when_asked(tmp_path):
+def test_unreadable_images_and_unseen_classes_are_left_out_on_request(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / "train" / name, 10)
         write_images(tmp_path / "test" / name, 2)
@@ -202,7 +202,7 @@ def test_unreadable_images_and_unseen_classes_are_left_out_when_asked(tmp_path):
     }
 
 
-def test_classes_that_are_not_asked_for_need_not_be_readable(tmp_path):
+def test_unselected_classes_need_not_be_readable(tmp_path):
     for name in ("a", "b", "c"):
         write_images(tmp_path / name, 10)
     (tmp_path / "b" / "3.png").write_bytes(b"no image")
