@@ -30,7 +30,7 @@ def test_a_run_on_bands_remembers_range_and_channels(tmp_path):
     run = cvlib.train(*BASE, f"data.path={data}", "trainer.epochs=1", folder=tmp_path / "run")
     assert run.summary["channels"] == 5 and run.spec.channels == 5
     assert run.summary["range"] == pytest.approx([0, 2999], abs=5) and run.spec.span == tuple(run.summary["range"])
-    assert "read as folders of classes" in run.summary["read_as"]
+    assert "read as class folders" in run.summary["read_as"]
     assert len(cvlib.predict(run, str(data / "a"))) == 6
     assert main(["predict", str(tmp_path / "run"), str(data)]) == 0
     assert main(["evaluate", str(tmp_path / "run")]) == 0

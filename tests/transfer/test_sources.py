@@ -51,7 +51,7 @@ def test_missing_or_mismatched_sources_are_refused_by_name(tmp_path: Path) -> No
         (starting_from(write_run(tmp_path / "c", "cnn", False, "interrupted")), "interrupted and has no model.keras"),
         (starting_from("imagenet"), "there are no ImageNet weights for cnn"),
         (starting_from("imagenet", model_config("yolo")), "no ImageNet weights for darknet"),
-        (starting_from(None, path=str(tmp_path / "images")), "there is no folder"),
+        (starting_from(None, path=str(tmp_path / "images")), "images is not a folder"),
         (starting_from(None, layout="vocc"), "invalid data.layout=vocc: expected one of .*voc.*null"),
     ]:  # fmt: skip
         with pytest.raises(UserError, match=words):

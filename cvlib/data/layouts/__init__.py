@@ -1,8 +1,8 @@
-"""Collections of the user's: which layout they have, and the reader of each.
+"""User collections: detect the layout of a collection, and read it.
 
-A layout is one module: `signs(survey)` says how sure it is that the files are its own, and why; `read(root, kind,
-config) -> Collection` reads them. It opens label files only, decodes no image, and leaves out of the samples what an
-error finding blames. What needs the image's size is left to the kind's `settle`.
+Each layout is one module. `signs(survey)` returns evidence that a collection has this layout: a certainty and a
+reason. `read(root, kind, config) -> Collection` reads it. A reader opens label files only and decodes no image. It
+excludes from the samples whatever an error finding blames. Checks that need the image size are in the kind's `settle`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "r
 
 @dataclass(frozen=True)
 class Layout:
-    """A way that files can lie: its reader, the kinds of labels that it can have, and what its files look like."""
+    """A layout: its reader, the kinds of labels that it provides, and the function that detects it."""
 
     read: Callable[[Path, LabelKind, DataConfig], Collection]
     kinds: tuple[LabelKind, ...]
@@ -43,17 +43,18 @@ LAYOUTS: dict[str, Layout] = {
     "masks": Layout(masks.read, (MASK,), masks.signs),
 }
 _BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo"}
-_WORDS = {CLASS: "classes of images", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
+_WORDS = {CLASS: "image classes", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
 _FOR = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
         MASK: "a segmenter (model=segmenter)"}  # fmt: skip
 
 
 def place(path: str) -> Path:
-    """The absolute path of a collection: a folder, or one label file. Raises `UserError` where there is none.
+    """Return the absolute path of a collection: a folder, or one label file.
 
-    The images of an archive or of Parquet files are written into the cache first.
+    The images of an archive or of Parquet files are written into the cache first. Raises `UserError` if `path` is none
+    of these.
     """
-    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # without its .., but with its links
+    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # removes .. but keeps links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
     found = next((candidate for candidate in spelled if candidate.exists()), None)
     if found is not None and archives.is_archive(found):
@@ -61,14 +62,14 @@ def place(path: str) -> Path:
     if found is not None and (files := parquet.files_of(found)):
         return parquet.unpacked(found, files)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
-        raise UserError(f"data.path={path}: there is no folder {root}")
+        raise UserError(f"data.path={path}: {root} is not a folder, a label file or an archive")
     return found
 
 
 def table_of(root: Path) -> list[Evidence]:
-    """What every layout has to say of `root`: how sure it is, and why, the surest first.
+    """Return the evidence of every layout for `root`, the most certain first.
 
-    A folder named for a kind inside `root` serves that kind where `root` itself doesn't.
+    A subfolder named after a kind of label is used for that kind if `root` itself doesn't provide it.
     """
     if root.is_file():
         return _table_of_file(root)
@@ -101,22 +102,22 @@ def _table_of_file(file: Path) -> list[Evidence]:
 
 
 def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
-    """By kind of label that `root` has: the layout that explains it best, and the folder (or file) it lies in."""
+    """Return the best layout for each kind of label in `root`, and the folder (or file) to read it from."""
     found = table_of(root)
     best = {kind: evidence.best(found, kind) for kind in KINDS}
     return {kind: (one.layout, one.root) for kind, one in best.items() if one is not None and not one.refusal}
 
 
 def detect(root: Path, kind: LabelKind | None = None) -> str:
-    """The layout that serves `kind` (the first kind there is, where None); raises `UserError` where none does."""
+    """Return the layout that provides `kind` (the first available kind if None). Raises `UserError` if none does."""
     if kind is None:
         found = available(root)
         kind = next(iter(found), CLASS)
-    return _winner(root, kind, _seen(root)).layout
+    return _winner(root, kind, _checked_table(root)).layout
 
 
-def _seen(root: Path) -> list[Evidence]:
-    """The table, with files that can't be opened as the user's mistake."""
+def _checked_table(root: Path) -> list[Evidence]:
+    """Return `table_of(root)`; raise `UserError` if a file can't be opened."""
     try:
         return table_of(root)
     except OSError as error:
@@ -124,7 +125,7 @@ def _seen(root: Path) -> list[Evidence]:
 
 
 def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
-    """The surest evidence for a kind of label; raises `UserError`, with the way on, where there is none."""
+    """Return the most certain evidence for a kind of label. Raises `UserError`, with advice, if there is none."""
     best = _serving(found, kind)
     if best is not None and not best.refusal:
         return best
@@ -135,23 +136,22 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
         return Evidence("folder", CLASS, root, 0.0, "", folder.TITLE)  # its reader explains what is expected
     word = kind.subfolder
     if not others:
-        raise UserError(f"{root}: no labels for {word} found: {_known(kind)}; data.layout=… chooses one")
+        raise UserError(f"{root}: no labels for {word} found: expected {_readable(kind)}; data.layout selects one")
     if refused := [one for one in others if one.refusal]:
-        raise UserError(f"{root}: no labels for {word} in it: {refused[0].refusal}")
+        raise UserError(f"{root}: no labels for {word}: {refused[0].refusal}")
     chosen = {one.kind: one for one in reversed(others)}
     listed = " and ".join(f"{_WORDS[other]} ({chosen[other].layout})" for other in KINDS if other in chosen)
     ways = _other_tasks(found, kind)
-    if models := [_FOR[one] for one in KINDS if one in chosen and not (one.form is kind.form is Form.ROW)]:
-        ways.append(f"a model for that, {' or '.join(models)}")
+    ways += [_FOR[other] for other in KINDS if other in chosen and not (other.form is kind.form is Form.ROW)]
     why = "; ".join(chosen[other].why for other in KINDS if other in chosen)
-    raise UserError(f"{root}: no labels for {word} in it, only for {listed}: choose {', '.join(ways)}, or "
-                    f"other data ({why}); {_known(kind)}")  # fmt: skip
+    raise UserError(f"{root}: no labels for {word}, only for {listed}: choose {', '.join(ways)}, or other "
+                    f"data ({why}); labels for {word} can be {_readable(kind)}")  # fmt: skip
 
 
 def _serving(found: list[Evidence], kind: LabelKind) -> Evidence | None:
-    """The surest evidence that `kind` can be read from: of its own, or of the kind that it is made of.
+    """Return the most certain evidence for `kind` itself, or else for the kind that it is made from.
 
-    Of a table its reader tells whether the cells are classes or lists of them.
+    The reader of a table decides whether its cells hold one class or a list of classes.
     """
     own = evidence.best(found, kind) or (evidence.best(found, kind.made_from) if kind.made_from else None)
     tables = (one for one in found if one.layout == "csv" and one.kind.form is kind.form is Form.ROW)
@@ -159,34 +159,34 @@ def _serving(found: list[Evidence], kind: LabelKind) -> Evidence | None:
 
 
 def _other_tasks(found: list[Evidence], kind: LabelKind) -> list[str]:
-    """The overrides that let the same network learn the labels that there are, such as `task=multilabel`."""
+    """Return overrides such as `task=multilabel` with which the same network can learn the available labels."""
     others = [one for one in KINDS if one.form is kind.form is Form.ROW and one != kind]
     return [f"task={one.subfolder}" for one in others if _serving(found, one)]
 
 
-def _known(kind: LabelKind) -> str:
+def _readable(kind: LabelKind) -> str:
     if kind == CLASS:
-        return "known are a folder for each class, and a CSV of file and label"
+        return "one folder per class, or a CSV of file and label"
     if kind == CLASS_SET:
-        return "known are a CSV of file and labels, COCO, and boxes, whose classes count"
+        return "a CSV of file and labels, COCO, or boxes, of which only the classes are used"
     if kind == MASK:
-        return "known are Pascal VOC, COCO, YOLO, and masks named as their images: call the folders images and masks"
-    return "known are Pascal VOC, COCO, YOLO, and a CSV of boxes"
+        return "Pascal VOC, COCO, YOLO, or folders images and masks with the same file names in both"
+    return "Pascal VOC, COCO, YOLO, or a CSV of boxes"
 
 
 def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, training: bool = True) -> Collection:
-    """The samples of `root` with their labels of this `kind`, and what is wrong with them; nothing is decoded.
+    """Read the samples of `root` with their labels of this `kind`, and the findings; decode no image.
 
-    A `layout` of None is detected. Raises `UserError` for what can't be understood as a whole and, for `training`,
-    where there is nothing to train on.
+    If `layout` is None, it is detected. Raises `UserError` if the collection as a whole can't be read or, for
+    `training`, if there is nothing to train on.
     """
     if layout is not None and layout not in LAYOUTS:
-        raise UserError(f"data.layout={layout} is unknown: known are {', '.join(LAYOUTS)}, or null (detected)")
+        raise UserError(f"invalid data.layout={layout}: expected one of {', '.join(LAYOUTS)}, or null (detected)")
     if layout is not None and _source(layout, kind) is None:
         words = " and ".join(one.subfolder for one in LAYOUTS[layout].kinds)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
-    found = _seen(root)
-    chosen = _winner(root, kind, found) if layout is None else _given(root, layout, kind, found)
+    found = _checked_table(root)
+    chosen = _winner(root, kind, found) if layout is None else _chosen_by_user(root, layout, kind, found)
     source = _source(chosen.layout, kind) or chosen.kind
     try:
         collection = LAYOUTS[chosen.layout].read(chosen.root, source, config)
@@ -194,39 +194,39 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
         raise UserError(f"{error.filename}: can't be opened: {error.strerror}") from error
     if chosen.why and layout is None:
         collection.read_as = chosen.sentence
-        _tell_of_ties(collection, chosen, found)
+        _warn_of_near_ties(collection, chosen, found)
     if chosen.root.is_dir():
         others = any(one.kind != kind and one.sure > evidence.POSSIBLE and not one.refusal for one in found)
         rest.tell(collection, others)
     settle_splits(collection)
     if training:
         require_training(collection)
-    collection.splits = _renamed(collection)
+    collection.splits = _with_unique_names(collection)
     if training and config.group is None:
         doubts.tell_of_groups(collection)
     return collection if source == kind else made_into(collection, kind)
 
 
 def _source(layout: str, kind: LabelKind) -> LabelKind | None:
-    """The kind of label that a layout is read for: `kind` itself, or the one that it is made of."""
+    """Return the kind of label to read from a layout: `kind` itself, or the kind that it is made from."""
     return next((one for one in (kind, kind.made_from) if one in LAYOUTS[layout].kinds), None)
 
 
-def _given(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> Evidence:
-    """The evidence for a layout that the user has named; the root itself where there is none."""
+def _chosen_by_user(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> Evidence:
+    """Return the evidence for the layout that the user chose; without evidence, it is read from the root."""
     fit = [one for one in found if one.layout == layout and one.kind == _source(layout, kind) and not one.refusal]
     return fit[0] if fit else Evidence(layout, kind, root, 0.0, "", layout)
 
 
-def _tell_of_ties(collection: Collection, chosen: Evidence, found: list[Evidence]) -> None:
+def _warn_of_near_ties(collection: Collection, chosen: Evidence, found: list[Evidence]) -> None:
     for other in evidence.near_ties(found, chosen):
         if other.root == chosen.root and not other.refusal:
             message = f"{chosen.sentence}; it could also be {other.title}: {other.why}"
-            collection.blame(WARNING, "near tie", ".", message, f"data.layout={other.layout} reads it so")
+            collection.blame(WARNING, "near tie", ".", message, f"set data.layout={other.layout} to read it that way")
 
 
-def _renamed(collection: Collection) -> dict[str, list[Sample]]:
-    """Two files whose names differ in Unicode composition alone are told apart by a number."""
+def _with_unique_names(collection: Collection) -> dict[str, list[Sample]]:
+    """Number the samples whose names differ in Unicode composition only, to make their names unique."""
     count: dict[str, int] = {}
     splits = {}
     for split in sorted(collection.splits, key=("train", "val", "test").index):

@@ -14,7 +14,7 @@ from cvlib.runtime.errors import UserError
 
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _MOST_FILES = 5_000_000
-_MOST_GROWTH = 100  # times its own size that an archive may unpack to, beyond the first gigabyte
+_MOST_GROWTH = 100  # an archive may unpack to this many times its own size, plus `_FREE_GROWTH`
 _FREE_GROWTH = 2**30  # bytes
 _BLOCK = 2**20
 
@@ -25,19 +25,19 @@ class Member:
 
     name: PurePosixPath
     size: int
-    source: Any  # as the archive's module has it
+    source: Any  # the entry as `zipfile` or `tarfile` represents it
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is an archive, by its name."""
+    """Return whether a file is an archive, judging by its name."""
     return path.is_file() and path.name.lower().endswith((*_ZIP, *_TAR))
 
 
 def unpacked(archive: Path) -> Path:
-    """The folder of an archive's files in the cache; they are unpacked where they aren't there yet.
+    """Return the cache folder of an archive's files; unpack them if they aren't there yet.
 
-    Members that would lie outside, links and devices are refused, as is an archive that grows beyond measure. Where
-    all lies in one folder, that folder is returned. Raises `UserError`.
+    Raises `UserError` for members outside that folder, links, devices, and archives that unpack to more than the size
+    limit. If all files are in one subfolder, that subfolder is returned.
     """
     folder = store.root("outputs") / "archives"
     try:
@@ -77,7 +77,9 @@ def _unpack(archive: Path, folder: Path) -> None:
 def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
     for entry in opened.infolist():
         if (entry.external_attr >> 16) & 0o170000 == 0o120000:
-            raise UserError(f"{archive}: {entry.filename} is a link, and links are not unpacked")
+            raise UserError(
+                f"{archive}: {entry.filename} is a link, and links are not unpacked: unpack the archive yourself"
+            )
         if not entry.is_dir():
             yield Member(PurePosixPath(entry.filename.replace("\\", "/")), entry.file_size, entry)
 
@@ -87,24 +89,26 @@ def _of_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
         if entry.isdir():
             continue
         if not entry.isreg():
-            raise UserError(f"{archive}: {entry.name} is a link or a device, and such are not unpacked")
+            raise UserError(
+                f"{archive}: {entry.name} is a link or a device, which are not unpacked: unpack the archive yourself"
+            )
         yield Member(PurePosixPath(entry.name), entry.size, entry)
 
 
 def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
-    """The members, none of which lies outside; raises `UserError` for one that does, or for too many."""
+    """Yield the members. Raises `UserError` if one would lie outside the folder, or if there are too many."""
     for number, member in enumerate(members):
         name = member.name
         drive = len(name.parts) > 0 and name.parts[0].endswith(":")
         if name.is_absolute() or ".." in name.parts or drive or "\0" in str(name):
-            raise UserError(f"{archive}: {name} would lie outside of the archive's folder: it is not unpacked")
+            raise UserError(f"{archive}: {name} would lie outside the archive's folder: the archive is not unpacked")
         if number > _MOST_FILES:
-            raise UserError(f"{archive}: it holds more than {_MOST_FILES:,} files: unpack it yourself")
+            raise UserError(f"{archive}: it contains more than {_MOST_FILES:,} files: unpack it yourself")
         yield member
 
 
 def _write(archive: Path, source: IO[bytes], target: Path, written: int, limit: int) -> int:
-    """Write one member; return the bytes written of the whole archive. Raises `UserError` beyond the limit."""
+    """Write one member; return the bytes written so far for the archive. Raises `UserError` beyond the limit."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
         while block := source.read(_BLOCK):

@@ -1,4 +1,4 @@
-"""Annotations of one file an image, wherever the two lie: beside each other, or in folders of the same tree."""
+"""One annotation file per image, beside the image or in another folder of the same tree."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "labels", "label", "
 
 @dataclass(frozen=True)
 class Beside:
-    """Images and annotations by the same key, and the key's split where folders say it."""
+    """Images and annotations by a common key, and the split of each key if the folders name it."""
 
     images: dict[str, Path]
     annotations: dict[str, Path]
 
     def splits(self) -> dict[str, list[str]]:
-        """The keys of annotated images by split; all under "train" where folders don't split them."""
+        """Return the keys of annotated images by split; all under "train" if that split would be empty."""
         found: dict[str, list[str]] = {}
         for key in sorted(set(self.annotations) & set(self.images)):
             found.setdefault(split_of_path(Path(key)), []).append(key)
@@ -29,12 +29,12 @@ class Beside:
 
 
 def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> Beside:
-    """Pair images and annotations by their paths below `root`, folders such as images/ and labels/ left out."""
+    """Pair images and annotations by their paths below `root`, ignoring folders such as images/ and labels/."""
     return Beside(_by_key(images, root), _by_key(annotations, root))
 
 
 def split_of_path(path: Path) -> str:
-    """The split that the folders of a path say, the innermost first; "train" where none does."""
+    """Return the split that a folder of the path names, the innermost first; "train" if none does."""
     found = (names.split_of(folder) for folder in reversed(path.parts[:-1]))
     return next((split for split in found if split is not None), "train")
 

@@ -1,4 +1,4 @@
-"""Which folders of a collection are classes, and which are splits, folds, patients or a doubled folder above them."""
+"""Find the class folders of a collection, below folders of splits, folds or patients or a repeated folder."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import files_below, subfolders, text_of
 from cvlib.runtime.errors import UserError
 
-_SHOWN = 4  # names that a message lists
+_SHOWN = 4  # the most names that a message lists
 
 
 @dataclass
 class Tree:
     """The class folders of each split."""
 
-    splits: dict[str, dict[str, list[Path]]]  # by split, then by class: the folders that hold its images
-    homes: dict[str, Path] = field(default_factory=dict)  # by split: the folder that its class folders lie in
-    flat: dict[str, Path] = field(default_factory=dict)  # by split: the folder of a split without class folders
-    split: bool = False  # whether folders say which split is which
+    splits: dict[str, dict[str, list[Path]]]  # split → class → the folders with its images
+    homes: dict[str, Path] = field(default_factory=dict)  # split → the parent of its class folders
+    flat: dict[str, Path] = field(default_factory=dict)  # split → its folder, if it has no class folders
+    split: bool = False  # whether folder names define the splits
     remarks: list[tuple[str, str, Path, str]] = field(default_factory=list)  # severity, kind, folder, message
 
 
 def tree(root: Path) -> Tree:
     """Find the class folders of `root`.
 
-    Raises `UserError` where splits are there that can't be understood, or where another folder seems to be meant.
+    Raises `UserError` if the splits can't be interpreted, or if the user seems to mean another folder.
     """
     folders = subfolders(root)
     splits = _splits(root, folders)
@@ -42,7 +42,7 @@ def tree(root: Path) -> Tree:
         return _split_tree(root, splits, homes, classes, others)
     if splits and len(others) == len(unlabelled):
         raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but "
-                        f"{_lack(root, splits)}")  # fmt: skip
+                        f"{_missing(root, splits)}")  # fmt: skip
     _refuse_a_folder_too_far_up(root, folders)
     found = Tree({}, {"train": root})
     found.splits["train"] = _grouped(found, root, {text_of(folder.name): [folder] for folder in folders})
@@ -55,17 +55,17 @@ def _splits(root: Path, folders: list[Path]) -> dict[str, Path]:
     known = names.parts_among(folder.name for folder in folders)
     others = [folder for folder in folders if folder.name not in known]
     splits: dict[str, Path] = {}
-    for folder in sorted(folders, key=lambda folder: (names.exact_split(folder.name) is None, _role(folder))):
+    for folder in sorted(folders, key=lambda folder: (names.exact_split(folder.name) is None, _other_role(folder))):
         split = known.get(folder.name)
-        if split is not None and split in splits and not others and _holds_images(folder) and not _role(folder):
+        if split is not None and split in splits and not others and _holds_images(folder) and not _other_role(folder):
             raise UserError(f"{root}: {splits[split].name} and {folder.name} both mean {split}: keep one of them")
         if split is not None:
             splits.setdefault(split, folder)
     return splits
 
 
-def _role(folder: Path) -> bool:
-    """Whether a split's folder holds something else than its images, such as train_masks."""
+def _other_role(folder: Path) -> bool:
+    """Return whether a split's folder holds something other than its images, such as train_masks."""
     return names.role_of(folder.name) not in (None, names.IMAGES)
 
 
@@ -74,7 +74,7 @@ def _others_are_classes(others: list[Path], unlabelled: list[Path]) -> bool:
 
 
 def _home(folder: Path) -> Path:
-    """The folder that the class folders lie in: `folder`, or the one that doubles it (seg_train/seg_train)."""
+    """Return the parent of the class folders: `folder`, or one that repeats its name (seg_train/seg_train)."""
     inner = [one for one in subfolders(folder) if _holds_images(one)]
     loose = any(images.looks_like_image(file) for file in folder.iterdir() if file.is_file())
     if len(inner) != 1 or loose or not any(_holds_images(one) for one in subfolders(inner[0])):
@@ -84,7 +84,7 @@ def _home(folder: Path) -> Path:
 
 
 def _classes(home: Path) -> dict[str, list[Path]]:
-    """The class folders in `home`; none where the only folder in it is one of images that aren't sorted."""
+    """Return the class folders in `home`; none if its only folder holds unsorted images."""
     inner = subfolders(home)
     holding = [folder for folder in inner if _holds_images(folder)]
     if len(holding) == 1:
@@ -108,10 +108,10 @@ def _split_tree(
             found.flat[split] = splits[split]
     for folder in others:
         if names.is_unlabelled(folder.name) and not _has_class_folders(folder, found):
-            message = "its images are to be predicted and have no labels: set aside"
+            message = "its images are for prediction and have no labels: set aside"
             found.remarks.append((REMARK, "without labels", folder, message))
         else:
-            message = "lies beside the train folder and is left out: it is neither train, val nor test"
+            message = "it lies beside the train folder but is not a train, val or test folder: left out"
             found.remarks.append((REMARK, "stray folder", folder, message))
     return found
 
@@ -122,7 +122,7 @@ def _has_class_folders(folder: Path, found: Tree) -> bool:
 
 
 def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[str, list[Path]]:
-    """The classes, where the folders in `home` may be folds or patients that each hold the folders of all classes."""
+    """Return the classes. The folders in `home` may be folds or patients that each hold folders of all classes."""
     folders = [folder for one in by_class.values() for folder in one]
     inner = {folder: [one for one in subfolders(folder) if _holds_images(one)] for folder in folders}
     inner = {folder: some for folder, some in inner.items() if some or _holds_images(folder)}
@@ -137,8 +137,8 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
         return {split: [one for some in inner.values() for one in some if splits.get(text_of(one.name)) == split]
                 for split in dict.fromkeys(splits.values())}  # fmt: skip
     if all(names.looks_like_group(folder.name) for folder in inner):
-        message = (f"the folders {outer} look like folds, patients or dates, for each holds the same folders {listed}: "
-                   f"those are taken as the classes; images of one group may land in train and test")  # fmt: skip
+        message = (f"the folders {outer} look like folds, patients or dates, because each holds the same folders "
+                   f"{listed}: those are used as classes; images of a group may be in train and test")  # fmt: skip
         found.remarks.append((WARNING, "groups", home, message))
         return {name: [one for some in inner.values() for one in some if text_of(one.name) == name]
                 for name in sorted(counts)}  # fmt: skip
@@ -148,7 +148,7 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
 
 
 def _of_class(folders: list[Path]) -> dict[str, list[Path]]:
-    """Folders such as cat/train by their class, which is the name of the folder above."""
+    """Return folders such as cat/train by class, which is the name of the parent folder."""
     return {text_of(folder.parent.name): [folder] for folder in folders}
 
 
@@ -160,19 +160,19 @@ def _holds_images(folder: Path) -> bool:
     return any(images.looks_like_image(file) or images.unread(file) for file in files_below(folder))
 
 
-def _lack(root: Path, splits: dict[str, Path]) -> str:
-    """What splits without class folders lack, and what to do."""
+def _missing(root: Path, splits: dict[str, Path]) -> str:
+    """Explain what splits without class folders lack, and what to do."""
     if "train" not in splits:
         return "there is no train folder"
     prefixes = _prefixes(splits["train"])
     if not prefixes:
-        return "train has no class folders in it"
-    return (f"train has no class folders in it; its files' names begin with {', '.join(prefixes)}: put each class's "
-            f"images into a folder of its own, or list file and label in {root.name}/labels.csv")  # fmt: skip
+        return "train has no class folders"
+    return (f"train has no class folders; its file names begin with {', '.join(prefixes)}: put each class's images "
+            f"into its own folder, or list files and labels in {root.name}/labels.csv")  # fmt: skip
 
 
 def _prefixes(folder: Path) -> list[str]:
-    """The first words of the files' names where they look like a few classes: cat.0.jpg, dog.0.jpg."""
+    """Return the first words of the file names if they look like a few classes: cat.0.jpg, dog.0.jpg."""
     counts = Counter(next(iter(names.words(file.stem)), "") for file in files_below(folder)
                      if images.looks_like_image(file))  # fmt: skip
     few = {word: count for word, count in counts.items() if word and count > 1}
@@ -184,14 +184,16 @@ def _refuse_a_folder_too_far_up(root: Path, folders: list[Path]) -> None:
     split = [folder for folder in holding
              if {"train"} < set(names.parts_among(f.name for f in subfolders(folder)).values())]  # fmt: skip
     if split and len(split) < max(2, len(holding)):
-        raise UserError(f"{root}: {split[0].name} in it is split into train and others: is data.path={split[0]} meant?")
+        raise UserError(
+            f"{root}: its folder {split[0].name} is split into train and others: did you mean data.path={split[0]}?"
+        )
     place, inner = root, holding
     while len(inner) == 1:
         place = inner[0]
         inner = [one for one in subfolders(place) if _holds_images(one)]
     if len(holding) == 1 and len(inner) > 1:
         raise UserError(
-            f"{root}: only one class ({holding[0].name}), nothing to tell apart: is data.path={place} meant?"
+            f"{root}: only one class ({holding[0].name}), expected at least two: did you mean data.path={place}?"
         )
 
 

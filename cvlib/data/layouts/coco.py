@@ -1,4 +1,4 @@
-"""COCO: one JSON file, or one a split, beside the images; boxes, masks by polygons and RLE, and the classes shown."""
+"""COCO: one JSON file, or one per split, with boxes, masks (polygons and RLE), or the set of classes in an image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TITLE = "COCO"
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """JSON files of images, annotations and categories."""
+    """Return evidence from JSON files with images, annotations and categories."""
     files = coco_files.json_files(survey.root)
     if not files:
         return []
@@ -42,20 +42,20 @@ def signs(survey: Survey) -> list[Evidence]:
     return [Evidence("coco", kind, survey.root, evidence.CERTAIN, why, TITLE) for kind in coco_files.kinds(survey.root)]
 
 
-_PANOPTIC = ("{} is a COCO panoptic file, which isn't read: convert it to COCO's instances (panopticapi's "
+_PANOPTIC = ("{} is a COCO panoptic file, which is not supported: convert it to COCO instances (with panopticapi's "
              "panoptic2detection_coco_format), or to masks of class ids")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """The images that the JSON files list and their annotations; ids of images and categories may be any.
+    """Read the images that the JSON files list, with their annotations; image and category ids are arbitrary.
 
-    Classes are the categories in the order of their ids; for masks a background comes first. Raises
-    `UserError` for a file that is no COCO JSON as a whole.
+    The classes are the categories in the order of their ids; for masks, a background comes first. Raises `UserError`
+    for a file that is not COCO JSON.
     """
     by_split = coco_files.find(root)
     folder = _home(root)
     if not by_split:
-        raise UserError(f"{folder}: no COCO JSON in it nor in annotations/")
+        raise UserError(f"{folder}: no COCO JSON file found, neither in this folder nor in annotations/")
     collection = Collection(folder, "coco", kind, [], {})
     contents = {split: _loaded(file) for split, file in by_split.items()}
     for split, content in contents.items():
@@ -68,7 +68,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 
 
 def _home(root: Path) -> Path:
-    """The collection's folder, where `root` may be one of its JSON files."""
+    """Return the collection's folder; `root` is that folder or one of its JSON files."""
     if root.is_dir():
         return root
     return root.parent.parent if root.parent.name == "annotations" else root.parent
@@ -80,18 +80,18 @@ def _loaded(file: Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{file}: can't be read as JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{file}: no COCO JSON: expected an object with images, annotations and categories, found a "
-                        f"{type(content).__name__}")  # fmt: skip
+        raise UserError(f"{file}: not a COCO JSON file: expected an object with images, annotations and categories, "
+                        f"found a {type(content).__name__}")  # fmt: skip
     for key in ("images", "categories"):
         if not isinstance(content.get(key), list):
-            raise UserError(f"{file}: no COCO JSON: the list {key!r} is missing")
+            raise UserError(f"{file}: not a COCO JSON file: the list {key!r} is missing")
     return content
 
 
 def _categories(
     collection: Collection, by_split: dict[str, Path], contents: dict[str, dict[str, Any]]
 ) -> dict[int, int]:  # fmt: skip
-    """Category id → class index; sets the collection's classes."""
+    """Set the collection's classes; return the class index of each category id."""
     names: dict[int, str] = {}
     for split, content in contents.items():
         for entry in content["categories"]:
@@ -99,26 +99,26 @@ def _categories(
                 raise UserError(f"{by_split[split]}: a category without an id or a name: {str(entry)[:60]}")
             name = text_of(str(entry["name"]))
             if names.setdefault(entry["id"], name) != name:
-                raise UserError(f"{by_split[split]}: category {entry['id']} is {name}, but {names[entry['id']]} in "
-                                "another file of the collection")  # fmt: skip
+                raise UserError(f"{by_split[split]}: category {entry['id']} is named {name}, but {names[entry['id']]} "
+                                "in another file of the collection")  # fmt: skip
     for number in _groupings(contents):
         name = names.pop(number)
         collection.notes.append(f"category {name} (id {number}) groups the others as their supercategory and has no "
-                                "annotation: it is no class")  # fmt: skip
+                                "annotation: it is not a class")  # fmt: skip
     ids = sorted(names)
     if not ids:
-        raise UserError(f"{next(iter(by_split.values()))}: it has no categories, so there is no class to learn")
+        raise UserError(f"{next(iter(by_split.values()))}: the file has no categories, so there is no class to learn")
     first: list[str] = []
     if _FORMS[collection.kind].has_background:
         ids.sort(key=lambda number: not is_background(names[number]))
         first = [] if is_background(names[ids[0]]) else ["background"]
-    _tell_of_one_name(collection, next(iter(by_split.values())), names)
+    _warn_of_shared_names(collection, next(iter(by_split.values())), names)
     collection.classes = [*first, *dict.fromkeys(names[number] for number in ids)]
     return {number: collection.classes.index(names[number]) for number in ids}
 
 
 def _groupings(contents: dict[str, dict[str, Any]]) -> list[int]:
-    """Categories that are the supercategory of others and that nothing is annotated with, as some tools write first."""
+    """Return the categories without annotations that are the supercategory of others; some tools write one first."""
     entries = [entry for content in contents.values() for entry in content["categories"]]
     above = {
         str(entry.get("supercategory")) for entry in entries if str(entry.get("supercategory")) != str(entry["name"])
@@ -130,13 +130,13 @@ def _groupings(contents: dict[str, dict[str, Any]]) -> list[int]:
     return sorted(groups - used)
 
 
-def _tell_of_one_name(collection: Collection, file: Path, names: dict[int, str]) -> None:
-    """Several categories with the same name are one class, which is told."""
+def _warn_of_shared_names(collection: Collection, file: Path, names: dict[int, str]) -> None:
+    """Warn if several categories have the same name, because they become one class."""
     for name, count in Counter(names.values()).items():
         if count > 1:
             ids = " and ".join(str(number) for number in sorted(names) if names[number] == name)
             collection.blame(WARNING, "duplicate name", file, f"{count} categories have the same name {name} (ids "
-                             f"{ids}): taken as one class", "rename one if they are two classes")  # fmt: skip
+                             f"{ids}): merged into one class", "rename one if they are two classes")  # fmt: skip
 
 
 def _samples(
@@ -153,11 +153,11 @@ def _samples(
             continue
         name = name_of(image, collection.root)
         if counts[str(entry["id"])] > 1:
-            message = f"another image has the id {entry['id']} too: whose the objects are can't be known ({name})"
-            collection.blame(ERROR, "duplicate image id", file, message, "give each its own", place)
+            message = f"another image also has the id {entry['id']}, so its annotations are ambiguous ({name})"
+            collection.blame(ERROR, "duplicate image id", file, message, "give each image a unique id", place)
         elif name in samples:
             collection.blame(
-                WARNING, "listed twice", file, f"{name} is listed already: left out", "take one out", place
+                WARNING, "listed twice", file, f"{name} is already listed: left out", "remove one entry", place
             )
         else:
             label = _FORMS[collection.kind].label(image, by_image[entry["id"]], _size(entry), place)
@@ -169,10 +169,10 @@ def _samples(
 @dataclass(frozen=True)
 class _Object:
     label: int
-    shape: Any  # as the kind's form has it: the corners of a box, or a COCO segmentation
+    shape: Any  # depends on the kind: the corners of a box, or a COCO segmentation
     crowd: bool
     place: str
-    area: float | None = None  # in pixels, as the annotation has it
+    area: float | None = None  # in pixels, as given in the annotation
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
@@ -191,19 +191,19 @@ def _image(collection: Collection, file: Path, entry: Any, place: str, finder: I
     except ValueError as error:
         image, problem = None, str(error)
     if image is None:
-        collection.blame(ERROR, "missing image", file, problem, "add it, or take the entry out", place)
+        collection.blame(ERROR, "missing image", file, problem, "add it, or remove the entry", place)
     else:
-        finder.bases.sort(key=lambda base: not image.is_relative_to(base))  # the next one most likely lies there too
+        finder.bases.sort(key=lambda base: not image.is_relative_to(base))  # the next image is probably there too
     return image
 
 
 def _annotations(
     collection: Collection, file: Path, content: dict[str, Any], numbers: dict[int, int]
 ) -> dict[Any, list[_Object]]:  # fmt: skip
-    """The usable objects by image id."""
+    """Return the usable objects by image id."""
     entries = content.get("annotations")
     if not isinstance(entries, list):
-        collection.blame(WARNING, "no annotations", file, "it has no list of annotations: all images count as empty",
+        collection.blame(WARNING, "no annotations", file, "it has no list of annotations: all images are read as empty",
                          "is it the file of a test split without labels?")  # fmt: skip
         entries = []
     known = set(_ids(content["images"]))
@@ -215,25 +215,25 @@ def _annotations(
         if _is_id(number) and number in repeated:
             repeated.discard(number)
             collection.blame(WARNING, "duplicate annotation id", file, f"several annotations have the id {number}",
-                             "give each its own", place)  # fmt: skip
+                             "give each annotation a unique id", place)  # fmt: skip
         try:
             image_id, one = _object(collection.kind, entry, known, numbers, place)
         except ValueError as error:
             kind, message = error.args
-            collection.blame(ERROR, kind, file, message, "correct it or take it out", place)
+            collection.blame(ERROR, kind, file, message, "correct or remove it", place)
             continue
         by_image[image_id].append(one)
     return by_image
 
 
 def _object(kind: LabelKind, entry: Any, known: set[Any], numbers: dict[int, int], place: str) -> tuple[Any, _Object]:
-    """The image's id and the object; raises `ValueError(kind, message)` where the annotation can't be used."""
+    """Return the image id and the object. Raises `ValueError(kind, message)` if the annotation can't be used."""
     if not isinstance(entry, dict):
         raise ValueError("bad annotation", f"an annotation must be an object, not {type(entry).__name__}")
     if not _is_id(entry.get("image_id")) or entry["image_id"] not in known:
-        raise ValueError("unknown image", f"image_id {entry.get('image_id')} is no image of this file")
+        raise ValueError("unknown image", f"image_id {entry.get('image_id')} is not an image of this file")
     if not _is_id(entry.get("category_id")) or entry["category_id"] not in numbers:
-        raise ValueError("unknown class", f"category_id {entry.get('category_id')} is no category of this file")
+        raise ValueError("unknown class", f"category_id {entry.get('category_id')} is not a category of this file")
     label, crowd = numbers[entry["category_id"]], bool(entry.get("iscrowd", 0))
     area = float(entry["area"]) if _is_number(entry.get("area")) and entry["area"] > 0 else None
     return entry["image_id"], _Object(label, _FORMS[kind].shape(entry), crowd, place, area)
@@ -245,7 +245,7 @@ def _segmentation(entry: dict[str, Any]) -> Any:
     if isinstance(shape, list) and shape:
         good = all(isinstance(ring, list) and len(ring) >= 6 and len(ring) % 2 == 0 for ring in shape)
     if not good:
-        raise ValueError("bad segmentation", "the segmentation is neither polygons of at least 3 points nor an RLE")
+        raise ValueError("bad segmentation", "invalid segmentation: expected polygons of at least 3 points, or an RLE")
     return shape
 
 
@@ -276,11 +276,11 @@ def _classes(image: Path, objects: list[_Object], size: tuple[int, int] | None, 
 
 @dataclass(frozen=True)
 class _Form:
-    """How annotations give one kind of label."""
+    """How to make one kind of label from annotations."""
 
     shape: Callable[[dict[str, Any]], Any]  # raises `ValueError(kind, message)`
     label: Callable[[Path, list[_Object], tuple[int, int] | None, str], RawBoxes | Painted | frozenset[int]]
-    has_background: bool  # whether class 0 is what no object covers
+    has_background: bool  # whether class 0 is the pixels that no object covers
 
 
 _FORMS: dict[LabelKind, _Form] = {

@@ -1,4 +1,4 @@
-"""Where a COCO collection has its JSON files and its images, and which split each is."""
+"""Find the JSON files and images of a COCO collection, and the split of each file."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import subfolders
 from cvlib.runtime.errors import UserError
 
-_OF_OTHERS = '"_via_', '"regions"', '"shapes"', '"classTitle"', '"from_name"', '"data_row"', '"Labeled Data"'
-_HEAD = 2**16  # characters in which a COCO file has shown one of its keys
+_FOREIGN_KEYS = '"_via_', '"regions"', '"shapes"', '"classTitle"', '"from_name"', '"data_row"', '"Labeled Data"'
+_HEAD = 2**16  # a COCO file contains one of its keys within this many characters
 
 
 def find(root: Path) -> dict[str, Path]:
-    """The JSON files by split; under "" where there is only one; empty where there are none.
+    """Return the JSON files by split. The key of a single file is "".
 
-    Looked for in `root`, `root/annotations`, and the folders named by a split. Raises `UserError` where there are
-    several and their names don't tell which is which.
+    Searches `root`, `root/annotations`, and the folders named after a split. Raises `UserError` if there are several
+    files whose names don't identify their splits.
     """
     if root.is_file():
         return {"": root}
     found = json_files(root)
     by_split: dict[str, list[Path]] = defaultdict(list)
     for file in found:
-        by_split[_part(file, root)].append(file)
+        by_split[_split_in_name(file, root)].append(file)
     if len(found) == 1:
         return {"": found[0]}
     kept = {split: _instances(several) for split, several in by_split.items() if split}
     doubtful = next((several for several in kept.values() if len(several) > 1), [])
     if found and (doubtful or not kept):
         listed = ", ".join(file.name for file in (doubtful or found)[:5])
-        raise UserError(f"{root}: several COCO files, and their names don't tell which is which ({listed}): name one "
-                        f"by data.path={(doubtful or found)[0]}")  # fmt: skip
+        raise UserError(f"{root}: several COCO files, and their names don't identify their splits ({listed}): choose "
+                        f"one file, such as data.path={(doubtful or found)[0]}")  # fmt: skip
     return {split: several[0] for split, several in kept.items()}
 
 
 def json_files(root: Path) -> list[Path]:
-    """The JSON files of `root` that look like COCO's; `root` itself where it is one."""
+    """Return the JSON files of `root` that look like COCO, or `root` itself if it is a file."""
     if root.is_file():
         return [root]
     return [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
@@ -48,13 +48,13 @@ def json_files(root: Path) -> list[Path]:
 
 
 def is_panoptic(file: Path) -> bool:
-    """Whether the annotations are segments of panoptic masks."""
+    """Return whether the annotations are segments of panoptic masks."""
     with file.open(encoding="utf-8-sig", errors="replace") as opened:
         return '"segments_info"' in opened.read(16 * _HEAD)
 
 
 def segments_in(content: dict[str, Any]) -> bool:
-    """The same of a file's content."""
+    """Return whether the annotations in the parsed `content` are segments of panoptic masks."""
     entries = content.get("annotations")
     first = entries[0] if isinstance(entries, list) and entries else None
     return isinstance(first, dict) and "segments_info" in first
@@ -68,19 +68,19 @@ def _looks_right(file: Path) -> bool:
     with file.open(encoding="utf-8-sig", errors="replace") as opened:
         head = opened.read(_HEAD)
     start = head.lstrip()[:1]
-    if start == "[" and ('"image"' in head or '"coordinates"' in head):  # CreateML's, a list of images
+    if start == "[" and ('"image"' in head or '"coordinates"' in head):  # CreateML: a list of images
         return False
     whole = len(head) < _HEAD
     if whole and '"categories"' in head and not any(key in head for key in ('"images"', '"annotations"')):
-        return False  # a list of classes, as Label Studio's notes.json
-    if any(key in head for key in _OF_OTHERS):
+        return False  # a list of classes, such as Label Studio's notes.json
+    if any(key in head for key in _FOREIGN_KEYS):
         return False
     keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
     return any(key in head for key in keys) or file.parent.name == "annotations"
 
 
-def _part(file: Path, root: Path) -> str:
-    """The split that a file's name, or its folder's, tells: instances_val2017.json is val."""
+def _split_in_name(file: Path, root: Path) -> str:
+    """Return the split that the name of a file or of its folder contains: instances_val2017.json is val."""
     for text in (file.stem, file.parent.name if file.parent != root else ""):
         if (split := names.split_in(text)) is not None:
             return split
@@ -88,13 +88,13 @@ def _part(file: Path, root: Path) -> str:
 
 
 def _instances(several: list[Path]) -> list[Path]:
-    """Of instances_, captions_ and person_keypoints_ of one split, the one with the objects."""
+    """Return the instances_ files of a split rather than its captions_ and person_keypoints_ files."""
     instances = [file for file in several if "instances" in file.stem.lower()]
     return instances or several
 
 
 def kinds(root: Path) -> list[LabelKind]:
-    """Return the kinds of labels that `root` (a folder or a JSON file) has in COCO's form; nothing is parsed."""
+    """Return the kinds of labels in the COCO files of `root` (a folder or a JSON file), without parsing them."""
     try:
         some = find(root)
     except UserError:
@@ -108,9 +108,9 @@ def kinds(root: Path) -> list[LabelKind]:
 
 
 def image_folders(root: Path, file: Path) -> list[Path]:
-    """Where the images of a JSON file may lie: beside it, in the root, in images/, in the folders of the splits."""
+    """Return the folders that may hold a JSON file's images: its own, the root, images/, and the split folders."""
     inner = [root / "images", *(subfolders(root / "images") if (root / "images").is_dir() else [])]
     named = [folder for folder in subfolders(root) if folder.name != "annotations"]
-    own = [folder for folder in (*inner, *named) if _part(folder / "x", root) == _part(file, root)]
+    own = [folder for folder in (*inner, *named) if _split_in_name(folder / "x", root) == _split_in_name(file, root)]
     beside = [folder for folder in subfolders(file.parent) if file.parent != root]
     return list(dict.fromkeys([file.parent, *beside, root, *own, *inner, *named]))

@@ -1,4 +1,4 @@
-"""What the columns of a table of images mean: file, class, split, one column for each class, or corners of boxes."""
+"""The meaning of the columns in a table of images: file, class, split, one column per class, or box corners."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "ima
 _LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis", "labelname",
           "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
           "finding_labels", "genres", "keywords", "attribute_ids")  # fmt: skip
-_PERHAPS = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety")  # alone
+# Label columns, if a table has exactly one of them and no column in `_LABEL`.
+_POSSIBLE_LABEL = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety")
 _SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage", "dataset", "data_set", "is_valid", "is_test")
 _SEVERAL = ("tags", "attributes", "finding_labels", "genres", "keywords", "attribute_ids", "labels", "classes")
 _CORNERS = (
@@ -29,37 +30,39 @@ _CORNERS = (
 _SIDES = (("x", "y", "w", "h"), ("x", "y", "width", "height"), ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
           ("bbox_x", "bbox_y", "bbox_w", "bbox_h"), ("left", "top", "width", "height"))  # fmt: skip
 _BOX = ("bbox", "box", "boundingbox", "bounding_box", "bboxes", "boxes", "predictionstring")
-_LOOKED_AT = 500  # rows
+_LOOKED_AT = 500  # the most rows to examine
 CLASS, ONE_HOT, BOXES, NO_LABELS, UNKNOWN, SEVERAL = "class", "one-hot", "boxes", "no labels", "unknown", "several"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table holds and where: `form` is one of the words above; columns count from 0."""
+    """The form of a table, one of the constants above, and its columns, which count from 0."""
 
     form: str
     file: int = 0
     label: int | None = None
     split: int | None = None
     header: bool = True
-    classes: dict[int, str] = field(default_factory=dict)  # the class of each column of 0 and 1
-    corners: tuple[int, ...] = ()  # BOXES: four columns, or one that holds all four numbers
+    classes: dict[int, str] = field(default_factory=dict)  # column → class, for columns of 0 and 1
+    corners: tuple[int, ...] = ()  # BOXES: four columns, or one column with all four numbers
     sides: bool = False  # BOXES: x, y, width, height instead of two corners
-    why: str = ""  # UNKNOWN, SEVERAL: what can't be told
+    why: str = ""  # UNKNOWN, SEVERAL: the reason for this form
 
 
 def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], bool]) -> Columns:
-    """Tell what the columns mean by their names and their values.
+    """Infer the meaning of the columns from their names and values.
 
     Args:
-        rows: as `table_file.read` gives them, the header first if there is one.
-        names_image: whether a cell names an image of the collection.
+        rows: the result of `table_file.read`, with the header first if there is one.
+        names_image: returns whether a cell names an image of the collection.
     """
     cells = [[cell.strip() for cell in row] for _, row in rows[: _LOOKED_AT + 1]]
     names = [re.sub(r"\s+", "_", cell.lower()) for cell in cells[0]]
     body = [row for row in cells[1:] if len(row) >= len(names)]
     boxes = _corners(names)
-    names = [f"{name} " if name in _SPLIT and not _splits(body, column) else name for column, name in enumerate(names)]
+    names = [
+        f"{name} " if name in _SPLIT and not _names_splits(body, column) else name for column, name in enumerate(names)
+    ]
     file = _named(names, _FILE)
     if file is None and _named(names, _LABEL) is None and not boxes and names_image(cells[0][0]):
         return _without_header(cells)
@@ -70,8 +73,8 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
     return _with_header(cells[0], names, body, found)
 
 
-def _splits(body: list[list[str]], column: int) -> bool:
-    """Whether the cells of a column name splits, and not numbers of folds or other things."""
+def _names_splits(body: list[list[str]], column: int) -> bool:
+    """Return whether the cells of a column name splits, rather than fold numbers or something else."""
     return any(split_of(row[column]) is not None or row[column].lower() in ("true", "false") for row in body)
 
 
@@ -82,7 +85,7 @@ def _named(names: list[str], known: tuple[str, ...]) -> int | None:
 def _file_column(
     names: list[str], body: list[list[str]], names_image: Callable[[str], bool], named: int | None
 ) -> int | None:  # fmt: skip
-    """The column that names images: the one called so, unless its cells name none and another's do."""
+    """Return the column that names images: `named`, unless its cells name none and another column's do."""
     some = body[:20]
 
     def hits(column: int) -> int:
@@ -98,7 +101,7 @@ def _file_column(
 
 
 def _corners(names: list[str]) -> tuple[tuple[int, ...], bool] | None:
-    """The columns of a box, and whether they are a corner and the sides."""
+    """Return the columns of a box, and whether they are a corner and side lengths instead of two corners."""
     for sides, groups in ((False, _CORNERS), (True, _SIDES)):
         for group in groups:
             if set(group) <= set(names):
@@ -119,16 +122,16 @@ def _without_header(cells: list[list[str]]) -> Columns:
         first = 1 if numeric[:4] == [1, 2, 3, 4] else 2
         return Columns(BOXES, 0, 5 if first == 1 else 1, None, False, corners=tuple(range(first, first + 4)))
     if width > 3:
-        return Columns(UNKNOWN, header=False, why=f"{width} columns without a header: it can't be told which is the "
-                       "label: add a first line such as file,label")  # fmt: skip
+        return Columns(UNKNOWN, header=False, why=f"{width} columns without a header, so the label column is "
+                       "unknown: add a first line such as file,label")  # fmt: skip
     return Columns(CLASS, 0, 1, 2 if width == 3 else None, False)
 
 
 def _with_header(header: list[str], names: list[str], body: list[list[str]], file: int | None) -> Columns:
     label, split = _named(names, _LABEL), _named(names, _SPLIT)
     label = None if label == file else label
-    perhaps = [column for column, name in enumerate(names) if name in _PERHAPS and column != file]
-    label = perhaps[0] if label is None and len(perhaps) == 1 else label
+    possible = [column for column, name in enumerate(names) if name in _POSSIBLE_LABEL and column != file]
+    label = possible[0] if label is None and len(possible) == 1 else label
     left = [
         column for column in range(len(names)) if column not in (file, split) and not _is_index(names, column, body)
     ]
@@ -153,8 +156,8 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
             SEVERAL, file, None, split, classes=classes, why="columns of 0 and 1 hold several labels per image"
         )
     if file is None or label is None:
-        lacking = "image's file (such as file)" if file is None else "label (such as label)"
-        why = f"no column is known as the {lacking} among {text_of(', '.join(header))}: rename one"
+        missing = "image file (such as file)" if file is None else "label (such as label)"
+        why = f"no column for the {missing} among {text_of(', '.join(header))}: rename one"
         return Columns(UNKNOWN, file or 0, why=why)
     cells = [row[label] for row in body if len(row) > label]
     if several := _several(names[label], cells):
@@ -163,7 +166,7 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
 
 
 def _is_index(names: list[str], column: int, body: list[list[str]]) -> bool:
-    """Whether a column is the number of the row that a program has written first."""
+    """Return whether a column holds row numbers, which some programs write first."""
     return (names[column] in ("", "unnamed:_0", "index")
             and all(whole(row[column]) is not None for row in body))  # fmt: skip
 
@@ -171,7 +174,7 @@ def _is_index(names: list[str], column: int, body: list[list[str]]) -> bool:
 def _one_hot(
     header: list[str], body: list[list[str]], columns: list[int], label: int | None
 ) -> tuple[str, dict[int, str], str] | None:  # fmt: skip
-    """Columns that hold 0 and 1 (or −1 and 1): one class in each row, or several; None where they aren't so."""
+    """Return the form of columns of 0 and 1 (or −1 and 1): one class per row or several; None for other values."""
     values = {column: {row[column] for row in body} for column in columns}
     binary = [
         column for column in columns if values[column] and all(whole(v) in ("0", "1", "-1") for v in values[column])
@@ -195,17 +198,17 @@ def _one_hot(
 
 
 def _several(name: str, values: list[str]) -> str:
-    """What separates several labels in the cells of one column; empty where each cell holds one."""
+    """Describe several labels per cell and their separator; empty if each cell of the column holds one label."""
     cells = [value for value in values if value]
     if all(number(cell) is not None for cell in cells):
         return ""
     many = {separator: sum(len([part for part in cell.split(separator) if part.strip()]) > 1 for cell in cells)
             for separator in ("|", ";", ",", " ")}  # fmt: skip
     found = table_labels.sure_separator(cells)
-    if found is None and name in _SEVERAL:  # a column that is named for lists
+    if found is None and name in _SEVERAL:  # the column name suggests lists
         found = next((one for one, count in many.items() if 4 * count >= len(cells) and count
                       and (one != " " or name not in ("labels", "classes"))), None)  # fmt: skip
-    words = {",": "commas", " ": "blanks"}
+    words = {",": "commas", " ": "spaces"}
     return f"several labels per image (multi-label), separated by {words.get(found, found)}" if found else ""
 
 
@@ -214,5 +217,5 @@ def _is_text(values: set[str]) -> bool:
 
 
 def numbers_of(cell: str) -> list[float]:
-    """The numbers that one cell lists, such as "[15.0, 14.0, 15.0, 10.0]"."""
+    """Return the numbers in one cell, such as "[15.0, 14.0, 15.0, 10.0]"."""
     return [float(text) for text in re.findall(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", cell)]

@@ -1,4 +1,4 @@
-"""Guesses about classes that may be wrong, which are told: names of dates or ids, one image a class, masks."""
+"""Warnings about class folders that may not be classes: dates or ids as names, one image per class, masks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cvlib.data.findings import WARNING
 from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import Collection
 
-_MANY = 10  # classes, from which on it is odd that most have one image
-_LOOKED_AT = 5  # files of a class
-_FEW = 8  # colours that a mask has at most
+_MANY = 10  # with this many classes or more, it is suspicious if most have one image
+_LOOKED_AT = 5  # files per class to examine
+_FEW = 8  # the most colours in a mask
 _ID = re.compile(r"\D{0,4}\d{4,}")
 # What a number behind it tells apart in the names of images of one origin.
 _ORIGIN = re.compile(
@@ -24,22 +24,23 @@ _WORDNET = re.compile(r"n\d{8}")
 
 
 def tell(collection: Collection, by_class: dict[str, list[Path]]) -> None:
-    """Add a finding for each way in which the class folders of `by_class` look like something else."""
+    """Add a finding for each sign that the class folders of `by_class` are not classes."""
     classes = [name for name, files in by_class.items() if files]
     if len(classes) < 2:
         return
     listed = ", ".join(classes[:4]) + (", …" if len(classes) > 4 else "")
     if what := _look_like(classes):
-        collection.blame(WARNING, "class names", ".", f"the classes {listed} look like {what}: are they meant?",
-                         "put each class's images into a folder that has its name")  # fmt: skip
+        collection.blame(WARNING, "class names", ".", f"the class names {listed} look like {what}: are they classes?",
+                         "put each class's images into a folder named after the class")  # fmt: skip
     single = sum(len(by_class[name]) == 1 for name in classes)
     if len(classes) >= _MANY and 2 * single > len(classes):
-        message = f"{single} of {len(classes)} classes ({listed}) have one image each: are the folders ids?"
-        collection.blame(WARNING, "class names", ".", message, "list file and label in labels.csv")
+        message = f"{single} of {len(classes)} classes ({listed}) have one image each: are the folder names ids?"
+        collection.blame(WARNING, "class names", ".", message, "list files and labels in labels.csv")
     if masks := _masks_of_another(by_class):
-        one, other = masks
-        message = f"the images of {one} have few colours and the names of those of {other}: they look like its masks"
-        advice = "call the folders images and masks, and choose model=segmenter, if they are masks"
+        mask_class, image_class = masks
+        message = (f"the files in {mask_class} have few colours and the same names as those in {image_class}: they "
+                   "look like masks of them")  # fmt: skip
+        advice = "if they are masks, rename the folders to images and masks, and choose model=segmenter"
         collection.blame(WARNING, "masks", ".", message, advice)
 
 
@@ -57,7 +58,7 @@ def tell_of_groups(collection: Collection) -> None:
 
 
 def _look_like(classes: list[str]) -> str:
-    """What all names look like, other than classes; empty where they look like classes."""
+    """Return what all names look like, such as "dates"; empty if they look like classes."""
     if all(re.search(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}$", name) for name in classes):
         return "dates"
     if all(names.has_group_word(name) and any(map(str.isdigit, name)) for name in classes):
@@ -69,22 +70,22 @@ def _look_like(classes: list[str]) -> str:
 
 
 def _masks_of_another(by_class: dict[str, list[Path]]) -> tuple[str, str] | None:
-    """A class whose files have the names of another's and look like its masks."""
+    """Return a class whose files look like masks of another class with the same file names, and that class."""
     stems = {name: {file.stem for file in files} for name, files in by_class.items() if len(files) > 1}
     for one in stems:
         for other in stems:
             same = one != other and len(stems[one] & stems[other]) * 2 > len(stems[one])
-            if same and _flat(by_class[one]) and not _flat(by_class[other]):
+            if same and _all_have_few_colours(by_class[one]) and not _all_have_few_colours(by_class[other]):
                 return one, other
     return None
 
 
-def _flat(files: list[Path]) -> bool:
-    """Whether all of the first files have few colours."""
-    return all(_colours(file) for file in files[:_LOOKED_AT])
+def _all_have_few_colours(files: list[Path]) -> bool:
+    """Return whether the first files all have few colours."""
+    return all(_has_few_colours(file) for file in files[:_LOOKED_AT])
 
 
-def _colours(file: Path) -> bool:
+def _has_few_colours(file: Path) -> bool:
     try:
         with Image.open(file) as image:
             return image.convert("RGB").getcolors(_FEW) is not None

@@ -1,4 +1,4 @@
-"""The table of evidence: how sure each layout is that a collection is its own, and why; the best explained wins."""
+"""Evidence for each layout: how certain it is that a collection has this layout, and why. The most certain wins."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 
 from cvlib.data.labels import LabelKind
 
-NEAR = 0.15  # two layouts whose certainty differs by less than this nearly tie
-# How sure a sign makes a layout. Files of a format's own say the most, names of folders the least.
+NEAR = 0.15  # two layouts nearly tie if their certainties differ by no more than this
+# The certainty of a sign: highest for files specific to a format, lowest for folder names.
 CERTAIN, LIKELY, PLAUSIBLE, POSSIBLE, WEAK = 0.95, 0.8, 0.6, 0.4, 0.2
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a collection may have a layout for one kind of label."""
+    """A reason why a collection may have a layout that provides one kind of label."""
 
     layout: str
     kind: LabelKind
-    root: Path  # the folder, or the label file, that the layout is read from
+    root: Path  # the folder or label file to read
     sure: float  # 0–1
-    why: str  # what was seen, with a count: "14 xml files beside images"
-    title: str  # the layout's name for people: "Pascal VOC"
-    refusal: str = ""  # why this is not read and what to do, for a format that is known but not read
-    exclusive: bool = True  # whether folders that lie here are explained by it, and are no classes
+    why: str  # what was found, with a count: "14 xml files beside images"
+    title: str  # the name shown to the user: "Pascal VOC"
+    refusal: str = ""  # for a known but unsupported format: why it is not read, and what to do
+    exclusive: bool = True  # whether it explains the folders here, so that they are not classes
 
     @property
     def sentence(self) -> str:
@@ -32,16 +32,16 @@ class Evidence:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number and its noun: 1 image, 14 images."""
+    """Return a number with its noun: 1 image, 14 images."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def best(table: list[Evidence], kind: LabelKind) -> Evidence | None:
-    """The surest evidence for a kind of label; of equally sure ones the first in the table."""
+    """Return the most certain evidence for a kind of label; in a tie, the first in the table."""
     return max((one for one in table if one.kind == kind), key=lambda one: one.sure, default=None)
 
 
 def near_ties(table: list[Evidence], chosen: Evidence) -> list[Evidence]:
-    """Other layouts that explain the same kind of label nearly as well as the chosen one."""
+    """Return other layouts that provide the same kind of label with almost the certainty of the chosen one."""
     return [one for one in table if one.kind == chosen.kind and one.layout != chosen.layout and one.sure > POSSIBLE
             and one.sure >= chosen.sure - NEAR]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Finding the image that a label file means, whatever machine the path in it was written on."""
+"""Find the image that a label file refers to, even if its path was written on another machine."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from urllib.parse import unquote
 from cvlib.data import images
 from cvlib.data.layouts.collection import image_files, inside
 
-_UPLOAD = re.compile(r"^[0-9a-f]{6,}-")  # what an annotation tool puts before the name of an uploaded file
+_UPLOAD = re.compile(r"^[0-9a-f]{6,}-")  # the prefix that an annotation tool adds to an uploaded file
 
 
 class ImageFinder:
-    """Finds images of a collection by the paths written in its label files.
+    """Find images of a collection by the paths written in its label files.
 
     Args:
-        root: the collection's folder; nothing outside is ever found.
-        bases: where a relative path may start, the likeliest first.
-        numbers: whether 3 may mean the file 0003, as in a table whose leading zeros a spreadsheet has dropped.
+        root: the collection's folder; images outside it are never found.
+        bases: the folders that a relative path may start from, the most likely first.
+        numbers: whether 3 may mean the file 0003, as in a table that lost its leading zeros in a spreadsheet.
     """
 
     def __init__(self, root: Path, bases: list[Path], numbers: bool = False):
         self.root, self.bases, self.numbers = root, bases, numbers
-        self.guesses: dict[str, list[tuple[str, Path]]] = defaultdict(list)  # by why: what was written, what it means
+        self.guesses: dict[str, list[tuple[str, Path]]] = defaultdict(list)  # reason → (written path, image)
 
     def find(self, written: str) -> Path | None:
-        """The image, or None where there is none or several may be meant.
+        """Return the image, or None if there is none or the path is ambiguous.
 
-        Raises `ValueError` for a path to an image that exists outside the collection.
+        Raises `ValueError` for a path outside the collection, unless only an image inside matches it.
         """
         written = written.strip()
         if not written or "\0" in written:
@@ -53,7 +53,7 @@ class ImageFinder:
         return guessed
 
     def notes(self) -> list[str]:
-        """One line for each way in which images were found that isn't the path as written."""
+        """Return one line for each way in which images were found other than by the path as written."""
         return [f"{len(some)} images were found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
                 for why, some in self.guesses.items()]  # fmt: skip
 
@@ -69,7 +69,7 @@ class ImageFinder:
         return None
 
     def _by_tail(self, written: str) -> Path | None:
-        """The image whose path ends as the written one does, by its longest end."""
+        """Return the image whose path shares the longest end with the written path."""
         text = unquote(re.sub(r"[?#].*$", "", written)) if re.match(r"^\w+://", written) else written
         parts = PurePosixPath(_key(text.replace("\\", "/"))).parts
         if not parts:
@@ -114,7 +114,7 @@ class ImageFinder:
             return None
         candidates = self._numbered.get(int(stem), [])
         if len(candidates) == 1:
-            self.guesses["their number, for the table lacks the leading zeros"].append((written, candidates[0]))
+            self.guesses["their number, because the table lacks leading zeros"].append((written, candidates[0]))
             return candidates[0]
         return None
 
@@ -132,7 +132,7 @@ class ImageFinder:
 
     @cached_property
     def _by_upload(self) -> dict[str, list[Path]]:
-        """Images that a tool has given a prefix, by their names without it."""
+        """The images by name, without the prefix that an annotation tool adds."""
         return self._grouped(lambda path: _UPLOAD.sub("", path.name))
 
     @cached_property

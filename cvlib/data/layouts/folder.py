@@ -1,4 +1,4 @@
-"""A folder per class, with or without folders of splits, patients or folds above them: classification."""
+"""Classification from one folder per class, possibly below folders of splits, patients or folds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-TITLE = "folders of classes"
-Classes = dict[str, list[Path]]  # a class's image files by its name
+TITLE = "class folders"
+Classes = dict[str, list[Path]]  # class → its image files
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """Folders with images in them, which neither a split's nor another role's name explains."""
+    """Return evidence from image folders whose names mean neither a split nor another role."""
     try:
         tree = class_folders.tree(survey.root)
     except UserError:
@@ -28,31 +28,31 @@ def signs(survey: Survey) -> list[Evidence]:
     train = tree.splits.get("train") or next(iter(tree.splits.values()), {})
     classes = [name for name in train if names.only_role(name) is None]
     if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
-        refusal = _no_classes(list(train))
+        refusal = _why_no_classes(list(train))
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK / 2, "", TITLE, refusal)]
     if not classes:
         return []
-    number = evidence.counted(len(classes), "folder of a class", "folders of classes")
+    number = evidence.counted(len(classes), "class folder")
     if tree.split:
         return [Evidence("folder", CLASS, survey.root, 0.85, f"{number} in {', '.join(tree.homes)}", TITLE)]
     sure = 0.5 if len(classes) > 1 else evidence.WEAK
     return [Evidence("folder", CLASS, survey.root, sure, number, TITLE)]
 
 
-def _no_classes(folders: list[str]) -> str:
-    """Why folders such as images and masks aren't read as classes, and what to do."""
+def _why_no_classes(folders: list[str]) -> str:
+    """Explain why folders such as images and masks are not classes, and what to do."""
     named = [name for name in folders if names.only_role(name)]
     if any(names.only_role(name) == names.MASKS for name in named):
         return (f"{' and '.join(named)} {'looks' if len(named) == 1 else 'look'} like masks and images for "
-                "segmentation, not like classes: choose model=segmenter, or rename them if they are")  # fmt: skip
-    return (f"the images lie in {', '.join(named)}, and nothing says their classes: make a folder for each class, or "
-            "a labels.csv of file and label")  # fmt: skip
+                "segmentation: choose model=segmenter, or rename the folders if they are classes")  # fmt: skip
+    return (f"the images are in {', '.join(named)}, without any classes: make a folder for each class, or a "
+            "labels.csv with file and label")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """The images below the class folders of `root`; classes are sorted as text.
+    """Read the images below the class folders of `root`; classes are sorted as text.
 
-    Raises `UserError` where there are no images, or folders that can't be understood.
+    Raises `UserError` if there are no images, or if the folders can't be interpreted.
     """
     collection = Collection(root, "folder", kind, [], {})
     tree = class_folders.tree(root)
@@ -63,7 +63,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     by_split = {split: by_class for split, by_class in by_split.items() if split == "train" or any(by_class.values())}
     learned = by_split.get("train") or next(iter(by_split.values()), {})
     collection.classes = sorted(name for name, files in learned.items() if files)
-    _without_labels(collection, tree, by_split)
+    _read_flat_splits(collection, tree, by_split)
     _check(collection, by_split)
     doubts.tell(collection, learned)
     collection.splits = {split: _samples(collection, by_class) for split, by_class in by_split.items()}
@@ -79,28 +79,28 @@ def _class_files(by_class: dict[str, list[Path]], home: Path, collection: Collec
             masks = pairing.masks_beside(own)
             files += [file for file in own if file not in masks]
             if masks:
-                message = f"{len(masks)} files are masks of the images beside them: no pictures to classify, left out"
+                message = f"{len(masks)} files are masks of the images beside them: left out"
                 collection.blame(REMARK, "masks", class_folder, message)
             if not own:
                 collection.blame(WARNING, "empty class", class_folder, "the class folder holds no images: left out",
-                                 "add images, or take the folder out")  # fmt: skip
+                                 "add images, or remove the folder")  # fmt: skip
     for entry in sorted(home.iterdir()) if found else []:
         if entry.is_file() and images.looks_like_image(entry):
-            collection.blame(WARNING, "loose image", entry, "lies beside the class folders: left out",
-                             "put it into its class's folder")  # fmt: skip
+            collection.blame(WARNING, "loose image", entry, "it lies beside the class folders: left out",
+                             "move it into a class folder")  # fmt: skip
     return found
 
 
 def _is_image(file: Path, collection: Collection) -> bool:
     if images.looks_like_image(file):
         return True
-    if images.unread(file) is None:  # a format that isn't read is told of in one line for all such files
-        collection.blame(REMARK, "stray file", file, "no image by name or content: left out")
+    if images.unread(file) is None:  # unsupported formats are reported in one line for all their files
+        collection.blame(REMARK, "stray file", file, "not an image by name or content: left out")
     return False
 
 
-def _without_labels(collection: Collection, tree: Tree, by_split: dict[str, Classes]) -> None:
-    """Splits without class folders: their labels are in a table beside the images, or they have none."""
+def _read_flat_splits(collection: Collection, tree: Tree, by_split: dict[str, Classes]) -> None:
+    """Read splits without class folders: their labels are in a table beside the images, or missing."""
     for split, folder in tree.flat.items():
         labelled = table_beside.labels_beside(folder, collection)
         if labelled:
@@ -115,8 +115,8 @@ def _without_labels(collection: Collection, tree: Tree, by_split: dict[str, Clas
             inside = (
                 f" ({', '.join(sorted(f.name for f in folder.glob('*.txt')))})" if any(folder.glob("*.txt")) else ""
             )
-            raise UserError(f"{collection.root}: {folder.name} has no class folders in it{inside}: put each class's "
-                            "images into a folder of its own, as in train")  # fmt: skip
+            raise UserError(f"{collection.root}: {folder.name} has no class folders{inside}: put each class's images "
+                            "into its own folder, as in train")  # fmt: skip
 
 
 def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
@@ -125,13 +125,13 @@ def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
         listed = ", ".join(sorted(images.EXTENSIONS))
         loose = any(images.looks_like_image(entry) for entry in root.iterdir() if entry.is_file())
         if loose:
-            raise UserError(f"{root}: images lie in it, but no folders of classes: is data.path={root.parent} meant?")
+            raise UserError(f"{root}: images but no class folders: did you mean data.path={root.parent}?")
         other = images.unread_in(files_below(root))
-        raise UserError(f"{root}: no images in it; " + (other or f"expected a folder per class with {listed} files "
-                                                        "inside"))  # fmt: skip
+        raise UserError(f"{root}: no images found; " + (other or f"expected one folder per class with {listed} "
+                                                         "files"))  # fmt: skip
     for split in ("val", "test"):
         for name in [name for name, files in by_split.get(split, {}).items() if files and name not in classes]:
-            _meet(collection, by_split[split], name, split)
+            _resolve_unknown_class(collection, by_split[split], name, split)
     same = {name.casefold(): name for name in classes}
     for name in classes:
         if same[name.casefold()] != name:
@@ -139,16 +139,16 @@ def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
             collection.blame(WARNING, "class name", name, message)
 
 
-def _meet(collection: Collection, by_class: Classes, name: str, split: str) -> None:
-    """A class of val or test that train lacks: it is another spelling of a known one, or an error."""
+def _resolve_unknown_class(collection: Collection, by_class: Classes, name: str, split: str) -> None:
+    """Rename a class of val or test that differs from a training class in case only; else report an error."""
     alike = [known for known in collection.classes if known.casefold() == name.casefold()]
     if len(alike) == 1 and not by_class.get(alike[0]):
         by_class[alike[0]] = by_class.pop(name)
-        collection.blame(WARNING, "class name", f"{split}/{name}", f"class {name} is taken for {alike[0]}, which "
-                         "differs in upper and lower case only", "write it alike")  # fmt: skip
+        collection.blame(WARNING, "class name", f"{split}/{name}", f"class {name} is read as {alike[0]}, which "
+                         "differs in upper and lower case only", "use the same spelling")  # fmt: skip
         return
     collection.blame(ERROR, "class set", by_class[name][0].parent, f"class {name} is in {split} but not in train, so "
-                     "it can't be learned", "add training images or take the folder out")  # fmt: skip
+                     "it can't be learned", "add training images or remove the folder")  # fmt: skip
 
 
 def _samples(collection: Collection, by_class: Classes) -> list[Sample]:
@@ -157,5 +157,5 @@ def _samples(collection: Collection, by_class: Classes) -> list[Sample]:
         Sample(name_of(file, collection.root), file, labels[name])
         for name, files in by_class.items() if name in labels for file in files
     ]  # fmt: skip
-    # Not by the file system's order, nor the system's slash.
+    # Independent of the file system's order and of the system's path separator.
     return sorted(samples, key=lambda sample: (sample.name, str(sample.image)))

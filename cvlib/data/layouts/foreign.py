@@ -1,4 +1,4 @@
-"""Formats of annotations that are known but not read: each is named, with the shortest way on."""
+"""Known but unsupported annotation formats: name each one, with the easiest way to convert it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cvlib.data.layouts.survey import Survey
 
 _BOTH = (BOXES, MASK)
 _ALL = (CLASS, BOXES, MASK)
-_LOOKED_AT = 40  # files of one kind
+_LOOKED_AT = 40  # files per format to examine
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how its files are told, the kinds of labels in it, and what to do."""
+    """An unsupported format: how to recognise its files, the kinds of labels in it, and what to do."""
 
     title: str
     suffixes: tuple[str, ...]
     advice: str
     kinds: tuple[LabelKind, ...]
-    is_it: Callable[[str], bool] = lambda head: True  # told the beginning of a file
+    is_it: Callable[[str], bool] = lambda head: True  # receives the beginning of a file
 
 
 def _has(*words: str) -> Callable[[str], bool]:
@@ -50,23 +50,23 @@ FORMATS = (
            lambda head: '"from_name"' in head and '"to_name"' in head),
     Format("Labelbox JSON", (".json", ".ndjson"), "convert it to COCO", _BOTH,
            lambda head: '"data_row"' in head or '"Labeled Data"' in head),
-    Format("Cityscapes polygons", (".json",), "keep its gtFine *_labelIds.png masks", (MASK,),
+    Format("Cityscapes polygons", (".json",), "use the gtFine *_labelIds.png masks instead", (MASK,),
            _has('"imgHeight"', '"objects"', '"polygon"')),
     Format("KITTI text", (".txt",), _TO_COCO, (BOXES,),
            lambda head: re.match(r"[A-Za-z]\w*( -?[\d.]+){14}", head) is not None),
     Format("DOTA text", (".txt",), _TO_COCO, (BOXES,),
            lambda head: re.match(r"(imagesource.*\s+gsd.*\s+)?(-?[\d.]+ ){8}[A-Za-z]", head) is not None),
-    Format("JSON lines", (".jsonl", ".ndjson"), "write a labels.csv of file and label", _ALL),
-    Format("TFRecord", (".tfrecord", ".tfrecords", ".record"), "unpack its images into folders of classes, or "
-           "write COCO or Pascal VOC", _ALL),
-    Format("LMDB", (".mdb", ".lmdb"), "unpack its images into folders of classes", _ALL),
-    Format("RecordIO", (".rec",), "unpack its images into folders of classes", _ALL),
-    Format("a pickle", (".pkl", ".pickle"), "save its images into folders of classes", (CLASS,)),
+    Format("JSON lines", (".jsonl", ".ndjson"), "write a labels.csv with file and label", _ALL),
+    Format("TFRecord", (".tfrecord", ".tfrecords", ".record"), "extract its images into class folders, or write "
+           "COCO or Pascal VOC", _ALL),
+    Format("LMDB", (".mdb", ".lmdb"), "extract its images into class folders", _ALL),
+    Format("RecordIO", (".rec",), "extract its images into class folders", _ALL),
+    Format("a pickle", (".pkl", ".pickle"), "save its images into class folders", (CLASS,)),
 )  # fmt: skip
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """The formats that files below the root have."""
+    """Return evidence of unsupported formats among the files below the root."""
     found = []
     for form in FORMATS:
         files = [file for suffix in form.suffixes for file in survey.by_suffix.get(suffix, [])]
@@ -76,7 +76,7 @@ def signs(survey: Survey) -> list[Evidence]:
             continue
         first = name_of(some[0], survey.root)
         why = f"{evidence.counted(len(files), 'file')} of {form.title} ({first})"
-        refusal = f"{first} is {form.title}, which isn't read: {form.advice}"
+        refusal = f"{first} is {form.title}, which is not supported: {form.advice}"
         found += [Evidence("foreign", kind, survey.root, 0.5, why, form.title, refusal) for kind in form.kinds]
     return found + _archives(survey)
 
@@ -86,13 +86,13 @@ def _spread(files: list[Path]) -> list[Path]:
 
 
 def _archives(survey: Survey) -> list[Evidence]:
-    """A folder that holds archives and no image: one of them is meant."""
+    """Return evidence of archives in a folder without images: the user probably means one of them."""
     files = [
         file for suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar") for file in survey.by_suffix.get(suffix, [])
     ]
     if not files or survey.images:
         return []
     first = name_of(files[0], survey.root)
-    refusal = (f"{first} is {f'one of {len(files)} archives' if len(files) > 1 else 'an archive'} and not unpacked: "
-               f"unpack it, or name it by data.path={files[0]}")  # fmt: skip
+    refusal = (f"{first} is {f'one of {len(files)} archives' if len(files) > 1 else 'an archive'}: unpack it, or set "
+               f"data.path={files[0]}")  # fmt: skip
     return [Evidence("foreign", kind, survey.root, 0.5, "archives", "an archive", refusal) for kind in _ALL]

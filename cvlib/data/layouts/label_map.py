@@ -1,4 +1,4 @@
-"""What the ids and colours in a collection's masks mean."""
+"""The meaning of the ids and colours in a collection's masks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "_classes.csv",
          "colours.csv", "label_colors.txt", "labelmap.txt", "class_names.txt", "classes.txt", "labels.txt", "codes.txt",
          "class_list.txt", "names.txt")  # fmt: skip
 _IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care", "__ignore__")
-_MOST_FOUND = 64  # ids or colours in masks without a label file, beyond which they are no masks of classes
+_MOST_FOUND = 64  # masks without a label file and with more ids or colours than this don't hold classes
 
-THRESHOLD = 128  # of grey levels, where a mask is black and white but soft
-_EXTREME = 40  # grey levels from black, and from white, that are still one of the two
-_TWO_VALUED = 0.85  # the share of pixels near black or white from which on a mask has two values
+THRESHOLD = 128  # the grey level that binarises soft black-and-white masks
+_EXTREME = 40  # grey levels within this distance of black or white count as black or white
+_TWO_VALUED = 0.85  # a mask has two values if at least this share of pixels is near black or white
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 
-_BINARY = {0: 0, 255: 1}  # ids of masks of one object and what is behind it
-_NAME = "name", "class", "label", "class name", "class_name"  # what the columns are called
+_BINARY = {0: 0, 255: 1}  # ids of masks of one object and its background
+_NAME = "name", "class", "label", "class name", "class_name"  # names of the columns
 _ID = "id", "index", "value", "pixel value", "pixel_value", "class id", "class_id"
 
 Colour = tuple[int, int, int]
@@ -35,27 +35,27 @@ Entry = tuple[int, str, Colour | None]  # id, class name, colour
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class names, and which of them (or IGNORE) an id or a colour in a mask stands for."""
+    """Class names, and the class index (or IGNORE) for each id or colour in a mask."""
 
     classes: list[str]
     ids: dict[int, int]
     colours: dict[Colour, int] = field(default_factory=dict)
-    threshold: int | None = None  # from this grey level on a pixel is class 1, and below it class 0
+    threshold: int | None = None  # pixels of at least this grey level are class 1, others class 0
 
     def painted(self) -> np.ndarray | None:
-        """The classes' own colours, uint8 (classes, 3); None where the collection gives none."""
+        """Return the collection's class colours, uint8 (classes, 3), or None if it doesn't define all of them."""
         by_class = {index: colour for colour, index in self.colours.items() if index != IGNORE}
         if len(by_class) < len(self.classes):
             return None
         return np.array([by_class[index] for index in range(len(self.classes))], np.uint8)
 
 
-# Oxford-IIIT Pets have trimaps (Parkhi et al. 2012): the pet, what is behind it, and the border between.
+# The trimaps of Oxford-IIIT Pets (Parkhi et al. 2012): the pet, the background, and the border between them.
 PETS = LabelMap(["background", "pet"], {2: 0, 1: 1, 3: IGNORE})
 
 
 def find(root: Path) -> LabelMap | None:
-    """The label map in the first label file that `root` has; None where it has none."""
+    """Return the label map from the first label file in `root`, or None if there is none."""
     for name in FILES:
         if (root / name).is_file():
             known = _read(root / name)
@@ -67,19 +67,20 @@ def find(root: Path) -> LabelMap | None:
 def without_file(
     files: list[Path], chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None
 ) -> tuple[LabelMap, str]:  # fmt: skip
-    """What the ids of masks without a label file mean, and a note that says so.
+    """Return the label map of masks without a label file, and a note about it.
 
-    What is `customary`, or as `found_in` says; or the `chosen` classes name the ids, where they can: see `_in_order`.
+    It is the `customary` label map if given, otherwise the one that `found_in` returns. If the `chosen` classes can
+    name the ids, they replace it: see `_in_order`.
     """
     seen = _seen(files) if chosen or customary is None else Seen()
     known, origin = customary or (_found(seen, files), "own values are the classes")
     if chosen and (ordered := _in_order(chosen, seen.values, known)):
-        known, origin = ordered, "ids are, in the order of data.classes,"
+        known, origin = ordered, "ids stand for data.classes, in this order:"
     return known, f"no label file: the masks' {origin} {', '.join(known.classes)}"
 
 
 def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:
-    """The label map of a file, with a threshold where it has two classes and the masks are black and white but soft."""
+    """Return the label map, with a threshold if it has two classes and the masks are soft black and white."""
     two = len(label_map.classes) == 2 and len(set(label_map.ids.values()) - {IGNORE}) == 2
     if not two or not any(file.suffix.lower() in _LOSSY for file in files) or not _seen(files).soft:
         return label_map
@@ -87,9 +88,9 @@ def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:
 
 
 def found_in(files: list[Path]) -> LabelMap:
-    """The label map of masks without a label file: every id (or colour) in them is a class, 255 is ignored.
+    """Return the label map of masks without a label file: every id (or colour) is a class, and 255 is ignored.
 
-    Masks of 0 and 255 alone are background and foreground. Raises `UserError` where there are too many.
+    Masks with only 0 and 255 are background and foreground. Raises `UserError` if there are too many values.
     """
     return _found(_seen(files), files)
 
@@ -100,8 +101,8 @@ def _found(seen: Seen, files: list[Path]) -> LabelMap:
     if seen.soft:
         return LabelMap(["background", "foreground"], _BINARY, threshold=THRESHOLD)
     if len(seen.values) > _MOST_FOUND:
-        raise UserError(f"{files[0].parent}: the masks hold {len(seen.values)} different values and no label file says "
-                        "what they mean: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
+        raise UserError(f"{files[0].parent}: the masks hold {len(seen.values)} different values, but there is no label "
+                        "file: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
     if ids == [0, 255] and not colours:
         return LabelMap(["background", "foreground"], _BINARY)
     if colours and not ids:
@@ -112,10 +113,10 @@ def _found(seen: Seen, files: list[Path]) -> LabelMap:
 
 
 def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> LabelMap | None:
-    """The label map of masks without a label file by which `names` name their ids in this order.
+    """Return the label map in which `names` name the mask ids in this order, or None if they can't.
 
-    None unless the ids are as many and count from 0 on (255 aside; or are 0 and 255 alone), and none of the names but
-    a background occurs by what is `known` of the ids otherwise: then the names are a selection from that.
+    There must be as many ids as names, counting from 0 (255 is ignored), or only the ids 0 and 255. If a name other
+    than a background occurs among the classes `known` for these ids, the names are a selection of those: return None.
     """
     occurring = {known.classes[index] for value, index in known.ids.items() if value in seen and index != IGNORE}
     if any(name in occurring and not is_background(name) for name in names):
@@ -128,7 +129,7 @@ def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> Lab
 
 @dataclass
 class Seen:
-    """What masks hold: their ids or colours, and how their grey levels are spread where they are grey."""
+    """The contents of masks: their ids or colours, and the histogram of their grey levels."""
 
     values: set[int | Colour] = field(default_factory=set)
     levels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
@@ -137,7 +138,7 @@ class Seen:
 
     @property
     def soft(self) -> bool:
-        """Whether the masks are black and white, but with grey levels between: of a JPEG, or of soft edges."""
+        """Whether the masks are black and white with grey levels in between, from JPEG or from soft edges."""
         total = int(self.levels.sum())
         if self.coloured or not total or not (self.lossy or len(self.values) > _MOST_FOUND):
             return False
@@ -154,7 +155,7 @@ def _seen(files: list[Path]) -> Seen:
 
 
 def named(names: list[str]) -> LabelMap:
-    """The label map of ids that count through `names`."""
+    """Return the label map in which the ids are the indices of `names`."""
     return _map([(index, name, None) for index, name in enumerate(names)])
 
 
@@ -178,20 +179,21 @@ def _values(file: Path) -> Seen:
         levels = np.bincount(array.ravel(), minlength=256) if eight else np.zeros(256, np.int64)
         return Seen({int(value) for value in np.unique(array)}, levels, coloured=not eight)
     except Exception:
-        return Seen()  # an unreadable mask is told of when every sample is looked at
+        return Seen()  # the check of all samples reports unreadable masks
 
 
 def _of_jpeg(image: Image.Image) -> Seen:
-    """The grey levels of a mask that was saved as JPEG; its values are no ids."""
+    """Return the grey levels of a mask that was saved as JPEG; its values are not ids."""
     array = np.asarray(image.convert("RGB"), np.int16)
     coloured = bool((array.max(-1) - array.min(-1) > _EXTREME).mean() > 1 - _TWO_VALUED)
     return Seen(levels=np.asarray(image.convert("L").histogram(), np.int64), lossy=True, coloured=coloured)
 
 
 def without_alpha(image: Image.Image) -> Image.Image:
-    """The mask without its transparency: a uniform one says nothing; else, over one colour, it is the mask itself.
+    """Return the mask without its alpha channel.
 
-    Where several colours are opaque, what is transparent becomes black.
+    A uniform alpha channel is dropped. If all opaque pixels have the same colour, the alpha channel is the mask itself.
+    If they have several colours, transparent pixels become black.
     """
     if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
         image.load()
@@ -211,19 +213,19 @@ def without_alpha(image: Image.Image) -> Image.Image:
 
 
 def _read(file: Path) -> LabelMap | None:
-    """The label map in the file; None where it is a table of something else."""
+    """Return the label map from the file, or None if it is a table of something else."""
     text = file.read_text("utf-8-sig", errors="replace")
     try:
         if file.suffix == ".txt":
             return _map(_entries_of_lines(file, text))
         return _map_of_table(text)
     except (ValueError, csv.Error) as error:
-        raise UserError(f"{file}: a label file needs the columns id,name and perhaps r,g,b: {error}") from None
+        raise UserError(f"{file}: a label file needs the columns id,name and optionally r,g,b: {error}") from None
 
 
 def _entries_of_lines(file: Path, text: str) -> list[Entry]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines and lines[0] == "__ignore__":  # LabelMe counts from the background on
+    if lines and lines[0] == "__ignore__":  # in LabelMe, id 0 is the background, on the next line
         lines = lines[1:]
     if file.name != "labelmap.txt":
         return _numbered(lines) or [(index, name, None) for index, name in enumerate(lines)]
@@ -232,9 +234,9 @@ def _entries_of_lines(file: Path, text: str) -> list[Entry]:
 
 
 def _numbered(lines: list[str]) -> list[Entry]:
-    """Lines such as "0 background" or "1: road" with ids of their own; empty unless every line is one.
+    """Parse lines that contain ids, such as "0 background" or "1: road"; return [] unless every line does.
 
-    CamVid's label_colors.txt has a colour there: "64 128 64 Animal".
+    CamVid's label_colors.txt has colours instead of ids: "64 128 64 Animal".
     """
     coloured = [re.fullmatch(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]+(\D.*)", line) for line in lines]
     if lines and all(coloured):
@@ -276,7 +278,7 @@ def _colour(text: str) -> Colour:
         return tuple(bytes.fromhex(text.lstrip("#")))  # type: ignore[return-value]
     parts = [int(part) for part in re.findall(r"\d+", text)]
     if len(parts) != 3 or max(parts) > 255:
-        raise ValueError(f"{text!r} is no colour")
+        raise ValueError(f"{text!r} is not a colour")
     return parts[0], parts[1], parts[2]
 
 

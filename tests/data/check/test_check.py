@@ -50,7 +50,7 @@ classification (layout folder), images by class
 images      8    3
   cat       3    1
   dog       5    2
-  read as folders of classes: 2 folders of classes in train, val
+  read as class folders: 2 class folders in train, val
 
 pictures: widths 60–200 (median 60), heights 40–100 (median 40) pixels
   formats: JPEG 11

@@ -1,4 +1,4 @@
-"""Archives are unpacked in the cache folder alone; what could lie elsewhere is refused."""
+"""Archives are unpacked into the cache folder only; members that would lie outside are refused."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_links_and_devices_are_refused(tmp_path):
     assert not list((tmp_path / "work").rglob("a"))
 
 
-def test_an_archive_that_grows_beyond_measure_is_refused(tmp_path, monkeypatch):
+def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "_MOST_GROWTH", 0)
     monkeypatch.setattr(archives, "_FREE_GROWTH", 1000)
     with pytest.raises(UserError, match="unpacks to more than"):
@@ -80,7 +80,7 @@ def test_an_archive_that_grows_beyond_measure_is_refused(tmp_path, monkeypatch):
     assert not list((tmp_path / "work").rglob("a.png"))
 
 
-def test_a_broken_archive_is_said_to_be_so(tmp_path):
+def test_a_broken_archive_is_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"no archive")
     with pytest.raises(UserError, match=r"x\.zip: can't be unpacked"):
         archives.unpacked(tmp_path / "x.zip")

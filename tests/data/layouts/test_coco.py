@@ -1,4 +1,4 @@
-"""COCO: ids of any kind, crowds, polygons and runs against pycocotools; faults named by annotation."""
+"""COCO: arbitrary ids, crowds, polygons and RLE compared with pycocotools, and faults reported by annotation."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def _read(root: Path, kind=BOXES):
     return layouts.read(root, None, kind, DataConfig())
 
 
-def _told(collection, severity="error"):
+def _findings(collection, severity="error"):
     return [(f.kind, f.path, f.place) for f in collection.findings if f.severity == severity]
 
 
-def test_ids_need_not_count(tmp_path):
+def test_ids_need_not_be_consecutive(tmp_path):
     for name in ("b.png", "a.png"):
         _image(tmp_path / "images" / name)
     _write(tmp_path / "annotations" / "instances.json", [_entry(900, "b.png"), _entry(13, "a.png")], [
@@ -62,7 +62,7 @@ def test_ids_need_not_count(tmp_path):
     assert second.label.classes.tolist() == [1, 0] and second.label.crowd.tolist() == [False, True]
 
 
-def test_one_file_a_split_named_as_coco_does(tmp_path):
+def test_one_file_per_split_with_the_names_of_coco(tmp_path):
     for split in ("train", "val"):
         _image(tmp_path / f"{split}2017" / f"{split}.png")
         _write(
@@ -84,14 +84,14 @@ def test_a_file_in_the_folder_of_each_split(tmp_path):
 
 
 def _shapes(tmp_path):
-    """Four images with polygons, compressed and plain runs, and overlapping objects."""
+    """Four images with polygons, compressed and plain RLE, and overlapping objects."""
     for i in range(4):
         _image(tmp_path / f"{i}.png")
     square = np.zeros((20, 40), np.uint8)
     square[5:15, 10:30] = 1
     packed = coco_mask.encode(np.asfortranarray(square))
     packed["counts"] = packed["counts"].decode()
-    plain = {"size": [20, 40], "counts": [200, 200, 400]}  # columns 10 to 19 whole
+    plain = {"size": [20, 40], "counts": [200, 200, 400]}  # all of columns 10 to 19
     objects = [
         _object(1, 0, 44, segmentation=[[2, 2, 30, 2, 30, 18, 2, 18]], area=448),
         _object(2, 0, 7, segmentation=[[10, 6, 20, 6, 15, 16]], area=50),
@@ -103,7 +103,7 @@ def _shapes(tmp_path):
     return tmp_path / "labels.json"
 
 
-def test_masks_are_those_of_pycocotools(tmp_path, capsys):
+def test_masks_match_pycocotools(tmp_path, capsys):
     file = _shapes(tmp_path)
     collection = _read(tmp_path, MASK)
     assert collection.classes == ["background", "cat", "dog"] and collection.findings == []
@@ -117,7 +117,7 @@ def test_masks_are_those_of_pycocotools(tmp_path, capsys):
     second[own[3]] = 1
     for found, expected in zip(masks, (first, second, np.where(own[5], 2, 0), np.zeros((20, 40))), strict=True):
         assert found.dtype == np.uint8 and np.array_equal(found, expected)
-    assert (masks[1] == 255).sum() == 200 - 100  # the crowd, less the square that lies over it
+    assert (masks[1] == 255).sum() == 200 - 100  # the crowd without the square that covers it
 
 
 def test_a_dataset_of_masks_is_loaded(tmp_path):
@@ -128,7 +128,7 @@ def test_a_dataset_of_masks_is_loaded(tmp_path):
     assert all(label().shape == (20, 40) for label in dataset.train.labels)
 
 
-def test_a_mask_of_the_lying_image_is_turned_with_it(tmp_path):
+def test_a_mask_is_rotated_with_its_image(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     _image(tmp_path / "0.png", exif=exif)
@@ -155,7 +155,7 @@ def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
     _image(tmp_path / "a.png")
     _write(tmp_path / "x.json", [_entry(1, "a.png")], [_object(3, 1, 7), {**_object(8, 1, 44), **change}])
     collection = _read(tmp_path)
-    assert _told(collection) == [(kind, "x.json", "annotation 8 (annotations[1])")]
+    assert _findings(collection) == [(kind, "x.json", "annotation 8 (annotations[1])")]
     assert words in collection.findings[0].message and len(collection.splits["train"][0].label) == 1
 
 
@@ -165,10 +165,10 @@ def test_bad_segmentations_are_named(tmp_path, shape):
     good = _object(3, 1, 7, segmentation=[[1, 1, 9, 1, 9, 9]])
     _write(tmp_path / "x.json", [_entry(1, "a.png")], [good, _object(8, 1, 44, segmentation=shape)])
     collection = _read(tmp_path, MASK)
-    assert _told(collection) == [("bad segmentation", "x.json", "annotation 8 (annotations[1])")]
+    assert _findings(collection) == [("bad segmentation", "x.json", "annotation 8 (annotations[1])")]
 
 
-def test_runs_of_another_size_are_an_error(tmp_path):
+def test_an_rle_of_another_size_is_an_error(tmp_path):
     for name in "abcd":
         _image(tmp_path / f"{name}.png")
     objects = [_object(i, i, 7, segmentation=[[1, 1, 9, 1, 9, 9]]) for i in range(3)]
@@ -185,7 +185,7 @@ def test_broken_characters_can_be_written(tmp_path):
     collection = _read(tmp_path)
     assert collection.classes == ["ca\\ud800t"]
     assert [str(finding).encode() for finding in collection.findings] == [
-        b"x.json, image 2 (images[1]): there is no image \\ud800.png; add it, or take the entry out"
+        b"x.json, image 2 (images[1]): there is no image \\ud800.png; add it, or remove the entry"
     ]
 
 
@@ -198,7 +198,7 @@ def test_images_that_are_missing_shared_or_outside(tmp_path):
     _write(tmp_path / "in" / "x.json", pictures, [_object(1, 1, 7), _object(2, 2, 7)])
     collection = _read(tmp_path / "in")
     assert [sample.name for sample in collection.splits["train"]] == ["a.png"]
-    assert [kind for kind, _, _ in _told(collection)] == [
+    assert [kind for kind, _, _ in _findings(collection)] == [
         *["duplicate image id"] * 2, *["missing image"] * 2, "bad image entry", *["missing image"] * 2]  # fmt: skip
     assert [f.message for f in collection.findings if f.severity == "error"][-2:] == [
         f"the path {path!r} leads out of the collection" for path in ("../secret.png", "/etc/hostname")
@@ -214,7 +214,7 @@ def test_an_image_has_the_classes_of_its_annotations(tmp_path):
     collection = _read(tmp_path, CLASS_SET)
     assert collection.classes == ["cat", "dog"] and collection.findings == []
     assert [sample.label for sample in collection.splits["train"]] == [{1}, {0, 1}, set()]
-    assert CLASS_SET not in layouts.available(tmp_path)  # it is there for those who ask for it
+    assert CLASS_SET not in layouts.available(tmp_path)  # not detected: only read on request
 
 
 @pytest.mark.parametrize(("content", "words"), [
@@ -224,7 +224,7 @@ def test_an_image_has_the_classes_of_its_annotations(tmp_path):
     ('{"images": [], "annotations": [], "categories": [{"name": "a"}]}', "a category without an id"),
     ('{"images": [], "annotations": [], "categories": []}', "no categories"),
 ])  # fmt: skip
-def test_what_is_no_coco_file_is_refused(tmp_path, content, words):
+def test_other_json_files_are_refused(tmp_path, content, words):
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "x.json").write_text(content)
     with pytest.raises(UserError, match=words) as caught:
@@ -234,7 +234,7 @@ def test_what_is_no_coco_file_is_refused(tmp_path, content, words):
 
 @pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't here")
 def test_the_messy_files_one_by_one():
-    with pytest.raises(UserError, match="several COCO files, and their names don't tell"):
+    with pytest.raises(UserError, match="several COCO files, and their names don't identify"):
         _read(MESSY)
     expected = {
         "good": [], "category_zero": [], "file_name_subfolder": [], "iscrowd": [], "bbox_outside": [],
@@ -245,7 +245,7 @@ def test_the_messy_files_one_by_one():
     }  # fmt: skip
     for name, kinds in expected.items():
         collection = _read(MESSY / "annotations" / f"{name}.json")
-        assert [kind for kind, _, _ in _told(collection)] == kinds, name
+        assert [kind for kind, _, _ in _findings(collection)] == kinds, name
         assert len(collection.splits["train"]) == 6 and collection.classes[0] == "ace"
     for name in ("top_level_list", "truncated"):
         with pytest.raises(UserError, match=rf"{name}\.json: "):

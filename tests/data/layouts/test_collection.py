@@ -1,4 +1,4 @@
-"""Which files of a collection are its images, and what they are called."""
+"""Which files of a collection are images, and the names of the samples."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_all_extensions_in_any_case_and_nothing_else(tmp_path):
     dataset = load(tmp_path)
     assert dataset.classes == ["a", "b"] and sum(sizes_of(dataset)) == 18
     notes = " | ".join(dataset.notes)
-    assert "5 × stray file, such as a/.DS_Store: no image by name or content: left out" in notes
-    assert "loose.png: lies beside the class folders: left out" in notes
+    assert "5 × stray file, such as a/.DS_Store: not an image by name or content: left out" in notes
+    assert "loose.png: it lies beside the class folders: left out" in notes
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
@@ -58,7 +58,7 @@ def test_decomposed_unicode_is_the_same_class(tmp_path):
     assert "test/caf\u00e9/0.png" in dataset.test.names
 
 
-def test_content_decides_where_the_name_says_nothing(tmp_path):
+def test_content_decides_if_the_name_has_no_known_extension(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name, 3)
     kinds = {"PNG": "x", "JPEG": "photo", "GIF": "y.dat", "BMP": "z", "TIFF": "t", "WEBP": "w"}

@@ -1,4 +1,4 @@
-"""Collections of the user's: layouts, what is left out, what is refused."""
+"""User collections: layouts, and files that are left out or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cvlib.runtime import clock as spans
 CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
 
 
-def test_a_folder_per_class_is_split_by_us(tmp_path):
+def test_one_folder_per_class_is_split(tmp_path):
     write_images(tmp_path / "dog", 20)
     write_images(tmp_path / "cat" / "deeper" / "still", 20)
     dataset = load(tmp_path)
@@ -42,7 +42,7 @@ def test_given_splits_are_kept(tmp_path, train, val, test):
     assert {name.split("/")[0] for name in dataset.val.names} == {val}
 
 
-def test_what_is_missing_comes_out_of_train(tmp_path):
+def test_missing_splits_are_taken_from_train(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / "train" / name, 20)
         write_images(tmp_path / "test" / name, 3)
@@ -135,13 +135,13 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
 
 
 def test_folders_that_cannot_be_trained_on(tmp_path):
-    refused("there is no folder", tmp_path / "nowhere")
-    refused("no images in it", tmp_path)
+    refused("nowhere is not a folder", tmp_path / "nowhere")
+    refused("no images found", tmp_path)
     write_images(tmp_path / "one", 5)
     refused(r"only one class \(one\)", tmp_path)
     (tmp_path / "file").write_text("x")
-    refused("there is no folder", tmp_path / "file")
-    refused("data.layout=vocc is unknown: known are folder, csv, voc", tmp_path, layout="vocc")
+    refused("file is not a folder", tmp_path / "file")
+    refused("invalid data.layout=vocc: expected one of folder, csv, voc", tmp_path, layout="vocc")
     refused("no VOC labels for detection", tmp_path, "detection", layout="voc")
     refused("has labels for classification, not for detection", tmp_path, "detection", layout="folder")
 
@@ -151,13 +151,15 @@ def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
         for name in ("a", "b"):
             write_images(tmp_path / "set" / split / name, 3)
     write_images(tmp_path / "other", 3)
-    assert f"is data.path={tmp_path / 'set'} meant?" in refused("is split into train", tmp_path)
+    assert f"did you mean data.path={tmp_path / 'set'}?" in refused("is split into train", tmp_path)
     write_images(tmp_path / "flat" / "train", 3)
     write_images(tmp_path / "flat" / "test", 3)
-    refused("train has no class folders in it", tmp_path / "flat")
+    refused("train has no class folders", tmp_path / "flat")
     write_images(tmp_path / "wrapped" / "inner" / "a", 3)
     write_images(tmp_path / "wrapped" / "inner" / "b", 3)
-    assert f"is data.path={tmp_path / 'wrapped' / 'inner'} meant?" in refused("only one class", tmp_path / "wrapped")
+    assert f"did you mean data.path={tmp_path / 'wrapped' / 'inner'}?" in refused(
+        "only one class", tmp_path / "wrapped"
+    )
 
 
 def test_two_folders_for_one_split_are_refused(tmp_path):
@@ -184,7 +186,7 @@ def test_unreadable_images_are_counted_and_the_first_is_named(tmp_path):
     refused(r"2 errors in the data: b/3\.png: can't be read as an image: .* · b/5\.png: ", tmp_path)
 
 
-def test_unreadable_images_and_unseen_classes_are_left_out_when_asked(tmp_path):
+def test_unreadable_images_and_unseen_classes_are_left_out_on_request(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / "train" / name, 10)
         write_images(tmp_path / "test" / name, 2)
@@ -200,7 +202,7 @@ def test_unreadable_images_and_unseen_classes_are_left_out_when_asked(tmp_path):
     }
 
 
-def test_classes_that_are_not_asked_for_need_not_be_readable(tmp_path):
+def test_unselected_classes_need_not_be_readable(tmp_path):
     for name in ("a", "b", "c"):
         write_images(tmp_path / name, 10)
     (tmp_path / "b" / "3.png").write_bytes(b"no image")

@@ -88,14 +88,14 @@ def test_splits_are_never_classes(tmp_path, train, test):
     _classes(tmp_path, f"{test}/cat", f"{test}/dog", count=2)
     collection = _read(tmp_path)
     assert collection.classes == ["cat", "dog"] and _sizes(collection) == {"train": 10, "test": 4}
-    assert "read as folders of classes: 2 folders of classes in" in collection.read_as
+    assert "read as class folders: 2 class folders in" in collection.read_as
 
 
 def test_images_without_labels_are_set_aside_and_said(tmp_path):
     _classes(tmp_path, "train/cat", "train/dog", "to_predict", "test")
     collection = _read(tmp_path)
     assert collection.classes == ["cat", "dog"] and _sizes(collection) == {"train": 8}
-    assert "to_predict: its images are to be predicted and have no labels" in _told(collection)
+    assert "to_predict: its images are for prediction and have no labels" in _told(collection)
     assert "test: it has no class folders, so its 4 images without labels are set aside" in _told(collection)
 
 
@@ -103,7 +103,7 @@ def test_classes_of_val_in_other_letters_are_the_same(tmp_path):
     _classes(tmp_path, "train/Cat", "train/Dog", "val/cat", "val/dog")
     collection = _read(tmp_path)
     assert collection.classes == ["Cat", "Dog"] and _sizes(collection) == {"train": 8, "val": 8}
-    assert "class cat is taken for Cat" in _told(collection)
+    assert "class cat is read as Cat" in _told(collection)
 
 
 def test_a_class_folder_with_its_own_splits(tmp_path):
@@ -127,7 +127,7 @@ def test_a_flat_train_folder_says_what_to_do(tmp_path):
     for i in range(6):
         _image(tmp_path / "train" / f"{'cat' if i % 2 else 'dog'}.{i}.jpg")
     _classes(tmp_path, "test1")
-    with pytest.raises(UserError, match=r"train has no class folders .* begin with cat, dog: .* folder of its own"):
+    with pytest.raises(UserError, match=r"train has no class folders; .* begin with cat, dog: .* into its own folder"):
         _read(tmp_path)
 
 
@@ -342,7 +342,7 @@ def test_images_and_masks_whatever_they_are_called(tmp_path, image, mask):
     collection = _read(tmp_path, MASK)
     assert collection.layout == "masks" and _sizes(collection) == {"train": 6}
     assert all(np.array_equal(sample.label(), inside) for sample in collection.splits["train"])
-    with pytest.raises(UserError, match=r"(only for segmentation \(masks\)|look like|no folders of classes)"):
+    with pytest.raises(UserError, match=r"(only for segmentation \(masks\)|look like|no class folders)"):
         _read(tmp_path)
 
 
@@ -547,7 +547,7 @@ def test_two_readings_that_explain_nearly_as_much_are_told(tmp_path):
 
 def test_a_collection_to_measure_on_needs_no_train_split(tmp_path):
     _classes(tmp_path, "test/cat", "test/dog")
-    with pytest.raises(UserError, match="no sample to train on, only test"):
+    with pytest.raises(UserError, match="no training samples, only test"):
         _read(tmp_path)
     dataset = data.undivided(DataConfig(name="folder", path=str(tmp_path)))
     assert [len(split) for split in dataset.splits.values()] == [0, 0, 8] and dataset.classes == ["cat", "dog"]

@@ -1,4 +1,4 @@
-"""What the values of masks mean: label files in every form, and masks without one."""
+"""The meaning of mask values: every form of label file, and masks without a label file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from masks_on_disk import IDS, painted, read, write_image, write_mask
 from cvlib.runtime.errors import UserError
 
 
-def test_ids_need_not_count_and_void_has_any_id(tmp_path):
+def test_ids_need_not_be_consecutive_and_void_may_have_any_id(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", np.array([[7, 30], [4, 255]], np.uint8).repeat(3, 0).repeat(5, 1)[:, :9])
     (tmp_path / "labels.csv").write_text("id;name;colour\n30;road;#010203\n7;car;10 20 30\n4;Void;0 0 0\n")
@@ -19,7 +19,7 @@ def test_ids_need_not_count_and_void_has_any_id(tmp_path):
     assert mask[0, 0] == 1 and mask[0, 8] == 0 and mask[5, 0] == 255 and mask[5, 8] == 255
 
 
-def test_a_list_of_names_counts_the_ids(tmp_path):
+def test_a_list_of_names_numbers_the_ids(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", IDS)
     (tmp_path / "classes.txt").write_text("sky\ncat\ndog\n")
@@ -46,7 +46,7 @@ def test_other_label_files(tmp_path, name, text):
 @pytest.mark.parametrize(("text", "words"), [
     ("id,name\none,cat\n", "invalid literal"),
     ("id,name\n0,cat\n1\n", "row 2 has no name"),
-    ("id,name,colour\n0,cat,blue\n", "'blue' is no colour"),
+    ("id,name,colour\n0,cat,blue\n", "'blue' is not a colour"),
 ])  # fmt: skip
 def test_a_label_file_that_cannot_be_understood(tmp_path, text, words):
     write_image(tmp_path, "a")
@@ -70,8 +70,8 @@ def test_without_a_label_file_the_values_are_the_classes(tmp_path, mask, classes
     assert np.array_equal(collection.splits["train"][0].label(), expected)
 
 
-def test_photographs_are_no_masks(tmp_path):
+def test_photographs_are_not_masks(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8))
-    with pytest.raises(UserError, match="different values and no label file says what they mean"):
+    with pytest.raises(UserError, match="different values, but there is no label file"):
         read(tmp_path)

@@ -1,4 +1,4 @@
-"""Which layout a collection has, which tasks it serves, and what is said where it serves none."""
+"""Detecting a collection's layout and the tasks that it serves, and the errors for other tasks."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def _yolo_polygons(root: Path) -> None:
 
 
 MAKERS = {"folder": _folders, "voc": _voc, "coco": _coco, "yolo": _yolo, "masks": _masks, "csv": _table}
-OF_KINDS = {("csv", BOXES): _table_of_boxes, ("yolo", MASK): _yolo_polygons}  # where another kind has other files
+OF_KINDS = {("csv", BOXES): _table_of_boxes, ("yolo", MASK): _yolo_polygons}  # kinds that need other files
 SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["detection"], "yolo": ["detection"],
           "coco": ["detection", "segmentation"], "masks": ["segmentation"]}  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", MAKERS)
-def test_the_layout_is_found_out_and_named(tmp_path, layout):
+def test_the_layout_is_detected_and_named(tmp_path, layout):
     MAKERS[layout](tmp_path)
     assert {kind.subfolder: found for kind, (found, _) in layouts.available(tmp_path).items()} == dict.fromkeys(
         SERVES[layout], layout
@@ -102,7 +102,7 @@ def test_the_layout_is_found_out_and_named(tmp_path, layout):
         given = data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, named(task))
         assert data.fingerprint(given) == data.fingerprint(dataset)
     for task in set(TASKS) - set(SERVES[layout]):
-        with pytest.raises(UserError, match=rf"no labels for {task} in it, only for .*\({layout}\)"):
+        with pytest.raises(UserError, match=rf"no labels for {task}, only for .*\({layout}\)"):
             data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task))
 
 
@@ -149,24 +149,22 @@ def test_one_collection_can_serve_every_task(tmp_path):
 
 
 def test_no_labels_at_all_for_a_task(tmp_path):
-    with pytest.raises(UserError, match="no labels for detection found: known are Pascal VOC, COCO, YOLO"):
+    with pytest.raises(UserError, match="no labels for detection found: expected Pascal VOC, COCO, YOLO"):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
 
 
 @pytest.mark.parametrize("layout", ["voc", "yolo", "coco"])
-def test_where_there_are_boxes_an_image_has_their_classes(tmp_path, layout):
+def test_boxes_give_an_image_the_set_of_their_classes(tmp_path, layout):
     MAKERS[layout](tmp_path)
     collection = layouts.read(tmp_path, None, CLASS_SET, DataConfig())
     assert collection.kind == CLASS_SET and collection.layout == layout
     assert [sample.label for sample in collection.splits["train"]] == [{0}] * 6
-    with pytest.raises(
-        UserError, match=rf"only for detection \({layout}\).*: choose task=multilabel, a model for that,"
-    ):
+    with pytest.raises(UserError, match=rf"only for detection \({layout}\).*: choose task=multilabel, a detector"):
         layouts.read(tmp_path, None, CLASS, DataConfig())
 
 
 @pytest.mark.parametrize("layout", ["voc", "coco", "masks"])
-def test_a_layout_that_is_not_there_is_explained(tmp_path, layout):
+def test_a_wrong_layout_is_explained(tmp_path, layout):
     _folders(tmp_path)
     task = SERVES[layout][-1]
     with pytest.raises(UserError, match=str(tmp_path)) as caught:
@@ -208,7 +206,7 @@ def test_three_tasks_on_the_same_pets():
     assert len({data.fingerprint(dataset) for dataset in datasets.values()}) == 3
 
 
-def test_a_list_of_other_facts_beside_class_folders_is_no_list_of_labels(tmp_path):
+def test_a_table_of_other_facts_beside_class_folders_is_not_a_list_of_labels(tmp_path):
     _folders(tmp_path)
     (tmp_path / "sizes.csv").write_text("path,width,height\na/0.png,8,8\nb/0.png,8,8\n")
     assert layouts.detect(tmp_path) == "folder"
@@ -216,7 +214,7 @@ def test_a_list_of_other_facts_beside_class_folders_is_no_list_of_labels(tmp_pat
     assert layouts.detect(tmp_path) == "csv"
 
 
-def test_own_split_folders_count_before_a_table(tmp_path):
+def test_split_folders_take_precedence_over_a_table(tmp_path):
     for split in ("train", "test"):
         _folders(tmp_path / split)
     lines = "".join(f"{split}/{name}/0.png,{name}\n" for split in ("train", "test") for name in "ab")
@@ -241,7 +239,7 @@ def test_the_original_folders_of_the_pets(tmp_path):
     assert dataset.train.labels[0]().tolist() == [[1, 255, 0, 0, 0, 0, 0, 0]] * 8
 
 
-def test_a_path_with_dots_in_it_is_the_place_it_means(tmp_path: Path) -> None:
+def test_dots_in_a_path_are_resolved(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert layouts.place(str(tmp_path / "a" / ".." / "b")) == tmp_path / "b"

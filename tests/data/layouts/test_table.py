@@ -109,7 +109,7 @@ def test_bad_rows_are_named_by_line_and_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("file,breed,species\na.png,x,cat\nb.png,y,dog\n", "no column is known as the label .* among file, breed, species"),
+    ("file,breed,species\na.png,x,cat\nb.png,y,dog\n", "no column for the label .* among file, breed, species"),
     ("file,label\na.png,cat\nb.png,cat\n", "fewer than two classes"),
     ('file,label\na.png,"cat\nb.png,dog\n', "line 3: can't be read as a table"),
     ("a.png\nb.png\n", "one column only"),

@@ -171,5 +171,5 @@ def test_folders_of_classes_alone_name_the_override(tmp_path: Path, root: Path) 
     for number, name in enumerate(("cat", "dog")):
         (tmp_path / "in" / name).mkdir(parents=True)
         (root / f"{number}.png").rename(tmp_path / "in" / name / "0.png")
-    with pytest.raises(UserError, match=r"only for classes of images \(folder\): choose task=classification, or other"):
+    with pytest.raises(UserError, match=r"only for image classes \(folder\): choose task=classification, or other"):
         read(tmp_path / "in")
