@@ -1,4 +1,4 @@
-"""`python run.py [OVERRIDE…]` is `cvlib train [OVERRIDE…]`: one run, or a sweep with -m."""
+"""`python run.py [OVERRIDE…]` is the same as `cvlib train [OVERRIDE…]`: one run, or a sweep with -m."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Puts conf/ and the studies into the package; pyproject.toml says all else."""
+"""Copies conf/ and the studies into the package. Everything else is configured in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# Beside run.py in a clone, inside cvlib/ where it is installed.
+# In a clone, these folders are beside run.py. In an installed package, they are inside cvlib/.
 ANSWERS = {"conf": "**/*.yaml", "experiments": "*.yaml"}
 
 
 class WithAnswers(build_py):
-    """Copies the answers into the package that is being built; an editable install reads them where they are."""
+    """Copies the YAML files into the package at build time. An editable install reads the originals."""
 
     def run(self) -> None:
         super().run()

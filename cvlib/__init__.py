@@ -1,6 +1,6 @@
-"""Which network, trained how, works best on my images? The few functions that a notebook needs.
+"""Which network, trained how, works best on my images? The functions for notebooks.
 
-Nothing is imported before one of them is used.
+They are imported only when they are used.
 """
 
 from __future__ import annotations

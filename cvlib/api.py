@@ -1,11 +1,11 @@
-"""What `import cvlib` gives in a notebook: the steps of a run as functions of the overrides that `run.py` takes.
+"""The functions of `import cvlib`, for notebooks. They take the same overrides as `run.py`.
 
     run = cvlib.train("model=cnn", "trainer.epochs=5")
     run.summary["metrics"]["test/accuracy"]
     cvlib.evaluate(run, split="val").by_class
     cvlib.predict(run, "my_images")
 
-Each raises `cvlib.UserError`, in one line, for what can't be.
+Each raises `cvlib.UserError` with a one-line message for invalid input.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ if TYPE_CHECKING:
 
 
 def load_data(*overrides: str) -> Dataset:
-    """The dataset that a run of these overrides would have: `.train`, `.val` and `.test`, each with `.names`,
-    `.images` (uint8 `(n, height, width, channels)`, or files) and `.labels`; `.classes`; `.notes` on what is odd.
+    """Load the dataset that a run with these overrides would use.
 
-    With `task=multilabel` among the overrides a label is a frozenset of class ids, with `model=yolo` or
-    `model=segmenter` boxes or a mask.
+    It has `.train`, `.val` and `.test`, each with `.names`, `.images` (uint8 `(n, height, width, channels)`, or files)
+    and `.labels`. It also has `.classes`, and `.notes` about possible problems.
+
+    By default, a label is a class id. With `task=multilabel` it is a frozenset of class ids, with `model=yolo` it is
+    boxes, and with `model=segmenter` a mask.
     """
     return _data(compose(overrides))
 
 
 def build(*overrides: str) -> keras.Model:
-    """The network that a run of these overrides would train, with the weights that it would start from, frozen as in
-    the last phase of its mode: raw images `(batch, height, width, channels)`, 0–255 → logits.
+    """Build the network that a run with these overrides would train, with its initial weights.
 
-    Compile it and fit it as any Keras model; its layer "backbone" is the base.
+    Layers are frozen as in the last phase of the mode. The network takes raw images `(batch, height, width, channels)`,
+    0–255, and returns logits. Compile and fit it like any Keras model. Its layer "backbone" is the base.
     """
     config = compose(overrides)
     dataset = _data(config)
@@ -67,16 +69,17 @@ def build(*overrides: str) -> keras.Model:
 
 
 def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
-    """Do the run of these overrides, as `python run.py` does, and open it; it is printed as it goes.
+    """Do the run with these overrides, as `python run.py` does, and open it. Its progress is printed.
 
-    `folder` is outputs/runs/NAME/TIME where none is given. With the folder of an unfinished run of the same overrides
-    it goes on; interrupt the kernel to stop it. Raises `cvlib.runtime.errors.RunFailed` for a run gone wrong.
+    `folder` defaults to outputs/runs/NAME/TIME. If it holds an unfinished run with the same overrides, that run
+    resumes. Interrupt the kernel to stop the run. Raises `cvlib.runtime.errors.RunFailed` if the run fails.
     """
     from cvlib import experiment
     from cvlib.runs.record import run_name
 
-    if of_hydra := [one for one in overrides if one.startswith("hydra")]:
-        raise UserError(f"{of_hydra[0]}: here folder=… says where a run goes; sweeps are for `python run.py -m`")
+    if hydra_overrides := [override for override in overrides if override.startswith("hydra")]:
+        raise UserError(f"{hydra_overrides[0]}: not available in cvlib.train; set the run's folder with folder=…, and "
+                        "run sweeps with `python run.py -m`")  # fmt: skip
     config = compose(overrides)
     now = time.strftime("%Y-%m-%d_%H-%M-%S")
     place = Path(folder) if folder else Path(config.output_root) / "runs" / run_name(dataclasses.asdict(config)) / now
@@ -85,12 +88,16 @@ def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
 
 
 def load_run(folder: str | Path) -> SavedRun:
-    """The run in a folder: its `.summary` (metrics and all that summary.json has), `.config`, `.classes`."""
+    """Open the run in a folder. It has `.summary` (the content of summary.json), `.config` and `.classes`."""
     return restore.open_run(Path(folder))
 
 
 def network(run: SavedRun | str | Path) -> keras.Model:
-    """A run's best network: raw images `(batch, any, any, channels)`, 0–255 → probabilities, boxes or masks."""
+    """Load a run's best network.
+
+    It takes raw images `(batch, height, width, channels)`, 0–255, of any size, and returns probabilities, boxes or
+    masks.
+    """
     _start()
     from cvlib.tasks import saved
 
@@ -98,30 +105,32 @@ def network(run: SavedRun | str | Path) -> keras.Model:
 
 
 def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
-    """What a run's best network says of images, one answer each.
+    """Return the predictions of a run's best network, one for each image.
 
     Args:
-        run: as `load_run` or `train` gives it, or its folder.
+        run: the result of `load_run` or `train`, or a run's folder.
         images: a file, a folder, a pattern, an array `(height, width, channels)` or `(n, height, width, channels)` in
             0–255, or a list of these.
 
     Returns:
-        Classification: answers with `.classes` and `.probabilities`, the most probable first. Multi-label: the same of
-        the classes found, and `.scores`, the probability of every class. Detection: boxes with
-        `.corners` (x_min, y_min, x_max, y_max in the image's pixels), `.scores`, `.classes`. Segmentation: masks, uint8
-        `(height, width)`, which count the run's `.classes`.
+        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the classes
+        found, and `.scores`, the probability of every class. Detection: boxes with `.corners` (x_min, y_min, x_max,
+        y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8 `(height, width)`, with
+        indices of the run's `.classes`.
     """
     opened = _opened(run)
-    pixels = [one for given in (images if isinstance(images, list | tuple) else [images])
-              for one in _pixels(given, opened)]  # fmt: skip
+    pixels = [image for given in (images if isinstance(images, list | tuple) else [images])
+              for image in _pixels(given, opened)]  # fmt: skip
     from cvlib import prediction
 
     return prediction.values(opened, network(opened), pixels) if pixels else []
 
 
 def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
-    """An image file as the run's network takes it, uint8 `(height, width, channels)`: upright as its EXIF says,
-    transparency on white, pixels of more than 8 bits by the run's range. `cvlib predict` reads files so.
+    """Read an image file for the run's network, as `cvlib predict` does: uint8 `(height, width, channels)`.
+
+    EXIF rotation is applied, transparent pixels become white, and images of more than 8 bits are scaled by the run's
+    range.
     """
     from cvlib.data import images
 
@@ -130,16 +139,18 @@ def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
 
 
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
-    """A run's best network measured as `cvlib evaluate` does, on a `split` (train, val or test) of its data, or with
-    overrides such as `data=folder` on other data: `.metrics`, `.by_class`, `.results`, `.calibration`, `.pictures`.
+    """Evaluate a run's best network, as `cvlib evaluate` does.
+
+    By default, it is evaluated on its own data; `split` is train, val or test. Overrides such as `data=folder` choose
+    other data. The result has `.metrics`, `.by_class`, `.results`, `.calibration` and `.pictures`. `tta` averages over
+    each image and its mirror image.
     """
     opened = _opened(run)
     _start()
-    from cvlib.evaluation import evaluate_run as again
-    from cvlib.evaluation import samples
+    from cvlib.evaluation import evaluate_run, samples
 
     other = other_data(opened.config, overrides) if overrides else None
-    return again.evaluate(opened, samples.choose(opened, split, other), tta)
+    return evaluate_run.evaluate(opened, samples.choose(opened, split, other), tta)
 
 
 def _start() -> None:
@@ -160,7 +171,7 @@ def _opened(run: SavedRun | str | Path) -> SavedRun:
 
 
 def _pixels(given: Any, opened: SavedRun) -> list[np.ndarray]:
-    """The images that are meant, uint8 `(height, width, channels)`."""
+    """Return the given images as a list of uint8 arrays `(height, width, channels)`."""
     channels = opened.channels
     from cvlib.data.images import read_image, to_channels
     from cvlib.prediction import find_files
@@ -168,7 +179,7 @@ def _pixels(given: Any, opened: SavedRun) -> list[np.ndarray]:
     if not isinstance(given, np.ndarray):
         return [read_image(file, channels, opened.spec.span) for file in find_files([str(given)])]
     if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3, channels) or 0 in given.shape[-3:]:
-        raise UserError(f"an array of the shape {given.shape} is no image: give (height, width, channels) or a batch "
-                        "of them, with 1 or 3 channels")  # fmt: skip
+        raise UserError(f"invalid image array of shape {given.shape}: expected (height, width, channels) or a batch of "
+                        "such images, with 1 or 3 channels")  # fmt: skip
     images = np.rint(given).clip(0, 255).astype(np.uint8)
     return list(to_channels(images.reshape(-1, *images.shape[-3:]), channels))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cvlib.models.run_state import RunState
     from cvlib.training.loop import Fitted, OnEpoch, Training
 
-_FROM_THE_NETWORK = ("evaluate", "export", "predictions", "visualizations")  # what our commands put into a run's folder
+_FROM_THE_NETWORK = ("evaluate", "export", "predictions", "visualizations")  # subfolders that cvlib commands write
 
 
 def run(
@@ -36,10 +36,13 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Do the run that `config` describes in `folder` and return its summary.
 
-    An unfinished run of the same config is resumed; a finished one is left as it is. `provenance` are further files for
-    the folder, name → text; `wait` lets another process finish writing there first; `on_epoch` is told of every epoch
-    (its number and its row of metrics.csv) and may raise `Pruned`. Raises `UserError` (and leaves nothing behind) for
-    invalid input, `RunFailed` for a run gone wrong.
+    An unfinished run of the same config is resumed. A completed run is not changed. Raises `UserError` for invalid
+    input, in which case nothing is written, and `RunFailed` if the run fails.
+
+    Args:
+        provenance: further files for the folder, as name → text.
+        wait: whether to wait until another process has finished writing to the folder.
+        on_epoch: called after every epoch with its number and its row of metrics.csv; may raise `Pruned`.
     """
     tasks.check(config)
     sources.check(config)
@@ -65,16 +68,16 @@ def run(
 
 
 def _refuse_in_data(config: Config, folder: Path) -> None:
-    """Nothing of the user's is changed: a run's folder may not lie among the images."""
+    """Raise `UserError` if the run folder is inside the folder of images, because cvlib never changes user data."""
     if config.data.path is None:
         return
     own, images = folder.resolve(), Path(config.data.path).expanduser().resolve()
     if images.is_dir() and (own == images or images in own.parents):
-        raise UserError(f"{folder} lies among the images of data.path={config.data.path}: choose another hydra.run.dir")
+        raise UserError(f"{folder} is inside the images of data.path={config.data.path}: choose another hydra.run.dir")
 
 
 def _resolved(config: Config, folder: Path) -> Config:
-    """The config with what `auto` comes to: as the unfinished run in `folder` has it, or this machine's choice."""
+    """Return the config with `auto` replaced by the value of the unfinished run in `folder`, or of this machine."""
     precision = hardware.precision(config.trainer.precision, config.model.depthwise)
     if config.trainer.precision == "auto" and (folder / "summary.json").is_file():
         precision = str(read_run(folder).summary.get("precision") or precision)
@@ -85,7 +88,7 @@ def _resolved(config: Config, folder: Path) -> Config:
 
 
 def _load_data(config: Config, record: Record) -> Dataset:
-    """The dataset with its splits, which are recorded by name."""
+    """Load the dataset, and record its splits by sample name."""
     task = tasks.of(config.model.task)
     dataset = data.load(config.data, config.seed, task.label_kind, task.name)
     earlier = _run_on_same_data(config)
@@ -108,7 +111,7 @@ def _load_data(config: Config, record: Record) -> Dataset:
 
 
 def _run_on_same_data(config: Config) -> dict[str, list[str]] | None:
-    """The splits of the run that `mode.weights` names, where its images are those of this run."""
+    """Return the splits of the run that `mode.weights` names, if it was trained on the same images."""
     weights = regimes.initial_weights(config.mode)
     if weights in (None, sources.IMAGENET) or not Path(str(weights)).expanduser().is_dir():
         return None
@@ -124,7 +127,7 @@ def _place(value: Any) -> Any:
 
 
 def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
-    """What images are brought to: the size asked for, else the data's own raised to the model's least."""
+    """Return the network's input: the requested image size, or that of the data, enlarged if the model needs it."""
     size, resize = tasks.input_size(config, dataset.size), tasks.resize(config)
     span = _span([split.sizes for split in dataset.splits.values() if split.sizes is not None])
     if span or dataset.size != size:
@@ -138,7 +141,7 @@ def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
 
 
 def _span(sizes: list[np.ndarray]) -> str | None:
-    """Images' heights and widths `(n, 2)` in words, such as "192–600 high, 256 wide"; None where all are equal."""
+    """Describe heights and widths `(n, 2)`, as in "192–600 high, 256 wide"; return None if all are equal."""
     heights, widths = ({int(side) for part in sizes for side in part[:, axis]} for axis in (0, 1))
     if len(heights) < 2 and len(widths) < 2:
         return None
@@ -150,7 +153,7 @@ def _span(sizes: list[np.ndarray]) -> str | None:
 
 
 def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) -> Network:
-    """The network with the weights that its mode starts from, and where they came from in the record."""
+    """Build the network, load the weights that its mode starts from, and record their source."""
     from cvlib.training import devices
 
     devices.start(config)
@@ -161,7 +164,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     _record_own_code(config, record)
     network = build(config.model, spec, len(dataset.classes))
     for phase in regimes.phases(config.mode, config.trainer.epochs):
-        freezing.frozen_layers(network, phase.freeze)  # a name that no layer has is refused now
+        freezing.frozen_layers(network, phase.freeze)  # raises an error now if mode.freeze names no layer
     source = regimes.initial_weights(config.mode)
     if source is None:
         record.update(weights={"source": None, "matched": 0, "skipped": []})
@@ -172,7 +175,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
             if config.data.pretrain_on is None:
                 raise
             folder = _pretrain(config, spec, record, str(unavailable))
-            devices.start(config)  # the pretraining run left its own random state and names behind
+            devices.start(config)  # the pretraining run has changed the random state and the layer names
             network = build(config.model, spec, len(dataset.classes))
             loaded = weights.start_from(network, str(folder))
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
@@ -185,7 +188,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
 
 
 def _record_own_code(config: Config, record: Record) -> None:
-    """Record which code of the user's own backbone this run has; refuse to resume it with other code."""
+    """Record the hash of the user's own backbone; refuse to resume a run if its code has changed."""
     own_code, before = backbones.own_code(config.model.backbone), record.summary.get("backbone_file")
     if record.resumed and before not in (None, own_code):
         raise UserError(f"backbones/{config.model.backbone}.py has changed since this run began: choose another "
@@ -195,12 +198,12 @@ def _record_own_code(config: Config, record: Record) -> None:
 
 
 def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> Path:
-    """The folder of a completed run that pretrained this network's base on the dataset's embedded stand-in."""
+    """Return the folder of a run that pretrained this base on `data.pretrain_on`; do that run if it is missing."""
     pretrained = pretraining.pretraining_config(config, spec.size, spec.channels)
     folder = pretraining.pretraining_folder(pretrained)
     record.say(f"NOTE: {reason}")
-    record.say(f"NOTE: data={config.data.name} starts from {config.data.pretrain_on} instead: pretrained once in "
-               f"{folder}, and used again from then on")  # fmt: skip
+    record.say(f"NOTE: data={config.data.name} starts from weights pretrained on {config.data.pretrain_on} instead; "
+               f"later runs reuse them from {folder}")  # fmt: skip
     run(pretrained, folder, wait=True)
     record.say(f"pretrained weights are in {folder}\n")
     return folder
@@ -225,7 +228,7 @@ def _training(config: Config, dataset: Dataset, network: Network, record: Record
 
 
 def _on_features(training: Training) -> Fitted:
-    """The head on features that the frozen base gives once for each image, or for each of its augmented views."""
+    """Return the head with cached features, which the frozen base computes once for each image or augmented view."""
     from cvlib.training.loop import Fitted
     from cvlib.transfer import cached_features, freezing
 
@@ -242,7 +245,7 @@ def _on_features(training: Training) -> Fitted:
     record.update(feature_views=len(train.views))
     if len(train.views) > 1:
         record.say(f"mode.views={len(train.views)}: the epochs cycle through {len(train.views)} cached augmented views "
-                   "of every training image, instead of a new one each epoch")  # fmt: skip
+                   "of every training image, instead of a new view in each epoch")  # fmt: skip
     return Fitted(cut.head, training.task.validated_head(cut.head, network), train, val)
 
 
@@ -271,7 +274,7 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
 
 
 def _finish(training: Training, dataset: Dataset, state: RunState) -> None:
-    """Evaluate the best epoch's network on validation and test, save it, and close the record."""
+    """Evaluate the best epoch's network on validation and test, save it, and complete the record."""
     from cvlib import evaluation
     from cvlib.models import run_state
 
@@ -298,5 +301,6 @@ def _closing_table(training: Training) -> None:
     for name in training.task.shown_metrics(len(training.classes)):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     if earlier := [name for name in _FROM_THE_NETWORK if (record.folder / name).exists()]:
-        record.say(f"note: {', '.join(earlier)} in it are of this run before it had ended: make them again")
+        names = ", ".join(earlier)
+        record.say(f"note: the results in {names} were made before this run was completed: create them again")
     record.say(f"recorded in {record.folder}")

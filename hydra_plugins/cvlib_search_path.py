@@ -1,4 +1,4 @@
-"""Where Hydra finds answers beside conf/: a user's own conf/, and the studies; decided in `cvlib.cli.answers`."""
+"""Adds the user's own conf/ and the studies to Hydra's search path; `cvlib.config.answers` defines both folders."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cvlib.config import answers
 
 
 class CvlibSearchPath(SearchPathPlugin):
-    """Adds both to our own commands' search path, and leaves other Hydra applications alone."""
+    """Adds both folders to the search path of cvlib's commands. Other Hydra applications are not affected."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Put the user's answers before ours, and the studies behind."""
+        """Add the user's conf/ before ours, and the studies after it."""
         if not any(_is_ours(str(element.path)) for element in search_path.get_path()):
             return
         if own := answers.own():
@@ -27,44 +27,46 @@ class CvlibSearchPath(SearchPathPlugin):
 
 
 class Answers(file_config_source.FileConfigSource):
-    """A folder of groups, without a config.yaml of its own: that would replace ours."""
+    """A folder of config groups. A config.yaml in it is ignored, because it would replace ours."""
 
     @staticmethod
     def scheme() -> str:
-        """The name of this kind of source."""
+        """Return the scheme of this config source."""
         return "answers"
 
     def is_config(self, config_path: str) -> bool:
-        """Whether it is an answer of a group."""
+        """Return whether the path is a config of a group."""
         return "/" in config_path and super().is_config(config_path)
 
 
 class Studies(file_config_source.FileConfigSource):
-    """The files of one folder as the answers of the group `experiment`."""
+    """The files of one folder, as configs of the group `experiment`."""
 
     @staticmethod
     def scheme() -> str:
-        """The name of this kind of source."""
+        """Return the scheme of this config source."""
         return "studies"
 
     def is_group(self, config_path: str) -> bool:
-        """Whether it is the one group."""
+        """Return whether the path is the group `experiment` or the root."""
         return config_path in ("", answers.STUDY)
 
     def is_config(self, config_path: str) -> bool:
-        """Whether it is a study."""
+        """Return whether the path is a study."""
         group, _, name = config_path.partition("/")
         return group == answers.STUDY and super().is_config(name)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The content of a study's file."""
+        """Load the file of a study."""
         return super().load_config(config_path.partition("/")[2])
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """The group's name, or the studies'."""
+        """Return the name of the group, or the names of the studies."""
         if not config_path:
             return [] if results_filter == ObjectType.CONFIG else [answers.STUDY]
-        return [] if results_filter == ObjectType.GROUP else sorted(one.stem for one in Path(self.path).glob("*.yaml"))
+        return (
+            [] if results_filter == ObjectType.GROUP else sorted(path.stem for path in Path(self.path).glob("*.yaml"))
+        )
 
 
 def _is_ours(path: str) -> bool:

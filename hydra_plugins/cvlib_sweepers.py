@@ -1,4 +1,4 @@
-"""Our sweeper and resolvers, where Hydra looks for them; what they decide is in `cvlib.sweeps`."""
+"""The sweeper and the resolvers, in the package where Hydra looks for plugins. `cvlib.sweeps` implements them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from cvlib.sweeps import folder_names, one_job, sweeper
 
 
-def _by_mode(values: dict[str, Any], usual: Any, *, _root_: Any) -> Any:
-    """Return the value for the chosen regime: `${by_mode:{scratch:30},6}` is 30 with mode=scratch, else 6."""
-    return values.get(_root_.mode.name, usual)
+def _by_mode(values: dict[str, Any], default: Any, *, _root_: Any) -> Any:
+    """Return the value for the chosen regime: `${by_mode:{scratch:30},6}` is 30 with mode=scratch, otherwise 6."""
+    return values.get(_root_.mode.name, default)
 
 
-# Here, for this module is what the processes of every launcher import.
+# Registered here because the processes of every launcher import this module.
 _RESOLVERS: dict[str, Callable[..., Any]] = {
     "first": lambda *values: next(value for value in values if value is not None),
     "folder_name": folder_names.folder_name,
@@ -27,4 +27,4 @@ for name, resolver in _RESOLVERS.items():
 
 
 class ResumableSweeper(sweeper.ResumableSweeper):
-    """`cvlib.sweeps.sweeper.ResumableSweeper`: Hydra takes only classes that are defined in `hydra_plugins`."""
+    """`cvlib.sweeps.sweeper.ResumableSweeper`, as a subclass: Hydra accepts only classes defined in `hydra_plugins`."""

@@ -1,1 +1,1 @@
-"""The training loop, what it optimizes with, and what it can go on from."""
+"""The training loop, the optimizer, checkpoints and resume."""

@@ -1,4 +1,4 @@
-"""BatchNorm while it learns: averages that keep up with short runs, and one operation in place of a dozen."""
+"""BatchNorm in training: a momentum that suits short runs, and one fused operation instead of about twelve."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from cvlib.models.call_adapter import leaves, replace_call
 
 
 def prepare(model: keras.Model, momentum: float | None) -> None:
-    """Set every BatchNorm's momentum where one is given, and let TensorFlow's own kernels do the training step.
+    """Set the momentum of every BatchNorm layer, and use TensorFlow's fused kernels for its training step.
 
-    With Keras' momentum of 0.99 a run of few steps is evaluated with averages still near their initial values: 300
-    images reach a training accuracy of 1.0 and a test accuracy of chance.
+    With Keras' default momentum of 0.99, the moving averages of a short run are still near their initial values when
+    it is evaluated. With 300 images, the training accuracy reaches 1.0 while the test accuracy stays at chance level.
+
+    Args:
+        model: the model whose layers are changed in place.
+        momentum: the momentum of the moving averages; None keeps each layer's own.
     """
     for layer in leaves(model):
         if not isinstance(layer, keras.layers.BatchNormalization):
@@ -25,15 +29,16 @@ def prepare(model: keras.Model, momentum: float | None) -> None:
             replace_call(layer, functools.partial(_call, layer))
 
 
-def _call(layer: keras.layers.BatchNormalization, of_keras: Any, inputs: Any, training: bool | None = None,
+def _call(layer: keras.layers.BatchNormalization, keras_call: Any, inputs: Any, training: bool | None = None,
           mask: Any = None) -> Any:  # fmt: skip
-    """What the layer does, of images `(batch, height, width, channels)` in training fused; all else is left to Keras.
+    """Compute the layer's output, with a fused operation when training on images `(batch, height, width, channels)`.
 
-    Keras composes the step of single operations, each of which reads or writes the whole array (of bfloat16 a copy in
-    float32): in training ResNet50 on a processor they take 13 % of the time in float32, 27 % in bfloat16.
+    All other cases are left to Keras. Keras computes the training step with separate operations, each of which reads
+    or writes the whole array (for bfloat16, a copy in float32). When training ResNet50 on a CPU, they take 13 % of the
+    time in float32 and 27 % in bfloat16.
     """
     if not (training and layer.trainable) or mask is not None or len(inputs.shape) != 4 or layer.axis not in (-1, 3):
-        return of_keras(inputs, training=training, mask=mask)
+        return keras_call(inputs, training=training, mask=mask)
     import tensorflow as tf
 
     channels = inputs.shape[-1]
@@ -44,7 +49,7 @@ def _call(layer: keras.layers.BatchNormalization, of_keras: Any, inputs: Any, tr
         epsilon=layer.epsilon,
     )
     count = tf.cast(tf.size(inputs) // channels, variance.dtype)
-    variance *= (count - 1) / count  # TensorFlow's estimates that of all images, Keras' is of the batch
+    variance *= (count - 1) / count  # TensorFlow returns the unbiased variance; Keras uses the variance of the batch
     for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         average.assign(average * layer.momentum + value * (1 - layer.momentum))
     return outputs

@@ -1,4 +1,4 @@
-"""What happens from step to step: a line of progress, the stop at a loss that is no number, saves within an epoch."""
+"""Callbacks for training steps: the progress line, the check for a non-finite loss, checkpoints within an epoch."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from cvlib.runtime.clock import Announcement, duration
 from cvlib.runtime.errors import Diverged
 from cvlib.training.interrupt import Stop
 
-_SAVE_AFTER = 300  # seconds of an epoch that a kill may cost
+_SAVE_AFTER = (
+    300  # seconds between checkpoints within an epoch: at most this much training is lost if the process is killed
+)
 
 
 def learning_rate(model: keras.Model) -> float:
-    """The rate of the next step."""
+    """Return the learning rate of the next step."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
 def diverged(what: str, model: keras.Model) -> Diverged:
-    """`what` happened, at which rate, and what might help."""
+    """Return the error for divergence: `what` happened, at which learning rate, and what to try."""
     return Diverged(f"{what}, at a learning rate of {learning_rate(model):g}: try a smaller optimizer.lr or "
                     "optimizer.clipnorm=1")  # fmt: skip
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
-    """Draws a line of progress within the epoch on a terminal; stops at a loss that isn't finite."""
+    """Raises `Diverged` if the loss is not finite. On a terminal, also shows the progress within the epoch."""
 
     def __init__(self, epoch: int, epochs: int, first: int, steps: int):
         super().__init__()
@@ -55,7 +57,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
 
 class Estimate(keras.callbacks.Callback):
-    """Announces how long the epochs of a phase take."""
+    """Announces how long the epochs of a phase will take."""
 
     def __init__(self, announcement: Announcement):
         super().__init__()
@@ -66,14 +68,14 @@ class Estimate(keras.callbacks.Callback):
 
 
 class MidEpochCheckpoint(keras.callbacks.Callback):
-    """Saves within an epoch: every so many steps, or after some minutes, and when asked to stop.
+    """Saves checkpoints within an epoch: every `every` steps or every five minutes, and when a stop is requested.
 
     Args:
-        first: the epoch's first step now.
-        every: steps from one save to the next; None: minutes decide.
-        begin: what is to be done when the metrics have been reset for the epoch.
+        first: the number of the epoch's steps that were done before.
+        every: the number of steps between checkpoints; None: every five minutes.
+        begin: called at the start of the epoch, after Keras has reset the metrics.
         save: called with the number of the epoch's steps that are done.
-        stop: whether somebody has asked to stop.
+        stop: whether a stop has been requested.
     """
 
     def __init__(self, first: int, every: int | None, begin: Callable[[], None], save: Callable[[int], None],
@@ -96,11 +98,11 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
 
 
 def epoch_line(row: dict[str, Any], headline: str, epochs: int, seconds_left: float, better: bool) -> str:
-    """One line for a finished epoch: the losses and the task's headline metric."""
+    """Return the line for a finished epoch, with the losses and the task's headline metric."""
 
-    def values(part: str) -> str:
-        known = [(name, row[f"{part}/{name}"]) for name in ("loss", headline) if f"{part}/{name}" in row]
-        return " ".join([part, *(f"{name} {value:.4f}" for name, value in known)])
+    def values(split: str) -> str:
+        known = [(name, row[f"{split}/{name}"]) for name in ("loss", headline) if f"{split}/{name}" in row]
+        return " ".join([split, *(f"{name} {value:.4f}" for name, value in known)])
 
     return (
         f"epoch {row['epoch']:>3}/{epochs}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"

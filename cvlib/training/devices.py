@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras for one run: late, quietly, and with nothing left from the run before."""
+"""Start TensorFlow and Keras for one run: only when needed, without log messages, and in a clean state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mix
 
 
 def start(config: Config) -> None:
-    """Make Keras ready for `config`: random state, precision and layer names as in a fresh process."""
+    """Prepare Keras for `config`: set the precision and the seed, and reset layer names as in a new process."""
     import_quietly()
     import keras
 
@@ -24,14 +24,14 @@ def start(config: Config) -> None:
 
 
 def import_quietly(devices: bool = True) -> None:
-    """Import TensorFlow and Keras without the remarks of TensorFlow's C++ start-up.
+    """Import TensorFlow and Keras without the start-up messages of TensorFlow's C++ code.
 
-    Without `devices` nothing of its runtime is started, so that a process forked from here starts its own.
+    Without `devices`, TensorFlow's runtime isn't started, so that a forked process can start its own.
     """
     with quiet_import():
         import keras
 
-        if keras.config.backend() != "tensorflow":  # it would take a GPU's memory from the backend that computes
+        if keras.config.backend() != "tensorflow":  # TensorFlow would take GPU memory from the active backend
             return
         import tensorflow
 

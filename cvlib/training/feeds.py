@@ -1,4 +1,4 @@
-"""The feeds of a run: its splits as the network gets them, with resized images cached where asked for."""
+"""The feeds of a run: batches of its splits for the network, with an optional cache of resized images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 
 def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
-    """Return the shuffled training images, augmented unless the regime leaves them as they are."""
+    """Return the feed of shuffled training images, augmented unless the regime turns augmentation off."""
     augmentation = config.augment if regimes.augments(config.mode) else None
     if augmentation is None and changes(config.augment):
         say("mode.views=0: the frozen base sees the training images without augmentation")
@@ -32,20 +32,20 @@ def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -
 
 
 def validation_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
-    """Return the validation images, in order, unchanged."""
-    kept = _cache(config, dataset, dataset.val, spec, say)
-    return make_feed(dataset.val, spec, dataset.kind, config.data.batch_size, config.seed, cache=kept)
+    """Return the feed of validation images, in order and without augmentation."""
+    image_cache = _cache(config, dataset, dataset.val, spec, say)
+    return make_feed(dataset.val, spec, dataset.kind, config.data.batch_size, config.seed, cache=image_cache)
 
 
 def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say: Say) -> Cache | None:
-    """Where the resized images of a split are kept, None for those that lie in memory anyway."""
+    """Return the cache for the resized images of a split; None without a cache, or if the images are in memory."""
     if config.data.cache is None or not isinstance(split.images, list):
         return None
     file = None
     if config.data.cache == "disk":
         file = store.root(config.output_root) / "images" / f"{cache.key(split, spec, dataset.kind)}.npy"
-    kept = Cache(len(split), dataset.kind.stored_shape(spec), config.data.cache_gb * store.GIGABYTE, file)
-    if kept.held < len(split):
-        say(f"data.cache_gb={config.data.cache_gb:g} holds {kept.held} of {len(split)} images; the others are read "
-            "from their files each time")  # fmt: skip
-    return kept
+    image_cache = Cache(len(split), dataset.kind.stored_shape(spec), config.data.cache_gb * store.GIGABYTE, file)
+    if image_cache.held < len(split):
+        say(f"data.cache_gb={config.data.cache_gb:g} holds {image_cache.held} of {len(split)} images; the others are "
+            "read from their files in every epoch")  # fmt: skip
+    return image_cache

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM while a network trains: the first lets the step end and be saved, the second stops at once.
+"""Ctrl-C and SIGTERM during training: the first saves after the current step, the second stops immediately.
 
-Validation, which may take minutes, isn't waited for: it is left where it is, and done again when the run goes on.
+Validation can take minutes, so a signal stops it immediately. It is done again when the run resumes.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is how clusters preempt
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # clusters send SIGTERM when they preempt a job
 
 
 class Stop:
-    """Whether somebody has asked to stop."""
+    """Whether a stop has been requested."""
 
     requested = False
-    at_once = False  # whether the first signal raises, too
+    at_once = False  # whether the first signal also raises `KeyboardInterrupt`
 
 
 @contextlib.contextmanager
 def held() -> Iterator[Stop]:
-    """Within the block the first signal sets `requested` alone, a further one raises `KeyboardInterrupt`.
+    """Handle signals within the block: the first one sets `requested`, a second one raises `KeyboardInterrupt`.
 
-    Outside of the main thread, where no handler can be set, signals stay as they are.
+    Outside the main thread, no handler can be set, so signals keep their handlers.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -37,7 +37,7 @@ def held() -> Iterator[Stop]:
         if stop.requested or stop.at_once:
             raise KeyboardInterrupt
         stop.requested = True
-        print("\nstopping after this step; once more stops at once", file=sys.stderr, flush=True)
+        print("\nstopping after this step; a second Ctrl-C stops immediately", file=sys.stderr, flush=True)
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

@@ -1,4 +1,4 @@
-"""The training loop: phases, epochs, validation, checkpoints; goes on from where an earlier process stopped."""
+"""The training loop: phases, epochs, validation, checkpoints and resume."""
 
 from __future__ import annotations
 
@@ -32,62 +32,62 @@ from cvlib.transfer.cached_features import FeatureFeed
 from cvlib.transfer.regimes import Phase
 from cvlib.viz.text_table import titled
 
-_VALIDATION = 1 / 3  # of a training step's time, for a batch of validation: it has no gradient
+_VALIDATION_COST = 1 / 3  # time of a validation batch, which needs no gradient, relative to a training step
 
-OnEpoch = Callable[[int, dict[str, Any]], None]  # epochs done, the epoch's row of metrics.csv
+OnEpoch = Callable[[int, dict[str, Any]], None]  # (number of epochs done, the epoch's row of metrics.csv)
 
 
 @dataclass
 class Fitted:
-    """What an epoch trains and validates: the network on images, or its head on cached features."""
+    """The model and the feeds of an epoch: the network with images, or its head with cached features."""
 
     model: keras.Model
-    validated: keras.Model  # `model` with what validation needs as its output
+    validated: keras.Model  # `model` with the outputs that validation needs
     train: Feed | FeatureFeed
     val: Feed | FeatureFeed
 
 
 @dataclass
 class Training:
-    """All that the loop works with."""
+    """Everything that the training loop needs."""
 
     config: Config
     record: Record
     task: Task
     network: Network
     fitted: Fitted
-    train: Feed  # of images, also where the head alone is trained on features
+    train: Feed  # feed of images, even if the head is trained on cached features
     val: Feed
     classes: list[str]
     class_weights: np.ndarray | None = None
-    on_epoch: OnEpoch | None = None  # is told of every epoch; may raise `Pruned`
+    on_epoch: OnEpoch | None = None  # called after every epoch; may raise `Pruned`
     board: TensorBoardLogger = field(init=False)
-    estimate: Estimate | None = None  # of the time that the phase takes, until an epoch has it
+    estimate: Estimate | None = None  # of the phase's duration; None after its first epoch has started
 
     @property
     def monitor(self) -> str:
-        """What the best epoch is chosen by."""
+        """The metric that selects the best epoch."""
         return tasks.monitor(self.config)
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of what exact resume needs."""
+        """The folder of the checkpoints for exact resume."""
         return self.record.folder / "checkpoints"
 
     def open_board(self, done_epochs: int) -> None:
-        """Begin, or go on with, the run's TensorBoard files."""
+        """Open the run's TensorBoard files, new or existing."""
         self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs)
 
 
 def fit(training: Training, state: RunState, parts: Parts) -> RunState:
-    """Train to the last epoch or until patience runs out; return where the run stands.
+    """Train to the last epoch or until patience runs out; return the final state.
 
-    `state` and `parts` are those of the newest checkpoint. Raises `Diverged` at a loss that isn't finite, `RunFailed`
-    if a frozen weight moved, `KeyboardInterrupt` when asked to stop, the last step saved.
+    `state` and `parts` come from the newest checkpoint. Raises `Diverged` if the loss isn't finite, `RunFailed` if a
+    frozen weight has changed, and `KeyboardInterrupt` on a stop request, after the last step is saved.
     """
     if state.epoch + state.within and state.form != FORM:
         raise UserError(f"{training.record.folder} holds an unfinished run of an earlier version, which can't be "
-                        "resumed: choose another hydra.run.dir to start it again")  # fmt: skip
+                        "resumed: choose another hydra.run.dir to start a new run")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
     for number, phase in enumerate(regimes.phases(training.config.mode, training.config.trainer.epochs)):
@@ -100,14 +100,14 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
                 _epoch(training, state, parts, stop)
         verified = freezing.verify_frozen(before, freezing.frozen_hashes(training.network))
         if verified:
-            training.record.say(f"verified by hash: none of {verified} frozen weights moved")
+            training.record.say(f"verified by hash: none of {verified} frozen weights has changed")
     return state
 
 
 def _begin_phase(training: Training, number: int, phase: Phase, state: RunState, parts: Parts) -> None:
-    """Freeze, compile, and give the optimizer what it knows already.
+    """Freeze the phase's layers, compile the model, and restore the optimizer's state.
 
-    The optimizer of a new phase keeps the step count and the moments of the variables that learned in the one before.
+    The optimizer of a new phase keeps the step count and the moments of the variables that the previous phase trained.
     """
     freezing.apply(training.network, phase)
     model = training.fitted.model
@@ -126,8 +126,8 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
         optimizer.carry_over(made, before)
     learned = training.task.compile_arguments(training.network, training.config, training.class_weights)
     model.compile(optimizer=made, jit_compile=training.config.trainer.jit, **learned)
-    an_epoch = training.fitted.train.steps + _VALIDATION * training.fitted.val.steps
-    steps = (phase.end - state.epoch) * an_epoch - state.within
+    epoch_cost = training.fitted.train.steps + _VALIDATION_COST * training.fitted.val.steps
+    steps = (phase.end - state.epoch) * epoch_cost - state.within
     training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
     state.phase = number
     _announce(training, phase)
@@ -140,7 +140,7 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> Non
     trained = time.monotonic() - started
     values = _validate(training, state, stop)
     if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
-        raise diverged(f"the loss in validation became {values['loss']} after epoch {state.epoch + 1}", model)
+        raise diverged(f"the validation loss became {values['loss']} after epoch {state.epoch + 1}", model)
     images = max(0, training.train.images - state.within * training.train.batch_size)
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
@@ -155,7 +155,7 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> Non
     state.rows.append(row)
     better = _keep_if_best(training, state, row)
     _report(training, state, row, better, images / trained)
-    # Last: what is on record of an epoch that a kill takes back is written again, while a gap would stay.
+    # Save last: if the process is killed before this, the epoch is repeated and its records are written again.
     run_state.save(training.checkpoints, state, training.network.model, model)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
@@ -164,9 +164,9 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> Non
 
 
 def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> dict[str, float]:
-    """One epoch, or what is left of it: `parts` then hold what its metrics had summed up."""
+    """Train one epoch, or the rest of one; `parts` then holds the metrics of its first steps. Return its metrics."""
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
-    first = state.within  # all of them where only the validation is missing
+    first = state.within  # all steps of the epoch if only its validation is missing
     train.epoch(state.epoch, first % train.steps)
     stream = training.task.targets(train.dataset, training.network, training.class_weights)
 
@@ -179,7 +179,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
             run_state.restore(model.metrics_variables, parts.metrics, "metric")
 
     if first:
-        model.test_on_batch(*next(iter(stream)))  # Keras makes the metrics' variables when they are first used
+        model.test_on_batch(*next(iter(stream)))  # Keras creates the metrics' variables on first use
     if first == train.steps:
         begin()
         return {name: float(value) for name, value in model.get_metrics_result().items()}
@@ -197,7 +197,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
 
 def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
-    """The metrics of validation; a signal leaves it at once, with the epoch saved as trained."""
+    """Return the validation metrics. A signal stops validation immediately and saves the epoch as trained."""
     fitted = training.fitted
     fitted.val.epoch(state.epoch)
     stop.at_once = True
@@ -234,13 +234,13 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
     epochs = training.config.trainer.epochs
     record = training.record
     record.write_csv("metrics.csv", state.rows)
-    record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_of(row, "val/"),
+    record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_select(row, "val/"),
                   timing={**record.summary["timing"], "train": round(state.seconds, 2)},
-                  metrics=_of(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
+                  metrics=_select(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
     training.board.scalars(state.epoch, {
-        **_of(row, "train/", keep=False), "learning_rate": row["lr"],
+        **_select(row, "train/", keep_prefix=False), "learning_rate": row["lr"],
         "images_per_second": speed,
-    }, _of(row, "val/", keep=False))  # fmt: skip
+    }, _select(row, "val/", keep_prefix=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
     marked = better and training.config.trainer.kept_epoch == "best"
     record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), marked))
@@ -248,8 +248,8 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
         record.say(f"stopped early: no better {training.monitor} for {training.config.trainer.patience} epochs")
 
 
-def _of(row: dict[str, Any], prefix: str, keep: bool = True) -> dict[str, float]:
-    return {key if keep else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
+def _select(row: dict[str, Any], prefix: str, keep_prefix: bool = True) -> dict[str, float]:
+    return {key if keep_prefix else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
 
 
 def _announce(training: Training, phase: Phase) -> None:

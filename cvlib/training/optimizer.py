@@ -1,7 +1,7 @@
-"""The update rule: Keras' optimizers with a rate per part of the network, and the schedule over the steps.
+"""The optimizers: Keras' optimizers with a learning rate per parameter group, and the learning-rate schedule.
 
-Steps are those of the whole run: an optimizer that is made for a later phase goes on with the count, and with the
-moments of the variables that learned before (`carry_over`).
+Steps are counted over the whole run. The optimizer of a later phase continues the count, and keeps the moments of the
+variables that were trained before (`carry_over`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate at each step of the run.
 
     Args:
-        config: which curve; linear warm-up comes before it.
-        peak: the rate at the end of the warm-up.
+        config: the curve, which follows a linear warm-up.
+        peak: the learning rate at the end of the warm-up.
         steps_per_epoch, epochs: the length of the run.
     """
 
@@ -57,10 +57,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class ParameterGroups:
-    """Mixed into an optimizer: a multiplier of the rate and a decoupled weight decay for each variable."""
+    """Optimizer mixin with a learning-rate multiplier and a decoupled weight decay for each variable."""
 
     def set_groups(self, multipliers: list[float], decays: list[float], first_steps: list[int]) -> None:
-        """Give each variable its multiplier, its decay, and the step of the run at which its moments began."""
+        """Set each variable's multiplier, its decay, and the step of the run at which its moments began."""
         self.lr_multipliers, self.decays, self.first_steps = multipliers, decays, first_steps
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -72,9 +72,10 @@ class ParameterGroups:
 
 
 class _Adam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) whose bias correction counts the steps of each variable's own moments.
+    """Adam (Kingma & Ba 2015) whose bias correction counts the steps of each variable's moments separately.
 
-    Its step is one operation a variable in TensorFlow, where Keras' dozen each go through the whole array.
+    With TensorFlow, an update is one operation per variable. Keras uses about twelve, which each process the whole
+    array.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -99,7 +100,7 @@ class _Adam(keras.optimizers.Adam):
 
 
 class GroupedAdam(ParameterGroups, _Adam):
-    """Adam with parameter groups; AdamW where they have decays."""
+    """Adam with parameter groups; AdamW for groups with a weight decay."""
 
 
 class GroupedSgd(ParameterGroups, keras.optimizers.SGD):
@@ -112,10 +113,9 @@ def build(
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """Return the optimizer for the trainable `variables` of the network, or of its head, in this phase.
 
-    Base and head learn at the rates of the phase. Weight decay is decoupled (Loshchilov & Hutter 2019) and leaves
-    biases and normalization out. `first_steps` are the steps at which variables' moments began, by name; the
-    others' begin `now`. With `now` above 0 the step count
-    must be carried over (`carry_over`).
+    The phase sets the learning rates of base and head. Weight decay is decoupled (Loshchilov & Hutter 2019) and isn't
+    applied to biases and normalization. `first_steps` maps variable names to the steps at which their moments began;
+    all other moments begin at step `now`. If `now` is above 0, carry over the step count (`carry_over`).
     """
     chosen = config.optimizer
     schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)
@@ -135,7 +135,7 @@ def build(
 
 
 def carry_over(optimizer: keras.optimizers.Optimizer, values: Mapping[str, np.ndarray]) -> None:
-    """Give the optimizer's variables their values by name: the step count, and the moments of variables that go on.
+    """Set the optimizer's variables by name: the step count, and the moments of variables that are still trained.
 
     Moments without a value stay at zero. The optimizer must be built.
     """

@@ -1,4 +1,4 @@
-"""What a run shows in TensorBoard: the same tags for training and validation, so that both share a chart."""
+"""A run's TensorBoard files. Training and validation use the same tags, so that both appear in one chart."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cvlib.runs.flatten import flatten
 from cvlib.runtime.files import PARTIAL, replacing
 
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
-_RESULTS = ".results"  # ends the name of the event file that holds what is shown after the training
+_RESULTS = ".results"  # suffix of the event file with the results after training
 
 
 class TensorBoardLogger:
-    """The event files `train`, `validation` and, of the finished run, `result` in a run's `tensorboard` folder.
+    """Writes the event files `train`, `validation` and, for a finished run, `result` in a run's `tensorboard` folder.
 
-    Steps are epochs from 1; what is shown before the training has step 0. A run that goes on after epoch k drops
-    what was written of later epochs, and of results, so that no curve has a point twice.
+    Steps are epochs, counted from 1; step 0 is for records from before training. If a run resumes after epoch k, events
+    of later epochs and of results are removed, so that no curve has duplicate points.
     """
 
     def __init__(self, folder: Path, done_epochs: int):
@@ -38,7 +38,7 @@ class TensorBoardLogger:
             self._writers[split] = tf.summary.create_file_writer(str(folder / split))
 
     def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
-        """Curves; on disk when this returns, so that a kill loses none."""
+        """Write the points of the curves, and flush them to disk, so that a kill loses none."""
         for split, values in (("train", train), ("validation", validation)):
             with self._writers[split].as_default():
                 for name, value in values.items():
@@ -46,28 +46,30 @@ class TensorBoardLogger:
             self._writers[split].flush()
 
     def image(self, split: str, tag: str, picture: np.ndarray, step: int) -> None:
-        """One picture, uint8 `(height, width, 3)`."""
+        """Write one picture, uint8 `(height, width, 3)`."""
         with self._writers[split].as_default():
             tf.summary.image(tag, picture[None], step)
 
     def text(self, split: str, tag: str, markdown: str, step: int) -> None:
-        """A text in Markdown."""
+        """Write a Markdown text."""
         with self._writers[split].as_default():
             tf.summary.text(tag, markdown, step)
 
     def graph(self, model: keras.Model) -> None:
-        """The network's graph, for the Graphs tab."""
+        """Write the network's graph, for the Graphs tab."""
         function = tf.function(lambda pixels: model(pixels, training=False))
         concrete = function.get_concrete_function(tf.TensorSpec(model.input_shape, tf.float32))
         with self._writers["train"].as_default():
             tf.summary.graph(concrete.graph.as_graph_def())
 
     def hparams(self, values: dict[str, Any], metrics: dict[str, float], step: int) -> None:
-        """A row of the HParams tab; every scalar beside it there becomes a column, so it has a writer to itself."""
-        from tensorboard.plugins.hparams import api as hparams_api  # 0.1 s that no first step should wait for
+        """Write the run's row of the HParams tab, with its own writer: every scalar of the writer becomes a column."""
+        from tensorboard.plugins.hparams import (
+            api as hparams_api,
+        )  # takes 0.1 s, so it must not delay the first training step
 
         own, folder = self.folder.parent, self.folder / "result"
-        shutil.rmtree(folder, ignore_errors=True)  # of an earlier process that was killed at the end
+        shutil.rmtree(folder, ignore_errors=True)  # left by an earlier process that was killed at the end
         self._writers["result"] = tf.summary.create_file_writer(str(folder))
         with self._writers["result"].as_default():
             hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name}")
@@ -75,24 +77,24 @@ class TensorBoardLogger:
                 tf.summary.scalar(name, value, step)
 
     def begin_results(self) -> None:
-        """What validation is shown from now on goes into a file of its own: a kill before its end takes all back."""
+        """Write further validation events to a separate file, which a resumed run deletes if this process is killed."""
         self._writers["validation"].close()
         place = str(self.folder / "validation")
         self._writers["validation"] = tf.summary.create_file_writer(place, filename_suffix=_RESULTS)
 
     def close(self) -> None:
-        """Write out what is pending."""
+        """Flush and close all writers."""
         for writer in self._writers.values():
             writer.close()
 
 
 class Profile(keras.callbacks.Callback):
-    """Records where the time of some steps goes, for TensorBoard's profile tab (package `xprof`).
+    """Profiles some training steps for TensorBoard's profile tab (package `xprof`).
 
     Args:
         folder: the run's `tensorboard` folder.
         steps: the first and the last step, counted from 1 over all epochs.
-        done: steps of the run before those that this callback sees.
+        done: the number of steps that the run has done before this callback.
     """
 
     def __init__(self, folder: Path, steps: list[int], done: int):
@@ -109,7 +111,7 @@ class Profile(keras.callbacks.Callback):
             self._stop()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._stop()  # validation between epochs is no part of it
+        self._stop()  # the profile doesn't include validation between epochs
 
     def _stop(self) -> None:
         if self.active:
@@ -118,17 +120,18 @@ class Profile(keras.callbacks.Callback):
 
 
 def hyperparameters(config: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """What may set a run apart in the HParams tab: its choices, the usual knobs, and the keys `given` for it.
+    """Return the columns of the HParams tab: the run's choices, the most common keys, and the keys `given` for it.
 
-    All else follows from a choice or is a default; of a hundred columns nobody would find the three that vary.
+    All other keys follow from a choice or have their default values. A table of a hundred columns would hide the few
+    that vary.
     """
-    kept = [*_USUAL, *(key for key in given if "." in key)]  # the others are choices, or say where a run goes
+    kept = [*_USUAL, *(key for key in given if "." in key)]  # the others are choices or output folders
     return {key.removesuffix(".name"): _shown(value) for key, value in flatten(config).items()
-            if key.endswith(".name") or any(f"{key}.".startswith(f"{one}.") for one in kept)}  # fmt: skip
+            if key.endswith(".name") or any(f"{key}.".startswith(f"{known}.") for known in kept)}  # fmt: skip
 
 
 def _shown(value: Any) -> bool | int | float | str:
-    """A value as the HParams tab takes it: a number, a truth value or text."""
+    """Return a value in a type that the HParams tab supports: a number, a Boolean or a string."""
     if isinstance(value, tuple):
         value = _listed(value)
     return value if isinstance(value, bool | int | float | str) else "null" if value is None else str(value)
@@ -146,7 +149,7 @@ def _drop_after(path: Path, step: int) -> None:
             if event_pb2.Event.FromString(record).step <= step:
                 kept.append(record)
     except tf.errors.DataLossError:
-        pass  # a kill in the middle of a record: what came before it is kept
+        pass  # the process was killed while writing a record: keep the records before it
     # TensorBoard reads every file with "tfevents" in its name.
     temporary_name = path.name.removeprefix("events.out.tfevents.") + PARTIAL
     with replacing(path, temporary_name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:

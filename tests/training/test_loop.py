@@ -20,7 +20,7 @@ def test_a_network_that_the_last_step_spoiled_has_diverged(tmp_path: Path) -> No
         optimizer=Sgd(lr=1e30),
         trainer=TrainerConfig(epochs=1, steps_per_epoch=1),
     )
-    with pytest.raises(Diverged, match="the loss in validation became nan after epoch 1"):
+    with pytest.raises(Diverged, match="the validation loss became nan after epoch 1"):
         experiment.run(config, tmp_path / "run")
 
 
