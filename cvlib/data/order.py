@@ -1,4 +1,4 @@
-"""Which sample comes when, what it is made of, and what it draws at random: NumPy only, the same for every backend."""
+"""`Order`: the samples of each epoch, the images that form them, and their random numbers. NumPy only."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 from cvlib.data import streams
 
-_NEVER_REACHED = 2**20  # epochs; keeps the draws of an epoch's second pass apart from those of any other epoch
+_EPOCH_OFFSET = 2**20  # above any epoch number, so that further passes within an epoch draw different numbers
 
 
 @dataclass(frozen=True)
 class Order:
-    """The order of one split's samples over the epochs; it depends on the seed and the epoch's number alone.
+    """The order of one split's samples in each epoch; it depends on seed and epoch only, not on the backend.
 
     Args:
         count: samples in the split.
-        images: samples in an epoch; more than `count` begin the split again, in another order.
-        seed: of the run.
-        shuffle: a new order every epoch, else that of the split.
-        streams: names of the random streams that every image draws from.
-        tiles: images in a sample: 1, or 4 for a mosaic.
-        shard: (index, number of shards): the epoch's samples index, index + number, index + 2 · number … are taken.
+        images: samples per epoch; if larger than `count`, the split is repeated in another order.
+        seed: seed of the run.
+        shuffle: use a new order every epoch; otherwise keep the order of the split.
+        streams: names of the random streams that each image draws from.
+        tiles: images per sample: 1, or 4 for a mosaic.
+        shard: (index, number of shards): selects the epoch's samples index, index + number, index + 2 · number, ….
     """
 
     count: int
@@ -37,13 +37,13 @@ class Order:
     def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the plan of epoch `number` (from 0): indices int64 `(rows,)` and draws float32 `(rows, streams)`.
 
-        A sample has `tiles` rows, one for each image in it, its own first.
+        A sample has `tiles` rows, one per image. The sample's own image comes first.
         """
         rng = np.random.default_rng([self.seed, number])
         plans = []
-        for again in range(math.ceil(self.images / self.count)):
+        for repeat in range(math.ceil(self.images / self.count)):
             order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
-            plans.append(self._plan(order[: self.images - again * self.count], number + again * _NEVER_REACHED))
+            plans.append(self._plan(order[: self.images - repeat * self.count], number + repeat * _EPOCH_OFFSET))
         indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
         index, shards = self.shard
         rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
