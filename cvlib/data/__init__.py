@@ -1,4 +1,4 @@
-"""Datasets: from a name or a folder to three checked splits, and from a split to batches."""
+"""Datasets: load three checked splits from a name or a folder, and make batches from a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an augmentation does, as far as its strengths say it: which changes are in use, and what they draw."""
+"""Queries on an augmentation's configured strengths: which changes are active, and which random streams they use."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ TILES = 4  # images in a mosaic: upper left, upper right, lower left, lower righ
 
 
 def is_geometric(config: AugmentConfig) -> bool:
-    """Whether pixels change their place."""
+    """Return whether any change moves pixels."""
     return bool(config.horizontal_flip or config.vertical_flip or config.rotation or resizes(config))
 
 
 def is_photometric(config: AugmentConfig) -> bool:
-    """Whether pixels change their colour."""
+    """Return whether any change alters colours."""
     return bool(config.brightness or config.contrast or config.saturation or config.hue)
 
 
 def resizes(config: AugmentConfig) -> bool:
-    """Whether a view shows more or less than the whole picture."""
+    """Return whether the augmentation crops or zooms out."""
     return config.crop < 1 or config.zoom_out > 1
 
 
 def changes(config: AugmentConfig) -> bool:
-    """Whether anything is changed at all."""
+    """Return whether the augmentation changes images at all."""
     return bool(is_geometric(config) or is_photometric(config) or config.blur or config.mosaic)
 
 
 def images_in_sample(config: AugmentConfig | None) -> int:
-    """How many images of the split a sample is made of."""
+    """Return how many images of the split one sample combines."""
     return TILES if config is not None and config.mosaic else 1
 
 
 def streams_in_use(config: AugmentConfig | None) -> tuple[str, ...]:
-    """The named random streams that these strengths draw from; see `cvlib.data.streams`."""
+    """Return the names of the random streams that the active changes draw from; see `cvlib.data.streams`."""
     if config is None:
         return ()
     single = ("horizontal_flip", "vertical_flip", "rotation", "brightness", "contrast", "saturation", "hue", "blur")

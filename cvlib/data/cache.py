@@ -1,4 +1,4 @@
-"""Resized images kept after their first use: in memory, or in a file that later runs on the same data use again."""
+"""A cache of resized images, in memory or in a file that later runs on the same data reuse."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from cvlib.runtime import files
 
 
 class Cache:
-    """Up to `limit_bytes` of one split's resized images, filled in whatever order they come.
+    """A cache for up to `limit_bytes` of one split's resized images, filled in any order.
 
     Args:
-        count, shape: how many images there are, and the `(height, width, channels)` that each is resized to.
-        file: where they are kept; None: in memory. A file takes its name only once it is complete, so that another
-            run finds all of it or nothing; until then it is this process's own, and is removed if it never is.
+        count: number of images in the split.
+        shape: `(height, width, channels)` of each resized image.
+        limit_bytes: maximum size of the cache in bytes.
+        file: where the images are stored; None keeps them in memory. The file gets this name only when it is
+            complete, so that other runs never read a partial cache. An incomplete file is deleted with the cache.
     """
 
     def __init__(self, count: int, shape: tuple[int, int, int], limit_bytes: float, file: Path | None = None):
@@ -33,8 +35,8 @@ class Cache:
         if file is None:
             self.pixels = np.empty((self.held, *shape), np.uint8)
         elif self.complete:
-            with contextlib.suppress(OSError):  # not ours to change
-                os.utime(file)  # the store tells by it when the file was used last
+            with contextlib.suppress(OSError):  # the file may belong to another user
+                os.utime(file)  # marks the file as recently used
             self.pixels = np.load(file, mmap_mode="r", allow_pickle=False)
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,11 +44,11 @@ class Cache:
             self.pixels = np.lib.format.open_memmap(self._partial, "w+", np.uint8, (self.held, *shape))
 
     def get(self, index: int) -> np.ndarray | None:
-        """The image `(height, width, channels)`, or None where it has not been put in."""
+        """Return the image `(height, width, channels)`, or None if it is not cached."""
         return self.pixels[index] if index < self.held and self._known[index] else None
 
     def put(self, index: int, image: np.ndarray) -> None:
-        """Keep an image, as far as there is room."""
+        """Store an image if its index is within the cache's capacity."""
         if index >= self.held or self._known[index]:
             return
         self.pixels[index] = image
@@ -68,7 +70,7 @@ class Cache:
 
 
 def key(split: Split, spec: InputSpec, kind: LabelKind) -> str:
-    """Return a name for the resized images of a split: another content, order, input or kind of label has another."""
+    """Return a cache name that depends on the split's content and order, the input spec and the kind of label."""
     resize_method = f"{spec.resize} {kind.subfolder}" + (f" {spec.span}" if spec.span else "")
     content = hashlib.sha256(repr((spec.size, spec.channels, resize_method)).encode())
     for digest in split.digests or []:

@@ -1,4 +1,4 @@
-"""What a loaded dataset is: three splits of images, or of image files, with what is known of each image."""
+"""`Dataset`: three splits of labelled images or image files, and the metadata they share."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Dataset:
     """Three disjoint splits over the same classes."""
 
     name: str
-    task: str  # what it is used for, as people and records call it
+    task: str  # name of the task in messages and records
     classes: list[str]
     channels: int  # 1 (grey), 3 (RGB), or as many bands as the images have
-    size: tuple[int, int]  # the images' own (median) height, width
+    size: tuple[int, int]  # median height and width of the original images
     train: Split
     val: Split
     test: Split
-    notes: list[str]  # one-line remarks the run prints and records
-    layout: str | None = None  # how the files lay, where it is a collection of the user's
-    colours: np.ndarray | None = None  # uint8 (classes, 3): the dataset's own colours for masks
-    span: tuple[float, float] | None = None  # values in files of more than 8 bits that become 0 and 255
-    read_as: str = ""  # why this layout was chosen, as a line for people
-    skipped: list[str] = field(default_factory=list)  # what errors were found in and data.on_error=skip left out
-    kind: LabelKind = None  # type: ignore[assignment]  # of its labels; by default the one that is called as the task
+    notes: list[str]  # one-line remarks that the run prints and records
+    layout: str | None = None  # layout of the files, for a user's collection
+    colours: np.ndarray | None = None  # uint8 (classes, 3): mask colours that the dataset defines
+    span: tuple[float, float] | None = None  # pixel values of images with more than 8 bits that map to 0 and 255
+    read_as: str = ""  # one-line reason why this layout was chosen
+    skipped: list[str] = field(default_factory=list)  # items with errors that data.on_error=skip left out
+    kind: LabelKind = None  # type: ignore[assignment]  # kind of the labels; default: the kind named like the task
 
     def __post_init__(self) -> None:
         if self.kind is None:
@@ -39,5 +39,5 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """The three splits by name."""
+        """Map "train", "val" and "test" to the splits."""
         return {"train": self.train, "val": self.val, "test": self.test}

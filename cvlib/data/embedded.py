@@ -1,4 +1,4 @@
-"""The datasets that need no download: scanned digits, and letters drawn from fonts."""
+"""Datasets that need no download: scanned digits, and letters rendered from fonts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cvlib.data.split import Split
 from cvlib.data.splits import hold_out, nested
 from cvlib.runtime.errors import UserError
 
-SIDE = 32  # of a letter's picture, pixels
+SIDE = 32  # height and width of a letter image, pixels
 _FONT_SIZE = 72
 
-# A class's name → the characters that are drawn for it.
+# Maps a class name to the characters that are drawn for it.
 CHARACTERS = (
     {letter: letter + letter.lower() for letter in "CJKOPSUVWXYZ"}
     | {"I": "Iil"}
@@ -25,7 +25,7 @@ CHARACTERS = (
        "section": "§"}
 )  # fmt: skip
 
-_TEX_FONTS = ("cmb10", "cmr10", "cmss10", "cmti10", "cmtt10")  # the letters; their symbols lie elsewhere
+_TEX_FONTS = ("cmb10", "cmr10", "cmss10", "cmti10", "cmtt10")  # for letters only: symbols have other code points
 _FONTS = (
     "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique", "DejaVuSansMono",
     "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic",
@@ -34,10 +34,10 @@ _FONTS = (
 
 
 def digits(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
-    """Classes, [train, val, test] and notes of scikit-learn's 1,797 scanned digits: (n, 8, 8, 1), ink is 255.
+    """Return classes, [train, val, test] and notes of scikit-learn's 1,797 scanned digits: (n, 8, 8, 1), ink is 255.
 
-    `config.samples` of them, evenly over the classes, chosen by `config.split_seed`; more there are not. The scans
-    come as ink per pixel, 0–16 (E. Alpaydin, C. Kaynak, 1998).
+    `config.samples` limits their number; the scans are drawn evenly over the classes with `config.split_seed`. The
+    original scans have 0–16 ink levels per pixel (E. Alpaydin, C. Kaynak, 1998).
     """
     from sklearn.datasets import load_digits
 
@@ -46,25 +46,25 @@ def digits(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     pool = Split([f"digits/{i:04d}" for i in range(len(images))], images, scans.target.astype(np.int64))
     notes: list[str] = []
     if config.samples is not None and config.samples > len(images):
-        notes.append(f"data.samples={config.samples}: data=digits has {len(images)} scans, all are used")
+        notes.append(f"data.samples={config.samples}: data=digits has only {len(images)} scans; all are used")
     elif config.samples is not None:
         pool = pool.take(nested(scans.target, config.samples / len(images), config.split_seed))
     return list("0123456789"), hold_out(pool, {}, config), notes
 
 
 def letters(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
-    """Classes, [train, val, test] and notes of drawn letters and symbols: (n, 32, 32, 1), ink is bright.
+    """Return classes, [train, val, test] and notes of rendered letters and symbols: (n, 32, 32, 1), ink is bright.
 
-    A task to pretrain on before digits, so there are no digits in it, and half of the pictures have passed
-    through 8×8 pixels, as the scanned digits have. Fonts are those that matplotlib ships; size, place, slant,
-    turn, bend, thickness, grey levels and sharpness vary. Capital and small letter are one class where they
-    differ in size alone (C J K O P S U V W X Y Z), and so are I, i and l; the other letters have a class for
-    each case. `config.samples` pictures (6000), evenly over the classes, fixed by `config.split_seed`.
+    The dataset serves to pretrain for digits. It therefore contains no digits, and half of the images are reduced to
+    8×8 pixels and enlarged again, like the scanned digits. The fonts are those shipped with matplotlib. Size, position,
+    slant, rotation, warp, stroke width, grey levels and sharpness vary. Upper and lower case share a class if they
+    differ in size only (C J K O P S U V W X Y Z); I, i and l share a class, too. Other letters have one class per
+    case. `config.samples` images (default 6000) are spread evenly over the classes, using `config.split_seed`.
     """
     classes = list(CHARACTERS)
     samples = config.samples or 6000
     if samples < len(classes) + 2:
-        raise UserError(f"data.samples={samples} is too few: data=letters needs at least {len(classes) + 2}")
+        raise UserError(f"data.samples={samples} is too small: data=letters needs at least {len(classes) + 2}")
     labels = np.arange(samples, dtype=np.int64) % len(classes)
     rng = np.random.default_rng([config.split_seed, 7])
     images = np.stack([_letter(CHARACTERS[classes[label]], rng) for label in labels])[..., np.newaxis]
@@ -73,7 +73,7 @@ def letters(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
 
 
 def _letter(characters: str, rng: np.random.Generator) -> np.ndarray:
-    """One picture, uint8 (SIDE, SIDE)."""
+    """Return a random image of one of the characters, uint8 (SIDE, SIDE)."""
     character = characters[rng.integers(len(characters))]
     fonts = (*_FONTS, *_TEX_FONTS) if character.isalpha() and character.isascii() else _FONTS
     glyph = _glyph(fonts[rng.integers(len(fonts))], character, int(rng.integers(4)))
@@ -88,7 +88,7 @@ def _letter(characters: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mesh(size: tuple[int, int], rng: np.random.Generator) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Four quarters of the picture and where each corner looks into a glyph of `size` (width, height)."""
+    """Return a random warp: the image's four quarters, with their corners' positions in a glyph of `size` (w, h)."""
     turn, slant = np.deg2rad(rng.normal(0, 7)), rng.normal(0, 0.15)
     scale = max(size) / (SIDE * rng.uniform(0.65, 1.0))
     stretch = min(rng.uniform(0.85, 1.2), SIDE * scale / size[0])
@@ -106,7 +106,7 @@ def _mesh(size: tuple[int, int], rng: np.random.Generator) -> list[tuple[tuple[i
 
 @cache
 def _glyph(font: str, character: str, stroke: int) -> Image.Image:
-    """The character, bright on black, cropped to its ink; `stroke` makes it thicker by so many pixels a side."""
+    """Return the character, bright on black, cropped to its ink; `stroke` thickens it by that many pixels per side."""
     canvas = Image.new("L", (3 * _FONT_SIZE, 3 * _FONT_SIZE))
     ImageDraw.Draw(canvas).text((_FONT_SIZE, _FONT_SIZE), character, 255, _font(font), stroke_width=stroke)
     box = canvas.getbbox()

@@ -1,13 +1,13 @@
-"""`Feed`: batches of one split as a network receives them. `cvlib.data.make_feed` is the only place that makes one.
+"""`Feed`: batches of one split, as a network receives them. Create feeds with `cvlib.data.make_feed` only.
 
-    order                which sample comes when, and what it draws at random       cvlib.data.order
-    plan                 which images make a sample: one, or four for a mosaic      cvlib.data.order
-    reader               from a sample's index to its pixels                        cvlib.data.tensorflow.reader
-    geometry and colour  what augmentation does to images and labels                cvlib.data.tensorflow
-    batch                images and labels together, made ahead                     cvlib.data.tensorflow.pipeline
+    order                the order of samples and their random numbers              cvlib.data.order
+    plan                 which images form a sample: one, or four for a mosaic      cvlib.data.order
+    reader               reads a sample's pixels                                    cvlib.data.tensorflow.reader
+    geometry and colour  augment images and labels                                  cvlib.data.tensorflow
+    batch                images and labels together, prefetched                     cvlib.data.tensorflow.pipeline
     shard                every n-th sample of an epoch, for one of n devices        cvlib.data.order
 
-This file declares what a feed is; `cvlib.data.tensorflow` is one implementation of it.
+This module declares the interface; `cvlib.data.tensorflow` implements it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from cvlib.data.split import Split
 
 
 class Feed(ABC):
-    """Batches of one split; `epoch(number)` sets which order and augmentation come next.
+    """Batches of one split; `epoch(number)` selects the epoch's order and augmentation.
 
-    `dataset` gives images, float32 `(batch, height, width, channels)` in the range of `spec`, and their labels: a row
-    for each sample, such as classes int32 `(batch,)`; boxes `{"boxes": (batch, n, 4) in pixels of these images,
-    "classes": (batch, n), −1 for none}`; or masks int32 `(batch, height, width)`.
+    `dataset` yields images, float32 `(batch, height, width, channels)` in the range of `spec`, and their labels. Labels
+    are one row per sample, such as classes int32 `(batch,)`; boxes `{"boxes": (batch, n, 4) in pixels of these images,
+    "classes": (batch, n), −1 for padding}`; or masks int32 `(batch, height, width)`.
     """
 
     split: Split
@@ -41,26 +41,26 @@ class Feed(ABC):
     augmentation: AugmentConfig | None
     shuffle: bool
     cache: Cache | None
-    steps: int  # batches in an epoch
-    images: int  # samples in an epoch
-    dataset: Any  # iterable of batches of the epoch that was set, as Keras takes it
+    steps: int  # batches per epoch
+    images: int  # samples per epoch
+    dataset: Any  # iterable over the batches of the selected epoch, suitable for Keras
 
     @abstractmethod
     def epoch(self, number: int, start: int = 0) -> None:
-        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
+        """Select epoch `number` (from 0) for the next iteration, beginning at step `start`."""
 
     @abstractmethod
     def rows(self) -> Any:
-        """Return the stream of (sample index, random draws) of the next epoch, one by one, in its order."""
+        """Return an iterable over the (sample index, random numbers) pairs of the selected epoch, in order."""
 
     @abstractmethod
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
-        """Yield the batches of the epoch that was set, as NumPy arrays."""
+        """Yield the batches of the selected epoch as NumPy arrays."""
 
     def preview(self, count: int) -> tuple[np.ndarray, Any]:
-        """Return the epoch's first `count` images as they are trained on, uint8, and their labels as the feed's.
+        """Return the epoch's first `count` augmented images, uint8, and their labels.
 
-        Labels of several splits, such as boxes, come as a list with a dictionary for each image.
+        Labels that are dictionaries of arrays, such as boxes, become a list with one dictionary per image.
         """
         images: list[np.ndarray] = []
         labels: list[Any] = []
@@ -71,8 +71,8 @@ class Feed(ABC):
                 break
         shown = np.concatenate(images)[:count]
         if isinstance(labels[0], dict):
-            return shown, [{key: value[i] for key, value in one.items()}
-                           for one in labels for i in range(len(next(iter(one.values()))))][:count]  # fmt: skip
+            return shown, [{key: value[i] for key, value in batch.items()}
+                           for batch in labels for i in range(len(next(iter(batch.values()))))][:count]  # fmt: skip
         return shown, np.concatenate(labels)[:count]
 
     @property

@@ -1,22 +1,22 @@
-"""What is wrong with a file or a label of a collection, and what to do about it."""
+"""Findings: problems with a collection's files or labels, and how to fix them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-ERROR, WARNING, REMARK = "error", "warning", "remark"  # would spoil a run | may spoil its result | good to know
+ERROR, WARNING, REMARK = "error", "warning", "remark"  # stops a run | may degrade its results | for information
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found; `str()` is its line for people."""
+    """One problem with a file or label; `str()` returns a one-line message."""
 
     severity: str
-    kind: str  # a short name, the same for all findings alike: "truncated image", "box outside"
+    kind: str  # short name shared by similar findings: "truncated image", "box outside"
     path: str  # relative to the collection's root
     message: str  # what is wrong
     advice: str = ""  # what to do
-    place: str = ""  # the line, object or annotation in the file: "line 3", "object 2 (king)"
+    place: str = ""  # line, object or annotation in the file: "line 3", "object 2 (king)"
 
     def __str__(self) -> str:
         where = f"{self.path}, {self.place}" if self.place else self.path

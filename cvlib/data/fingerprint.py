@@ -1,4 +1,4 @@
-"""What tells a dataset apart from another one, in 16 hex digits."""
+"""A fingerprint that identifies a dataset by its content."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cvlib.data.split import Split
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """16 hex digits that change with any sample's name, label, content or split, or with the channels or the task.
+    """Return a hash of 16 hex digits over each sample's name, label, content and split, classes, channels and task.
 
-    They don't depend on where the files lie nor in which order a system lists them.
+    It depends neither on the location of the files nor on the order in which the system lists them.
     """
     whole = hashlib.sha256(repr((dataset.task, dataset.classes, dataset.channels)).encode())
     for split_name, split in dataset.splits.items():

@@ -1,4 +1,4 @@
-"""Image files to pixels: whatever mode, depth or orientation a file has, the same grey or RGB array comes out."""
+"""Decode image files of any mode, bit depth and orientation to uint8 arrays."""
 
 from __future__ import annotations
 
@@ -18,49 +18,50 @@ from cvlib.runtime.errors import UserError
 
 _PLAIN = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
           ".pnm", ".tga"}  # fmt: skip
-_OPTIONAL = {".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000"}  # what a build of Pillow may lack
+_OPTIONAL = {".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000"}  # some builds of Pillow lack these
 EXTENSIONS = (
     frozenset(_PLAIN | {suffix for suffix, feature in _OPTIONAL.items() if features.check(feature)})
     | optional_formats.readable()
 )
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-_HEIC = "HEIC", "install pillow-heif (the extra cvlib-experiments[heic]) or save them as JPEG"
-_DICOM = "DICOM", "install pydicom (the extra cvlib-experiments[dicom]) or convert the .dcm files to PNG"
-_RAW = "a camera's raw format", "export them as JPEG or PNG"
-# Formats of images that aren't read: their name, and the shortest way on.
-_UNREAD = {
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_HEIC = "HEIC", "install pillow-heif (the extra cvlib-experiments[heic]) or convert to JPEG"
+_DICOM = "DICOM", "install pydicom (the extra cvlib-experiments[dicom]) or convert to PNG"
+_RAW = "camera raw", "export as JPEG or PNG"
+# Unsupported image formats: their name, and how to convert them.
+_UNSUPPORTED = {
     ".heic": _HEIC, ".heif": _HEIC, ".hif": _HEIC,
     ".dcm": _DICOM, ".dicom": _DICOM,
-    ".svg": ("SVG", "draw them as PNG"), ".psd": ("Photoshop", "export them as PNG"),
-    ".jxl": ("JPEG XL", "save them as PNG"), ".exr": ("OpenEXR", "convert them to 8-bit PNG"),
-    ".hdr": ("Radiance HDR", "convert them to 8-bit PNG"), ".nii": ("NIfTI", "save its slices as PNG"),
-    ".mha": ("MetaImage", "save its slices as PNG"), ".mhd": ("MetaImage", "save its slices as PNG"),
-    ".nrrd": ("NRRD", "save its slices as PNG"), ".h5": ("HDF5", "save its images as PNG"),
-    ".npy": ("NumPy arrays", "save them as PNG"), ".npz": ("NumPy arrays", "save them as PNG"),
-    ".mat": ("MATLAB arrays", "save them as PNG"), ".mp4": ("video", "save its frames as images"),
-    ".avi": ("video", "save its frames as images"), ".mov": ("video", "save its frames as images"),
-    ".svs": ("whole-slide images", "cut them into tiles"), ".ndpi": ("whole-slide images", "cut them into tiles"),
-    **{suffix: ("AVIF or JPEG 2000", "convert them to PNG") for suffix in _OPTIONAL if suffix not in EXTENSIONS},
+    ".svg": ("SVG", "convert to PNG"), ".psd": ("Photoshop", "export as PNG"),
+    ".jxl": ("JPEG XL", "convert to PNG"), ".exr": ("OpenEXR", "convert to 8-bit PNG"),
+    ".hdr": ("Radiance HDR", "convert to 8-bit PNG"), ".nii": ("NIfTI", "save the slices as PNG"),
+    ".mha": ("MetaImage", "save the slices as PNG"), ".mhd": ("MetaImage", "save the slices as PNG"),
+    ".nrrd": ("NRRD", "save the slices as PNG"), ".h5": ("HDF5", "save the images as PNG"),
+    ".npy": ("NumPy", "save the arrays as PNG"), ".npz": ("NumPy", "save the arrays as PNG"),
+    ".mat": ("MATLAB", "save the arrays as PNG"), ".mp4": ("video", "save the frames as images"),
+    ".avi": ("video", "save the frames as images"), ".mov": ("video", "save the frames as images"),
+    ".svs": ("whole-slide imaging", "cut into tiles"), ".ndpi": ("whole-slide imaging", "cut into tiles"),
+    **{suffix: ("AVIF or JPEG 2000", "convert to PNG") for suffix in _OPTIONAL if suffix not in EXTENSIONS},
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _RAW),
 }  # fmt: skip
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; "BM" alone begins many a text
-THUMBNAIL = 32  # pixels of a side
-_ORIENTATION = 0x0112  # EXIF's tag; from 5 on the picture is stored lying on its side
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # header sizes in bytes; "BM" alone is too common in other files
+THUMBNAIL = 32  # height and width in pixels
+_ORIENTATION = 0x0112  # EXIF tag; values of 5 and above mean that width and height are swapped
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
-# Pillow only warns about an image that fills the memory when decoded, up to twice its limit.
+# Up to twice its size limit, Pillow only warns about images that could exhaust the memory.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-# Its remarks on odd metadata would come a thousandfold; what spoils pixels is an error.
+# Pillow warns about odd metadata in every such file. Damaged pixels raise errors instead.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarray:
-    """The pixels of the file: uint8 (height, width, channels), 0–255, upright as its EXIF says.
+    """Return the pixels of a file: uint8 (height, width, channels), 0–255, upright according to its EXIF orientation.
 
-    `channels` is 1 (grey, ITU-R 601 luma), 3 (RGB), or as many bands as a TIFF has. Of an animation the first frame;
-    transparency lies on white. Pixels of more than 8 bits are scaled from `span`, the collection's range; where that is
-    None, 16-bit and `I` images from 0–65535, and `F` ones from 0–1 where all values lie in there, else taken as 0–255.
-    Raises `UserError` naming the file if it can't be decoded to its end.
+    `channels` is 1 (grey, ITU-R 601 luma), 3 (RGB), or the number of bands of a TIFF. Only the first frame of an
+    animation is read. Transparent images are composited on white. Images with more than 8 bits are scaled from `span`,
+    the collection's range. If `span` is None, 16-bit and `I` images are scaled from 0–65535; `F` images are scaled from
+    0–1 if all values lie in that range, and otherwise read as 0–255.
+    Raises `UserError` with the file's path if it can't be decoded completely.
     """
     content = content_of(path)
     array = _bands(path, content)
@@ -68,7 +69,7 @@ def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarr
         return _of_bands(path, array, channels, span)
     if channels not in (1, 3):
         raise UserError(
-            f"{path}: it has no {channels} bands: data.channels={channels} is for TIFF files that have them"
+            f"{path}: it has no {channels} bands: data.channels={channels} requires TIFF files with {channels} bands"
         )
     return pixels(decode(path, content, span), channels)
 
@@ -76,15 +77,15 @@ def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarr
 def _bands(path: Path, content: bytes) -> np.ndarray | None:
     try:
         return depth.bands(content)
-    except Exception as error:  # tifffile raises anything
+    except Exception as error:  # tifffile raises exceptions of many types
         raise _unreadable(path, error) from error
 
 
 def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) -> np.ndarray:
-    """Bands as uint8; the first three of them where an RGB image is asked for, their mean where a grey one is."""
+    """Return bands as uint8: the first three for an RGB image, their mean for a grey image, otherwise all of them."""
     found = array.shape[-1]
     if channels not in (1, 3, found):
-        raise UserError(f"{path}: it has {found} bands, not {channels}: all images need the same (data.channels)")
+        raise UserError(f"{path}: it has {found} bands, not {channels}: all images must agree (data.channels)")
     kept = array[..., :3] if channels == 3 else array
     if array.dtype != np.uint8:
         kept = depth.scaled(kept, span or depth.joint([depth.range_of(array) or (0.0, 1.0)]) or (0.0, 1.0))
@@ -93,18 +94,18 @@ def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) 
 
 @dataclass(frozen=True)
 class SampleScan:
-    """What decoding a file has shown of its pixels."""
+    """Properties of an image file, found by decoding it."""
 
     header: Header
     size: tuple[int, int]  # height, width of the upright image
     grey: bool
-    span: Range | None  # the least and greatest value, where it has more than 8 bits
-    bands: int  # 1 or 3, or more
-    thumbnail: bytes = b""  # THUMBNAIL × THUMBNAIL grey pixels of the upright image; empty for more than 8 bits
+    span: Range | None  # smallest and largest value, if the image has more than 8 bits
+    bands: int  # 1, 3 or more
+    thumbnail: bytes = b""  # THUMBNAIL × THUMBNAIL grey pixels, upright; empty for images of more than 8 bits
 
 
 def look(path: Path, content: bytes) -> SampleScan:
-    """Decode a file to its end; raises `UserError` naming it where that isn't possible."""
+    """Decode a file completely and return its properties; raises `UserError` with its path if that fails."""
     array = _bands(path, content)
     if array is not None:
         height, width, bands = array.shape
@@ -123,19 +124,19 @@ def thumbnail(image: Image.Image) -> bytes:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image before any pixel is decoded."""
+    """Size and orientation of an image, read from the file's header."""
 
     size: tuple[int, int]  # height, width of the upright image
-    orientation: int  # EXIF's: 1 as stored … 8
+    orientation: int  # EXIF orientation, 1 (as stored) to 8
 
     @property
     def stored(self) -> tuple[int, int]:
-        """Height, width as the pixels are stored."""
+        """Height and width of the stored pixels."""
         return self.size[::-1] if self.orientation >= 5 else self.size
 
 
 def header(path: Path) -> Header:
-    """The image's size and orientation; raises `UserError` naming the file where it can't be opened as an image."""
+    """Return the image's size and orientation; raises `UserError` with the file's path if it can't be read."""
     try:
         optional_formats.prepare(path)
         with Image.open(path) as image:
@@ -150,16 +151,16 @@ def header(path: Path) -> Header:
 
 
 def header_of(image: Image.Image) -> Header:
-    """The same of an opened image that hasn't been turned upright yet."""
+    """Return the size and orientation of an opened image that has not been transposed yet."""
     orientation = image.getexif().get(_ORIENTATION, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     size = (image.height, image.width)
-    turned = image.format == "TIFF"  # Pillow gives the size of these upright before they are loaded
-    return Header(size[::-1] if orientation >= 5 and not turned else size, orientation)
+    is_upright = image.format == "TIFF"  # Pillow reports the upright size of these before loading
+    return Header(size[::-1] if orientation >= 5 and not is_upright else size, orientation)
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels `(height, width, …)` stored under an EXIF orientation, as they are to be looked at."""
+    """Return stored pixels `(height, width, …)` turned upright according to their EXIF orientation."""
     if orientation >= 5:
         array = np.swapaxes(array, 0, 1)
     if orientation in (3, 4, 7, 8):
@@ -170,11 +171,11 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def looks_like_image(file: Path) -> bool:
-    """Whether the file is an image by its name or, where the name says nothing of it, by its first bytes.
+    """Return whether the file has an image extension or, failing that, an image signature in its first bytes.
 
-    Hidden files, folders and pipes never are. A name alone doesn't make a readable image: decoding shows that.
+    Hidden files, folders and pipes never count as images. A file with an image extension may still be unreadable.
     """
-    if file.name.startswith(".") or (not file.is_file() and file.exists()):  # opening a pipe would wait for ever
+    if file.name.startswith(".") or (not file.is_file() and file.exists()):  # opening a pipe would block forever
         return False
     if file.suffix.lower() in EXTENSIONS:
         return True
@@ -183,7 +184,7 @@ def looks_like_image(file: Path) -> bool:
             start = opened.read(32)
     except OSError:
         return False
-    if start.startswith(_BEGINNINGS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+    if start.startswith(_SIGNATURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         return True
     if start[:2] in (b"P2", b"P3", b"P5", b"P6") and start[2:3].isspace():
         return True
@@ -191,30 +192,30 @@ def looks_like_image(file: Path) -> bool:
 
 
 def unread(file: Path) -> tuple[str, str] | None:
-    """The name of a format of images that isn't read, and what to do, by the ending of the file's name; else None."""
+    """Return name and advice if the file's extension is that of an unsupported image format; otherwise None."""
     name = file.name.lower()
     suffix = ".nii" if name.endswith(".nii.gz") else file.suffix.lower()
-    return None if file.name.startswith(".") or suffix in EXTENSIONS else _UNREAD.get(suffix)
+    return None if file.name.startswith(".") or suffix in EXTENSIONS else _UNSUPPORTED.get(suffix)
 
 
 def unread_in(files: Iterable[Path]) -> str:
-    """One line on the files of formats that aren't read: how many of which, and what to do; empty without any."""
+    """Return one line that counts the files of unsupported formats, with advice; empty if there are none."""
     found: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for file in files:
         known = unread(file)
         if known is not None:
             found[known].append(file)
-    return "; ".join(f"{len(some)} {some[0].suffix} {'file is' if len(some) == 1 else 'files are'} {name}, a format "
-                     f"that isn't read: {advice}" for (name, advice), some in found.items())  # fmt: skip
+    return "; ".join(f"{len(some)} {some[0].suffix} {'file is' if len(some) == 1 else 'files are'} in an unsupported "
+                     f"format ({name}): {advice}" for (name, advice), some in found.items())  # fmt: skip
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of the upright image, from its header alone."""
+    """Return height and width of the upright image, read from its header."""
     return header(path).size
 
 
 def content_of(path: Path) -> bytes:
-    """The file's bytes; raises `UserError` naming it where it can't be opened."""
+    """Return the file's bytes; raises `UserError` with its path if it can't be opened."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -222,37 +223,37 @@ def content_of(path: Path) -> bytes:
 
 
 def decode(path: Path, content: bytes, span: Range | None = None) -> Image.Image:
-    """The upright, fully decoded image in `content`, of 8 bits; raises `UserError` naming `path` otherwise."""
+    """Decode `content` completely to an upright 8-bit image; raises `UserError` with `path` if that fails."""
     return _eight_bits(_upright(path, content)[1], span)
 
 
 def _upright(path: Path, content: bytes) -> tuple[Header, Image.Image]:
-    """Return the header of the file, and its decoded, upright image with the file's own bit depth."""
+    """Return the header of the file, and its decoded, upright image in the original bit depth."""
     try:
         optional_formats.prepare(path)
         if (dicom := optional_formats.dicom(content)) is not None:
             return Header((dicom.height, dicom.width), 1), dicom
         with Image.open(io.BytesIO(content)) as image:
-            found, turned = header_of(image), ImageOps.exif_transpose(image)
-            turned.load()
-            return found, turned
-    except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, …
+            found, transposed = header_of(image), ImageOps.exif_transpose(image)
+            transposed.load()
+            return found, transposed
+    except Exception as error:  # decoders raise many types: OSError, SyntaxError, ValueError, struct.error, …
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = "it holds no known image format" if isinstance(error, Image.UnidentifiedImageError) else error
+    reason = "unknown image format" if isinstance(error, Image.UnidentifiedImageError) else error
     line = " ".join(str(reason).split()) or type(error).__name__
     return UserError(f"{path}: can't be read as an image: {line}")
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether the image has brightness only, by its mode."""
+    """Return whether the image's mode is grey."""
     return image.mode in GREY_MODES
 
 
 def pixels(image: Image.Image, channels: int) -> np.ndarray:
-    """A decoded image as uint8 (height, width, channels), transparency on white."""
+    """Convert a decoded image to uint8 (height, width, channels), compositing transparency on white."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -261,7 +262,7 @@ def pixels(image: Image.Image, channels: int) -> np.ndarray:
 
 
 def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Grey or RGB images (n, height, width, 1 or 3) with `channels` channels, by Pillow's own luma."""
+    """Convert images (n, height, width, 1 or 3) to grey or RGB with `channels` channels, using Pillow's luma."""
     if images.shape[-1] == channels:
         return images
     if channels == 3:
@@ -273,7 +274,7 @@ def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
 def _eight_bits(image: Image.Image, span: Range | None) -> Image.Image:
     if span is not None and depth.is_deep(image.mode):
         return Image.fromarray(depth.scaled(np.asarray(image), span))
-    if image.mode.startswith("I"):  # I, I;16, I;16B …: Pillow's own conversion clips at 255
+    if image.mode.startswith("I"):  # I, I;16, I;16B …: Pillow's conversion would clip at 255
         wide = np.clip(np.asarray(image, np.int64), 0, 65535)
         return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     if image.mode == "F":

@@ -1,4 +1,4 @@
-"""What a network receives: size, channels, pixel range, and how images of other sizes are brought to it."""
+"""`InputSpec`: size, channels and pixel range of a network's input, and how images are resized to it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ METHODS = (STRETCH, LETTERBOX)
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The input of a network: the one truth for the feed, the saved model and its exports."""
+    """The input of a network, shared by the feed, the saved model and its exports."""
 
     height: int  # pixels
     width: int  # pixels
     channels: int  # 1 (grey), 3 (RGB), or as many bands as the images have
-    resize: str = STRETCH  # stretch: each side by itself | letterbox: the aspect is kept, and the rest is padded
-    low: float = 0.0  # the least value of a pixel
-    high: float = 255.0  # the greatest value of a pixel
-    span: tuple[float, float] | None = None  # values in files of more than 8 bits that become low and high
+    resize: str = STRETCH  # stretch: scale each side independently | letterbox: keep the aspect ratio and pad
+    low: float = 0.0  # smallest pixel value
+    high: float = 255.0  # largest pixel value
+    span: tuple[float, float] | None = None  # pixel values of images with more than 8 bits that map to low and high
 
     def __post_init__(self) -> None:
         if self.resize not in METHODS:
-            raise ValueError(f"resize={self.resize!r}: expected one of {', '.join(METHODS)}")
+            raise ValueError(f"Invalid resize={self.resize!r}: expected one of {', '.join(METHODS)}")
 
     @property
     def size(self) -> tuple[int, int]:

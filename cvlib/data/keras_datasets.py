@@ -1,4 +1,4 @@
-"""The well-known small collections that Keras downloads: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
+"""Datasets that Keras downloads: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cvlib.data.splits import hold_out
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.quiet import quiet_import
 
-# name → where Keras gets it, and the file or folder it looks for below its cache's datasets/
+# Maps a name to the download address, and to the file or folder below datasets/ in Keras' cache.
 SOURCES = {
     "mnist": ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz", "mnist.npz"),
     "fashion_mnist": ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/", "fashion-mnist"),
@@ -24,13 +24,13 @@ SOURCES = {
 
 
 def read(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
-    """Classes, [train, val, test] and notes of a Keras dataset; its test split is kept, val taken from train.
+    """Return classes, [train, val, test] and notes of a Keras dataset; val is taken from its training split.
 
-    Raises `UserError` with the address and the cache's place if the data is not available.
+    Raises `UserError` with the download address and the cache path if the data is not available.
     """
     (train_images, train_labels), (test_images, test_labels) = _load(config.name)
-    pool = _part(f"{config.name}/train", train_images, train_labels)
-    test = _part(f"{config.name}/test", test_images, test_labels)
+    pool = _split(f"{config.name}/train", train_images, train_labels)
+    test = _split(f"{config.name}/test", test_images, test_labels)
     return list(CLASSES[config.name]), hold_out(pool, {"test": test}, config), []
 
 
@@ -40,17 +40,17 @@ def _load(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, n
     try:
         train, test = loader.load_data()
         return train, test
-    except Exception as error:  # Keras raises a bare Exception where a download fails
+    except Exception as error:  # Keras raises a bare Exception if a download fails
         address, file = SOURCES[name]
         cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets" / file
         reason = " ".join(str(error).rpartition(" -- ")[2].split()) or type(error).__name__
         raise UserError(
-            f"data={name} is available neither from {address} nor in Keras' cache {cached} ({reason}): put it there "
-            "from a machine with internet, or use data=digits (needs no download) or data=folder data.path=…"
+            f"data={name} is not available from {address} or in Keras' cache {cached} ({reason}): copy it to the cache "
+            "from a machine with internet access, or use data=digits (needs no download) or data=folder data.path=…"
         ) from error
 
 
-def _part(prefix: str, images: np.ndarray, labels: np.ndarray) -> Split:
+def _split(prefix: str, images: np.ndarray, labels: np.ndarray) -> Split:
     if images.ndim == 3:
         images = images[..., np.newaxis]
     names = [f"{prefix}/{i:05d}" for i in range(len(images))]

@@ -1,4 +1,4 @@
-"""From a config to three checked splits: read, every file looked at, narrowed to the classes asked for, split."""
+"""Load a dataset from its config: read it, check every file, select classes, and make three splits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from cvlib.runtime.errors import UserError
 
 Reader = Callable[[DataConfig], tuple[list[str], list[Split], list[str]]]
 
-# Datasets that are made or downloaded as arrays, by name and kind of label.
+# Datasets that are generated or downloaded as arrays, by name and kind of label.
 READERS: dict[str, dict[LabelKind, Reader]] = {
     "digits": {
         CLASS: embedded.digits,
@@ -42,19 +42,19 @@ READERS: dict[str, dict[LabelKind, Reader]] = {
     "letters": {CLASS: embedded.letters},
     **{name: {CLASS: keras_datasets.read} for name in keras_datasets.SOURCES},
 }
-_SHOWN = 3  # findings that a line names
+_SHOWN = 3  # maximum number of findings listed in a message
 
 
 def load(config: DataConfig, seed: int, kind: LabelKind = CLASS, task: str | None = None) -> Dataset:
-    """The dataset of `config` with its labels of this `kind`: read, every file checked, narrowed, split.
+    """Load the dataset of `config` with labels of this `kind`: read it, check every file, select classes, and split it.
 
-    `config.split_seed` decides which images there are and what holds them, `seed` which ones a fraction of the
-    training split keeps. `task` is what people and records call the use of the dataset; None: as the kind's folder.
-    What is wrong with files or labels stops the run, or with `config.on_error` = skip leaves out the sample (or the
-    one box) and says so. Raises `UserError` for a dataset that is not available, or can't be read or split.
+    `config.split_seed` determines the samples and their splits; `seed` determines which training samples
+    `config.fraction` keeps. `task` names the dataset's task in messages and records; None uses the kind's `subfolder`.
+    Errors in files or labels raise `UserError`. With `config.on_error` = skip, the sample or box is left out and noted
+    instead. Also raises `UserError` if the dataset is not available, or can't be read or split.
     """
     dataset = _named((_of_arrays if _is_of_arrays(config) else _of_collection)(config, kind), task)
-    _check_parts(config, dataset)
+    _check_splits(config, dataset)
     if config.fraction < 1:
         whole = len(dataset.train)
         kept = splits.nested(kind.strata(dataset.train.labels), config.fraction, seed)
@@ -64,9 +64,9 @@ def load(config: DataConfig, seed: int, kind: LabelKind = CLASS, task: str | Non
 
 
 def undivided(config: DataConfig, kind: LabelKind = CLASS, task: str | None = None) -> Dataset:
-    """As `load`, but nothing is held out: a split that a collection doesn't have itself is empty, and train has it all.
+    """Load a collection without holding out samples: val and test are empty unless the collection defines them.
 
-    Datasets that are made or downloaded as arrays are split as `load` does it.
+    Datasets that are generated or downloaded as arrays are split as in `load`.
     """
     if _is_of_arrays(config):
         return _named(_of_arrays(config, kind), task)
@@ -78,14 +78,14 @@ def _named(dataset: Dataset, task: str | None) -> Dataset:
 
 
 def _is_of_arrays(config: DataConfig) -> bool:
-    """Whether the dataset is made or downloaded as arrays, and no collection of files; `UserError` if it is neither."""
+    """Return whether the dataset consists of arrays rather than files; raises `UserError` if it is unknown."""
     if config.path is not None and config.name in (*READERS, *photographs.NAMES):
-        raise UserError(f"data.path={config.path} doesn't go with data={config.name}: use data=folder")
+        raise UserError(f"data.path={config.path} can't be used with data={config.name}: use data=folder")
     if config.name in READERS:
         return True
     if config.path is None and config.tfds is None and config.name not in photographs.NAMES:
         known = ", ".join([*READERS, *photographs.NAMES, "folder"])
-        raise UserError(f"data={config.name} is unknown without data.path=…: known are {known}")
+        raise UserError(f"data={config.name} is unknown: set data.path=…, or use one of {known}")
     return False
 
 
@@ -95,8 +95,8 @@ def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     readers = READERS[config.name]
     source = kind if kind in readers else kind.made_from
     if source is None or source not in readers:
-        served = ", ".join(one.subfolder for one in readers)
-        raise UserError(f"data={config.name} has labels for {served}, not for {kind.subfolder}")
+        available = ", ".join(known.subfolder for known in readers)
+        raise UserError(f"data={config.name} has labels for {available}, not for {kind.subfolder}")
     classes, subsets, notes = readers[source](config)
     if source != kind:
         subsets = [replace(split, labels=[kind.made_of(label) for label in split.labels]) for split in subsets]
@@ -123,7 +123,7 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
     skipped = _stop_or_skip(collection, findings, config)
     notes = collection.notes + _notes(findings)
     if skipped:
-        notes.append(f"data.on_error=skip: {len(skipped)} left out for errors: {_some(skipped)}")
+        notes.append(f"data.on_error=skip: {len(skipped)} left out because of errors: {_some(skipped)}")
     classes, given = _chosen(collection, scan, config)
     train = given["train"] if "train" in given else next(iter(given.values())).take([])
     train, val, test = splits.hold_out(train, {p: s for p, s in given.items() if p != "train"}, config, kind)
@@ -146,32 +146,32 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
 
 
 def _span(scan: CollectionScan, config: DataConfig, notes: list[str]) -> depth.Range | None:
-    """The values that become 0 and 255 in images of more than 8 bits; None for images of 8 bits. It is noted."""
+    """Return the pixel values that map to 0 and 255, and note them; None for images with 8 bits."""
     if not scan.deep:
         return None
     total = sum(len(split) for split in scan.splits.values())
     span = (float(config.range[0]), float(config.range[1])) if config.range is not None else scan.span
     if span is None and scan.deep < total:
-        notes.append(f"{scan.deep} of {total} images hold more than 8 bits a pixel, the others 8: their ranges "
-                     "differ, and those are read as 0–65535 (or 0–1), which may make them dark: data.range=[low, "
-                     "high] sets another")  # fmt: skip
+        notes.append(f"{scan.deep} of {total} images have more than 8 bits per channel, the others have 8. The "
+                     f"{scan.deep} are read as 0–65535 (or 0–1), which may make them dark: set data.range=[low, high] "
+                     "to change this")  # fmt: skip
     if span is not None:
         notes.append(depth.note(span, scan.deep, config.range is not None))
     return span
 
 
 def _channels(scan: CollectionScan, config: DataConfig, notes: list[str]) -> int:
-    """The channels of every image, which are noted where they are bands of a TIFF."""
+    """Return the number of channels, and note it if the images are TIFF files with more than three bands."""
     if scan.channels > 3:
         used = {None: "all are used", 1: "their mean is used", 3: "the first three are used"}
         notes.append(f"the images have {scan.channels} bands (channels): {used.get(config.channels, 'all are used')}; "
-                     "data.channels=3 takes the first three")  # fmt: skip
+                     "data.channels=3 selects the first three")  # fmt: skip
     return config.channels or scan.channels
 
 
 def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
-    """The classes asked for, and the collection's own splits with these alone; an empty val or test is as none."""
-    given = {name: one for name, one in scan.splits.items() if name == "train" or len(one)}
+    """Return the classes to learn, and the collection's splits with their labels, without an empty val or test."""
+    given = {name: split for name, split in scan.splits.items() if name == "train" or len(split)}
     classes, subsets = _relabelled(collection.classes, list(given.values()), config, collection.kind)
     return classes, dict(zip(given, subsets, strict=True))
 
@@ -188,11 +188,11 @@ def _relabelled(
 
 
 def _held_out_notes(collection: Collection, given: dict[str, Split], config: DataConfig) -> list[str]:
-    """What was taken out of train for the splits that the collection lacks."""
+    """Return notes on the splits that the collection lacks and that are held out from train."""
     place = "folder" if collection.layout == "folder" else "split"
     shares = {"val": config.val_fraction, "test": config.test_fraction}
     return [
-        f"no {split} {place}: {100 * share:.3g} % of the training images taken{collection.kind.stratified_by}"
+        f"no {split} {place}: {100 * share:.3g} % of the training images held out{collection.kind.stratified_by}"
         for split, share in shares.items() if split not in given and share
     ]  # fmt: skip
 
@@ -222,13 +222,13 @@ def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> li
 
 
 def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:
-    """The user's collection, photographs of ours, or a dataset of TensorFlow Datasets, as its reader gives it.
+    """Read the user's collection, one of the included photograph sets, or a dataset of TensorFlow Datasets.
 
-    `training` as in `layouts.read`: whether there must be something to train on.
+    `training` tells whether the collection must have training samples, as in `layouts.read`.
     """
-    ours = photographs.folder(config.name)
-    if ours is not None:
-        return layouts.read(ours, config.layout, kind, config)
+    included = photographs.folder(config.name)
+    if included is not None:
+        return layouts.read(included, config.layout, kind, config)
     if config.path is None:
         from cvlib.data.layouts import tfds
 
@@ -237,7 +237,7 @@ def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) 
 
 
 def _narrow(collection: Collection, config: DataConfig) -> None:
-    """Leave out the samples that are known to hold no class asked for: they need not even be readable."""
+    """Drop samples without any selected class before their files are read, so that they need not be readable."""
     kind, chosen, merge = collection.kind, config.classes or [], config.merge or {}
     classes = merging.merged_names(collection.classes, merge)
     splits.check_chosen(list(dict.fromkeys(classes)), chosen, kind.fewest_chosen)
@@ -247,19 +247,19 @@ def _narrow(collection: Collection, config: DataConfig) -> None:
 
 
 def _stop_or_skip(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:
-    """What error findings blame, each once; raises `UserError` with their number and the first few unless skipped."""
+    """Return the items with errors, without duplicates; raises `UserError` instead if data.on_error=stop."""
     errors = [finding for finding in findings if finding.severity == ERROR]
     if errors and config.on_error == "stop":
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
         listed = " · ".join(str(finding) for finding in errors[:_SHOWN])
         more = " · …" if len(errors) > _SHOWN else ""
-        raise UserError(f"{collection.root}: {count} in the data: {listed}{more} (data.on_error=skip leaves them out, "
-                        f"`cvlib check` lists all)")  # fmt: skip
+        raise UserError(f"{collection.root}: {count} in the data: {listed}{more} (set data.on_error=skip to leave them "
+                        f"out, or run `cvlib check` to list all)")  # fmt: skip
     return list(dict.fromkeys(f"{f.path}, {f.place}" if f.place else f.path for f in errors))
 
 
 def _notes(findings: list[Finding]) -> list[str]:
-    """One line for each kind of warning and remark."""
+    """Return one line for each kind of warning or remark."""
     by_kind: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.severity in (WARNING, REMARK):
@@ -273,24 +273,24 @@ def _some(names: list[str]) -> str:
 
 
 def _note_leaks(subsets: list[Split], scan: CollectionScan, notes: list[str]) -> None:
-    """Images of val and test that train has too, byte for byte."""
+    """Note val and test images with byte-identical copies in train."""
     trained = {scan.image_digests[name] for name in subsets[0].names}
     for name, split in zip(splits.SPLITS[1:], subsets[1:], strict=True):
-        twins = [sample for sample in split.names if scan.image_digests[sample] in trained]
-        if twins:
-            notes.append(f"{len(twins)} of {len(split)} {name} images are in train too, byte for byte: {twins[0]}")
+        copies = [sample for sample in split.names if scan.image_digests[sample] in trained]
+        if copies:
+            notes.append(f"{len(copies)} of {len(split)} {name} images have exact copies in train, such as {copies[0]}")
 
 
-def _check_parts(config: DataConfig, dataset: Dataset) -> None:
-    """No split is empty, no sample in two; classes that can't be learned or measured are noted."""
+def _check_splits(config: DataConfig, dataset: Dataset) -> None:
+    """Check that no split is empty and no sample is in two splits; note classes that can't be learned or measured."""
     counts = ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items())
     total = sum(len(split) for split in dataset.splits.values())
     if total < len(dataset.splits):
         raise UserError(f"data={config.name}: too few images ({total}): at least {len(dataset.splits)} are needed, "
-                        "one each to train, validate and test on: add images")  # fmt: skip
+                        "one each for training, validation and test: add images")  # fmt: skip
     for name, split in dataset.splits.items():
         if len(split) == 0:
-            raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or raise "
+            raise UserError(f"data={config.name}: no images for {name} ({counts}): add images, or set "
                             "data.val_fraction and data.test_fraction above 0")  # fmt: skip
     names = [name for split in dataset.splits.values() for name in split.names]
     assert len(set(names)) == len(names), "a sample is in two splits"

@@ -1,4 +1,4 @@
-"""The only place that makes a feed, and chooses its implementation."""
+"""`make_feed`: the only function that creates feeds; it chooses the implementation."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def make_feed(
 
     Args:
         split: images as an array or as files.
-        spec: what every image is brought to (bilinear with antialiasing, whole levels).
-        kind: what the split's labels are.
-        batch_size: samples in a batch, over all shards.
-        seed: with the epoch's number decides the order, and with the sample's index its augmentation.
-        augmentation: None leaves the images as they are.
-        shuffle: a new order every epoch.
+        spec: the network input; images are resized bilinearly with antialiasing and rounded to whole levels.
+        kind: the kind of the split's labels.
+        batch_size: samples per batch, summed over all shards.
+        seed: determines the order together with the epoch, and the augmentation together with epoch and sample index.
+        augmentation: None leaves the images unchanged.
+        shuffle: use a new order every epoch.
         balanced: draw images of rare classes more often, so that all classes are equally frequent in every epoch.
-        steps: batches per epoch; None for all. More than the split has begin it again, in another order.
-        cache: where resized images are kept after their first use, for a split of files.
-        shard: (index, number): this feed gives every `number`-th sample of each epoch, from `index` on, in batches of
-            batch_size / number. The shards of an epoch are disjoint and together are all of it.
+        steps: batches per epoch; None for the whole split. A larger number repeats the split in another order.
+        cache: stores resized images after their first use, for a split of files.
+        shard: (index, count): this feed yields every `count`-th sample of each epoch, starting at `index`, in batches
+            of batch_size / count. The shards of an epoch are disjoint and cover it completely.
     """
     from cvlib.data.tensorflow.pipeline import TensorFlowFeed
 
     index, shards = shard
     if not 0 <= index < shards or batch_size % shards:
-        raise ValueError(f"shard={shard}: expected an index below the number of shards, and a batch size (="
-                         f"{batch_size}) that this number divides")  # fmt: skip
+        raise ValueError(f"Invalid shard={shard}: the index must be below the number of shards, and batch_size="
+                         f"{batch_size} must be divisible by that number")  # fmt: skip
     tiles = augmentations.images_in_sample(augmentation)
     if tiles > 1 and kind.form is not Form.BOXES:
-        raise ValueError(f"augment.mosaic={augmentation and augmentation.mosaic} is for boxes, not for {kind!r}")
+        raise ValueError(f"augment.mosaic={augmentation and augmentation.mosaic} requires boxes, not {kind!r}")
     whole = math.ceil(len(split) / batch_size)
     images = steps * batch_size if steps and steps != whole else len(split)
     strata = kind.rarest(split) if balanced else None

@@ -1,4 +1,4 @@
-"""Formats of images that a further package reads: HEIC by pillow-heif, DICOM by pydicom, where they are installed."""
+"""Image formats that need an optional package: HEIC (pillow-heif) and DICOM (pydicom)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image
 
 HEIC = (".heic", ".heif", ".hif")
 DICOM = (".dcm", ".dicom")
-_DICOM_AT, _DICOM_MARK = 128, b"DICM"  # where such a file has its mark
+_DICOM_OFFSET, _DICOM_MAGIC = 128, b"DICM"
 
 
 def readable() -> frozenset[str]:
-    """The endings that an installed package reads."""
+    """Return the file extensions that the installed packages can read."""
     heic = HEIC if find_spec("pillow_heif") is not None else ()
     return frozenset((*heic, *(DICOM if find_spec("pydicom") is not None else ())))
 
 
 def prepare(path: Path) -> None:
-    """Let Pillow open a HEIC file, where pillow-heif is installed."""
+    """Enable Pillow to open a HEIC file if pillow-heif is installed."""
     if path.suffix.lower() in HEIC and find_spec("pillow_heif") is not None:
         _register()
 
@@ -35,11 +35,12 @@ def _register() -> None:
 
 
 def dicom(content: bytes) -> Image.Image | None:
-    """The pixels of a DICOM file of one grey or RGB frame, in its own units (Hounsfield's for CT); None of any other.
+    """Return the pixels of a DICOM file with one grey or RGB frame; None for any other file.
 
-    Raises what pydicom raises for a file that it can't read.
+    Grey values are in the file's units (Hounsfield units for CT). For an unreadable file, pydicom's exceptions are
+    passed on.
     """
-    if content[_DICOM_AT : _DICOM_AT + 4] != _DICOM_MARK or find_spec("pydicom") is None:
+    if content[_DICOM_OFFSET : _DICOM_OFFSET + 4] != _DICOM_MAGIC or find_spec("pydicom") is None:
         return None
     import pydicom
 
@@ -48,7 +49,7 @@ def dicom(content: bytes) -> Image.Image | None:
     if pixels.ndim == 3 and pixels.shape[-1] == 3 and pixels.dtype == np.uint8:
         return Image.fromarray(pixels)
     if pixels.ndim != 2:
-        raise ValueError(f"it holds {pixels.shape[0]} frames: save each as a file")
+        raise ValueError(f"it has {pixels.shape[0]} frames: save each frame as a file")
     slope, intercept = float(getattr(file, "RescaleSlope", 1)), float(getattr(file, "RescaleIntercept", 0))
     inverted = getattr(file, "PhotometricInterpretation", "") == "MONOCHROME1"
     values = pixels.astype(np.float32) * slope + intercept

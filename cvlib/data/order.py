@@ -1,4 +1,4 @@
-"""Which sample comes when, what it is made of, and what it draws at random: NumPy only, the same for every backend."""
+"""`Order`: the samples of each epoch, the images that form them, and their random numbers. NumPy only."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from cvlib.data import streams
 
-_NEVER_REACHED = 2**20  # epochs; keeps the draws of an epoch's second pass apart from those of any other epoch
+_EPOCH_OFFSET = 2**20  # above any epoch number, so that further passes within an epoch draw different numbers
 
 
 @dataclass(frozen=True)
 class Order:
-    """The order of one split's samples over the epochs; it depends on the seed and the epoch's number alone.
+    """The order of one split's samples in each epoch; it depends on seed and epoch only, not on the backend.
 
     Args:
         count: samples in the split.
-        images: samples in an epoch; more than `count` begin the split again, in another order.
-        seed: of the run.
-        shuffle: a new order every epoch, else that of the split.
-        streams: names of the random streams that every image draws from.
-        tiles: images in a sample: 1, or 4 for a mosaic.
-        shard: (index, number of shards): the epoch's samples index, index + number, index + 2 · number … are taken.
-        strata: None, or what each sample counts as, int `(count,)`: an epoch then draws every number from 0 on equally
-            often, and −1 as often as it occurs.
+        images: samples per epoch; if larger than `count`, the split is repeated in another order.
+        seed: seed of the run.
+        shuffle: use a new order every epoch; otherwise keep the order of the split.
+        streams: names of the random streams that each image draws from.
+        tiles: images per sample: 1, or 4 for a mosaic.
+        shard: (index, number of shards): selects the epoch's samples index, index + number, index + 2 · number, ….
+        strata: the class of each sample, int `(count,)`, to draw all classes equally often; samples of class −1 keep
+            their share. None draws every sample once.
     """
 
     count: int
@@ -40,7 +40,7 @@ class Order:
     def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the plan of epoch `number` (from 0): indices int64 `(rows,)` and draws float32 `(rows, streams)`.
 
-        A sample has `tiles` rows, one for each image in it, its own first.
+        A sample has `tiles` rows, one per image. The sample's own image comes first.
         """
         rng = np.random.default_rng([self.seed, number])
         if self.strata is not None:
@@ -49,7 +49,7 @@ class Order:
             plans = []
             for again in range(math.ceil(self.images / self.count)):
                 order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
-                plans.append(self._plan(order[: self.images - again * self.count], number + again * _NEVER_REACHED))
+                plans.append(self._plan(order[: self.images - again * self.count], number + again * _EPOCH_OFFSET))
             indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
         index, shards = self.shard
         rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
@@ -62,7 +62,7 @@ class Order:
         times = _times_before(order)
         for again in range(int(times.max(initial=-1)) + 1):
             places = np.flatnonzero(times == again)
-            indices[places], draws[places] = self._plan(order[places], epoch + again * _NEVER_REACHED)
+            indices[places], draws[places] = self._plan(order[places], epoch + again * _EPOCH_OFFSET)
         return indices, draws
 
     def _plan(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Before the first step: every image of a collection is decoded whole, once, together with its label."""
+"""Decode every image of a collection completely, together with its label, before training."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from cvlib.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class SampleScan:
-    """What decoding one sample has shown."""
+    """Properties of one sample, found by decoding it."""
 
-    digest: str  # sha256 of the image file, and of its mask
+    digest: str  # sha256 over the image file and its mask
     image_digest: str
     size: tuple[int, int]  # height, width
     grey: bool
     label: Settled
-    span: Range | None = None  # the least and greatest value, where it has more than 8 bits
+    span: Range | None = None  # smallest and largest value, if the image has more than 8 bits
     bands: int = 3
     thumbnail: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
 class CollectionScan:
-    """What decoding every sample has shown: the good ones by split, the findings, and what they have in common."""
+    """The result of decoding every sample: the usable samples by split, the findings, and common properties."""
 
     splits: dict[str, Split]
     findings: list[Finding]
     size: tuple[int, int]  # median height, width
-    channels: int  # 1 if every image is grey; more than 3 if all have as many bands; else 3
-    span: Range | None  # of the training images together, where all images have more than 8 bits
-    deep: int  # how many images have more than 8 bits
-    image_digests: dict[str, str] = field(repr=False)  # sha256 of each image file by the sample's name
+    channels: int  # 1 if every image is grey; more than 3 if all have that number of bands; else 3
+    span: Range | None  # joint range of the training images, if all images have more than 8 bits
+    deep: int  # number of images with more than 8 bits
+    image_digests: dict[str, str] = field(repr=False)  # maps sample names to the sha256 of the image file
 
 
 def scan_collection(collection: Collection, compare: bool = True) -> CollectionScan:
-    """Decode every sample of the collection, in parallel; a sample that an error blames is left out.
+    """Decode every sample of the collection in parallel and leave out samples with errors.
 
-    `compare` puts images that look the same into one group, as drawing splits needs it.
+    `compare` puts images that look the same into one group, so that splits don't separate them.
 
-    Raises `UserError` where none is left.
+    Raises `UserError` if no sample is usable.
     """
     samples = [sample for split in collection.splits.values() for sample in split]
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
@@ -61,12 +61,12 @@ def scan_collection(collection: Collection, compare: bool = True) -> CollectionS
         results = list(_with_progress(pool.map(partial(scan_sample, collection), samples), len(samples)))
     finally:
         pool.shutdown(cancel_futures=True)
-    findings = [one for result in results
-                for one in (result.label.findings if isinstance(result, SampleScan) else result)]  # fmt: skip
+    findings = [finding for result in results
+                for finding in (result.label.findings if isinstance(result, SampleScan) else result)]  # fmt: skip
     good = {sample.name: result for sample, result in zip(samples, results, strict=True)
             if isinstance(result, SampleScan)}  # fmt: skip
     if not good:
-        raise UserError(f"{collection.root}: no usable sample in it: {next(iter(findings), 'it is empty')}")
+        raise UserError(f"{collection.root}: no usable samples: {next(iter(findings), 'it is empty')}")
     groups = _groups([sample for sample in samples if sample.name in good], good, compare)
     splits = {name: _split([s for s in split if s.name in good], good, groups, collection.kind)
              for name, split in collection.splits.items()}  # fmt: skip
@@ -83,13 +83,13 @@ def scan_collection(collection: Collection, compare: bool = True) -> CollectionS
 
 
 def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Finding]:
-    """Decode the sample and its label; return only findings where the image or its label can't be used."""
+    """Decode the sample and its label; return only the findings if the image or its label can't be used."""
     try:
         content = images.content_of(sample.image)
         seen = images.look(sample.image, content)
     except UserError as error:
         message = str(error).removeprefix(f"{sample.image}: ")
-        return [Finding(ERROR, "unreadable image", sample.name, message, "repair it or take it out")]
+        return [Finding(ERROR, "unreadable image", sample.name, message, "repair or remove it")]
     path = sample.name if sample.label_file is None else name_of(sample.label_file, collection.root)
     settled = collection.kind.settle(sample.label, seen.header, path)
     if settled.label is None:
@@ -121,7 +121,7 @@ def _split(samples: list[Sample], scans: dict[str, SampleScan], groups: dict[str
 
 
 def _with_progress(results: Iterable[SampleScan | list[Finding]], total: int) -> Iterator[SampleScan | list[Finding]]:
-    progress = Progress("looking at the files", total)
+    progress = Progress("checking files", total)
     for done, result in enumerate(results, 1):
         yield result
         progress.show(done)

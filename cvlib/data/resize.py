@@ -1,4 +1,4 @@
-"""Where the pixels of an image come to lie when it is resized to a network's input; NumPy only."""
+"""The geometry of resizing an image to a network's input; NumPy only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LETTERBOX", "STRETCH", "back", "padding", "placed", "placement"]
 
 
 def padding(height: int, width: int, size: tuple[int, int], method: str) -> tuple[int, int]:
-    """Return the rows added above and below, and the columns left and right, before an image is resized to `size`."""
+    """Return (rows, columns): padding added at each end of the two axes before an image is resized to `size`."""
     if method == STRETCH:
         return 0, 0
     whole_height, whole_width = max(height, width * size[0] // size[1]), max(width, height * size[1] // size[0])
@@ -21,8 +21,8 @@ def padding(height: int, width: int, size: tuple[int, int], method: str) -> tupl
 def placement(height: int, width: int, size: tuple[int, int], method: str) -> Float32[np.ndarray, " 4"]:
     """Return scale and offset, float32 `(scale_x, scale_y, offset_x, offset_y)`.
 
-    A place in the resized image is place · scale + offset, in pixels from the upper left corner of the upper left
-    pixel.
+    A point of the original maps to point · scale + offset in the resized image. Coordinates are in pixels from the
+    image's upper left corner.
     """
     rows, columns = padding(height, width, size, method)
     scale_x, scale_y = size[1] / (width + 2 * columns), size[0] / (height + 2 * rows)
@@ -35,7 +35,7 @@ def placed(
     size: tuple[int, int],
     method: str,
 ) -> Float[np.ndarray, "images most 4"]:
-    """Return boxes in pixels of images of `sizes` (height, width) as boxes in pixels of the resized images."""
+    """Convert boxes from pixels of the original images, of `sizes` (height, width), to pixels of the resized images."""
     placements = np.stack([placement(int(height), int(width), size, method) for height, width in sizes])
     scales, offsets = np.tile(placements[:, :2], (1, 2)), np.tile(placements[:, 2:], (1, 2))
     moved: np.ndarray = corners * scales[:, None] + offsets[:, None]
@@ -45,7 +45,7 @@ def placed(
 def back(
     boxes: Float[np.ndarray, "boxes 4"], height: int, width: int, size: tuple[int, int], method: str
 ) -> Float[np.ndarray, "boxes 4"]:
-    """Return boxes in pixels of the resized image as boxes in pixels of the original, clipped to it."""
+    """Convert boxes from pixels of the resized image to pixels of the original image, and clip them to it."""
     scale_x, scale_y, offset_x, offset_y = placement(height, width, size, method)
     offsets, scales = np.array([offset_x, offset_y] * 2), np.array([scale_x, scale_y] * 2)
     moved: np.ndarray = np.clip((boxes - offsets) / scales, 0, np.array([width, height] * 2))

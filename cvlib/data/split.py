@@ -1,4 +1,4 @@
-"""One split of a dataset: names, images and labels of its samples."""
+"""`Split`: names, images and labels of one split of a dataset."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from cvlib.data.images import size_of
 
-# As the split's `LabelKind` has them: an array with a row for each sample, or a list of Boxes or of mask readers.
+# The format depends on the split's `LabelKind`: an array with one row per sample, or a list of Boxes or mask readers.
 Labels = np.ndarray | list[Any]
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a dataset: sample i is named names[i], looks like images[i] and is labelled labels[i]."""
+    """One split of a dataset: sample i has the name names[i], the image images[i] and the label labels[i]."""
 
-    names: list[str]  # unique over the dataset: the path relative to the data's root, or "digits/0123"
+    names: list[str]  # unique in the dataset: the path relative to the data's root, or a name like "digits/0123"
     images: np.ndarray | list[Path]  # uint8 (n, height, width, channels), or files
     labels: Labels
-    digests: list[str] | None = None  # sha256 of each sample's image file (and mask), where images are files
-    sizes: np.ndarray | None = None  # int (n, 2): each upright image's height and width, where images are files
-    ids: list[frozenset[int]] | None = None  # the class ids in each sample's mask, where masks are files
+    digests: list[str] | None = None  # sha256 of each sample's image file (and mask), if images are files
+    sizes: np.ndarray | None = None  # int (n, 2): height and width of each upright image, if images are files
+    ids: list[frozenset[int]] | None = None  # class ids in each sample's mask, if masks are files
     groups: np.ndarray | None = None  # int (n,): samples with equal numbers stay in one split
 
     def __len__(self) -> int:
@@ -44,21 +44,21 @@ class Split:
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """Return the samples of all splits, one split after the other; all have arrays, or all have files."""
+    """Concatenate splits; their images must be all arrays or all files."""
 
-    def together(name: str) -> Any:
+    def concatenated(name: str) -> Any:
         values = [getattr(split, name) for split in splits]
         if any(value is None for value in values):
             return None
         if all(isinstance(value, np.ndarray) for value in values):
             return np.concatenate(values)
-        return [one for value in values for one in value]
+        return [item for value in values for item in value]
 
-    return Split(*(together(field.name) for field in fields(Split)))
+    return Split(*(concatenated(field.name) for field in fields(Split)))
 
 
 def image_sizes(split: Split) -> np.ndarray:
-    """Return each original image's height and width, int `(n, 2)`; files are opened where the split doesn't know it."""
+    """Return height and width of each original image, int `(n, 2)`; read from the files if the split lacks sizes."""
     if split.sizes is not None:
         return split.sizes
     if isinstance(split.images, np.ndarray):

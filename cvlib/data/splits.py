@@ -1,4 +1,4 @@
-"""Which samples train, which validate and which test: stratified, seeded, disjoint; and smaller splits of them."""
+"""Divide samples into train, val and test (stratified, seeded, disjoint), take subsets, and select classes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SPLITS = ("train", "val", "test")
 
 
 def split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.ndarray]:
-    """Disjoint, sorted index arrays, one per fraction, that together are all of `labels` (n,).
+    """Return disjoint, sorted index arrays, one per fraction, that together cover `labels` (n,).
 
-    The first split trains. `fractions` sum to 1. A split's size is n × fraction by largest remainder, and so is
-    each class's share of it. What is too small to be divided follows these rules, the first one first:
-    a split with a fraction above 0 is never empty when n ≥ the number of splits; every class keeps at least one
-    sample in the first split; a held-out split shrinks before a class loses its last training sample.
+    The first split is the training split. `fractions` sum to 1. A split's size is n × fraction, rounded by largest
+    remainder, and so is each class's share of the split. For small data, these rules apply in order of priority:
+    a split with a fraction above 0 is never empty if n ≥ the number of splits; every class keeps at least one sample in
+    the first split; a held-out split shrinks before a class loses its last training sample.
     """
     assert abs(sum(fractions) - 1) < 1e-9, f"fractions {fractions} don't sum to 1"
     classes, members = np.unique(np.asarray(labels), return_inverse=True)
     rng = np.random.default_rng(seed)
-    # A random order of the classes decides between equal remainders, so that no class is always favoured.
+    # A random order of the classes breaks ties between equal remainders, so that no class is always favoured.
     order = rng.permutation(len(classes))
     sizes = np.bincount(members, minlength=len(classes))[order]
     counts = _counts(sizes, np.asarray(fractions, float))
@@ -44,30 +44,30 @@ def split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.
 
 
 def _counts(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """How many samples of each class each split gets: int (splits, classes); columns sum to `sizes`."""
+    """Return the number of samples per split and class: int (splits, classes); columns sum to `sizes`."""
     totals = _totals(sizes, fractions)
     counts = np.zeros((len(fractions), len(sizes)), np.int64)
-    # What rounding has kept from a class in one split is made up for in the next.
-    owed = np.zeros(len(sizes))
+    # A class's rounding error in one split is carried over to the next.
+    carry = np.zeros(len(sizes))
     for split in range(1, len(fractions)):
         left = sizes - counts.sum(axis=0)
         spare = np.maximum(left - 1, 0)
         room = spare if spare.sum() >= totals[split] else left
-        quotas = sizes * fractions[split] + owed
+        quotas = sizes * fractions[split] + carry
         counts[split] = _apportion(quotas, totals[split], room)
-        owed = quotas - counts[split]
+        carry = quotas - counts[split]
     counts[0] = sizes - counts.sum(axis=0)
     return counts
 
 
 def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """The splits' sizes, int (splits,)."""
+    """Return the sizes of the splits, int (splits,)."""
     total = int(sizes.sum())
     totals: np.ndarray = _apportion(total * fractions, total, np.full(len(fractions), total))
-    least = (fractions > 0) & (total >= len(fractions))
-    least[0] = False
-    totals = np.maximum(totals, least)
-    affordable = max(int(np.maximum(sizes - 1, 0).sum()), int(least.sum()))
+    minimum = (fractions > 0) & (total >= len(fractions))
+    minimum[0] = False
+    totals = np.maximum(totals, minimum)
+    affordable = max(int(np.maximum(sizes - 1, 0).sum()), int(minimum.sum()))
     while totals[1:].sum() > affordable:
         totals[1 + int(np.argmax(totals[1:]))] -= 1
     totals[0] = total - totals[1:].sum()
@@ -75,7 +75,7 @@ def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
 
 
 def _apportion(quotas: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
-    """`total` seats by largest remainder over `quotas`, nowhere more than `room`."""
+    """Distribute `total` seats over `quotas` by largest remainder, with at most `room` seats for each."""
     given: np.ndarray = np.minimum(np.maximum(np.floor(quotas), 0), room).astype(np.int64)
     while given.sum() > total:
         given[np.argmin(np.where(given > 0, quotas - given, np.inf))] -= 1
@@ -85,10 +85,10 @@ def _apportion(quotas: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
 
 
 def nested(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Sorted indices of a stratified `fraction` of `labels` (n,), at least one sample of each class.
+    """Return sorted indices of a stratified `fraction` of `labels` (n,), with at least one sample per class.
 
-    Under one seed a smaller fraction's samples are contained in a larger one's: each sample has a fixed place
-    in one order, along which every class advances evenly, and a fraction is a beginning of that order.
+    For a given seed, a smaller fraction is a subset of a larger one. The seed fixes an order of all samples in which
+    each class is spread evenly, and a fraction takes the first samples of that order.
     """
     labels = np.asarray(labels)
     rng = np.random.default_rng(seed)
@@ -109,10 +109,10 @@ def take(split: Split, indices: np.ndarray | Sequence[int]) -> Split:
 def hold_out(
     pool: Split, given: dict[str, Split], config: DataConfig, kind: LabelKind = CLASS
 ) -> list[Split]:  # fmt: skip
-    """Return train, val and test, stratified as `kind` is, with the groups of `pool` whole in one of them.
+    """Return train, val and test, stratified by `kind`, with each group of `pool` in one of them.
 
-    The splits in `given` stay as they are, and the others come out of `pool`. With `data.folds` all samples are
-    divided into so many folds: `data.fold` is the test split, and val comes out of the rest.
+    Splits in `given` stay unchanged, and the others are drawn from `pool`. With `data.folds`, all samples are divided
+    into that many folds: `data.fold` is the test split, and val is drawn from the rest.
     """
     if config.folds is not None:
         return _fold(joined([pool, *given.values()]), config, kind)
@@ -143,58 +143,58 @@ def _pieces(pool: Split, fractions: Sequence[float], seed: int, kind: LabelKind)
 
 
 def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:
-    """Return the dataset with each sample in the split that `listed` names: the split list of an earlier run.
+    """Return the dataset divided according to `listed`, the split list of an earlier run.
 
-    A sample that isn't listed is left out, and a listed one may be gone; a note tells the number of both. Give a
-    dataset of all samples, such as `data.undivided` loads.
+    Samples that are not listed are left out, and listed samples may be missing; notes state the number of both.
 
     Args:
-        dataset: whose present splits don't matter.
-        listed: names of samples by "train", "val" and "test".
+        dataset: a dataset of all samples, such as `data.undivided` loads; its own splits are ignored.
+        listed: maps "train", "val" and "test" to names of samples.
 
-    Raises `UserError` where a split would be empty.
+    Raises `UserError` if a split would be empty.
     """
     pool = joined(list(dataset.splits.values()))
-    places = {name: index for index, name in enumerate(pool.names)}
-    gone = [name for names in listed.values() for name in names if name not in places]
+    positions = {name: index for index, name in enumerate(pool.names)}
+    missing = [name for names in listed.values() for name in names if name not in positions]
     known = {name for names in listed.values() for name in names}
     new = [name for name in pool.names if name not in known]
-    splits = {split: pool.take([places[name] for name in listed.get(split, []) if name in places]) for split in SPLITS}
-    for split, split_split in splits.items():
-        if not len(split_split):
-            raise UserError(f"data={dataset.name}: none of the run's {split} images is there any more"
-                            f"{_such_as(listed.get(split, []))}: restore them, or name other data")  # fmt: skip
-    notes = [f"{len(new)} images are not in the run's split list: left out{_such_as(new)}"] if new else []
-    notes += [f"{len(gone)} images of the run's split list are gone{_such_as(gone)}"] if gone else []
+    splits = {name: pool.take([positions[sample] for sample in listed.get(name, []) if sample in positions])
+              for name in SPLITS}  # fmt: skip
+    for name, samples in splits.items():
+        if not len(samples):
+            raise UserError(f"data={dataset.name}: all of the run's {name} images are missing"
+                            f"{_such_as(listed.get(name, []))}: restore them, or choose other data")  # fmt: skip
+    notes = [f"{len(new)} images are not in the run's split list and are left out{_such_as(new)}"] if new else []
+    notes += [f"{len(missing)} images of the run's split list are missing{_such_as(missing)}"] if missing else []
     return replace(
         dataset, train=splits["train"], val=splits["val"], test=splits["test"], notes=[*dataset.notes, *notes]
     )
 
 
 def keep_apart(dataset: Dataset, earlier: dict[str, list[str]]) -> Dataset:
-    """Return the dataset with nothing in val or test that an earlier run has trained on; it is moved to train.
+    """Return the dataset with all val and test samples that an earlier run was trained on moved to train.
 
     Args:
-        dataset: as loaded.
+        dataset: the loaded dataset.
         earlier: the split list of the run whose weights are loaded: names of samples by split.
 
-    Raises `UserError` where nothing would be left to validate or to test on.
+    Raises `UserError` if val or test would be empty.
     """
     trained = set(earlier.get("train", []))
     splits, moved, counts = {}, [], []
     for split in SPLITS[1:]:
-        held = dataset.splits[split]
-        seen = np.array([name in trained for name in held.names], bool)
-        splits[split] = held.take(np.flatnonzero(~seen))
+        held_out = dataset.splits[split]
+        seen = np.array([name in trained for name in held_out.names], bool)
+        splits[split] = held_out.take(np.flatnonzero(~seen))
         if not len(splits[split]):
-            raise UserError(f"data={dataset.name}: the weights' run was trained on every {split} image: "
-                            "use its data.split_seed, or weights that haven't seen these images")  # fmt: skip
+            raise UserError(f"data={dataset.name}: the run that produced the weights was trained on every {split} "
+                            "image: use its data.split_seed, or weights from other images")  # fmt: skip
         if seen.any():
-            moved.append(held.take(np.flatnonzero(seen)))
-            counts.append(f"{int(seen.sum())} of {len(held)} {split}")
+            moved.append(held_out.take(np.flatnonzero(seen)))
+            counts.append(f"{int(seen.sum())} of {len(held_out)} {split}")
     if not moved:
         return dataset
-    note = f"moved to train, for the weights' run was trained on them: {', '.join(counts)} images"
+    note = f"{', '.join(counts)} images moved to train, because the loaded weights were trained on them"
     train = joined([dataset.train, *moved])
     return replace(dataset, train=train, val=splits["val"], test=splits["test"], notes=[*dataset.notes, note])
 
@@ -204,11 +204,11 @@ def _such_as(names: list[str]) -> str:
 
 
 def check_chosen(classes: list[str], chosen: list[str], least: int) -> None:
-    """Raise `UserError` for a chosen class that isn't there, one chosen twice, or fewer than `least`."""
+    """Raise `UserError` if a chosen class is unknown or chosen twice, or if fewer than `least` classes are chosen."""
     for name in chosen:
         if name not in classes:
             near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5) or classes[:10]
-            raise UserError(f"data.classes: there is no class {name!r}; the nearest: {', '.join(near)}")
+            raise UserError(f"data.classes: unknown class {name!r}; similar names: {', '.join(near)}")
     if len(set(chosen)) < max(least, len(chosen)):
         count = {1: "one class", 2: "two classes"}[least]
         raise UserError(f"data.classes=[{', '.join(chosen)}]: name at least {count}, each once")
@@ -217,11 +217,11 @@ def check_chosen(classes: list[str], chosen: list[str], least: int) -> None:
 def choose_classes(
     classes: list[str], splits: list[Split], chosen: list[str], kind: LabelKind = CLASS
 ) -> tuple[list[str], list[Split]]:
-    """Only the classes `chosen`, in their order; what becomes of the others is up to the kind of label.
+    """Return the `chosen` classes and the splits reduced to them.
 
-    CLASS keeps the images of these classes. BOXES keeps every image and the boxes of these classes. MASK keeps every
-    image; pixels of other classes become background where class 0 is a background and stays class 0, else they are
-    ignored. Raises `UserError` as `check_chosen`.
+    The kind of label decides what happens to other classes. CLASS keeps only images of the chosen classes. BOXES keeps
+    every image, but only boxes of the chosen classes. MASK keeps every image; pixels of other classes become background
+    if class 0 is a background and remains class 0, otherwise they are ignored. Raises `UserError` like `check_chosen`.
     """
     check_chosen(classes, chosen, kind.fewest_chosen)
     table = kind.numbers(classes, chosen)
@@ -229,7 +229,7 @@ def choose_classes(
 
 
 def renumber(split: Split, classes: list[str], wanted: list[str], kind: LabelKind) -> Split:
-    """The same samples with their labels counted in `wanted`, which has every one of `classes`, in any order."""
+    """Return the split with its labels renumbered from `classes` to `wanted`, which contains all of them."""
     table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
     table[: len(classes)] = [wanted.index(name) for name in classes]
     return kind.renumbered(split, table)

@@ -1,6 +1,6 @@
-"""Named streams of random numbers: each depends on its name, the seed, the epoch and the sample's index alone.
+"""Named streams of random numbers: each depends only on its name, the seed, the epoch and the sample's index.
 
-A stream that is added, left out or moved therefore changes no number of any other.
+Adding, removing or reordering streams therefore never changes the numbers of the others.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ STREAMS: tuple[str, ...] = (
 
 
 def draw(names: Sequence[str], indices: np.ndarray, seed: int, epoch: int, image: int = 0) -> dict[str, np.ndarray]:
-    """Return uniform numbers in [0, 1), float32 `(n,)` for each name, for the samples of these indices.
+    """Return uniform random numbers in [0, 1): for each name, float32 `(n,)` with one number per sample.
 
     Args:
-        names: which of `STREAMS` are drawn.
-        indices: of the samples in their split, int `(n,)`.
-        seed, epoch: from 0.
-        image: which of the images that a sample is made of (0: the sample's own; a mosaic has further ones).
+        names: the streams to draw from, a subset of `STREAMS`.
+        indices: indices of the samples in their split, int `(n,)`.
+        seed: seed of the run, from 0.
+        epoch: number of the epoch, from 0.
+        image: index of the image within the sample (0 is the sample's own image; a mosaic has four).
     """
     return {name: _uniform(np.asarray(indices), [seed, epoch, image, zlib.crc32(name.encode())]) for name in names}
 
 
 def columns(names: Sequence[str], indices: np.ndarray, seed: int, epoch: int, image: int = 0) -> np.ndarray:
-    """Return the same as one float32 array `(n, names)`."""
+    """Return the numbers of `draw` as one float32 array `(n, names)`."""
     drawn = draw(names, indices, seed, epoch, image)
     return np.stack([drawn[name] for name in names], axis=1) if names else np.empty((len(indices), 0), np.float32)
 
 
 def _uniform(counters: np.ndarray, key: list[int]) -> np.ndarray:
-    """Return a float32 in [0, 1) for each counter, which depends on it and on `key` alone.
+    """Return a float32 in [0, 1) for each counter, determined by the counter and `key`.
 
-    A counter-based generator (splitmix64: Steele, Lea & Flood 2014).
+    This is a counter-based generator (splitmix64: Steele, Lea & Flood 2014).
     """
     start = np.random.SeedSequence(key).generate_state(1, np.uint64)
     with np.errstate(over="ignore"):

@@ -44,7 +44,7 @@ def test_one_range_for_a_whole_collection(tmp_path, dtype, low, high, kind):
     _collection(tmp_path, dtype, low, high, kind)
     dataset = _load(tmp_path)
     assert dataset.span == pytest.approx((low, high), abs=1e-6)
-    assert any("by one rule for all images" in note for note in dataset.notes)
+    assert any("to 255 in all images" in note for note in dataset.notes)
     files = [file for split in dataset.splits.values() for file in split.images]
     read = {file.stem: images.read_image(file, 1, dataset.span) for file in files}
     assert read["0"].min() == 0 and read["11"].max() == 255
@@ -62,7 +62,7 @@ def test_8_bits_among_more_are_told(tmp_path):
     _collection(tmp_path, "uint16", 0, 4095, "png")
     Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / "a" / "eight.png")
     dataset = _load(tmp_path)
-    assert dataset.span is None and any("their ranges differ" in note for note in dataset.notes)
+    assert dataset.span is None and any("the others have 8" in note for note in dataset.notes)
 
 
 def test_8_bit_collections_have_no_range(tmp_path):

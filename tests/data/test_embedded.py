@@ -41,7 +41,7 @@ def test_so_many_digits_as_asked_and_more_there_are_not():
     assert set(np.bincount(np.concatenate([split.labels for split in (dataset.train, dataset.val, dataset.test)]))) <= {
         29, 30, 31}  # fmt: skip
     everything = data.load(DataConfig(samples=5000), seed=0)
-    assert everything.notes == ["data.samples=5000: data=digits has 1797 scans, all are used"]
+    assert everything.notes == ["data.samples=5000: data=digits has only 1797 scans; all are used"]
 
 
 def test_split_seed_decides_the_split_and_the_runs_seed_does_not():
@@ -94,14 +94,14 @@ def test_letters_can_be_told_apart():
 
 
 def test_too_few_letters_are_refused():
-    with pytest.raises(UserError, match=r"data\.samples=10 is too few"):
+    with pytest.raises(UserError, match=r"data\.samples=10 is too small"):
         data.load(DataConfig(name="letters", samples=10), seed=0)
 
 
 def test_an_unknown_dataset_is_refused():
     with pytest.raises(UserError, match="data=digit is unknown"):
         data.load(DataConfig(name="digit"), seed=0)
-    with pytest.raises(UserError, match="doesn't go with data=digits"):
+    with pytest.raises(UserError, match="can't be used with data=digits"):
         data.load(DataConfig(path="somewhere"), seed=0)
 
 

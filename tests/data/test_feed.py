@@ -144,7 +144,7 @@ def test_shards_of_a_feed_are_disjoint_and_together_its_batches() -> None:
     assert [feed.images for feed in shards] == [11, 10] and [feed.batch_size for feed in shards] == [3, 3]
     for (_, labels), *splits in zip(whole.batches(), *(feed.batches() for feed in shards), strict=True):
         assert sorted(labels) == sorted(np.concatenate([own for _, own in splits]))
-    with pytest.raises(ValueError, match="batch size"):
+    with pytest.raises(ValueError, match="batch_size=5"):
         a_feed(split, (4, 4), 1, 5, 0, shard=(0, 2))
 
 

@@ -52,5 +52,5 @@ def test_it_is_read_in_the_splits_that_it_names(
 
 
 def test_another_place_is_not_taken_for_them(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data.path=.* doesn't go with data=clothing: use data=folder"):
+    with pytest.raises(UserError, match=r"data.path=.* can't be used with data=clothing: use data=folder"):
         load(DataConfig("clothing", path=str(tmp_path)), 0)

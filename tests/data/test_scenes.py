@@ -87,7 +87,7 @@ def test_enough_of_every_digit_can_be_seen(monkeypatch):
 
 
 def test_too_few_scenes_are_refused():
-    with pytest.raises(UserError, match=r"data\.samples=3 is too few"):
+    with pytest.raises(UserError, match=r"data\.samples=3 is too small"):
         scenes.digit_scenes(DataConfig(samples=3), BOXES)
 
 

@@ -48,12 +48,12 @@ def test_pixels_and_labels_go_with_their_names(kind: str) -> None:
 def test_what_is_new_is_left_out_and_what_is_gone_is_noted() -> None:
     found = splits.divided_as(small(), {"train": ["a", "x"], "val": ["b"], "test": ["c", "y", "z"]})
     assert listed(found) == {"train": ["a"], "val": ["b"], "test": ["c"]}
-    assert found.notes == ["3 images are not in the run's split list: left out (such as d)",
-                           "3 images of the run's split list are gone (such as x)"]  # fmt: skip
+    assert found.notes == ["3 images are not in the run's split list and are left out (such as d)",
+                           "3 images of the run's split list are missing (such as x)"]  # fmt: skip
 
 
 def test_a_split_of_which_nothing_is_left_is_refused() -> None:
-    with pytest.raises(UserError, match="none of the run's val images is there any more \\(such as x\\)") as caught:
+    with pytest.raises(UserError, match="all of the run's val images are missing \\(such as x\\)") as caught:
         splits.divided_as(small(), {"train": ["a"], "val": ["x"], "test": ["b"]})
     assert "\n" not in str(caught.value)
 

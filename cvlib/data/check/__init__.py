@@ -1,4 +1,4 @@
-"""`cvlib check`: a collection looked over before training, its files only read."""
+"""`cvlib check`: check a collection before training, without changing its files."""
 
 from __future__ import annotations
 
@@ -20,25 +20,30 @@ _SEVERITIES = (ERROR, WARNING, REMARK)
 
 @dataclass(frozen=True)
 class Report:
-    """What a check has found."""
+    """The result of a check."""
 
     root: Path
     files: int
     collections: list[summary.Counts]
     pictures: summary.Pictures
-    findings: list[Finding]  # by severity, kind and path
+    findings: list[Finding]  # sorted by severity, kind and path
 
     @property
     def spoiled(self) -> bool:
-        """Whether something was found that would spoil a run."""
+        """Whether there are findings that would stop a run."""
         return any(finding.severity == ERROR for finding in self.findings)
 
 
 def check(data: str, layout: str | None = None, kind: LabelKind | None = None, workers: int | None = None) -> Report:
-    """Look over the collection in the folder, or of the label file, `data`, decoding every image once.
+    """Check the collection in the folder or label file `data`; every image is decoded once.
 
-    `layout` None is detected, `kind` None means every kind of label that there is; `workers` processes, None
-    one per core. Raises `UserError` where there is no such thing; what is wrong inside is in the report.
+    Args:
+        data: path of a folder or label file.
+        layout: None detects the layout.
+        kind: kind of label to check; None checks every kind that the collection has.
+        workers: number of processes; None uses one per core.
+
+    Raises `UserError` if `data` doesn't exist. Problems inside the collection are listed in the report.
     """
     try:
         place = layouts.place(data)
@@ -50,25 +55,25 @@ def check(data: str, layout: str | None = None, kind: LabelKind | None = None, w
     seen = do_all(_jobs(root, files, read.all), workers)
     used = {sample.image for reading in read.all for _, sample in reading.samples}
     counts = [summary.count(reading, number, seen) for number, reading in enumerate(read.all)]
-    told = [finding for finding in read.findings if finding.kind != "unused images"]  # each is named below
-    found = [*files.findings, *told, *_of_files(root, used, seen), *_of_labels(seen)]
-    found += _of_copies(root, read.all, seen)
-    for one, reading in zip(counts, read.all, strict=True):
-        found += summary.findings(one, reading)
+    reported = [finding for finding in read.findings if finding.kind != "unused images"]  # listed one by one below
+    found = [*files.findings, *reported, *_file_findings(root, used, seen), *_label_findings(seen)]
+    found += _duplicate_findings(root, read.all, seen)
+    for reading_counts, reading in zip(counts, read.all, strict=True):
+        found += summary.findings(reading_counts, reading)
     found += _unused(root, used, seen, found)
-    scans = [one.scan for path, one in seen.items() if one.scan is not None and (path in used or not used)]
-    return Report(place, len(files.files) or len(seen), counts, summary.pictures(scans), _in_order(found))
+    scans = [result.scan for path, result in seen.items() if result.scan is not None and (path in used or not used)]
+    return Report(place, len(files.files) or len(seen), counts, summary.pictures(scans), _sorted_unique(found))
 
 
 def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Job]:
-    """One for each file below `root` and each sample's image, but for masks: those are opened with their images."""
+    """Return one job for each file below `root` and each sample's image. Masks are checked with their images."""
     jobs: dict[Path, Job] = {}
     masks = set()
     for number, reading in enumerate(read):
         kind = reading.collection.kind
         files_used = Counter(sample.label_file for _, sample in reading.samples)
         for _, sample in reading.samples:
-            if kind.classes_of(sample.label) is not None:  # nothing to tell of it, so its name isn't worth making
+            if kind.classes_of(sample.label) is not None:  # never has findings, so skip the cost of its name
                 jobs.setdefault(sample.image, Job(sample.image)).labels[number] = Labelled(sample.label, kind, "", "")
                 continue
             subject = sample.name if sample.label_file and files_used[sample.label_file] > 1 else ""
@@ -83,10 +88,10 @@ def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Jo
     return list(jobs.values())
 
 
-def _of_files(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
-    """What is wrong with image files by themselves; of those that no sample uses only what can't be read at all."""
-    for path, one in seen.items():
-        for fault in one.scan.faults if one.scan is not None else []:
+def _file_findings(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
+    """Yield findings on image files; for files that no sample uses, only errors, as warnings."""
+    for path, result in seen.items():
+        for fault in result.scan.faults if result.scan is not None else []:
             finding = Finding(fault.severity, fault.kind, name_of(path, root), fault.message, fault.advice)
             if path in used or not used:
                 yield finding
@@ -95,33 +100,33 @@ def _of_files(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
 
 
 def _unused(root: Path, used: set[Path], seen: Results, found: list[Finding]) -> list[Finding]:
-    """Sound images that lie beside used ones, but have no label, as far as nothing was said of them yet."""
-    places = {path.parent for path in used}
-    named = {Path(finding.path).stem for finding in found}  # the image's own name, or that of its annotation
-    idle = (path for path, one in seen.items() if one.scan is not None and one.scan.header is not None
-            and path not in used and path.parent in places)  # fmt: skip
-    names = [name_of(path, root) for path in idle]
-    return [Finding(REMARK, "unused image", name, "no label names it: left out") for name in names
+    """Return remarks on readable images without a label in the folders of used images, unless already in `found`."""
+    folders = {path.parent for path in used}
+    named = {Path(finding.path).stem for finding in found}  # stem of the image, or of its annotation
+    unused = (path for path, result in seen.items() if result.scan is not None and result.scan.header is not None
+              and path not in used and path.parent in folders)  # fmt: skip
+    names = [name_of(path, root) for path in unused]
+    return [Finding(REMARK, "unused image", name, "no label refers to it: left out") for name in names
             if Path(name).stem not in named]  # fmt: skip
 
 
-def _of_labels(seen: Results) -> Iterator[Finding]:
-    return (finding for one in seen.values() for examined in one.labels.values() for finding in examined.findings)
+def _label_findings(seen: Results) -> Iterator[Finding]:
+    return (finding for result in seen.values() for examined in result.labels.values() for finding in examined.findings)
 
 
-def _of_copies(root: Path, read: list[readings.Reading], seen: Results) -> Iterator[Finding]:
-    """Copies within each collection; what several tell of the same content is told once, of the first."""
-    told: set[tuple[str, str, str]] = set()
+def _duplicate_findings(root: Path, read: list[readings.Reading], seen: Results) -> Iterator[Finding]:
+    """Yield findings on duplicates within each collection; report a pair only once, for the first collection."""
+    reported: set[tuple[str, str, str]] = set()
     for reading in read:
-        here: set[tuple[str, str, str]] = set()
+        current: set[tuple[str, str, str]] = set()
         drawn = set(reading.collection.splits) == {"train"}
         for repetition in copies.repetitions(list(_copyable(root, reading, seen))):
             for finding in copies.findings(repetition, drawn):
                 key = (finding.kind, repetition.copy.digest, repetition.original.digest)
-                here.add(key)
-                if key not in told:
+                current.add(key)
+                if key not in reported:
                     yield finding
-        told |= here
+        reported |= current
 
 
 def _copyable(root: Path, reading: readings.Reading, seen: Results) -> Iterator[copies.Copyable]:
@@ -129,12 +134,12 @@ def _copyable(root: Path, reading: readings.Reading, seen: Results) -> Iterator[
     for split, sample in reading.samples:
         scan = seen[sample.image].scan
         if scan is not None and scan.header is not None:
-            held = collection.kind.classes_of(sample.label)
-            label = None if held is None else ", ".join(collection.classes[one] for one in sorted(held))
+            classes = collection.kind.classes_of(sample.label)
+            label = None if classes is None else ", ".join(collection.classes[index] for index in sorted(classes))
             yield copies.Copyable(name_of(sample.image, root), split, label, scan.digest, scan.thumbnail)
 
 
-def _in_order(findings: list[Finding]) -> list[Finding]:
-    """Each finding once, though several tasks have met it, the worst first."""
+def _sorted_unique(findings: list[Finding]) -> list[Finding]:
+    """Remove findings repeated for several tasks, and sort by severity, kind, path and place."""
     first = {(finding.kind, finding.path, finding.place): finding for finding in reversed(findings)}
     return sorted(first.values(), key=lambda f: (_SEVERITIES.index(f.severity), f.kind, f.path, f.place))

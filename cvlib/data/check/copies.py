@@ -1,4 +1,4 @@
-"""Images that are there more than once: byte for byte, or encoded again, resized, brightened or mirrored."""
+"""Find duplicate images: exact copies, and copies that were re-encoded, resized, brightened or mirrored."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ import numpy as np
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.images import THUMBNAIL
 
-# Correlation of two thumbnails. On photographs, JPEG quality 20 and half the size stay above 0.99 in 99 of 100 cases;
-# of 7 million pairs of different pictures of clothes none comes above 0.979, of 1.6 million of 8×8 digits one.
+# Minimum correlation of two thumbnails. Copies of photographs at JPEG quality 20 or half the size exceed 0.99 in 99 of
+# 100 cases. Among 7 million pairs of different clothes images, none exceeds 0.979; among 1.6 million pairs of 8×8
+# digits, one does.
 _ALIKE = 0.99
-# Correlation of what is left of them when the mean of every 4 × 4 pixels is taken away: copies at quality 20 or half
-# the size stay above 0.94; pictures that are alike in the large only, as X-rays are, fall below.
+# Minimum correlation after subtracting the mean of each 4 × 4 block. Copies at quality 20 or half the size exceed 0.94.
+# Images that are similar only at large scale, such as X-rays, fall below.
 _ALIKE_IN_DETAIL = 0.9
-_DETAIL = 1.0  # standard deviation in grey levels, below which there is no detail to compare
-_FLAT = 4.0  # standard deviation in grey levels, below which a thumbnail is noise on one colour and tells nothing
-_NEIGHBOURS = 4  # looked at per image: of a video's thousand alike frames each is compared with some
-_BLOCK = 4096  # images or pairs at a time, so that memory doesn't grow with the collection
+_DETAIL = 1.0  # grey levels; with a lower standard deviation there is no detail to compare
+_FLAT = 4.0  # grey levels; a thumbnail with a lower standard deviation is noise on one colour and can't be compared
+_NEIGHBOURS = 4  # compared per image, which limits the work for thousands of similar video frames
+_BLOCK = 4096  # images or pairs processed at a time, to limit memory for large collections
 _ORDER = {"train": 0, "val": 1, "test": 2}
 
 
 @dataclass(frozen=True)
 class Copyable:
-    """One sample as far as copies are concerned."""
+    """The properties of a sample that identify duplicates."""
 
     name: str
     split: str  # train, val or test
-    label: str | None  # its class; None for boxes and masks
+    label: str | None  # class name; None for boxes and masks
     digest: str
     thumbnail: bytes
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """A sample that shows what another one shows, exactly or nearly."""
+    """A sample that is an exact or near duplicate of another sample."""
 
     copy: Copyable
     original: Copyable
@@ -46,7 +47,11 @@ class Repetition:
 
 
 def repetitions(items: list[Copyable]) -> list[Repetition]:
-    """Every copy with the sample that it repeats: the one in train, of exact ones that with the commoner label."""
+    """Return every duplicate with its original.
+
+    The original of exact copies is the one with the most common label, then the one in train. The original of near
+    copies is the one in train.
+    """
     groups = defaultdict(list)
     for item in items:
         groups[item.digest].append(item)
@@ -65,53 +70,55 @@ def repetitions(items: list[Copyable]) -> list[Repetition]:
 
 
 def findings(repetition: Repetition, drawn: bool) -> list[Finding]:
-    """What a copy spoils, by the splits and labels of the two; `drawn` where the splits are still to be drawn."""
+    """Return findings on a duplicate, depending on both labels and splits; `drawn`: the splits are yet to be drawn."""
     copy, original = repetition.copy, repetition.original
     near, severity, ordinary = ("", ERROR, WARNING) if repetition.exact else ("near ", WARNING, REMARK)
     manner = ", byte for byte" if repetition.exact else ", mirrored" if repetition.mirrored else ""
     same = f"{'' if repetition.exact else 'nearly '}the same image as {original.name}{manner}"
     found = []
     if copy.label != original.label:
-        message = f"{same}: {copy.label} here, {original.label} there"
-        found.append(Finding(severity, f"{near}duplicate with another label", copy.name, message, "keep the right one"))
+        message = f"{same}: labelled {copy.label} here, {original.label} there"
+        found.append(
+            Finding(severity, f"{near}duplicate with another label", copy.name, message, "keep the correct one")
+        )
     if copy.split != original.split:
-        message = f"{same}: {copy.split} then asks what {original.split} has shown"
+        message = f"{same}: {copy.split} contains an image of {original.split}"
         found.append(Finding(severity, f"{near}duplicate in another split", copy.name, message, "keep one of them"))
-    advice = "keep one of them" + (", for drawing a test split may part them" if drawn else "")
+    advice = "keep one of them" + (": held-out splits could receive a copy of a training image" if drawn else "")
     return found or [Finding(ordinary, f"{near}duplicate", copy.name, same, advice)]
 
 
 def near_pairs(thumbnails: list[bytes]) -> list[tuple[int, int, bool]]:
-    """Pairs (later, earlier, mirrored?) of thumbnails that show the same: for each the most alike earlier one.
+    """Return pairs (later, earlier, mirrored?) of near-duplicate thumbnails; each is paired with its best match.
 
-    Of a thumbnail's discrete cosine transform, 20 low frequencies make a point; the sign of those odd in the
-    horizontal is dropped, so that a mirrored picture falls on the same point. Points of two pictures that correlate
-    by r lie at most √(2 − 2r) apart, so none is missed among the neighbours within that distance; those are compared
-    whole.
+    A thumbnail maps to a point: 20 low frequencies of its discrete cosine transform. The sign of horizontally odd
+    frequencies is dropped, so that a mirrored image maps to the same point. The points of two images with correlation
+    r are at most √(2 − 2r) apart. Only neighbours within that distance are therefore compared completely.
     """
     pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), THUMBNAIL, THUMBNAIL)
     deviations = [_deviation(block) for block in _blocks(pixels)]
-    telling = np.flatnonzero(np.concatenate(deviations) >= _FLAT) if deviations else np.empty(0, np.int64)
+    textured = np.flatnonzero(np.concatenate(deviations) >= _FLAT) if deviations else np.empty(0, np.int64)
     best: dict[int, tuple[float, int, bool]] = {}
-    for block in _blocks(telling[_neighbours(pixels, telling)]):
-        one, other = pixels[block[:, 0]], pixels[block[:, 1]]
-        straight, mirrored = _likeness(one, other), _likeness(one, other[:, :, ::-1])
+    for block in _blocks(textured[_neighbours(pixels, textured)]):
+        first, second = pixels[block[:, 0]], pixels[block[:, 1]]
+        straight, mirrored = _similarity(first, second), _similarity(first, second[:, :, ::-1])
         for (later, earlier), plain, flipped in zip(block.tolist(), straight, mirrored, strict=True):
             best[later] = max(best.get(later, (0.0, 0, False)), (max(plain, flipped), earlier, bool(flipped > plain)))
     return [(later, earlier, mirrored) for later, (r, earlier, mirrored) in sorted(best.items()) if r >= _ALIKE]
 
 
-def _neighbours(pixels: np.ndarray, telling: np.ndarray) -> np.ndarray:
-    """Pairs (n, 2) of positions in `telling`, the later one first, whose points are among each other's nearest."""
+def _neighbours(pixels: np.ndarray, textured: np.ndarray) -> np.ndarray:
+    """Return pairs (n, 2) of positions in `textured`, the later one first, that are nearest neighbours."""
     from scipy.spatial import cKDTree
 
-    if len(telling) < 2:
+    if len(textured) < 2:
         return np.empty((0, 2), np.int64)
-    points = np.concatenate([_points(pixels[block]) for block in _blocks(telling)])
-    number = min(_NEIGHBOURS + 1, len(telling))  # each is its own nearest
+    points = np.concatenate([_points(pixels[block]) for block in _blocks(textured)])
+    number = min(_NEIGHBOURS + 1, len(textured))  # one more, because each point is its own nearest neighbour
     _, near = cKDTree(points).query(points, number, distance_upper_bound=np.sqrt(2 - 2 * _ALIKE), workers=-1)
-    pairs = np.stack([np.repeat(np.arange(len(telling)), number), near.ravel()], axis=1)
-    pairs = pairs[(pairs[:, 1] < len(telling)) & (pairs[:, 0] != pairs[:, 1])]  # beyond the distance it gives n
+    pairs = np.stack([np.repeat(np.arange(len(textured)), number), near.ravel()], axis=1)
+    # For missing neighbours, cKDTree returns the number of points as index.
+    pairs = pairs[(pairs[:, 1] < len(textured)) & (pairs[:, 0] != pairs[:, 1])]
     return np.unique(np.sort(pairs, axis=1)[:, ::-1], axis=0)
 
 
@@ -125,21 +132,21 @@ def _deviation(pixels: np.ndarray) -> np.ndarray:
 
 
 def _unit(pixels: np.ndarray) -> np.ndarray:
-    """Thumbnails (n, side, side) as vectors (n, side²) of mean 0 and length 1."""
+    """Convert thumbnails (n, side, side) to vectors (n, side²) of mean 0 and length 1."""
     vectors = pixels.reshape(len(pixels), THUMBNAIL**2).astype(np.float32)
     vectors -= vectors.mean(1, keepdims=True)
     unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     return unit
 
 
-def _likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Correlation of thumbnails (n, side, side) with others, 0 where they differ in their details."""
-    whole = _correlation(one, other)
-    alike = np.flatnonzero(whole >= _ALIKE)
-    fine, other_fine = _detail(one[alike]), _detail(other[alike])
-    telling = np.maximum(_deviation(fine), _deviation(other_fine)) >= _DETAIL
-    whole[alike[telling & (_correlation(fine, other_fine) < _ALIKE_IN_DETAIL)]] = 0
-    return whole
+def _similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the correlation of pairs of thumbnails (n, side, side), with 0 for pairs that differ in details."""
+    correlation = _correlation(first, second)
+    alike = np.flatnonzero(correlation >= _ALIKE)
+    first_detail, second_detail = _detail(first[alike]), _detail(second[alike])
+    detailed = np.maximum(_deviation(first_detail), _deviation(second_detail)) >= _DETAIL
+    correlation[alike[detailed & (_correlation(first_detail, second_detail) < _ALIKE_IN_DETAIL)]] = 0
+    return correlation
 
 
 def _detail(pixels: np.ndarray) -> np.ndarray:
@@ -148,13 +155,13 @@ def _detail(pixels: np.ndarray) -> np.ndarray:
     return differences
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    products: np.ndarray = np.einsum("ij,ij->i", _unit(one), _unit(other))
+def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    products: np.ndarray = np.einsum("ij,ij->i", _unit(first), _unit(second))
     return products
 
 
 def _points(pixels: np.ndarray) -> np.ndarray:
-    """Low frequencies (n, 20) of thumbnails, the same for a picture and its mirror image."""
+    """Return low frequencies (n, 20) of thumbnails, which are the same for an image and its mirror image."""
     at = (np.arange(THUMBNAIL) + 0.5) * np.pi / THUMBNAIL
     waves = [np.cos(frequency * at) / np.linalg.norm(np.cos(frequency * at)) for frequency in range(6)]
     pairs = [(down, across) for down in range(6) for across in range(6 - down) if down + across > 0]

@@ -1,4 +1,4 @@
-"""The label of one image held against the image itself: what is wrong with it, and how much there is of each class."""
+"""Check the label of one image against the image, and count its boxes or pixels per class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cvlib.data.layouts.collection import Label
 
 @dataclass(frozen=True)
 class Examined:
-    """What is wrong with a label, and its boxes or pixels by class, as far as it can be used."""
+    """Findings on a label, and the number of usable boxes or pixels by class."""
 
     findings: list[Finding]
     counts: dict[int, int]
@@ -20,9 +20,9 @@ class Examined:
 
 
 def examine(label: Label, kind: LabelKind, header: Header, path: str, subject: str) -> Examined:
-    """The label of an image with this header, read from the file `path`.
+    """Check the label, read from the file `path`, of an image with this header.
 
-    `subject` names the image where the file labels several; a finding that tells no other place is told of it.
+    `subject` names the image if the file labels several images. It becomes the place of findings without a place.
     """
     settled = kind.settle(label, header, path)
     findings = [replace(finding, place=finding.place or subject) for finding in settled.findings]

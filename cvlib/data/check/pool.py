@@ -1,4 +1,4 @@
-"""Many files looked at by all cores, with what remains said on a terminal."""
+"""Check many files in parallel, with progress on a terminal."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import Label
 from cvlib.runtime.clock import Progress
 
-_PATIENCE = 1.5  # seconds: about what starting processes costs, so less work is done sooner without them
-_CHUNK = 32  # files handed over at once: little talk, and Ctrl-C is answered in a fraction of a second
+_PATIENCE = 1.5  # seconds, about the cost of starting processes; shorter work is faster without them
+_CHUNK = 32  # files per task: little communication, and Ctrl-C still takes effect in a fraction of a second
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """An image's label, the name of its file, and the image's own name where that file labels several."""
+    """An image's label, the name of the label's file, and the image's name if that file labels several images."""
 
     label: Label
     kind: LabelKind
@@ -38,7 +38,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Job:
-    """An image to look at and its label in each collection that has one, by the collection's number."""
+    """An image to check, and its label in each collection that labels it, by the collection's number."""
 
     path: Path
     labels: dict[int, Labelled] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a job; no scan where the file is no image, nothing examined where it can't be read as one."""
+    """The result of a job: `scan` is None if the file is not an image, `labels` is empty if it can't be decoded."""
 
     scan: FileScan | None
     labels: dict[int, Examined] = field(default_factory=dict)
@@ -56,12 +56,12 @@ Results = dict[Path, Seen]
 
 
 def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIENCE) -> Results:
-    """What each job's file is, by its path, with `workers` processes (None: one per core that may be used).
+    """Do all jobs and return their results by path, with `workers` processes (None: one per available core).
 
-    They are started when `patience` seconds of work here haven't been enough and as much at least is left to do.
+    The processes are started only after `patience` seconds, if at least as much work remains.
     """
     workers = workers or _cores()
-    progress = Progress("looking at the files", len(jobs))
+    progress = Progress("checking files", len(jobs))
     started = time.monotonic()
     seen: Results = {}
     for number, job in enumerate(jobs):
@@ -83,7 +83,7 @@ def _cores() -> int:
 
 def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:
     chunks = [jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK)]
-    context = multiprocessing.get_context("spawn")  # a fork copies whatever threads' locks this process holds
+    context = multiprocessing.get_context("spawn")  # fork would copy locks that other threads hold
     pool = ProcessPoolExecutor(min(workers, len(chunks)), context)
     try:
         with _interrupts_only_here():
@@ -91,8 +91,8 @@ def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:
         for future in as_completed(pending):
             try:
                 yield future.result()
-            except BrokenProcessPool:  # one died, of memory or in a decoder, and took the waiting chunks with it
-                yield _by_itself(pending[future])
+            except BrokenProcessPool:  # a process died (memory, decoder), and the pending chunks failed with it
+                yield _isolated(pending[future])
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -105,13 +105,13 @@ def _seen(job: Job) -> Seen:
     found = scan_file(job.path)
     if found is None or found.header is None:
         return Seen(found)
-    examined = {number: examine(one.label, one.kind, found.header, one.path, one.subject)
-                for number, one in job.labels.items()}  # fmt: skip
+    examined = {number: examine(labelled.label, labelled.kind, found.header, labelled.path, labelled.subject)
+                for number, labelled in job.labels.items()}  # fmt: skip
     return Seen(found, examined)
 
 
-def _by_itself(chunk: list[Job]) -> Results:
-    """The chunk in a process of its own; where that dies too, file by file, until it is clear which one kills."""
+def _isolated(chunk: list[Job]) -> Results:
+    """Process the chunk in a separate process; if that dies too, process its files one by one to find the cause."""
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
     try:
         with _interrupts_only_here():
@@ -119,8 +119,8 @@ def _by_itself(chunk: list[Job]) -> Results:
         return future.result()
     except BrokenProcessPool:
         if len(chunk) > 1:
-            return {path: seen for job in chunk for path, seen in _by_itself([job]).items()}
-        fault = Fault(ERROR, "unreadable image", "its decoder crashes or runs out of memory", "take it out")
+            return {path: seen for job in chunk for path, seen in _isolated([job]).items()}
+        fault = Fault(ERROR, "unreadable image", "its decoder crashes or runs out of memory", "remove it")
         return {chunk[0].path: Seen(FileScan(faults=[fault]))}
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -128,16 +128,17 @@ def _by_itself(chunk: list[Job]) -> Results:
 
 @contextmanager
 def _interrupts_only_here() -> Iterator[None]:
-    """Processes started in this block never get Ctrl-C: it is for the one that started them, which then ends them.
+    """Start processes that ignore Ctrl-C: only this process handles it, and then ends the others.
 
-    Here it is answered at the block's end, for a process that is half started can't be ended in good order.
+    In this process, Ctrl-C takes effect at the end of the block, because a partly started process can't be shut down
+    cleanly.
     """
     interrupted: list[int] = []
-    main = threading.current_thread() is threading.main_thread()  # the only one that may set handlers
+    main = threading.current_thread() is threading.main_thread()  # other threads can't set signal handlers
     handler = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number)) if main else None
     masks = hasattr(signal, "pthread_sigmask")  # not on Windows
     if masks:
-        resource_tracker.ensure_running()  # when the first process starts it, it unblocks the signal again
+        resource_tracker.ensure_running()  # started later, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else None  # new processes inherit it
     try:
         yield

@@ -1,4 +1,4 @@
-"""Every collection that a folder holds labels for, read kind by kind, each with what its reader had to say."""
+"""Read every collection that a folder has labels for, one per kind of label, with the readers' findings."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from cvlib.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Reading:
-    """One collection, and the label file it was read from where that was chosen among others."""
+    """One collection, and the label file it was read from if there are alternatives."""
 
     collection: Collection
     source: str = ""
 
     @property
     def samples(self) -> list[tuple[str, Sample]]:
-        """All samples, each with its split."""
+        """All samples as (split, sample) pairs."""
         return [(split, sample) for split, members in self.collection.splits.items() for sample in members]
 
 
 @dataclass
 class Readings:
-    """What the readers made of a folder or label file, and what was wrong with it."""
+    """The collections read from a folder or label file, and the findings of their readers."""
 
-    root: Path  # the folder that paths are told from
+    root: Path  # the folder that paths in findings are relative to
     all: list[Reading] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
 def read(place: Path, layout: str | None, kind: LabelKind | None) -> Readings:
-    """All collections below the folder, or in the label file, `place`; of one kind of label where it is given.
+    """Read all collections in the folder or label file `place`, or only those of one kind of label.
 
-    Of COCO files that can't be told apart by their names each is read by itself.
+    COCO files whose names don't identify their splits are each read separately.
     """
     readings = Readings(place if place.is_dir() else _home(place))
     found = layouts.available(place)
     if layout is not None and layout not in layouts.LAYOUTS:
-        raise UserError(f"--layout={layout} is unknown: known are {', '.join(layouts.LAYOUTS)}")
+        raise UserError(f"Invalid --layout={layout}: expected one of {', '.join(layouts.LAYOUTS)}")
     if not found and layout is None:
         _blame(readings, UserError(f"{place}: no labels found; {_hint(place)}"))
     kinds = list(found)
     if layout is not None:
-        served = layouts.LAYOUTS[layout].kinds
-        kinds = [one for one in served if one in found] or [served[0]]
+        supported = layouts.LAYOUTS[layout].kinds
+        kinds = [kind for kind in supported if kind in found] or [supported[0]]
     for each in [kind] if kind else kinds:
         try:
             _add(readings, place, layout, each)
@@ -59,8 +59,8 @@ def read(place: Path, layout: str | None, kind: LabelKind | None) -> Readings:
             for file in _alternatives(place, layout or found.get(each, ("", place))[0]):
                 try:
                     _add(readings, file, "coco", each, name_of(file, readings.root))
-                except UserError as its_own:
-                    _blame(readings, its_own)
+                except UserError as file_error:
+                    _blame(readings, file_error)
     return readings
 
 
@@ -83,7 +83,7 @@ def _add(readings: Readings, place: Path, layout: str | None, kind: LabelKind, s
 
 
 def _blame(readings: Readings, error: UserError) -> None:
-    """An error of the whole collection, told of the file that it names first."""
+    """Add a finding for an error of the whole collection, with the path that the message begins with."""
     start, _, rest = str(error).partition(": ")
     named = Path(start)
     if rest and named == readings.root:
@@ -97,5 +97,5 @@ def _blame(readings: Readings, error: UserError) -> None:
 def _hint(place: Path) -> str:
     inner = [folder.name for folder in subfolders(place) if layouts.available(folder)] if place.is_dir() else []
     if inner:
-        return f"is {' or '.join(inner)} in it meant?"
-    return "give --layout, or put each class's images into a folder of its own"
+        return f"did you mean its subfolder {' or '.join(inner)}?"
+    return "set --layout, or put the images of each class into a separate folder"

@@ -1,4 +1,4 @@
-"""A check's report as text for people, and as JSON for programs."""
+"""Format the report of a check as text or JSON."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cvlib.data.check.summary import Counts, Pictures
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.viz.text_table import aligned
 
-_SHOWN = 10  # findings of one kind; the others are counted
-_ROWS = 15  # commonest classes that a table shows, and as many of the rarest
+_SHOWN = 10  # findings listed per kind; the others are counted
+_ROWS = 15  # a table shows this many of the most common classes, and as many of the rarest
 _TITLES = {
-    ERROR: "Errors, which would spoil a run", WARNING: "Warnings, which may spoil its result",
-    REMARK: "Remarks, good to know",
+    ERROR: "Errors, which stop a run", WARNING: "Warnings, which may degrade its results",
+    REMARK: "Remarks, for information",
 }  # fmt: skip
 
 
 def as_json(report: Report) -> str:
-    """Everything that was found; `findings` are all there are, in order."""
+    """Return the complete report as JSON, with all findings in order."""
     numbers = Counter(finding.severity for finding in report.findings)
     content: dict[str, Any] = {
         "path": str(report.root),
@@ -38,7 +38,7 @@ def as_json(report: Report) -> str:
 
 
 def as_text(report: Report) -> str:
-    """For a terminal: what there is, then the findings by severity and kind, then one line in sum."""
+    """Return the report for a terminal: contents, findings by severity and kind, and a summary line."""
     blocks = [f"{report.root}: {_number(report.files, 'file')}"]
     blocks += [_counts_text(counts) for counts in report.collections if not counts.source]
     blocks.append("\n".join(_counts_line(counts) for counts in report.collections if counts.source))
@@ -60,12 +60,12 @@ def _counts_text(counts: Counts) -> str:
     hidden = len(counts.classes) - (len(rows) - 2)
     notes = [f"  {note}" for note in (counts.read_as, *counts.notes) if note]
     if hidden:
-        notes.insert(0, f"  the commonest and the rarest are shown; {hidden:,} more classes in --format json")
+        notes.insert(0, f"  only the most common and the rarest classes are shown; --format json lists {hidden:,} more")
     return "\n".join([title, *aligned(rows), *notes])
 
 
 def _shown(counts: Counts, table: dict[str, dict[str, int]]) -> list[str]:
-    """All classes where they are few, else the commonest and the rarest, in their order."""
+    """Return all classes if they are few; otherwise the most common and the rarest, in their original order."""
     if len(counts.classes) <= 2 * _ROWS:
         return counts.classes
     by_number = sorted(counts.classes, key=lambda name: -sum(split[name] for split in table.values()))
@@ -82,7 +82,7 @@ def _counts_line(counts: Counts) -> str:
 
 def _pictures_text(pictures: Pictures) -> str:
     if pictures.widths is None or pictures.heights is None:
-        return "no readable image"
+        return "no readable images"
     sides = (f"{name} {low}–{high} (median {middle})" for name, (low, middle, high)
              in (("widths", pictures.widths), ("heights", pictures.heights)))  # fmt: skip
     return "\n".join([f"pictures: {', '.join(sides)} pixels", f"  formats: {_listed(pictures.formats)}",
@@ -94,7 +94,7 @@ def _listed(numbers: dict[str, int]) -> str:
 
 
 def _group(findings: list[Finding]) -> Iterator[str]:
-    """The findings of one kind; what all of them have in common is said once, in the title."""
+    """Yield the lines of one kind of finding; text shared by all of them appears once, in the title."""
     common = [texts.pop() for texts in ({f.message for f in findings}, {f.advice for f in findings}) if len(texts) == 1]
     shared = [text for text in common if text] if len(findings) > 1 else []
     yield f"  {findings[0].kind} ({len(findings):,})" + (": " + "; ".join(shared) if shared else "")
@@ -109,9 +109,9 @@ def _group(findings: list[Finding]) -> Iterator[str]:
 def _verdict(report: Report) -> str:
     numbers = Counter(finding.severity for finding in report.findings)
     if not report.findings:
-        return "nothing to complain of"
+        return "no problems found"
     return ", ".join(_number(numbers[severity], severity) for severity in _TITLES if numbers[severity])
 
 
-def _number(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def _number(number: int, singular: str, plural: str = "") -> str:
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -1,4 +1,4 @@
-"""How much of what a collection has, and what in these numbers would make learning hard."""
+"""Count a collection's images, boxes and pixels per class, and find class problems that impede learning."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from cvlib.data.check.readings import Reading
 from cvlib.data.check.scan import FileScan
 from cvlib.data.findings import REMARK, WARNING, Finding
 
-_IMBALANCE = 10  # times as much of one class as of another: from here on accuracy hides the small one
+_IMBALANCE = 10  # ratio of the largest to the smallest class from which accuracy is misleading
 _SPLITS = ("train", "val", "test")
 
 
 @dataclass
 class Counts:
-    """The numbers of one collection: of images by split, and of each class's images, boxes or pixels by split."""
+    """Counts of one collection: images per split, and images, boxes or pixels per split and class."""
 
-    source: str  # the label file it was read from, where that was chosen among others
+    source: str  # label file it was read from, if there are alternatives
     layout: str
-    task: str  # the word for its kind of label
+    task: str  # name of the kind of label
     classes: list[str]
-    images: dict[str, int]  # by split
-    holding: dict[str, dict[str, int]]  # images that hold the class, by split and class
+    images: dict[str, int]  # images per split
+    holding: dict[str, dict[str, int]]  # images that contain the class, by split and class
     amount: dict[str, dict[str, int]]  # boxes or pixels of the class, by split and class
     notes: list[str] = field(default_factory=list)
-    read_as: str = ""  # why this layout was chosen, as a line for people
+    read_as: str = ""  # one-line reason why this layout was chosen
 
 
 @dataclass
 class Pictures:
-    """The numbers of image files: sides in pixels as (least, median, most), and how they are stored."""
+    """Statistics of image files: sizes in pixels as (minimum, median, maximum), formats and modes."""
 
     number: int = 0
     widths: tuple[int, int, int] | None = None
@@ -45,7 +45,7 @@ class Pictures:
 
 
 def pictures(scans: Iterable[FileScan]) -> Pictures:
-    """What the readable ones among `scans` have in common."""
+    """Return the statistics of the readable images among `scans`."""
     readable = [(scan, scan.header.size) for scan in scans if scan.header is not None]
     if not readable:
         return Pictures()
@@ -60,7 +60,7 @@ def _spread(values: list[int]) -> tuple[int, int, int]:
 
 
 def count(reading: Reading, number: int, seen: Results) -> Counts:
-    """What can be used of the collection that is the one of this `number` in `seen`."""
+    """Count the usable samples of a collection; `number` is the collection's number in `seen`."""
     collection = reading.collection
     splits = [split for split in _SPLITS if split in collection.splits]
     images = dict.fromkeys(splits, 0)
@@ -73,7 +73,7 @@ def count(reading: Reading, number: int, seen: Results) -> Counts:
                 continue
             images[split] += 1
             for label, times in examined.counts.items():
-                if label < len(collection.classes):  # not a mask's ignored pixels
+                if label < len(collection.classes):  # skips ignored pixels of masks
                     holding[split][collection.classes[label]] += 1
                     amount[split][collection.classes[label]] += times
     return Counts(
@@ -90,51 +90,51 @@ def count(reading: Reading, number: int, seen: Results) -> Counts:
 
 
 def findings(counts: Counts, reading: Reading) -> list[Finding]:
-    """Classes without images or with one only, out of balance, or in an order that will confuse."""
-    if counts.source:  # one of several files that mean the same images: each by itself may lack anything
+    """Return findings on classes: without images, with a single one, imbalanced, or in a confusing order."""
+    if counts.source:  # one of several files for the same images: each one may be incomplete
         return []
     train = counts.holding.get("train", {})
-    found = [finding for name in counts.classes for finding in _of_class(counts, reading, train, name)]
+    found = [finding for name in counts.classes for finding in _class_findings(counts, reading, train, name)]
     collection = reading.collection
     found += collection.kind.relations([sample.label for _, sample in reading.samples], collection.classes)
     return [*found, *_alike(counts), *_imbalance(counts, train), *_numbers(counts.classes)]
 
 
-def _of_class(counts: Counts, reading: Reading, train: dict[str, int], name: str) -> Iterator[Finding]:
+def _class_findings(counts: Counts, reading: Reading, train: dict[str, int], name: str) -> Iterator[Finding]:
     everywhere = sum(split[name] for split in counts.holding.values())
     if everywhere == 0:
-        yield Finding(WARNING, "empty class", f"class {name}", f"no usable image holds it ({counts.task})",
-                      "add images, or take it out of the classes")  # fmt: skip
+        yield Finding(WARNING, "empty class", f"class {name}", f"no usable image contains it ({counts.task})",
+                      "add images, or remove the class")  # fmt: skip
     elif train[name] == 0:
-        yield Finding(WARNING, "class without training", f"class {name}", "held-out images show it, but no training "
-                      "image", "add training images")  # fmt: skip
+        yield Finding(WARNING, "class without training", f"class {name}", "held-out images contain it, but no training "
+                      "image does", "add training images")  # fmt: skip
     elif train[name] == 1 and (only := _only_sample(reading, counts.classes.index(name))):
-        fate = "it can't be both learned and tested" if everywhere == 1 else "learned by heart, if at all"
-        yield Finding(WARNING, "single-image class", only, f"the only training image of class {name}: {fate}",
-                      "add images, or leave the class out by data.classes")  # fmt: skip
+        effect = "the class can't be both learned and tested" if everywhere == 1 else "a network can only memorise it"
+        yield Finding(WARNING, "single-image class", only, f"the only training image of class {name}: {effect}",
+                      "add images, or exclude the class with data.classes")  # fmt: skip
 
 
 def _only_sample(reading: Reading, label: int) -> str | None:
-    """The first training sample that is known to hold the class by its label alone."""
+    """Return the first training sample whose label alone shows that it contains the class."""
     kind = reading.collection.kind
     return next((sample.name for split, sample in reading.samples
                  if split == "train" and label in (kind.classes_of(sample.label) or ())), None)  # fmt: skip
 
 
 def _alike(counts: Counts) -> Iterator[Finding]:
-    """Names that are one when case and blanks don't count: the rarer is told, for it is more likely the slip."""
+    """Yield findings on names that differ only in case or blanks; the rarer one is reported as the likely typo."""
     groups = defaultdict(list)
     for name in counts.classes:
         groups["".join(name.split()).casefold()].append(name)
     for names in groups.values():
         names.sort(key=lambda name: -sum(split[name] for split in counts.holding.values()))
         for name in names[1:]:
-            yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} in upper and lower "
-                          "case or blanks only", "let them have one name if they are one class")  # fmt: skip
+            yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} only in upper and "
+                          "lower case or blanks", "use one name if they are the same class")  # fmt: skip
 
 
 def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
-    """Of masks the images that hold a class are counted, for pixels are never balanced."""
+    """Return a finding on imbalance; for masks, images per class count, because pixels are never balanced."""
     kind = labels.named(counts.task)
     numbers = counts.amount["train"] if kind.counts_objects else train
     present = {name: number for name, number in numbers.items() if number}
@@ -144,11 +144,11 @@ def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
     ratio = present[most] / present[least]
     if ratio < _IMBALANCE:
         return []
-    one, many = kind.unit
-    unit = one if present[least] == 1 else many
+    singular, plural = kind.unit
+    unit = singular if present[least] == 1 else plural
     return [Finding(WARNING, "imbalance", f"class {least}", f"{present[least]} training {unit}, but {present[most]} of "
-                    f"{most}: {ratio:.0f} times as many", "watch macro_f1 rather than accuracy; "
-                    "data.class_weights=balanced or more images of the rare class help")]  # fmt: skip
+                    f"{most}: {ratio:.0f} times as many", "use macro_f1 instead of accuracy; set "
+                    "data.class_weights=balanced or add images of the rare class")]  # fmt: skip
 
 
 def _numbers(classes: list[str]) -> list[Finding]:
@@ -156,5 +156,5 @@ def _numbers(classes: list[str]) -> list[Finding]:
     if numbers == sorted(numbers, key=int):
         return []
     order = ", ".join(numbers[:6])
-    return [Finding(REMARK, "class order", f"class {numbers[0]}", f"classes are in the order of text: {order}",
-                    "where a label's number matters, take it from labels.json")]  # fmt: skip
+    return [Finding(REMARK, "class order", f"class {numbers[0]}", f"classes are sorted as text: {order}",
+                    "if class indices matter, read them from labels.json")]  # fmt: skip

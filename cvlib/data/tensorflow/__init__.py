@@ -1,4 +1,4 @@
-"""The feed in TensorFlow: tf.data for reading ahead, TensorFlow's operations for geometry and colour.
+"""The TensorFlow implementation of `Feed`: tf.data prefetches, TensorFlow operations change geometry and colour.
 
-Only this folder of `cvlib.data` imports TensorFlow. Order, random numbers and labels come from outside of it.
+Only this subpackage of `cvlib.data` imports TensorFlow. Order, random numbers and labels are computed outside of it.
 """

@@ -1,7 +1,7 @@
-"""Random changes of training images: the randomness is drawn in NumPy, the change is a pure function of it.
+"""Augmentation of training images: NumPy draws the random numbers, and the changes are pure functions of them.
 
-A sample's numbers depend on (stream, seed, epoch, index) alone, so the order, the batch, the model and the number of
-threads change nothing. Flip, rotation and crop make one affine matrix and one resampling per image.
+A sample's numbers depend only on (stream, seed, epoch, index). Order, batch, model and number of threads have no
+effect. Flip, rotation and crop are combined into one affine matrix and one resampling per image.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from cvlib.config.schema import AugmentConfig
 from cvlib.data.augmentation import is_geometric, is_photometric, resizes
 from cvlib.data.streams import STREAMS
 
-GREY = 114.0  # around a picture that was turned or shrunk, where an edge gone on with would invent objects
-_MOST_ASPECT = 1.25  # a crop is at most this much wider or narrower than the image
-_BLUR_REACH = 3  # sigmas after which the Gaussian is cut off
+GREY = 114.0  # fill level around a rotated or shrunk image, if repeating its edge would create false objects
+_MAX_ASPECT = 1.25  # maximum aspect ratio of a crop relative to the image
+_BLUR_REACH = 3  # the Gaussian is cut off after this many sigmas
 _RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers in [0, 1) for n images, float32 `(n,)` by the name of their stream."""
+    """Random numbers in [0, 1) for n images: float32 `(n,)` per named stream."""
 
     columns: Mapping[str, Any]
     count: Any  # n
 
     @classmethod
     def of(cls, names: Sequence[str], array: Any) -> Draws:
-        """Return the columns of an array `(n, names)`."""
+        """Make draws from an array `(n, names)`."""
         return cls({name: array[:, column] for column, name in enumerate(names)}, tf.shape(array)[0])
 
     def __getitem__(self, name: str) -> Any:
-        """Return a stream's numbers; one that isn't drawn, for its change is not in use, stands in its middle."""
+        """Return a stream's numbers; 0.5, the neutral value, for a stream that is not drawn."""
         assert name in STREAMS, name
         return self.columns[name] if name in self.columns else tf.fill([self.count], 0.5)
 
     def every(self, step: int) -> Draws:
-        """Return the numbers of every `step`-th image, from the first on."""
+        """Return the numbers of every `step`-th image, beginning with the first."""
         return Draws({name: column[::step] for name, column in self.columns.items()}, self.count // step)
 
 
 def apply(images: Any, draws: Draws, config: AugmentConfig, outside: float | None = None) -> Any:
-    """Augment a batch, float32 `(batch, height, width, channels)` in 0–255; the result has its shape and range.
+    """Augment a batch, float32 `(batch, height, width, channels)` in 0–255; shape and range are unchanged.
 
-    `draws` are those of these samples. Saturation and hue leave grey images as they are. In batches of
-    another size a sample comes out the same up to float32's rounding. What lies outside the picture gets the level
-    `outside`, or where it is None goes on as its edge.
+    `draws` holds the random numbers of these samples. Saturation and hue don't change grey images. A sample's result is
+    independent of the batch size up to float32 rounding. Pixels outside the image get the level `outside`; if it is
+    None, the edge pixels are repeated.
     """
     images = tf.cast(images, tf.float32)
     if is_geometric(config):
@@ -60,7 +60,7 @@ def apply(images: Any, draws: Draws, config: AugmentConfig, outside: float | Non
 
 
 def apply_photometric(images: Any, draws: Draws, config: AugmentConfig) -> Any:
-    """The split of `apply` that leaves every pixel in its place: blur and colour."""
+    """Apply blur and colour changes, which move no pixels."""
     if config.blur:
         images = _blur(images, config.blur * draws["blur"], math.ceil(_BLUR_REACH * config.blur))
     if is_photometric(config):
@@ -69,17 +69,18 @@ def apply_photometric(images: Any, draws: Draws, config: AugmentConfig) -> Any:
 
 
 def matrices(draws: Draws, config: AugmentConfig, height: Any, width: Any) -> Any:
-    """What takes a pixel's (x, y, 1) in the result to its place in the source: `(batch, 3, 3)`.
+    """Return the matrices `(batch, 3, 3)` that map (x, y, 1) of a pixel in the result to its position in the source.
 
-    Pixel centres are whole numbers, x goes right and y down; at its neutral strength each split is exactly 1. Seen
-    from the result: scale to the crop, rotate about its centre, mirror. Boxes and masks go the same way by these.
+    Pixel centres have integer coordinates, x points right and y down. At neutral strengths, the matrices are exactly
+    the identity. Starting from the result: scale to the crop, rotate about its centre, mirror. The same matrices
+    transform boxes and masks.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     area = config.crop + (config.zoom_out - config.crop) * draws["crop_area"]
-    most = (
-        tf.where(area < 1, tf.minimum(_MOST_ASPECT, 1 / area), _MOST_ASPECT) if resizes(config) else tf.ones_like(area)
+    max_aspect = (
+        tf.where(area < 1, tf.minimum(_MAX_ASPECT, 1 / area), _MAX_ASPECT) if resizes(config) else tf.ones_like(area)
     )
-    aspect = tf.exp((2 * draws["crop_aspect"] - 1) * tf.math.log(most))
+    aspect = tf.exp((2 * draws["crop_aspect"] - 1) * tf.math.log(max_aspect))
     scale_x, scale_y = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
     angle = (2 * draws["rotation"] - 1) * (config.rotation * np.pi / 180)
     cos, sin = tf.cos(angle), tf.sin(angle)
@@ -97,8 +98,8 @@ def matrices(draws: Draws, config: AugmentConfig, height: Any, width: Any) -> An
 
 
 def resample(images: Any, source: Any, outside: float | None) -> Any:
-    """Images as seen through the maps of `matrices`, bilinear."""
-    # NEAREST goes on with what touches the edge; REFLECT would fold a stroke of a letter back into it.
+    """Resample images bilinearly with the matrices `source` from `matrices`."""
+    # NEAREST repeats the edge pixels. REFLECT would mirror the stroke of a letter at the edge.
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images, transforms=tf.reshape(source, (-1, 9))[:, :8], output_shape=tf.shape(images)[1:3],
         fill_value=outside or 0.0, interpolation="BILINEAR", fill_mode="NEAREST" if outside is None else "CONSTANT",
@@ -106,10 +107,10 @@ def resample(images: Any, source: Any, outside: float | None) -> Any:
 
 
 def _recolour(images: Any, draws: Draws, config: AugmentConfig) -> Any:
-    """Brightness, contrast about each channel's mean, then the colours: one affine map of the pixels per image."""
+    """Change brightness, contrast about each channel's mean, and colours with one affine map of pixels per image."""
 
-    def strength(stream: str, most: float) -> Any:
-        return (2 * draws[stream] - 1) * most
+    def strength(stream: str, maximum: float) -> Any:
+        return (2 * draws[stream] - 1) * maximum
 
     contrast = 1 + strength("contrast", config.contrast)[:, None]
     brightness = 255 * strength("brightness", config.brightness)[:, None]
@@ -123,7 +124,7 @@ def _recolour(images: Any, draws: Draws, config: AugmentConfig) -> Any:
 
 
 def _colour_matrices(saturation: Any, hue: Any) -> Any:
-    """What scales and turns the colour plane of YIQ, seen in RGB, `(batch, 3, 3)`; brightness (Y) stays."""
+    """Return RGB matrices `(batch, 3, 3)` that scale and rotate the colour plane of YIQ; Y (brightness) stays."""
     cos, sin = saturation * tf.cos(2 * np.pi * hue), saturation * tf.sin(2 * np.pi * hue)
     zero, one = tf.zeros_like(cos), tf.ones_like(cos)
     in_yiq = tf.reshape(tf.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], axis=1), (-1, 3, 3))
@@ -131,9 +132,9 @@ def _colour_matrices(saturation: Any, hue: Any) -> Any:
 
 
 def _blur(images: Any, sigma: Any, reach: int) -> Any:
-    """Gaussian blur with a sigma in pixels per image, one axis after the other; edges are repeated.
+    """Apply a separable Gaussian blur with a sigma in pixels per image; edges are repeated.
 
-    Images and channels become the channels of one picture: a depthwise convolution then has a kernel for each.
+    Images and channels are stacked as the channels of one image, so that a depthwise convolution has a kernel for each.
     """
     batch, height, width, channels = tf.unstack(tf.shape(images))
     offsets = tf.range(-reach, reach + 1, dtype=tf.float32)
@@ -141,7 +142,7 @@ def _blur(images: Any, sigma: Any, reach: int) -> Any:
     kernels = tf.repeat(kernels / tf.reduce_sum(kernels, axis=0), channels, axis=1)
     for axis, side in ((1, height), (2, width)):
         images = tf.gather(images, tf.clip_by_value(tf.range(-reach, side + reach), 0, side - 1), axis=axis)
-    picture = tf.reshape(tf.transpose(images, (1, 2, 0, 3)), (1, height + 2 * reach, width + 2 * reach, -1))
-    for one_axis in (kernels[:, None, :, None], kernels[None, :, :, None]):
-        picture = tf.nn.depthwise_conv2d(picture, one_axis, strides=[1, 1, 1, 1], padding="VALID")
-    return tf.transpose(tf.reshape(picture, (height, width, batch, channels)), (2, 0, 1, 3))
+    stacked = tf.reshape(tf.transpose(images, (1, 2, 0, 3)), (1, height + 2 * reach, width + 2 * reach, -1))
+    for kernel in (kernels[:, None, :, None], kernels[None, :, :, None]):
+        stacked = tf.nn.depthwise_conv2d(stacked, kernel, strides=[1, 1, 1, 1], padding="VALID")
+    return tf.transpose(tf.reshape(stacked, (height, width, batch, channels)), (2, 0, 1, 3))

@@ -1,4 +1,4 @@
-"""A feed of cached features instead of images: what a frozen base has made of every image of a split."""
+"""A feed of cached features: the outputs of a frozen base for every image of a split."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import tensorflow as tf
 from cvlib.data.feed import Feed
 from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted
 
-Arrays = list[np.ndarray]  # float32 (n, …), one for each tensor that the base gives
+Arrays = list[np.ndarray]  # float32 (n, …), one for each output tensor of the base
 
 
 class FeatureFeed(Feed):
-    """As the `Feed` that it is made from, order and all, but of cached features; epochs cycle through the views."""
+    """A feed of cached features in the order of the image feed that it is made from.
+
+    Args:
+        feed: the image feed.
+        views: features of the whole split, one entry per augmented view; epochs cycle through the views.
+    """
 
     def __init__(self, feed: Feed, views: list[Arrays]):
         assert isinstance(feed, TensorFlowFeed)
@@ -28,32 +33,32 @@ class FeatureFeed(Feed):
         self.dataset = counted(self._batches, self.steps)
 
     def epoch(self, number: int, start: int = 0) -> None:
-        """Let the next iteration be epoch `number` (from 0), from step `start` on."""
+        """Select epoch `number` (from 0) for the next iteration, beginning at step `start`."""
         self.feed.epoch(number, start)
         self.dataset = counted(self._batches, self.steps - start)
 
     def rows(self) -> tf.data.Dataset:
-        """Return the stream of (sample index, random draws) of the next epoch."""
+        """Return a dataset of the (sample index, random numbers) pairs of the selected epoch."""
         return self.feed.rows()
 
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
-        """Yield features and labels of the epoch that was set, as NumPy arrays."""
+        """Yield features and labels of the selected epoch as NumPy arrays."""
         batches: Iterable[tuple[np.ndarray, Any]] = self.dataset.as_numpy_iterator()
         return batches
 
     def _build(self, feed: TensorFlowFeed, views: list[Arrays]) -> tf.data.Dataset:
-        me, number = weakref.ref(self), feed.number  # TensorFlow never lets go of `take`
+        self_ref, number = weakref.ref(self), feed.number  # TensorFlow never releases `take`
         labels = tf.constant(feed.kind.arrays(feed.split, feed.spec)[0])
         shapes = [array.shape[1:] for array in views[0]]
 
         def take(indices: np.ndarray, epoch: np.ndarray) -> list[np.ndarray]:
-            kept = me()
-            assert kept is not None
-            return [np.asarray(array[indices], np.float32) for array in kept.views[int(epoch) % len(kept.views)]]
+            this = self_ref()
+            assert this is not None
+            return [np.asarray(array[indices], np.float32) for array in this.views[int(epoch) % len(this.views)]]
 
         def gather(indices: Any, draws: Any) -> tuple[Any, Any]:
             found = tf.numpy_function(take, [indices, number], [tf.float32] * len(shapes), stateful=False)
-            features = [tf.ensure_shape(one, (None, *shape)) for one, shape in zip(found, shapes, strict=True)]
+            features = [tf.ensure_shape(array, (None, *shape)) for array, shape in zip(found, shapes, strict=True)]
             return tuple(features) if len(features) > 1 else features[0], tf.gather(labels, indices)
 
         return feed.rows().batch(feed.batch_size).map(as_it_is(gather), tf.data.AUTOTUNE)

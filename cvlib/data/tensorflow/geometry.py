@@ -1,7 +1,7 @@
-"""Boxes and masks under the affine maps of `augment.matrices`.
+"""Transform boxes and masks with the affine matrices of `augment.matrices`.
 
-The rule for boxes: what an object's box becomes is the upright box around its moved corners, clipped to the picture;
-it is dropped where less than `LEAST_VISIBLE` of its area, or less than a pixel of a side, is left in the picture.
+A transformed box is the axis-aligned box around the transformed corners, clipped to the image. It is dropped if less
+than `LEAST_VISIBLE` of its area remains in the image, or if a side becomes shorter than one pixel.
 """
 
 from __future__ import annotations
@@ -18,31 +18,32 @@ _LEAST_SIDE = 1.0  # pixels
 
 
 def whole_window(images: Any) -> Any:
-    """The window `(batch, 4)` that is all of the images `(batch, height, width, channels)`."""
+    """Return windows `(batch, 4)` that cover whole images `(batch, height, width, channels)`."""
     height, width = tf.cast(tf.shape(images)[1], tf.float32), tf.cast(tf.shape(images)[2], tf.float32)
     return tf.tile(tf.stack([0.0, 0.0, width, height])[None], (tf.shape(images)[0], 1))
 
 
 def move(corners: Any, classes: Any, source: Any, window: Any) -> tuple[Any, Any]:
-    """Boxes after a move, those dropped by the rule above marked by class −1.
+    """Transform boxes; dropped boxes (see the module's docstring) get class −1.
 
     Args:
-        corners, classes: `(batch, n, 4)` in pixels and `(batch, n)`.
-        source: `(batch, 3, 3)`, from a pixel's place in the result to its place before, as `augment.matrices` gives.
-        window: `(batch, 4)`, the split of the result that shows the image; all of it but for a mosaic.
+        corners: `(batch, n, 4)` in pixels.
+        classes: `(batch, n)`.
+        source: `(batch, 3, 3)`, maps positions in the result to positions in the original, from `augment.matrices`.
+        window: `(batch, 4)`, the part of the result that shows the image; the whole result except for a mosaic.
     """
-    forth = tf.linalg.inv(source)[:, None]
+    forward = tf.linalg.inv(source)[:, None]
     x = tf.stack([corners[..., 0], corners[..., 2], corners[..., 0], corners[..., 2]], axis=-1)
     y = tf.stack([corners[..., 1], corners[..., 1], corners[..., 3], corners[..., 3]], axis=-1)
-    # The maps count from the middle of the first pixel, boxes from its edge.
+    # The matrices have their origin at the centre of the first pixel, boxes at its corner.
     points = tf.stack([x - 0.5, y - 0.5, tf.ones_like(x)], axis=-2)
-    moved = tf.matmul(tf.broadcast_to(forth, (*tf.unstack(tf.shape(x)[:2]), 3, 3)), points)[..., :2, :] + 0.5
+    moved = tf.matmul(tf.broadcast_to(forward, (*tf.unstack(tf.shape(x)[:2]), 3, 3)), points)[..., :2, :] + 0.5
     hull = tf.concat([tf.reduce_min(moved, axis=-1), tf.reduce_max(moved, axis=-1)], axis=-1)
     return clip(hull, classes, window)
 
 
 def clip(corners: Any, classes: Any, window: Any) -> tuple[Any, Any]:
-    """Boxes `(batch, n, 4)` clipped to a window `(batch, 4)` each; those of which too little is left are dropped."""
+    """Clip boxes `(batch, n, 4)` to their image's window `(batch, 4)`; drop boxes of which too little remains."""
     low, high = tf.tile(window[:, None, :2], (1, 1, 2)), tf.tile(window[:, None, 2:], (1, 1, 2))
     clipped = tf.clip_by_value(corners, low, high)
     sides = clipped[..., 2:] - clipped[..., :2]
@@ -53,15 +54,15 @@ def clip(corners: Any, classes: Any, window: Any) -> tuple[Any, Any]:
 
 
 def compact(corners: Any, classes: Any) -> tuple[Any, Any]:
-    """The same boxes without the columns that no image of the batch needs; at least one is left."""
+    """Remove padding columns that no image of the batch needs; at least one column remains."""
     order = tf.argsort(tf.cast(classes < 0, tf.int32), axis=1, stable=True)
-    most = tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(classes >= 0, tf.int32), axis=1)), 1)
-    order = order[:, :most]
+    columns = tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(classes >= 0, tf.int32), axis=1)), 1)
+    order = order[:, :columns]
     return tf.gather(corners, order, batch_dims=1), tf.gather(classes, order, batch_dims=1)
 
 
 def move_masks(masks: Any, source: Any) -> Any:
-    """Masks uint8 `(batch, height, width)` after the same move, nearest neighbour; nothing known outside: ignore."""
+    """Transform masks uint8 `(batch, height, width)` with nearest neighbour; pixels from outside become `IGNORE`."""
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=masks[..., None], transforms=tf.reshape(source, (-1, 9))[:, :8], output_shape=tf.shape(masks)[1:3],
         fill_value=float(IGNORE), interpolation="NEAREST", fill_mode="CONSTANT",

@@ -1,8 +1,7 @@
-"""Four training pictures in one, boxes and all: Bochkovskiy et al., YOLOv4, 2020.
+"""Mosaic augmentation joins four training images and their boxes (Bochkovskiy et al., YOLOv4, 2020).
 
-The four meet at a random point. Each goes through the moves of `augment.matrices` first, is then drawn at half to
-full size outwards from that point, and is clipped to its quarter. `cvlib.data.order` says which
-pictures come together.
+The four images meet at a random point. Each image is first transformed with `augment.matrices`, then drawn at half to
+full size outwards from that point and clipped to its quarter. `cvlib.data.order` selects the images to join.
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ from cvlib.data.augmentation import TILES
 from cvlib.data.tensorflow import augment, geometry
 from cvlib.data.tensorflow.augment import Draws
 
-_NEAREST_TO_EDGE = 0.3  # where the four meet, as a share of the side: from here to 1 minus this
-_LEAST_SCALE = 0.5
+_EDGE_MARGIN = 0.3  # minimum distance of the meeting point from the edges, as a fraction of the side
+_MIN_SCALE = 0.5
 
 
 def joined(
     images: Any, corners: Any, classes: Any, draws: Draws, config: AugmentConfig
 ) -> tuple[Any, tuple[Any, Any], Draws]:
-    """Pictures `(4 n, height, width, channels)` with boxes `(4 n, m, 4)` joined into n, or the first of each four.
+    """Join images `(4 n, height, width, channels)` with boxes `(4 n, m, 4)` into n mosaics.
 
-    Returns images, (corners `(n, 4 m, 4)`, classes) and the draws of the first ones.
+    With probability 1 − `config.mosaic`, only the first image of each four is used. Returns images, (corners
+    `(n, 4 m, 4)`, classes) and the draws of the first images.
     """
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     first = draws.every(TILES)
@@ -41,14 +41,14 @@ def joined(
 
 
 def _quarters(draws: Draws, joins: Any, height: Any, width: Any) -> tuple[Any, Any]:
-    """For each tile the map from the joined picture into the tile's own, `(4 n, 3, 3)`, and its window, `(4 n, 4)`.
+    """Return each tile's map from the mosaic to the tile's image `(4 n, 3, 3)`, and its window `(4 n, 4)`.
 
-    Where nothing is joined the first tile has the whole picture and the others none of it.
+    If a sample is not joined, the window of its first tile is the whole image, and its other windows are empty.
     """
-    span = 1 - 2 * _NEAREST_TO_EDGE
-    middle_x = tf.round((_NEAREST_TO_EDGE + span * draws["mosaic_x"]) * width)
-    middle_y = tf.round((_NEAREST_TO_EDGE + span * draws["mosaic_y"]) * height)
-    scale = _LEAST_SCALE + (1 - _LEAST_SCALE) * draws["mosaic_scale"]
+    span = 1 - 2 * _EDGE_MARGIN
+    middle_x = tf.round((_EDGE_MARGIN + span * draws["mosaic_x"]) * width)
+    middle_y = tf.round((_EDGE_MARGIN + span * draws["mosaic_y"]) * height)
+    scale = _MIN_SCALE + (1 - _MIN_SCALE) * draws["mosaic_scale"]
     zero = tf.zeros_like(scale)
     maps, windows = [], []
     for number in range(TILES):
@@ -60,7 +60,7 @@ def _quarters(draws: Draws, joins: Any, height: Any, width: Any) -> tuple[Any, A
         window = tf.stack([*low, *high], axis=-1)
         alone = tf.stack([zero, zero, zero + width, zero + height], axis=-1) if number == 0 else tf.zeros_like(window)
         windows.append(tf.where(joins[:, None], window, alone))
-        # In whole-numbered centres: x of the tile = (x + 0.5 − left) / scale − 0.5.
+        # With pixel centres at integers, x in the tile = (x + 0.5 − left) / scale − 0.5.
         factor = tf.where(joins, 1 / scale, 1.0)
         shift_x = tf.where(joins, (0.5 - left) / scale - 0.5, 0.0)
         shift_y = tf.where(joins, (0.5 - top) / scale - 0.5, 0.0)
@@ -70,7 +70,7 @@ def _quarters(draws: Draws, joins: Any, height: Any, width: Any) -> tuple[Any, A
 
 
 def _inside(windows: Any, height: Any, width: Any) -> Any:
-    """Whether each pixel's middle lies in the window, `(n, height, width, 1)`."""
+    """Return whether each pixel's centre lies in its window, `(n, height, width, 1)`."""
     x, y = tf.range(width, dtype=tf.float32) + 0.5, tf.range(height, dtype=tf.float32) + 0.5
     across = (x >= windows[:, :1]) & (x < windows[:, 2:3])
     down = (y >= windows[:, 1:2]) & (y < windows[:, 3:])

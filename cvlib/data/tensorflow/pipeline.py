@@ -1,4 +1,4 @@
-"""From a split to batches in tf.data: decoded in parallel, resized as in the saved model, augmented, in order."""
+"""The tf.data pipeline of a feed: decode in parallel, resize as in the saved model, augment, and batch in order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from cvlib.data.split import Split
 from cvlib.data.tensorflow import reader, targets
 from cvlib.data.tensorflow.augment import Draws
 
-_AHEAD = 4  # batches made before they are asked for
-# What is mapped has no Python branch on a tensor, and rewriting it for one would take a second of every start.
+_PREFETCHED = 4  # batches
+# The mapped functions don't branch on tensors in Python; converting them with AutoGraph would cost a second per start.
 as_it_is = tf.autograph.experimental.do_not_convert
 
 
 class TensorFlowFeed(Feed):
-    """A feed whose stream is traced once; see `Feed`, and `make_feed` for the arguments."""
+    """A `Feed` whose pipeline is traced only once; `make_feed` describes the arguments."""
 
     def __init__(
         self, split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, order: Order,
@@ -38,8 +38,8 @@ class TensorFlowFeed(Feed):
         self.images = len(range(index, order.images, shards))
         self.steps = math.ceil(self.images / batch_size)
         with tf.device("cpu"):
-            self.number = tf.Variable(0, trainable=False, dtype=tf.int64)  # of the epoch that comes next
-            self._first = tf.Variable(0, trainable=False, dtype=tf.int64)  # of its rows
+            self.number = tf.Variable(0, trainable=False, dtype=tf.int64)  # number of the selected epoch
+            self._first = tf.Variable(0, trainable=False, dtype=tf.int64)  # index of the first row to use
         self._cache_is_source = False
         self._batches = self._build()
         self.dataset = counted(self._batches, self.steps)
@@ -74,11 +74,11 @@ class TensorFlowFeed(Feed):
 
     @staticmethod
     def _read(rows: tf.data.Dataset, read: reader.Reader) -> tf.data.Dataset:
-        """The stream of (pixels, sample indices, draws)."""
+        """Return a dataset of (pixels, sample indices, draws)."""
         return rows.map(as_it_is(lambda indices, draws: (read(indices), indices, draws)), tf.data.AUTOTUNE)
 
     def _finisher(self) -> Any:
-        """What makes of a batch of these what the network gets."""
+        """Return the function that converts such a batch to augmented images and targets."""
         config, spec, names, tiles = self.augmentation, self.spec, self.order.streams, self.order.tiles
         labels = targets.of(self.split, spec, self.kind)
 
@@ -92,25 +92,25 @@ class TensorFlowFeed(Feed):
 
 
 def counted(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
-    """Return the stream with its length, which Keras asks for, and with the next batches made while one is used."""
+    """Set the number of batches, which Keras requires, and prefetch them."""
     options = tf.data.Options()
-    # An iterator that is tuned waits up to a minute, idle, when it is let go of (TensorFlow 2.21: the thread that tunes
-    # it looks whether it should end before it is told so), and every epoch has an iterator of its own.
+    # With autotuning, deleting an iterator can block for up to a minute (TensorFlow 2.21: the tuning thread checks
+    # whether to end before it is notified). Every epoch creates an iterator.
     options.autotune.enabled = False
-    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_AHEAD).with_options(options)
+    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED).with_options(options)
 
 
 def _drawer(order: Order, number: tf.Variable, first: tf.Variable) -> Any:
-    """What gives the rows of the epoch of this number, from the `first` one on."""
-    width = max(1, len(order.streams))  # TensorFlow 2.21 crashes where it unbatches rows without any column
+    """Return the function that yields the rows of epoch `number`, beginning with row `first`."""
+    width = max(1, len(order.streams))  # TensorFlow 2.21 crashes when unbatching rows without columns
 
     def plan(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         indices, draws = order.epoch(int(epoch))
         return indices, draws if order.streams else np.zeros((len(indices), width), np.float32)
 
     def drawn(_: Any) -> tuple[Any, Any]:
-        # Not Dataset.from_generator: its first use has malloc give all freed memory back at once (TensorFlow
-        # 2.21), for the whole process. And TensorFlow never lets go of `plan`, so it holds no images.
+        # Dataset.from_generator is avoided: its first use makes malloc return all freed memory immediately, for the
+        # whole process (TensorFlow 2.21). TensorFlow never releases `plan`, so `plan` must not reference images.
         indices, draws = tf.numpy_function(plan, [number], (tf.int64, tf.float32))
         indices, draws = indices[first:], draws[first:]
         return tf.ensure_shape(indices, (None,)), tf.ensure_shape(draws, (None, width))

@@ -1,4 +1,4 @@
-"""From sample indices to pixels of the network's size, with a mask as one more channel where the labels are masks."""
+"""Read the pixels of samples at the network's input size; masks are appended as one more channel."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cvlib.data.labels import Form, LabelKind
 from cvlib.data.split import Split
 from cvlib.data.tensorflow import resize
 
-IN_MEMORY = 2**29  # bytes up to which an array split is resized once and kept
+IN_MEMORY = 2**29  # bytes; an array split up to this size is resized only once and kept in memory
 
-# What a reader gives: from indices `(n,)` (of files: one index) to pixels uint8 `(n, *kind.stored_shape(spec))`.
+# Maps indices `(n,)` to pixels uint8 `(n, *kind.stored_shape(spec))`. For files, maps a single index.
 Reader = Callable[[Any], Any]
 
 
 def from_memory(split: Split, spec: InputSpec, kind: LabelKind) -> Reader:
-    """Return the reader of a split whose images are an array."""
+    """Return a reader for a split whose images are an array."""
     assert isinstance(split.images, np.ndarray)
     shape = kind.stored_shape(spec)
     pixels = tf.constant(split.images)
@@ -40,11 +40,11 @@ def from_memory(split: Split, spec: InputSpec, kind: LabelKind) -> Reader:
 
 
 def from_whole_cache(cache: Cache, spec: InputSpec, kind: LabelKind) -> Reader:
-    """Return the reader of a cache that holds every image of its split."""
-    held: Any = weakref.ref(cache)  # TensorFlow never lets go of `take`
+    """Return a reader for a cache that holds every image of its split."""
+    cache_ref: Any = weakref.ref(cache)  # TensorFlow never releases `take`
 
     def take(indices: np.ndarray) -> np.ndarray:
-        pixels: np.ndarray = held().pixels[indices]
+        pixels: np.ndarray = cache_ref().pixels[indices]
         return pixels
 
     def read(indices: Any) -> Any:
@@ -55,7 +55,7 @@ def from_whole_cache(cache: Cache, spec: InputSpec, kind: LabelKind) -> Reader:
 
 
 def from_files(split: Split, spec: InputSpec, kind: LabelKind, cache: Cache | None) -> Reader:
-    """Return the reader of a split of files: one index at a time; images are put into the cache, if there is one."""
+    """Return a reader for a split of files, which reads one index at a time and fills the cache, if there is one."""
     files, channels, shape = split.images, spec.channels, kind.stored_shape(spec)
     readers: Any = split.labels if kind.form is Form.PIXELS else None
 
@@ -67,7 +67,7 @@ def from_files(split: Split, spec: InputSpec, kind: LabelKind, cache: Cache | No
         return mask
 
     def load(index: Any) -> Any:
-        # Were it said to be stateful, trainer.deterministic would have one image read at a time.
+        # With stateful=True, trainer.deterministic would read one image at a time.
         image = tf.numpy_function(read_pixels, [index], tf.uint8, stateful=False)
         image = resize.image(tf.ensure_shape(image, (None, None, channels)), spec.size, spec.resize)
         if readers is None:
@@ -80,21 +80,21 @@ def from_files(split: Split, spec: InputSpec, kind: LabelKind, cache: Cache | No
 
 
 def _once(cache: Cache, load: Reader, shape: tuple[int, int, int]) -> Reader:
-    """Return `load`, but for images that have been put into the cache before."""
-    held: Any = weakref.ref(cache)
+    """Return a reader that takes images from the cache if possible, and otherwise calls `load` and caches them."""
+    cache_ref: Any = weakref.ref(cache)
 
     def look_up(index: np.ndarray) -> tuple[np.bool_, np.ndarray]:
-        found = held().get(int(index))
+        found = cache_ref().get(int(index))
         return np.bool_(found is not None), np.zeros(shape, np.uint8) if found is None else np.array(found)
 
-    def keep(index: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        held().put(int(index), pixels)
+    def store(index: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        cache_ref().put(int(index), pixels)
         return pixels
 
     def load_once(index: Any) -> Any:
         hit, pixels = tf.numpy_function(look_up, [index], (tf.bool, tf.uint8), stateful=False)
         return tf.cond(
-            hit, lambda: pixels, lambda: tf.numpy_function(keep, [index, load(index)], tf.uint8, stateful=False)
+            hit, lambda: pixels, lambda: tf.numpy_function(store, [index, load(index)], tf.uint8, stateful=False)
         )
 
     return load_once

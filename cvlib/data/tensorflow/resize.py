@@ -1,7 +1,7 @@
-"""Images of any size to the one that the network takes.
+"""Resize images and masks to the network's input size.
 
-Exactly what `keras.layers.Resizing(antialias=True)` does in the saved model, rounded to whole levels there and here,
-so that training, evaluation and prediction see the same pixels. `cvlib.data.resize` says where they come to lie.
+The result equals that of `keras.layers.Resizing(antialias=True)` in the saved model. Both are rounded to whole levels,
+so that training, evaluation and prediction see the same pixels. `cvlib.data.resize` describes the geometry.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def image(pixels: Any, size: tuple[int, int], method: str) -> Any:
 
 
 def mask(ids: Any, size: tuple[int, int], method: str) -> Any:
-    """Resize by nearest neighbour, so that no id is invented: uint8 `(…, height, width)` → uint8 `(…, *size)`."""
+    """Resize by nearest neighbour, which creates no new ids: uint8 `(…, height, width)` → uint8 `(…, *size)`."""
     if tuple(ids.shape[-2:]) == tuple(size):
         return ids
     ids = ids[..., tf.newaxis]

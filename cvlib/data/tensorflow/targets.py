@@ -1,4 +1,4 @@
-"""Labels on their way to the network, by the form that their kind has: looked up, moved with the image, fed."""
+"""Training targets for each form of label: look them up, transform them with the images, and pass them to the loss."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from cvlib.data.tensorflow import augment, geometry, mosaic
 
 
 class Targets(ABC):
-    """Labels of one form."""
+    """The targets of one form of label."""
 
-    outside: float | None = None  # the level around a moved picture; None: its edge goes on
+    outside: float | None = None  # fill level around a transformed image; None repeats its edge
 
     @abstractmethod
     def look_up(self, indices: Any, pixels: Any) -> Any:
-        """Return the labels of a batch of samples, whose stored pixels are given."""
+        """Return the targets of a batch of samples with these stored pixels."""
 
     @abstractmethod
     def moved(self, target: Any, source: Any, images: Any) -> Any:
-        """Return the labels after the move that the maps `source` `(batch, 3, 3)` have made with the images."""
+        """Return the targets transformed like the images, by the matrices `source` `(batch, 3, 3)`."""
 
     @abstractmethod
     def fed(self, target: Any) -> Any:
-        """Return the labels as the network's loss takes them."""
+        """Return the targets in the format that the network's loss expects."""
 
 
 class Rows(Targets):
-    """A row of numbers for each sample, which no change of the image changes."""
+    """One row of numbers per sample; augmentation does not change it."""
 
     def __init__(self, split: Split, spec: InputSpec, kind: LabelKind):
         self.values = tf.constant(kind.arrays(split, spec)[0])
@@ -50,7 +50,7 @@ class Rows(Targets):
 
 
 class Boxes(Targets):
-    """Corners `(batch, n, 4)` and classes `(batch, n)`."""
+    """Corners `(batch, n, 4)` and classes `(batch, n)` of boxes."""
 
     outside = augment.GREY
 
@@ -69,7 +69,7 @@ class Boxes(Targets):
 
 
 class Pixels(Targets):
-    """An id for each pixel, `(batch, height, width)`: the channel behind the image's own."""
+    """Class ids per pixel `(batch, height, width)`, stored as the channel after those of the image."""
 
     outside = augment.GREY
 
@@ -95,14 +95,14 @@ _BY_FORM: dict[Form, _Maker] = {
 
 
 def of(split: Split, spec: InputSpec, kind: LabelKind) -> Targets:
-    """Return the labels of a split."""
+    """Return the targets of a split."""
     return _BY_FORM[kind.form](split, spec, kind)
 
 
 def augmented(
     images: Any, target: Any, draws: augment.Draws, config: AugmentConfig, targets: Targets, tiles: int
 ) -> tuple[Any, Any]:
-    """Return images and labels after the same moves; the colours of the images alone are changed."""
+    """Apply the same geometric changes to images and targets, then change the colours of the images."""
     if tiles > 1:
         images, target, draws = mosaic.joined(images, target[0], target[1], draws, config)
     elif augment.is_geometric(config):

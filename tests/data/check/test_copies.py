@@ -101,7 +101,7 @@ def test_a_copy_beside_its_original_is_only_a_warning():
 def test_copies_are_worse_where_the_split_is_still_to_be_drawn():
     (repetition,) = repetitions([_item("a", "1"), _item("b", "1")])
     assert [findings(repetition, drawn)[0].advice for drawn in (False, True)] == [
-        "keep one of them", "keep one of them, for drawing a test split may part them"]  # fmt: skip
+        "keep one of them", "keep one of them: held-out splits could receive a copy of a training image"]  # fmt: skip
 
 
 def test_near_copies_are_less_certain():

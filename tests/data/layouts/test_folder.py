@@ -48,11 +48,11 @@ def test_missing_splits_are_taken_from_train(tmp_path):
         write_images(tmp_path / "test" / name, 3)
     dataset = load(tmp_path)
     assert sizes_of(dataset) == [34, 6, 6]
-    assert dataset.notes == ["no val folder: 15 % of the training images taken, stratified by class"]
+    assert dataset.notes == ["no val folder: 15 % of the training images held out, stratified by class"]
     (tmp_path / "test").rename(tmp_path / "val")
     dataset = load(tmp_path, test_fraction=0.1)
     assert sizes_of(dataset) == [36, 6, 4]
-    assert dataset.notes == ["no test folder: 10 % of the training images taken, stratified by class"]
+    assert dataset.notes == ["no test folder: 10 % of the training images held out, stratified by class"]
     shutil.rmtree(tmp_path / "val")
     assert sizes_of(load(tmp_path)) == [28, 6, 6]
 
@@ -118,7 +118,7 @@ def test_identical_files_in_train_and_test_are_noted(tmp_path):
         for name in ("a", "b"):
             write_images(tmp_path / split / name, 3)
     shutil.copy(tmp_path / "train" / "a" / "1.png", tmp_path / "test" / "b" / "twin.png")
-    assert load(tmp_path).notes == ["1 of 7 test images are in train too, byte for byte: test/b/twin.png"]
+    assert load(tmp_path).notes == ["1 of 7 test images have exact copies in train, such as test/b/twin.png"]
 
 
 def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys):
@@ -131,7 +131,7 @@ def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     load(tmp_path)
     out, err = capsys.readouterr()
-    assert out == "" and "looking at the files: 3 of 6, about" in err
+    assert out == "" and "checking files: 3 of 6, about" in err
 
 
 def test_folders_that_cannot_be_trained_on(tmp_path):
@@ -196,7 +196,7 @@ def test_unreadable_images_and_unseen_classes_are_left_out_on_request(tmp_path):
     dataset = load(tmp_path, on_error="skip", val_fraction=0.1)
     assert sizes_of(dataset) == [17, 2, 3]  # 19 good ones for training, a tenth of them to val
     assert sorted(dataset.skipped) == ["test/a/0.png", "test/c", "train/b/3.png"]
-    assert any(note.startswith("data.on_error=skip: 3 left out for errors: test/c, ") for note in dataset.notes)
+    assert any(note.startswith("data.on_error=skip: 3 left out because of errors: test/c, ") for note in dataset.notes)
     assert not {"train/b/3.png", "test/a/0.png"} & {
         name for split in (dataset.train, dataset.val, dataset.test) for name in split.names
     }

@@ -502,7 +502,7 @@ def test_formats_of_images_that_are_not_read_are_named(tmp_path):
     _classes(tmp_path, "cat", "dog")
     for name in ("a.svg", "b.psd"):
         (tmp_path / "cat" / name).write_bytes(b"<svg/>")
-    assert "1 .svg file is SVG, a format that isn't read: draw them as PNG" in _told(_read(tmp_path))
+    assert "1 .svg file is in an unsupported format (SVG): convert to PNG" in _told(_read(tmp_path))
 
 
 def test_a_collection_of_an_unread_format_alone(tmp_path):

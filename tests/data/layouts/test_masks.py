@@ -270,5 +270,5 @@ def test_too_few_names_for_the_ids_are_refused(tmp_path):
     for name in "abcdef":
         write_image(tmp_path, name)
         write_mask(tmp_path, name, IDS)
-    with pytest.raises(UserError, match="there is no class 'background'; the nearest: 0, 1, 2"):
+    with pytest.raises(UserError, match="unknown class 'background'; similar names: 0, 1, 2"):
         _load(tmp_path, classes=["background", "cat"])
