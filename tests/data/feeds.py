@@ -1,4 +1,4 @@
-"""Feeds as tests make them."""
+"""Feeds for tests."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def a_feed(
     augmentation: AugmentConfig | None = None, shuffle: bool = False, kind: LabelKind = CLASS, resize: str = STRETCH,
     **options: Any,
 ) -> Feed:  # fmt: skip
-    """The feed of a split of images that are brought to `size` (height, width)."""
+    """Return a feed of a split of images resized to `size` (height, width)."""
     spec = InputSpec(*size, channels, resize)
     return make_feed(split, spec, kind, batch_size, seed, augmentation=augmentation, shuffle=shuffle, **options)

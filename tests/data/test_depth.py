@@ -1,4 +1,4 @@
-"""Pixels of more than 8 bits: one rule for a collection; and TIFF files of many bands."""
+"""Images with more than 8 bits share one range per collection; TIFF files with many bands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cvlib.runtime.errors import UserError
 
 
 def _collection(root: Path, dtype: str, low: float, high: float, kind: str = "tif") -> None:
-    """Twelve images of two classes whose values go from `low` to `high`, but in no single file to both."""
+    """Write twelve images of two classes with values from `low` to `high`; no single file covers the whole range."""
     for number in range(12):
         values = np.linspace(low, high, 24)[number : number + 12].reshape(3, 4)
         if number == 11:
@@ -51,14 +51,14 @@ def test_one_range_for_a_whole_collection(tmp_path, dtype, low, high, kind):
     assert read["0"][1, 0, 0] == read["4"][0, 0, 0]  # the same value is the same level in every file
 
 
-def test_a_range_that_is_given_counts(tmp_path):
+def test_a_configured_range_takes_precedence(tmp_path):
     _collection(tmp_path, "uint16", 0, 1000, "png")
     dataset = _load(tmp_path, range=[0, 2000])
     assert dataset.span == (0, 2000) and any("data.range" in note for note in dataset.notes)
     assert max(images.read_image(file, 1, dataset.span).max() for file in dataset.train.images) <= 128
 
 
-def test_8_bits_among_more_are_told(tmp_path):
+def test_mixed_bit_depths_are_noted(tmp_path):
     _collection(tmp_path, "uint16", 0, 4095, "png")
     Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / "a" / "eight.png")
     dataset = _load(tmp_path)
@@ -73,7 +73,7 @@ def test_8_bit_collections_have_no_range(tmp_path):
     assert _load(tmp_path).span is None
 
 
-def test_the_feed_gives_what_the_range_says(tmp_path):
+def test_the_feed_applies_the_range(tmp_path):
     _collection(tmp_path, "uint16", 0, 4095, "png")
     dataset = _load(tmp_path)
     spec = InputSpec(3, 4, 1, span=dataset.span)
@@ -83,7 +83,7 @@ def test_the_feed_gives_what_the_range_says(tmp_path):
 
 
 @pytest.mark.parametrize("axes", ["last", "first", "pages"])
-def test_bands_are_told_from_the_files(tmp_path, axes):
+def test_bands_are_detected_from_the_files(tmp_path, axes):
     for number in range(6):
         file = tmp_path / "ab"[number % 2] / f"{number}.tif"
         file.parent.mkdir(exist_ok=True)

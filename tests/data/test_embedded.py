@@ -1,4 +1,4 @@
-"""The datasets that are always there."""
+"""The datasets that need no download."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_digits_are_stratified():
     assert np.all(np.abs(np.bincount(dataset.test.labels) - 0.15 * totals) < 1.5)
 
 
-def test_so_many_digits_as_asked_and_more_there_are_not():
+def test_samples_limits_the_number_of_digits():
     dataset = data.load(DataConfig(samples=300), seed=0)
     assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 300
     assert set(np.bincount(np.concatenate([split.labels for split in (dataset.train, dataset.val, dataset.test)]))) <= {
@@ -55,7 +55,7 @@ def test_channels_can_be_overridden():
     assert np.array_equal(colour.val.images, np.repeat(grey.val.images, 3, axis=-1))
 
 
-def test_letters_are_as_asked_and_hold_no_digit():
+def test_letters_have_the_requested_number_and_no_digits():
     dataset = data.load(DataConfig(name="letters", samples=500), seed=0)
     assert sum(len(split) for split in (dataset.train, dataset.val, dataset.test)) == 500
     assert dataset.size == (32, 32) and dataset.channels == 1 and len(dataset.classes) == 46
@@ -65,7 +65,7 @@ def test_letters_are_as_asked_and_hold_no_digit():
     assert set(np.unique(dataset.train.labels)) == set(range(46))
 
 
-def test_letters_come_from_the_seed_alone():
+def test_letters_depend_only_on_the_seed():
     one, same, other = (data.load(DataConfig(name="letters", samples=100, split_seed=s), seed=0) for s in (3, 3, 4))
     assert np.array_equal(one.train.images, same.train.images)
     assert data.fingerprint(one) != data.fingerprint(other)
@@ -79,12 +79,12 @@ def test_every_font_draws_every_character_its_own_way():
     }  # fmt: skip
     for font in (*embedded._FONTS, *embedded._TEX_FONTS):
         pictures = [glyph.tobytes() for (name, _), glyph in glyphs.items() if name == font]
-        # A box for a missing glyph would be the same picture for several characters.
+        # The placeholder for a missing glyph would be the same image for several characters.
         assert len(set(pictures)) == len(pictures), font
 
 
-def test_letters_can_be_told_apart():
-    """Labels are right and learnable: nearest neighbours beat chance (2 %) by far."""
+def test_letters_can_be_classified():
+    """The labels are correct and learnable: nearest neighbours are far better than chance (2 %)."""
     from sklearn.neighbors import KNeighborsClassifier
 
     dataset = data.load(DataConfig(name="letters", samples=3000), seed=0)

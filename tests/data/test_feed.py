@@ -1,4 +1,4 @@
-"""Feeds of every kind of label: input that isn't square, against hand calculation and NumPy; shards."""
+"""Feeds of every kind of label with non-square input, compared with hand calculations and NumPy; shards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METHODS = ("stretch", "letterbox")
 
 
 def nearest(mask: np.ndarray, method: str) -> np.ndarray:
-    """A mask at SIZE, by NumPy: the pixel under each pixel's middle, IGNORE around it where it is letterboxed."""
+    """Return a mask resized to SIZE by nearest neighbour in NumPy, with IGNORE in the letterbox padding."""
     height, width = mask.shape
     rows = columns = 0
     if method == "letterbox":
@@ -148,13 +148,13 @@ def test_shards_of_a_feed_are_disjoint_and_together_its_batches() -> None:
         a_feed(split, (4, 4), 1, 5, 0, shard=(0, 2))
 
 
-def test_a_mosaic_is_of_boxes_only() -> None:
+def test_a_mosaic_requires_boxes() -> None:
     split = Split(["a"], np.zeros((1, 4, 4, 1), np.uint8), np.array([0]))
     with pytest.raises(ValueError, match="mosaic"):
         a_feed(split, (4, 4), 1, 1, 0, AugmentConfig(mosaic=0.5), kind=CLASS)
 
 
-def test_input_that_can_not_be_is_refused() -> None:
+def test_an_invalid_input_spec_is_refused() -> None:
     assert InputSpec(64, 96, 3).shape == (64, 96, 3)
     with pytest.raises(ValueError, match="expected one of stretch, letterbox"):
         InputSpec(64, 96, 3, "crop")

@@ -1,4 +1,4 @@
-"""The photographs that come with the package: read as their READMEs say, small, and with a licence each."""
+"""The included photographs match their READMEs, are small, and have a licence each."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def test_it_is_read_in_the_splits_that_it_names(
     assert [len(split) for split in dataset.splits.values()] == counts
 
 
-def test_another_place_is_not_taken_for_them(tmp_path: Path) -> None:
+def test_another_path_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.path=.* can't be used with data=clothing: use data=folder"):
         load(DataConfig("clothing", path=str(tmp_path)), 0)

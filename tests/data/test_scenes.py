@@ -1,4 +1,4 @@
-"""Digit scenes: what is drawn is what the boxes and masks say."""
+"""Digit scenes: boxes and masks match the drawn digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cvlib.runtime.errors import UserError
 SMALL = DataConfig(samples=120)
 
 
-def test_scenes_are_what_they_are_said_to_be():
+def test_scenes_have_the_documented_properties():
     classes, splits, _ = scenes.digit_scenes(SMALL, BOXES)
     assert classes == list("0123456789") and [len(split) for split in splits] == [84, 18, 18]
     assert all(split.images.shape == (len(split), 96, 96, 3) and split.images.dtype == np.uint8 for split in splits)
@@ -44,7 +44,7 @@ def test_boxes_are_the_bounds_of_the_masks_ink():
     assert compared > 200
 
 
-def test_ink_has_another_colour_than_what_surrounds_it():
+def test_ink_differs_in_colour_from_its_surroundings():
     _, (train, _, _), _ = scenes.digit_scenes(SMALL, MASK)
     for image, mask in zip(train.images, train.labels, strict=True):
         ground = np.median(image[mask == 0], axis=0)
@@ -52,7 +52,7 @@ def test_ink_has_another_colour_than_what_surrounds_it():
             assert np.linalg.norm(np.median(image[mask == label], axis=0) - ground) > 50
 
 
-def test_scenes_come_from_the_split_seed_alone():
+def test_scenes_depend_only_on_the_split_seed():
     one, same, other = (scenes.digit_scenes(DataConfig(samples=30, split_seed=seed), BOXES)[1] for seed in (3, 3, 4))
     assert np.array_equal(one[0].images, same[0].images)
     assert not np.array_equal(one[0].images, other[0].images)
@@ -67,8 +67,8 @@ def test_splits_are_drawn_from_their_own_scans(monkeypatch):
         assert {int(label) for boxes in split.labels for label in boxes.classes} == {number}
 
 
-def test_enough_of_every_digit_can_be_seen(monkeypatch):
-    """A full square of ink keeps at least half of its pixels."""
+def test_enough_of_every_digit_is_visible(monkeypatch):
+    """At least half of the pixels of a full square of ink remain visible."""
     square = np.ones((20, 20), np.float32)
     rng = np.random.default_rng(0)
     monkeypatch.setattr(scenes, "SIDE", 48)

@@ -1,4 +1,4 @@
-"""The split list of a run: the same samples in the same splits, whatever splitting does today."""
+"""The split list of a run restores its splits, even if the splitting code has changed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def listed(dataset: Dataset) -> dict[str, list[str]]:
 
 
 def small(names: str = "abcdef", kind: str = "classification") -> Dataset:
-    """Two samples in each split; sample i has the pixels i and the label i (or a mask of it)."""
+    """Return a dataset with two samples per split; sample i has pixels and label (or mask) i."""
     images = np.arange(len(names), dtype=np.uint8)[:, None, None, None] + np.zeros((1, 2, 2, 1), np.uint8)
     labels = np.arange(len(names)) if kind == "classification" else images[..., 0]
     whole = Split(list(names), images, labels)
     return Dataset("some", kind, list("pqrstu"), 1, (2, 2), *(whole.take([i, i + 1]) for i in (0, 2, 4)), [])
 
 
-def test_a_run_gets_its_own_splits_back_from_data_that_is_divided_otherwise() -> None:
+def test_a_split_list_overrides_the_splits_of_the_data() -> None:
     then, now = data.load(DataConfig(split_seed=0), 0), data.load(DataConfig(split_seed=1), 0)
     assert then.test.names != now.test.names
     found = splits.divided_as(now, listed(then))
@@ -45,20 +45,20 @@ def test_pixels_and_labels_go_with_their_names(kind: str) -> None:
         assert np.asarray(part.labels).reshape(len(part), -1)[:, 0].tolist() == numbers
 
 
-def test_what_is_new_is_left_out_and_what_is_gone_is_noted() -> None:
+def test_new_samples_are_left_out_and_missing_samples_are_noted() -> None:
     found = splits.divided_as(small(), {"train": ["a", "x"], "val": ["b"], "test": ["c", "y", "z"]})
     assert listed(found) == {"train": ["a"], "val": ["b"], "test": ["c"]}
     assert found.notes == ["3 images are not in the run's split list and are left out (such as d)",
                            "3 images of the run's split list are missing (such as x)"]  # fmt: skip
 
 
-def test_a_split_of_which_nothing_is_left_is_refused() -> None:
+def test_an_empty_split_is_refused() -> None:
     with pytest.raises(UserError, match="all of the run's val images are missing \\(such as x\\)") as caught:
         splits.divided_as(small(), {"train": ["a"], "val": ["x"], "test": ["b"]})
     assert "\n" not in str(caught.value)
 
 
-def test_files_keep_what_is_known_of_them() -> None:
+def test_digests_sizes_and_ids_follow_their_samples() -> None:
     whole = small(kind="segmentation")
     parts = {name: dataclasses.replace(part, digests=[f"digest {one}" for one in part.names],
                                        sizes=np.array([[ord(one), 2] for one in part.names]),
@@ -69,7 +69,7 @@ def test_files_keep_what_is_known_of_them() -> None:
     assert found.train.sizes.tolist() == [[101, 2], [97, 2]] and found.train.ids == [{101}, {97}]
 
 
-def test_nothing_that_an_earlier_run_trained_on_is_held_out() -> None:
+def test_samples_that_the_earlier_run_trained_on_are_moved_to_train() -> None:
     found = splits.keep_apart(small(), {"train": ["c", "e", "a"], "val": ["d"], "test": ["b"]})
     assert listed(found) == {"train": ["a", "b", "c", "e"], "val": ["d"], "test": ["f"]}
     assert found.train.labels.tolist() == [0, 1, 2, 4]
@@ -77,11 +77,11 @@ def test_nothing_that_an_earlier_run_trained_on_is_held_out() -> None:
     assert "moved to train" in note and "1 of 2 val, 1 of 2 test images" in note
 
 
-def test_nothing_changes_where_the_earlier_run_saw_none_of_them() -> None:
+def test_nothing_changes_if_the_earlier_run_saw_none_of_the_samples() -> None:
     whole = small()
     assert splits.keep_apart(whole, {"train": ["a", "b", "x"]}) is whole
 
 
-def test_nothing_left_to_test_on_is_refused() -> None:
+def test_an_empty_test_split_is_refused() -> None:
     with pytest.raises(UserError, match="trained on every test image"):
         splits.keep_apart(small(), {"train": ["e", "f"]})

@@ -19,7 +19,7 @@ def _counts(labels, parts):
     return [np.bincount(np.asarray(labels)[part], minlength=max(labels) + 1).tolist() for part in parts]
 
 
-def test_parts_are_disjoint_and_complete():
+def test_splits_are_disjoint_and_complete():
     labels = np.repeat([0, 1, 2], [50, 31, 7])
     parts = splits.split(labels, THREE, seed=3)
     assert sorted(np.concatenate(parts).tolist()) == list(range(88))
@@ -39,7 +39,7 @@ def test_largest_remainder_of_the_whole_and_of_each_class():
     assert train[0] in (3, 4) and train[1] in (1, 2) and train[2] == 5
 
 
-def test_small_equal_classes_share_the_held_out_parts():
+def test_small_equal_classes_share_the_held_out_splits():
     # 10 classes of 3 with quotas of 0.45 each: 5 classes give one to val, 4 of the others one to test.
     labels = np.repeat(np.arange(10), 3)
     train, val, test = _counts(labels, splits.split(labels, THREE, seed=0))
@@ -50,7 +50,7 @@ def test_small_equal_classes_share_the_held_out_parts():
 
 @pytest.mark.parametrize("sizes", [[3], [2, 1], [1, 1, 1], [5, 5], [9, 1], [1] * 10, [4, 3, 2, 1], [2, 2]])
 @pytest.mark.parametrize("seed", range(5))
-def test_no_part_is_empty_from_three_images_on(sizes, seed):
+def test_no_split_is_empty_with_at_least_three_images(sizes, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     parts = splits.split(labels, THREE, seed)
     assert all(len(part) >= 1 for part in parts)
@@ -59,19 +59,19 @@ def test_no_part_is_empty_from_three_images_on(sizes, seed):
 
 @pytest.mark.parametrize("sizes", [[9, 1], [5, 5], [4, 3, 2, 1], [2, 2, 1]])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_class_keeps_a_training_image_where_others_can_spare_one(sizes, seed):
+def test_every_class_keeps_a_training_image_if_others_can_spare_one(sizes, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     train, *_ = _counts(labels, splits.split(labels, THREE, seed))
     assert min(train) >= 1
 
 
-def test_a_held_out_part_shrinks_before_a_class_loses_its_last():
+def test_a_held_out_split_shrinks_before_a_class_loses_its_last_training_sample():
     labels = np.repeat([0, 1, 2], [1, 1, 4])
     train, _ = _counts(labels, splits.split(labels, (0.2, 0.8), seed=0))
     assert train == [1, 1, 1]
 
 
-def test_a_fraction_of_zero_gives_an_empty_part():
+def test_a_fraction_of_zero_gives_an_empty_split():
     train, val, test = splits.split(np.zeros(10, int), (0.8, 0, 0.2), seed=0)
     assert [len(train), len(val), len(test)] == [8, 0, 2]
 
@@ -104,7 +104,7 @@ def test_load_applies_the_fraction_to_training_only():
     assert half.notes == ["data.fraction=0.5: 629 of 1258 training images are used"]
 
 
-def test_load_keeps_the_classes_asked_for_in_their_order():
+def test_load_keeps_the_chosen_classes_in_their_order():
     whole = data.load(DataConfig(), seed=0)
     some = data.load(DataConfig(classes=["7", "1"]), seed=0)
     assert some.classes == ["7", "1"]
@@ -122,7 +122,7 @@ def test_bad_classes_are_refused(classes, words):
         data.load(DataConfig(classes=classes), seed=0)
 
 
-def test_the_nearest_classes_are_named():
+def test_similar_class_names_are_suggested():
     with pytest.raises(UserError, match="'ampersan'; similar names: ampersand"):
         data.load(DataConfig(name="letters", samples=200, classes=["A", "ampersan"]), seed=0)
 

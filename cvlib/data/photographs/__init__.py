@@ -1,4 +1,4 @@
-"""The collections of photographs that come with the package: each is a folder here, with its source and licence."""
+"""Photograph collections included in the package: one folder each, with its source and licence."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ NAMES = ("cards", "cats_dogs", "clothing")
 
 
 def folder(name: str) -> Path | None:
-    """Return the folder of the photographs that `data=name` means; None where they don't come with the package."""
+    """Return the folder of the photographs of `data=name`; None if the package does not include them."""
     return Path(__file__).parent / name if name in NAMES else None

@@ -1,4 +1,4 @@
-"""The command: what it says of small collections, how, and with which exit code."""
+"""`cvlib check` on small collections: findings, output and exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _photograph(path: Path, seed: int, size: tuple[int, int] = (60, 40)) -> None
 
 
 def _collection(root: Path, numbers: dict[str, int]) -> Path:
-    """So many images in each of the folders."""
+    """Write `numbers[folder]` images to each folder."""
     seeds = iter(range(10_000))
     for folder, number in numbers.items():
         for i in range(number):
@@ -126,7 +126,7 @@ def test_class_names_that_are_one(tmp_path):
     assert ("warning", "class name", "cat") not in _kinds(tmp_path)
 
 
-def test_of_very_many_classes_the_commonest_and_the_rarest_are_shown(tmp_path, capsys):
+def test_long_tables_show_the_most_common_and_the_rarest_classes(tmp_path, capsys):
     _collection(tmp_path, {f"class{i:02}": 4 if i == 20 else 2 if i == 21 else 3 for i in range(40)})
     assert main(["check", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -162,7 +162,7 @@ def test_ten_to_one_is_where_imbalance_begins(tmp_path):
 
 
 def _coco(folder: Path, name: str, boxes: list[list[float]]) -> None:
-    """One image of 60 × 40 with these boxes of its only category."""
+    """Write one image of 60 × 40 pixels with these boxes of a single category."""
     _photograph(folder / "images" / "1.jpg", 1)
     content = {
         "images": [{"id": 7, "file_name": "1.jpg", "width": 60, "height": 40}],
@@ -173,7 +173,7 @@ def _coco(folder: Path, name: str, boxes: list[list[float]]) -> None:
     (folder / "annotations" / name).write_text(json.dumps(content))
 
 
-def test_coco_files_that_name_no_split_are_looked_at_one_by_one(tmp_path):
+def test_coco_files_without_a_split_name_are_checked_separately(tmp_path):
     _coco(tmp_path, "first.json", [[1, 1, 20, 20]])
     _coco(tmp_path, "second.json", [[1, 1, 200, 20], [0, 0, 0, 5]])
     (tmp_path / "annotations" / "third.json").write_text('{"images": [')
@@ -198,7 +198,7 @@ def test_a_label_file_can_be_given_itself(tmp_path, capsys):
     assert "king 2 read as COCO: 1 JSON file with images and annotations" in " ".join(out.split())
 
 
-def test_a_size_in_a_coco_file_is_told_of_its_image(tmp_path):
+def test_a_wrong_size_in_a_coco_file_names_its_image(tmp_path):
     _coco(tmp_path, "train.json", [[1, 1, 20, 20]])
     file = tmp_path / "annotations" / "train.json"
     content = json.loads(file.read_text())
@@ -225,19 +225,19 @@ def test_masks_count_images_and_pixels(tmp_path):
     assert not report.spoiled
 
 
-def test_a_folder_without_labels_is_looked_at_all_the_same(tmp_path):
+def test_a_folder_without_labels_is_still_checked(tmp_path):
     _photograph(tmp_path / "1.jpg", 1)
     (tmp_path / "2.jpg").write_bytes(b"")
     assert _kinds(tmp_path) == [("error", "empty file", "2.jpg"), ("error", "layout", ".")]
 
 
-def test_what_lies_a_folder_too_deep_is_pointed_to(tmp_path):
+def test_a_collection_in_a_subfolder_is_suggested(tmp_path):
     _collection(tmp_path / "mine" / "photographs", {"train/cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1})
     (finding,) = [f for f in check(str(tmp_path / "mine"), workers=1).findings if f.severity == "error"]
     assert "photographs" in finding.message
 
 
-def test_what_no_label_uses_spoils_nothing(tmp_path):
+def test_unused_images_are_no_errors(tmp_path):
     _coco(tmp_path, "train.json", [[1, 1, 20, 20]])
     (tmp_path / "images" / "empty.jpg").write_bytes(b"")
     _photograph(tmp_path / "images" / "sound.jpg", 2)
@@ -249,7 +249,7 @@ def test_what_no_label_uses_spoils_nothing(tmp_path):
     ]
 
 
-def test_copies_that_two_tasks_show_are_told_once(tmp_path):
+def test_copies_in_two_tasks_are_reported_once(tmp_path):
     _collection(tmp_path / "classification", {"cat": 3, "dog": 3})
     (tmp_path / "classification/cat/copy.jpg").write_bytes((tmp_path / "classification/cat/000.jpg").read_bytes())
     for name in ("000.jpg", "copy.jpg"):
@@ -257,8 +257,8 @@ def test_copies_that_two_tasks_show_are_told_once(tmp_path):
         (tmp_path / "images" / name).write_bytes((tmp_path / "classification/cat" / name).read_bytes())
         (tmp_path / "masks").mkdir(exist_ok=True)
         Image.fromarray(np.eye(40, 60, dtype=np.uint8)).save(tmp_path / "masks" / name.replace("jpg", "png"))
-    told = [path for _, kind, path in _kinds(tmp_path) if kind == "duplicate"]
-    assert told == ["classification/cat/copy.jpg"]
+    reported = [path for _, kind, path in _kinds(tmp_path) if kind == "duplicate"]
+    assert reported == ["classification/cat/copy.jpg"]
 
 
 def test_another_task_or_layout_can_be_asked_for(tmp_path):

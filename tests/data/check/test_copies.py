@@ -1,4 +1,4 @@
-"""Images that are there twice: found however they were saved, and hardly anything else."""
+"""Duplicate images are found in any encoding, with hardly any false positives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cvlib.data.check.scan import THUMBNAIL, scan_file
 
 
 def _scene(seed: int, size: tuple[int, int] = (240, 200)) -> Image.Image:
-    """Large soft shapes and some grain, as in photographs."""
+    """Return large soft shapes with some grain, similar to a photograph."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (9, 9, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     grain = random.normal(0, 6, (size[1], size[0], 3))
@@ -45,14 +45,14 @@ def test_nothing_else_is_found(tmp_path):
     assert near_pairs([]) == near_pairs([bytes(THUMBNAIL**2)]) == []
 
 
-def test_small_drawings_that_resemble_each_other_are_hardly_blamed():
+def test_similar_small_drawings_are_rarely_reported():
     digits = [Image.fromarray((scan * 15.9).astype(np.uint8)) for scan in load_digits().images]
     thumbnails = [np.asarray(d.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)).tobytes() for d in digits]
     assert len(near_pairs(thumbnails)) <= 2
 
 
 def test_the_pairs_are_those_of_comparing_all_with_all():
-    """A thousand pictures in families of four, by brute force: correlation of each two, straight and mirrored."""
+    """Compare with brute force, the correlation of all pairs, for a thousand images in families of four."""
     random = np.random.default_rng(0)
     base = random.integers(0, 256, (250, 16, 16)).repeat(2, 1).repeat(2, 2)
     family = base[:, None] + random.normal(0, 1, (250, 4, 32, 32)) * np.array([4, 8, 16, 60])[:, None, None]
@@ -67,8 +67,8 @@ def test_the_pairs_are_those_of_comparing_all_with_all():
     assert len(found) > 200
 
 
-def test_pictures_alike_in_the_large_only_are_not_copies():
-    """One coarse pattern, as the organs on X-rays, under detail of its own in each."""
+def test_images_that_are_similar_only_at_large_scale_are_not_copies():
+    """All images have the same coarse pattern, like organs in X-rays, but different detail."""
     coarse = np.random.default_rng(0).integers(20, 236, (8, 8)).repeat(4, 0).repeat(4, 1)
     pixels = [coarse + np.random.default_rng(seed).normal(0, 4, coarse.shape) for seed in range(12)]
     assert min(np.corrcoef(pixels[0].ravel(), other.ravel())[0, 1] for other in pixels) > 0.99
@@ -98,7 +98,7 @@ def test_a_copy_beside_its_original_is_only_a_warning():
     assert _told([_item("a", "1"), _item("b", "1")]) == [("warning", "duplicate", "b")]
 
 
-def test_copies_are_worse_where_the_split_is_still_to_be_drawn():
+def test_the_advice_mentions_splits_that_are_yet_to_be_drawn():
     (repetition,) = repetitions([_item("a", "1"), _item("b", "1")])
     assert [findings(repetition, drawn)[0].advice for drawn in (False, True)] == [
         "keep one of them", "keep one of them: held-out splits could receive a copy of a training image"]  # fmt: skip
