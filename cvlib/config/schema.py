@@ -213,6 +213,7 @@ class DataConfig(Options):
     # Samples that stay in one split: a table's column, a level of folders, or an expression for names; null: none
     group: Any = None
     merge: dict[str, list[str]] | None = None  # new class → the classes that it replaces
+    verify: str = option("quick", choices=("quick", "full"))  # full: check every file again even if none has changed
     sampling: str = option("all", choices=("all", "balanced"))
     samples: int | None = option(None, low=1)  # the number of images of a generated dataset
     pretrain_on: str | None = None  # an embedded dataset for pretraining if ImageNet weights aren't available

@@ -9,24 +9,10 @@ from functools import partial
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import (
-    depth,
-    embedded,
-    grouping,
-    images,
-    keras_datasets,
-    layouts,
-    merging,
-    photographs,
-    preflight,
-    scenes,
-    splits,
-)
+from cvlib.data import depth, embedded, images, keras_datasets, merging, photographs, scanned, scenes, splits
 from cvlib.data.dataset import Dataset
-from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
-from cvlib.data.layouts.collection import Collection
-from cvlib.data.preflight import CollectionScan
+from cvlib.data.scanned import Scanned
 from cvlib.data.split import Split
 from cvlib.runtime.errors import UserError
 
@@ -42,7 +28,6 @@ READERS: dict[str, dict[LabelKind, Reader]] = {
     "letters": {CLASS: embedded.letters},
     **{name: {CLASS: keras_datasets.read} for name in keras_datasets.SOURCES},
 }
-_SHOWN = 3  # maximum number of findings listed in a message
 
 
 def load(config: DataConfig, seed: int, kind: LabelKind = CLASS, task: str | None = None) -> Dataset:
@@ -110,70 +95,53 @@ def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
 
 
 def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Dataset:
-    collection = read_collection(config, kind, training)
-    kind.check_classes(collection.root, collection.classes)
-    if config.classes is not None:
-        _narrow(collection, config)
-    if config.group is not None:
-        grouping.assign(collection, config.group)
-    own = [split for split, samples in collection.splits.items() if samples]
-    drawn = config.folds is not None or (training and not {"val", "test"} <= set(own))
-    scan = preflight.scan_collection(collection, compare=drawn)
-    findings = collection.findings + scan.findings
-    skipped = _stop_or_skip(collection, findings, config)
-    notes = collection.notes + _notes(findings)
-    if skipped:
-        notes.append(f"data.on_error=skip: {len(skipped)} left out because of errors: {_some(skipped)}")
-    classes, given = _chosen(collection, scan, config)
+    seen = scanned.scanned(config, kind, training)
+    notes = list(seen.notes)
+    given = {name: split for name, split in seen.splits.items() if name == "train" or len(split)}
+    classes, subsets = _relabelled(seen.classes, list(given.values()), config, kind)
+    given = dict(zip(given, subsets, strict=True))
     train = given["train"] if "train" in given else next(iter(given.values())).take([])
     train, val, test = splits.hold_out(train, {p: s for p, s in given.items() if p != "train"}, config, kind)
     if config.folds is None:
-        notes += _held_out_notes(collection, given, config)
+        notes += _held_out_notes(seen, given, config, kind)
     else:
         notes.append(_fold_note(config, given))
-    notes += _group_notes(given, config, drawn)
-    _note_leaks([train, val, test], scan, notes)
-    span = _span(scan, config, notes)
-    channels = _channels(scan, config, notes)
-    colours = collection.colours
+    notes += _group_notes(given, config, seen.compared)
+    _note_leaks([train, val, test], seen, notes)
+    span = _span(seen, config, notes)
+    channels = _channels(seen, config, notes)
+    colours = seen.colours
     if colours is not None:
-        names = merging.merged_names(collection.classes, config.merge or {})
+        names = merging.merged_names(seen.classes, config.merge or {})
         colours = colours[[names.index(name) for name in classes]]
     return Dataset(
-        config.name, kind.subfolder, classes, channels, scan.size, train, val, test, notes, span=span,
-        layout=collection.layout, colours=colours, skipped=skipped, kind=kind, read_as=collection.read_as,
+        config.name, kind.subfolder, classes, channels, seen.size, train, val, test, notes, span=span,
+        layout=seen.layout, colours=colours, skipped=seen.skipped, kind=kind, read_as=seen.read_as,
     )  # fmt: skip
 
 
-def _span(scan: CollectionScan, config: DataConfig, notes: list[str]) -> depth.Range | None:
+def _span(seen: Scanned, config: DataConfig, notes: list[str]) -> depth.Range | None:
     """Return the pixel values that map to 0 and 255, and note them; None for images with 8 bits."""
-    if not scan.deep:
+    if not seen.deep:
         return None
-    total = sum(len(split) for split in scan.splits.values())
-    span = (float(config.range[0]), float(config.range[1])) if config.range is not None else scan.span
-    if span is None and scan.deep < total:
-        notes.append(f"{scan.deep} of {total} images have more than 8 bits per channel, the others have 8. The "
-                     f"{scan.deep} are read as 0–65535 (or 0–1), which may make them dark: set data.range=[low, high] "
+    total = sum(len(split) for split in seen.splits.values())
+    span = (float(config.range[0]), float(config.range[1])) if config.range is not None else seen.span
+    if span is None and seen.deep < total:
+        notes.append(f"{seen.deep} of {total} images have more than 8 bits per channel, the others have 8. The "
+                     f"{seen.deep} are read as 0–65535 (or 0–1), which may make them dark: set data.range=[low, high] "
                      "to change this")  # fmt: skip
     if span is not None:
-        notes.append(depth.note(span, scan.deep, config.range is not None))
+        notes.append(depth.note(span, seen.deep, config.range is not None))
     return span
 
 
-def _channels(scan: CollectionScan, config: DataConfig, notes: list[str]) -> int:
+def _channels(seen: Scanned, config: DataConfig, notes: list[str]) -> int:
     """Return the number of channels, and note it if the images are TIFF files with more than three bands."""
-    if scan.channels > 3:
+    if seen.channels > 3:
         used = {None: "all are used", 1: "their mean is used", 3: "the first three are used"}
-        notes.append(f"the images have {scan.channels} bands (channels): {used.get(config.channels, 'all are used')}; "
+        notes.append(f"the images have {seen.channels} bands (channels): {used.get(config.channels, 'all are used')}; "
                      "data.channels=3 selects the first three")  # fmt: skip
-    return config.channels or scan.channels
-
-
-def _chosen(collection: Collection, scan: CollectionScan, config: DataConfig) -> tuple[list[str], dict[str, Split]]:
-    """Return the classes to learn, and the collection's splits with their labels, without an empty val or test."""
-    given = {name: split for name, split in scan.splits.items() if name == "train" or len(split)}
-    classes, subsets = _relabelled(collection.classes, list(given.values()), config, collection.kind)
-    return classes, dict(zip(given, subsets, strict=True))
+    return config.channels or seen.channels
 
 
 def _relabelled(
@@ -187,12 +155,12 @@ def _relabelled(
     return classes, subsets
 
 
-def _held_out_notes(collection: Collection, given: dict[str, Split], config: DataConfig) -> list[str]:
+def _held_out_notes(seen: Scanned, given: dict[str, Split], config: DataConfig, kind: LabelKind) -> list[str]:
     """Return notes on the splits that the collection lacks and that are held out from train."""
-    place = "folder" if collection.layout == "folder" else "split"
+    place = "folder" if seen.layout == "folder" else "split"
     shares = {"val": config.val_fraction, "test": config.test_fraction}
     return [
-        f"no {split} {place}: {100 * share:.3g} % of the training images held out{collection.kind.stratified_by}"
+        f"no {split} {place}: {100 * share:.3g} % of the training images held out{kind.stratified_by}"
         for split, share in shares.items() if split not in given and share
     ]  # fmt: skip
 
@@ -221,62 +189,11 @@ def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> li
     return notes
 
 
-def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:
-    """Read the user's collection, one of the included photograph sets, or a dataset of TensorFlow Datasets.
-
-    `training` tells whether the collection must have training samples, as in `layouts.read`.
-    """
-    included = photographs.folder(config.name)
-    if included is not None:
-        return layouts.read(included, config.layout, kind, config)
-    if config.path is None:
-        from cvlib.data.layouts import tfds
-
-        return tfds.read(str(config.tfds), kind)
-    return layouts.read(layouts.place(config.path), config.layout, kind, config, training)
-
-
-def _narrow(collection: Collection, config: DataConfig) -> None:
-    """Drop samples without any selected class before their files are read, so that they need not be readable."""
-    kind, chosen, merge = collection.kind, config.classes or [], config.merge or {}
-    classes = merging.merged_names(collection.classes, merge)
-    splits.check_chosen(list(dict.fromkeys(classes)), chosen, kind.fewest_chosen)
-    wanted = {label for label, name in enumerate(classes) if name in chosen}
-    for split, samples in collection.splits.items():
-        collection.splits[split] = [sample for sample in samples if not kind.is_left_out(sample.label, wanted)]
-
-
-def _stop_or_skip(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:
-    """Return the items with errors, without duplicates; raises `UserError` instead if data.on_error=stop."""
-    errors = [finding for finding in findings if finding.severity == ERROR]
-    if errors and config.on_error == "stop":
-        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-        listed = " · ".join(str(finding) for finding in errors[:_SHOWN])
-        more = " · …" if len(errors) > _SHOWN else ""
-        raise UserError(f"{collection.root}: {count} in the data: {listed}{more} (set data.on_error=skip to leave them "
-                        f"out, or run `cvlib check` to list all)")  # fmt: skip
-    return list(dict.fromkeys(f"{f.path}, {f.place}" if f.place else f.path for f in errors))
-
-
-def _notes(findings: list[Finding]) -> list[str]:
-    """Return one line for each kind of warning or remark."""
-    by_kind: dict[str, list[Finding]] = {}
-    for finding in findings:
-        if finding.severity in (WARNING, REMARK):
-            by_kind.setdefault(finding.kind, []).append(finding)
-    return [str(several[0]) if len(several) == 1 else f"{len(several)} × {kind}, such as {several[0]}"
-            for kind, several in by_kind.items()]  # fmt: skip
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-
-
-def _note_leaks(subsets: list[Split], scan: CollectionScan, notes: list[str]) -> None:
+def _note_leaks(subsets: list[Split], seen: Scanned, notes: list[str]) -> None:
     """Note val and test images with byte-identical copies in train."""
-    trained = {scan.image_digests[name] for name in subsets[0].names}
+    trained = {seen.image_digests[name] for name in subsets[0].names}
     for name, split in zip(splits.SPLITS[1:], subsets[1:], strict=True):
-        copies = [sample for sample in split.names if scan.image_digests[sample] in trained]
+        copies = [sample for sample in split.names if seen.image_digests[sample] in trained]
         if copies:
             notes.append(f"{len(copies)} of {len(split)} {name} images have exact copies in train, such as {copies[0]}")
 

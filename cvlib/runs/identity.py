@@ -23,7 +23,11 @@ _AS_WITHOUT: dict[str, dict[str, Any]] = {
 # Renamed keys: runs are hashed with the earlier name, so that their identity stays: group → name → earlier name.
 _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 # Keys that change how a run is computed, but not its result.
-_NO_RESULT = {"data": ("cache", "cache_gb"), "mode": ("cache_gb",), "trainer": ("checkpoint_every", "profile_steps")}
+_NO_RESULT = {
+    "data": ("cache", "cache_gb", "verify"),
+    "mode": ("cache_gb",),
+    "trainer": ("checkpoint_every", "profile_steps"),
+}
 
 
 def identity(mapping: Mapping[str, Any]) -> str:

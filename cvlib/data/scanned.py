@@ -1,0 +1,124 @@
+"""A collection whose files are all read and checked: what is the same for every run on the same files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cvlib.config.schema import DataConfig
+from cvlib.data import grouping, index, layouts, merging, photographs, preflight, splits
+from cvlib.data.depth import Range
+from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
+from cvlib.data.labels import LabelKind
+from cvlib.data.layouts.collection import Collection
+from cvlib.data.split import Split
+from cvlib.runtime.errors import UserError
+
+_SHOWN = 3  # maximum number of findings listed in a message
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The usable samples of a collection by split, and what all its files have in common."""
+
+    layout: str
+    read_as: str  # why this layout was chosen, as a line for people
+    classes: list[str]
+    splits: dict[str, Split]  # the collection's own splits, all samples of a collection without splits in "train"
+    size: tuple[int, int]  # median height and width
+    channels: int
+    span: Range | None  # joint range of the training images, if all images have more than 8 bits
+    deep: int  # number of images with more than 8 bits
+    compared: bool  # whether images that look the same are in one group
+    notes: list[str]
+    skipped: list[str]  # what data.on_error=skip left out
+    image_digests: dict[str, str] = field(repr=False)  # maps sample names to the sha256 of the image file
+    colours: np.ndarray | None = None  # uint8 (classes, 3): the collection's own colours for masks
+
+
+def scanned(config: DataConfig, kind: LabelKind, training: bool = True) -> Scanned:
+    """Read the collection of `config` and check every file, or take what an earlier run has found in the same files.
+
+    `training` tells whether the collection must have training samples. Raises `UserError` for a collection that can't
+    be read, and for errors in files or labels unless `data.on_error` is skip.
+    """
+    key = index.key(config, kind, training)
+    known = index.load(key) if key is not None and config.verify == "quick" else None
+    if known is not None:
+        return known
+    seen = _scan(read_collection(config, kind, training), config, training)
+    if key is not None:
+        index.save(key, seen)
+    return seen
+
+
+def _scan(collection: Collection, config: DataConfig, training: bool) -> Scanned:
+    collection.kind.check_classes(collection.root, collection.classes)
+    if config.classes is not None:
+        _narrow(collection, config)
+    if config.group is not None:
+        grouping.assign(collection, config.group)
+    own = {split for split, samples in collection.splits.items() if samples}
+    compared = config.folds is not None or (training and not {"val", "test"} <= own)
+    scan = preflight.scan_collection(collection, compare=compared)
+    findings = collection.findings + scan.findings
+    skipped = _stop_or_skip(collection, findings, config)
+    notes = collection.notes + _notes(findings)
+    if skipped:
+        notes.append(f"data.on_error=skip: {len(skipped)} left out because of errors: {_some(skipped)}")
+    return Scanned(
+        collection.layout, collection.read_as, collection.classes, scan.splits, scan.size, scan.channels, scan.span,
+        scan.deep, compared, notes, skipped, scan.image_digests, collection.colours,
+    )  # fmt: skip
+
+
+def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:
+    """Read the user's collection, one of the included photograph sets, or a dataset of TensorFlow Datasets.
+
+    `training` tells whether the collection must have training samples, as in `layouts.read`.
+    """
+    included = photographs.folder(config.name)
+    if included is not None:
+        return layouts.read(included, config.layout, kind, config)
+    if config.path is None:
+        from cvlib.data.layouts import tfds
+
+        return tfds.read(str(config.tfds), kind)
+    return layouts.read(layouts.place(config.path), config.layout, kind, config, training)
+
+
+def _narrow(collection: Collection, config: DataConfig) -> None:
+    """Drop samples without any selected class before their files are read, so that they need not be readable."""
+    kind, chosen, merge = collection.kind, config.classes or [], config.merge or {}
+    classes = merging.merged_names(collection.classes, merge)
+    splits.check_chosen(list(dict.fromkeys(classes)), chosen, kind.fewest_chosen)
+    wanted = {label for label, name in enumerate(classes) if name in chosen}
+    for split, samples in collection.splits.items():
+        collection.splits[split] = [sample for sample in samples if not kind.is_left_out(sample.label, wanted)]
+
+
+def _stop_or_skip(collection: Collection, findings: list[Finding], config: DataConfig) -> list[str]:
+    """Return the items with errors, without duplicates; raises `UserError` instead if data.on_error=stop."""
+    errors = [finding for finding in findings if finding.severity == ERROR]
+    if errors and config.on_error == "stop":
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        listed = " · ".join(str(finding) for finding in errors[:_SHOWN])
+        more = " · …" if len(errors) > _SHOWN else ""
+        raise UserError(f"{collection.root}: {count} in the data: {listed}{more} (set data.on_error=skip to leave them "
+                        f"out, or run `cvlib check` to list all)")  # fmt: skip
+    return list(dict.fromkeys(f"{f.path}, {f.place}" if f.place else f.path for f in errors))
+
+
+def _notes(findings: list[Finding]) -> list[str]:
+    """Return one line for each kind of warning or remark."""
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity in (WARNING, REMARK):
+            by_kind.setdefault(finding.kind, []).append(finding)
+    return [str(several[0]) if len(several) == 1 else f"{len(several)} × {kind}, such as {several[0]}"
+            for kind, several in by_kind.items()]  # fmt: skip
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
