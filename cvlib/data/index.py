@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import zipfile
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +23,17 @@ from cvlib.data.labels import CLASS, LabelKind
 from cvlib.data.split import Split
 from cvlib.runtime import files, store
 
-if TYPE_CHECKING:
-    from cvlib.data.scanned import Scanned
-
 _FORM = 1  # of the files; another form is read anew
 _LEAST = 2000  # samples; smaller collections are read as quickly
-_PLAIN = ("layout", "read_as", "classes", "size", "channels", "span", "deep", "compared", "notes", "skipped")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is kept: the samples by split, the sha256 of each image file by the sample's name, and plain values."""
+
+    splits: dict[str, Split]
+    image_digests: dict[str, str]
+    about: dict[str, Any]
 
 
 def key(config: DataConfig, kind: LabelKind, training: bool) -> Path | None:
@@ -78,31 +84,29 @@ def _snapshot(root: str) -> bytes:
     return digest.digest()
 
 
-def save(file: Path, seen: Scanned) -> None:
-    """Write what was found, unless the collection is small or has images outside of its folder."""
-    if sum(map(len, seen.splits.values())) < _LEAST:
+def save(file: Path, found: Found) -> None:
+    """Write what was found, unless the collection is small."""
+    if sum(map(len, found.splits.values())) < _LEAST:
         return
     arrays: dict[str, np.ndarray] = {}
-    for name, split in seen.splits.items():
+    for name, split in found.splits.items():
         arrays |= {f"{name}/names": _joined(split.names), f"{name}/images": _joined([str(one) for one in split.images]),
                    f"{name}/labels": np.asarray(split.labels), f"{name}/digests": _of_hex(split.digests or []),
-                   f"{name}/image_digests": _of_hex([seen.image_digests[one] for one in split.names]),
+                   f"{name}/image_digests": _of_hex([found.image_digests[one] for one in split.names]),
                    f"{name}/sizes": np.asarray(split.sizes), f"{name}/groups": np.asarray(split.groups)}  # fmt: skip
-    about = {name: getattr(seen, name) for name in _PLAIN} | {"splits": list(seen.splits)}
+    about = found.about | {"splits": list(found.splits)}
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with files.replacing(file, f"{file.stem}.{os.getpid()}.partial.npz") as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
-def load(file: Path) -> Scanned | None:
+def load(file: Path) -> Found | None:
     """Return what was found; None if there is no such file, or it can't be read."""
-    from cvlib.data.scanned import Scanned
-
+    splits: dict[str, Split] = {}
+    digests: dict[str, str] = {}
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             about: dict[str, Any] = json.loads(kept["about"].tobytes())
-            splits: dict[str, Split] = {}
-            digests: dict[str, str] = {}
             for name in about.pop("splits"):
                 names = _divided(kept[f"{name}/names"])
                 images = [Path(one) for one in _divided(kept[f"{name}/images"])]
@@ -112,9 +116,7 @@ def load(file: Path) -> Scanned | None:
         os.utime(file)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    about["size"] = tuple(about["size"])
-    about["span"] = None if about["span"] is None else tuple(about["span"])
-    return Scanned(splits=splits, image_digests=digests, **about)
+    return Found(splits, digests, about)
 
 
 def _joined(texts: list[str]) -> np.ndarray:

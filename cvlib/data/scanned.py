@@ -16,6 +16,8 @@ from cvlib.data.split import Split
 from cvlib.runtime.errors import UserError
 
 _SHOWN = 3  # maximum number of findings listed in a message
+# The fields of `Scanned` that the index keeps as they are; the others are arrays.
+_PLAIN = ("layout", "read_as", "classes", "size", "channels", "span", "deep", "compared", "notes", "skipped")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,12 @@ def scanned(config: DataConfig, kind: LabelKind, training: bool = True) -> Scann
     key = index.key(config, kind, training)
     known = index.load(key) if key is not None and config.verify == "quick" else None
     if known is not None:
-        return known
+        about = known.about | {name: known.about[name] and tuple(known.about[name]) for name in ("size", "span")}
+        return Scanned(splits=known.splits, image_digests=known.image_digests, **about)
     seen = _scan(read_collection(config, kind, training), config, training)
     if key is not None:
-        index.save(key, seen)
+        about = {name: getattr(seen, name) for name in _PLAIN}
+        index.save(key, index.Found(seen.splits, seen.image_digests, about))
     return seen
 
 

@@ -55,7 +55,7 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
 def _with_new_metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the summary; for a detector, metrics, last metrics and metric specs have their new names."""
     renamed = dict(summary)
-    if summary.get("task") != "detection":
+    if not any(str(key).endswith("/mAP75") for key in summary.get("metrics") or ()):  # only detectors had this name
         return renamed
     for field in ("metrics", "last_metrics"):
         if isinstance(values := summary.get(field), Mapping):

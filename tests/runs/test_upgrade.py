@@ -288,12 +288,12 @@ def test_runs_are_read_without_hydra_and_keras() -> None:
 
 def test_names_that_changed_within_form_2_are_read_under_their_new_names() -> None:
     summary = {
-        "form": 2, "task": "detection", "metrics": {"val/mAP": 0.5, "val/recall": 0.6, "test/recall": 0.7},
+        "form": 2, "task": "detection", "metrics": {"val/mAP75": 0.5, "val/recall": 0.6, "test/recall": 0.7},
         "metric_specs": [{"name": "mAP"}, {"name": "recall"}],
     }  # fmt: skip
     config = {"model": {"name": "yolo", "neck": 64}, "trainer": {"monitor": "val/recall", "epochs": 3}}
     read, keys = upgrade(summary, config)
-    assert read["metrics"] == {"val/mAP": 0.5, "val/ar_100": 0.6, "test/ar_100": 0.7}
+    assert read["metrics"] == {"val/mAP75": 0.5, "val/ar_100": 0.6, "test/ar_100": 0.7}
     assert [spec["name"] for spec in read["metric_specs"]] == ["mAP", "ar_100"]
     assert keys == {"model": {"name": "yolo", "neck_channels": 64}, "trainer": {"monitor": "val/ar_100", "epochs": 3}}
     assert identity(keys | {"trainer": config["trainer"]}) == identity(config)
