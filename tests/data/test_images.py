@@ -193,3 +193,27 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(UserError, match=r"image\.png: can't be read as an image: .*100 pixels"):
         images.read_image(path, 1)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("size", [(97, 61), (64, 64), (33, 128), (1, 1), (7, 250)])
+def test_jpegs_have_the_pixels_that_pillow_gives(
+    tmp_path: Path, subsampling: int, progressive: bool, size: tuple[int, int]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (size[1] // 4 + 1, size[0] // 4 + 1, 3), np.uint8)
+    picture = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+    for quality in (30, 95):
+        picture.save(tmp_path / "a.jpg", quality=quality, subsampling=subsampling, progressive=progressive)
+        expected = np.asarray(Image.open(tmp_path / "a.jpg"))
+        np.testing.assert_array_equal(images.read_image(tmp_path / "a.jpg", 3), expected)
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
+def test_a_jpeg_that_is_cut_off_is_refused(tmp_path: Path, keep: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(UserError, match="can't be read as an image"):
+        images.read_image(tmp_path / "a.jpg", 3)
