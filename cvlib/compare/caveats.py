@@ -12,8 +12,8 @@ from cvlib.runs.run import Run
 _BUDGET_KEYS = ("trainer.epochs", "trainer.steps_per_epoch")
 # Keys that don't change the data fingerprint, and the split seed, which is compared separately.
 _SAME_IMAGES = {f"data.{key}" for key in (
-    "batch_size", "image_size", "resize", "class_weights", "cache", "cache_gb", "split_seed", "pretrain_on",
-    "pretrain_samples", "pretrain_epochs",
+    "batch_size", "image_size", "resize", "class_weights", "sampling", "cache", "cache_gb", "verify", "split_seed",
+    "pretrain_on", "pretrain_samples", "pretrain_epochs",
 )}  # fmt: skip
 
 

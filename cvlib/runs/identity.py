@@ -17,7 +17,15 @@ NOT_THE_EXPERIMENT = ("name", "output_root")
 # Keys that were added later: with this value, a run is the same as without the key.
 _AS_WITHOUT: dict[str, dict[str, Any]] = {
     "model": {"label_smoothing": 0.0},
-    "data": {"range": None, "folds": None, "fold": 0, "group": None, "merge": None, "sampling": "all"},
+    "data": {
+        "range": None,
+        "folds": None,
+        "fold": 0,
+        "group": None,
+        "merge": None,
+        "sampling": "all",
+        "verify": "quick",
+    },
     "trainer": {"kept_epoch": "best"},
 }
 # Renamed keys: runs are hashed with the earlier name, so that their identity stays: group → name → earlier name.
@@ -28,6 +36,13 @@ _NO_RESULT = {
     "mode": ("cache_gb",),
     "trainer": ("checkpoint_every", "profile_steps"),
 }
+
+
+def is_later_default(key: str, value: Any) -> bool:
+    """Return whether `key`, such as "data.range", was added later and has the value that a run without it had."""
+    group, _, name = key.partition(".")
+    later = _AS_WITHOUT.get(group, {})
+    return name in later and later[name] == value
 
 
 def identity(mapping: Mapping[str, Any]) -> str:

@@ -15,13 +15,13 @@ import yaml
 from cvlib.runs import metric_specs
 from cvlib.runs.config_file import read_config, regular
 from cvlib.runs.flatten import flatten
-from cvlib.runs.identity import NOT_THE_EXPERIMENT
+from cvlib.runs.identity import NOT_THE_EXPERIMENT, is_later_default
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.summary import overridden, settled
 from cvlib.runs.upgrade import upgrade
 from cvlib.runtime.errors import UserError
 
-SEED_KEYS = ("seed", "data.split_seed")  # repeats of one experiment differ in these
+SEED_KEYS = ("seed", "data.split_seed", "data.fold")  # repeats of one experiment differ in these
 SPLITS = "splits.json"
 _LONGEST = 160  # characters of a damaged value in a message
 _OF_DATA: dict[str, Callable[[Any], bool]] = {  # keys of summary.json once the data is read → check of the value
@@ -60,8 +60,13 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The config by dotted key ("data.fraction" → 0.1), without the run's name and output folder."""
-        return {key: value for key, value in flatten(self.config).items() if key not in NOT_THE_EXPERIMENT}
+        """The config by dotted key ("data.fraction" → 0.1).
+
+        The run's name and output folder are left out, and so are keys that were added later with their default, so
+        that earlier and later runs don't differ in them.
+        """
+        return {key: value for key, value in flatten(self.config).items()
+                if key not in NOT_THE_EXPERIMENT and not is_later_default(key, value)}  # fmt: skip
 
     @property
     def status(self) -> str:

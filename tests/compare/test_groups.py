@@ -35,6 +35,16 @@ def test_split_seeds_are_repeats_too(tmp_path: Path, make_run: MakeRun) -> None:
     assert len(section.groups) == 1
 
 
+def test_folds_are_repeats_too_and_keys_added_later_do_not_part_runs(tmp_path: Path, make_run: MakeRun) -> None:
+    for fold in (0, 1, 2):
+        make_run(f"a{fold}", {"data.folds": 3, "data.fold": fold})
+    assert [len(group.runs) for group in sections_of(tmp_path)[0].groups] == [3]
+    later = {"data.folds": None, "data.fold": 0, "data.sampling": "all", "trainer.kept_epoch": "best"}
+    make_run("old/b0")
+    make_run("old/b1", {"seed": 1, **later})
+    assert [len(group.runs) for group in sections_of(tmp_path / "old")[0].groups] == [2]
+
+
 def test_single_seeds_give_a_row_per_run_unless_asked_otherwise(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     make_run("b", {"optimizer.lr": 0.01})
