@@ -49,7 +49,9 @@ def dicom(content: bytes) -> Image.Image | None:
     if pixels.ndim == 3 and pixels.shape[-1] == 3 and pixels.dtype == np.uint8:
         return Image.fromarray(pixels)
     if pixels.ndim != 2:
-        raise ValueError(f"it has {pixels.shape[0]} frames: save each frame as a file")
+        frames = int(getattr(file, "NumberOfFrames", 1))
+        raise ValueError(f"it has {frames} frames: save each frame as a file" if frames > 1 else
+                         f"its pixels have the shape {pixels.shape} and the type {pixels.dtype}: convert to PNG")  # fmt: skip
     slope, intercept = float(getattr(file, "RescaleSlope", 1)), float(getattr(file, "RescaleIntercept", 0))
     inverted = getattr(file, "PhotometricInterpretation", "") == "MONOCHROME1"
     values = pixels.astype(np.float32) * slope + intercept

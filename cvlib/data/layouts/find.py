@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from cvlib.data import images
+from cvlib.data.layouts import evidence
 from cvlib.data.layouts.collection import image_files, inside
 
 _UPLOAD = re.compile(r"^[0-9a-f]{6,}-")  # the prefix that an annotation tool adds to an uploaded file
@@ -54,7 +55,7 @@ class ImageFinder:
 
     def notes(self) -> list[str]:
         """Return one line for each way in which images were found other than by the path as written."""
-        return [f"{len(some)} images were found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
+        return [f"{evidence.counted(len(some), 'image')} {'was' if len(some) == 1 else 'were'} found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
                 for why, some in self.guesses.items()]  # fmt: skip
 
     def _shown(self, path: Path) -> str:
