@@ -50,8 +50,9 @@ def dicom(content: bytes) -> Image.Image | None:
         return Image.fromarray(pixels)
     if pixels.ndim != 2:
         frames = int(getattr(file, "NumberOfFrames", 1))
-        raise ValueError(f"it has {frames} frames: save each frame as a file" if frames > 1 else
-                         f"its pixels have the shape {pixels.shape} and the type {pixels.dtype}: convert to PNG")  # fmt: skip
+        if frames > 1:
+            raise ValueError(f"it has {frames} frames: save each frame as a file")
+        raise ValueError(f"its pixels have the shape {pixels.shape} and the type {pixels.dtype}: convert to PNG")
     slope, intercept = float(getattr(file, "RescaleSlope", 1)), float(getattr(file, "RescaleIntercept", 0))
     inverted = getattr(file, "PhotometricInterpretation", "") == "MONOCHROME1"
     values = pixels.astype(np.float32) * slope + intercept

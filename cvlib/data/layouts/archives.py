@@ -114,7 +114,7 @@ def _write(archive: Path, source: IO[bytes], target: Path, written: int, limit: 
         while block := source.read(_BLOCK):
             written += len(block)
             if written > limit:
-                raise UserError(f"{archive}: it unpacks to more than {limit / 2**30:.0f} GiB, which is too much for its "
-                                "size: unpack it yourself")  # fmt: skip
+                raise UserError(f"{archive}: it unpacks to more than {limit / 2**30:.0f} GiB, which is too much for "
+                                "its size: unpack it yourself")  # fmt: skip
             file.write(block)
     return written

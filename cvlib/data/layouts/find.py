@@ -55,8 +55,10 @@ class ImageFinder:
 
     def notes(self) -> list[str]:
         """Return one line for each way in which images were found other than by the path as written."""
-        return [f"{evidence.counted(len(some), 'image')} {'was' if len(some) == 1 else 'were'} found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
-                for why, some in self.guesses.items()]  # fmt: skip
+        return [
+            f"{evidence.counted(len(some), 'image')} found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
+            for why, some in self.guesses.items()
+        ]
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
