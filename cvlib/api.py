@@ -5,7 +5,7 @@
     cvlib.evaluate(run, split="val").by_class
     cvlib.predict(run, "my_images")
 
-Each raises `cvlib.UserError` with a one-line message for invalid input.
+Each function raises `cvlib.UserError` with a one-line message for invalid input.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def load_data(*overrides: str) -> Dataset:
     It has `.train`, `.val` and `.test`, each with `.names`, `.images` (uint8 `(n, height, width, channels)`, or files)
     and `.labels`. It also has `.classes`, and `.notes` about possible problems.
 
-    By default, a label is a class id. With `task=multilabel` it is a frozenset of class ids, with `model=yolo` it is
-    boxes, and with `model=segmenter` a mask.
+    By default, a label is a class id. With `task=multilabel`, it is a frozenset of class ids. With `model=yolo`, it is
+    the boxes, and with `model=segmenter`, the mask.
     """
     return _data(compose(overrides))
 
@@ -69,7 +69,7 @@ def build(*overrides: str) -> keras.Model:
 
 
 def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
-    """Do the run with these overrides, as `python run.py` does, and open it. Its progress is printed.
+    """Train with these overrides, as `python run.py` does, print the progress, and return the opened run.
 
     `folder` defaults to outputs/runs/NAME/TIME. If it holds an unfinished run with the same overrides, that run
     resumes. Interrupt the kernel to stop the run. Raises `cvlib.runtime.errors.RunFailed` if the run fails.
@@ -81,10 +81,14 @@ def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
         raise UserError(f"{hydra_overrides[0]}: not available in cvlib.train; set the run's folder with folder=…, and "
                         "run sweeps with `python run.py -m`")  # fmt: skip
     config = compose(overrides)
-    now = time.strftime("%Y-%m-%d_%H-%M-%S")
-    place = Path(folder) if folder else Path(config.output_root) / "runs" / run_name(dataclasses.asdict(config)) / now
-    experiment.run(config, place, {".hydra/overrides.yaml": yaml.safe_dump(list(overrides))})
-    return restore.open_run(place)
+    start_time = time.strftime("%Y-%m-%d_%H-%M-%S")
+    run_folder = (
+        Path(folder)
+        if folder
+        else Path(config.output_root) / "runs" / run_name(dataclasses.asdict(config)) / start_time
+    )
+    experiment.run(config, run_folder, {".hydra/overrides.yaml": yaml.safe_dump(list(overrides))})
+    return restore.open_run(run_folder)
 
 
 def load_run(folder: str | Path) -> SavedRun:
@@ -129,8 +133,8 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
 def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
     """Read an image file for the run's network, as `cvlib predict` does: uint8 `(height, width, channels)`.
 
-    EXIF rotation is applied, transparent pixels become white, and images of more than 8 bits are scaled by the run's
-    range.
+    EXIF rotation is applied, transparent pixels become white, and images with more than 8 bits per channel are
+    scaled by the run's range.
     """
     from cvlib.data import images
 
@@ -141,9 +145,9 @@ def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
     """Evaluate a run's best network, as `cvlib evaluate` does.
 
-    By default, it is evaluated on its own data; `split` is train, val or test. Overrides such as `data=folder` choose
-    other data. The result has `.metrics`, `.by_class`, `.results`, `.calibration` and `.pictures`. `tta` averages over
-    each image and its mirror image.
+    By default, the network is evaluated on the run's own data; `split` is train, val or test. Overrides such as
+    `data=folder` choose other data. The result has `.metrics`, `.by_class`, `.results`, `.calibration` and `.pictures`.
+    With `tta`, the predictions for each image and its mirror image are averaged.
     """
     opened = _opened(run)
     _start()

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from cvlib.models.run_state import RunState
     from cvlib.training.loop import Fitted, OnEpoch, Training
 
-_FROM_THE_NETWORK = ("evaluate", "export", "predictions", "visualizations")  # subfolders that cvlib commands write
+_COMMAND_OUTPUTS = ("evaluate", "export", "predictions", "visualizations")  # subfolders that cvlib commands write
 
 
 def run(
     config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Do the run that `config` describes in `folder` and return its summary.
+    """Run the experiment that `config` describes in `folder` and return its summary.
 
     An unfinished run of the same config is resumed. A completed run is not changed. Raises `UserError` for invalid
     input, in which case nothing is written, and `RunFailed` if the run fails.
@@ -47,16 +47,16 @@ def run(
     tasks.check(config)
     sources.check(config)
     _refuse_in_data(config, folder)
-    asked, config = config, _resolved(config, folder)
+    requested, config = config, _resolved(config, folder)
     started = time.monotonic()
     with Record(folder, as_mapping(config), provenance, wait, tasks.of(config.model.task).metrics) as record:
         if record.completed:
             print(f"already completed: {folder}")
             return record.summary
         record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {folder}")
-        if asked.trainer.precision == "auto":
+        if requested.trainer.precision == "auto":
             why = hardware.native(config.model.depthwise)[1]
-            record.say(f"trainer.precision=auto: {config.trainer.precision}, for {why}")
+            record.say(f"trainer.precision=auto: {config.trainer.precision}, because {why}")
         dataset = _load_data(config, record)
         spec = _input_spec(config, dataset, record)
         network = _network(config, spec, dataset, record)
@@ -73,7 +73,9 @@ def _refuse_in_data(config: Config, folder: Path) -> None:
         return
     own, images = folder.resolve(), Path(config.data.path).expanduser().resolve()
     if images.is_dir() and (own == images or images in own.parents):
-        raise UserError(f"{folder} is inside the images of data.path={config.data.path}: choose another hydra.run.dir")
+        raise UserError(
+            f"{folder} is inside the image folder data.path={config.data.path}: choose another hydra.run.dir"
+        )
 
 
 def _resolved(config: Config, folder: Path) -> Config:
@@ -118,16 +120,16 @@ def _run_on_same_data(config: Config) -> dict[str, list[str]] | None:
     earlier = read_run(Path(str(weights)).expanduser())
     own = as_mapping(config)["data"]
     theirs = earlier.config.get("data", {})
-    same = all(_place(own.get(key)) == _place(theirs.get(key)) for key in ("name", "path", "tfds"))
+    same = all(_resolved_path(own.get(key)) == _resolved_path(theirs.get(key)) for key in ("name", "path", "tfds"))
     return earlier.splits if same else None
 
 
-def _place(value: Any) -> Any:
+def _resolved_path(value: Any) -> Any:
     return Path(value).expanduser().resolve() if isinstance(value, str) and "/" in value else value
 
 
 def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
-    """Return the network's input: the requested image size, or that of the data, enlarged if the model needs it."""
+    """Return the network's input: the requested image size, or the data's size, enlarged if the model needs it."""
     size, resize = tasks.input_size(config, dataset.size), tasks.resize(config)
     span = _span([split.sizes for split in dataset.splits.values() if split.sizes is not None])
     if span or dataset.size != size:
@@ -198,7 +200,7 @@ def _record_own_code(config: Config, record: Record) -> None:
 
 
 def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> Path:
-    """Return the folder of a run that pretrained this base on `data.pretrain_on`; do that run if it is missing."""
+    """Return the folder of a run that pretrained this base on `data.pretrain_on`; run it first if it is missing."""
     pretrained = pretraining.pretraining_config(config, spec.size, spec.channels)
     folder = pretraining.pretraining_folder(pretrained)
     record.say(f"NOTE: {reason}")
@@ -300,7 +302,7 @@ def _closing_table(training: Training) -> None:
     record.say(f"\n{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}    validation      test")
     for name in training.task.shown_metrics(len(training.classes)):
         record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
-    if earlier := [name for name in _FROM_THE_NETWORK if (record.folder / name).exists()]:
+    if earlier := [name for name in _COMMAND_OUTPUTS if (record.folder / name).exists()]:
         names = ", ".join(earlier)
-        record.say(f"note: the results in {names} were made before this run was completed: create them again")
+        record.say(f"note: the results in {names} were created before this run was completed: create them again")
     record.say(f"recorded in {record.folder}")

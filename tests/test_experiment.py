@@ -21,7 +21,7 @@ from tests.configs import model_config
 def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below: str) -> None:
     (tmp_path / "images/cat").mkdir(parents=True)
     config = Config(model_config(), data=DataConfig("folder", path=str(tmp_path / "images")))
-    with pytest.raises(UserError, match="is inside the images"):
+    with pytest.raises(UserError, match="is inside the image folder"):
         experiment.run(config, tmp_path / "images" / below)
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat"]
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cvlib",
-        description="Trains networks, checks data and networks before a run, and compares and uses finished runs.",
+        description="Trains networks, checks data and networks before a run, and compares and applies finished runs.",
     )
     parser.set_defaults(command=None)
     parser.add_argument("--version", action="store_true", help="show the versions of cvlib and its dependencies")
@@ -65,5 +65,5 @@ def _versions() -> str:
     from cvlib.runs import provenance
 
     found = provenance.versions()
-    own = found.pop("cvlib-experiments", "without an installation")
+    own = found.pop("cvlib-experiments", "(not installed)")
     return f"cvlib {own} (" + ", ".join(f"{name} {version}" for name, version in found.items()) + ")"

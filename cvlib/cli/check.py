@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "check", help="check a collection of images before training",
         description="Reads every image and label of a collection once and reports its contents and its problems, by "
-        "file. It changes nothing. The exit code is 1 if a problem would spoil a run.",
+        "file. It changes nothing. The exit code is 1 if a problem would stop a run.",
     )  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="the collection's folder, as for data.path")
     parser.add_argument("--layout", help="how its files are organized, as for data.layout (default: detected)")
@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Check the collection and print or write the report; return 1 if a problem would spoil a run."""
+    """Check the collection and print or write the report; return 1 if a problem would stop a run."""
     refuse_output(chosen.output)
     from cvlib import tasks
     from cvlib.data.check import check

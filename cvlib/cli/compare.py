@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--by", choices=("run", "group"), help="one row per run, or per group over seeds "
                         "(default: group if there are several seeds)")  # fmt: skip
     parser.add_argument(
-        "--metric", help="such as test/accuracy (default: the task's usual metric); list shows all metrics"
+        "--metric", help="metric to compare, such as test/accuracy (default: the task's usual metric); list shows all"
     )
     parser.add_argument(
         "--format",

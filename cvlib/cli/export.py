@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--output", type=Path, metavar="PATH", help="where to write (default: RUN/export/…)")
     parser.add_argument("--images", type=int, default=64, metavar="N",
                         help="number of test images for the comparison (default: 64)")  # fmt: skip
-    parser.add_argument("--tolerance", type=float, metavar="D", help="largest allowed difference of a probability "
+    parser.add_argument("--tolerance", type=float, metavar="D", help="largest allowed difference in a probability "
                         "(default: 0.001; 0.01 for masks; 0.25 with --int8)")  # fmt: skip
     parser.set_defaults(command=run)
 

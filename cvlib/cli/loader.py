@@ -1,8 +1,8 @@
 """Composition of configs by Hydra, for single runs, sweeps, searches, `--cfg job` and the Python interface.
 
-Hydra answers `model=resnet model.kernel=5` only with "Could not override". Our loader accepts every key inside model,
-mode, optimizer and schedule, as if the override were `++model.kernel=5`. It then refuses keys that the chosen answers
-don't use, with a helpful message. Records, folder names and labels of jobs show overrides as they were written.
+For `model=resnet model.kernel=5`, Hydra reports only "Could not override". Our loader accepts every key inside model,
+mode, optimizer and schedule, as if the override were `++model.kernel=5`. It then rejects keys that the chosen config
+files don't use, with a helpful message. Records, folder names and labels of jobs show overrides as they were written.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from cvlib.config import unused_keys
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's config loader, with our own handling of keys that the chosen answers don't use."""
+    """Hydra's config loader, with our own handling of keys that the chosen config files don't use."""
 
-    left_out: dict[str, str] = {}  # noqa: RUF012  keys of files, left out of the last composed config → why
+    left_out: dict[str, str] = {}  # noqa: RUF012  keys removed from the last composed config → reason
 
     def load_configuration(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:  # fmt: skip
-        """Compose a config; raises `UnusedKeys` for overrides that a run doesn't use."""
+        """Compose a config; raise `UnusedKeys` for overrides that a run doesn't use."""
         composed = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         if run_mode == RunMode.RUN and all(group in composed for group in unused_keys.GROUPS):
             self.left_out = {key: _note(key, composed) for key in _leave_out(composed, overrides)}
-            if not self._of_sweep:
+            if not self._composing_sweep:
                 for note in self.left_out.values():
                     print(note, file=sys.stderr)
         return composed
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Compose one job of a sweep; the sweep reports left-out keys once for all jobs."""
-        self._of_sweep = True
+        self._composing_sweep = True
         try:
             return super().load_sweep_config(master_config, sweep_overrides)
         finally:
-            self._of_sweep = False
+            self._composing_sweep = False
 
-    _of_sweep = False
+    _composing_sweep = False
 
     def _parse_overrides_and_create_caching_repo(self, config_name: str | None, overrides: list[str]) -> Any:
         parsed, repository = super()._parse_overrides_and_create_caching_repo(config_name, overrides)
@@ -59,17 +59,17 @@ class Loader(ConfigLoaderImpl):
 
 
 def install() -> None:
-    """Make `hydra.main` and `hydra.compose` use our loader. Hydra has no hook for it, so the class is replaced."""
+    """Make `hydra.main` and `hydra.compose` use our loader. Hydra has no hook for this, so we replace its class."""
     hydra_internal.ConfigLoaderImpl = Loader  # type: ignore[misc]
 
 
 def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
-    """Remove keys from the config that files set and the chosen answers don't use.
+    """Remove keys from the config that a file sets but the chosen model, mode, optimizer and schedule don't use.
 
-    Returns the keys to report, without keys that an answer's own file lists for another of its bases.
+    Returns the keys to report. Keys that a model's own file lists for another of its bases are not reported.
     """
     parsed = OverridesParser.create().parse_overrides(overrides)
-    given = {override.key_or_group: _value(override) for override in parsed if _gives(override)}
+    given = {override.key_or_group: _value(override) for override in parsed if _sets_group_key(override)}
     task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     try:
         plain: Any = OmegaConf.to_container(task, resolve=True)
@@ -83,7 +83,7 @@ def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
     return foreign
 
 
-def _gives(override: Override) -> bool:
+def _sets_group_key(override: Override) -> bool:
     return unused_keys.is_inside(override.key_or_group) and not override.is_delete()
 
 

@@ -1,4 +1,7 @@
-"""Hydra's errors in one line: the invalid key or value and the nearest valid one. Imports no Hydra or TensorFlow."""
+"""Hydra's errors in one line: the invalid key or value, and the nearest valid one.
+
+This module imports neither Hydra nor TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def keys(arguments: list[str]) -> list[str]:
         if not group or not answers.folders(group):
             continue
         found.append(group)
-        if choice is None:  # a group whose answers only change keys of other groups
+        if choice is None:  # a group whose choices only change keys of other groups
             continue
         chosen = next((a.split("=", 1)[1] for a in arguments if a.startswith(f"{group}=")), choice)
         found += [f"{group}.{key}" for key in answers.keys(group, chosen.split(",")[0])]

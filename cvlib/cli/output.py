@@ -32,5 +32,5 @@ def hand_over(text: str, output: Path | None) -> None:
 
 
 def say(line: str) -> None:
-    """Print a remark to stderr, so that it doesn't mix with the result."""
+    """Print a note to stderr, so that it isn't mixed with the result."""
     print(line, file=sys.stderr)

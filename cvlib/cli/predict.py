@@ -49,11 +49,11 @@ def run(chosen: argparse.Namespace) -> int:
               "its predictions on them are better than on new images", file=sys.stderr)  # fmt: skip
     progress = Progress("predicting", len(files))
 
-    def bad(file: Path, why: str) -> None:
+    def report_skipped(file: Path, why: str) -> None:
         progress.clear()
         print(f"skipped: {why}", file=sys.stderr)
 
-    count, failed = prediction.predict_files(opened, files, output, bad, progress.show, **options)
+    count, failed = prediction.predict_files(opened, files, output, report_skipped, progress.show, **options)
     progress.clear()
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     if skipped := prediction.left_out(chosen.paths):

@@ -11,13 +11,13 @@ from typing import Any
 
 from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
 
-_outcomes: list[Any] = []  # of the single run
+_outcomes: list[Any] = []  # of a single run, not of a sweep's jobs
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand; Hydra parses all arguments after it, including -m, --help and --cfg job."""
     parser = commands.add_parser(
-        "train", help="do a run, or with -m a sweep, like `python run.py`", add_help=False, prefix_chars="\0"
+        "train", help="start a run, or a sweep with -m, like `python run.py`", add_help=False, prefix_chars="\0"
     )
     parser.add_argument("arguments", nargs="*")
     parser.set_defaults(command=lambda chosen: train(chosen.arguments))
@@ -30,7 +30,7 @@ def train(arguments: Sequence[str]) -> int:
     before = signal.signal(signal.SIGTERM, interrupt)  # clusters preempt jobs with SIGTERM
     _outcomes.clear()
     try:
-        return _by_hydra(list(arguments))
+        return _run_with_hydra(list(arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
     except UserError as error:
@@ -46,12 +46,12 @@ def train(arguments: Sequence[str]) -> int:
         if not isinstance(error, OSError):
             raise
         # Hydra couldn't create the folder of the run or of the sweep. An `OSError` inside a run is the run's outcome.
-        return complain(f"{error.filename or 'its folder'} can't be written: {error.strerror}")
+        return complain(f"{error.filename or 'the run folder'} can't be written: {error.strerror}")
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _by_hydra(arguments: list[str]) -> int:
+def _run_with_hydra(arguments: list[str]) -> int:
     """Do what `hydra.main` does, with these arguments instead of the process's own."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # makes Hydra raise its errors, so that we can shorten them
     from hydra import version
@@ -73,7 +73,7 @@ def _by_hydra(arguments: list[str]) -> int:
 
 
 def job(composed: Any) -> str | None:
-    """Do one run, alone or as a job of a sweep. An error becomes the run's outcome, so that the sweep continues."""
+    """Run one config, alone or as a job of a sweep. An error becomes the run's outcome, so that the sweep continues."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""Find the keys of a config that its model, mode, optimizer and schedule use, and refuse other keys that are given."""
+"""Find the keys of a config that its model, mode, optimizer and schedule use, and reject overrides of other keys."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cvlib.runtime.errors import UserError
 
 
 class Unused(NamedTuple):
-    """Keys of a composed config that its answers don't use and that are no overrides."""
+    """Keys of a composed config that the run doesn't use and that are not overrides."""
 
-    listed: list[str]  # in the answer's own file, for another of its bases or heads
+    listed: list[str]  # listed in the chosen file itself, for another of its bases or heads
     foreign: list[str]  # set by another file, such as a study's
 
 
 def used_keys(composed: Any) -> set[str]:
-    """Return the keys that the chosen answers use, such as `model.depth`; raises `UserError` for an invalid config."""
+    """Return the keys that a run uses, such as `model.depth`; raise `UserError` for an invalid config."""
     return set(flatten(as_mapping(read_config(composed))))
 
 
@@ -32,27 +32,27 @@ def alternatives(model: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def owners(group: str, key: str) -> list[str]:
-    """Return the answers of a group whose files list a key."""
+    """Return the choices of a group whose files list a key."""
     return answers.owners(group, key.partition(".")[0])
 
 
 def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused:
-    """Find the keys of a config that its chosen answers don't use.
+    """Find the keys of a config that the run doesn't use.
 
     Args:
         composed: the whole config of a run as a plain mapping.
-        given: the overrides inside the groups, key → value as it was written.
+        given: the overrides inside the groups: key → value as the user wrote it.
 
     Raises:
-        UserError: if an answer's name isn't a string.
-        UnusedKeys: if an override isn't used, or if a file sets a key that no answer has.
+        UserError: if the name of a choice isn't a string.
+        UnusedKeys: if an override isn't used, or if a file sets a key that no choice has.
     """
     for group in GROUPS:
         if not isinstance(name := composed[group].get("name"), str):
             raise UserError(f"invalid {group}.name={name}: expected a name")
     present = [f"{group}.{key}" for group in GROUPS for key in composed[group]]
     used = _used(composed)
-    if used is None:  # perhaps because of a key that no answer has: try again without such keys
+    if used is None:  # perhaps because of a key that no choice has: try again without such keys
         used = _used(_without(composed, [key for key in present if not owners(*key.split(".", 1))]))
     if used is None:  # another error, which the check of the config reports
         return Unused([], [])
@@ -83,17 +83,19 @@ def _without(composed: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def _lists(composed: Mapping[str, Any], key: str) -> bool:
-    """Return whether the file of the chosen answer lists a key."""
+    """Return whether the file of the chosen model, mode, … lists a key."""
     group, _, name = key.partition(".")
     return name.partition(".")[0] in answers.keys(group, composed[group]["name"])
 
 
 def _refusal(key: str, value: str, composed: Mapping[str, Any], used: set[str]) -> str:
-    deciding, having = _deciding(key, composed) if key.startswith("model.") and _lists(composed, key) else (None, [])
+    deciding, having = (
+        _find_deciding_key(key, composed) if key.startswith("model.") and _lists(composed, key) else (None, [])
+    )
     return unused_keys.refusal(key, value, composed[key.partition(".")[0]], used, owners, deciding, having)
 
 
-def _deciding(key: str, composed: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+def _find_deciding_key(key: str, composed: Mapping[str, Any]) -> tuple[str | None, list[str]]:
     """Return the model key that decides whether `key` is used, and its values with which `key` is used."""
     model = composed["model"]
     for deciding, values in alternatives(model).items():

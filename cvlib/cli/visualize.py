@@ -20,8 +20,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--image", type=Path, action="append", default=[], metavar="FILE",
                         help="explain this image (may be repeated; default: some test images)")  # fmt: skip
     parser.add_argument("--layers", nargs="+", default=[], metavar="NAME",
-                        help="layers whose feature maps to show and maximize; the last is also for Grad-CAM "
-                        "(default: the last layer of each resolution; `cvlib inspect` lists them)")  # fmt: skip
+                        help="layers whose feature maps are shown and maximized; the last one is also used for "
+                        "Grad-CAM (default: the last of each resolution; `cvlib inspect` lists layers)")  # fmt: skip
     parser.add_argument("--steps", type=_count, default=128, help="steps of activation maximization; 0 skips it")
     parser.set_defaults(command=run)
 

@@ -64,7 +64,7 @@ def _budgets(runs: list[Run]) -> Iterator[str]:
 
 
 def _weights(runs: list[Run]) -> Iterator[str]:
-    """Compare the sources of weights: if ImageNet is not available, embedded datasets start from other weights."""
+    """Compare the sources of weights: without ImageNet weights, a run may have started from other weights."""
     sources: dict[Any, set[str]] = {}
     for run in runs:
         weights = run.summary.get("weights")

@@ -1,4 +1,4 @@
-"""Sort runs into sections that can be compared and groups over seeds, and find the settings that differ."""
+"""Sort runs into comparable sections and into groups over seeds, and find the settings that differ."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ def _table(rows: list[Row], leaders: Collection[int] = ()) -> str:
 
     def cell(kind: str, column: str, text: str) -> str:
         inner = escape(text).replace(" (", "<br/>(") if kind == "th" else escape(text)
-        look = "long" if len(text) > LONGEST else "number" if column in right else ""
-        return f"<{kind}{look and f' class={look}'}>{inner}</{kind}>"
+        css_class = "long" if len(text) > LONGEST else "number" if column in right else ""
+        return f"<{kind}{css_class and f' class={css_class}'}>{inner}</{kind}>"
 
     lines = ["<tr>" + "".join(cell("th", column, column) for column in rows[0]) + "</tr>"]
     for index, row in enumerate(rows):
@@ -124,10 +124,9 @@ def _figures(section: Section) -> str:
     ]
     note = ""
     if len(section.groups) > len(shown):
-        of = f" with {FRACTION}={plain(contest[0].settings[FRACTION])}" if len(section.contests) > 1 else ""
-        note = (
-            f'<p class="soft">The curves show {len(shown)} of {len(section.groups)} groups: the leading ones{of}.</p>'
-        )
+        condition = f" with {FRACTION}={plain(contest[0].settings[FRACTION])}" if len(section.contests) > 1 else ""
+        count = f"{len(shown)} of {len(section.groups)} groups"
+        note = f'<p class="soft">The curves show {count}: the leading ones{condition}.</p>'
     return f'<div class="figures">{"".join(figures)}</div>{note}' if any(figures) else ""
 
 

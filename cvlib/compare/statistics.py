@@ -3,7 +3,7 @@
 `mcnemar`, `sign_flip`: do *these trained networks* differ on other images of the same kind?
     They don't account for the variation between seeds.
 `seeds_and_samples`: do the *recipes* differ if trained with other seeds and tested on other images?
-    Both sources of chance widen the interval. The training data is taken as fixed.
+    Both sources of variation widen the interval. The training data is taken as fixed.
 `repeated_splits`: the same question if every repeat has its own split of the data, so repeats share no test set.
 `welch`: do the recipes differ, judged by one number per seed? The test samples are taken as fixed.
 `holm`: p-values corrected for the number of comparisons.

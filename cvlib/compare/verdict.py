@@ -60,7 +60,7 @@ def comparisons(section: Section) -> list[Comparison]:
     made = [_pair(leader, other, section, samples) for leader, *others in section.contests for other in others[:most]]
     span = section.spec.high - section.spec.low
     made = [replace(one, estimate=statistics.within(one.estimate, span)) for one in made]
-    if _tested(section) == "share":  # an image's share is relative to its network's mean: single images don't compare
+    if _tested(section) == "share":  # shares depend on the network's mean, so single images can't be compared
         made = [replace(one, wins=None, losses=None) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
     corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))

@@ -15,7 +15,7 @@ from cvlib.runtime.errors import UserError
 
 
 class Composed(NamedTuple):
-    """A job's config, ready to run, as a single run would get it."""
+    """A job's config, ready to run, exactly as a single run would get it."""
 
     config: DictConfig
     folder: Path
@@ -31,7 +31,7 @@ class Composed(NamedTuple):
 
     def checked(self) -> tuple[str | None, str | None]:
         """Return (error, None) for an invalid config, or (None, identity) for a valid one."""
-        from cvlib import tasks  # imported late: --help imports this module and should not wait for the tasks
+        from cvlib import tasks  # imported here, because --help imports this module and shouldn't wait for the tasks
         from cvlib.runs.identity import identity_of
         from cvlib.transfer import sources
 
@@ -92,6 +92,6 @@ def _note(key: str, jobs: Sequence[Composed]) -> str:
 
 
 def _separates(key: str, some: Sequence[DictConfig], others: Sequence[DictConfig]) -> bool:
-    """Return whether the key is text in all of `some`, with no value that also occurs in `others`."""
+    """Return whether the key's value is text in all of `some`, and none of these values occurs in `others`."""
     values, other_values = ({str(answer.get(key)) for answer in answers} for answers in (some, others))
     return all(isinstance(answer.get(key), str) for answer in some) and not values & other_values

@@ -6,14 +6,14 @@ import hashlib
 import re
 
 _LONGEST_NAME = 150  # bytes; file systems allow 255, but TensorBoard's list of runs must stay readable
-_READABLE = 20  # bytes of an override
+_READABLE = 20  # bytes that an override needs to stay readable
 
 
 def folder_name(overrides: str) -> str:
-    """Return a folder name for a job's overrides: readable, flat, and short enough for any file system.
+    """Return a folder name for a job's overrides: readable, without slashes, and short enough for any file system.
 
-    The name depends only on these overrides, so that the next sweep finds the folder again. It isn't known which
-    overrides vary, so long parts are shortened, and every key and value stays at least partly visible.
+    The name depends only on these overrides, so that the next sweep finds the folder again. The function
+    doesn't know which overrides vary, so it shortens long parts and keeps every key and value at least partly visible.
     """
     name = re.sub(r"[^\w.,=+-]", "_", overrides) or "defaults"
     if name == overrides and len(name.encode()) <= _LONGEST_NAME:
@@ -23,10 +23,10 @@ def folder_name(overrides: str) -> str:
 
 
 def _within(name: str, room: int) -> str:
-    """Return the overrides in at most `room` bytes. Answers such as model=cnn and the seed come first.
+    """Return the overrides in at most `room` bytes. Choices such as model=cnn and the seed come first.
 
-    The middle of the longest overrides is left out, and if that isn't enough, also the keys' groups. For example,
-    `data.path=_home_me_photographs_birds,seed=3` becomes `seed=3,data.path=_..aphs_birds`.
+    The middle of the longest overrides is left out. If that isn't enough, the keys' groups are left out too. For
+    example, `data.path=_home_me_photographs_birds,seed=3` becomes `seed=3,data.path=_..aphs_birds`.
     """
     parts = sorted(re.split(r",(?=[\w.]+=)", name), key=lambda part: "." in part.partition("=")[0])
     each = _share(parts, room)

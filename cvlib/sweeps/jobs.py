@@ -16,7 +16,7 @@ from cvlib.runtime.errors import RunFailed, UserError, complain
 from cvlib.runtime.files import csv_of, write_atomically
 
 PLAN = "sweep.json"
-_FINISHED = ("completed", "failed", "diverged", "pruned")  # statuses of runs that a sweep doesn't resume by itself
+_FINISHED = ("completed", "failed", "diverged", "pruned")  # statuses of runs that a sweep doesn't run again by default
 _FAILED = ("failed", "diverged")
 
 
@@ -52,7 +52,7 @@ def labels(jobs: list[tuple[str, ...]]) -> list[str]:
 
 
 def look(job: Job, metric: str | None = None) -> Row:
-    """Return the job's result as its folder records it, with `metric` instead of the task's usual one if given."""
+    """Return the job's result as recorded in its folder, with `metric` or else the task's usual metric."""
     try:
         summary = record.read_summary(job.folder)
     except UserError as error:
@@ -72,7 +72,7 @@ def look(job: Job, metric: str | None = None) -> Row:
 
 
 def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
-    """Return the jobs to run: those not completed and, unless `rerun_failed`, not failed before."""
+    """Return the jobs to run: those that are not completed and, unless `rerun_failed`, have not failed before."""
     done = ("completed", "running") if rerun_failed else (*_FINISHED, "running")
     return [job for job in jobs if not job.mistake and (look(job).status not in done or _of_another_config(job))]
 
@@ -137,7 +137,7 @@ def progress(sweep_folder: Path, folder: Path) -> str:
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:
-    """Write `sweep.json` with a row per job, and `sweep.csv` also with runs of earlier sweeps in the folder."""
+    """Write `sweep.json` with a row per job, and `sweep.csv` with the runs of earlier sweeps in the folder too."""
     content = {"status": status, "jobs": [asdict(row) for row in rows]}
     write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
     own = {row.folder for row in rows}
@@ -164,12 +164,12 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
         print("interrupted: the same command with the same hydra.sweep.dir resumes from here", flush=True)
         return
     _compare([folder / row.folder for row in rows if row.status == "completed"])
-    bad = [row for row in rows if row.status != "completed"]
-    for row in bad:
+    incomplete = [row for row in rows if row.status != "completed"]
+    for row in incomplete:
         complain(f"{row.job}: {row.error or row.status}")
-    if bad:
-        raise RunFailed(f"{len(bad)} of {len(rows)} jobs are not completed; the same command resumes interrupted jobs, "
-                        "with hydra.sweeper.rerun_failed=true also failed ones")  # fmt: skip
+    if incomplete:
+        raise RunFailed(f"{len(incomplete)} of {len(rows)} jobs are not completed; repeat the command to resume "
+                        "interrupted jobs; add hydra.sweeper.rerun_failed=true to run failed jobs again")  # fmt: skip
 
 
 def _compare(folders: list[Path]) -> None:

@@ -29,5 +29,5 @@ def check_installed(config: DictConfig, installed: dict[str, type]) -> None:
         if f"hydra_{word}_launcher" in target and target not in installed:
             raise UserError(not_installed(config.hydra.runtime.choices["hydra/launcher"], extra))
     if "submitit" in target:  # its jobs run on other machines, where run.py's folder isn't on the import path
-        here, existing = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([here, *([existing] if existing else [])])
+        code_folder, existing = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([code_folder, *([existing] if existing else [])])

@@ -1,4 +1,4 @@
-"""Run one job, alone or of a sweep, in this or in a separate process, and report its outcome."""
+"""Run one job, alone or as part of a sweep, in this process or a separate one, and report its outcome."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def cores_per_job(jobs: int) -> int:
 
 
 def conclude(outcomes: list[Outcome]) -> int:
-    """Print why a single run didn't complete, if so, and return the exit code."""
+    """Return the exit code of a single run; if it didn't complete, print the reason."""
     for outcome in outcomes:
         if outcome.code != COMPLETED:
             complain(outcome.error or "failed")

@@ -65,7 +65,7 @@ def run(search: Search, compose: Compose) -> None:
 
 
 def _work(search: Search, compose: Compose, quiet: bool) -> None:
-    """Claim a trial, run it and report it to Optuna, until none is left."""
+    """Claim trials, run them and report them to Optuna, until no trial is left."""
     if quiet:
         for name in _THREADS:
             os.environ.setdefault(name, str(one_job.cores_per_job(search.workers)))
@@ -198,14 +198,14 @@ def _conclude(search: Search, interrupted: bool = False) -> None:
     failed = [row for row, trial in zip(rows, study.trials, strict=True) if trial.state == optuna.trial.TrialState.FAIL]
     status = "interrupted" if interrupted else "failed" if failed else "completed"
     sweep.write_results(search.folder, rows, status)
-    print("\n" + "\n".join(sweep.table(rows)) if rows else "no trial yet", flush=True)
+    print("\n" + "\n".join(sweep.table(rows)) if rows else "no trials yet", flush=True)
     completed = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
     if completed:
         best = study.best_trial
         overrides = best.user_attrs.get("overrides", [*search.fixed, *_label(best.params).split()])
         overrides = [override for override in overrides if not override.startswith("+sweep=")]
-        print(f"\nbest of {len(completed)} completed: trial {best.number + 1}, {search.monitor} {best.value:.4f}, in "
-              f"{search.folder / best.user_attrs['folder']}\n"
+        print(f"\nbest of {len(completed)} completed trials: trial {best.number + 1}, {search.monitor} "
+              f"{best.value:.4f}, in {search.folder / best.user_attrs['folder']}\n"
               f"its overrides: {' '.join(overrides)}\n"
               f"report its test metrics: {search.monitor} is optimistic, because it selected the trial",
               flush=True)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The search space: Hydra's sweep overrides converted for Optuna, and examples from the space."""
+"""The search space: Hydra's sweep overrides converted for Optuna, and example jobs from the space."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def choice(override: Override) -> Any:
     value: Any = override.value()
     if override.is_interval_sweep():
         if value.start >= value.end or ("log" in value.tags and value.start <= 0):
-            above = ", and both above 0" if "log" in value.tags else ""
+            above = ", both above 0" if "log" in value.tags else ""
             raise UserError(f"{override.input_line}: expected an interval from a lower to a higher value{above}")
         return Range(value.start, value.end, log="log" in value.tags, whole=isinstance(value.start, int))
     choices: list[Any] = list(override.sweep_iterator())
@@ -38,8 +38,8 @@ def corners(space: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def kinds(space: dict[str, Any]) -> tuple[list[list[str]], bool]:
-    """Return examples that differ in the values that decide which keys are used, and whether they are complete."""
-    deciding = [_deciding(key, choice) for key, choice in space.items()]
+    """Return examples that differ in the values that decide which keys are used, and whether these are all."""
+    deciding = [_deciding_values(key, choice) for key, choice in space.items()]
     found = list(islice(_overrides(space, deciding), MOST_EXAMPLES + 1))
     return found[:MOST_EXAMPLES], len(found) <= MOST_EXAMPLES
 
@@ -49,8 +49,8 @@ def _overrides(space: dict[str, Any], values: list[tuple[Any, ...]]) -> Iterator
         yield [f"{key}={value}" for key, value in zip(space, chosen, strict=True)]
 
 
-def _deciding(key: str, choice: Any) -> tuple[Any, ...]:
-    """Return all choices of a model, mode, … or of a name within one, such as a base's; else one example."""
+def _deciding_values(key: str, choice: Any) -> tuple[Any, ...]:
+    """Return all choices for a group such as model, or for a name in it, such as a base; otherwise one example."""
     if not isinstance(choice, tuple):
         return (choice.low,)
     are_names = all(value.isidentifier() for value in choice)

@@ -1,4 +1,4 @@
-"""The Hydra sweeper: runs every combination of a sweep, or searches them. Hydra finds it through `hydra_plugins`."""
+"""The Hydra sweeper: run every combination of a sweep, or search among them. `hydra_plugins` registers it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ResumableSweeper(Sweeper):
         if empty:
             raise UserError(f"{empty[0]}: expected at least one value to sweep over")
         if self.trials is None:
-            self._every(overrides)
+            self._run_all(overrides)
         else:
             self._search(overrides)
 
@@ -84,7 +84,7 @@ class ResumableSweeper(Sweeper):
         except UnusedKeys as unused:
             refusals = unused.refusals
             overrides = [override for override in overrides if composing.key_of(override) not in refusals]
-            composed = loader.load_sweep_config(self.config, overrides)  # still refuses keys of files that don't exist
+            composed = loader.load_sweep_config(self.config, overrides)  # still rejects unknown keys in files
         with composing.current(composed):
             folder = self.folder / composed.hydra.sweep.subdir
             with read_write(composed.hydra.runtime), open_dict(composed.hydra.runtime):
@@ -92,7 +92,7 @@ class ResumableSweeper(Sweeper):
             left_out = getattr(loader, "left_out", {})
             return Composed(composed, folder, composed.hydra, tuple(overrides), refusals, left_out)
 
-    def _every(self, overrides: list[Override]) -> None:
+    def _run_all(self, overrides: list[Override]) -> None:
         jobs = self._jobs(overrides)
         if all(job.mistake for job in jobs):
             raise UserError(f"{jobs[0].label}: {jobs[0].mistake}")
@@ -128,7 +128,7 @@ class ResumableSweeper(Sweeper):
         return list(jobs.values())
 
     def _launch(self, jobs: list[Job], errors: dict[Path, str]) -> None:
-        """Give the jobs to the launcher, and relaunch jobs that it lost with a killed process."""
+        """Launch the jobs, and relaunch those that were lost because their process was killed."""
         for attempt in range(_RELAUNCHES + 1):
             if not jobs:
                 return
@@ -139,7 +139,7 @@ class ResumableSweeper(Sweeper):
             except Exception as error:
                 lost = f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[-1].strip()}"
                 if attempt == _RELAUNCHES:
-                    complain(f"the launcher lost processes {attempt + 1} times, the last one with {lost}")
+                    complain(f"the launcher lost processes {attempt + 1} times, most recently with {lost}")
                     return
                 print(f"the launcher lost a process ({lost}): continuing with unfinished jobs", flush=True)
                 sweep.settle(jobs)
@@ -193,7 +193,7 @@ class ResumableSweeper(Sweeper):
             if found is None:  # a valid example, or too many examples to check all of them
                 return
             mistake = mistake or found
-        raise UserError(f"{mistake}; this applies to every choice of this search")
+        raise UserError(f"{mistake}; this applies to every combination of this search")
 
 
 def _quoted(text: str) -> str:

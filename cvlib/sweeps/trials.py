@@ -108,7 +108,7 @@ def _connected(storage: str, folder: Path, process: int) -> Any:
 
 
 def _drop_half_line(path: Path, lock: JournalFileSymlinkLock) -> None:
-    """Remove an incomplete last line (of a full disk), because a line appended to it would make both unreadable."""
+    """Remove an incomplete last line (left by a full disk); a line appended to it would make both unreadable."""
     lock.acquire()
     try:
         content = path.read_bytes() if path.is_file() else b""
@@ -119,7 +119,7 @@ def _drop_half_line(path: Path, lock: JournalFileSymlinkLock) -> None:
 
 
 def running(study: optuna.Study) -> list[int]:
-    """Return the numbers of the trials that were started and not finished."""
+    """Return the numbers of the trials that have started but not finished."""
     return [trial.number for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
 
 

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM during training: the first saves after the current step, the second stops immediately.
 
-Validation can take minutes, so a signal stops it immediately. It is done again when the run resumes.
+Validation can take minutes, so a signal stops it immediately. A resumed run repeats it.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Training:
     task: Task
     network: Network
     fitted: Fitted
-    train: Feed  # feed of images, even if the head is trained on cached features
+    train: Feed  # the feed of images, even if the head trains on cached features
     val: Feed
     classes: list[str]
     class_weights: np.ndarray | None = None
@@ -118,14 +118,16 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     if not resumed:
         earlier = state.first_steps
         state.first_steps = {name: earlier.get(name, state.step) for name in run_state.named(variables)}
-    made = optimizer.build(training.config, training.network, phase, variables, training.train.steps, state.first_steps)
-    made.build(variables)
+    new_optimizer = optimizer.build(
+        training.config, training.network, phase, variables, training.train.steps, state.first_steps
+    )
+    new_optimizer.build(variables)
     if resumed:
-        run_state.restore(made.variables, before, "optimizer variable")
+        run_state.restore(new_optimizer.variables, before, "optimizer variable")
     else:
-        optimizer.carry_over(made, before)
-    learned = training.task.compile_arguments(training.network, training.config, training.class_weights)
-    model.compile(optimizer=made, jit_compile=training.config.trainer.jit, **learned)
+        optimizer.carry_over(new_optimizer, before)
+    task_arguments = training.task.compile_arguments(training.network, training.config, training.class_weights)
+    model.compile(optimizer=new_optimizer, jit_compile=training.config.trainer.jit, **task_arguments)
     epoch_cost = training.fitted.train.steps + _VALIDATION_COST * training.fitted.val.steps
     steps = (phase.end - state.epoch) * epoch_cost - state.within
     training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
@@ -164,7 +166,10 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> Non
 
 
 def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> dict[str, float]:
-    """Train one epoch, or the rest of one; `parts` then holds the metrics of its first steps. Return its metrics."""
+    """Train one epoch, or the rest of a resumed one, and return its metrics.
+
+    `parts` holds the metrics of the steps before the resume.
+    """
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # all steps of the epoch if only its validation is missing
     train.epoch(state.epoch, first % train.steps)
@@ -197,7 +202,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
 
 def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
-    """Return the validation metrics. A signal stops validation immediately and saves the epoch as trained."""
+    """Return the validation metrics. On a signal, stop immediately and save the epoch as trained."""
     fitted = training.fitted
     fitted.val.epoch(state.epoch)
     stop.at_once = True
@@ -258,7 +263,7 @@ def _announce(training: Training, phase: Phase) -> None:
     counts = freezing.parameter_counts(training.network.model)
     record.update(parameters=counts, freeze_table=rows)
     record.say(f"\nepochs {phase.start + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
-               "parameters learn")  # fmt: skip
+               "parameters are trained")  # fmt: skip
     lines = titled(rows, left=range(len(rows[0])))
     for line in lines:
         record.say(line)

@@ -74,8 +74,8 @@ class ParameterGroups:
 class _Adam(keras.optimizers.Adam):
     """Adam (Kingma & Ba 2015) whose bias correction counts the steps of each variable's moments separately.
 
-    With TensorFlow, an update is one operation per variable. Keras uses about twelve, which each process the whole
-    array.
+    With TensorFlow, an update is one operation per variable. Keras uses about twelve operations, each of which
+    processes the whole array.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -38,7 +38,7 @@ class TensorBoardLogger:
             self._writers[split] = tf.summary.create_file_writer(str(folder / split))
 
     def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
-        """Write the points of the curves, and flush them to disk, so that a kill loses none."""
+        """Write the points of the curves, and flush them to disk, so that a killed process loses none."""
         for split, values in (("train", train), ("validation", validation)):
             with self._writers[split].as_default():
                 for name, value in values.items():
@@ -120,7 +120,7 @@ class Profile(keras.callbacks.Callback):
 
 
 def hyperparameters(config: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """Return the columns of the HParams tab: the run's choices, the most common keys, and the keys `given` for it.
+    """Return the columns of the HParams tab: the run's choices, the most common keys, and the `given` overrides.
 
     All other keys follow from a choice or have their default values. A table of a hundred columns would hide the few
     that vary.

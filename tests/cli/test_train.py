@@ -190,7 +190,7 @@ def test_automatic_precision_is_recorded_as_what_it_came_to_and_goes_on_under_th
     chosen, why = hardware.native()
     result = run(tmp_path, *QUICK, "trainer.precision=auto", "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
-    assert f"trainer.precision=auto: {chosen}, for {why}" in result.stdout
+    assert f"trainer.precision=auto: {chosen}, because {why}" in result.stdout
     assert summary(tmp_path / "run")["precision"] == chosen
     assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["trainer"]["precision"] == chosen
     again = run(tmp_path, *QUICK, f"trainer.precision={chosen}", "hydra.run.dir=run")
