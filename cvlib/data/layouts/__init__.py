@@ -2,7 +2,8 @@
 
 Each layout is one module. `signs(survey)` returns evidence that a collection has this layout: a certainty and a
 reason. `read(root, kind, config) -> Collection` reads it. A reader opens label files only and decodes no image. It
-excludes from the samples whatever an error finding blames. Checks that need the image size are in the kind's `settle`.
+excludes the samples and single boxes that error findings report. Checks that need the image size are in the kind's
+`settle`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find the class folders of a collection, below folders of splits, folds or patients or a repeated folder."""
+"""Find the class folders of a collection, which may be below folders of splits, folds or patients."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
                 for split in dict.fromkeys(splits.values())}  # fmt: skip
     if all(names.looks_like_group(folder.name) for folder in inner):
         message = (f"the folders {outer} look like folds, patients or dates, because each holds the same folders "
-                   f"{listed}: those are used as classes; images of a group may be in train and test")  # fmt: skip
+                   f"{listed}: those are used as classes; images of a group may be in both train and test")  # fmt: skip
         found.remarks.append((WARNING, "groups", home, message))
         return {name: [one for some in inner.values() for one in some if text_of(one.name) == name]
                 for name in sorted(counts)}  # fmt: skip

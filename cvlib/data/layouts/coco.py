@@ -252,9 +252,9 @@ def _segmentation(entry: dict[str, Any]) -> Any:
 def _corners(entry: dict[str, Any]) -> tuple[float, float, float, float]:
     box = entry.get("bbox")
     if box is None:
-        raise ValueError("box missing", "the annotation has no bbox")
+        raise ValueError("missing box", "the annotation has no bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
-        raise ValueError("box no number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
+        raise ValueError("invalid box number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
     x, y, width, height = (float(value) for value in box)
     return x, y, x + width, y + height
 

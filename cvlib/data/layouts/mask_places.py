@@ -164,7 +164,7 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
 
 
 def _shows_colours(folder: Path) -> bool:
-    """Return whether a folder's name says that its masks are coloured for viewing."""
+    """Return whether a folder's name indicates that its masks are coloured for viewing."""
     return bool({"rgb", "color", "colour", "colored", "overlay", "vis", "preview"} & set(names.words(folder.name)))
 
 

@@ -23,7 +23,7 @@ TITLE = "images with masks"
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """Return evidence of folders or files whose names say that they are masks of others."""
+    """Return evidence from folders or files whose names identify them as masks of other images."""
     places = mask_places.find(survey.root)
     if not places:
         return []

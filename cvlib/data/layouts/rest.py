@@ -21,7 +21,7 @@ _LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
 def tell(collection: Collection, others: bool) -> None:
     """Add findings for unsupported formats, for images without a label, and for other unused files.
 
-    `others` says that the collection has labels of other kinds, which may use the remaining files.
+    `others` tells whether the collection has labels of other kinds, which may use the remaining files.
     """
     survey = Survey(collection.root)
     line = images.unread_in(survey.files)
