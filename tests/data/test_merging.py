@@ -58,4 +58,4 @@ def test_folders_of_classes_are_merged_and_chosen_by_the_new_name(tmp_path: Path
     assert np.asarray(counts).tolist() == [8, 9, 13]
     chosen = load(tmp_path, merge={"car": ["sedan", "van"]}, classes=["car", "bus"])
     assert chosen.classes == ["car", "bus"] and sum(map(len, chosen.splits.values())) == 21
-    refused("there is no class 'sedan'", tmp_path, merge={"car": ["sedan", "van"]}, classes=["sedan", "bus"])
+    refused("unknown class 'sedan'", tmp_path, merge={"car": ["sedan", "van"]}, classes=["sedan", "bus"])

@@ -91,7 +91,7 @@ def _class_names(feature: Any) -> list[str] | None:
             return [str(name) for name in feature["names"]]
         feature = list(feature.values())
     found = (_class_names(inner) for inner in feature) if isinstance(feature, list) else iter(())
-    return next((one for one in found if one is not None), None)
+    return next((item for item in found if item is not None), None)
 
 
 def _rows(opened: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -120,7 +120,7 @@ def _record(
     (home / file).write_bytes(content)
     if not isinstance(label, dict):
         several = label if isinstance(label, list) else [label]
-        return [[file.as_posix(), "|".join(_name(one, classes) for one in several), split]]
+        return [[file.as_posix(), "|".join(_name(item, classes) for item in several), split]]
     class_ids: list[Any] = next(
         (value for key, value in label.items() if key in ("category", "categories", "label", "labels")), []
     )

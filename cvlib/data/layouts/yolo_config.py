@@ -72,11 +72,11 @@ def _darknet(file: Path, text: str) -> dict[str, Any]:
 def keypoints(content: dict[str, Any]) -> int:
     """Return how many keypoint numbers follow each box according to `kpt_shape`; 0 without it."""
     shape = content.get("kpt_shape")
-    if not isinstance(shape, list) or not all(str(one).isdecimal() for one in shape):
+    if not isinstance(shape, list) or not all(str(item).isdecimal() for item in shape):
         return 0
     number = 1
-    for one in shape:
-        number *= int(one)
+    for item in shape:
+        number *= int(item)
     return number
 
 
