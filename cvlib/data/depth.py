@@ -72,7 +72,7 @@ def bands(content: bytes) -> np.ndarray | None:
 
 
 def _pages_are_bands(file: object) -> bool:
-    """Return whether the pages of a file are bands of one image: there are at most 16."""
+    """Return whether the pages of a file are bands of one image, which is assumed for up to 16 pages."""
     pages = file.pages  # type: ignore[attr-defined]
     return len(pages) <= 16
 

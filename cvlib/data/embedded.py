@@ -55,11 +55,12 @@ def digits(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
 def letters(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     """Return classes, [train, val, test] and notes of rendered letters and symbols: (n, 32, 32, 1), ink is bright.
 
-    The dataset serves to pretrain for digits. It therefore contains no digits, and half of the images are reduced to
-    8×8 pixels and enlarged again, like the scanned digits. The fonts are those shipped with matplotlib. Size, position,
-    slant, rotation, warp, stroke width, grey levels and sharpness vary. Upper and lower case share a class if they
-    differ in size only (C J K O P S U V W X Y Z); I, i and l share a class, too. Other letters have one class per
-    case. `config.samples` images (default 6000) are spread evenly over the classes, using `config.split_seed`.
+    The dataset is for pretraining a network for `digits`. It therefore contains no digits, and half of the images are
+    reduced to 8×8 pixels and enlarged again, like the scanned digits. The fonts are those shipped with matplotlib.
+    Size, position, slant, rotation, warp, stroke width, grey levels and sharpness vary. Upper and lower case share a
+    class if they differ in size only (C J K O P S U V W X Y Z); I, i and l share a class, too. Other letters have one
+    class per case. `config.samples` images (default 6000) are spread evenly over the classes, using
+    `config.split_seed`.
     """
     classes = list(CHARACTERS)
     samples = config.samples or 6000

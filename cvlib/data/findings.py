@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ERROR, WARNING, REMARK = "error", "warning", "remark"  # stops a run | may degrade its results | for information
+ERROR, WARNING, REMARK = "error", "warning", "remark"  # stops a run | may degrade a run's results | for information
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from cvlib.data.split import Split
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Return a hash of 16 hex digits over each sample's name, label, content and split, classes, channels and task.
+    """Return a hash of 16 hex digits over the samples, and over the dataset's classes, channels and task.
 
-    It depends neither on the location of the files nor on the order in which the system lists them.
+    A sample contributes its name, label, content and split. The hash depends neither on the location of the files nor
+    on the order in which the system lists them.
     """
     whole = hashlib.sha256(repr((dataset.task, dataset.classes, dataset.channels)).encode())
     for split_name, split in dataset.splits.items():

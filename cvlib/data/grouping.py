@@ -1,4 +1,4 @@
-"""Samples that must stay in one split: those of one patient, video or site, and images that look the same."""
+"""Groups of samples that must stay in one split: those of one patient, video or site, and look-alike images."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import numpy as np
 from cvlib.data.layouts.collection import Collection, Sample
 from cvlib.runtime.errors import UserError
 
-# If one set of look-alikes holds a larger share of the images, looks don't separate them, and only copies count.
+# If one set of look-alikes contains a larger share of the images, appearance is ignored, and only copies are grouped.
 _LARGEST_SHARE = 0.1
 
 
 def assign(collection: Collection, group: int | str) -> None:
-    """Give every sample its group by `data.group`, unless the collection's table has done so.
+    """Set the group of every sample according to `data.group`, unless the collection's table defines groups.
 
     Args:
-        collection: whose samples are replaced.
-        group: a level of the folders in the samples' names: 1 for the first, −1 for the image's own; or a regular
-            expression that is searched in the names: what its parentheses match, or all that matches, is the group.
+        collection: the collection; its samples are replaced in place.
+        group: a folder level in the samples' names, 1 for the first folder and −1 for the image's own folder; or a
+            regular expression to search for in the names. The group is the text that its parentheses match or, without
+            parentheses, the whole match.
 
-    Raises `UserError` for an invalid expression, and for a name without the level or the match.
+    Raises `UserError` for an invalid expression, and for a name that lacks the level or doesn't match.
     """
     if any(sample.group is not None for samples in collection.splits.values() for sample in samples):
         return
@@ -56,7 +57,7 @@ def _match(sample: Sample, pattern: re.Pattern[str] | None, group: str) -> str:
     match = pattern.search(sample.name) if pattern else None
     if match is None:
         raise UserError(f"data.group={group}: the table has no column of that name, and {sample.name} doesn't match it "
-                        "as a regular expression: give a column, a folder level such as 1, or an expression such as "
+                        "as a regular expression: use a column, a folder level such as 1, or an expression such as "
                         "'patient[0-9]+'")  # fmt: skip
     return "|".join(part or "" for part in match.groups()) if match.groups() else match.group()
 
@@ -68,9 +69,9 @@ def together(
 
     Args:
         keys: the samples' groups; None for a sample without one.
-        digests: of the image files; equal ones are copies.
-        thumbnails: as `near_pairs` compares them: copies that were encoded again, resized or mirrored look the same.
-            None leaves looks out.
+        digests: hashes of the image files; files with equal hashes are copies.
+        thumbnails: thumbnails for `near_pairs`, which finds copies that were re-encoded, resized or mirrored. None
+            ignores appearance.
     """
     from cvlib.data.check.copies import near_pairs
 
@@ -102,17 +103,18 @@ def _components(count: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def split(strata: np.ndarray, groups: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.ndarray]:
-    """Disjoint, sorted index arrays, one for each fraction, with every group whole in one of them.
+    """Return disjoint, sorted index arrays, one per fraction; each of them contains only whole groups.
 
-    Large groups are placed first, each where its classes are missing most, so that the splits' sizes and classes come
-    as near to `fractions` as the groups allow. The first split trains: it gets some of every class, if the class is in
-    more than one group, and every split with a fraction above 0 gets a group.
+    Large groups are placed first, each in the split that lacks its classes most. The splits' sizes and classes are
+    therefore as close to `fractions` as the groups allow. Every split with a fraction above 0 gets a group. The first
+    split is the training split: it gets samples of every class, if a group can be moved to it without emptying another
+    split.
 
     Args:
-        strata: what to stratify by, int `(n,)`.
-        groups: equal numbers stay together, int `(n,)`.
-        fractions: of the samples; they sum to 1.
-        seed: of the order of groups of equal size.
+        strata: the stratum of each sample, int `(n,)`.
+        groups: the group of each sample, int `(n,)`; samples with equal numbers stay together.
+        fractions: the share of the samples for each split; they sum to 1.
+        seed: determines the order of groups of equal size.
 
     Raises `UserError` if there are fewer groups than splits.
     """
@@ -122,14 +124,14 @@ def split(strata: np.ndarray, groups: np.ndarray, fractions: Sequence[float], se
     np.add.at(units, (members, classes), 1)
     shares = np.asarray(fractions, float)
     if len(units) < np.count_nonzero(shares):
-        raise UserError(f"only {len(units)} groups for {np.count_nonzero(shares)} splits: a group isn't divided, so "
+        raise UserError(f"only {len(units)} groups for {np.count_nonzero(shares)} splits: groups can't be divided, so "
                         "add groups or choose another data.group")  # fmt: skip
     place = _placed(units, shares, np.random.default_rng(seed))
     return [np.flatnonzero(place[members] == number) for number in range(len(shares))]
 
 
 def _placed(units: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The split of each unit, int `(units,)`; `units` counts the samples of each class in it."""
+    """Return the split of each group, int `(groups,)`; `units` `(groups, classes)` counts its samples by class."""
     totals = np.maximum(units.sum(axis=0), 1)
     wanted = np.outer(shares, units.sum(axis=0)).astype(float)
     order = rng.permutation(len(units))

@@ -51,7 +51,7 @@ GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
 # Up to twice its size limit, Pillow only warns about images that could exhaust the memory.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-# Pillow warns about odd metadata in every such file. Damaged pixels raise errors instead.
+# Pillow warns about odd metadata each time it reads such a file. Damaged pixels raise errors instead.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
@@ -69,9 +69,7 @@ def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarr
     if array is not None:
         return _of_bands(path, array, channels, span)
     if channels not in (1, 3):
-        raise UserError(
-            f"{path}: it has no {channels} bands: data.channels={channels} requires TIFF files with {channels} bands"
-        )
+        raise UserError(f"{path}: not a TIFF file with {channels} bands, which data.channels={channels} requires")
     return pixels(decode(path, content, span), channels)
 
 
@@ -86,7 +84,7 @@ def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) 
     """Return bands as uint8: the first three for an RGB image, their mean for a grey image, otherwise all of them."""
     found = array.shape[-1]
     if channels not in (1, 3, found):
-        raise UserError(f"{path}: it has {found} bands, not {channels}: all images must agree (data.channels)")
+        raise UserError(f"{path}: it has {found} bands, not {channels}: all images must have data.channels bands")
     kept = array[..., :3] if channels == 3 else array
     if array.dtype != np.uint8:
         kept = depth.scaled(kept, span or depth.joint([depth.range_of(array) or (0.0, 1.0)]) or (0.0, 1.0))

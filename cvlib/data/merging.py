@@ -1,4 +1,4 @@
-"""`data.merge`: several classes of a dataset learned as one."""
+"""`data.merge`: learn several classes of a dataset as one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def merge(
     A merged class takes the place of its first member; all other classes keep their order.
 
     Args:
-        classes: the dataset's, by id.
-        splits: with labels of these.
-        groups: new class → the classes that it replaces.
-        kind: of the labels.
+        classes: the dataset's class names by id.
+        splits: splits with labels of these classes.
+        groups: maps each new class to the classes that it replaces.
+        kind: the kind of the labels.
 
-    Raises `UserError` for a class that the dataset doesn't have, one that is merged twice, a new name that another
-    class has, and if only one class is left for a kind that needs two.
+    Raises `UserError` for an unknown class, for a class that is merged twice, for a new name that another class
+    already has, and if only one class is left for a kind that needs two.
     """
     names = merged_names(classes, groups)
     left = list(dict.fromkeys(names))
     if len(left) < kind.fewest_chosen:
-        raise UserError(f"data.merge leaves one class ({left[0]}): keep at least {kind.fewest_chosen} apart")
+        raise UserError(f"data.merge leaves only one class ({left[0]}): expected at least {kind.fewest_chosen}")
     table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
     table[: len(classes)] = [left.index(name) for name in names]
     return left, [kind.renumbered(split, table) for split in splits]
@@ -48,6 +48,6 @@ def merged_names(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) ->
                 raise UserError(f"data.merge: {member} is merged into {new[member]} and into {name}: choose one")
             new[member] = name
         if name in classes and name not in members:
-            raise UserError(f"data.merge={{{name}: …}}: {name} is a class already: list it among the members, or "
+            raise UserError(f"data.merge={{{name}: …}}: {name} is already a class: list it among the members, or "
                             "choose another name")  # fmt: skip
     return [new[name] for name in classes]

@@ -47,22 +47,22 @@ class Order:
             indices, draws = self._repeating(_balanced(self.strata, self.images, rng), number)
         else:
             plans = []
-            for again in range(math.ceil(self.images / self.count)):
+            for repeat in range(math.ceil(self.images / self.count)):
                 order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
-                plans.append(self._plan(order[: self.images - again * self.count], number + again * _EPOCH_OFFSET))
+                plans.append(self._plan(order[: self.images - repeat * self.count], number + repeat * _EPOCH_OFFSET))
             indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
         index, shards = self.shard
         rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
         return rows, drawn.reshape(len(rows), len(self.streams))
 
     def _repeating(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the plan of an order in which samples come again; each time they draw other numbers."""
+        """Return the plan of an order with repeated samples; each repetition draws different numbers."""
         indices = np.empty((len(order), self.tiles), np.int64)
         draws = np.empty((len(order), self.tiles, len(self.streams)), np.float32)
         times = _times_before(order)
-        for again in range(int(times.max(initial=-1)) + 1):
-            places = np.flatnonzero(times == again)
-            indices[places], draws[places] = self._plan(order[places], epoch + again * _EPOCH_OFFSET)
+        for repeat in range(int(times.max(initial=-1)) + 1):
+            places = np.flatnonzero(times == repeat)
+            indices[places], draws[places] = self._plan(order[places], epoch + repeat * _EPOCH_OFFSET)
         return indices, draws
 
     def _plan(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,9 +76,9 @@ class Order:
 
 
 def _balanced(strata: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
-    """Return `number` indices in random order, drawn so that each stratum gets its share up to one sample.
+    """Return `number` indices in random order, drawn so that each stratum gets its share to within one sample.
 
-    Systematic sampling: equally spaced points on the samples' cumulated weights, ordered by stratum.
+    This is systematic sampling: equally spaced points on the samples' cumulative weights, ordered by stratum.
     """
     labels, members, counts = np.unique(strata, return_inverse=True, return_counts=True)
     shares = np.where(labels < 0, counts / len(strata), 0.0)
@@ -92,7 +92,7 @@ def _balanced(strata: np.ndarray, number: int, rng: np.random.Generator) -> np.n
 
 
 def _times_before(order: np.ndarray) -> np.ndarray:
-    """Return how often each entry has come before, int `(n,)`."""
+    """Return how often each entry has occurred before, int `(n,)`."""
     by_value = np.argsort(order, kind="stable")
     ordered = order[by_value]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

@@ -75,7 +75,7 @@ def _totals(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
 
 
 def _apportion(quotas: np.ndarray, total: int, room: np.ndarray) -> np.ndarray:
-    """Distribute `total` seats over `quotas` by largest remainder, with at most `room` seats for each."""
+    """Round `quotas` by largest remainder to whole numbers that sum to `total`, each of them at most its `room`."""
     given: np.ndarray = np.minimum(np.maximum(np.floor(quotas), 0), room).astype(np.int64)
     while given.sum() > total:
         given[np.argmin(np.where(given > 0, quotas - given, np.inf))] -= 1
@@ -109,10 +109,10 @@ def take(split: Split, indices: np.ndarray | Sequence[int]) -> Split:
 def hold_out(
     pool: Split, given: dict[str, Split], config: DataConfig, kind: LabelKind = CLASS
 ) -> list[Split]:  # fmt: skip
-    """Return train, val and test, stratified by `kind`, with each group of `pool` in one of them.
+    """Return train, val and test, stratified by `kind`; each group of `pool` stays in one split.
 
     Splits in `given` stay unchanged, and the others are drawn from `pool`. With `data.folds`, all samples are divided
-    into that many folds: `data.fold` is the test split, and val is drawn from the rest.
+    into that many folds: fold number `data.fold` is the test split, and val is drawn from the rest.
     """
     if config.folds is not None:
         return _fold(joined([pool, *given.values()]), config, kind)
@@ -126,7 +126,7 @@ def hold_out(
 def _fold(everything: Split, config: DataConfig, kind: LabelKind) -> list[Split]:
     count, fold = int(config.folds or 0), config.fold
     if fold >= count:
-        raise UserError(f"data.fold={fold}: with data.folds={count} expected 0 to {count - 1}")
+        raise UserError(f"Invalid data.fold={fold}: expected 0 to {count - 1} with data.folds={count}")
     if len(everything) < count:
         raise UserError(f"data.folds={count}: only {len(everything)} images, and every fold needs one")
     folds = _pieces(everything, [1 / count] * count, config.split_seed, kind)
@@ -148,7 +148,7 @@ def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:
     Samples that are not listed are left out, and listed samples may be missing; notes state the number of both.
 
     Args:
-        dataset: a dataset of all samples, such as `data.undivided` loads; its own splits are ignored.
+        dataset: a dataset of all samples, as returned by `cvlib.data.undivided`; its own splits are ignored.
         listed: maps "train", "val" and "test" to names of samples.
 
     Raises `UserError` if a split would be empty.
@@ -172,7 +172,7 @@ def divided_as(dataset: Dataset, listed: dict[str, list[str]]) -> Dataset:
 
 
 def keep_apart(dataset: Dataset, earlier: dict[str, list[str]]) -> Dataset:
-    """Return the dataset with all val and test samples that an earlier run was trained on moved to train.
+    """Move all val and test samples that an earlier run was trained on to train, and return the new dataset.
 
     Args:
         dataset: the loaded dataset.

@@ -105,5 +105,5 @@ def test_bands_are_detected_from_the_files(tmp_path, axes):
 def test_colours_have_no_bands(tmp_path):
     Image.new("RGB", (4, 3)).save(tmp_path / "a.tif")
     assert depth.bands((tmp_path / "a.tif").read_bytes()) is None and depth.bands(b"no tiff") is None
-    with pytest.raises(UserError, match="it has no 5 bands"):
+    with pytest.raises(UserError, match="not a TIFF file with 5 bands"):
         images.read_image(tmp_path / "a.tif", 5)

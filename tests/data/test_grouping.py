@@ -109,7 +109,8 @@ def test_a_group_that_is_not_there_is_refused_in_one_line(tmp_path: Path, group:
 
 def test_groups_are_proposed_where_names_suggest_them(tmp_path: Path) -> None:
     _patients(tmp_path / "some")
-    words = "names suggest 30 groups of images, such as patient00, that a split may divide; data.group='patient[0-9]+'"
+    words = ("image names suggest 30 groups, such as patient00, which a split may divide; "
+             "data.group='patient[0-9]+'")  # fmt: skip
     assert any(words in note for note in load(tmp_path / "some").notes)
     assert not any("names suggest" in note for note in load(tmp_path / "some", group="patient[0-9]+").notes)
     report = check(str(tmp_path / "some"), workers=1)
@@ -183,5 +184,5 @@ def test_arrays_have_folds_as_well() -> None:
 
     folds = [data.load(DataConfig("digits", samples=100, folds=4, fold=fold), 0) for fold in range(4)]
     assert len({name for one in folds for name in one.test.names}) == 100
-    with pytest.raises(UserError, match=r"data\.fold=4: with data\.folds=4 expected 0 to 3"):
+    with pytest.raises(UserError, match=r"Invalid data\.fold=4: expected 0 to 3 with data\.folds=4"):
         data.load(DataConfig("digits", samples=100, folds=4, fold=4), 0)

@@ -41,8 +41,8 @@ def test_boxes_masks_and_sets_are_merged() -> None:
 @pytest.mark.parametrize(("groups", "words"), [
     ({"car": ["sedan", "lorry"]}, "there is no class 'lorry'"),
     ({"car": ["sedan"], "auto": ["sedan", "van"]}, "sedan is merged into car and into auto"),
-    ({"cat": ["sedan", "van"]}, "cat is a class already"),
-    ({"all": CLASSES}, "data.merge leaves one class"),
+    ({"cat": ["sedan", "van"]}, "cat is already a class"),
+    ({"all": CLASSES}, "data.merge leaves only one class"),
 ])  # fmt: skip
 def test_what_can_not_be_merged_is_refused(groups: dict[str, list[str]], words: str) -> None:
     with pytest.raises(UserError, match=words):
@@ -58,4 +58,4 @@ def test_folders_of_classes_are_merged_and_chosen_by_the_new_name(tmp_path: Path
     assert np.asarray(counts).tolist() == [8, 9, 13]
     chosen = load(tmp_path, merge={"car": ["sedan", "van"]}, classes=["car", "bus"])
     assert chosen.classes == ["car", "bus"] and sum(map(len, chosen.splits.values())) == 21
-    refused("there is no class 'sedan'", tmp_path, merge={"car": ["sedan", "van"]}, classes=["sedan", "bus"])
+    refused("unknown class 'sedan'", tmp_path, merge={"car": ["sedan", "van"]}, classes=["sedan", "bus"])

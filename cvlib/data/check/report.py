@@ -18,7 +18,7 @@ from cvlib.viz.text_table import aligned
 _SHOWN = 10  # findings listed per kind; the others are counted
 _ROWS = 15  # a table shows this many of the most common classes, and as many of the rarest
 _TITLES = {
-    ERROR: "Errors, which stop a run", WARNING: "Warnings, which may degrade its results",
+    ERROR: "Errors, which stop a run", WARNING: "Warnings, which may degrade a run's results",
     REMARK: "Remarks, for information",
 }  # fmt: skip
 

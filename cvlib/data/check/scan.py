@@ -37,8 +37,8 @@ _UPRIGHT = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
-_TURNS = {2: "mirrored", 3: "upside down", 4: "upside down and mirrored", 5: "lying and mirrored",
-          6: "lying", 7: "lying and mirrored", 8: "lying"}  # fmt: skip
+_TURNS = {2: "mirrored", 3: "upside down", 4: "upside down and mirrored", 5: "on its side and mirrored",
+          6: "on its side", 7: "on its side and mirrored", 8: "on its side"}  # fmt: skip
 _MODES = {
     "CMYK": "CMYK: converted to RGB without the colour profile",
     "YCbCr": "YCbCr: converted to RGB", "LAB": "Lab: converted to RGB", "HSV": "HSV: converted to RGB",
@@ -234,8 +234,8 @@ def _mode_faults(mode: str, transparent_palette: bool, orientation: int, frames:
             Fault(
                 REMARK,
                 "colour mode",
-                "16 or 32 bits of grey: scaled to 0–255, by the range of the training images if all images have more "
-                "than 8 bits, else from 0–65535",
+                "16-bit or 32-bit grey: scaled to 0–255 by the range of the training images if all images have more "
+                "than 8 bits, otherwise from 0–65535",
             )
         )
     elif mode in _MODES:

@@ -90,7 +90,7 @@ def padded(labels: list[Boxes]) -> tuple[np.ndarray, np.ndarray]:
 
     Rows are padded with class −1. Crowds are left out, because they are not single objects to learn.
     """
-    kept = [(one.corners[~one.crowd], one.classes[~one.crowd]) for one in labels]
+    kept = [(label.corners[~label.crowd], label.classes[~label.crowd]) for label in labels]
     most = max([1, *(len(classes) for _, classes in kept)])
     corners = np.zeros((len(labels), most, 4), np.float32)
     classes = np.full((len(labels), most), NO_OBJECT, np.int32)

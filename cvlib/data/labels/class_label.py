@@ -29,7 +29,7 @@ class ClassLabel(LabelKind):
         return Settled(label, [], {label: 1})
 
     def collected(self, settled: Sequence[Settled]) -> tuple[Labels, None]:
-        return np.array([one.label for one in settled], np.int64), None
+        return np.array([item.label for item in settled], np.int64), None
 
     def strata(self, labels: Labels) -> np.ndarray:
         return np.asarray(labels)

@@ -66,12 +66,12 @@ class ClassSet(LabelKind):
         if everywhere == trained:
             raise UserError(f"data={name}: every training image has the same classes ({_listed(everywhere, classes)}): "
                             "there is nothing to distinguish")  # fmt: skip
-        lacking = {name: set(range(len(classes))) - self.occurring(one) for name, one in splits.items()}
+        absent = {split_name: set(range(len(classes))) - self.occurring(split) for split_name, split in splits.items()}
         consequences = {
             "train": "can't be learned", "val": "the threshold stays at 0.5", "test": "not covered by the test metrics",
         }  # fmt: skip
-        notes = [f"no {'training' if name == 'train' else name} image for {_listed(missing, classes)}: "
-                 f"{consequences[name]}" for name, missing in lacking.items() if missing]  # fmt: skip
+        notes = [f"no {'training' if split_name == 'train' else split_name} image for {_listed(missing, classes)}: "
+                 f"{consequences[split_name]}" for split_name, missing in absent.items() if missing]  # fmt: skip
         if everywhere:
             notes.append(f"every training image has {_listed(everywhere, classes)}: there are no negative examples")
         return notes

@@ -29,8 +29,9 @@ def findings(labels: Sequence[frozenset[int]], classes: list[str]) -> list[Findi
 
 
 def _everywhere(together: np.ndarray, images: int, classes: list[str]) -> Iterator[Finding]:
-    for one in np.flatnonzero(np.diag(together) == images) if images else ():
-        yield Finding(WARNING, "in every image", f"class {classes[one]}", f"all {images} images have {classes[one]}",
+    for label in np.flatnonzero(np.diag(together) == images) if images else ():
+        name = classes[label]
+        yield Finding(WARNING, "in every image", f"class {name}", f"all {images} images have {name}",
                       "add images without it, or leave it out of data.classes")  # fmt: skip
 
 
@@ -42,8 +43,8 @@ def _always(together: np.ndarray, images: int, classes: list[str]) -> Iterator[F
         if both == images or both < 2:
             continue
         if both == counts[one] == counts[other]:
-            yield Finding(WARNING, "always together", path, f"the same {both} images have both: the classes "
-                          "can't be distinguished", "add images of only one of them, or merge the classes")  # fmt: skip
+            yield Finding(WARNING, "always together", path, f"both classes are in the same {both} images, so "
+                          "they can't be distinguished", "add images of only one of them, or merge them")  # fmt: skip
             continue
         rare, frequent = sorted((one, other), key=lambda label: counts[label])
         if both == counts[rare] >= _FEWEST and counts[frequent] < images:

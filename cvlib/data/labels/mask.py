@@ -51,7 +51,7 @@ class MaskLabels(LabelKind):
         return Settled(label, findings, by_class, _bytes(mask))
 
     def collected(self, settled: Sequence[Settled]) -> tuple[Labels, list[frozenset[int]]]:
-        return [one.label for one in settled], [frozenset(one.counts) for one in settled]
+        return [item.label for item in settled], [frozenset(item.counts) for item in settled]
 
     def check_classes(self, root: Path, classes: list[str]) -> None:
         if len(classes) > IGNORE:
@@ -69,7 +69,7 @@ class MaskLabels(LabelKind):
         """Return all images, with the new ids in their masks."""
         if isinstance(split.labels, np.ndarray):
             return replace(split, labels=table.astype(np.uint8)[split.labels])
-        ids = None if split.ids is None else [frozenset(table[list(one)].tolist()) for one in split.ids]
+        ids = None if split.ids is None else [frozenset(table[list(present)].tolist()) for present in split.ids]
         readers: list[Any] = [partial(_read_renumbered, reader, table.astype(np.uint8)) for reader in split.labels]
         return replace(split, labels=readers, ids=ids)
 
@@ -94,14 +94,14 @@ class MaskLabels(LabelKind):
 
     def check(self, name: str, splits: dict[str, Split], classes: list[str]) -> list[str]:
         """Require two classes in the training masks and one in those of val and test."""
-        found = {name: self.occurring(one) for name, one in splits.items()}
-        for split, ids in found.items():
+        found = {split_name: self.occurring(split) for split_name, split in splits.items()}
+        for split_name, ids in found.items():
             if not ids:
-                raise UserError(f"data={name}: every pixel of the {split} masks is void: correct them (`cvlib check` "
-                                "lists such masks)")  # fmt: skip
+                raise UserError(f"data={name}: every pixel of the {split_name} masks is void: correct them "
+                                "(`cvlib check` lists such masks)")  # fmt: skip
         if len(found["train"]) < 2:
             only = classes[min(found["train"])]
-            raise UserError(f"data={name}: the train masks hold only one class ({only}): expected at least two")
+            raise UserError(f"data={name}: the training masks contain only one class ({only}): expected at least two")
         unlearned = [name for label, name in enumerate(classes) if label not in found["train"]]
         return [f"no training mask has a pixel of {', '.join(unlearned)}"] if unlearned else []
 

@@ -118,7 +118,7 @@ def _turned(corners: np.ndarray, header: Header) -> np.ndarray:
 def _problem(corners: np.ndarray, height: int, width: int) -> tuple[str, str] | None:
     """Return the kind and message of the problem that makes a box unusable, or None."""
     if not (np.abs(corners) < _FARTHEST).all():  # also catches NaN
-        return "box no number", f"the box {_text(corners)} has an invalid corner"
+        return "invalid box number", f"the box {_text(corners)} has an invalid corner"
     x_min, y_min, x_max, y_max = corners
     if x_max <= x_min or y_max <= y_min:
         reason = "its corners are swapped" if x_max < x_min or y_max < y_min else "it has no area"

@@ -2,7 +2,8 @@
 
 Each layout is one module. `signs(survey)` returns evidence that a collection has this layout: a certainty and a
 reason. `read(root, kind, config) -> Collection` reads it. A reader opens label files only and decodes no image. It
-excludes from the samples whatever an error finding blames. Checks that need the image size are in the kind's `settle`.
+excludes the samples and single boxes that error findings report. Checks that need the image size are in the kind's
+`settle`.
 """
 
 from __future__ import annotations
@@ -74,18 +75,18 @@ def table_of(root: Path) -> list[Evidence]:
     if root.is_file():
         return _table_of_file(root)
     survey = Survey(root)
-    found = [one for layout in LAYOUTS.values() for one in layout.signs(survey)] + foreign.signs(survey)
+    found = [item for layout in LAYOUTS.values() for item in layout.signs(survey)] + foreign.signs(survey)
     for kind in KINDS:
         inner = table_of(root / kind.subfolder) if (root / kind.subfolder).is_dir() else []
-        own = evidence.best([one for one in found if one.layout != "folder"], kind)
+        own = evidence.best([item for item in found if item.layout != "folder"], kind)
         best = evidence.best(inner, kind)
         if best is not None and (own is None or own.sure < evidence.POSSIBLE or own.refusal):
             found.append(replace(best, sure=max(best.sure, 0.9)))
-    taken = any((one.exclusive and one.kind != CLASS and one.sure >= evidence.POSSIBLE and not one.refusal)
-                or one.root != root for one in found)  # fmt: skip
+    taken = any((item.exclusive and item.kind != CLASS and item.sure >= evidence.POSSIBLE and not item.refusal)
+                or item.root != root for item in found)  # fmt: skip
     if taken:
-        found = [one for one in found if one.layout != "folder" or one.root != root]
-    return sorted(found, key=lambda one: -one.sure)
+        found = [item for item in found if item.layout != "folder" or item.root != root]
+    return sorted(found, key=lambda item: -item.sure)
 
 
 def _table_of_file(file: Path) -> list[Evidence]:
@@ -94,10 +95,10 @@ def _table_of_file(file: Path) -> list[Evidence]:
         signs = table.signs(Survey(file))
         return signs or [Evidence("csv", CLASS, file, evidence.WEAK, file.name, table.TITLE)]
     if layout == "yolo":
-        signs = [replace(one, root=file) for one in yolo.signs(Survey(file.parent))]
+        signs = [replace(item, root=file) for item in yolo.signs(Survey(file.parent))]
         return signs or [Evidence("yolo", BOXES, file, evidence.WEAK, file.name, yolo.TITLE)]
     signs = coco.signs(Survey(file))
-    other = [replace(one, root=file) for one in foreign.signs(Survey(file.parent)) if file.name in one.refusal]
+    other = [replace(item, root=file) for item in foreign.signs(Survey(file.parent)) if file.name in item.refusal]
     return other or signs or [Evidence("coco", BOXES, file, evidence.WEAK, file.name, coco.TITLE)]
 
 
@@ -105,7 +106,7 @@ def available(root: Path) -> dict[LabelKind, tuple[str, Path]]:
     """Return the best layout for each kind of label in `root`, and the folder (or file) to read it from."""
     found = table_of(root)
     best = {kind: evidence.best(found, kind) for kind in KINDS}
-    return {kind: (one.layout, one.root) for kind, one in best.items() if one is not None and not one.refusal}
+    return {kind: (item.layout, item.root) for kind, item in best.items() if item is not None and not item.refusal}
 
 
 def detect(root: Path, kind: LabelKind | None = None) -> str:
@@ -131,15 +132,15 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
         return best
     if best is not None:
         raise UserError(f"{root}: {best.refusal}")
-    others = [one for one in found if one.kind != kind and (one.sure > evidence.WEAK or one.kind != CLASS)]
+    others = [item for item in found if item.kind != kind and (item.sure > evidence.WEAK or item.kind != CLASS)]
     if not others and kind == CLASS:
         return Evidence("folder", CLASS, root, 0.0, "", folder.TITLE)  # its reader explains what is expected
     word = kind.subfolder
     if not others:
         raise UserError(f"{root}: no labels for {word} found: expected {_readable(kind)}; data.layout selects one")
-    if refused := [one for one in others if one.refusal]:
+    if refused := [item for item in others if item.refusal]:
         raise UserError(f"{root}: no labels for {word}: {refused[0].refusal}")
-    chosen = {one.kind: one for one in reversed(others)}
+    chosen = {item.kind: item for item in reversed(others)}
     listed = " and ".join(f"{_WORDS[other]} ({chosen[other].layout})" for other in KINDS if other in chosen)
     ways = _other_tasks(found, kind)
     ways += [_FOR[other] for other in KINDS if other in chosen and not (other.form is kind.form is Form.ROW)]
@@ -154,14 +155,14 @@ def _serving(found: list[Evidence], kind: LabelKind) -> Evidence | None:
     The reader of a table decides whether its cells hold one class or a list of classes.
     """
     own = evidence.best(found, kind) or (evidence.best(found, kind.made_from) if kind.made_from else None)
-    tables = (one for one in found if one.layout == "csv" and one.kind.form is kind.form is Form.ROW)
+    tables = (item for item in found if item.layout == "csv" and item.kind.form is kind.form is Form.ROW)
     return own or next(tables, None)
 
 
 def _other_tasks(found: list[Evidence], kind: LabelKind) -> list[str]:
     """Return overrides such as `task=multilabel` with which the same network can learn the available labels."""
-    others = [one for one in KINDS if one.form is kind.form is Form.ROW and one != kind]
-    return [f"task={one.subfolder}" for one in others if _serving(found, one)]
+    others = [item for item in KINDS if item.form is kind.form is Form.ROW and item != kind]
+    return [f"task={item.subfolder}" for item in others if _serving(found, item)]
 
 
 def _readable(kind: LabelKind) -> str:
@@ -183,7 +184,7 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
     if layout is not None and layout not in LAYOUTS:
         raise UserError(f"invalid data.layout={layout}: expected one of {', '.join(LAYOUTS)}, or null (detected)")
     if layout is not None and _source(layout, kind) is None:
-        words = " and ".join(one.subfolder for one in LAYOUTS[layout].kinds)
+        words = " and ".join(item.subfolder for item in LAYOUTS[layout].kinds)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
     found = _checked_table(root)
     chosen = _winner(root, kind, found) if layout is None else _chosen_by_user(root, layout, kind, found)
@@ -196,7 +197,7 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
         collection.read_as = chosen.sentence
         _warn_of_near_ties(collection, chosen, found)
     if chosen.root.is_dir():
-        others = any(one.kind != kind and one.sure > evidence.POSSIBLE and not one.refusal for one in found)
+        others = any(item.kind != kind and item.sure > evidence.POSSIBLE and not item.refusal for item in found)
         rest.tell(collection, others)
     settle_splits(collection)
     if training:
@@ -209,12 +210,12 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
 
 def _source(layout: str, kind: LabelKind) -> LabelKind | None:
     """Return the kind of label to read from a layout: `kind` itself, or the kind that it is made from."""
-    return next((one for one in (kind, kind.made_from) if one in LAYOUTS[layout].kinds), None)
+    return next((item for item in (kind, kind.made_from) if item in LAYOUTS[layout].kinds), None)
 
 
 def _chosen_by_user(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> Evidence:
     """Return the evidence for the layout that the user chose; without evidence, it is read from the root."""
-    fit = [one for one in found if one.layout == layout and one.kind == _source(layout, kind) and not one.refusal]
+    fit = [item for item in found if item.layout == layout and item.kind == _source(layout, kind) and not item.refusal]
     return fit[0] if fit else Evidence(layout, kind, root, 0.0, "", layout)
 
 

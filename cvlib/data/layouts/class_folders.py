@@ -1,4 +1,4 @@
-"""Find the class folders of a collection, below folders of splits, folds or patients or a repeated folder."""
+"""Find the class folders of a collection, which may be below folders of splits, folds or patients."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def _others_are_classes(others: list[Path], unlabelled: list[Path]) -> bool:
 
 def _home(folder: Path) -> Path:
     """Return the parent of the class folders: `folder`, or one that repeats its name (seg_train/seg_train)."""
-    inner = [one for one in subfolders(folder) if _holds_images(one)]
+    inner = [entry for entry in subfolders(folder) if _holds_images(entry)]
     loose = any(images.looks_like_image(file) for file in folder.iterdir() if file.is_file())
-    if len(inner) != 1 or loose or not any(_holds_images(one) for one in subfolders(inner[0])):
+    if len(inner) != 1 or loose or not any(_holds_images(entry) for entry in subfolders(inner[0])):
         return folder
     same = inner[0].name.casefold() == folder.name.casefold() or names.split_of(inner[0].name) is not None
     return _home(inner[0]) if same or names.only_role(inner[0].name) == names.IMAGES else folder
@@ -117,16 +117,16 @@ def _split_tree(
 
 
 def _has_class_folders(folder: Path, found: Tree) -> bool:
-    inner = {text_of(one.name) for one in subfolders(folder)}
+    inner = {text_of(entry.name) for entry in subfolders(folder)}
     return bool(inner & set(found.splits.get("train", {})))
 
 
 def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[str, list[Path]]:
     """Return the classes. The folders in `home` may be folds or patients that each hold folders of all classes."""
-    folders = [folder for one in by_class.values() for folder in one]
-    inner = {folder: [one for one in subfolders(folder) if _holds_images(one)] for folder in folders}
+    folders = [folder for entry in by_class.values() for folder in entry]
+    inner = {folder: [entry for entry in subfolders(folder) if _holds_images(entry)] for folder in folders}
     inner = {folder: some for folder, some in inner.items() if some or _holds_images(folder)}
-    counts = Counter(text_of(one.name) for some in inner.values() for one in some)
+    counts = Counter(text_of(entry.name) for some in inner.values() for entry in some)
     shared = [name for name, count in counts.items() if count > 1 and 2 * count >= len(inner)]
     if len(inner) < 2 or len(shared) < 2 or len(shared) < len(counts) or any(_loose(folder) for folder in inner):
         return by_class
@@ -134,13 +134,13 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
     splits = names.parts_among(shared)
     if "train" in splits.values() and len(splits) == len(shared):
         found.split = True
-        return {split: [one for some in inner.values() for one in some if splits.get(text_of(one.name)) == split]
+        return {split: [entry for some in inner.values() for entry in some if splits.get(text_of(entry.name)) == split]
                 for split in dict.fromkeys(splits.values())}  # fmt: skip
     if all(names.looks_like_group(folder.name) for folder in inner):
         message = (f"the folders {outer} look like folds, patients or dates, because each holds the same folders "
-                   f"{listed}: those are used as classes; images of a group may be in train and test")  # fmt: skip
+                   f"{listed}: those are used as classes; images of a group may be in both train and test")  # fmt: skip
         found.remarks.append((WARNING, "groups", home, message))
-        return {name: [one for some in inner.values() for one in some if text_of(one.name) == name]
+        return {name: [entry for some in inner.values() for entry in some if text_of(entry.name) == name]
                 for name in sorted(counts)}  # fmt: skip
     message = f"each class folder ({outer}) holds the same folders {listed}: are those the classes?"
     found.remarks.append((WARNING, "groups", home, message))
@@ -190,7 +190,7 @@ def _refuse_a_folder_too_far_up(root: Path, folders: list[Path]) -> None:
     place, inner = root, holding
     while len(inner) == 1:
         place = inner[0]
-        inner = [one for one in subfolders(place) if _holds_images(one)]
+        inner = [entry for entry in subfolders(place) if _holds_images(entry)]
     if len(holding) == 1 and len(inner) > 1:
         raise UserError(
             f"{root}: only one class ({holding[0].name}), expected at least two: did you mean data.path={place}?"

@@ -124,9 +124,9 @@ def _groupings(contents: dict[str, dict[str, Any]]) -> list[int]:
         str(entry.get("supercategory")) for entry in entries if str(entry.get("supercategory")) != str(entry["name"])
     }
     groups = {entry["id"] for entry in entries if str(entry["name"]) in above}
-    used = {one.get("category_id") for content in contents.values() if groups
-            for one in content.get("annotations") or [] if isinstance(one, dict)
-            and _is_id(one.get("category_id"))}  # fmt: skip
+    used = {item.get("category_id") for content in contents.values() if groups
+            for item in content.get("annotations") or [] if isinstance(item, dict)
+            and _is_id(item.get("category_id"))}  # fmt: skip
     return sorted(groups - used)
 
 
@@ -217,12 +217,12 @@ def _annotations(
             collection.blame(WARNING, "duplicate annotation id", file, f"several annotations have the id {number}",
                              "give each annotation a unique id", place)  # fmt: skip
         try:
-            image_id, one = _object(collection.kind, entry, known, numbers, place)
+            image_id, item = _object(collection.kind, entry, known, numbers, place)
         except ValueError as error:
             kind, message = error.args
             collection.blame(ERROR, kind, file, message, "correct or remove it", place)
             continue
-        by_image[image_id].append(one)
+        by_image[image_id].append(item)
     return by_image
 
 
@@ -252,26 +252,27 @@ def _segmentation(entry: dict[str, Any]) -> Any:
 def _corners(entry: dict[str, Any]) -> tuple[float, float, float, float]:
     box = entry.get("bbox")
     if box is None:
-        raise ValueError("box missing", "the annotation has no bbox")
+        raise ValueError("missing box", "the annotation has no bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
-        raise ValueError("box no number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
+        raise ValueError("invalid box number", f"bbox must be four numbers (x, y, width, height), not {str(box)[:60]}")
     x, y, width, height = (float(value) for value in box)
     return x, y, x + width, y + height
 
 
 def _mask(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> Painted:
-    return Painted(image, [(one.label, one.shape, one.crowd) for one in objects], size)
+    return Painted(image, [(item.label, item.shape, item.crowd) for item in objects], size)
 
 
 def _boxes(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> RawBoxes:
-    label = boxes.raw([one.shape for one in objects], [one.label for one in objects], [one.crowd for one in objects],
-                      [one.place for one in objects], size=size, place=place)  # fmt: skip
-    areas = [one.area for one in objects]
+    label = boxes.raw([item.shape for item in objects], [item.label for item in objects],
+                      [item.crowd for item in objects], [item.place for item in objects],
+                      size=size, place=place)  # fmt: skip
+    areas = [item.area for item in objects]
     return label if None in areas else replace(label, areas=np.array(areas, np.float64))
 
 
 def _classes(image: Path, objects: list[_Object], size: tuple[int, int] | None, place: str) -> frozenset[int]:
-    return frozenset(one.label for one in objects)
+    return frozenset(item.label for item in objects)
 
 
 @dataclass(frozen=True)

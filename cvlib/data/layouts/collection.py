@@ -17,7 +17,7 @@ from cvlib.data.labels.mask import Mask
 from cvlib.data.labels.raw_boxes import RawBoxes
 from cvlib.runtime.errors import UserError
 
-# By kind of label: CLASS | CLASS_SET | BOXES | MASK.
+# The types of raw labels of the kinds CLASS | CLASS_SET | BOXES | MASK.
 Label = int | frozenset[int] | RawBoxes | Mask
 
 
@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass
 class Collection:
-    """A collection as read. `splits` already excludes what an error finding blames: a sample, or one of its boxes."""
+    """A collection as read. `splits` already excludes the samples and single boxes that error findings report."""
 
     root: Path
     layout: str
@@ -89,7 +89,9 @@ def files_below(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
-    seen = {str(above) for above in Path(os.path.realpath(folder)).parents}  # a link up leads to other classes
+    seen = {
+        str(above) for above in Path(os.path.realpath(folder)).parents
+    }  # a link to a folder above would lead to other classes
     for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         seen.add(os.path.realpath(place))
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX"))
@@ -138,7 +140,7 @@ def by_stem(collection: Collection, files: list[Path], folder: Path) -> dict[str
 
 
 def settle_splits(collection: Collection) -> None:
-    """Keep a sample of two splits in the held-out one only. It is an error, because a leak biases the result."""
+    """Keep a sample that is in two splits only in the held-out one; report an error, because a leak biases results."""
     assigned: dict[str, str] = {}
     for split in ("test", "val", "train"):
         kept = []

@@ -15,7 +15,7 @@ _MANY = 10  # with this many classes or more, it is suspicious if most have one 
 _LOOKED_AT = 5  # files per class to examine
 _FEW = 8  # the most colours in a mask
 _ID = re.compile(r"\D{0,4}\d{4,}")
-# What a number behind it tells apart in the names of images of one origin.
+# A word for the origin of an image and a number, as in patient07: they identify the origin in the image's name.
 _ORIGIN = re.compile(
     r"(?i)(?<![a-z])(patient|subject|person|volunteer|donor|case|animal|plant|specimen|slide|session|visit|sequence|seq"
     r"|video|clip|camera|cam|scanner|hospital|site)([-_ ]?)[0-9]+"
@@ -45,14 +45,14 @@ def tell(collection: Collection, by_class: dict[str, list[Path]]) -> None:
 
 
 def tell_of_groups(collection: Collection) -> None:
-    """Add a finding if most names of images say which patient, video or site they are of, and several share one."""
+    """Add a finding if most image names contain the patient, video or site, and several images share one."""
     samples = [sample.name for some in collection.splits.values() for sample in some]
     found = [match for name in samples if (match := _ORIGIN.search(name))]
     origins = {match.group().lower() for match in found}
     if len(found) < 0.8 * len(samples) or len(origins) < 2 or len(found) < 1.5 * len(origins):
         return
     word, mark = found[0].group(1), found[0].group(2)
-    message = f"names suggest {len(origins)} groups of images, such as {found[0].group()}, that a split may divide"
+    message = f"image names suggest {len(origins)} groups, such as {found[0].group()}, which a split may divide"
     advice = f"data.group='{word}{mark}[0-9]+' keeps each group in one split"
     collection.blame(WARNING, "groups", ".", message, advice)
 

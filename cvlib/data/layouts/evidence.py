@@ -31,17 +31,17 @@ class Evidence:
         return f"read as {self.title}: {self.why}"
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def counted(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun: 1 image, 14 images."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def best(table: list[Evidence], kind: LabelKind) -> Evidence | None:
     """Return the most certain evidence for a kind of label; in a tie, the first in the table."""
-    return max((one for one in table if one.kind == kind), key=lambda one: one.sure, default=None)
+    return max((item for item in table if item.kind == kind), key=lambda item: item.sure, default=None)
 
 
 def near_ties(table: list[Evidence], chosen: Evidence) -> list[Evidence]:
     """Return other layouts that provide the same kind of label with almost the certainty of the chosen one."""
-    return [one for one in table if one.kind == chosen.kind and one.layout != chosen.layout and one.sure > POSSIBLE
-            and one.sure >= chosen.sure - NEAR]  # fmt: skip
+    return [item for item in table if item.kind == chosen.kind and item.layout != chosen.layout and item.sure > POSSIBLE
+            and item.sure >= chosen.sure - NEAR]  # fmt: skip

@@ -149,9 +149,9 @@ class Seen:
 def _seen(files: list[Path]) -> Seen:
     with ThreadPoolExecutor() as pool:
         several = list(pool.map(_values, files))
-    levels = sum((one.levels for one in several), np.zeros(256, np.int64))
-    values = set().union(*(one.values for one in several))
-    return Seen(values, levels, any(one.lossy for one in several), any(one.coloured for one in several))
+    levels = sum((item.levels for item in several), np.zeros(256, np.int64))
+    values = set().union(*(item.values for item in several))
+    return Seen(values, levels, any(item.lossy for item in several), any(item.coloured for item in several))
 
 
 def named(names: list[str]) -> LabelMap:

@@ -40,7 +40,10 @@ def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]
 
 
 def _without_leaks(found: dict[str, list[tuple[str, str]]], folder: Path, collection: Collection) -> None:
-    """Keep entries of two splits in the held-out one (test before val). Report an error: a leak biases the result."""
+    """Keep an entry that is in two splits only in the held-out one (test before val).
+
+    Report it as an error, because a leak biases the results.
+    """
     assigned: dict[str, str] = {}
     for split in ("test", "val", "train"):
         entries = []

@@ -35,7 +35,7 @@ class Place:
         if self.form == NESTED:
             inner = [_nested(folder) for folder in subfolders(self.images)]
             places = [pair for pair in inner if pair is not None]
-            return ([file for one, _ in places for file in image_files(one)],
+            return ([file for item, _ in places for file in image_files(item)],
                     [file for _, other in places for file in image_files(other)])  # fmt: skip
         return image_files(self.images), image_files(self.masks)
 
@@ -133,25 +133,27 @@ def _per_image(root: Path) -> Places:
 
 
 def _nested(folder: Path) -> tuple[Path, Path] | None:
-    inner = {names.only_role(one.name): one for one in subfolders(folder)}
+    inner = {names.only_role(item.name): item for item in subfolders(folder)}
     pair = inner.get(names.IMAGES), inner.get(names.MASKS)
     return (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
 
 
 def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
     """Return the folder of images and the folder of masks in `folder`, and other folders that may hold masks."""
-    inner = [one for one in subfolders(folder) if _has_images(one)]
-    by_role = {role: [one for one in inner if names.role_of(one.name) == role]
+    inner = [item for item in subfolders(folder) if _has_images(item)]
+    by_role = {role: [item for item in inner if names.role_of(item.name) == role]
                for role in (names.IMAGES, names.MASKS, names.LABELS, names.FIELD_OF_VIEW)}  # fmt: skip
     image_folder = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     usual = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir() and _has_images(folder / name)]
     candidates = sorted([*by_role[names.MASKS], *by_role[names.LABELS]], key=_shows_colours)
-    manual = [one for one in candidates if "manual" in one.name.lower()]
+    manual = [item for item in candidates if "manual" in item.name.lower()]
     mask_folder = next(iter(manual or usual or candidates), None)
     if mask_folder is None:
         return None, []
-    top = next(one for one in (mask_folder, *mask_folder.parents) if one.parent == folder)
-    others = [one for one in inner if one != top and one not in candidates and one not in by_role[names.FIELD_OF_VIEW]]
+    top = next(item for item in (mask_folder, *mask_folder.parents) if item.parent == folder)
+    others = [
+        item for item in inner if item != top and item not in candidates and item not in by_role[names.FIELD_OF_VIEW]
+    ]
     if image_folder is None or image_folder in (mask_folder, top):
         image_folder = next(iter(by_role[names.IMAGES] or others), None)
     if image_folder is None or image_folder == mask_folder:
@@ -159,12 +161,12 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
     known = image_folder.name in IMAGE_FOLDERS and mask_folder in usual
     if not known and not _match(image_folder, mask_folder):
         return None, []
-    passed = [one for one in (*candidates, *by_role[names.FIELD_OF_VIEW]) if one not in (mask_folder, top)]
+    passed = [item for item in (*candidates, *by_role[names.FIELD_OF_VIEW]) if item not in (mask_folder, top)]
     return (image_folder, mask_folder), passed if manual or known is False else by_role[names.FIELD_OF_VIEW]
 
 
 def _shows_colours(folder: Path) -> bool:
-    """Return whether a folder's name says that its masks are coloured for viewing."""
+    """Return whether a folder's name indicates that its masks are coloured for viewing."""
     return bool({"rgb", "color", "colour", "colored", "overlay", "vis", "preview"} & set(names.words(folder.name)))
 
 

@@ -23,7 +23,7 @@ TITLE = "images with masks"
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """Return evidence of folders or files whose names say that they are masks of others."""
+    """Return evidence from folders or files whose names identify them as masks of other images."""
     places = mask_places.find(survey.root)
     if not places:
         return []
@@ -31,7 +31,7 @@ def signs(survey: Survey) -> list[Evidence]:
     root = survey.root
     words = {BESIDE: "beside the images", NESTED: "in a folder for each image"}
     where = words.get(place.form) or f"in {name_of(place.masks, root)} beside {name_of(place.images, root)}"
-    number = sum(len(one.contents()[1]) for one in places.splits.values())
+    number = sum(len(item.contents()[1]) for item in places.splits.values())
     splits = f" (and {', '.join(list(places.splits)[1:])})" if len(places.splits) > 1 else ""
     among_classes = place.form == BESIDE and "" in places.splits and len(survey.subfolders(root)) > 1
     of_voc = place.masks.name.startswith("SegmentationClass")  # the reader of `voc` knows what the ids mean
@@ -64,7 +64,7 @@ def _label_map(root: Path, places: Places) -> LabelMap | None:
     """Return the label map in the root, or else beside the images or the masks."""
     folders = [
         root,
-        *(one for place in places.splits.values() for one in (place.images.parent, place.masks, place.images)),
+        *(item for place in places.splits.values() for item in (place.images.parent, place.masks, place.images)),
     ]
     found = (label_maps.find(folder) for folder in dict.fromkeys(folders))
     return next((label_map for label_map in found if label_map is not None), None)
@@ -88,8 +88,8 @@ def fill(
     Without a label map, `label_map.without_file` interprets the masks' values, given `chosen` and `customary`.
     """
     found = {split: _paired(collection, place) for split, place in places.items()}
-    used = [file for one in found.values() for files in one.pairs.masks.values() for file in files]
-    used = used or [file for one in found.values() for file in one.masks.values()]
+    used = [file for item in found.values() for files in item.pairs.masks.values() for file in files]
+    used = used or [file for item in found.values() for file in item.masks.values()]
     if label_map is None:
         label_map, note = label_maps.without_file(used, chosen, customary)
         collection.notes.append(note)
@@ -99,19 +99,19 @@ def fill(
         collection.notes.append("masks contain grey levels between black and white (from JPEG or soft edges): "
                                 f"thresholded at {label_map.threshold}")  # fmt: skip
     collection.classes, collection.colours = label_map.classes, label_map.painted()
-    for split, one in found.items():
-        paired = f"masks are paired with images by name: mask names end in {one.pairs.affix}"
-        if one.pairs.affix and paired not in collection.notes:
+    for split, item in found.items():
+        paired = f"masks are paired with images by name: mask names end in {item.pairs.affix}"
+        if item.pairs.affix and paired not in collection.notes:
             collection.notes.append(paired)
         if split or list_folder is None:
-            entries = [(stem, "") for stem in one.pictures]
+            entries = [(stem, "") for stem in item.pictures]
             collection.splits[split or "train"] = _samples(
-                collection, entries, None, one.pictures, one.pairs.masks, label_map
+                collection, entries, None, item.pictures, item.pairs.masks, label_map
             )
         else:
-            orphans = {stem: [file] for stem, file in one.masks.items() if file in one.pairs.unused}
-            _fill_by_lists(collection, list_folder, one.pictures, orphans | one.pairs.masks, label_map)
-        for file in sorted(one.pairs.unused) if split or list_folder is None else []:
+            orphans = {stem: [file] for stem, file in item.masks.items() if file in item.pairs.unused}
+            _fill_by_lists(collection, list_folder, item.pictures, orphans | item.pairs.masks, label_map)
+        for file in sorted(item.pairs.unused) if split or list_folder is None else []:
             collection.blame(WARNING, "missing image", file, "there is no image for this mask",
                              "add it, or remove the mask")  # fmt: skip
 

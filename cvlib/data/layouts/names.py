@@ -99,7 +99,7 @@ def split_in(name: str) -> str | None:
 
 
 def is_unlabelled(name: str) -> bool:
-    """Return whether a name says that its contents are to be predicted and have no labels."""
+    """Return whether a name indicates that its contents are for prediction and have no labels."""
     return any(word in _UNLABELLED or word.startswith("predict") for word in words(name))
 
 

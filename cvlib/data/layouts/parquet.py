@@ -1,8 +1,8 @@
-"""Parquet files of images, as the Hugging Face `datasets` library writes them: written once as images and a table.
+"""Parquet files of images, as the Hugging Face `datasets` library writes them: converted once to images and a table.
 
 The files have a column of images, `{"bytes": …, "path": …}`, and a column of labels: a class, a list of classes, or
-objects with boxes. The names of classes are in the files' metadata. Images and table go into the cache folder, and the
-table is then read like any other.
+objects with boxes. The class names are in the files' metadata. The images and the table are written to the cache
+folder, and the table is then read like any other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHARD = re.compile(r"-\d{5}-of-\d{5}.*$")
 
 
 def files_of(root: Path) -> list[Path]:
-    """Return the Parquet files that `root` is or holds; none if it holds images or other tables as well."""
+    """Return the Parquet files that `root` is or contains; [] if it also contains images or other tables."""
     if root.is_file():
         return [root] if root.suffix.lower() == ".parquet" else []
     found = sorted(file for depth in ("*", "*/*", "*/*/*") for file in root.glob(f"{depth}.parquet"))
@@ -37,9 +37,9 @@ def files_of(root: Path) -> list[Path]:
 
 
 def unpacked(root: Path, files: list[Path]) -> Path:
-    """Return the folder in the cache with the images of `files` and their labels.csv.
+    """Return the cache folder with the images of `files` and their labels.csv; write it on the first call.
 
-    A row without a label is left out. Raises `UserError` for files without a column of images or of labels.
+    Rows without a label are left out. Raises `UserError` for files without a column of images or of labels.
     """
     folder = store.root("outputs") / "parquet"
     return store.made_once(folder, files, f"images of {root.name}", lambda home: _write(root, files, home))
@@ -48,7 +48,7 @@ def unpacked(root: Path, files: list[Path]) -> Path:
 def _write(root: Path, files: list[Path], home: Path) -> None:
     import pyarrow.parquet as arrow
 
-    print(f"writing the images of {root} into the cache")
+    print(f"writing the images of {root} to the cache")
     boxes = False
     rows: list[list[Any]] = []
     for file in files:
@@ -58,7 +58,7 @@ def _write(root: Path, files: list[Path], home: Path) -> None:
             boxes = label == "objects"
             for row in _rows(opened, [image, label]):
                 rows += _record(row[image], row[label], classes, _split(root, file), home, len(rows))
-        except (OSError, ValueError) as error:  # what pyarrow raises of a damaged file is a ValueError
+        except (OSError, ValueError) as error:  # for a damaged file, pyarrow raises a ValueError
             raise UserError(f"{file}: can't be read as Parquet: {' '.join(str(error).split())[:200]}") from error
     header = ["file", "label", "split", *(["xmin", "ymin", "xmax", "ymax"] if boxes else [])]
     with (home / "labels.csv").open("w", newline="", encoding="utf-8") as table:
@@ -66,7 +66,7 @@ def _write(root: Path, files: list[Path], home: Path) -> None:
 
 
 def _columns(file: Path, schema: Any) -> tuple[str, str, list[str] | None]:
-    """The columns of images and of labels, and the names of the classes by number, if the metadata have them."""
+    """Return the columns of images and of labels, and the class names by number if the metadata contain them."""
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     image = next((field.name for field in schema if _holds_images(field.type)), None)
     if image is None:
@@ -85,13 +85,13 @@ def _holds_images(kind: Any) -> bool:
 
 
 def _class_names(feature: Any) -> list[str] | None:
-    """The names that a feature's ClassLabel declares, however deep it lies in lists and sequences."""
+    """Return the names that a feature's ClassLabel declares, however deeply it is nested; None without one."""
     if isinstance(feature, dict):
         if isinstance(feature.get("names"), list):
             return [str(name) for name in feature["names"]]
         feature = list(feature.values())
     found = (_class_names(inner) for inner in feature) if isinstance(feature, list) else iter(())
-    return next((one for one in found if one is not None), None)
+    return next((item for item in found if item is not None), None)
 
 
 def _rows(opened: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -100,7 +100,7 @@ def _rows(opened: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _split(root: Path, file: Path) -> str:
-    """The split that the file's name or its folder's name says; train if neither does."""
+    """Return the split that the name of the file or of its folder indicates; train if neither does."""
     own = names.split_of(_SHARD.sub("", file.stem))
     return own or (names.split_of(file.parent.name) if file.parent != root else None) or "train"
 
@@ -108,11 +108,11 @@ def _split(root: Path, file: Path) -> str:
 def _record(
     image: dict[str, Any] | None, label: Any, classes: list[str] | None, split: str, home: Path, number: int
 ) -> list[list[Any]]:  # fmt: skip
-    """Write an image and return its rows of the table; none if it has no label."""
+    """Write an image and return its rows for the table; [] if it has no label."""
     content = (image or {}).get("bytes")
     if content is None:
-        raise UserError(f"{home.name}: an image is only named ({(image or {}).get('path')}), not held in the file: "
-                        "save the dataset with its images embedded")  # fmt: skip
+        raise UserError(f"{home.name}: an image is given only by its path ({(image or {}).get('path')}): save the "
+                        "dataset with its images embedded")  # fmt: skip
     if label is None or label == -1:
         return []
     file = Path("images", split, f"{number:07d}{_ENDINGS.get(content[:2], '.png')}")
@@ -120,14 +120,14 @@ def _record(
     (home / file).write_bytes(content)
     if not isinstance(label, dict):
         several = label if isinstance(label, list) else [label]
-        return [[file.as_posix(), "|".join(_name(one, classes) for one in several), split]]
-    kinds: list[Any] = next(
+        return [[file.as_posix(), "|".join(_name(item, classes) for item in several), split]]
+    class_ids: list[Any] = next(
         (value for key, value in label.items() if key in ("category", "categories", "label", "labels")), []
     )
-    found = label.get("bbox") or []
-    kinds = kinds if kinds else [0] * len(found)
-    return [[file.as_posix(), _name(kind, classes), split, x, y, x + width, y + height]
-            for kind, (x, y, width, height) in zip(kinds, found, strict=True)] or [
+    boxes = label.get("bbox") or []
+    class_ids = class_ids if class_ids else [0] * len(boxes)
+    return [[file.as_posix(), _name(class_id, classes), split, x, y, x + width, y + height]
+            for class_id, (x, y, width, height) in zip(class_ids, boxes, strict=True)] or [
         [file.as_posix(), "", split, "", "", "", ""]
     ]  # fmt: skip
 

@@ -21,7 +21,7 @@ _LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
 def tell(collection: Collection, others: bool) -> None:
     """Add findings for unsupported formats, for images without a label, and for other unused files.
 
-    `others` says that the collection has labels of other kinds, which may use the remaining files.
+    `others` tells whether the collection has labels of other kinds, which may use the remaining files.
     """
     survey = Survey(collection.root)
     line = images.unread_in(survey.files)
@@ -67,11 +67,11 @@ def _left(collection: Collection, survey: Survey) -> list[Path]:
             file in used
             or suffix in _HELPERS
             or file.name in label_map.FILES
-            or any(file == one or one in file.parents for one in aside)
+            or any(file == item or item in file.parents for item in aside)
         ):
             return True
         name = name_of(file, collection.root)
-        above = {one.as_posix() for one in Path(name).parents}
+        above = {item.as_posix() for item in Path(name).parents}
         if name in blamed or blamed & above - {"."} or file.stem in known:
             return True
         if suffix in _LABELS and (suffix in suffixes or (not suffixes and file.parent not in places)):

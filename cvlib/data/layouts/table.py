@@ -30,18 +30,18 @@ def signs(survey: Survey) -> list[Evidence]:
     found = []
     for kind in (CLASS, CLASS_SET, BOXES):
         if chosen := _chosen(tables, kind):
-            listed = ", ".join(name_of(one.file, home) for one in chosen)
-            sure = 0.8 if any(table_choice.lists_images(one.file, home, False) for one in chosen) else evidence.WEAK
+            listed = ", ".join(name_of(item.file, home) for item in chosen)
+            sure = 0.8 if any(table_choice.lists_images(item.file, home, False) for item in chosen) else evidence.WEAK
             why = f"{listed} lists images, {_WHAT.get(chosen[0].columns.form, 'with a column of labels')}"
             found.append(Evidence("csv", kind, survey.root, sure, why, TITLE, exclusive=kind == BOXES))
-    if not any(one.kind == CLASS for one in found) and (unclear := table_choice.unclear(tables)):
-        beside = " (its boxes are for detection)" if any(one.kind == BOXES for one in found) else ""
+    if not any(item.kind == CLASS for item in found) and (unclear := table_choice.unclear(tables)):
+        beside = " (its boxes are for detection)" if any(item.kind == BOXES for item in found) else ""
         several = unclear.columns.form == column_forms.SEVERAL
         sure = 0.45 if several else evidence.WEAK
         why = f"{name_of(unclear.file, home)} lists images{beside}"
         named = "" if survey.root.is_file() else f"{name_of(unclear.file, home)}: "
         refusal = named + _sets(unclear) if several else ""
-        if several or not any(one.kind == BOXES for one in found):
+        if several or not any(item.kind == BOXES for item in found):
             found.append(Evidence("csv", CLASS, survey.root, sure, why, TITLE, refusal))
     return found
 
@@ -61,11 +61,11 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     if not chosen:
         raise _refusal(root, tables, kind)
     collection = Collection(home, "csv", kind, [], {})
-    for one in tables:
-        _report_other_table(collection, one, chosen)
-    cells = [_cells(one) for one in chosen]
+    for item in tables:
+        _report_other_table(collection, item, chosen)
+    cells = [_cells(item) for item in chosen]
     readers = table_labels.readers(cells) if kind == CLASS_SET else {}
-    rows = [row for one in chosen for row in table_rows.listed(collection, one, readers.get(one.file), config.group)]
+    rows = [row for item in chosen for row in table_rows.listed(collection, item, readers.get(item.file), config.group)]
     if kind == BOXES:
         table_samples.fill_boxes(collection, rows)
     elif kind == CLASS_SET:
@@ -84,7 +84,7 @@ def _chosen(tables: list[Table], kind: LabelKind) -> list[Table]:
     chosen = table_choice.chosen(tables, _ROW_FORMS)
     if not chosen:  # tables of both kinds, none with a standard name
         return table_choice.chosen(tables, _CLASS_FORMS if kind == CLASS else (column_forms.SEVERAL,))
-    several = any(one.columns.form == column_forms.SEVERAL for one in chosen)
+    several = any(item.columns.form == column_forms.SEVERAL for item in chosen)
     return chosen if several == (kind == CLASS_SET) else []
 
 
@@ -98,9 +98,9 @@ def _refusal(root: Path, tables: list[Table], kind: LabelKind) -> UserError:
         return UserError(f"{unclear.file}: {_sets(unclear)}")
     if unclear is not None:
         return UserError(f"{unclear.file}: {unclear.columns.why}")
-    fit = [one for one in tables if one.columns.form in _CLASS_FORMS]
+    fit = [item for item in tables if item.columns.form in _CLASS_FORMS]
     if len(fit) > 1:
-        listed = ", ".join(one.file.name for one in fit)
+        listed = ", ".join(item.file.name for item in fit)
         return UserError(f"{root}: several tables list its images ({listed}): set data.path to one of them")
     return UserError(f"{root}: no CSV or TSV file lists its images")
 
@@ -119,13 +119,13 @@ def _cells(table: Table) -> Cells:
 
 def _report_unused_columns(collection: Collection, chosen: list[Table]) -> None:
     """Report the columns that are left out beside columns of 0 and 1."""
-    for one in chosen:
-        columns, header = one.columns, one.rows[0][1]
+    for item in chosen:
+        columns, header = item.columns, item.rows[0][1]
         known = (columns.file, columns.split, *columns.classes)
         unused = [name.strip() for column, name in enumerate(header) if column not in known and name.strip()]
         if columns.classes and unused:
             message = f"{', '.join(unused)}: left out, values are not 0 and 1"
-            collection.blame(REMARK, "unused column", one.file, message)
+            collection.blame(REMARK, "unused column", item.file, message)
 
 
 def _report_possible_lists(collection: Collection, cells: list[Cells]) -> None:

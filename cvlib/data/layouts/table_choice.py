@@ -71,20 +71,20 @@ def _is_preferred(file: Path) -> bool:
 
 def chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
     """Return the tables to read labels from: one per split, or a single one."""
-    fit = [one for one in tables if one.columns.form in forms and not names.is_unlabelled(one.file.stem)]
+    fit = [item for item in tables if item.columns.form in forms and not names.is_unlabelled(item.file.stem)]
     by_split: dict[str, Table] = {}
-    for one in sorted(fit, key=lambda one: names.exact_split(one.file.stem) is None):
-        by_split.setdefault(one.split, one)
+    for item in sorted(fit, key=lambda item: names.exact_split(item.file.stem) is None):
+        by_split.setdefault(item.split, item)
     if "train" in by_split:
-        return [one for split, one in by_split.items() if split]
-    named = [one for name in _PREFERRED for one in fit if one.file.stem.lower() == name]
+        return [item for split, item in by_split.items() if split]
+    named = [item for name in _PREFERRED for item in fit if item.file.stem.lower() == name]
     return named[:1] or (fit if len(fit) == 1 else [])
 
 
 def unclear(tables: list[Table]) -> Table | None:
     """Return a table that has several labels for each image, or one whose columns are not understood; else None."""
     for form in (column_forms.SEVERAL, column_forms.UNKNOWN):
-        found = [one for one in tables if one.columns.form == form and not names.is_unlabelled(one.file.stem)]
+        found = [item for item in tables if item.columns.form == form and not names.is_unlabelled(item.file.stem)]
         if found and (len(found) == 1 or form == column_forms.SEVERAL or _is_preferred(found[0].file)):
             return found[0]
     return None

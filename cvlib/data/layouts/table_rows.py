@@ -74,7 +74,9 @@ def listed(
                 continue
             corners = _corners(numbers[index], columns)
             if corners is None:
-                collection.blame(ERROR, "box no number", table.file, "expected four box numbers", "correct it", place)
+                collection.blame(
+                    ERROR, "invalid box number", table.file, "expected four box numbers", "correct it", place
+                )
                 continue
         found.append(Row(split, image, name_of(image, collection.root), label, table.file, place, corners, member))
     collection.notes += [f"{table.file.name}: {note}" for note in finder.notes()]

@@ -36,7 +36,7 @@ def fill_sets(collection: Collection, rows: list[Row], cells: list[Cells]) -> No
         named.setdefault(row.split, []).append(row)
     _without_conflicts(collection, named)
     in_rows = {name for some in named.values() for row in some for name in row.label}
-    collection.classes = sorted(in_rows.union(*(one.flags for one in cells)))
+    collection.classes = sorted(in_rows.union(*(item.flags for item in cells)))
     if not collection.classes:
         first = f"; {collection.findings[0]}" if collection.findings else ""
         raise UserError(f"{cells[0].file}: no class in the rows with a usable image: there is nothing to learn{first}")

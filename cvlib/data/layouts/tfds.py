@@ -1,4 +1,4 @@
-"""TensorFlow Datasets by name: downloaded by that library, written out once as image files and lists of labels."""
+"""TensorFlow Datasets by name: downloaded by that library, and exported once to image files and lists of labels."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import replacing
 from cvlib.runtime.quiet import quiet_import
 
-_RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
+_RETRIES = 3  # per download; with the library's default of ten, it takes minutes to report that there is no internet
 _CROWD = ("is_crowd", "is_difficult", "difficult")
-_LABEL_MAPS = {"oxford_iiit_pet": label_map.PETS}  # what ids mean where the library doesn't say it
+_LABEL_MAPS = {"oxford_iiit_pet": label_map.PETS}  # meaning of the mask ids if the library doesn't define it
 
 
 @dataclass(frozen=True)
 class _Features:
-    """Which features of the dataset hold what; None where it has no such thing."""
+    """Names of the features that hold the images and each kind of label; None if the dataset has no such feature."""
 
     image: str
     label: str | None
@@ -35,24 +35,24 @@ class _Features:
     mask: str | None
 
     def kinds(self) -> list[LabelKind]:
-        """Return the kinds of labels that there are."""
-        held = {CLASS: self.label, BOXES: self.objects, MASK: self.mask}
-        return [kind for kind in KINDS if held.get(kind) is not None]
+        """Return the kinds of labels that the dataset has."""
+        feature_of = {CLASS: self.label, BOXES: self.objects, MASK: self.mask}
+        return [kind for kind in KINDS if feature_of.get(kind) is not None]
 
 
 def read(name: str, kind: LabelKind) -> Collection:
-    """The dataset `name` of TensorFlow Datasets (`beans`, `voc/2012`), with its own splits.
+    """Return the dataset `name` of TensorFlow Datasets (`beans`, `voc/2012`), with its own splits.
 
-    It is downloaded and prepared where that library keeps its data (`TFDS_DATA_DIR`), and its images are written out
-    beside it, below `cvlib/`, once. A held-out split without any label, as contests have it, is left out. Raises
-    `UserError` for a name that isn't known, a kind of label it doesn't have, and where the download fails.
+    It is downloaded and prepared in that library's data folder (`TFDS_DATA_DIR`). Its images are exported once to the
+    subfolder `cvlib` of that folder. A held-out split without any labels, as in contests, is left out. Raises
+    `UserError` for an unknown name, for a kind of label that the dataset doesn't have, and if the download fails.
     """
     builder = _builder(name)
     features = _features(name, builder.info.features)
     if kind not in features.kinds() and kind.made_from in features.kinds():
         return made_into(read(name, kind.made_from), kind)
     if kind not in features.kinds():
-        served = " and ".join(other.subfolder for other in features.kinds()) or "no task of ours"
+        served = " and ".join(other.subfolder for other in features.kinds()) or "no supported task"
         raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")
     folder = _exported(name, builder, features)
     splits = {split: _lines(folder / f"{split}.jsonl") for split in ("train", "val", "test")}
@@ -61,7 +61,7 @@ def read(name: str, kind: LabelKind) -> Collection:
     collection.classes = labels.classes
     for split, lines in splits.items():
         if lines and split != "train" and not any(labels.has_any(line) for line in lines):
-            collection.notes.append(f"the {split} split of {name} comes without labels: left out")
+            collection.notes.append(f"the {split} split of {name} has no labels: left out")
         elif lines:
             collection.splits[split] = [
                 Sample(line["image"], folder / line["image"], labels.of(line)) for line in lines
@@ -78,9 +78,9 @@ def _builder(name: str) -> Any:
     try:
         return tfds.builder(name, try_gcs=False, data_dir=os.environ.get("TFDS_DATA_DIR"))
     except tfds.core.DatasetNotFoundError:
-        raise UserError(f"data.tfds={name} is no dataset of TensorFlow Datasets {tfds.__version__}: its catalogue has "
-                        "the names, such as beans, oxford_iiit_pet or voc/2012") from None  # fmt: skip
-    except Exception as error:  # a wrong config or version of a dataset raises anything
+        raise UserError(f"data.tfds={name} is not a dataset of TensorFlow Datasets {tfds.__version__}: choose a name "
+                        "from its catalogue, such as beans, oxford_iiit_pet or voc/2012") from None  # fmt: skip
+    except Exception as error:  # a wrong config or version raises exceptions of many types
         raise UserError(f"data.tfds={name}: {_line(error)}") from error
 
 
@@ -112,20 +112,20 @@ def _is_objects(feature: Any) -> bool:
     inner = getattr(feature, "feature", None)
     if not isinstance(inner, tfds.features.FeaturesDict):
         return False
-    held = dict(inner.items())
-    return isinstance(held.get("bbox"), tfds.features.BBoxFeature) and "label" in held
+    fields = dict(inner.items())
+    return isinstance(fields.get("bbox"), tfds.features.BBoxFeature) and "label" in fields
 
 
 def _exported(name: str, builder: Any, features: _Features) -> Path:
-    """The folder of the dataset's image files and lists, written the first time, whole or not at all."""
+    """Return the folder of the dataset's image files and lists; the first call writes it, completely or not at all."""
     data_root = Path(builder.data_dir).parents[len(Path(builder.info.full_name).parts) - 1]
     folder: Path = data_root / "cvlib" / builder.info.full_name
     if folder.is_dir():
         return folder
     try:
         builder.download_and_prepare()
-    except Exception as error:  # it raises whatever its downloads and its datasets do
-        ways = "prepare it there on a machine with internet, give data.path=… a copy on disk, or use data=digits"
+    except Exception as error:  # downloads and dataset builders raise exceptions of many types
+        ways = "prepare it there with internet access, set data.path to a copy on disk, or use data=digits"
         raise UserError(f"data.tfds={name} is not available in {builder.data_dir} ({_line(error)}): {ways}") from error
     with replacing(folder) as temporary:
         _export(builder, features, temporary)
@@ -150,14 +150,16 @@ def _export(builder: Any, features: _Features, folder: Path) -> None:
 
 
 def _record(example: dict[str, Any], features: _Features, folder: Path, stem: str) -> dict[str, Any]:
-    """Write the example's files; what its line in the list says."""
+    """Write the example's image files, and return the content of its line in the list."""
     record: dict[str, Any] = {"image": _written(example[features.image], folder, stem)}
     if features.label:
         record["label"] = int(example[features.label])
     if features.objects:
         objects = example[features.objects]
         crowd = next((objects[key] for key in _CROWD if key in objects), np.zeros(len(objects["label"])))
-        record["boxes"] = np.asarray(objects["bbox"], float).tolist()  # y_min, x_min, y_max, x_max, shares
+        record["boxes"] = np.asarray(
+            objects["bbox"], float
+        ).tolist()  # y_min, x_min, y_max, x_max, relative to the sides
         record["classes"] = [int(label) for label in objects["label"]]
         record["crowd"] = [bool(value) for value in crowd]
     if features.mask:
@@ -175,11 +177,11 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
 
 
-Lines = dict[str, list[dict[str, Any]]]  # the lines of each split's list
+Lines = dict[str, list[dict[str, Any]]]  # split → the parsed lines of its list
 
 
 class _ClassLabels:
-    """The labels of the lines as classes."""
+    """Convert lines to class labels."""
 
     def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.classes = [str(name) for name in builder.info.features[features.label].names]
@@ -193,7 +195,7 @@ class _ClassLabels:
 
 
 class _BoxLabels:
-    """The labels of the lines as boxes."""
+    """Convert lines to box labels."""
 
     def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.classes = [str(name) for name in builder.info.features[features.objects].feature["label"].names]
@@ -208,7 +210,7 @@ class _BoxLabels:
 
 
 class _MaskLabels:
-    """The labels of the lines as masks."""
+    """Convert lines to mask labels."""
 
     def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.folder = folder

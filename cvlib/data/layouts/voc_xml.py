@@ -1,4 +1,4 @@
-"""Pascal VOC's XML files, read without growing entities."""
+"""Parse Pascal VOC's XML files; entity declarations are rejected, because entities can expand without limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cvlib.data.layouts.collection import Collection
 
 
 def parsed(collection: Collection, xml: Path) -> Element | None:
-    """The tree of a file; None, with a finding, where it can't be read."""
+    """Return the root element of an XML file; if it can't be read, add a finding and return None."""
     from defusedxml import ElementTree
 
     try:
@@ -18,9 +18,9 @@ def parsed(collection: Collection, xml: Path) -> Element | None:
         tree: Element = ElementTree.fromstring(content)
     except (SyntaxError, ValueError, LookupError, OSError) as error:  # ValueError: defusedxml refuses entities
         reason = "it is empty" if xml.is_file() and not xml.stat().st_size else " ".join(str(error).split())
-        collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair it or take it out")
+        collection.blame(ERROR, "bad XML", xml, f"can't be read as XML: {reason}", "repair or remove it")
         return None
-    for element in tree.iter():  # a namespace changes nothing of what the tags mean
+    for element in tree.iter():  # namespaces don't change the meaning of the tags
         if isinstance(element.tag, str):
             element.tag = element.tag.rpartition("}")[2]
     return tree

@@ -18,11 +18,11 @@ from cvlib.runtime.errors import UserError
 TITLE = "YOLO"
 _NO_LABELS = ("classes.txt", "notes.txt", "readme.txt", "labels.txt", "names.txt", "train.txt", "val.txt", "valid.txt",
               "test.txt", "readme.roboflow.txt", "readme.dataset.txt")  # fmt: skip
-_LOOKED_AT = 50  # label files, to see whether they hold polygons
+_LOOKED_AT = 50  # label files to examine for polygons
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """A data.yaml or obj.data with names, or text files of boxes that have the names of images."""
+    """Return evidence from a data.yaml or obj.data with class names, or from text files of boxes named like images."""
     root = survey.root
     file = yolo_config.config_file(root)
     named = file is not None and "names" in yolo_config.keys(file)
@@ -39,11 +39,12 @@ def signs(survey: Survey) -> list[Evidence]:
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """The images that `data.yaml` lists (or all that there are) and the lines of their label files.
+    """Read the images that `data.yaml` lists (or all images found), and the lines of their label files.
 
-    A line is a class and a box (centre x, y, width, height as shares of the sides) or a polygon. A box is taken as it
-    is, of a polygon its bounding box, or for segmentation its area. An image without a label file has no objects, a
-    warning. Raises `UserError` for a YAML that can't be understood, and for boxes in pixels.
+    A line is a class and a box (centre x, y, width, height relative to the image's sides), or a class and a polygon.
+    For detection, a polygon is replaced by its bounding box. For segmentation, boxes and polygons are filled. An image
+    without a label file has no objects (a warning). Raises `UserError` for a YAML file that can't be interpreted, and
+    for boxes in pixels.
     """
     file = yolo_config.config_file(root)
     root = root.parent if root.is_file() else root
@@ -53,13 +54,15 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     entries = yolo_config.images_by_split(collection, file, content) if file is not None else {}
     pictures = entries or _from_folders(root)
     if not pictures.get("train"):
-        raise UserError(f"{file or root}: no training images found; expected images/train, or train: in data.yaml")
+        raise UserError(
+            f"{file or root}: no training images found: expected images/train, or the key train in data.yaml"
+        )
     _without_train_as_val(collection, file, pictures)
     everything = [image for files in pictures.values() for image in files]
     files = [label for label in map(_label_file, everything) if label.is_file()]
     form = Form(len(collection.classes), yolo_config.keypoints(content) or yolo_lines.looks_like_poses(files), kind)
     if form.keypoints:
-        collection.notes.append("the lines hold keypoints after each box: the boxes are read, the keypoints are left")
+        collection.notes.append("the lines contain keypoints after each box: only the boxes are read")
     yolo_lines.refuse_pixels(files)
     _fill(collection, pictures, form)
     _blame_strays(collection, set(everything))
@@ -67,42 +70,44 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 
 
 def _fill(collection: Collection, pictures: dict[str, list[Path]], form: Form) -> None:
-    unnamed = 0
+    class_count = 0
     for split, images in pictures.items():
         samples = []
         for image in images:
             label_file = _label_file(image)
             found = LabelFile(collection, image, label_file, form)
-            unnamed = max(unnamed, found.highest + 1)
+            class_count = max(class_count, found.highest + 1)
             name = name_of(image, collection.root)
             samples.append(Sample(name, image, found.label(), label_file if label_file.is_file() else None))
         collection.splits[split] = samples
     if not collection.classes:
-        collection.classes = [f"class {index}" for index in range(unnamed)]
-        collection.notes.append("no data.yaml nor classes.txt names the classes: they are numbered")
+        collection.classes = [f"class {index}" for index in range(class_count)]
+        collection.notes.append("neither data.yaml nor classes.txt names the classes: they are numbered")
     if not collection.classes:
-        raise UserError(f"{collection.root}: no object in any label file and no names, so there is no class to learn")
+        raise UserError(
+            f"{collection.root}: no class names and no object in any label file, so there is no class to learn"
+        )
     if collection.kind == MASK:
         collection.classes = ["background", *collection.classes]
 
 
 def _without_train_as_val(collection: Collection, file: Path | None, pictures: dict[str, list[Path]]) -> None:
-    """Take out a val that is the train folder, as tutorials have it: nothing could be measured by it."""
+    """Remove a val or test split that lists the training images, as in some tutorials: it would measure nothing."""
     for split in ("val", "test"):
         if file is not None and pictures.get(split) and set(pictures[split]) == set(pictures["train"]):
             del pictures[split]
-            collection.blame(WARNING, "same images", file, f"{split}: names the same images as train: it is taken out "
-                             "of train instead, so that something is measured", f"give {split}: images of its own",
-                             f"key {split}")  # fmt: skip
+            collection.blame(WARNING, "same images", file, f"{split} lists the same images as train: {split} is split "
+                             "off from train instead, so that it measures unseen images", f"list other images under "
+                             f"{split}", f"key {split}")  # fmt: skip
 
 
 def _names(collection: Collection, file: Path | None, content: dict[str, Any]) -> list[str]:
-    """Class names in the order of their numbers; empty where nothing names them."""
+    """Return the class names in the order of their numbers, or an empty list if nothing names them."""
     listed = content.get("names")
     if isinstance(listed, dict):
         numbers = {str(number): str(name) for number, name in listed.items()}
         if set(numbers) != {str(index) for index in range(len(numbers))}:
-            raise UserError(f"{file}: names: the numbers must count from 0 on, not {', '.join(numbers)}")
+            raise UserError(f"{file}: names: expected numbers from 0 without gaps, not {', '.join(numbers)}")
         listed = [numbers[str(index)] for index in range(len(numbers))]
     if listed is None:
         return _names_beside(collection.root)
@@ -110,13 +115,13 @@ def _names(collection: Collection, file: Path | None, content: dict[str, Any]) -
         raise UserError(f"{file}: names must be a list, or a mapping of numbers to names")
     number = str(content.get("nc", ""))
     if number.isdecimal() and int(number) != len(listed) and file is not None:
-        collection.blame(WARNING, "class count", file, f"nc is {number}, but {len(listed)} names are given: the "
-                         "names count", "correct nc")  # fmt: skip
+        collection.blame(WARNING, "class count", file, f"nc is {number}, but there are {len(listed)} names: the "
+                         "names are used", "correct nc")  # fmt: skip
     return [text_of(str(name)) for name in listed]
 
 
 def _names_beside(root: Path) -> list[str]:
-    """The lines of classes.txt or obj.names, in the root, among the labels or in the folder of a split."""
+    """Return the class names from classes.txt or obj.names in the root, in a labels folder or in a split's folder."""
     splits = [folder for folder in subfolders(root) if names.split_of(folder.name)]
     places = [root, root / "labels", root / "labels" / "train", *splits, *(folder / "labels" for folder in splits)]
     files = [place / name for place in places for name in ("classes.txt", "obj.names", "names.txt", "_darknet.labels")]
@@ -126,7 +131,10 @@ def _names_beside(root: Path) -> list[str]:
 
 
 def _from_folders(root: Path) -> dict[str, list[Path]]:
-    """The images of `images/train` …, of `train/images` or `train` …, all below `images/`, or all."""
+    """Return the images by split, from the first of these that exists.
+
+    `images/train` …; `train/images` … or `train` …; everything below `images/` as train; everything as train.
+    """
     top = root / "images"
     for home in (top, root):
         inner = subfolders(home) if home.is_dir() else []
@@ -147,25 +155,29 @@ def _labels_of(pictures: list[Path]) -> list[Path]:
 
 
 def _label_file(image: Path) -> Path:
-    """The label file of an image: beside it, or where the last folder called images becomes labels; ending in .txt."""
+    """Return the path of an image's label file, ending in .txt.
+
+    It is the image's path with the last folder named images replaced by labels. If only a file beside the image exists,
+    or if there is no such folder, it is the path beside the image.
+    """
     beside = image.with_suffix(".txt")
     parts = list(image.parts)
     for i in range(len(parts) - 2, -1, -1):
         if parts[i].lower() in ("images", "jpegimages"):
-            ruled = Path(*parts[:i], "labels", *parts[i + 1 :]).with_suffix(".txt")
-            return ruled if ruled.is_file() or not beside.is_file() else beside
+            in_labels = Path(*parts[:i], "labels", *parts[i + 1 :]).with_suffix(".txt")
+            return in_labels if in_labels.is_file() or not beside.is_file() else beside
     return beside
 
 
 def _blame_strays(collection: Collection, pictures: set[Path]) -> None:
-    """Label files in the folders of labels that belong to no image."""
+    """Report the text files in the label folders that belong to no image."""
     expected = {_label_file(image) for image in pictures}
     for folder in sorted({file.parent for file in expected}):
         for file in sorted(folder.glob("*.txt")) if folder.is_dir() else []:
             if file in expected:
                 continue
             if file.name.lower() in _NO_LABELS:
-                collection.blame(REMARK, "stray file", file, "no label file: left out")
+                collection.blame(REMARK, "stray file", file, "not a label file: left out")
             else:
                 collection.blame(WARNING, "missing image", file, "there is no image for this label file",
-                                 "add it, or take the label file out")  # fmt: skip
+                                 "add it, or remove the label file")  # fmt: skip

@@ -124,7 +124,7 @@ def _recolour(images: Any, draws: Draws, config: AugmentConfig) -> Any:
 
 
 def _colour_matrices(saturation: Any, hue: Any) -> Any:
-    """Return RGB matrices `(batch, 3, 3)` that scale and rotate the colour plane of YIQ; Y (brightness) stays."""
+    """Return RGB matrices `(batch, 3, 3)` that scale and rotate the colour plane of YIQ; Y (brightness) is kept."""
     cos, sin = saturation * tf.cos(2 * np.pi * hue), saturation * tf.sin(2 * np.pi * hue)
     zero, one = tf.zeros_like(cos), tf.ones_like(cos)
     in_yiq = tf.reshape(tf.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], axis=1), (-1, 3, 3))

@@ -16,7 +16,7 @@ Arrays = list[np.ndarray]  # float32 (n, …), one for each output tensor of the
 
 
 class FeatureFeed(Feed):
-    """A feed of cached features in the order of the image feed that it is made from.
+    """A feed of cached features in the order of the image feed that it is built from.
 
     Args:
         feed: the image feed.

@@ -24,7 +24,7 @@ def joined(
 ) -> tuple[Any, tuple[Any, Any], Draws]:
     """Join images `(4 n, height, width, channels)` with boxes `(4 n, m, 4)` into n mosaics.
 
-    With probability 1 − `config.mosaic`, only the first image of each four is used. Returns images, (corners
+    With probability 1 − `config.mosaic`, only the first image of each group of four is used. Returns images, (corners
     `(n, 4 m, 4)`, classes) and the draws of the first images.
     """
     height, width = tf.shape(images)[1], tf.shape(images)[2]

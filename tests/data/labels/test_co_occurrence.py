@@ -19,7 +19,7 @@ def test_classes_of_the_same_images_can_not_be_told_apart() -> None:
             "warning",
             "always together",
             "classes bird, cat",
-            "the same 5 images have both: the classes can't be distinguished",
+            "both classes are in the same 5 images, so they can't be distinguished",
         ),
     ]
 

@@ -142,14 +142,14 @@ def test_a_mask_is_rotated_with_its_image(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "kind", "words"), [
-    ({"bbox": None}, "box missing", "no bbox"),
-    ({"bbox": [1, 2, 3]}, "box no number", "four numbers"),
-    ({"bbox": [1, 2, "3", 4]}, "box no number", "four numbers"),
+    ({"bbox": None}, "missing box", "no bbox"),
+    ({"bbox": [1, 2, 3]}, "invalid box number", "four numbers"),
+    ({"bbox": [1, 2, "3", 4]}, "invalid box number", "four numbers"),
     ({"category_id": 999}, "unknown class", "category_id 999"),
     ({"image_id": 999}, "unknown image", "image_id 999"),
     ({"image_id": [1]}, "unknown image", "image_id [1]"),
     ({"category_id": {}}, "unknown class", "category_id {}"),
-    ({"bbox": [1, 2, float("nan"), 4]}, "box no number", "four numbers"),
+    ({"bbox": [1, 2, float("nan"), 4]}, "invalid box number", "four numbers"),
 ])  # fmt: skip
 def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
     _image(tmp_path / "a.png")
@@ -239,7 +239,7 @@ def test_the_messy_files_one_by_one():
     expected = {
         "good": [], "category_zero": [], "file_name_subfolder": [], "iscrowd": [], "bbox_outside": [],
         "bbox_negative_width": [], "size_wrong": [], "no_annotations": [], "no_annotations_key": [],
-        "duplicate_annotation_id": [], "bbox_missing": ["box missing"], "bbox_three_numbers": ["box no number"],
+        "duplicate_annotation_id": [], "bbox_missing": ["missing box"], "bbox_three_numbers": ["invalid box number"],
         "category_unknown": ["unknown class"], "image_id_unknown": ["unknown image"],
         "image_missing": ["missing image"],
     }  # fmt: skip

@@ -216,7 +216,7 @@ def test_the_messy_collection():
 
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize(
-    ("value", "words"), [(0, r"train masks hold only one class \((0|sky)\)"), (255, "train masks is void")]
+    ("value", "words"), [(0, r"training masks contain only one class \((0|sky)\)"), (255, "train masks is void")]
 )
 def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int, words: str, labelled: bool) -> None:
     if labelled:

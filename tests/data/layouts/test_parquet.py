@@ -61,8 +61,8 @@ def test_classes_are_read_by_name_and_splits_by_the_files_names(tmp_path: Path) 
 def test_one_file_is_read_once_and_again_after_it_has_changed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     file = tmp_path / "some.parquet"
     _write(file, ["b", "a"] * 5, {"_type": "Value"})
-    assert load(file).classes == ["a", "b"] and "into the cache" in capsys.readouterr().out
-    assert load(file).classes == ["a", "b"] and "into the cache" not in capsys.readouterr().out
+    assert load(file).classes == ["a", "b"] and "to the cache" in capsys.readouterr().out
+    assert load(file).classes == ["a", "b"] and "to the cache" not in capsys.readouterr().out
     _write(file, ["c", "a"] * 6, {"_type": "Value"})
     assert load(file).classes == ["a", "c"]
 
@@ -92,7 +92,7 @@ def _config(path: Path) -> Any:
 
 def test_what_can_not_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     _write(tmp_path / "named.parquet", [0, 1, 0], {}, bytes=None)
-    refused("an image is only named", tmp_path / "named.parquet")
+    refused("an image is given only by its path", tmp_path / "named.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), tmp_path / "table.parquet")
     refused("it has no column of images", tmp_path / "table.parquet")
     _write(tmp_path / "unlabelled.parquet", [0, 1], {}, "caption")
