@@ -35,7 +35,7 @@ _BOX_WEIGHT, _CLASS_WEIGHT = 5.0, 1.0
 class AnchorFreeOptions(DetectorOptions):
     """The options of the anchor-free head."""
 
-    # Distance of the points in pixels, by level; None: [4, 8, 16] if the shorter side is under 200 px, else [8, 16, 32].
+    # Distance between points in pixels; None: [4, 8, 16] if the shorter side is under 200 px, else [8, 16, 32].
     strides: list[int] | None = option(None)
 
     def __post_init__(self) -> None:
