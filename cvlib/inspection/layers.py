@@ -1,4 +1,7 @@
-"""The layer table: shape, parameters, multiply–adds, memory and receptive field of each layer of a network."""
+"""The layer table of a network, computed without running it.
+
+It lists the shape, parameters, multiply–adds, memory and receptive field of every layer.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def filters(kernels: np.ndarray) -> np.ndarray:
 def feature_maps(maps: np.ndarray, channels: Sequence[int] | None = None) -> np.ndarray:
     """Draw the channels of a feature map (height, width, channels), each scaled to its own range.
 
-    The caption is the channel's maximum.
+    Each caption shows the channel's number and maximum.
     """
     chosen = list(range(maps.shape[-1])) if channels is None else list(channels)
     tiles = np.stack([_stretched(maps[..., channel]) for channel in chosen[:_MAX_TILES]])
