@@ -1,6 +1,7 @@
-"""Find the answers to a config's questions, the files `conf/GROUP/ANSWER.yaml`, without Hydra.
+"""Find the choices for each group of the config, without Hydra.
 
-A `conf/` in the user's working folder adds the user's own answers, which take precedence over ours.
+A choice is called an answer: the file `conf/GROUP/ANSWER.yaml`, selected with `GROUP=ANSWER`, such as `model=resnet`.
+A `conf/` in the user's working folder adds the user's own answers, which take precedence over those of cvlib.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ EXPERIMENTS = _beside_or_within("experiments")
 
 def own() -> Path | None:
     """Return the user's own `conf/` in the working folder, or None if there is none."""
-    here = Path.cwd() / "conf"
-    return here if here.is_dir() and here.resolve() != CONF else None
+    folder = Path.cwd() / "conf"
+    return folder if folder.is_dir() and folder.resolve() != CONF else None
 
 
 def folders(group: str) -> list[Path]:
     """Return the folders with the answers of a group, the user's own first."""
-    places = [place / group for place in (own(), CONF) if place is not None]
-    return [place for place in [*places, *([EXPERIMENTS] if group == STUDY else [])] if place.is_dir()]
+    candidates = [conf / group for conf in (own(), CONF) if conf is not None]
+    return [folder for folder in [*candidates, *([EXPERIMENTS] if group == STUDY else [])] if folder.is_dir()]
 
 
 def choices(group: str) -> list[str]:
@@ -55,7 +56,7 @@ def owners(group: str, key: str) -> list[str]:
 
 @cache
 def datasets() -> dict[str, tuple[str, ...]]:
-    """Return the answers to `data=` with the tasks that each has labels for."""
+    """Return the values of `data=`, each with the tasks that it has labels for."""
     found: dict[str, tuple[str, ...]] = {}
     for folder in reversed(folders("data")):
         found |= {file.stem: tuple(_read(file).get("tasks", ())) for file in folder.glob("*.yaml")}

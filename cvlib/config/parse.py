@@ -15,7 +15,7 @@ from cvlib.config.schema import Config, ModelConfig
 from cvlib.runtime.errors import UserError
 
 ReadModel = Callable[[Mapping[str, Any]], ModelConfig]
-_MOST_BANDS = 512
+_MAX_BANDS = 512
 _TOP = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer", "seed", "name", "output_root")
 
 
@@ -80,7 +80,7 @@ def _group(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _answer(group: str, values: Mapping[str, Any], kinds: Mapping[str, type[Any]]) -> Any:
-    """Return the typed options of the answer that `values["name"]` names, or of the first answer without a name."""
+    """Return the typed options of the answer named by `values["name"]`, or of the first answer if there is no name."""
     name = values.get("name", next(iter(kinds)))
     if name not in kinds:
         near = difflib.get_close_matches(str(name), list(kinds), n=1)
@@ -124,7 +124,7 @@ def check(config: Config) -> None:
         raise UserError("data=folder needs data.path=…, the folder that holds the images")
     if data.name == "tfds" and not (data.tfds or data.path):
         raise UserError("data=tfds needs data.tfds=…, a dataset's name in TensorFlow Datasets, such as data.tfds=beans")
-    require(data.channels in (None, 1, 3) or 4 <= (data.channels or 0) <= _MOST_BANDS, "data.channels", data.channels,
+    require(data.channels in (None, 1, 3) or 4 <= (data.channels or 0) <= _MAX_BANDS, "data.channels", data.channels,
             "one of null, 1, 3, or the number of bands of TIFF images")  # fmt: skip
     if data.range is not None:
         require(len(data.range) == 2 and data.range[0] < data.range[1], "data.range", data.range,

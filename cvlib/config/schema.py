@@ -1,4 +1,7 @@
-"""The typed schema of `conf/`: one dataclass per answer, with bounds for its fields. Needs neither Hydra nor Keras."""
+"""The typed schema of `conf/`: a dataclass for each answer, with bounds for its fields.
+
+An answer is a choice for a group of the config, such as `mode=finetune`. This module needs neither Hydra nor Keras.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ class ModelConfig:
     `backbone_options` and `head_options` are the dataclasses that the backbone's and the head's own files declare.
     """
 
-    name: str  # the answer to `model=`
+    name: str  # the value of `model=`
     task: str
     backbone: str  # the name of the file in cvlib/models/backbones
     backbone_options: Options
@@ -37,7 +40,7 @@ class ModelConfig:
 
 @dataclass
 class Suited(Options):
-    """Recommended training settings of a network, which serve as defaults for other answers."""
+    """Recommended training settings of a network, which serve as defaults for other groups."""
 
     lr: float = option(1e-3, low=1e-12, high=1e30)  # from scratch
     batch_size: int = option(32, low=1, high=1e6)
@@ -53,7 +56,7 @@ class Suited(Options):
     kept_epoch: str | None = option(None, choices=(None, "best", "last"))
 
     def unused(self) -> set[str]:
-        """Return the settings that the model leaves to other answers."""
+        """Return the settings that the model leaves to other groups."""
         return {name for name, value in vars(self).items() if value is None and name != "class_weights"}
 
 
@@ -203,14 +206,15 @@ class DataConfig(Options):
     # [low, high]: the values that become 0 and 255 in images of more than 8 bits; null: the training images' range
     range: list[float] | None = None
     fraction: float = option(1.0, low=1e-9, high=1)  # of the training split, stratified and nested
-    classes: list[str] | None = None  # a subset in this order, or names for the ids of unlabelled masks; null: all
+    # A subset of the classes in this order, or the class ids' names for masks without a label file; null: all.
+    classes: list[str] | None = None
     batch_size: int = option(32, low=1, high=1e6)  # above the limit, shuffling an epoch takes too long
     val_fraction: float = option(0.15, low=0, high=0.9)  # taken from the training split if there is no val split
     test_fraction: float = option(0.15, low=0, high=0.9)
     split_seed: int = option(0, low=0)
-    folds: int | None = option(None, low=2)  # cross-validation: divide all images into so many folds
+    folds: int | None = option(None, low=2)  # cross-validation: divide all images into this many folds
     fold: int = option(0, low=0)  # the fold that is the test split
-    # Samples that stay in one split: a table's column, a level of folders, or an expression for names; null: none
+    # What keeps samples in the same split: a table's column, a folder level, or a pattern for names; null: nothing
     group: Any = None
     merge: dict[str, list[str]] | None = None  # new class → the classes that it replaces
     verify: str = option("quick", choices=("quick", "full"))  # full: check every file again even if none has changed
@@ -251,7 +255,7 @@ class TrainerConfig(Options):
     jit: bool = False
     deterministic: bool = False
     steps_per_epoch: int | None = option(None, low=1, high=1e6)
-    checkpoint_every: int | None = option(None, low=1)  # steps between saves within an epoch; null: after five minutes
+    checkpoint_every: int | None = option(None, low=1)  # steps between saves within an epoch; null: every five minutes
     profile_steps: list[int] | None = None  # the first and last step that are profiled; null: none
     # Momentum of every BatchNorm that is trained; null: the architecture's own.
     bn_momentum: float | None = option(0.9, low=0, high=0.9999)

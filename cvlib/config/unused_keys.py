@@ -1,4 +1,4 @@
-"""Find given keys that the chosen model, mode, optimizer or schedule doesn't use. Uses neither Hydra nor files.
+"""Find overrides that the chosen model, mode, optimizer or schedule doesn't use. Uses neither Hydra nor files.
 
 `python run.py model=resnet model.kernel=5` is refused; the message names the answers that have the key, and the
 nearest key. In a sweep, a key is refused only if no job uses it; the jobs that don't use it leave it out.
@@ -13,7 +13,7 @@ from typing import Any
 from cvlib.runtime.errors import UserError
 
 GROUPS = ("model", "mode", "optimizer", "schedule")
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 Owners = Callable[[str, str], list[str]]  # (group, key) → the answers that have it, such as resnet
 
 
@@ -78,20 +78,24 @@ def refusal(
 def note(key: str, using: list[str], leaving: list[str]) -> str:
     """Return a line on jobs that leave out a key: `mode.backbone_lr applies to finetune: mode=scratch leaves it out`.
 
-    `using` and `leaving` are answers as text from `answer`; the line names the answers that use the key without group.
+    `using` and `leaving` are answers as text from `answer`; the line names the answers that use the key without their
+    group.
     """
     names = ", ".join(text.partition("=")[2] for text in using)
     return f"{key} applies to {names}: {listed(leaving)} leave{'s' * (len(leaving) == 1)} it out"
 
 
 def listed(terms: list[str]) -> str:
-    """Return `model=cnn, vgg` for model=cnn and model=vgg: a repeated group is named once, and at most eight terms."""
+    """Return `model=cnn, vgg` for model=cnn and model=vgg.
+
+    A repeated group is named once. At most eight terms are named.
+    """
     parts, before = [], ""
-    for term in terms[:_MOST_NAMED]:
+    for term in terms[:_MAX_NAMED]:
         group, _, name = term.partition("=")
         parts.append(name if group == before else term)
         before = group
-    return ", ".join(parts) + (", …" if len(terms) > _MOST_NAMED else "")
+    return ", ".join(parts) + (", …" if len(terms) > _MAX_NAMED else "")
 
 
 def _nearest(key: str, known: list[str], answer: str) -> str:

@@ -49,7 +49,7 @@ def feed(training: Training, split: Split, batch_size: int | None = None) -> Fee
 
 
 def show_start(training: Training, dataset: Dataset) -> None:
-    """Write augmented samples, config, graph and layer table to TensorBoard, and layers.txt, before training."""
+    """Before training, write augmented samples, config, graph and layer table to TensorBoard, and write layers.txt."""
     model = training.task.validated(training.network)
     images, labels = training.train.preview(_IMAGES_SHOWN)
     training.board.image("train", "augmented_samples", training.task.samples(images, labels, dataset), 0)

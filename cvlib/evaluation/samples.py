@@ -48,7 +48,7 @@ def _own(run: SavedRun, split: str) -> Samples:
         notes.append("the data has changed since the run: the run's own results used other images or labels")
     if dataset.classes != run.classes:
         raise UserError(f"{run.folder}: the classes of its data are now {_some(dataset.classes)}, but were "
-                        f"{_some(run.classes)}: choose data with the original classes, data.path=…")  # fmt: skip
+                        f"{_some(run.classes)}: set data.path to data with the original classes")  # fmt: skip
     return Samples(split, f"{dataset.name}, {split}", dataset, dataset.splits[split], notes)
 
 
@@ -65,7 +65,10 @@ def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
     if chosen is not dataset.train or split:
         name += f"-{next(key for key, candidate in dataset.splits.items() if candidate is chosen)}"
     absent = [name for name in run.classes if name not in dataset.classes]
-    notes = [*dataset.notes, *([f"no images of {_some(absent)}: the metrics do not cover them"] if absent else [])]
+    notes = [
+        *dataset.notes,
+        *([f"no images of {_some(absent)}: the metrics do not cover these classes"] if absent else []),
+    ]
     chosen = splits.renumber(chosen, dataset.classes, run.classes, dataset.kind)
     if why := dataset.kind.unmeasurable(chosen):
         raise UserError(f"{name}: {why}")
@@ -88,9 +91,9 @@ def _name(config: DataConfig) -> str:
     """Return a folder name for a dataset; the name of a split's folder gets its parent's name as a prefix."""
     if config.path is None:
         return (config.tfds or config.name).replace("/", "-")
-    place = layouts.place(config.path)
-    name = place.stem if place.is_file() else place.name
-    return f"{place.parent.name}-{name}" if split_of(name) else name
+    path = layouts.place(config.path)
+    name = path.stem if path.is_file() else path.name
+    return f"{path.parent.name}-{name}" if split_of(name) else name
 
 
 def _some(names: Sequence[str]) -> str:

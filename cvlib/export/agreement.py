@@ -1,4 +1,4 @@
-"""Comparison of an exported network's answers with those of Keras."""
+"""Comparison of an exported network's predictions with those of Keras."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cvlib.tasks.base import Task
 
 
 def compare(task: Task, model: keras.Model, predict: Predict, pictures: Sequence[np.ndarray]) -> Agreement:
-    """Compare the answers for each image (height, width, channels) with `task.agreement`, and sum the results.
+    """Compare the predictions for each image (height, width, channels) with `task.agreement`, and sum the results.
 
-    A NaN makes the difference NaN and never counts as the same answer.
+    A NaN makes the difference NaN and never counts as the same prediction.
     """
     total = Agreement()
     for picture in pictures:

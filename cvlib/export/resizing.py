@@ -13,16 +13,16 @@ def resize(image: Any, size: tuple[int, int], letterbox: bool = False) -> Any:
     With `letterbox`, the image keeps its aspect ratio and is centred on black.
     """
     batch, height, width, channels = tf.unstack(tf.shape(image))
-    above = beside = 0
+    margin_y = margin_x = 0
     if letterbox:
-        above = _margin(height, tf.cast(tf.cast(width * size[0], tf.float32) / size[1], tf.int32))
-        beside = _margin(width, tf.cast(tf.cast(height * size[1], tf.float32) / size[0], tf.int32))
-    rows = tf.matmul(_weights(height, above, size[0]), tf.reshape(image, (batch, height, width * channels)))
-    return tf.matmul(_weights(width, beside, size[1]), tf.reshape(rows, (batch, size[0], width, image.shape[-1])))
+        margin_y = _margin(height, tf.cast(tf.cast(width * size[0], tf.float32) / size[1], tf.int32))
+        margin_x = _margin(width, tf.cast(tf.cast(height * size[1], tf.float32) / size[0], tf.int32))
+    rows = tf.matmul(_weights(height, margin_y, size[0]), tf.reshape(image, (batch, height, width * channels)))
+    return tf.matmul(_weights(width, margin_x, size[1]), tf.reshape(rows, (batch, size[0], width, image.shape[-1])))
 
 
-def _margin(side: Any, wanted: Any) -> Any:
-    return tf.maximum(wanted - side, 0) // 2
+def _margin(side: Any, target: Any) -> Any:
+    return tf.maximum(target - side, 0) // 2
 
 
 def _weights(pixels: Any, margin: Any, outputs: int) -> Any:

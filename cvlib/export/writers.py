@@ -66,7 +66,7 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
 
 
 def _frozen(model: keras.Model, function: Any) -> tuple[tf.Module, Any]:
-    """Return a module with the weights as constants, and its signature: LiteRT (TensorFlow 2.21) loses variables."""
+    """Return a module and its signature, with the weights as constants: LiteRT (TensorFlow 2.21) loses variables."""
     constant = convert_variables_to_constants_v2(function.get_concrete_function())
 
     @tf.function(input_signature=function.input_signature)

@@ -19,13 +19,13 @@ import numpy as np
 from cvlib.inspection import graph
 from cvlib.inspection.graph import Step
 
-_LEAST_MAP = 4  # units per side that a feature map needs to localize something
+_MIN_MAP_SIDE = 4  # minimum units per side of a feature map that can localize something
 
 
 def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | None = None) -> np.ndarray:
     """Return a heat map of the features that raise the class's logit (Selvaraju et al., Grad-CAM, ICCV 2017).
 
-    `layer` is a feature map, by default the last one of at least 4×4 units, or else the largest. If the head reads
+    `layer` is a feature map, by default the last one of at least 4×4 units, or else the largest one. If the head reads
     every position separately (a flattened map), a channel's gradients are not averaged over the positions (Draelos &
     Carin, HiResCAM, 2020). For a head on pooled features, both give the same result. Raises `UserError` for an unknown
     layer.
@@ -50,7 +50,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
 def default_map(model: keras.Model) -> Step:
     """Return the feature map that Grad-CAM uses: the last with at least 4×4 units, or else the largest."""
     found = graph.stages(model)
-    large = [step for step in found if min(int(side or 0) for side in graph.shape_of(step)[:2]) >= _LEAST_MAP]
+    large = [step for step in found if min(int(side or 0) for side in graph.shape_of(step)[:2]) >= _MIN_MAP_SIDE]
     return large[-1] if large else found[0]
 
 
@@ -77,13 +77,13 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
               batch: int = 64) -> np.ndarray:  # fmt: skip
     """Return how much the class's logit falls when a grey patch covers a pixel (Zeiler & Fergus, ECCV 2014).
 
-    `patch` is the patch's side in pixels, by default a fifth of the image. `stride` is its step, by default half a
-    patch. A pixel's value is the mean over all patches that cover it.
+    `patch` is the patch's side in pixels, by default a fifth of the image. `stride` is the step between patches, by
+    default half a patch. A pixel's value is the mean over all patches that cover it.
     """
     height, width = image.shape[:2]
     patch = patch or max(1, round(min(height, width) / 5))
     stride = stride or max(1, patch // 2)
-    places = [(y, x) for y in _starts(height, patch, stride) for x in _starts(width, patch, stride)]
+    corners = [(y, x) for y in _starts(height, patch, stride) for x in _starts(width, patch, stride)]
     logits, of_class = _class_logit(model, _batch(image), label)
     grey = _batch(image).mean(axis=(0, 1, 2))
 
@@ -92,26 +92,26 @@ def occlusion(model: keras.Model, image: np.ndarray, label: int, patch: int | No
         return graph.as_array(of_class(found[logits]))
 
     whole = scores(_batch(image))[0]
-    fallen, covers = np.zeros((height, width)), np.zeros((height, width))
-    for start in range(0, len(places), batch):
-        some = places[start : start + batch]
-        covered = np.repeat(_batch(image), len(some), axis=0)
-        for one, (y, x) in zip(covered, some, strict=True):
-            one[y : y + patch, x : x + patch] = grey
-        for (y, x), value in zip(some, scores(covered), strict=True):
-            fallen[y : y + patch, x : x + patch] += whole - value
-            covers[y : y + patch, x : x + patch] += 1
-    return _normalized(np.maximum(fallen / covers, 0))
+    drops, counts = np.zeros((height, width)), np.zeros((height, width))
+    for start in range(0, len(corners), batch):
+        chunk = corners[start : start + batch]
+        covered = np.repeat(_batch(image), len(chunk), axis=0)
+        for pixels, (y, x) in zip(covered, chunk, strict=True):
+            pixels[y : y + patch, x : x + patch] = grey
+        for (y, x), value in zip(chunk, scores(covered), strict=True):
+            drops[y : y + patch, x : x + patch] += whole - value
+            counts[y : y + patch, x : x + patch] += 1
+    return _normalized(np.maximum(drops / counts, 0))
 
 
 def _class_logit(model: keras.Model, pixels: np.ndarray, label: int) -> tuple[str, Callable[[Any], Any]]:
-    """Return the name of the step that outputs the logits, and a function from the logits to the class's (batch,)."""
+    """Return the name of the step that outputs the logits, and a function from them to the class's logit (batch,)."""
     step = graph.scores(model)
     if len(graph.shape_of(step)) == 1:
         return step.name, lambda logits: logits[:, label]
     raw_outputs = graph.activations(model, pixels, [step.name], graph.behind_entry(model, pixels))[step.name]
-    taken = (graph.as_array(raw_outputs).argmax(axis=-1) == label).astype(np.float32)
-    share = taken / max(taken.sum(), 1)
+    predicted = (graph.as_array(raw_outputs).argmax(axis=-1) == label).astype(np.float32)
+    share = predicted / max(predicted.sum(), 1)
     return step.name, lambda logits: keras.ops.sum(logits[..., label] * share, axis=(1, 2))
 
 

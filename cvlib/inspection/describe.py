@@ -57,12 +57,12 @@ class Description:
 
 
 def of_run(run: SavedRun) -> Subject:
-    """Return the network of a run's folder."""
+    """Return what determines the network of a run."""
     return Subject(run.config, run.spec, len(run.classes), [])
 
 
 def of_config(config: Config) -> Subject:
-    """Return the network that a run of `config` would train, with the input shape and the classes of its data.
+    """Return what determines the network that a run of `config` would train: input shape and classes of its data.
 
     If the data is not available, `data.image_size` must be set; otherwise `UserError` is raised.
     """

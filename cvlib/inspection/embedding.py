@@ -53,16 +53,16 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    most = min(_BEFORE_TSNE if method == "tsne" else 2, *values.shape)
-    points = PCA(most, random_state=seed).fit_transform(values.astype(np.float64))
+    dimensions = min(_BEFORE_TSNE if method == "tsne" else 2, *values.shape)
+    points = PCA(dimensions, random_state=seed).fit_transform(values.astype(np.float64))
     if method == "tsne":
         perplexity = min(30.0, (len(values) - 1) / 3)
         with threadpool_limits(1):  # synchronizing threads a thousand times is slow on a busy machine
             points = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
     if points.shape[1] < 2:
         points = np.column_stack([points, np.zeros(len(points))])
-    single: np.ndarray = points.astype(np.float32)
-    return single
+    projected: np.ndarray = points.astype(np.float32)
+    return projected
 
 
 def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str], title: str) -> np.ndarray:

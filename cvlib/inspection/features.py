@@ -56,8 +56,8 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
 
     Gradient ascent starts from grey noise and maximizes the unit's mean activation (Erhan et al. 2009). To keep fine
     noise out of the pictures, each step first shifts the image by up to `jitter` of its side, and then blurs it, less
-    and less (Yosinski et al. 2015; Olah, Mordvintsev & Schubert 2017). `rate` is the step's size in grey levels.
-    Raises `UserError` for an unknown layer or unit.
+    from step to step (Yosinski et al. 2015; Olah, Mordvintsev & Schubert 2017). `rate` is the step's size in grey
+    levels. Raises `UserError` for an unknown layer or unit.
     """
     _check_units(model, layer, units)
     random = np.random.default_rng(seed)
@@ -66,12 +66,12 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
     slope_at = slope_of(lambda pixels: _mean_activation(model, layer, units, pixels))
     strength = min(1.0, min(size) / _BLURRED_FULLY_FROM)
     for step in range(steps):
-        moved = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
-        images = np.roll(images, moved, axis=(1, 2))
+        shift = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
+        images = np.roll(images, shift, axis=(1, 2))
         slope = slope_at(images)
         norm = np.sqrt((slope**2).mean(axis=(1, 2, 3), keepdims=True))
         images = images + rate * slope / np.maximum(norm, 1e-12)
-        images = np.roll(images, [-move for move in moved], axis=(1, 2))
+        images = np.roll(images, [-distance for distance in shift], axis=(1, 2))
         sigma = strength * (_BLUR[0] + (_BLUR[1] - _BLUR[0]) * step / steps)
         images = np.clip(gaussian_filter(images, (0, sigma, sigma, 0)), 0, 255)
     return np.rint(images).astype(np.uint8)

@@ -18,7 +18,7 @@ class Gallery:
         self.folder = run_folder / "visualizations"
         self.board = run_folder / "tensorboard" / "visualizations"
         for earlier in self.board.glob("events.out.tfevents.*"):
-            earlier.unlink()  # next to the new pictures, those of an earlier call would look like another epoch
+            earlier.unlink()  # pictures of an earlier call would look like another epoch next to the new ones
         self._writer = tf.summary.create_file_writer(str(self.board))
         self._say = say
         self.written: list[Path] = []

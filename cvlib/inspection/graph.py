@@ -28,7 +28,7 @@ class Step:
 
 
 def steps(model: keras.Model) -> list[Step]:
-    """Return every call, in an order in which they can be computed. The model's inputs are the tensors 0, 1, ….
+    """Return every call, in an order in which the calls can be computed. The model's inputs are the tensors 0, 1, ….
 
     The list contains the layers of nested functional models. A layer that calls other layers in its own `call` is one
     step.
@@ -53,7 +53,7 @@ def _function(model: Any) -> Any:
 
 def _expand(function: Any, inputs: Sequence[int], numbers: Iterator[int], found: list[Step]) -> list[int]:
     """Append the steps of a (nested) model that is called on the tensors `inputs`; return its output tensors."""
-    number = {id(tensor): given for tensor, given in zip(function.inputs, inputs, strict=True)}
+    number = {id(tensor): value for tensor, value in zip(function.inputs, inputs, strict=True)}
     for depth in sorted(function._nodes_by_depth, reverse=True):
         for node in function._nodes_by_depth[depth]:
             if node.is_input:
@@ -65,7 +65,7 @@ def _expand(function: Any, inputs: Sequence[int], numbers: Iterator[int], found:
             else:
                 made = [next(numbers) for _ in node.outputs]
                 found.append(Step(node.operation.name, node.operation, node, tuple(taken), tuple(made)))
-            number.update({id(tensor): given for tensor, given in zip(node.outputs, made, strict=True)})
+            number.update({id(tensor): value for tensor, value in zip(node.outputs, made, strict=True)})
     return [number[id(tensor)] for tensor in function.outputs]
 
 
@@ -102,7 +102,7 @@ def predict(model: keras.Model, images: Any, replaced: dict[str, Any] | None = N
 
 
 def _values(listed: Sequence[Step], images: Any, wanted: Sequence[int], replaced: dict[str, Any]) -> dict[int, Any]:
-    """Return by number the wanted tensors and all tensors that they depend on."""
+    """Return the wanted tensors and all tensors that they depend on, by number."""
     needed = set(wanted)
     for step in reversed(listed):
         if not needed.isdisjoint(step.outputs) and step.name not in replaced:
@@ -198,7 +198,7 @@ def stages(model: keras.Model) -> list[Step]:
     """
     found: dict[tuple[int | None, ...], Step] = {}
     listed = steps(model)
-    learned = [place for place, step in enumerate(listed) if getattr(step.operation, "kernel", None) is not None]
+    learned = [index for index, step in enumerate(listed) if getattr(step.operation, "kernel", None) is not None]
     for step in listed[learned[0] : learned[-1] + 1] if learned else ():
         if len(shape_of(step)) == 3 and None not in shape_of(step):
             found[shape_of(step)[:2]] = step

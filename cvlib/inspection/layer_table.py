@@ -87,7 +87,7 @@ def _total_text(whole: dict[str, int]) -> dict[str, str]:
 def lines(rows: Sequence[dict[str, str]]) -> list[str]:
     """Return rows with the same keys as aligned lines under a header; the last row, the totals, becomes a sentence."""
     *body, totals = rows
-    left = [place for place, name in enumerate(body[0]) if name in ("layer", "type", "state", "padding")]
+    left = [index for index, name in enumerate(body[0]) if name in ("layer", "type", "state", "padding")]
     sentence = (f"total: {totals['parameters']} parameters ({totals['state']}), {totals['multiply–adds'] or 0} "
                 f"multiply–adds and {totals['memory']} of activations per image")  # fmt: skip
     return [*titled(body, left), sentence]

@@ -1,4 +1,7 @@
-"""The layer table: shape, parameters, multiply–adds, memory and receptive field of every layer, without running it."""
+"""The layer table of a network, computed without running it.
+
+It lists the shape, parameters, multiply–adds, memory and receptive field of every layer.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Layer:
     stride: Pair | None
     padding: str | None
     dilation: Pair | None
-    parameters: int  # as Keras counts; 0 if an earlier row has counted the same layer
+    parameters: int  # as counted by Keras; 0 if an earlier row has counted the same layer
     formula: int | None  # (Kh·Kw·Cin/groups + bias)·Cout for convolutions, and similar formulas for other layers
     state: str  # trainable | frozen | shared | "" without parameters
     multiply_adds: int  # of convolutions and dense layers, per image
@@ -51,7 +54,7 @@ def describe(model: keras.Model) -> list[Layer]:
         found = _fields(step, [shapes[n] for n in step.inputs], [fields[n] for n in step.inputs], (height, width))
         for number, tensor in zip(step.outputs, step.node.outputs, strict=True):
             shapes[number], fields[number] = tuple(tensor.shape[1:]), found
-        if _gives_up_places(step):
+        if _discards_positions(step):
             ends.update(step.inputs)
     rows = []
     for step in listed:
@@ -81,23 +84,23 @@ def _fields(step: Step, entering: Sequence[tuple[int | None, ...]], seen: Sequen
         if windows is None and not all(shape[:2] in (leaving[:2], (1, 1)) for shape in maps):
             return None  # the operation moves pixels in an unknown way
     if windows is None:
-        return before  # pixels stay in place, or are reshaped to a list whose entries see what their units saw
+        return before  # units stay in place, or are reshaped to a list and keep their receptive fields
     return receptive_field.through(before[0], windows[0]), receptive_field.through(before[1], windows[1])
 
 
-def _gives_up_places(step: Step) -> bool:
+def _discards_positions(step: Step) -> bool:
     return receptive_field.collapses(step.operation) or (
         len(graph.shape_of(step)) < 3 and any(len(tensor.shape) == 4 for tensor in step.node.input_tensors)
     )
 
 
 def _layer(step: Step, entering: tuple[int | None, ...], fields: tuple[Field, Field] | None, is_map: bool,
-           again: bool) -> Layer:  # fmt: skip
+           already_counted: bool) -> Layer:  # fmt: skip
     operation, shape = step.operation, graph.shape_of(step)
-    parameters = 0 if again or not hasattr(operation, "count_params") else operation.count_params()
+    parameters = 0 if already_counted or not hasattr(operation, "count_params") else operation.count_params()
     change = None
     if len(shape) == len(entering) == 3 and None not in shape and None not in entering:
-        change = tuple(int(now) - int(was) for now, was in zip(shape, entering, strict=True))  # type: ignore[arg-type]
+        change = tuple(int(after) - int(before) for after, before in zip(shape, entering, strict=True))  # type: ignore[arg-type]
     convolves = hasattr(operation, "dilation_rate") and hasattr(operation, "kernel_size")
     window = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
     return Layer(
@@ -105,8 +108,8 @@ def _layer(step: Step, entering: tuple[int | None, ...], fields: tuple[Field, Fi
         kernel=_pair(window), stride=_pair(getattr(operation, "strides", None) or window) if window else None,
         padding=getattr(operation, "padding", None) if window else None,
         dilation=_pair(operation.dilation_rate) if convolves else None,
-        parameters=parameters, formula=0 if again else formula(operation, entering),
-        state=_state(operation, again), multiply_adds=multiply_adds(operation, entering, shape),
+        parameters=parameters, formula=0 if already_counted else formula(operation, entering),
+        state=_state(operation, already_counted), multiply_adds=multiply_adds(operation, entering, shape),
         activation_bytes=sum(_bytes(tensor) for tensor in step.node.outputs), fields=fields, is_map=is_map,
     )  # fmt: skip
 
@@ -137,26 +140,26 @@ def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Seque
     """Return the multiply–adds per image of a convolution or dense layer; 0 for other layers."""
     if None in entering or None in leaving or not entering or not leaving:
         return 0
-    came, left = [int(n or 0) for n in entering], [int(n or 0) for n in leaving]
+    inputs, outputs = [int(n or 0) for n in entering], [int(n or 0) for n in leaving]
     if isinstance(operation, layers.Dense):
-        return came[-1] * math.prod(left)
+        return inputs[-1] * math.prod(outputs)
     if not hasattr(operation, "kernel_size"):
         return 0
-    area, places = int(math.prod(operation.kernel_size)), math.prod(left[:-1])
+    area, positions = int(math.prod(operation.kernel_size)), math.prod(outputs[:-1])
     if isinstance(operation, layers.Conv2DTranspose):
-        return area * math.prod(came) * left[-1]
+        return area * math.prod(inputs) * outputs[-1]
     if isinstance(operation, layers.DepthwiseConv2D):
-        return area * math.prod(left)
+        return area * math.prod(outputs)
     if isinstance(operation, layers.SeparableConv2D):
-        between = came[-1] * int(operation.depth_multiplier)
-        return places * (area * between + between * left[-1])
-    return area * came[-1] // int(getattr(operation, "groups", 1)) * math.prod(left)
+        between = inputs[-1] * int(operation.depth_multiplier)
+        return positions * (area * between + between * outputs[-1])
+    return area * inputs[-1] // int(getattr(operation, "groups", 1)) * math.prod(outputs)
 
 
-def _state(operation: Any, again: bool) -> str:
+def _state(operation: Any, already_counted: bool) -> str:
     if not getattr(operation, "weights", []):
         return ""
-    if again:
+    if already_counted:
         return "shared"
     return "trainable" if operation.trainable_variables else "frozen"
 
@@ -175,18 +178,18 @@ def _pair(value: Any) -> Pair | None:
 def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
     """Return the whole network's parameters, multiply–adds and bytes of activations per image.
 
-    Parameters are trainable, frozen, or moving averages of a BatchNorm that isn't frozen. The averages follow the data.
+    Parameters are trainable, frozen, or moving averages of a BatchNorm that isn't frozen, which follow the data.
     """
     counted = model.count_params()
-    learning = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    free = {
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    unfrozen = {
         id(step.operation): step.operation for step in graph.steps(model) if getattr(step.operation, "trainable", 0)
     }
-    averages = sum(math.prod(weight.shape) for layer in free.values() for weight in layer.non_trainable_weights)
+    averages = sum(math.prod(weight.shape) for layer in unfrozen.values() for weight in layer.non_trainable_weights)
     return {
         "parameters": counted,
-        "trainable": learning,
-        "frozen": counted - learning - averages,
+        "trainable": trainable,
+        "frozen": counted - trainable - averages,
         "averages": averages,
         "multiply_adds": sum(row.multiply_adds for row in rows),
         "activation_bytes": sum(row.activation_bytes for row in rows),

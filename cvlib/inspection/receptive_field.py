@@ -31,6 +31,7 @@ class Field:
 
     @property
     def period(self) -> int:
+        """The number of units after which the pattern repeats."""
         return len(self.low)
 
     @property
@@ -50,8 +51,8 @@ class Field:
 
     def at(self, unit: int) -> tuple[int, int]:
         """Return the first and the last pixel that a unit sees."""
-        turns, phase = divmod(unit, self.period)
-        return self.low[phase] + turns * self.shift, self.high[phase] + turns * self.shift
+        repeats, phase = divmod(unit, self.period)
+        return self.low[phase] + repeats * self.shift, self.high[phase] + repeats * self.shift
 
 
 PIXELS = Field((0,), (0,), 1)
@@ -81,9 +82,9 @@ def through(field: Field, window: Window) -> Field:
 
 
 def union(fields: Sequence[Field]) -> Field:
-    """Return the field of several joined branches: from the first pixel of any branch to the last pixel of any.
+    """Return the field of several merged branches: from the first pixel of any branch to the last pixel of any.
 
-    Branches with different jumps only meet in layers that give up positions, such as a list of boxes of several scales.
+    Branches with different jumps only meet in layers that discard positions, such as a list of boxes of several scales.
     The result is then the largest field.
     """
     if len(set(fields)) == 1:
@@ -117,9 +118,10 @@ def _shortest(field: Field) -> Field:
 
 def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
             arguments: Sequence[Any] = ()) -> tuple[Window, Window] | None:  # fmt: skip
-    """Return how a layer reads (height, width) of its input; None for a layer that keeps every pixel in its place.
+    """Return the vertical and the horizontal window of a layer; None for a layer that keeps every unit in its place.
 
-    `entering` and `leaving` are the sides of its input and output; `arguments` are the arguments of the call.
+    `entering` and `leaving` are the heights and widths of its input and output; `arguments` are the arguments of the
+    call.
     """
     kind = type(operation).__name__
     if isinstance(operation, (layers.Conv2DTranspose,)):
@@ -152,10 +154,12 @@ def unfolded(entering: Sequence[int | None], leaving: Sequence[int | None]) -> t
     """
     if len(entering) != 5 or len(leaving) != 3 or None in entering:
         return None
-    rows, below, columns, beside = (int(side or 0) for side in entering[:4])
-    if (rows * below, columns * beside) != tuple(leaving[:2]):
+    rows, row_factor, columns, column_factor = (int(side or 0) for side in entering[:4])
+    if (rows * row_factor, columns * column_factor) != tuple(leaving[:2]):
         return None
-    return _per_axis(_resized, (rows, columns), (rows * below, columns * beside), ["nearest"] * 2, [False] * 2)
+    return _per_axis(
+        _resized, (rows, columns), (rows * row_factor, columns * column_factor), ["nearest"] * 2, [False] * 2
+    )
 
 
 def collapses(operation: Any) -> bool:
@@ -194,7 +198,7 @@ def _transposed(size: int, stride: int, dilation: int, padding: str) -> Window:
     def first(unit: int) -> int:
         return min(
             -(-(unit + before - reach) // stride), last(unit)
-        )  # a unit in a gap between kernels counts as its neighbour
+        )  # a unit in a gap between kernels is treated like its neighbour
 
     return Window(first, last, stride, 1)
 
@@ -213,19 +217,19 @@ def _resized(entering: int, leaving: int, interpolation: str, antialias: bool) -
     """Return the window of resizing to `leaving` units, with half-pixel centres; `antialias` smooths when shrinking."""
     ratio = Fraction(entering, leaving)
 
-    def place(unit: int) -> Fraction:
+    def position(unit: int) -> Fraction:
         return (unit + Fraction(1, 2)) * ratio - Fraction(1, 2)
 
     period, advance = ratio.denominator, ratio.numerator
     if interpolation == "nearest":
 
         def nearest(unit: int) -> int:
-            return math.floor(place(unit) + Fraction(1, 2))
+            return math.floor(position(unit) + Fraction(1, 2))
 
         return Window(nearest, nearest, period, advance)
     radius = {"bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}[interpolation]
     reach = radius * (max(ratio, Fraction(1)) if antialias else 1)
     return Window(
-        lambda unit: math.floor(place(unit) - reach) + 1, lambda unit: math.ceil(place(unit) + reach) - 1,
+        lambda unit: math.floor(position(unit) - reach) + 1, lambda unit: math.ceil(position(unit) + reach) - 1,
         period, advance,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The images for visualizing a run's network: the given ones, or some of its test set."""
+"""The images for visualizing a run's network: the given images, or some images of its test set."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
 
 
 def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:
-    """Return the given images, or some of the test set, of different classes if the images have classes."""
+    """Return the given images, or some images of the test set, of different classes if each has a single class."""
     from cvlib.data.images import read_image
 
     if files:
@@ -69,8 +69,8 @@ def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files:
 
 def _truth(dataset: Dataset, index: int) -> frozenset[str] | None:
     """Return the names of a test image's classes, or None if its label doesn't determine them."""
-    held = dataset.kind.classes_of(dataset.test.labels[index])
-    return None if held is None else frozenset(dataset.classes[label] for label in held)
+    labels = dataset.kind.classes_of(dataset.test.labels[index])
+    return None if labels is None else frozenset(dataset.classes[label] for label in labels)
 
 
 def pixels(split: Split, index: int, channels: int, span: tuple[float, float] | None = None) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cvlib.viz.pictures import contact_sheet
 
-_MOST_TILES = 64
+_MAX_TILES = 64
 
 
 def filters(kernels: np.ndarray) -> np.ndarray:
@@ -17,16 +17,19 @@ def filters(kernels: np.ndarray) -> np.ndarray:
     Kernels with one or three channels are shown in grey or RGB, others as the mean of their channels.
     """
     shown = kernels if kernels.shape[-1] in (1, 3) else kernels.mean(axis=-1, keepdims=True)
-    shown = shown[:_MOST_TILES]
+    shown = shown[:_MAX_TILES]
     strength = np.maximum(np.abs(shown).max(axis=(1, 2, 3), keepdims=True), 1e-12)
     return contact_sheet(127.5 + 127.5 * shown / strength, [str(number) for number in range(len(shown))], columns=8)
 
 
 def feature_maps(maps: np.ndarray, channels: Sequence[int] | None = None) -> np.ndarray:
-    """Draw the channels of a feature map (height, width, channels), each scaled to its own range, with its maximum."""
+    """Draw the channels of a feature map (height, width, channels), each scaled to its own range.
+
+    Each caption shows the channel's number and maximum.
+    """
     chosen = list(range(maps.shape[-1])) if channels is None else list(channels)
-    tiles = np.stack([_stretched(maps[..., channel]) for channel in chosen[:_MOST_TILES]])
-    captions = [f"{channel}: ≤ {maps[..., channel].max():.3g}" for channel in chosen[:_MOST_TILES]]
+    tiles = np.stack([_stretched(maps[..., channel]) for channel in chosen[:_MAX_TILES]])
+    captions = [f"{channel}: ≤ {maps[..., channel].max():.3g}" for channel in chosen[:_MAX_TILES]]
     return contact_sheet(tiles[..., np.newaxis], captions, columns=8)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cvlib.tasks.base import Task
 
 _UNITS = 16  # number of units of a layer to maximize: the most active ones
-_MOST_EMBEDDED = 1000
+_MAX_EMBEDDED = 1000
 _BATCH = 32
 
 
@@ -36,7 +36,7 @@ def visualize(
         layers: names of feature maps to show and maximize; the last one is also used for Grad-CAM. If empty, the last
             feature map of every resolution.
         steps: number of steps of activation maximization; 0 skips it.
-        say: receives the name of each picture, and a line for everything that is left out and why.
+        say: receives the name of each picture, and a line that explains each omission.
 
     Returns:
         The picture files.
@@ -110,7 +110,7 @@ def _explained_classes(
 ) -> list[tuple[int, str, dict[str, np.ndarray]]]:  # fmt: skip
     """Return the classes to explain, each with its caption and masks.
 
-    For a segmenter, it is the class with the most pixels other than the first class, and the mask of its pixels.
+    For a segmenter, this is the class with the most pixels, other than the first class, with the mask of its pixels.
     """
     from cvlib.inspection import graph
 
@@ -139,7 +139,7 @@ def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset
     from cvlib.inspection import embedding, graph
 
     split = dataset.test
-    chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), _MOST_EMBEDDED)).astype(int))
+    chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), _MAX_EMBEDDED)).astype(int))
     if isinstance(split.images, np.ndarray):
         images = list(graph.as_seen(model, split.images[chosen]))
     else:

@@ -1,7 +1,8 @@
 """The interface of a backbone, which declares everything about one architecture. Importable without Keras.
 
 A backbone is one file in `cvlib/models/backbones/`, or in `backbones/` of the user's working folder. It sets
-`BACKBONE` to an instance of a subclass of `Backbone`. The rest of the code uses only this interface.
+`BACKBONE` to an instance of a subclass of `Backbone`. The rest of the code uses only this interface. The `keras.Model`
+that a backbone builds is called the base: a network without its head.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Backbone(ABC):
         channels: number of channels that the base takes; None: as many as the images have.
         sources: published weights; random weights use the preprocessing of the first one.
         shape_options: names of the options that decide, besides the architecture, which weights fit.
-        depthwise: whether it consists of depthwise convolutions, which CPUs compute faster in float32.
+        depthwise: whether it consists of depthwise convolutions, which CPUs compute faster in float32 than in bfloat16.
     """
 
     name: ClassVar[str]
@@ -93,7 +94,10 @@ class Backbone(ABC):
 
     @abstractmethod
     def smallest_side(self, options: Any, feature_levels: bool) -> int:
-        """Return the smallest supported height or width in pixels, as a classifier or with `feature_levels`."""
+        """Return the smallest supported height or width in pixels for a classifier.
+
+        With `feature_levels`, return it for a detector or segmenter.
+        """
 
     @abstractmethod
     def build(self, options: Any, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
@@ -129,7 +133,7 @@ class Backbone(ABC):
         raise NotImplementedError(f"{self.name} has no auxiliary classifier")
 
     def blocks(self, base: keras.Model) -> list[Block]:
-        """Return the base's layers with weights, in order, grouped by the first part of their names."""
+        """Return the base's layers that have weights, in order, grouped by the first part of their names."""
         groups: dict[str, list[keras.layers.Layer]] = {}
         for layer in base.layers:
             if layer.count_params():
@@ -142,17 +146,17 @@ class Backbone(ABC):
 
     def feature_maps(self, options: Any) -> list[str]:
         """Return the layers that output the feature maps, finest first: one per level, then the last pooling."""
-        found = self.feature_levels(options)
-        last = found[-1].pooled
-        return [level.layer for level in found] + ([last] if last else [])
+        levels = self.feature_levels(options)
+        last = levels[-1].pooled
+        return [level.layer for level in levels] + ([last] if last else [])
 
     def strides(self, options: Any) -> list[int]:
         """Return the strides in pixels of `feature_maps`."""
-        found = self.feature_levels(options)
-        return [level.stride for level in found] + ([2 * found[-1].stride] if found[-1].pooled else [])
+        levels = self.feature_levels(options)
+        return [level.stride for level in levels] + ([2 * levels[-1].stride] if levels[-1].pooled else [])
 
     def used_options(self, feature_levels: bool) -> list[str]:
-        """Return the names of the options that are used, as a classifier or with `feature_levels`."""
+        """Return the names of the options that a classifier uses; with `feature_levels`, a detector or segmenter."""
         return [
-            one.name for one in fields(self.options) if not (feature_levels and one.metadata.get("classifier_only"))
+            item.name for item in fields(self.options) if not (feature_levels and item.metadata.get("classifier_only"))
         ]

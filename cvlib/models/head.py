@@ -91,7 +91,7 @@ class Head(ABC):
     def build(self, options: Any, backbone: Backbone, features: Features, classes: int) -> Built:
         """Add the head's layers to the base. Predictions are made from the first output."""
 
-    def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:  # noqa: B027  most fit all
+    def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:  # noqa: B027  most heads fit all
         """Raise `UserError` if the head doesn't support the backbone or images of `size` (height, width)."""
 
     def maps(self, backbone: Backbone, backbone_options: Any) -> list[tuple[str, int]]:
@@ -99,7 +99,7 @@ class Head(ABC):
         return list(zip(backbone.feature_maps(backbone_options), backbone.strides(backbone_options), strict=True))
 
     def side_step(self, options: Any) -> int:
-        """Return the number of pixels that both sides must be a multiple of if the config sets no image size."""
+        """Return the step in pixels: if the config sets no image size, both sides are chosen as multiples of it."""
         return 1
 
     def start_on_loaded_base(self, last: keras.layers.Layer) -> None:  # noqa: B027  most heads change nothing

@@ -37,6 +37,7 @@ class Network:
         spec: the format of the input images.
         classes: number of classes.
         outputs: the head's description of its outputs. Predictions are made from the first one.
+        cut_at: the tensors at which `cut` divides the network.
     """
 
     model: keras.Model
@@ -51,7 +52,7 @@ class Network:
 
     @property
     def head_layers(self) -> list[keras.layers.Layer]:
-        """The layers with weights outside the base."""
+        """The layers outside the base that have weights."""
         return [layer for layer in self.model.layers if layer is not self.base and layer.count_params()]
 
     def predictive(self) -> keras.Model:
@@ -96,7 +97,7 @@ def check_size(config: ModelConfig, backbone: Backbone, head: Head, size: tuple[
     """Raise `UserError` for an image that is smaller than the backbone supports."""
     least = backbone.smallest_side(config.backbone_options, head.feature_levels)
     if min(size) < least:
-        based = "" if config.name == config.backbone else f" with a base of {config.backbone}"
+        based = "" if config.name == config.backbone else f" with the backbone {config.backbone}"
         raise UserError(
             f"images of {size[0]}×{size[1]} pixels are too small: model={config.name}{based} needs at least {least} "
             "pixels per side; increase data.image_size or choose another model"
@@ -126,7 +127,7 @@ def _base(
 
 
 def _map(whole: keras.Model, layer: str, backbone: Backbone) -> keras.KerasTensor:
-    names = [one.name for one in whole.layers]
+    names = [item.name for item in whole.layers]
     if layer not in names:
         near = difflib.get_close_matches(layer, names, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -30,20 +30,21 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     key = head.base_key if head.base_key and values.get(head.base_key) is not None else None
     require("name" in values or key is not None, "model.name", None, "the name of a model")
     name = str(values.get("name"))
-    others = [one for one in _base_keys() if values.get(one) is not None]
+    others = [other for other in _base_keys() if values.get(other) is not None]
     if key is None and others and name not in backbones.names():
         raise UserError(f"model.head={head.name} doesn't fit model={name}, whose backbone is set by model.{others[0]}: "
                         "remove model.head, or choose another model")  # fmt: skip
     backbone = backbones.get(str(values[key]) if key else name)
     if head.feature_levels and not backbone.has_feature_levels:
-        suitable = [one.name for one in backbones.usable() if one.has_feature_levels]
+        suitable = [other.name for other in backbones.usable() if other.has_feature_levels]
         raise UserError(f"model.{key or 'name'}={backbone.name} has no feature maps for model={name}: choose one of "
                         f"{', '.join(suitable)}")  # fmt: skip
-    every = [heads.get(one) for one in heads.names()]
-    known: list[type[Options]] = [Suited, *(one.options for one in backbones.usable()), *(one.options for one in every)]
+    known: list[type[Options]] = [Suited, *(other.options for other in backbones.usable())]
+    known += [heads.get(other).options for other in heads.names()]
     refuse_unknown("model", values, known, (*_COMMON, *_base_keys()))
-    own = {one: values[one] for one in backbone.used_options(head.feature_levels) if one in values}
-    rest = {one: value for one, value in values.items() if one not in backbone.used_options(head.feature_levels)}
+    used = backbone.used_options(head.feature_levels)
+    own = {option: values[option] for option in used if option in values}
+    rest = {option: value for option, value in values.items() if option not in used}
     backbone_options = typed(backbone.options, own, "model")
     if head.feature_levels:
         backbone.feature_levels(backbone_options)  # raises UserError for options that allow no feature maps
@@ -59,7 +60,7 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
 
 def _base_keys() -> list[str]:
     """Return the keys that name the backbone of a head."""
-    return sorted({key for one in heads.names() if (key := heads.get(one).base_key)})
+    return sorted({key for name in heads.names() if (key := heads.get(name).base_key)})
 
 
 def backbone_config(model: ModelConfig) -> ModelConfig:
@@ -81,6 +82,6 @@ def deciding(values: Mapping[str, Any]) -> dict[str, list[Any]]:
     head = heads.get(str(values.get("head", "dense")))
     found: dict[str, list[Any]] = {"head": list(heads.names())} if head.base_key else {}
     if head.base_key:
-        found[head.base_key] = [one.name for one in backbones.usable() if one.has_feature_levels]
-    choices = {one.name: one.metadata.get("choices") for one in dataclasses.fields(head.options)}
+        found[head.base_key] = [backbone.name for backbone in backbones.usable() if backbone.has_feature_levels]
+    choices = {item.name: item.metadata.get("choices") for item in dataclasses.fields(head.options)}
     return found | {name: list(allowed) for name, allowed in choices.items() if allowed}

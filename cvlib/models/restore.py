@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
 _CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-_LONGEST = 160  # characters of an error or a name from a file that are quoted in one line
+_LONGEST = 160  # maximum length of a quoted error or name, in characters
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _saved(run: SavedRun, task: Serving) -> keras.Model:
 def as_trained(run: SavedRun, task: Serving) -> Network:
     """Return the run's best network as it was trained. Training-only outputs may have random weights.
 
-    Raises `UserError` in the same cases as `network`, and for a network that was built by a different version.
+    Raises `UserError` in the same cases as `network`, and for a network that another version of cvlib built.
     """
     from cvlib.models import run_state
     from cvlib.models.network import build
@@ -154,7 +154,9 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
         return built
     variables, values = built.predictive().weights, _saved(run, task).weights
     if [value.shape for value in values] != [variable.shape for variable in variables]:
-        raise UserError(f"{run.folder / 'model.keras'} doesn't fit the run's config: it was written by another version")
+        raise UserError(
+            f"{run.folder / 'model.keras'} doesn't fit the run's config: it was written by another version of cvlib"
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return built
@@ -172,15 +174,15 @@ def _loading(path: Path) -> Iterator[None]:
 def _refuse_foreign(path: Path) -> None:
     """Raise `UserError` for a saved network with parts that a run never writes and that could run code.
 
-    A run writes only Keras' built-in parts. Keras rejects most of the dangerous ones, but it never gets to see them.
+    A run writes only Keras' built-in parts. Keras would reject most of the dangerous ones, but this check comes first.
     """
     with zipfile.ZipFile(path) as archive:
         members = [name for name in archive.namelist() if name not in _MEMBERS]
         parts = list(_parts(json.loads(archive.read("config.json"))))
     foreign = [f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)]
     if found := [*foreign, *members]:
-        raise UserError(f"{path} is not opened: it contains {found[0][:_LONGEST]}, which no run writes and which could "
-                        "be harmful; use the file that the run wrote")  # fmt: skip
+        raise UserError(f"{path} was not loaded: it contains {found[0][:_LONGEST]}, which no run writes and which "
+                        "could be harmful; use the file that the run wrote")  # fmt: skip
 
 
 def _is_foreign(part: dict[str, Any]) -> bool:

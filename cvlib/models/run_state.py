@@ -1,6 +1,6 @@
 """Checkpoints: the progress of a run and everything needed to resume it exactly, in one file written atomically.
 
-The file has named parts: `weights`, `optimizer` and `metrics` by the names of their variables, and a `state` in JSON
+The file has named parts: the arrays of `weights`, `optimizer` and `metrics` by variable name, and a `state` in JSON
 with the progress, the phase and the resolved value of `auto`. Variables are restored by name, not by position.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.files import replacing, write_atomically
 
-_KEPT = 2  # checkpoints that are kept, because the newest one may be damaged
+_KEPT = 2  # number of checkpoints that are kept, because the newest one may be damaged
 FORM = 2
 
 Arrays = dict[str, np.ndarray]  # by name
@@ -82,13 +82,13 @@ def restore(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray
 def save(folder: Path, state: RunState, model: keras.Model, compiled: keras.Model) -> None:
     """Write a checkpoint with the variables of the network, the optimizer and the metrics; keep the newest two.
 
-    `compiled` is the fitted model: the network itself, or its head. Old files of best weights that no kept state needs
-    are deleted.
+    `compiled` is the model that is being fitted: the network itself, or its head. Old files of best weights that no
+    kept state needs are deleted.
     """
     parts = {"weights": values(model.variables), "optimizer": values(compiled.optimizer.variables)}
     if state.within:
         parts["metrics"] = values(compiled.metrics_variables)
-    arrays = {f"{part}/{name}": value for part, held in parts.items() for name, value in held.items()}
+    arrays = {f"{part}/{name}": value for part, named_values in parts.items() for name, value in named_values.items()}
     arrays["state"] = np.frombuffer(json.dumps(dataclasses.asdict(state)).encode(), np.uint8)
     _write(folder / f"epoch-{state.epoch:05d}-step-{state.within:07d}.npz", arrays)
     for path in _newest_first(folder)[_KEPT:]:
@@ -104,7 +104,7 @@ def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 content = json.loads(file["state"].tobytes())
-                known = {one.name for one in dataclasses.fields(RunState)}
+                known = {item.name for item in dataclasses.fields(RunState)}
                 state = RunState(**{"form": 1} | {key: value for key, value in content.items() if key in known})
                 parts = Parts()
                 for name in file.files:
@@ -118,7 +118,10 @@ def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
 
 
 def save_best(folder: Path, model: keras.Model, epoch: int) -> None:
-    """Save the weights of the best epoch so far. The previous best file is kept, since a kill may undo this epoch."""
+    """Save the weights of the best epoch so far.
+
+    The previous best file is kept, because a killed process may lose this epoch.
+    """
     _write(
         folder / f"best-{epoch:05d}.npz", {f"weights/{name}": value for name, value in values(model.weights).items()}
     )
@@ -129,7 +132,7 @@ def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
     with np.load(folder / f"best-{epoch:05d}.npz", allow_pickle=False) as file:
         arrays = {name.removeprefix("weights/"): file[name] for name in file.files}
     if "0" in arrays:
-        arrays = {name: arrays[str(place)] for place, name in enumerate(named(model.weights))}
+        arrays = {name: arrays[str(index)] for index, name in enumerate(named(model.weights))}
     restore(model.weights, arrays, "weight")
 
 

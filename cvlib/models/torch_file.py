@@ -54,7 +54,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage; offset and strides count numbers, not bytes."""
+    """A view of a storage; offset and strides are in elements, not bytes."""
 
     storage: _Storage
     offset: int
@@ -71,7 +71,7 @@ def read(file: Path, sha256: str) -> dict[str, np.ndarray]:
 
 
 def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
-    """Return the tensors in the content of a legacy file, as `read` does; errors call the file `name`."""
+    """Return the tensors in the content of a legacy file, as `read` does; error messages call the file `name`."""
     if content.startswith(_ZIP):
         raise UserError(f"{name} is in PyTorch's zip format: only the legacy format is supported")
     try:

@@ -127,7 +127,7 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def left_out(paths: Sequence[str]) -> str:
-    """Describe in one line the files below the folders that `find_files` leaves out, and what to do; "" if none."""
+    """Return one line about the files in folders that `find_files` leaves out, with advice; "" if there are none."""
     files = [file for path in paths if Path(path).is_dir() for file in files_below(Path(path))]
     others = [file for file in files if not looks_like_image(file) and not file.name.startswith(".")]
     unread = unread_in(others)

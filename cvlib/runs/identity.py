@@ -12,9 +12,9 @@ from cvlib.runtime import hardware
 if TYPE_CHECKING:
     from cvlib.config.schema import Config
 
-# The place and the name of a run, which don't belong to the experiment.
+# The name and the output folder of a run, which don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
-# Keys that were added later: with this value, a run is the same as without the key.
+# Keys that were added later: with this value, a run has the same identity as without the key.
 _AS_WITHOUT: dict[str, dict[str, Any]] = {
     "model": {"label_smoothing": 0.0},
     "data": {
@@ -28,7 +28,8 @@ _AS_WITHOUT: dict[str, dict[str, Any]] = {
     },
     "trainer": {"kept_epoch": "best"},
 }
-# Renamed keys: runs are hashed with the earlier name, so that their identity stays: group → name → earlier name.
+# Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the
+# same.
 _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 # Keys that change how a run is computed, but not its result.
 _NO_RESULT = {
@@ -50,7 +51,7 @@ def identity(mapping: Mapping[str, Any]) -> str:
 
     `mapping` is nested as in config.yaml, with `trainer.precision` resolved, because `auto` depends on the machine.
     """
-    content = {key: _deciding(key, value) for key, value in mapping.items() if key not in NOT_THE_EXPERIMENT}
+    content = {key: _relevant(key, value) for key, value in mapping.items() if key not in NOT_THE_EXPERIMENT}
     content = _with_text_keys(content)
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -62,7 +63,7 @@ def _with_text_keys(value: Any) -> Any:
     return [_with_text_keys(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _deciding(group: str, value: Any) -> Any:
+def _relevant(group: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     left_out, later = _NO_RESULT.get(group, ()), _AS_WITHOUT.get(group, {})

@@ -1,4 +1,4 @@
-"""Write a run's folder so that every file is complete at any moment."""
+"""Write a run's folder so that its files are never incomplete."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Record:
     Args:
         folder: the run's folder.
         mapping: the run's whole config, nested as in config.yaml, with `trainer.precision` resolved.
-        provenance: additional files for the folder, name → text.
+        provenance: additional files for the folder, file name → text.
         wait: whether to wait for another process that is writing the run; otherwise a `UserError` is raised.
         specs: the specs of the task's metrics, the headline metric first.
     """
@@ -190,12 +190,12 @@ class Record:
 
 def run_name(mapping: Mapping[str, Any]) -> str:
     """Return the run's name as configured, or model-mode-data."""
-    answers = "-".join(str(mapping[group]["name"]) for group in ("model", "mode", "data"))
-    return str(mapping.get("name") or answers)
+    default = "-".join(str(mapping[group]["name"]) for group in ("model", "mode", "data"))
+    return str(mapping.get("name") or default)
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds other files than those of a run, such as the user's photos.
+    """Refuse a folder that holds files other than those of a run, such as the user's photos.
 
     Before summary.json, a run writes only its config. The program that starts the run may also keep a log there.
     """
@@ -223,13 +223,13 @@ def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapp
     if "upgraded_from" in summary:
         earlier = upgrade({}, earlier)[1]
     differing = [
-        f"{key}: {was} there, {is_now} now"
+        f"{key}: {was} in that run, {is_now} now"
         for key, was, is_now in _differences(earlier, _plain(mapping))
         if key not in NOT_THE_EXPERIMENT
     ]
     raise UserError(
         f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
-        "choose another hydra.run.dir, or give the overrides of that run"
+        "choose another hydra.run.dir, or pass the overrides of that run"
     )
 
 

@@ -23,8 +23,8 @@ from cvlib.runtime.errors import UserError
 
 SEED_KEYS = ("seed", "data.split_seed", "data.fold")  # repeats of one experiment differ in these
 SPLITS = "splits.json"
-_LONGEST = 160  # characters of a damaged value in a message
-_OF_DATA: dict[str, Callable[[Any], bool]] = {  # keys of summary.json once the data is read → check of the value
+_LONGEST = 160  # maximum length of a damaged value in a message, in characters
+_OF_DATA: dict[str, Callable[[Any], bool]] = {  # keys that summary.json has after the data is read → check of the value
     "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
     "channels": lambda count: isinstance(count, int) and not isinstance(count, bool) and 0 < count <= 512,
     "image_size": lambda size: _is_side(size) or (
@@ -42,7 +42,7 @@ class UnreadableRun(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run as recorded in its folder, upgraded to the current form.
+    """A run as recorded in its folder, upgraded to the current format.
 
     Attributes:
         folder: the run's folder.
@@ -80,12 +80,12 @@ class Run:
 
     @property
     def model(self) -> str:
-        """The answer to `model=`."""
+        """The value of `model=`."""
         return str(self.summary.get("model"))
 
     @property
     def mode(self) -> str:
-        """The answer to `mode=`."""
+        """The value of `mode=`."""
         return str(self.summary.get("mode"))
 
     @property
@@ -117,7 +117,7 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the user: how an earlier form was read, and that the run isn't completed."""
+        """Notes for the user: how an earlier format was read, and that the run isn't completed."""
         notes = [f"{self.folder}: {note}" for note in self.summary.get("upgrade_notes", [])]
         if self.status != "completed":
             epochs, planned = self.summary.get("epochs", 0), self.settings.get("trainer.epochs", "?")
@@ -178,7 +178,7 @@ class Run:
 
 
 def read_run(folder: Path, name: str | None = None) -> Run:
-    """Return the run in `folder`, completed or not, of any form; raise `UnreadableRun` if it can't be read."""
+    """Return the run in `folder`, completed or not, in any format; raise `UnreadableRun` if it can't be read."""
     folder = Path(folder)
     try:
         summary = json.loads(regular(folder / "summary.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Read summary.json of a run's folder in the current form, the run's overrides, and the state of its process."""
+"""Read a run's summary.json in the current format, the run's overrides, and the state of its process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cvlib.runtime.errors import UserError
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """Return the summary of a run's folder in the current form, or None if there is none.
+    """Return the summary of a run's folder in the current format, or None if there is none.
 
-    If the process of a running run is gone, the status is "interrupted". "timing" holds only numbers, even if the file
-    holds other values. Raises `UserError` if the file isn't a summary.
+    If the status is "running", but the process is gone, it becomes "interrupted". "timing" holds only numbers, even if
+    the file holds other values. Raises `UserError` if the file isn't a summary.
     """
     path = Path(folder) / "summary.json"
     if not path.is_file():
@@ -39,7 +39,7 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 
 
 def settled(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary with status "interrupted" if the process is gone, and with only numbers in "timing"."""
+    """Return the summary, with "interrupted" for a running run whose process is gone, and only numbers in "timing"."""
     timing = summary.get("timing")
     known = timing.items() if isinstance(timing, dict) else ()
     fields: dict[str, Any] = {"timing": {part: value for part, value in known if isinstance(value, int | float)}}

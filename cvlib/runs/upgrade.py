@@ -1,8 +1,8 @@
-"""Upgrade earlier forms of a run's folder to the current form.
+"""Upgrade earlier formats of a run's folder to the current format; "form" in summary.json is the format's number.
 
-Form 1 is version 0.1: summary.json has no "form", and config.yaml holds every key of a group, whatever was chosen.
-In form 2, config.yaml holds only the keys that the chosen answers use; summary.json names its form and describes its
-metrics. Keys and metrics that were renamed within form 2 are read under their new names.
+Format 1 is that of version 0.1: summary.json has no "form", and config.yaml holds every key of a group, whatever was
+chosen. In format 2, config.yaml holds only the keys that the chosen answers use; summary.json has a "form" and
+describes its metrics. Keys and metrics that were renamed within format 2 are read under their new names.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from cvlib.runs.identity import identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 
-FORM = 2  # the form that this version writes
+FORM = 2  # the format that this version writes
 _FORM_1 = Path(__file__).with_name("form_1.yaml")
 _METRICS = {"recall": "ar_100"}  # earlier name → name
 _MODEL_KEYS = {"neck": "neck_channels"}
 
 
 def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a run's summary and config in the current form; the arguments are not changed.
+    """Return a run's summary and config in the current format; the arguments are not changed.
 
-    An upgraded summary has `upgraded_from`, `upgrade_notes` and the `config_hash` of the upgraded config (its own hash
-    if the config is empty). Raises `UserError` for the form of a later version.
+    An upgraded summary has `upgraded_from`, `upgrade_notes` and the `config_hash` of the upgraded config (or the
+    recorded hash if the config is empty). Raises `UserError` for the format of a later version.
     """
     summary, config = _with_new_metrics(summary), _with_new_keys(config)
     form = summary.get("form", 1)
     if form == FORM:
         return summary, config
     if form != 1:
-        raise UserError(f"this run has form {form}, but this version of cvlib reads up to form {FORM}: update cvlib")
+        raise UserError(
+            f"this run has format {form}, but this version of cvlib reads formats up to {FORM}: update cvlib"
+        )
     notes: list[str] = []
     upgraded = _used(config, notes)
     specs = metric_specs.to_json(form_1_specs(str(summary.get("task"))))
@@ -85,7 +87,7 @@ def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def form_1_specs(task: str) -> tuple[MetricSpec, ...]:
-    """Return the specs of the metrics of a task of form 1; empty for any other task."""
+    """Return the specs of a task's metrics in format 1; empty for a task that format 1 doesn't have."""
     return metric_specs.from_json(_vocabulary()["metric_specs"].get(task))
 
 
@@ -124,7 +126,7 @@ def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, 
 
 
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
-    """Return a feature extractor with a partly trainable base as fine-tuning, which it was; other modes unchanged."""
+    """Convert a feature extractor with a partly trained base to fine-tuning; return other modes unchanged."""
     freeze = mode.get("freeze", "all")
     whole = freeze == "all" or freeze is True or (isinstance(freeze, float) and freeze == 1.0)
     if mode.get("name") != "feature_extractor" or whole:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-_TIMED_FOR = 3  # seconds of steps from which the total is estimated
+_TIMED_FOR = 3  # seconds of steps after which the total is estimated
 _WORTH_SAYING = 60  # seconds; a shorter total is not announced
 
 
@@ -26,7 +26,7 @@ def about(seconds: float) -> str:
 
 
 class Announcement:
-    """Announces once, after the first seconds of steps, how long all steps take, if that is long.
+    """Announce once, after the first seconds of steps, how long all steps take, if that is long.
 
     The first step isn't timed, because it compiles the graph.
 

@@ -1,7 +1,7 @@
 """Atomic files and folders: written under a temporary name, synced to disk, and renamed.
 
-This is the only module that writes and renames. A killed process leaves at most a temporary file or folder whose name
-ends in `.partial`.
+All atomic writes of the package are in this module. A killed process leaves at most a temporary file or folder whose
+name ends in `.partial`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find the precision that this machine computes natively, for `trainer.precision=auto`."""
+"""Find the precision in which this machine computes natively, for `trainer.precision=auto`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def precision(asked: str, depthwise: bool = False) -> str:
 
 @functools.cache
 def native(depthwise: bool = False) -> tuple[str, str]:
-    """Return the precision that the GPU, or else the processor, multiplies natively, and the reason as text.
+    """Return the precision in which the GPU, or else the processor, multiplies natively, and the reason as text.
 
     `depthwise`: whether the network consists of depthwise convolutions, which processors compute faster in float32.
     """
@@ -53,5 +53,5 @@ def _of_gpus() -> list[tuple[int, int]]:
     """Return the compute capabilities of TensorFlow's GPUs, from a separate process because this one may fork later."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return []
-    asked = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)
-    return [(major, minor) for major, minor in json.loads(asked.stdout.splitlines()[-1])] if asked.stdout else []
+    result = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)
+    return [(major, minor) for major, minor in json.loads(result.stdout.splitlines()[-1])] if result.stdout else []

@@ -26,10 +26,11 @@ class Killed(Exception):
 def call(function: Callable[..., Any], *arguments: Any, quiet: bool = False, prepare: Prepare | None = None) -> Any:
     """Return `function(*arguments)`, computed in a child process.
 
-    On Linux, the child is forked after `prepare`, which imports the modules that every job needs and starts nothing.
-    So they are imported once, while threads, devices, precision, determinism, random state, layer names and memory are
-    new for every job. On other systems, and with JAX, the child is a fresh process and `prepare` isn't called. Ctrl-C
-    and SIGTERM in the parent are passed on as SIGTERM, and the `KeyboardInterrupt` is raised after the child has ended.
+    On Linux, the child is forked after `prepare`, which imports the modules that every job needs and starts nothing. So
+    the modules are imported once, while threads, devices, precision, determinism, random state, layer names and memory
+    are new for every job. On other systems, and with JAX, the child is a fresh process and `prepare` isn't called.
+    Ctrl-C and SIGTERM in the parent are passed on as SIGTERM, and the `KeyboardInterrupt` is raised after the child has
+    ended.
 
     Args:
         quiet: whether to hide what the child prints to stdout.

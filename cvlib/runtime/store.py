@@ -31,7 +31,7 @@ _ABANDONED = 86400  # seconds after which no process is still writing a partial 
 class Entry:
     """One entry of the cache."""
 
-    path: Path  # a folder of arrays, or a file of images
+    path: Path  # a folder of arrays or of files, or a file of images
     about: str  # a description for the user
     size: int  # bytes
     used: float  # time of the last use, in seconds since 1970
@@ -46,11 +46,11 @@ def get(folder: Path, key: str) -> list[np.ndarray] | None:
     """Return the arrays under `key`, memory-mapped from disk, or None if there are none."""
     import numpy as np
 
-    kept = folder / key
+    entry_folder = folder / key
     try:
-        count = json.loads((kept / _ABOUT).read_text())["arrays"]
-        arrays = [np.load(kept / f"{i}.npy", mmap_mode="r", allow_pickle=False) for i in range(count)]
-        os.utime(kept)
+        count = json.loads((entry_folder / _ABOUT).read_text())["arrays"]
+        arrays = [np.load(entry_folder / f"{i}.npy", mmap_mode="r", allow_pickle=False) for i in range(count)]
+        os.utime(entry_folder)
     except (OSError, ValueError, KeyError):  # no entry, or another process has just removed it
         return None
     return arrays
@@ -73,26 +73,26 @@ def put(folder: Path, key: str, arrays: list[np.ndarray], about: str, limit_byte
 
 
 def made_once(folder: Path, sources: Sequence[Path], about: str, write: Callable[[Path], None]) -> Path:
-    """Return the absolute folder of the files that `write` makes of `sources`.
+    """Return the absolute path of the folder with the files that `write` creates from `sources`.
 
-    They are made if they aren't there yet, and again after a source has changed.
+    The files are created if the cache doesn't have them, and again after a source has changed.
 
     Args:
-        folder: of such entries in the cache.
-        sources: files.
-        about: what the entry is, for people.
-        write: is given the folder to fill; if it raises, nothing is kept.
+        folder: the folder of the cache for entries of this kind.
+        sources: the source files.
+        about: a description of the entry for the user.
+        write: called with the folder to fill; if it raises an error, the cache keeps no entry.
     """
     seen = [(str(source), source.stat().st_size, source.stat().st_mtime_ns) for source in sources]
-    kept = folder.absolute() / hashlib.sha256(repr(seen).encode()).hexdigest()[:24]
-    if (kept / _FILES).is_dir():
-        os.utime(kept)
-        return kept / _FILES
-    with files.replacing(kept) as temporary:
+    entry_folder = folder.absolute() / hashlib.sha256(repr(seen).encode()).hexdigest()[:24]
+    if (entry_folder / _FILES).is_dir():
+        os.utime(entry_folder)
+        return entry_folder / _FILES
+    with files.replacing(entry_folder) as temporary:
         (temporary / _FILES).mkdir(parents=True)
         write(temporary / _FILES)
         (temporary / _ABOUT).write_text(json.dumps({"about": about}))
-    return kept / _FILES
+    return entry_folder / _FILES
 
 
 def make_room(folder: Path, limit_bytes: float) -> None:

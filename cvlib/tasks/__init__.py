@@ -71,7 +71,7 @@ def check_labels(config: Config) -> None:
 
 
 def _has_labels(task: Task, labelled: Sequence[str]) -> bool:
-    """Return whether data with labels for the tasks `labelled` has labels for `task`, or ones to derive them from."""
+    """Return whether data labelled for the tasks `labelled` has labels for `task`, or can derive them from others."""
     kinds = (task.label_kind, task.label_kind.made_from)
     return any(name == task.name or (name in names() and of(name).label_kind in kinds) for name in labelled)
 
@@ -128,7 +128,7 @@ def smallest_side(config: Config) -> int:
 
 
 def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
-    """Return the height and width that images of `own` height and width are resized to.
+    """Return the height and width to which images with the height and width `own` are resized.
 
     This is `data.image_size` if set. Otherwise it is a square of the images' longer side, at least the backbone's
     smallest side, rounded up to a multiple of the head's step, and limited to the largest side for the model or task.

@@ -1,4 +1,4 @@
-"""Agreement of two runtimes' answers for one image: those of a saved network in Keras, and of its export."""
+"""Agreement of the predictions of two runtimes for one image: a saved network in Keras, and its export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Outputs = Mapping[str, np.ndarray]  # by name, each (1, …)
 
 @dataclass(frozen=True)
 class Agreement:
-    """The agreement of answers, which are classes of images or pixels, or boxes with a high score."""
+    """The agreement of predictions, called answers: classes of images or pixels, or boxes with a high score."""
 
     difference: float = 0.0  # the largest difference; NaN if any value is NaN
     same: int = 0  # number of answers that are the same

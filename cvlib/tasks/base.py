@@ -37,11 +37,11 @@ Named = tuple[Path, str, np.ndarray]  # file, name for its picture, pixels as ui
 
 @dataclass(frozen=True)
 class Served:
-    """Properties of the saved network's answers, for exports and their comparison with Keras.
+    """Properties of the saved network's predictions, called answers, for exports and their comparison with Keras.
 
     Attributes:
         tolerance: the largest allowed difference of an answer.
-        answers: the noun for the answers in messages, such as "pixels".
+        answers: what messages call the answers, such as "pixels".
         refuses_int8: the error message if the task does not support 8-bit exports; None if it does.
     """
 
@@ -146,7 +146,7 @@ class Task(ABC):
         return None
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
-        """Return the class ids that Grad-CAM explains for an image; `probabilities` are the network's, `(classes,)`."""
+        """Return the class ids that Grad-CAM explains for an image; `probabilities` are `(classes,)`."""
         return [int(probabilities.argmax())]
 
     # Serving.
@@ -164,7 +164,7 @@ class Task(ABC):
         return single and model.input_shape[-1] == channels and model.output_shape[-1] == classes
 
     def labels(self, classes: Sequence[str], spec: InputSpec, colours: np.ndarray | None = None) -> dict[str, Any]:
-        """Return labels.json, which describes the saved network's answers; mask `colours` are `(classes, 3)`."""
+        """Return the content of labels.json, which describes the predictions; mask `colours` are `(classes, 3)`."""
         return {
             "task": self.name, "classes": list(classes), "channels": spec.channels, "image_size": list(spec.size),
             "resize": spec.resize, "colours": None if colours is None else colours.tolist(),

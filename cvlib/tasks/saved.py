@@ -43,7 +43,7 @@ def dataset(run: SavedRun) -> Dataset:
 
 
 def labels(run: SavedRun) -> dict[str, Any]:
-    """Return the content of labels.json, or generate it if the file is missing."""
+    """Return the content of labels.json; if the file is missing, generate the content."""
     path = run.folder / "labels.json"
     if not path.is_file():
         return tasks.of_config(run.config).labels(run.classes, run.spec)

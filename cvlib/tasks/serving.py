@@ -1,4 +1,4 @@
-"""Parts of saved networks, which take raw images of any size and resize them. Layers are shared."""
+"""Parts of saved networks: an input for raw images of any size, resizing, and averaging over mirror images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cvlib.data.input_spec import InputSpec
 
 
 def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Return an input for raw images, and the same images preprocessed as in training.
+    """Return an input for raw images, and the same images resized as in training.
 
     Returns:
         images `(batch, any, any, channels)`, 0–255; and these resized to `spec.size` and rounded to integers.

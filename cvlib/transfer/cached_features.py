@@ -38,7 +38,7 @@ def views(config: Config) -> int:
     return min(config.mode.views, config.trainer.epochs) if changes(config.augment) else 1
 
 
-class _Watch(keras.callbacks.Callback):
+class _FeatureProgress(keras.callbacks.Callback):
     """Announce how long computing the features takes, and show the progress on a terminal."""
 
     def __init__(self, images: int, views: int, say: Callable[[str], None]):
@@ -71,7 +71,7 @@ def compute(base: keras.Model, feed: Feed, number: int, watch: keras.callbacks.C
 
 def cached(config: Config, base: keras.Model, feed: Feed, split: str, fingerprint: str,
          say: Callable[[str], None]) -> list[Arrays]:  # fmt: skip
-    """Return the features of a split, a list of arrays for each view. Features that are not cached are computed."""
+    """Return the features of a split, as a list of arrays for each view; compute features that are not cached."""
     folder = store.root(config.output_root) / "features"
     count = views(config) if feed.augmentation is not None else 1
     assert isinstance(config.mode, FeatureExtractor)
@@ -83,7 +83,7 @@ def cached(config: Config, base: keras.Model, feed: Feed, split: str, fingerprin
         if arrays is None:
             which = f"view {number + 1} of {count}" if count > 1 else "once"
             say(f"computing the features of {len(feed.split)} {split} images ({which})")
-            watch = watch or _Watch(len(feed.split), count - number, say)
+            watch = watch or _FeatureProgress(len(feed.split), count - number, say)
             arrays = compute(base, feed, number, watch)
             dataset = Path(config.data.path or config.data.name).name
             description = (f"{split} features of {config.model.name}: {len(feed.split):,} images of {dataset} at "
@@ -97,7 +97,7 @@ def cached(config: Config, base: keras.Model, feed: Feed, split: str, fingerprin
 
 
 def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint: str) -> str:
-    """Return the features' name in the cache: a hash of everything that can change a value of them."""
+    """Return the key of the features in the cache: a hash of everything that can change them."""
     strengths = dataclasses.asdict(feed.augmentation or AugmentConfig())
     drawn = (
         ("named streams", feed.seed, number)

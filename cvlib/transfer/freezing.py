@@ -77,7 +77,7 @@ def verify_frozen(before: dict[str, str], after: dict[str, str]) -> int:
     """Return the number of frozen weights; raise `RunFailed` if any of them changed."""
     changed = [path for path, digest in before.items() if after.get(path) != digest]
     if changed:
-        raise RunFailed(f"{len(changed)} frozen weights changed during training, the first is {changed[0]}")
+        raise RunFailed(f"{len(changed)} frozen weights changed during training; the first is {changed[0]}")
     return len(before)
 
 

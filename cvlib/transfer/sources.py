@@ -22,7 +22,7 @@ IMAGENET = "imagenet"
 
 
 def check(config: Config) -> None:
-    """Raise `UserError` if the data or the weights that the config names don't exist or don't fit the model."""
+    """Raise `UserError` if the config's data or weights don't exist, or if the weights don't fit the model."""
     from cvlib.data import layouts
 
     layout = config.data.layout

@@ -81,7 +81,7 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
             f"mode.weights=imagenet: the ImageNet weights of {config.backbone} can't be downloaded from "
             f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {WAYS_ON}"
         ) from error
-    arrays, adapted = _for_channels(loaded.get_weights(), [tuple(one.shape) for one in base.weights], channels)
+    arrays, adapted = _for_channels(loaded.get_weights(), [tuple(weight.shape) for weight in base.weights], channels)
     base.set_weights(arrays)
     return Loaded(IMAGENET, base.count_params(), [], adapted)
 
@@ -95,7 +95,7 @@ def _for_channels(
     """
     if channels <= 3:
         return arrays, ""
-    changed = next(i for i, (one, shape) in enumerate(zip(arrays, shapes, strict=True)) if one.shape != shape)
+    changed = next(i for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)) if array.shape != shape)
     mean = arrays[changed].mean(axis=2, keepdims=True) * (3 / channels)
     arrays = [*arrays[:changed], np.repeat(mean, channels, axis=2), *arrays[changed + 1 :]]
     return (
@@ -161,15 +161,15 @@ def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
 
 def _common_prefix(wanted: dict[str, tuple[int, ...]], stored: dict[str, h5py.Dataset], source: str) -> str:
     """Return the path under which all wanted arrays are stored; raise `UserError` naming the closest mismatch."""
-    prefixes = sorted({name.removesuffix(one) for one in wanted for name in stored if name.endswith(one)}, key=len)
-    best, least = None, len(wanted) + 1
+    prefixes = sorted({name.removesuffix(path) for path in wanted for name in stored if name.endswith(path)}, key=len)
+    best, fewest = None, len(wanted) + 1
     for prefix in prefixes:
         wrong = [name for name, shape in wanted.items()
                  if prefix + name not in stored or stored[prefix + name].shape != shape]  # fmt: skip
         if not wrong:
             return prefix
-        if len(wrong) < least:
-            best, least = (prefix, wrong[0]), len(wrong)
+        if len(wrong) < fewest:
+            best, fewest = (prefix, wrong[0]), len(wrong)
     raise _mismatch(source, wanted, {name: array.shape for name, array in stored.items()}, best)
 
 
@@ -185,8 +185,8 @@ def _refuse_other_layers(
                                                                else len(shape) > 1 or own_dense))  # fmt: skip
     foreign = [name for name in foreign if "vars" in name and name.count("layers/") <= 1]
     if foreign:
-        raise UserError(f"mode.weights={source} has a different architecture: it has {len(foreign)} more arrays, such "
-                        f"as {foreign[0]}; choose weights of the same model and size")  # fmt: skip
+        raise UserError(f"mode.weights={source} has a different architecture: it has {len(foreign)} additional arrays, "
+                        f"such as {foreign[0]}; choose weights of the same model and size")  # fmt: skip
 
 
 def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
@@ -208,8 +208,8 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
                         f"base needs {len(variables)}; choose weights of the same model and size")  # fmt: skip
     top = {name: array.shape for name, array in stored[len(variables) :]}
     if any(len(shape) > 2 for shape in top.values()):
-        raise UserError(f"mode.weights={source} has a different architecture: it has {len(top)} more arrays, such as "
-                        f"{next(iter(top))}; choose weights of the same model and size")  # fmt: skip
+        raise UserError(f"mode.weights={source} has a different architecture: it has {len(top)} additional arrays, "
+                        f"such as {next(iter(top))}; choose weights of the same model and size")  # fmt: skip
     arrays = [_finite(name, array, source) for name, array in stored[: len(variables)]]
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
@@ -227,9 +227,9 @@ def _by_name(
     wanted = [_key(variable.path) for variable in variables]
     if len(set(keys)) < len(keys) or len(set(wanted)) < len(wanted) or not set(wanted) <= set(keys):
         return stored
-    places = dict(zip(keys, stored, strict=True))
-    ordered = [places.pop(key) for key in wanted]
-    return [*ordered, *places.values()]
+    by_key = dict(zip(keys, stored, strict=True))
+    ordered = [by_key.pop(key) for key in wanted]
+    return [*ordered, *by_key.values()]
 
 
 def _key(name: str) -> str:

@@ -25,7 +25,7 @@ def palette(classes: int, colours: np.ndarray | None = None) -> np.ndarray:
     """Return the colours of 256 ids, uint8 `(256, 3)`: the dataset's `colours` `(classes, 3)`, or generated ones.
 
     `VOID` is grey. Generated colours start with black for id 0. Each further hue is a golden-ratio step around the
-    colour circle, with alternating saturation and brightness, so that neighbours are easy to distinguish.
+    colour circle, with alternating saturation and brightness, so that neighbouring ids are easy to distinguish.
     """
     table = np.zeros((256, 3), np.uint8)
     for number in range(1, 256):
@@ -69,7 +69,7 @@ def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | 
     width = columns * (tiles * (_TILE + 2) + _GAP) + _GAP
     rows = -(-len(images) // columns)
     step = _TILE + _LINE + _GAP
-    occurring = sorted({int(i) for _, some in masks for mask in some for i in np.unique(mask)})
+    occurring = sorted({int(i) for _, column in masks for mask in column for i in np.unique(mask)})
     names = [classes[i] if i < len(classes) else "ignored" for i in occurring]
     per_line = max(1, (width - _GAP) // 110)
     canvas = Image.new("RGB", (width, _LINE + rows * step + _LINE * -(-len(names) // per_line) + _GAP), "white")
@@ -77,13 +77,16 @@ def sheet(images: np.ndarray, masks: Sequence[tuple[str, Sequence[np.ndarray] | 
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x = _GAP + number % columns * (tiles * (_TILE + 2) + _GAP)
         y = _LINE + number // columns * step
-        shown = [overlay(image, np.zeros(image.shape[:2], int), colours), *(colours[some[number]] for _, some in masks)]
-        for place, picture in enumerate(shown):
+        shown = [
+            overlay(image, np.zeros(image.shape[:2], int), colours),
+            *(colours[column[number]] for _, column in masks),
+        ]
+        for column, picture in enumerate(shown):
             canvas.paste(Image.fromarray(picture).resize((_TILE, _TILE), Image.Resampling.NEAREST),
-                         (x + place * (_TILE + 2), y))  # fmt: skip
+                         (x + column * (_TILE + 2), y))  # fmt: skip
             if number < columns:
-                title = "image" if place == 0 else masks[place - 1][0]
-                pen.text((x + place * (_TILE + 2), 1), title, (30, 30, 30), font=letters)
+                title = "image" if column == 0 else masks[column - 1][0]
+                pen.text((x + column * (_TILE + 2), 1), title, (30, 30, 30), font=letters)
         pen.text((x, y + _TILE + 1), shortened(caption, 60), (30, 30, 30), font=letters)
     _legend(pen, names, [colours[i] for i in occurring], _LINE + rows * step, per_line)
     return np.asarray(canvas)

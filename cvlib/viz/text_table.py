@@ -11,8 +11,8 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,), rule: b
     With `rule`, a line is drawn under the first row.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) if place in left else cell.rjust(width)
-                       for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+    lines = ["  ".join(cell.ljust(width) if index in left else cell.rjust(width)
+                       for index, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
              for row in rows]  # fmt: skip
     if rule:
         lines.insert(1, "  ".join("─" * width for width in widths))
@@ -27,7 +27,7 @@ def titled(rows: Sequence[Mapping[str, str]], left: Collection[int] = (0,), rule
 def ruled(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Return rows with the same keys as lines under a ruled header; columns of numbers are right-aligned."""
     right = number_columns(rows)
-    return titled(rows, [place for place, column in enumerate(rows[0]) if column not in right], rule=True)
+    return titled(rows, [index for index, column in enumerate(rows[0]) if column not in right], rule=True)
 
 
 def markdown(rows: Sequence[Mapping[str, str]]) -> list[str]:

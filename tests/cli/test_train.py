@@ -92,7 +92,7 @@ def test_a_run_leaves_every_file_of_the_contract_and_a_second_one_does_nothing(t
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     other = run(tmp_path, *overrides, "seed=1")
-    assert "seed: 0 there, 1 now" in error_of(other)
+    assert "seed: 0 in that run, 1 now" in error_of(other)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -196,7 +196,7 @@ def test_automatic_precision_is_recorded_as_what_it_came_to_and_goes_on_under_th
     again = run(tmp_path, *QUICK, f"trainer.precision={chosen}", "hydra.run.dir=run")
     assert "already completed" in again.stdout
     other = run(tmp_path, *QUICK, "trainer.precision=float16", "hydra.run.dir=run")
-    assert f"trainer.precision: {chosen} there, float16 now" in error_of(other)
+    assert f"trainer.precision: {chosen} in that run, float16 now" in error_of(other)
 
 
 def test_a_frozen_base_pretrained_offline_stays_as_it_was_pretrained(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_folder_of_another_config_is_refused_and_left_as_it_was(tmp_path: Path
         run.update(status="completed")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.name != ".lock"}
     with (
-        pytest.raises(UserError, match=r"seed: 0 there, 1 now"),
+        pytest.raises(UserError, match=r"seed: 0 in that run, 1 now"),
         Record(tmp_path / "run", config | {"seed": 1}),
     ):
         pass

@@ -208,7 +208,7 @@ def test_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:
     shutil.copytree(FORM_1 / "runs/classification-scratch", tmp_path / "run")
     summary = raw(tmp_path / "run")[0]
     (tmp_path / "run/summary.json").write_text(json.dumps(summary | {"form": 3}))
-    with pytest.raises(UnreadableRun, match=r"run: this run has form 3, but .* reads up to form 2: update cvlib"):
+    with pytest.raises(UnreadableRun, match=r"run: this run has format 3, but .* reads formats up to 2: update cvlib"):
         read_run(tmp_path / "run")
     with pytest.raises(UserError, match=r"summary\.json: this run has form 3"):
         read_summary(tmp_path / "run")
@@ -258,7 +258,7 @@ def test_a_completed_run_of_the_same_config_is_done_and_another_is_refused(tmp_p
     with Record(folder, mapping) as record:
         assert record.completed
     mapping["mode"] = mapping["mode"] | {"backbone_lr": 0.5}
-    with pytest.raises(UserError, match=r"another config \(mode\.backbone_lr: 0\.1 there, 0\.5 now\)"):
+    with pytest.raises(UserError, match=r"another config \(mode\.backbone_lr: 0\.1 in that run, 0\.5 now\)"):
         Record(folder, mapping).__enter__()
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"} == before
 

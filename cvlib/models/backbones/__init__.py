@@ -64,7 +64,7 @@ def _own_files() -> dict[str, Path]:
 
 
 def _load(name: str, file: Path) -> ModuleType:
-    """Import a user's file, once unless it changes."""
+    """Return a user's file as a module; import it again only if it has changed."""
     module_name = f"cvlib_user_backbones.{name}"
     stamp = (str(file.resolve()), file.stat().st_mtime_ns)
     known = sys.modules.get(module_name)

@@ -49,7 +49,7 @@ class Cnn(Backbone):
     shape_options = ("filters", "convolutions", "kernel", "batch_norm")
 
     def smallest_side(self, options: CnnOptions, feature_levels: bool) -> int:
-        """Return the size that the feature levels need, since each halves the sides.
+        """Return the side that the feature levels need, because each of them halves it; otherwise 1.
 
         For a classifier, `build` raises an error if the image is too small.
         """

@@ -54,8 +54,8 @@ class Darknet(Backbone):
     def feature_levels(self, options: DarknetOptions) -> list[Level]:
         """Return the last map of each stage, at strides 2, 4, …."""
         names = ["stage1_down_relu"] + [f"stage{n}_csp_out_relu" for n in range(2, len(options.filters) + 1)]
-        return [Level(name, 2 ** (place + 1), filters)
-                for place, (name, filters) in enumerate(zip(names, options.filters, strict=True))]  # fmt: skip
+        return [Level(name, 2 ** (index + 1), filters)
+                for index, (name, filters) in enumerate(zip(names, options.filters, strict=True))]  # fmt: skip
 
 
 def _partial_block(x: KerasTensor, filters: int, name: str) -> KerasTensor:
@@ -65,11 +65,11 @@ def _partial_block(x: KerasTensor, filters: int, name: str) -> KerasTensor:
     from cvlib.models.blocks import convolution
 
     half = max(filters // 2, 1)
-    past = convolution(x, half, 1, f"{name}_past")
-    through = convolution(x, half, 1, f"{name}_through")
-    y = convolution(through, half, 3, f"{name}_conv1")
-    y = layers.Add(name=f"{name}_add")([through, convolution(y, half, 3, f"{name}_conv2")])
-    return convolution(layers.Concatenate(name=f"{name}_both")([past, y]), filters, 1, f"{name}_out")
+    bypass = convolution(x, half, 1, f"{name}_past")
+    branch = convolution(x, half, 1, f"{name}_through")
+    y = convolution(branch, half, 3, f"{name}_conv1")
+    y = layers.Add(name=f"{name}_add")([branch, convolution(y, half, 3, f"{name}_conv2")])
+    return convolution(layers.Concatenate(name=f"{name}_both")([bypass, y]), filters, 1, f"{name}_out")
 
 
 BACKBONE = Darknet()

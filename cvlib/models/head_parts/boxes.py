@@ -11,7 +11,7 @@ from typing import Any
 from keras import ops
 
 _TINY = 1e-9
-_CHAIN = 16  # longest chain of suppressions for which the result is exact
+_CHAIN = 16  # length of the longest chain of suppressions for which the result is exact
 
 
 def area(boxes: Any) -> Any:
@@ -25,9 +25,10 @@ def iou(first: Any, second: Any) -> Any:
     low = ops.maximum(first[..., :2], second[..., :2])
     high = ops.minimum(first[..., 2:], second[..., 2:])
     sides = ops.relu(high - low)
-    both = sides[..., 0] * sides[..., 1]
-    # The order matters: Keras (3.15, TensorFlow) mistakes (1, n, 1) + (1, 1, n) for adding a bias: it gives (1, n, 1).
-    return both / ops.maximum(area(first) - both + area(second), _TINY)
+    intersection = sides[..., 0] * sides[..., 1]
+    # The order matters: Keras (3.15, TensorFlow) mistakes (1, n, 1) + (1, 1, n) for adding a bias and returns
+    # (1, n, 1).
+    return intersection / ops.maximum(area(first) - intersection + area(second), _TINY)
 
 
 def ciou(truth: Any, guess: Any) -> Any:
@@ -37,8 +38,8 @@ def ciou(truth: Any, guess: Any) -> Any:
     """
     overlap = iou(truth, guess)
     hull = ops.maximum(truth[..., 2:], guess[..., 2:]) - ops.minimum(truth[..., :2], guess[..., :2])
-    apart = (truth[..., :2] + truth[..., 2:] - guess[..., :2] - guess[..., 2:]) / 2
-    distance = ops.sum(apart**2, axis=-1) / ops.maximum(ops.sum(hull**2, axis=-1), _TINY)
+    offset = (truth[..., :2] + truth[..., 2:] - guess[..., :2] - guess[..., 2:]) / 2
+    distance = ops.sum(offset**2, axis=-1) / ops.maximum(ops.sum(hull**2, axis=-1), _TINY)
     aspect = (4 / math.pi**2) * (_angle(truth) - _angle(guess)) ** 2
     weight = ops.stop_gradient(aspect / ops.maximum(1 - overlap + aspect, _TINY))
     return overlap - distance - weight * aspect
@@ -71,25 +72,25 @@ def non_max_suppression(
     """
     anchors, classes = scores.shape[1:]
     candidates = min(candidates, anchors * classes)
-    ranked, places = ops.top_k(ops.reshape(scores, (-1, anchors * classes)), candidates)
-    labels = ops.cast(places % classes, "int32")
-    found = _pick(boxes, places // classes)
-    alike = ops.equal(labels[:, :, None], labels[:, None, :])
-    rivals = ops.logical_and(iou(found[:, :, None], found[:, None]) > iou_threshold, alike)
+    ranked, positions = ops.top_k(ops.reshape(scores, (-1, anchors * classes)), candidates)
+    labels = ops.cast(positions % classes, "int32")
+    found = _pick(boxes, positions // classes)
+    same_class = ops.equal(labels[:, :, None], labels[:, None, :])
+    rivals = ops.logical_and(iou(found[:, :, None], found[:, None]) > iou_threshold, same_class)
     # Row i, column j: i ranks before j and overlaps it.
-    beats = ops.triu(ops.cast(rivals, "float32"), k=1)
+    suppresses = ops.triu(ops.cast(rivals, "float32"), k=1)
     kept = valid = ops.cast(ranked >= score_threshold, "float32")
     for _ in range(_CHAIN):
-        kept = valid * ops.cast(ops.matmul(kept[:, None], beats)[:, 0] < 0.5, "float32")
+        kept = valid * ops.cast(ops.matmul(kept[:, None], suppresses)[:, 0] < 0.5, "float32")
     return _best(found, ranked * kept, labels, min(max_detections, candidates), max_detections)
 
 
-def _best(boxes: Any, scores: Any, labels: Any, count: int, most: int) -> Any:
-    scores, places = ops.top_k(scores, count)
+def _best(boxes: Any, scores: Any, labels: Any, count: int, max_detections: int) -> Any:
+    scores, positions = ops.top_k(scores, count)
     found = scores > 0
-    boxes = ops.where(found[..., None], _pick(boxes, places), 0.0)
-    labels = ops.where(found, ops.take_along_axis(labels, places, axis=1), -1)
-    rest = most - count
+    boxes = ops.where(found[..., None], _pick(boxes, positions), 0.0)
+    labels = ops.where(found, ops.take_along_axis(labels, positions, axis=1), -1)
+    rest = max_detections - count
     return (
         ops.pad(boxes, ((0, 0), (0, rest), (0, 0))),
         ops.pad(scores, ((0, 0), (0, rest))),
@@ -97,6 +98,6 @@ def _best(boxes: Any, scores: Any, labels: Any, count: int, most: int) -> Any:
     )
 
 
-def _pick(boxes: Any, places: Any) -> Any:
-    """Return the rows `places` `(batch, k)` of boxes `(batch, n, 4)`."""
-    return ops.take_along_axis(boxes, ops.repeat(places[..., None], 4, axis=-1), axis=1)
+def _pick(boxes: Any, positions: Any) -> Any:
+    """Return the rows `positions` `(batch, k)` of boxes `(batch, n, 4)`."""
+    return ops.take_along_axis(boxes, ops.repeat(positions[..., None], 4, axis=-1), axis=1)

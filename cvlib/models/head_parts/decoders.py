@@ -26,8 +26,9 @@ def interpolate(options: Any, x: KerasTensor, level: KerasTensor, filters: int, 
 def unpool(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
     """Put each value at the position of the maximum in the 2×2 max pooling of `level`, and zeros elsewhere.
 
-    Badrinarayanan, Kendall & Cipolla, SegNet, 2017. If the channels differ, a 1×1 convolution comes first, without a
-    ReLU, which would leave one value in eight. The result has the channels of `level`, regardless of `filters`.
+    Badrinarayanan, Kendall & Cipolla, SegNet, 2017. If the channels differ, a 1×1 convolution comes first. It has no
+    ReLU, because with one, only one value in eight would remain. The result has the channels of `level`, regardless of
+    `filters`.
     """
     channels = level.shape[-1]
     if x.shape[-1] != channels:

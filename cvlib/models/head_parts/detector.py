@@ -23,7 +23,9 @@ class DetectorOptions(Options):
 
 
 class DetectorHead(Head):
-    """A head whose one output is `(batch, places, values)`, float32, named "predictions".
+    """A head whose only output is `(batch, positions, values)`, float32, named "predictions".
+
+    A position is a point or a grid cell, depending on the head.
 
     Attributes:
         loss_names: the names of the parts that `loss_parts` returns.

@@ -1,4 +1,4 @@
-"""The layers between a backbone's maps and a detector's predictions: feature levels joined in both directions.
+"""The layers between a backbone's maps and a detector's predictions: feature levels merged top-down and bottom-up.
 
 Top-down: Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017. Bottom-up: Liu et al., Path Aggregation
 Network, CVPR 2018. Levels are a dict of stride in pixels → map `(batch, height / stride, width / stride, channels)`.
@@ -43,7 +43,7 @@ def require(levels: Levels, stride: int, channels: int, what: str) -> None:
 
 
 def top_down(features: Levels, finest: int, channels: int) -> Levels:
-    """Return the levels with a stride of at least `finest`, each joined with the coarser ones."""
+    """Return the levels with a stride of at least `finest`, each merged with the coarser ones."""
     levels: Levels = {}
     x = None
     for stride in sorted((stride for stride in features if stride >= finest), reverse=True):
@@ -56,7 +56,7 @@ def top_down(features: Levels, finest: int, channels: int) -> Levels:
 
 
 def bottom_up(levels: Levels, strides: list[int], channels: int) -> Levels:
-    """Return the levels of `strides`, each joined with the finer ones."""
+    """Return the levels of `strides`, each merged with the finer ones."""
     joined = dict(levels)
     for finer, coarser in itertools.pairwise(strides):
         x = joined[finer]

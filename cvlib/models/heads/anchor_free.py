@@ -35,13 +35,13 @@ _BOX_WEIGHT, _CLASS_WEIGHT = 5.0, 1.0
 class AnchorFreeOptions(DetectorOptions):
     """The options of the anchor-free head."""
 
-    # Pixels between points, by level; None: [4, 8, 16] if the shorter side is under 200 px, else [8, 16, 32].
+    # Distance between points in pixels; None: [4, 8, 16] if the shorter side is under 200 px, else [8, 16, 32].
     strides: list[int] | None = option(None)
 
     def __post_init__(self) -> None:
         steps = self.strides
         if steps is not None and (not steps or steps != sorted(set(steps)) or any(s < 1 or s & (s - 1) for s in steps)):
-            raise UserError(f"invalid model.strides={steps}: expected rising powers of two, such as [8, 16, 32]")
+            raise UserError(f"invalid model.strides={steps}: expected increasing powers of two, such as [8, 16, 32]")
 
 
 class AnchorFree(DetectorHead):
@@ -51,7 +51,7 @@ class AnchorFree(DetectorHead):
     options = AnchorFreeOptions
 
     def build(self, options: AnchorFreeOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """Join the levels of the chosen strides in both directions, and add the branches of each level."""
+        """Merge the levels of the chosen strides in both directions, and add the branches of each level."""
         from keras import layers
 
         from cvlib.models.head_parts import neck
@@ -85,7 +85,7 @@ class AnchorFree(DetectorHead):
 
 
 def strides_of(options: AnchorFreeOptions, size: tuple[int, int]) -> list[int]:
-    """Return the pixels between the points of each level, finest first."""
+    """Return the distance in pixels between the points of each level, finest first."""
     return list(options.strides) if options.strides else [4, 8, 16] if min(size) < 200 else [8, 16, 32]
 
 
@@ -124,11 +124,11 @@ def decode(raw: Any, size: tuple[int, int], strides: list[int]) -> tuple[Any, An
     return _corners(raw, points(size, strides)), ops.sigmoid(raw[..., 4:])
 
 
-def _corners(raw: Any, places: np.ndarray) -> Any:
+def _corners(raw: Any, grid_points: np.ndarray) -> Any:
     from keras import ops
 
-    centres = raw[..., :2] * places[:, 2:] + places[:, :2]
-    halves = ops.exp(ops.clip(raw[..., 2:4], -_LONGEST, _LONGEST)) * (places[:, 2:] * (_SIDE / 2))
+    centres = raw[..., :2] * grid_points[:, 2:] + grid_points[:, :2]
+    halves = ops.exp(ops.clip(raw[..., 2:4], -_LONGEST, _LONGEST)) * (grid_points[:, 2:] * (_SIDE / 2))
     return ops.concatenate([centres - halves, centres + halves], axis=-1)
 
 
@@ -140,37 +140,40 @@ def loss_parts(
     Args:
         targets: `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
         raw: `(batch, points, 4 + classes)`.
-        class_weights: `(classes,)`, multiply the class loss at the points of each class.
+        class_weights: `(classes,)`, factors of the class loss at the points of each class.
 
     Both parts are sums over the image's points. They are scaled so that their mean over the batch is the batch's total
-    loss divided by its total target score. Images without boxes count through their false scores.
+    loss divided by its total target score. Images without boxes contribute through the scores of their points, all of
+    which should be 0.
     """
     from keras import ops
 
     from cvlib.models.head_parts import boxes
 
-    places = points(size, strides)
-    guesses, logits = _corners(raw, places), raw[..., 4:]
-    wanted, goals = assign(targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), places)
+    grid_points = points(size, strides)
+    guesses, logits = _corners(raw, grid_points), raw[..., 4:]
+    target_boxes, goals = assign(
+        targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), grid_points
+    )
     weights = ops.sum(goals, axis=-1)
     scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
     # Points without an object use their own prediction as target, so they get no gradient and stay finite.
-    wanted = ops.where(weights[..., None] > 0, wanted, ops.stop_gradient(guesses))
+    target_boxes = ops.where(weights[..., None] > 0, target_boxes, ops.stop_gradient(guesses))
     entropy = ops.relu(logits) - logits * goals + ops.log1p(ops.exp(-ops.absolute(logits)))
     if class_weights is not None:
         entropy *= 1 + ops.cast(goals > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
     return {
-        "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(wanted, guesses)), axis=-1),
+        "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
         "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
     }
 
 
-def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple[Any, Any]:
+def assign(targets: Any, guesses: Any, scores: Any, grid_points: np.ndarray) -> tuple[Any, Any]:
     """Return the targets of each point: boxes `(batch, points, 4)` and class scores `(batch, points, classes)`.
 
-    An object is assigned to the points that align best with it: at most ten, inside its box or next to its centre. A
-    point that several objects compete for takes the one that it overlaps most. The target score of the best point is
-    the object's largest overlap. The other points get less, in proportion to their alignment.
+    An object is assigned to the points that align best with it: at most ten, inside its box or next to its centre. If
+    several objects compete for a point, the point takes the one that its predicted box overlaps most. The target score
+    of the best point is the object's largest overlap. The other points get less, in proportion to their alignment.
     """
     from keras import ops
 
@@ -181,10 +184,10 @@ def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple
     kinds = ops.one_hot(ops.maximum(labels, 0), scores.shape[-1]) * real
     overlap = boxes.iou(corners[:, :, None], guesses[:, None]) * real
     score = ops.matmul(kinds, ops.transpose(scores, (0, 2, 1)))
-    allowed = _candidates(corners, places) * real
+    allowed = _candidates(corners, grid_points) * real
     # The small constants let the alignment rank the points even if no box overlaps an object yet.
     alignment = allowed * (score + 1e-3) ** _SCORE_POWER * (overlap + 1e-2) ** _OVERLAP_POWER
-    positive = _most_aligned(alignment, min(_POSITIVES, len(places))) * allowed
+    positive = _most_aligned(alignment, min(_POSITIVES, len(grid_points))) * allowed
     positive = positive * _first_of_largest(overlap * positive + positive, axis=1)
     alignment, overlap = alignment * positive, overlap * positive
     reached = ops.max(overlap, axis=-1, keepdims=True)
@@ -193,23 +196,23 @@ def assign(targets: Any, guesses: Any, scores: Any, places: np.ndarray) -> tuple
     return ops.matmul(ops.transpose(positive, (0, 2, 1)), corners), goals
 
 
-def _candidates(corners: Any, places: np.ndarray) -> Any:
+def _candidates(corners: Any, grid_points: np.ndarray) -> Any:
     """Return 1 where a point is a candidate for an object, else 0: `(batch, M, points)`."""
     from keras import ops
 
     corners = corners[:, :, None]
-    inside = ops.minimum(ops.min(places[:, :2] - corners[..., :2], axis=-1),
-                         ops.min(corners[..., 2:] - places[:, :2], axis=-1)) > 0  # fmt: skip
-    away = ops.max(ops.absolute((corners[..., :2] + corners[..., 2:]) / 2 - places[:, :2]), axis=-1)
-    return ops.cast(ops.logical_or(inside, away < _NEAR * places[:, 2]), "float32")
+    inside = ops.minimum(ops.min(grid_points[:, :2] - corners[..., :2], axis=-1),
+                         ops.min(corners[..., 2:] - grid_points[:, :2], axis=-1)) > 0  # fmt: skip
+    away = ops.max(ops.absolute((corners[..., :2] + corners[..., 2:]) / 2 - grid_points[:, :2]), axis=-1)
+    return ops.cast(ops.logical_or(inside, away < _NEAR * grid_points[:, 2]), "float32")
 
 
 def _most_aligned(alignment: Any, count: int) -> Any:
     """Return 1 for the `count` largest values of each object, else 0: `(batch, M, points)`."""
     from keras import ops
 
-    least = ops.top_k(alignment, count)[0][..., -1:]
-    return ops.cast(alignment >= least, "float32")
+    smallest = ops.top_k(alignment, count)[0][..., -1:]
+    return ops.cast(alignment >= smallest, "float32")
 
 
 def _first_of_largest(values: Any, axis: int) -> Any:

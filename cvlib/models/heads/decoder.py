@@ -28,7 +28,7 @@ class DecoderOptions(MaskOptions):
     decoder: str = option("interpolate", choices=_DECODERS)
     skip: bool = True  # whether the encoder's maps are concatenated in the decoder (U-Net)
     auxiliary_weight: float = option(0.3, low=0, high=10)  # loss weight of the decoder's auxiliary classifier; 0: none
-    decoder_filters: int = option(128, low=1)  # maximum for a decoder level; no more than the encoder level's channels
+    decoder_filters: int = option(128, low=1)  # maximum channels; a decoder level never exceeds its encoder level
     dropout: float = option(0.0, low=0, high=0.95)
     interpolation: str = option("bilinear", choices=("bilinear", "nearest"))
     transpose_kernel: int = option(2, low=1, high=99)
@@ -101,7 +101,8 @@ def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: 
     from cvlib.models.blocks import convolution
 
     x = _upsampling(options)(options, x, level, filters, name)
-    # Unpooling leaves zeros to fill, and without a skip connection nothing else localizes the upsampled features.
+    # Unpooling leaves zeros that must be filled. Without a skip connection, nothing else localizes the upsampled
+    # features.
     if options.decoder == "unpool" or not options.skip:
         x = convolution(x, filters, 3, f"{name}_alone")
     if options.skip:

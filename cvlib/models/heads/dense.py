@@ -50,8 +50,8 @@ class Dense(Head):
         """Initialize the weights to 0, so that every class starts with a score of 0.
 
         This follows Big Transfer (Kolesnikov et al., 2020). Networks without BatchNorm have large features. Random
-        weights on them cause losses that take epochs to unlearn. A network trained from scratch learns faster with
-        random weights.
+        weights on them cause a large loss, from which training takes epochs to recover. A network trained from scratch
+        learns faster with random weights.
         """
         from keras import ops
 

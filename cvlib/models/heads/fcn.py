@@ -1,9 +1,9 @@
 """Long, Shelhamer & Darrell, Fully Convolutional Networks for Semantic Segmentation, 2015.
 
-VGG's dense layers become convolutions: first one with a kernel as large as the map that the dense layer saw, then 1×1.
-The network thus classifies every position. Transposed convolutions, initialized to bilinear interpolation, upsample the
-scores. FCN-32s upsamples in one step. FCN-16s and FCN-8s add scores of the maps at strides 16 and 8 in between. The
-backbone must halve the sides five times by 2×2 pooling.
+VGG's dense layers become convolutions: the first has a kernel as large as the map that the dense layer saw, the second
+is 1×1. The network thus classifies every position. Transposed convolutions, initialized to bilinear interpolation,
+upsample the scores. FCN-32s upsamples in one step. FCN-16s and FCN-8s add scores of the maps at strides 16 and 8 in
+between. The backbone must halve the sides five times by 2×2 pooling.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class Fcn(Head):
     options = FcnOptions
 
     def side_step(self, options: FcnOptions) -> int:
-        """Return 32, because the maps halve five times."""
+        """Return 32, because the maps are halved five times."""
         return _STRIDE
 
     def check(self, options: FcnOptions, backbone: Backbone, backbone_options: Options, size: tuple[int, int]) -> None:
-        """Raise `UserError` unless the maps halve five times by 2×2 pooling and 32 divides the image's sides."""
+        """Raise `UserError` unless the maps are halved five times by 2×2 pooling and 32 divides the image's sides."""
         levels = backbone.feature_levels(backbone_options)
         if [(level.stride, level.pooled is not None) for level in levels] != [(2**k, True) for k in range(5)]:
             raise _unfit(backbone)
         if any(side % _STRIDE for side in size):
-            raise UserError(f"images of {size[0]}×{size[1]} pixels don't fit model.head=fcn: its maps halve five "
-                            f"times, so data.image_size must be a multiple of {_STRIDE}")  # fmt: skip
+            raise UserError(f"images of {size[0]}×{size[1]} pixels don't fit model.head=fcn: its maps are halved "
+                            f"five times, so data.image_size must be a multiple of {_STRIDE}")  # fmt: skip
 
     def maps(self, backbone: Backbone, backbone_options: Options) -> list[tuple[str, int]]:
         """Return the last three poolings, at strides 8, 16 and 32."""
@@ -63,7 +63,7 @@ class Fcn(Head):
         from keras import layers
 
         sides = [tuple(side // stride for side in features.size) for stride in features.strides]
-        if sides != [tuple(one.shape[1:3]) for one in features.maps]:  # the base has convolutions without padding
+        if sides != [tuple(map_.shape[1:3]) for map_ in features.maps]:  # the base has convolutions without padding
             raise _unfit(backbone)
         *pools, x = features.maps
         x = fully_connected(x, options.fc_width, options.fc_kernel, options.dropout, "fc6")
@@ -96,7 +96,7 @@ def fully_connected(x: KerasTensor, width: int, kernel: int, dropout: float, nam
 
 
 def _score(x: KerasTensor, outputs: int, name: str) -> KerasTensor:
-    """Return class scores by a 1×1 convolution, initialized to zero as in the paper.
+    """Compute class scores with a 1×1 convolution, initialized to zero as in the paper.
 
     With random weights, VGG's large features would cause a loss of 60.
     """

@@ -1,7 +1,7 @@
 """The grid head: Redmon et al., You Only Look Once: Unified, Real-Time Object Detection, CVPR 2016.
 
-Each cell of an S×S grid predicts B boxes and one set of class probabilities. A cell's raw output is B times
-(x, y, √w, √h, confidence), then the classes. x and y are in cells, from the cell's corner; w and h are fractions of the
+Each cell of an S×S grid predicts B boxes and one set of class probabilities. A cell's raw output is B times (x, y, √w,
+√h, confidence), then the classes. x and y are in cells, from the cell's top left corner; w and h are fractions of the
 image. Convolutions replace the published dense layers, so that any input size is possible.
 """
 
@@ -19,7 +19,7 @@ from cvlib.models.head import Built, Features, Output
 from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.runtime.errors import UserError
 
-_LEAST_CELLS = 7  # the published grid
+_MIN_CELLS = 7  # the published grid
 COORDINATES, NO_OBJECT = 5.0, 0.5  # the published loss weights
 
 
@@ -41,7 +41,7 @@ class Grid(DetectorHead):
     measure_names = ("crowded",)
 
     def build(self, options: GridOptions, backbone: Backbone, features: Features, classes: int) -> Built:
-        """Add two convolutions to the level whose stride is a cell's side, joined with the coarser levels."""
+        """Add two convolutions to the level whose stride is a cell's side, merged with the coarser levels."""
         import keras
         from keras import layers
 
@@ -59,7 +59,7 @@ class Grid(DetectorHead):
             x = convolution(x, 2 * options.neck_channels, 3, f"head_conv{number}")
         count = 5 * options.boxes_per_cell + classes
         # Boxes with √w = 0 would overlap nothing and so never be responsible. The outputs are linear and their errors
-        # squared, so they start near the targets' mean: from widely scattered outputs, the base learned only slowly.
+        # squared, so they start near the targets' mean: with widely scattered outputs, the base learned slowly.
         bias, kernel = keras.initializers.Constant(0.1), keras.initializers.RandomNormal(stddev=0.01)
         x = layers.Conv2D(count, 1, bias_initializer=bias, kernel_initializer=kernel, dtype="float32",
                           name="head_output")(x)  # fmt: skip
@@ -67,11 +67,11 @@ class Grid(DetectorHead):
         return Built([Output("predictions", raw)], features.maps)
 
     def step(self, options: GridOptions, size: tuple[int, int]) -> int:
-        """Return 32, because the features halve five times."""
+        """Return 32, because the features are halved five times."""
         return 32
 
     def side_step(self, options: GridOptions) -> int:
-        """Return 32, because the features halve five times."""
+        """Return 32, because the features are halved five times."""
         return 32
 
     def check(self, options: GridOptions, backbone: Backbone, backbone_options: Options, size: tuple[int, int]) -> None:
@@ -104,7 +104,7 @@ class Grid(DetectorHead):
 def cells_of(options: GridOptions, size: tuple[int, int]) -> tuple[int, int]:
     """Return the grid's rows and columns; cells are square."""
     short = min(size)
-    side = short // options.grid if options.grid else 2 ** int(math.log2(max(short / _LEAST_CELLS, 1)))
+    side = short // options.grid if options.grid else 2 ** int(math.log2(max(short / _MIN_CELLS, 1)))
     return size[0] // side, size[1] // side
 
 

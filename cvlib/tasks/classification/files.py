@@ -1,4 +1,4 @@
-"""A classifier's answers for image files: predictions.json, predictions.csv and contact sheets."""
+"""A classifier's predictions for image files: predictions.json, predictions.csv and contact sheets."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ class Measures:
 
 
 def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) -> Measures:
-    """Return average precision and recall of one `Detections` per image, equal to pycocotools.
+    """Return average precision and recall over all images; `found` holds the detections in each image.
+
+    The values equal those of pycocotools.
 
     mAP is the mean over IoU 0.50, 0.55 … 0.95. ar_100 is the mean recall over the same IoUs, with at most 100
     detections per image. Crowd boxes count neither as misses nor, if detected, as false positives. Without any true
@@ -52,8 +54,8 @@ def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) 
     evaluation = COCOeval_faster(truth, guesses, "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
-    precision = np.asarray(evaluation.eval["precision"])  # (IoUs, recalls, classes, sizes, most detections)
-    recall = np.asarray(evaluation.eval["recall"])  # (IoUs, classes, sizes, most detections)
+    precision = np.asarray(evaluation.eval["precision"])  # (IoUs, recalls, classes, sizes, maximum detections)
+    recall = np.asarray(evaluation.eval["recall"])  # (IoUs, classes, sizes, maximum detections)
     return _measures(precision[..., -1], recall[..., -1])
 
 
@@ -97,9 +99,9 @@ def as_results(found: Sequence[Detections]) -> list[dict[str, Any]]:
     """Return the detections in COCO's results format: ids start at 0, bbox is left, top, width, height in pixels."""
     return [
         {"image_id": number, "category_id": label, "score": score, "bbox": [left, top, right - left, bottom - top]}
-        for number, one in enumerate(found)
+        for number, detections in enumerate(found)
         for (left, top, right, bottom), score, label in zip(
-            one.corners.tolist(), one.scores.tolist(), one.classes.tolist(), strict=True
+            detections.corners.tolist(), detections.scores.tolist(), detections.classes.tolist(), strict=True
         )
     ]
 

@@ -1,4 +1,4 @@
-"""A detector's answers for image files: COCO's results format, a CSV table, and drawn boxes."""
+"""A detector's predictions for image files: COCO's results format, a CSV table, and drawn boxes."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NO_OBJECT = -1
 
 
-def _of_images(name: str) -> MetricSpec:
+def _per_image_metric(name: str) -> MetricSpec:
     """Return a metric for which paired comparisons use each image's average precision."""
     return MetricSpec(name, column="average_precision50", sample="own", sample_name="average precision at IoU 0.5")
 
@@ -45,8 +45,8 @@ class Detection(Task):
     name = "detection"
     label_kind = BOXES
     metrics = (
-        _of_images("mAP"),
-        _of_images("mAP50"),
+        _per_image_metric("mAP"),
+        _per_image_metric("mAP50"),
         MetricSpec("mAP75"),
         MetricSpec("ar_100"),
     )
@@ -96,7 +96,7 @@ class Detection(Task):
         return stream.map(packed)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Return weights by how many boxes each class has, without crowds."""
+        """Return class weights computed from the number of boxes of each class, without crowd boxes."""
         counts = [np.bincount(label.classes[~label.crowd], minlength=classes) for label in split.labels]
         return balanced(np.sum(counts, axis=0), scheme)
 
@@ -136,7 +136,7 @@ class Detection(Task):
         raise UserError("--tta is not available for detection: boxes from two views can't be averaged")
 
     def monitors(self) -> list[str]:
-        """Return the allowed values of `trainer.monitor`, the default first; mAP75 is for reports only."""
+        """Return the allowed values of `trainer.monitor`, the default first; mAP75 is only reported."""
         return ["val/mAP", "val/mAP50", "val/ar_100"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:

@@ -10,7 +10,7 @@ from keras import ops
 
 
 def marks(ids: Any, logits: Any) -> Any:
-    """Return multi-hot labels: 1 for each class in `ids` `(batch, most)`, else 0, shaped as `logits`."""
+    """Return multi-hot labels: 1 for each class in `ids` `(batch, M)`, else 0; the shape is that of `logits`."""
     return ops.max(ops.one_hot(ops.cast(ids, "int32"), logits.shape[-1], dtype=logits.dtype), axis=1)
 
 
@@ -22,9 +22,9 @@ def right_decisions(ids: Any, logits: Any) -> Any:
 class BinaryCrossEntropy(keras.losses.Loss):
     """The mean over images and classes of −log p (nats), where p is the probability of the truth.
 
-    Truth is the ids of the classes that are present, `(batch, most)`, padded with −1; prediction is `(batch, classes)`
-    logits. `positive_weights` `(classes,)` are the weights of positive images relative to negative ones; None means
-    equal weights. `smoothing` (0–1) moves each target by that share of its distance towards 0.5.
+    Truth is the ids of the classes that are present, `(batch, M)`, padded to M ids with −1; prediction is `(batch,
+    classes)` logits. `positive_weights` `(classes,)` are the weights of positive images relative to negative ones; None
+    means equal weights. `smoothing` (0–1) moves each target towards 0.5 by that share of the distance.
     """
 
     def __init__(self, positive_weights: np.ndarray | None = None, smoothing: float = 0.0):
@@ -35,5 +35,6 @@ class BinaryCrossEntropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the weighted loss of each sample, `(batch,)`."""
         truth = marks(y_true, y_pred) * (1 - self.smoothing) + self.smoothing / 2
-        positive, negative = ops.softplus(-y_pred), ops.softplus(y_pred)  # −log p of either, without overflow
+        # −log p of a positive and of a negative label, without overflow.
+        positive, negative = ops.softplus(-y_pred), ops.softplus(y_pred)
         return ops.mean(self.positive_weights * truth * positive + (1 - truth) * negative, axis=-1)

@@ -37,7 +37,7 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ranking_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return each sample's label ranking average precision, `(n,)` in 0–1; 1 if the sample has no class or all.
+    """Return each sample's label ranking average precision, `(n,)` in 0–1; 1 if the sample has no class or every class.
 
     For each true class, this is the share of true classes among all classes with at least the same score, averaged
     over the true classes. Scores and truth are `(n, classes)`.
@@ -50,14 +50,14 @@ def ranking_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return precisions
 
 
-def f1(hits: np.ndarray, chosen: np.ndarray, there: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    """Return F1 = 2·hits / (chosen + there), or `empty` where both are 0."""
-    total = np.asarray(chosen + there, float)
+def f1(hits: np.ndarray, predicted: np.ndarray, actual: np.ndarray, empty: float = 0.0) -> np.ndarray:
+    """Return F1 = 2·hits / (predicted + actual), or `empty` where both are 0."""
+    total = np.asarray(predicted + actual, float)
     return np.where(total > 0, 2 * hits / np.maximum(total, 1), empty)
 
 
 def _cuts(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each threshold, highest first: true positives, samples at or above it, and the threshold itself."""
+    """Return for each threshold, highest first: true positives and samples at or above it (counts), and its value."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)  # of equal scores

@@ -80,14 +80,14 @@ class SetPredictions(Predictions):
         mAP averages over the classes that occur in the truth, macro F1 over those that occur in truth or prediction.
         Both are 0 if there are no such classes. The average precision of each class is included as AP/CLASS.
         """
-        hits, chosen, there = self._counts()
-        known, occurring = ~np.isnan(self.precisions), chosen + there > 0
-        by_class = measures.f1(hits, chosen, there)[occurring]
+        hits, predicted, actual = self._counts()
+        known, occurring = ~np.isnan(self.precisions), predicted + actual > 0
+        by_class = measures.f1(hits, predicted, actual)[occurring]
         return {
             "loss": float(self.losses.mean()),
             "mAP": float(self.precisions[known].mean()) if known.any() else 0.0,
             "macro_f1": float(by_class.mean()) if len(by_class) else 0.0,
-            "micro_f1": float(measures.f1(hits.sum(), chosen.sum(), there.sum())),
+            "micro_f1": float(measures.f1(hits.sum(), predicted.sum(), actual.sum())),
             "exact_match": float(self.exact.mean()),
         } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
 
@@ -96,8 +96,8 @@ class SetPredictions(Predictions):
 
         `cvlib compare` uses the last two, and whether truth and prediction are equal, for paired comparisons.
         """
-        hits, chosen, there = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
-        own = measures.f1(hits, chosen, there, empty=1.0)
+        hits, predicted, actual = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
+        own = measures.f1(hits, predicted, actual, empty=1.0)
         rankings = measures.ranking_precision(self.logits, self.truth)
         rows = zip(names, self.truth, self.found, own, rankings, strict=True)
         return [{"name": name, "truth": self.joined(truth), "prediction": self.joined(found), "f1": f"{f1:.6f}",
@@ -112,13 +112,13 @@ class SetPredictions(Predictions):
 
         Support is the number of samples with the class.
         """
-        hits, chosen, there = self._counts()
+        hits, predicted, actual = self._counts()
         return [
-            {"class": name, "AP": _share(self.precisions[i], bool(there[i])),
-             "precision": _share(hits[i] / max(chosen[i], 1), bool(chosen[i])),
-             "recall": _share(hits[i] / max(there[i], 1), bool(there[i])),
-             "f1": _share(measures.f1(hits, chosen, there)[i], bool(chosen[i] + there[i])),
-             "threshold": float(self.thresholds[i]), "support": int(there[i])}
+            {"class": name, "AP": _share(self.precisions[i], bool(actual[i])),
+             "precision": _share(hits[i] / max(predicted[i], 1), bool(predicted[i])),
+             "recall": _share(hits[i] / max(actual[i], 1), bool(actual[i])),
+             "f1": _share(measures.f1(hits, predicted, actual)[i], bool(predicted[i] + actual[i])),
+             "threshold": float(self.thresholds[i]), "support": int(actual[i])}
             for i, name in enumerate(self.classes)
         ]  # fmt: skip
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 
-def _of_images(name: str, column: str, sample_name: str) -> MetricSpec:
+def _per_image_metric(name: str, column: str, sample_name: str) -> MetricSpec:
     """Return a metric for which paired comparisons use a measure of each image."""
     return MetricSpec(name, column=column, sample="own", sample_name=sample_name)
 
@@ -40,9 +40,9 @@ class Multilabel(LogitsTask):
     name = "multilabel"
     label_kind = CLASS_SET
     metrics = (
-        _of_images("mAP", "ranking_precision", "ranking precision"),
-        _of_images("macro_f1", "f1", "F1 of the image"),
-        _of_images("micro_f1", "f1", "F1 of the image"),
+        _per_image_metric("mAP", "ranking_precision", "ranking precision"),
+        _per_image_metric("macro_f1", "f1", "F1 of the image"),
+        _per_image_metric("micro_f1", "f1", "F1 of the image"),
         MetricSpec("exact_match", column="prediction", sample="right"),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
     )
@@ -76,7 +76,7 @@ class Multilabel(LogitsTask):
         """Return the weights of positive images relative to negative ones, for each class.
 
         "balanced" weights are the number of negative images divided by that of positive images; "sqrt" weights are the
-        square root of that. A class that is in all images, or in none, has the weight 1.
+        square roots of these. A class that is in all images, or in none, has the weight 1.
         """
         positives = _marks(split, classes).sum(axis=0)
         negatives = len(split) - positives

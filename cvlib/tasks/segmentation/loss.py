@@ -20,12 +20,12 @@ class SegmentationLoss(keras.losses.Loss):
     Truth is `(batch, height, width)` class ids or `IGNORE`, prediction is `(batch, height, width, classes)` logits, and
     a sample weight is `(batch, height, width)` pixel weights. Logits on a coarser grid are compared with the pixels at
     the centres of its cells. `focal_gamma` sets how strongly the focal loss downweights correct pixels (0:
-    cross-entropy). `class_weights` `(classes,)` weight the pixels in cross-entropy and focal loss; dice balances
-    classes by itself.
+    cross-entropy). `class_weights` `(classes,)` weight the pixels in cross-entropy and focal loss; dice already gives
+    all classes the same weight.
 
     Class weights should change what is learned first, not the final probabilities. A network that minimizes a weighted
-    cross-entropy predicts p·weight instead of p, and enlarges rare classes. So the loss uses logits + log(weight), and
-    the logits themselves remain those of p (Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021).
+    cross-entropy predicts p·weight instead of p, and over-predicts rare classes. So the loss uses logits + log(weight),
+    and the logits themselves remain those of p (Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021).
     """
 
     def __init__(self, weights: Mapping[str, float], focal_gamma: float = 2.0, class_weights: np.ndarray | None = None):

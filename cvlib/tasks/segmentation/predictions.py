@@ -29,7 +29,7 @@ class MaskPredictions(Predictions):
 
     @classmethod
     def none(cls, classes: Sequence[str]) -> MaskPredictions:
-        """Return predictions without any image."""
+        """Return predictions for no images yet; `add` adds batches."""
         return cls(classes, np.zeros((len(classes), len(classes)), np.int64))
 
     def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:

@@ -25,18 +25,18 @@ def inference(network: Network) -> keras.Model:
     letterbox = spec.resize == "letterbox"
     rows = _resizing_weights(vertical, _padding(height, width * size[0] / size[1]) if letterbox else 0, size[0])
     columns = _resizing_weights(horizontal, _padding(width, height * size[1] / size[0]) if letterbox else 0, size[1])
-    tall = ops.einsum("bih,bhwc->biwc", rows, probabilities)
-    return keras.Model(image, ops.einsum("bjw,biwc->bijc", columns, tall), name="segmenter")
+    resized_rows = ops.einsum("bih,bhwc->biwc", rows, probabilities)
+    return keras.Model(image, ops.einsum("bjw,biwc->bijc", columns, resized_rows), name="segmenter")
 
 
 def _counted(line: KerasTensor) -> KerasTensor:
-    """Return the length of `line` (batch, any, 1) as (batch, 1, 1), which is known only once there is an image."""
+    """Return the length of `line` (batch, any, 1) as (batch, 1, 1); it is known only when the network runs."""
     return ops.sum(ops.ones_like(line), axis=1, keepdims=True)
 
 
-def _padding(side: KerasTensor, wanted: KerasTensor) -> KerasTensor:
-    """Return the number of pixels that `Resizing` adds before the first one to keep the aspect ratio."""
-    return ops.floor(ops.maximum(ops.floor(wanted) - side, 0) / 2)
+def _padding(side: KerasTensor, target: KerasTensor) -> KerasTensor:
+    """Return the number of pixels that `Resizing` adds before the first pixel to keep the aspect ratio."""
+    return ops.floor(ops.maximum(ops.floor(target) - side, 0) / 2)
 
 
 def _resizing_weights(line: KerasTensor, padding: KerasTensor | int, side: int) -> KerasTensor:

@@ -69,7 +69,7 @@ def test_levels_beyond_the_base_are_made_of_convolutions():
             r"data\.image_size=100: a detector with model\.head=anchor_free needs a multiple of 32 pixels, such as 96",
         ),
         ({"strides": [8, 64]}, 96, "needs a multiple of 64 pixels"),
-        ({"strides": [8, 12]}, 96, r"invalid model\.strides=\[8, 12\]: expected rising powers of two"),
+        ({"strides": [8, 12]}, 96, r"invalid model\.strides=\[8, 12\]: expected increasing powers of two"),
         ({"head": "grid"}, 100, "needs a multiple of 32 pixels"),
         ({"head": "grid", "grid": 7}, 96, r"model\.grid=7 doesn't divide 96 pixels .* choose one of 24, 12, 6, 3"),
         ({"head": "grid", "grid": 96}, 96, r"model\.grid=96: a cell of 1 pixels is finer than the features"),
