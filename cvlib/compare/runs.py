@@ -8,11 +8,14 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cvlib.runs.config_file import regular
 from cvlib.runs.run import Run, UnreadableRun, read_run
 from cvlib.runtime.errors import UserError
 
+Samples = tuple[tuple[tuple[str, str], ...], tuple[float, ...]]  # (name, truth) of each sample, and its value
+_KNOWN: WeakKeyDictionary[Run, dict[str, Samples | None]] = WeakKeyDictionary()  # each file is read only once
 _PRETRAINED = "pretrained"  # the folder where runs keep the pretrained networks that they start from
 
 
@@ -67,12 +70,19 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
         return None
 
 
-def sample_values(run: Run, metric: str) -> tuple[tuple[tuple[str, str], ...], tuple[float, ...]] | None:
+def sample_values(run: Run, metric: str) -> Samples | None:
     """Return the test samples as sorted (name, truth) pairs, and the value of each; None if they aren't available.
 
     The metric's `MetricSpec` defines the value in test_results.csv: 1 for a correct and 0 for a wrong prediction, or
     the number in a column. The truth is empty unless predictions are compared with it.
     """
+    known = _KNOWN.setdefault(run, {})
+    if metric not in known:
+        known[metric] = _read_values(run, metric)
+    return known[metric]
+
+
+def _read_values(run: Run, metric: str) -> Samples | None:
     if not metric.startswith("test/"):
         return None
     spec = run.metric_spec(metric)

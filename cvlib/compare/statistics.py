@@ -4,6 +4,7 @@
     They don't account for the variation between seeds.
 `seeds_and_samples`: do the *recipes* differ if trained with other seeds and tested on other images?
     Both sources of variation widen the interval. The training data is taken as fixed.
+`group_interval`: the metric of one recipe, with the same two sources of variation.
 `repeated_splits`: the same question if every repeat has its own split of the data, so repeats share no test set.
 `welch`: do the recipes differ, judged by one number per seed? The test samples are taken as fixed.
 `holm`: p-values corrected for the number of comparisons.
@@ -48,15 +49,56 @@ def interval(
     return mean, deviation, max(mean - half, least), min(mean + half, most)
 
 
-def mcnemar(first: Shaped[np.ndarray, " samples"], second: Shaped[np.ndarray, " samples"]) -> float:
-    """Return the exact two-sided p-value of McNemar's test (1947) for two classifiers on the same samples.
+def group_interval(
+    values: Float[np.ndarray, "seeds samples"], least: float = -math.inf, most: float = math.inf
+) -> tuple[float, float]:  # fmt: skip
+    """Return the 95 % confidence interval of a recipe's metric over new seeds and new test samples.
 
-    Each value is 1 for a correct and 0 for a wrong prediction.
+    The sources of variation are those of `seeds_and_samples`: S²/k over the k seeds and V/n over the n samples, without
+    the noise that V counts a second time. For a metric within finite bounds the interval is symmetric on the logit
+    scale; if every value is at a bound, it is Wilson's interval of the n samples (1927). NaN for a single seed.
+
+    Args:
+        values: the metric's value for each seed and sample; their mean is the metric.
+        least, most: bounds of the metric.
+    """
+    k, n = values.shape
+    if k < 2:
+        return math.nan, math.nan
+    mean, seeds = float(values.mean()), float(np.var(values.mean(axis=1), ddof=1)) / k
+    between_samples = float(np.var(values.mean(axis=0), ddof=1)) / n if n > 1 else 0.0
+    samples = max(between_samples - _residual(values) / values.size, 0.0)
+    if seeds + samples <= _ZERO:
+        samples = between_samples
+    freedom, error = _freedom([(seeds, k - 1), (samples, n - 1)]), math.sqrt(seeds + samples)
+    half = _quantile(freedom)
+    width = most - least
+    if not math.isfinite(width):
+        return mean - half * error, mean + half * error
+    share = (mean - least) / width
+    if not 0 < share < 1 or error == 0:
+        centre, spread = (share + half**2 / (2 * n)) / (1 + half**2 / n), half**2 / (2 * n) / (1 + half**2 / n)
+        low, high = max(centre - spread, 0.0), min(centre + spread, 1.0)
+    else:
+        logit, step = math.log(share / (1 - share)), half * error / width / (share * (1 - share))
+        low, high = (1 / (1 + math.exp(-(logit + sign * step))) for sign in (-1, 1))
+    return least + width * low, least + width * high
+
+
+def mcnemar(first: Shaped[np.ndarray, " samples"], second: Shaped[np.ndarray, " samples"]) -> float:
+    """Return the two-sided mid-p-value of McNemar's test (1947) for two classifiers on the same samples.
+
+    Each value is 1 for a correct and 0 for a wrong prediction. The exact p-value is conservative for few samples; the
+    mid-p-value counts the observed table half (Fagerland, Lydersen and Laake 2013).
     """
     from scipy.special import bdtr
 
     wins, losses = int(np.sum(first > second)), int(np.sum(first < second))
-    return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
+    if wins == losses:
+        return 1.0
+    fewer, total = min(wins, losses), wins + losses
+    below = float(bdtr(fewer - 1, total, 0.5)) if fewer else 0.0
+    return min(1.0, below + float(bdtr(fewer, total, 0.5)))
 
 
 def sign_flip(differences: Float[np.ndarray, " samples"], draws: int = 10_000, seed: int = 0) -> float:
@@ -88,33 +130,63 @@ def seeds_and_samples(
     readers and cases in diagnostic studies (Dorfman, Berbaum and Metz 1992), with readers nested in treatments. The
     variance of the difference is S₁²/k₁ + S₂²/k₂ + V/n, minus the noise that V counts a second time. S² is the
     variance of a group's accuracies over its k seeds, and V the variance of the n samples' mean differences. The
-    degrees of freedom follow Satterthwaite. Each group needs at least two seeds.
+    degrees of freedom follow Satterthwaite. One group needs at least two seeds. If the other has one, the same
+    variance over seeds is assumed for it.
     """
     n = first.shape[1]
     differences = first.mean(axis=0) - second.mean(axis=0)
-    seeds = [float(np.var(group.mean(axis=1), ddof=1)) / len(group) for group in (first, second)]
-    noise = sum(_residual(group) / group.size for group in (first, second))
+    known = [group if len(group) > 1 else other for group, other in ((first, second), (second, first))]
+    seeds = [float(np.var(one.mean(axis=1), ddof=1)) / len(group)
+             for one, group in zip(known, (first, second), strict=True)]  # fmt: skip
+    noise = sum(_residual(one) / group.size for one, group in zip(known, (first, second), strict=True))
     between_samples = float(np.var(differences, ddof=1)) / n if n > 1 else 0.0
     samples = max(between_samples - noise, 0.0)
     if sum(seeds) + samples <= _ZERO:  # every seed gave the same accuracy, so only the samples vary
         samples = between_samples
     parts = [(seeds[0], len(first) - 1), (seeds[1], len(second) - 1), (samples, n - 1)]
+    if min(len(first), len(second)) == 1:  # both variances over seeds are one estimate
+        parts = [(sum(seeds), max(len(first), len(second)) - 1), (samples, n - 1)]
     return _satterthwaite(float(differences.mean()), parts)
+
+
+def seeds_needed(
+    first: Float[np.ndarray, "first_seeds samples"], second: Float[np.ndarray, "second_seeds samples"], most: int = 100
+) -> int | None:  # fmt: skip
+    """Return how many seeds each group needs until its observed difference would be significant.
+
+    The variances are those that `seeds_and_samples` estimates. None if `most` seeds are not enough, so that only more
+    test samples help.
+    """
+    estimate = seeds_and_samples(first, second)
+    known = [group for group in (first, second) if len(group) > 1]
+    over_seeds = 2 * float(np.mean([np.var(group.mean(axis=1), ddof=1) for group in known]))
+    now = over_seeds * (1 / len(first) + 1 / len(second)) / 2
+    samples = max(estimate.error**2 - now, 0.0)
+    for count in range(max(len(first), len(second)), most + 1):
+        parts = [(over_seeds / count, 2 * (count - 1)), (samples, first.shape[1] - 1)]
+        error = math.sqrt(sum(part for part, _ in parts))
+        if abs(estimate.difference) > _quantile(_freedom(parts)) * error:
+            return count
+    return None
 
 
 def repeated_splits(splits: Sequence[Float[np.ndarray, " _"]], test_to_train: float) -> Estimate:
     """Return the t-test of one difference per split, corrected for shared images (Nadeau and Bengio 2003).
 
     `splits` holds the differences of each split's samples. `test_to_train` is the number of test samples divided by
-    the number of training samples. The mean differences of a few splits may be equal by chance, so the error is at
-    least that of the samples.
+    the number of training samples. The mean differences of a few splits may be equal by chance, so the variance is at
+    least that of the samples: what is missing is added with the samples' degrees of freedom. The p-value and the
+    interval are never more certain than those of the corrected t-test alone.
     """
     k, means = len(splits), [float(split.mean()) for split in splits]
-    parts = [(float(np.var(means, ddof=1)) * (1 / k + test_to_train), k - 1)]
+    corrected = float(np.var(means, ddof=1)) * (1 / k + test_to_train)
     samples = sum(float(np.var(split, ddof=1)) / len(split) for split in splits if len(split) > 1) / k**2
-    if samples > parts[0][0]:
-        parts = [(samples, sum(map(len, splits)) - k)]
-    return _satterthwaite(float(np.mean(means)), parts)
+    plain = _satterthwaite(float(np.mean(means)), [(corrected, k - 1)])
+    missing = (max(samples - corrected, 0.0), max(sum(map(len, splits)) - k, 1))
+    widened = _satterthwaite(float(np.mean(means)), [(corrected, k - 1), missing])
+    return replace(
+        widened, p=max(plain.p, widened.p), low=min(plain.low, widened.low), high=max(plain.high, widened.high)
+    )
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Estimate:
@@ -151,11 +223,17 @@ def _satterthwaite(difference: float, parts: list[tuple[float, int]]) -> Estimat
     variance = sum(part for part, _ in parts)
     if variance <= _ZERO:
         return _estimate(difference, 0.0, 1, 1.0 if abs(difference) < 1e-12 else 0.0)
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if part > 0)
+    freedom = _freedom(parts)
     from scipy.special import stdtr
 
     error = math.sqrt(variance)
     return _estimate(difference, error, freedom, 2 * float(stdtr(freedom, -abs(difference) / error)))
+
+
+def _freedom(parts: list[tuple[float, int]]) -> float:
+    """Return Satterthwaite's degrees of freedom of a sum of variances (1946); infinite if all are zero."""
+    squares = sum(part**2 / degrees for part, degrees in parts if part > 0)
+    return sum(part for part, _ in parts) ** 2 / squares if squares else math.inf
 
 
 def _estimate(difference: float, error: float, freedom: float, p: float) -> Estimate:

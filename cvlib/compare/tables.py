@@ -7,13 +7,17 @@ import io
 import math
 from typing import Any
 
+import numpy as np
+
 from cvlib.compare import names, statistics
 from cvlib.compare.groups import FRACTION, Group, Section, plain
+from cvlib.compare.runs import sample_values
 from cvlib.compare.verdict import Comparison, same_test, scaling
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.clock import duration
 
 Row = dict[str, str]
+_SAME_MEAN = 1e-4  # what rounding in test_results.csv may change in a mean
 _LONGEST_RUN = 60  # characters of a run's name; a timestamp takes 26
 
 
@@ -21,6 +25,8 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
     """Return a group's row as plain numbers: metrics as recorded, seconds, megabytes; None for unknown values."""
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
     mean, deviation, low, high = statistics.interval(group.values(metric), section.spec.low, section.spec.high)
+    if (values := _by_sample(group, metric)) is not None:
+        low, high = statistics.group_interval(values, section.spec.low, section.spec.high)
     row: dict[str, Any] = {"group": group.described, "section": section.title, **group.settings}
     row |= {
         "run": runs[0].name if len(runs) == 1 else "", "seeds": len(runs), "metric": metric,
@@ -37,11 +43,24 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
     return row | (_compared(comparison) if comparison else {})
 
 
+def _by_sample(group: Group, metric: str) -> np.ndarray | None:
+    """Return the metric of each seed and test sample, `(seeds, samples)`.
+
+    None if the seeds have different test samples, or if the samples' mean isn't the metric.
+    """
+    found = [sample_values(run, metric) for run in group.runs]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found) or len({samples for samples, _ in known}) != 1:
+        return None
+    values = np.array([one for _, one in known])
+    return values if np.allclose(values.mean(axis=1), group.values(metric), atol=_SAME_MEAN) else None
+
+
 def _compared(one: Comparison) -> dict[str, Any]:
     estimate = one.estimate
     return {
         "behind": estimate.difference, "behind_error": estimate.error, "behind_low": estimate.low,
-        "behind_high": estimate.high, "effect": one.effect, "leader_better_on": one.wins,
+        "behind_high": estimate.high, "about": one.about, "leader_better_on": one.wins,
         "leader_worse_on": one.losses, "test": one.test, "p_networks": one.p_networks, "p": estimate.p,
         "p_holm": one.corrected,
     }  # fmt: skip
@@ -123,7 +142,6 @@ def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
             f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
             "samples better / worse": "" if one.wins is None else f"{one.wins} / {one.losses}",
-            "effect d": _number(one.effect, 2),
             "p (these networks)": _p(one.p_networks),
             "p (new seeds)": _p(one.estimate.p) if one.over_seeds else "",
             "p Holm": _p(one.corrected),
@@ -178,10 +196,6 @@ def memory(megabytes: float | None) -> str:
 def _average(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _number(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _p(p: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cvlib.compare import statistics
 from cvlib.compare.groups import FRACTION, Group, Section
-from cvlib.compare.runs import sample_values
+from cvlib.compare.runs import Samples, sample_values
 from cvlib.compare.statistics import Estimate
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.run import Run
@@ -20,16 +20,13 @@ SIGNIFICANT = 0.05
 MOST_COMPARED = 12  # groups that are tested against the leader; lower-ranked groups are unlikely to be the best
 _UNKNOWN_TEST_TO_TRAIN = 0.25
 
-Samples = tuple[tuple[tuple[str, str], ...], tuple[float, ...]]
-
 
 @dataclass(frozen=True)
 class Comparison:
     """The leader against another group; differences are positive if the leader is better.
 
-    `p_networks` is about these trained networks on other images. `estimate.p` is also about the recipe with other
-    seeds if both groups have several (`over_seeds`); `corrected` is `estimate.p` after Holm's correction. `effect` is
-    the difference divided by its standard deviation across test samples, or across seeds if samples can't be paired.
+    `p_networks` is about these trained networks on other images. If a group has several seeds, `estimate.p` is about
+    the recipe with other seeds (`over_seeds`); `corrected` is `estimate.p` after Holm's correction.
     """
 
     leader: Group
@@ -40,22 +37,33 @@ class Comparison:
     p_networks: float = math.nan
     wins: int | None = None  # test samples on which the leader is better
     losses: int | None = None
-    effect: float = math.nan
     corrected: float = math.nan
+    seeds_needed: int | None = None  # seeds of each group that would settle the observed difference, if known
     in_common: bool = False  # compared in the only repeat that both groups have; some group has more repeats
 
     @property
     def is_significant(self) -> bool:
+        """Whether the groups differ: their recipes if a group has several seeds, otherwise only these networks."""
         return self.corrected < SIGNIFICANT and self.estimate.difference > 0
+
+    @property
+    def about(self) -> str:
+        """What the p-value is about: "recipe" or "networks"."""
+        return "recipe" if self.over_seeds else "networks"
+
+    @property
+    def has_winner(self) -> bool:
+        """Whether the leader's recipe is better."""
+        return self.is_significant and self.over_seeds
 
 
 def comparisons(section: Section) -> list[Comparison]:
     """Compare the leader of each contest with the groups behind it, and correct the p-values over all comparisons.
 
-    The same results choose the leader, so its lead is slightly optimistic. The correction bounds the probability of
-    rejecting the group that is actually the best (multiple comparisons with the best, Hsu 1984).
+    The same results choose the leader, so any pair could have been the one that is compared: Holm's correction counts
+    all pairs of each contest.
     """
-    samples = _reader(section.metric)
+    samples = partial(sample_values, metric=section.metric)
     most = max(MOST_COMPARED // max(len(section.contests), 1), 3)
     made = [_pair(leader, other, section, samples) for leader, *others in section.contests for other in others[:most]]
     span = section.spec.high - section.spec.low
@@ -63,7 +71,7 @@ def comparisons(section: Section) -> list[Comparison]:
     if _tested(section) == "share":  # shares depend on the network's mean, so single images can't be compared
         made = [replace(one, wins=None, losses=None) for one in made]
     tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
-    corrected = statistics.holm([made[index].estimate.p for index in tested], _behind(section))
+    corrected = statistics.holm([made[index].estimate.p for index in tested], _pairs(section))
     for index, p in zip(tested, corrected, strict=True):
         made[index] = replace(made[index], corrected=p)
     return made
@@ -78,15 +86,8 @@ def _behind(section: Section) -> int:
     return len(section.groups) - len(section.contests)
 
 
-def _reader(metric: str) -> Callable[[Run], Samples | None]:
-    kept: dict[int, Samples | None] = {}
-
-    def read(run: Run) -> Samples | None:
-        if id(run) not in kept:
-            kept[id(run)] = sample_values(run, metric)
-        return kept[id(run)]
-
-    return read
+def _pairs(section: Section) -> int:
+    return sum(len(contest) * (len(contest) - 1) // 2 for contest in section.contests)
 
 
 def _pair(leader: Group, other: Group, section: Section, samples: Callable[[Run], Samples | None]) -> Comparison:
@@ -112,27 +113,31 @@ def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.nda
     """Compare two groups, each of shape (seeds, samples), if all seeds are tested on the same samples."""
     differences = first.mean(axis=0) - second.mean(axis=0)
     if len(first) == len(second) == 1 and set(np.unique([first, second])) <= {0.0, 1.0}:
-        p, test = statistics.mcnemar(first[0], second[0]), "exact McNemar"
+        p, test = statistics.mcnemar(first[0], second[0]), "McNemar (mid-p)"
     else:
         p, test = statistics.sign_flip(differences), "paired sign-flip over samples"
-    estimate, over_seeds = statistics.samples_only(differences, p), min(len(first), len(second)) > 1
+    estimate, over_seeds = statistics.samples_only(differences, p), max(len(first), len(second)) > 1
+    needed = None
     if over_seeds:
         estimate, test = statistics.seeds_and_samples(first, second), "t over seeds and paired samples"
+        needed = statistics.seeds_needed(first, second)
     return Comparison(
         leader, other, test, estimate, over_seeds, p, int((differences > 1e-12).sum()),
-        int((differences < -1e-12).sum()), _ratio(differences),
+        int((differences < -1e-12).sum()), seeds_needed=needed,
     )  # fmt: skip
 
 
 def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) -> Comparison:
     """Compare two groups if every repeat has its own test samples, which both groups share."""
     train = leader.runs[0].number("samples", "train")
+    if train:  # a fraction of the training split doesn't make the splits more alike
+        train /= float(leader.runs[0].settings.get(FRACTION) or 1.0)
     ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
     estimate = statistics.repeated_splits(differences, ratio)
     return Comparison(
         leader, other, "corrected t over paired splits", estimate, True, math.nan,
         sum(int((split > 1e-12).sum()) for split in differences),
-        sum(int((split < -1e-12).sum()) for split in differences), _ratio(np.concatenate(differences)),
+        sum(int((split < -1e-12).sum()) for split in differences),
     )  # fmt: skip
 
 
@@ -143,15 +148,7 @@ def _unpaired(leader: Group, other: Group, section: Section, why: str) -> Compar
         difference = float(np.mean(first) - np.mean(second))
         return Comparison(leader, other, why, Estimate(difference, *[math.nan] * 4))
     estimate = statistics.welch(first, second)
-    freedom = len(first) + len(second) - 2
-    pooled = math.sqrt(sum(float(np.var(g, ddof=1)) * (len(g) - 1) for g in (first, second)) / freedom)
-    effect = estimate.difference / pooled if pooled > 0 else math.nan
-    return Comparison(leader, other, f"Welch's t over seeds ({why})", estimate, True, effect=effect)
-
-
-def _ratio(differences: np.ndarray) -> float:
-    deviation = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
-    return float(differences.mean()) / deviation if deviation > 0 else math.nan
+    return Comparison(leader, other, f"Welch's t over seeds ({why})", estimate, True)
 
 
 def words(section: Section, made: list[Comparison]) -> Iterator[str]:
@@ -174,8 +171,8 @@ def words(section: Section, made: list[Comparison]) -> Iterator[str]:
         yield (f"these differences are means of the images' {own}, because {section.metric} is computed over all "
                "images together")  # fmt: skip
     if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
-        yield ("if a group has only one seed, p applies only to these trained networks: other seeds may change their "
-               "order")  # fmt: skip
+        yield ("with one seed each, p applies only to these trained networks: train several seeds to find the better "
+               "recipe")  # fmt: skip
 
 
 def same_test(made: list[Comparison]) -> str:
@@ -188,11 +185,32 @@ def _sentence(section: Section, one: Comparison) -> str:
     leader, other = section.called(one.leader), section.called(one.other)
     if math.isnan(one.estimate.p):
         return f"{leader} is {amount} ahead of {other}, not tested: {one.test}, and a group has only one seed"
+    p = p_text(one.corrected)
+    if one.has_winner:
+        return f"{leader} beats {other} by {amount} ({p})"
     if one.is_significant:
-        where = " with the one seed that both have" if one.in_common else ""
-        return f"{leader} beats {other} by {amount}{where} ({p_text(one.corrected)})"
-    seeds = "the one seed that both have" if one.in_common else _seeds(len(one.leader.runs), len(one.other.runs))
-    return f"no clear winner between {leader} and {other} with {seeds} ({amount}, {p_text(one.corrected)})"
+        return (f"these networks differ: {leader} is {amount} ahead of {other} ({p}); one seed each doesn't show which "
+                "recipe is better")  # fmt: skip
+    scale, digits, unit = scaling(section.spec)
+    low, high, lead = (scale * value for value in (one.estimate.low, one.estimate.high, one.estimate.difference))
+    between = f"95 % interval {low:.{digits}f} to {high:.{digits}f}, {p}"
+    if lead <= 0:
+        return (f"no clear winner yet: {leader} has the better {section.metric}, but {other} is "
+                f"{-lead:.{digits}f}{unit} ahead on average over the images ({between})")  # fmt: skip
+    return f"no clear winner yet: {leader} leads {other} by {lead:.{digits}f}{unit} ({between}); {_advice(one)}"
+
+
+def _advice(one: Comparison) -> str:
+    """Return what would settle the comparison."""
+    seeds = max(len(one.leader.runs), len(one.other.runs))
+    if one.in_common or not one.over_seeds:
+        return "train several seeds"
+    if math.isnan(one.p_networks):  # no results that are paired by sample
+        return "more seeds would narrow the interval"
+    if one.seeds_needed is None:
+        return "more seeds alone would not settle it, only more test images"
+    more = max(one.seeds_needed - seeds, 1)
+    return f"about {more} more seed{'s' * (more > 1)} each would settle a difference this large"
 
 
 def _amount(estimate: Estimate, spec: MetricSpec) -> str:
@@ -204,12 +222,6 @@ def _amount(estimate: Estimate, spec: MetricSpec) -> str:
 def scaling(spec: MetricSpec) -> tuple[float, int, str]:
     """Return the factor, the number of decimals and the unit for differences of a metric."""
     return (100.0, 1, " points") if spec.in_percent else (1.0, 3, "")
-
-
-def _seeds(first: int, second: int) -> str:
-    if first != second:
-        return f"{first} and {second} seeds"
-    return "one seed each" if first == 1 else f"{first} seeds"
 
 
 def p_text(p: float) -> str:

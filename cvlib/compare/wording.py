@@ -9,11 +9,9 @@ from cvlib.compare.verdict import Comparison
 from cvlib.runs.run import Run
 
 Tables = tuple[list[Row], list[Row]]  # of a section: its groups, and the leader against every other group
-_MEANS = "Means ± standard deviation over seeds, CI by Student's t."
+_MEANS = "Means ± standard deviation over seeds. The CI is over new seeds and new test images."
 _DIFFERENCES = "Differences ± one standard error."
 _NOTES = {  # by column of the leader's comparisons
-    "effect d": "effect d: the difference divided by its standard deviation across samples, or across runs if they "
-                "share no samples.",
     "p (these networks)": "p (these networks): would the same networks also differ on other images?",
     "p (new seeds)": "p (new seeds): would networks trained with other seeds also differ?",
     "p Holm": "p Holm: p corrected for the number of comparisons; the verdict uses it.",

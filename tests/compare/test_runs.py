@@ -112,7 +112,7 @@ def test_the_config_is_flat_and_knows_what_was_given(make_run: MakeRun) -> None:
     assert run.settings["model.filters"] == (32, 64)
     assert run.settings["data.path"] is None
     assert run.overridden == {"mode", "data.fraction", "seed"}
-    assert run.repeat == (3, 0)
+    assert run.repeat == (3, 0, None)
     assert "output_root" not in run.settings
 
 

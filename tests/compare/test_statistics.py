@@ -29,12 +29,17 @@ def test_one_value_has_no_interval() -> None:
 def test_mcnemar_by_hand_and_by_scipy() -> None:
     first = np.array([1, 1, 1, 1, 1, 0, 1, 0, 1, 1.0])
     second = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1.0])
-    assert statistics.mcnemar(first, second) == pytest.approx(2 * (1 + 6) / 64)  # 5 against 1
+    assert statistics.mcnemar(first, second) == pytest.approx(2 * (1 + 6 / 2) / 64)  # 5 against 1
     random = np.random.default_rng(0)
     first, second = random.integers(0, 2, (2, 500)).astype(float)
     wins, losses = int((first > second).sum()), int((first < second).sum())
-    assert statistics.mcnemar(first, second) == pytest.approx(stats.binomtest(wins, wins + losses).pvalue)
+    assert statistics.mcnemar(first, second) == pytest.approx(mid_p(wins, losses))
     assert statistics.mcnemar(first, first) == 1.0
+
+
+def mid_p(wins: int, losses: int) -> float:
+    fewer, total = min(wins, losses), wins + losses
+    return float(2 * stats.binom.cdf(fewer, total, 0.5) - stats.binom.pmf(fewer, total, 0.5))
 
 
 def test_sign_flip_agrees_with_scipys_permutation_test() -> None:
@@ -101,6 +106,57 @@ def test_repeated_splits_by_hand() -> None:
     error = math.sqrt(1e-4 * (1 / 3 + 0.25))
     assert found.error == pytest.approx(error)
     assert found.p == pytest.approx(2 * stats.t.sf(0.03 / error, 2))
+
+
+def test_p_of_repeated_splits_is_continuous_and_never_below_the_plain_test() -> None:
+    """Two splits of 100 images each, whose mean gains lie ever further apart."""
+    base = np.array([1.0] * 40 + [-1.0] * 9 + [0.0] * 51)
+    found = [statistics.repeated_splits([base - gap / 2, base + gap / 2], 0.25) for gap in np.linspace(0, 0.1, 201)]
+    p = np.array([one.p for one in found])
+    assert np.abs(np.diff(p)).max() < 0.01
+    for gap, one in zip(np.linspace(0, 0.1, 201)[1:], found[1:], strict=True):
+        error = math.sqrt(gap**2 / 2 * (1 / 2 + 0.25))
+        assert one.p >= 2 * stats.t.sf(abs(base.mean()) / error, 1) - 1e-12
+
+
+@pytest.mark.parametrize(("seeds", "samples"), [(2, 300), (3, 50), (5, 300), (10, 2000)])
+def test_the_interval_of_a_group_covers_its_true_metric(seeds: int, samples: int) -> None:
+    random, truth, covered = np.random.default_rng(seeds), 0.85, 0
+    for _ in range(400):
+        easy = random.normal(0, 0.1, samples)  # some samples are easier for every network
+        chance = np.clip(truth + random.normal(0, 0.01, (seeds, 1)) + easy - 0.0, 0, 1)
+        chance += truth - np.clip(truth + random.normal(0, 0.1, 20000), 0, 1).mean()  # clipping moves the mean
+        low, high = statistics.group_interval((random.random((seeds, samples)) < chance).astype(float), 0.0, 1.0)
+        covered += low <= truth <= high
+    assert 0.88 < covered / 400 < 0.995
+
+
+def test_the_interval_of_a_perfect_group_is_wilsons() -> None:
+    low, high = statistics.group_interval(np.ones((3, 40)), 0.0, 1.0)
+    quantile = stats.norm.ppf(0.975)
+    assert high == 1.0 and low == pytest.approx(40 / (40 + quantile**2), abs=0.01)
+    assert math.isnan(statistics.group_interval(np.ones((1, 40)), 0.0, 1.0)[0])
+
+
+def test_one_seed_takes_the_variance_over_seeds_of_the_other_group() -> None:
+    """Without differences between samples: t with k − 1 degrees of freedom and S² (1/k + 1)."""
+    several, single = np.array([0.90, 0.92, 0.97]), np.array([0.80])
+    found = statistics.seeds_and_samples(*(np.repeat(group[:, None], 40, axis=1) for group in (several, single)))
+    error = math.sqrt(np.var(several, ddof=1) * (1 / 3 + 1))
+    assert found.error == pytest.approx(error)
+    assert found.p == pytest.approx(2 * stats.t.sf((several.mean() - 0.8) / error, 2))
+
+
+def test_the_number_of_seeds_that_would_settle_a_difference() -> None:
+    """Without differences between samples it is the power calculation of a t-test with equal variances."""
+    first, second = np.array([0.90, 0.94]), np.array([0.88, 0.92])
+    needed = statistics.seeds_needed(*(np.repeat(group[:, None], 50, axis=1) for group in (first, second)))
+    variance = 2 * 0.0008
+    expected = next(k for k in range(2, 100) if stats.t.ppf(0.975, 2 * (k - 1)) * math.sqrt(variance / k) < 0.02)
+    assert needed == expected
+    random = np.random.default_rng(0)
+    noise = (random.random((3, 30)) < 0.5).astype(float)
+    assert statistics.seeds_needed(noise[:2], noise[[0, 2]]) is None  # the samples alone hide the difference
 
 
 def test_splits_with_equal_differences_by_chance_use_the_error_of_their_samples() -> None:
