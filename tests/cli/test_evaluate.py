@@ -105,7 +105,9 @@ def test_other_data_is_matched_by_the_names_of_its_classes(run: Path, tmp_path: 
 def test_a_collection_with_some_of_the_classes(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = digits(tmp_path / "some/test", run, ["0", "1"])
     assert cli.main(["evaluate", str(run), "data=folder", f"data.path={images}"]) == 0
-    assert "note: no images of 2, 3, 4, 5, 6, 7, 8, 9: the metrics do not cover them" in capsys.readouterr().out
+    assert (
+        "note: no images of 2, 3, 4, 5, 6, 7, 8, 9: the metrics do not cover these classes" in capsys.readouterr().out
+    )
     assert evaluation(run / "evaluate/some-test")["samples"] == 54
 
 

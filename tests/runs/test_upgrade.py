@@ -210,7 +210,7 @@ def test_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "run/summary.json").write_text(json.dumps(summary | {"form": 3}))
     with pytest.raises(UnreadableRun, match=r"run: this run has format 3, but .* reads formats up to 2: update cvlib"):
         read_run(tmp_path / "run")
-    with pytest.raises(UserError, match=r"summary\.json: this run has form 3"):
+    with pytest.raises(UserError, match=r"summary\.json: this run has format 3"):
         read_summary(tmp_path / "run")
 
 
