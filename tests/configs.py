@@ -1,4 +1,4 @@
-"""Typed configs as conf/ has them, with changes, for tests."""
+"""Typed configs for tests: those of conf/, with changes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def shipped_model(name: str) -> dict[str, Any]:
-    """Return the keys of `model=name` as they ship, without what it chooses among other groups or by regime."""
+    """Return the keys of `model=name` from conf/, without defaults for other groups and regime-dependent values."""
     content: dict[str, Any] = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text())
     return {key: value for key, value in content.items() if key != "defaults" and "${" not in str(value)}
 
 
 def model_config(name: str = "cnn", **changes: Any) -> ModelConfig:
-    """Return the shipped options of `model=name`, with changes."""
+    """Return the config of `model=name` from conf/, with changes."""
     return read_model({**shipped_model(name), **changes})
 
 
@@ -28,7 +28,7 @@ def config(name: str = "cnn", *, mode: Any = None, data: Any = None, augment: An
            schedule: Any = None, trainer: Any = None, seed: int = 0, run: str | None = None,
            output_root: str = "outputs",
            **changes: Any) -> Config:  # fmt: skip
-    """Return a whole config: the model as `model_config`, other groups as given or by their dataclasses' defaults."""
+    """Return a complete config: the model from `model_config`, other groups as given or with their default values."""
     groups = {"mode": mode, "data": data, "augment": augment, "optimizer": optimizer, "schedule": schedule,
               "trainer": trainer}  # fmt: skip
     given = {key: value for key, value in groups.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What any test may ask for."""
+"""Fixtures and settings for all tests."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ PACKAGE = Path(__file__).parents[1] / "cvlib"
 
 
 def with_shapes() -> list[str]:
-    """The modules whose annotations state the shapes of arrays."""
+    """Return the modules that annotate array shapes."""
     files = [file for file in PACKAGE.rglob("*.py") if "from jaxtyping import" in file.read_text(encoding="utf-8")]
     return [".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in files]
 
 
-install_import_hook(with_shapes(), f"{shape_checker.__name__}.checked")  # before the first test imports one of them
+install_import_hook(
+    with_shapes(), f"{shape_checker.__name__}.checked"
+)  # must run before a test imports one of these modules
 
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """Keras computes without a graph: to trace a large network takes longer than to run it once or twice."""
+    """Run Keras eagerly, because tracing a large network takes longer than running it once or twice."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)

@@ -1,4 +1,4 @@
-"""Networks as conf/ has them, small where size doesn't matter, for tests."""
+"""Networks for tests: those of conf/, made small where the size doesn't matter."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ def network_of(config: ModelConfig, size: int | tuple[int, int] = 64, channels: 
 
 
 def large_ones_slow(names: list[str]) -> list[Any]:
-    """Return the names of networks as parameters of a test: those that take seconds to build are left to slow tests."""
+    """Return the network names as test parameters; networks that take seconds to build are marked as slow."""
     return [pytest.param(name, marks=pytest.mark.slow) if name == "inception" else name for name in names]
 
 
 def smallest_side(config: ModelConfig) -> int:
-    """Return the smallest side in pixels that a network of this config takes."""
+    """Return the smallest side in pixels that a network with this config accepts."""
     side = backbones.get(config.backbone).smallest_side(config.backbone_options, config.feature_levels)
     step = heads.get(config.head).side_step(config.head_options)
     return -(-side // step) * step
 
 
 def seen_by_base(built: Network, image: np.ndarray) -> np.ndarray:
-    """Return the pixels that the base gets of raw images `(batch, height, width, channels)`."""
+    """Return the base's input for raw images `(batch, height, width, channels)`."""
     node = built.base._inbound_nodes[-1]
     return np.asarray(keras.Model(built.model.inputs, node.input_tensors[0]).predict(image, verbose=0))
 
 
 def assert_same_weights(first: keras.Model, second: keras.Model) -> None:
-    """Fail unless both hold the same numbers in the same order."""
+    """Assert that both models have identical weights in the same order."""
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def network_around(model: keras.Model) -> Network:
-    """Return a classifier whose base is the layer "backbone" of a hand-made model, and whose head the rest."""
+    """Return a classifier from a handmade model: its layer "backbone" is the base, and the rest is the head."""
     config, base = model_config("cnn"), model.get_layer("backbone")
     spec = InputSpec(*(side or 1 for side in (*model.input_shape[1:], 1, 1)[:3]))
     output = Output(model.output_names[0], model.output)

@@ -1,7 +1,7 @@
-"""What checks the annotations of arrays while the tests run; see conftest.py."""
+"""The type checker for array annotations during tests; see conftest.py."""
 
 from __future__ import annotations
 
 from beartype import BeartypeConf, beartype
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as type checkers have it
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # accept an int for a float, as static type checkers do

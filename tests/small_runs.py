@@ -1,4 +1,4 @@
-"""Folders such as a run leaves behind, made without training."""
+"""Run folders for tests, created without training."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CLASSES = list("0123456789")
 
 
 def config() -> Config:
-    """A small network on the embedded digits, 12 pixels a side."""
+    """Return the config of a small network for the digits, with 12 pixels per side."""
     return configs.config("cnn", filters=[4, 6], dense=[8], dropout=0.2, data=DataConfig(image_size=SIDE),
                           trainer=TrainerConfig(epochs=3))  # fmt: skip
 
 
 def write_record(folder: Path, chosen: Config, spec: InputSpec, classes: list[str] | None, **summary: Any) -> None:
-    """Write config.yaml and summary.json of a completed run; without `classes`, of one whose data was never read."""
+    """Write config.yaml and summary.json of a completed run; without `classes`, as if its data was never read."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(as_mapping(chosen)))
     task = tasks.of_config(chosen)
@@ -43,8 +43,10 @@ def write_record(folder: Path, chosen: Config, spec: InputSpec, classes: list[st
 
 
 def write_run(folder: Path, status: str = "completed", classes: list[str] | None = CLASSES) -> keras.Model:
-    """Write the run's files; of an unfinished one the best weights alone. Returns the network as it was saved, or of an
-    unfinished run as it is trained."""
+    """Write the run's files; for an unfinished run, only its checkpoints.
+
+    Return the saved network or, for an unfinished run, the training network.
+    """
     spec = InputSpec(SIDE, SIDE, 1)
     write_record(folder, config(), spec, classes, status=status)
     keras.utils.set_random_seed(3)
@@ -59,7 +61,7 @@ def write_run(folder: Path, status: str = "completed", classes: list[str] | None
 
 
 def write_network(folder: Path, chosen: Config, network: Network, classes: list[str], **labels: Any) -> keras.Model:
-    """Write model.keras and labels.json beside it; return the network as it was saved."""
+    """Write model.keras and labels.json; return the saved network."""
     task = tasks.of_config(chosen)
     saved = task.inference(network)
     saved.save(folder / "model.keras")

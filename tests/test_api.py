@@ -1,4 +1,4 @@
-"""What `import cvlib` gives: the same as the commands."""
+"""The Python interface gives the same results as the commands."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_the_import_alone_imports_neither_keras_nor_hydra() -> None:
     assert set(cvlib.__all__) <= set(done.stdout.replace("'", "").strip("[]\n").split(", "))
 
 
-def test_an_absent_name_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         cvlib.fit  # noqa: B018
 
 
-def test_data_by_overrides() -> None:
+def test_load_data_with_overrides() -> None:
     data = cvlib.load_data("data=digits", "data.classes=['3','5']")
     assert data.classes == ["3", "5"]
     assert data.train.images.shape[1:] == (8, 8, 1)
@@ -42,7 +42,7 @@ def test_data_by_overrides() -> None:
     assert boxes.task == "detection"
 
 
-def test_a_network_as_a_run_would_train_it(tmp_path: Path) -> None:
+def test_build_returns_the_network_of_a_run(tmp_path: Path) -> None:
     model = cvlib.build("model.filters=[4,6]", "data.image_size=12", "model.dense=[]")
     assert model.input_shape == (None, 12, 12, 1)
     assert model.output_shape == (None, 10)
@@ -51,30 +51,30 @@ def test_a_network_as_a_run_would_train_it(tmp_path: Path) -> None:
                          f"mode.weights={tmp_path / 'run'}")  # fmt: skip
     base = frozen.get_layer("backbone")
     assert not base.trainable_variables
-    kept = keras.saving.load_model(tmp_path / "run/model.keras").get_layer("backbone")
-    for one, other in zip(base.get_weights(), kept.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    saved = keras.saving.load_model(tmp_path / "run/model.keras").get_layer("backbone")
+    for weight, expected in zip(base.get_weights(), saved.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_train_load_evaluate_predict(tmp_path: Path) -> None:
     run = cvlib.train(*QUICK, folder=tmp_path / "run")
     assert run.summary["status"] == "completed"
     assert (tmp_path / "run/.hydra/overrides.yaml").read_text().startswith("- model.filters=[4]\n")
-    again = cvlib.load_run(tmp_path / "run")
-    found = cvlib.evaluate(again)
+    loaded = cvlib.load_run(tmp_path / "run")
+    found = cvlib.evaluate(loaded)
     assert found.metrics["accuracy"] == pytest.approx(run.summary["metrics"]["test/accuracy"])
     split = cvlib.load_data(*QUICK).test
-    answers = cvlib.predict(again, split.images[:5])
+    answers = cvlib.predict(loaded, split.images[:5])
     assert [answer.classes[0] for answer in answers] == [row["prediction"] for row in found.results[:5]]
     Image.fromarray(split.images[0, ..., 0]).save(tmp_path / "digit.png")
-    (of_file, of_colour) = cvlib.predict(again, [tmp_path / "digit.png", np.repeat(split.images[0], 3, axis=-1)])
+    (of_file, of_colour) = cvlib.predict(loaded, [tmp_path / "digit.png", np.repeat(split.images[0], 3, axis=-1)])
     assert of_file.probabilities == pytest.approx(answers[0].probabilities, abs=1e-6)
     assert of_colour.probabilities == pytest.approx(answers[0].probabilities, abs=1e-6)
-    assert cvlib.network(again).output_shape == (None, 10)
+    assert cvlib.network(loaded).output_shape == (None, 10)
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_boxes_and_masks_of_an_image(task: str, tmp_path: Path) -> None:
+def test_predict_boxes_and_masks(task: str, tmp_path: Path) -> None:
     write_untrained(tmp_path / "run", SMALL[task])
     (found,) = cvlib.predict(str(tmp_path / "run"), np.full((50, 80, 3), 90, np.uint8))
     if task == "detection":
@@ -83,7 +83,7 @@ def test_boxes_and_masks_of_an_image(task: str, tmp_path: Path) -> None:
         assert found.shape == (50, 80)
 
 
-def test_mistakes_are_one_line(tmp_path: Path) -> None:
+def test_invalid_input_is_a_one_line_error(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     for call, words in [
         (lambda: cvlib.build("model=resnett"), "did you mean resnet"),
@@ -101,7 +101,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_notebook_of_the_experiments_runs(tmp_path: Path) -> None:
+def test_the_example_notebook_runs(tmp_path: Path) -> None:
     script = Path(__file__).parents[1] / "experiments/notebook.py"
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

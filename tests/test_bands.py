@@ -1,4 +1,4 @@
-"""Images of more than three bands, and of more than 8 bits a pixel, from files to a saved run."""
+"""Images with more than three bands or more than 8 bits per pixel, from files to a saved run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BASE = ["data=folder", "data.image_size=16", "model=cnn", "trainer.precision=flo
 
 
 def _bands(root: Path, count: int = 24) -> Path:
-    """Two classes of noise that differ in the fifth band alone."""
+    """Write noise images of two classes that differ only in the fifth band."""
     for number in range(2 * count):
         file = root / "ab"[number % 2] / f"{number}.tif"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def _bands(root: Path, count: int = 24) -> Path:
     return root
 
 
-def test_a_run_on_bands_remembers_range_and_channels(tmp_path):
+def test_a_run_records_range_and_channels(tmp_path):
     data = _bands(tmp_path / "data", 6)
     run = cvlib.train(*BASE, f"data.path={data}", "trainer.epochs=1", folder=tmp_path / "run")
     assert run.summary["channels"] == 5 and run.spec.channels == 5
@@ -37,7 +37,7 @@ def test_a_run_on_bands_remembers_range_and_channels(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_class_that_shows_in_band_5_alone_is_learned(tmp_path):
+def test_classes_that_differ_only_in_band_5_are_learned(tmp_path):
     data = _bands(tmp_path / "data")
     accuracy = {}
     for channels in (5, 3):
@@ -47,7 +47,7 @@ def test_a_class_that_shows_in_band_5_alone_is_learned(tmp_path):
     assert accuracy[5] > 0.95 and accuracy[3] < 0.85
 
 
-def test_a_file_is_read_as_the_run_reads_it(tmp_path):
+def test_read_image_uses_the_range_and_channels_of_the_run(tmp_path):
     data = _bands(tmp_path / "data", 3)
     run = cvlib.train(*BASE, f"data.path={data}", "trainer.epochs=1", folder=tmp_path / "run")
     pixels = cvlib.read_image(run, data / "b" / "1.tif")

@@ -1,4 +1,4 @@
-"""How the benchmarks come from turns to ratios, and from ratios to a table."""
+"""The benchmarks: ratios from turns, and the table of ratios."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return measure
 
 
-def test_a_ratio_is_the_median_of_the_rounds_own_ratios(measure: ModuleType) -> None:
+def test_a_ratio_is_the_median_over_the_rounds(measure: ModuleType) -> None:
     cost = measure.Cost
-    # Rates of ours 10, 40, 5 and of theirs 5, 10, 10: ratios 2, 4, 0.5; by processor time 2, 1, 4.
+    # Our rates are 10, 40, 5 and theirs 5, 10, 10. The ratios are 2, 4, 0.5; by processor time 2, 1, 4.
     ours = [{"a": cost(10, 1.0, 1.0)}, {"a": cost(10, 0.25, 1.0)}, {"a": cost(10, 2.0, 0.5)}]
     theirs = [{"a": cost(10, 2.0, 2.0)}, {"a": cost(10, 1.0, 1.0)}, {"a": cost(10, 1.0, 2.0)}]
     row = measure.faster("what", "images/s", ours, theirs, "a", "them")
@@ -33,7 +33,7 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios(measure: ModuleType) -> 
     assert (row.ours, row.theirs, row.ratio, row.by_processor) == (1, 1, 2, 2)
 
 
-def test_time_and_processor_time_are_told_apart(measure: ModuleType) -> None:
+def test_wall_clock_time_and_processor_time_differ(measure: ModuleType) -> None:
     slept = measure.timed(lambda: time.sleep(0.2), 2)
     assert 0.2 <= slept.seconds < 5
     assert slept.processor < 0.1
@@ -56,7 +56,7 @@ def test_the_table(measure: ModuleType) -> None:
     assert measure.installed("numpy") == ""
 
 
-def test_the_command_answers_without_tensorflow_or_torch() -> None:
+def test_help_imports_neither_tensorflow_nor_torch() -> None:
     command = [sys.executable, "-X", "importtime", str(FOLDER / "run.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--only" in done.stdout

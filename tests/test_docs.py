@@ -1,4 +1,4 @@
-"""The pages in docs/: the paths that they name exist, and the example of a backbone works as it is printed."""
+"""The pages in docs/: the paths in them exist, and the example backbone works as printed."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SHORT = ["trainer=debug", "data.samples=100"]
 
 
 def commands() -> list[str]:
-    """The commands that the page shows, indented."""
+    """Return the indented commands of the page."""
     return re.findall(r"^    python run\.py (.+)$", BACKBONES, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder with the two files of the page."""
-    found = tmp_path_factory.mktemp("own")
+    """Return a folder with the two files of the page."""
+    working_folder = tmp_path_factory.mktemp("own")
     for name, language in (("backbones/mine.py", "python"), ("conf/model/mine.yaml", "yaml")):
         (block,) = re.findall(rf"^`{re.escape(name)}`:\n\n```{language}\n(.*?)```", BACKBONES, re.DOTALL | re.MULTILINE)
-        (found / name).parent.mkdir(parents=True)
-        (found / name).write_text(block, encoding="utf-8")
-    return found
+        (working_folder / name).parent.mkdir(parents=True)
+        (working_folder / name).write_text(block, encoding="utf-8")
+    return working_folder
 
 
 def test_the_page_shows_every_task() -> None:
@@ -59,7 +59,7 @@ def test_the_backbone_trains(folder: Path, command: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_backbone_trains_by_the_installed_command(folder: Path) -> None:
+def test_the_backbone_trains_with_the_installed_command(folder: Path) -> None:
     arguments = [sys.executable, "-m", "cvlib.cli", "train", "model=mine", "model.width=8", *SHORT]
     result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -68,7 +68,7 @@ def test_the_backbone_trains_by_the_installed_command(folder: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_paths_of_a_page_exist(page: Path) -> None:
     named = re.findall(r"`([\w./]+(?:/|\.py|\.md|\.yaml))`", page.read_text(encoding="utf-8"))
-    of_the_user = {"backbones/mine.py", "conf/model/mine.yaml"}
-    for path in set(named) - of_the_user:
+    user_files = {"backbones/mine.py", "conf/model/mine.yaml"}
+    for path in set(named) - user_files:
         if "NAME" not in path:
             assert (ROOT / path).exists() or (ROOT / "cvlib" / path).exists(), path

@@ -1,4 +1,4 @@
-"""What a run refuses before it begins."""
+"""Checks and messages before a run starts training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.configs import model_config
 
 
 @pytest.mark.parametrize("below", [".", "runs/first"])
-def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below: str) -> None:
+def test_the_run_folder_must_not_be_inside_the_images(tmp_path: Path, below: str) -> None:
     (tmp_path / "images/cat").mkdir(parents=True)
     config = Config(model_config(), data=DataConfig("folder", path=str(tmp_path / "images")))
     with pytest.raises(UserError, match="is inside the image folder"):
@@ -26,7 +26,7 @@ def test_a_runs_folder_may_not_lie_among_the_users_images(tmp_path: Path, below:
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat"]
 
 
-def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None:
+def test_different_image_sizes_are_described_by_minimum_and_maximum() -> None:
     assert experiment._span([np.array([[200, 300], [100, 300]]), np.array([[400, 300]])]) == "100–400 high, 300 wide"
     assert experiment._span([np.array([[96, 96], [96, 96]])]) is None
     assert experiment._span([]) is None
@@ -39,7 +39,7 @@ def test_images_of_many_sizes_are_told_by_the_smallest_and_the_largest() -> None
      "images (12–48 high, 24 wide) are resized to 24×24 pixels (data.resize=stretch)"),
     (None, [[24, 24]], None),
 ])  # fmt: skip
-def test_how_images_are_resized_is_said(
+def test_the_resizing_of_images_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], resize: str | None, sizes: list[list[int]], expected: str | None
 ) -> None:
     config = Config(model_config(), data=DataConfig(image_size=24, resize=resize))
@@ -52,7 +52,7 @@ def test_how_images_are_resized_is_said(
     assert capsys.readouterr().out.splitlines() == ([expected] if expected else [])
 
 
-def test_a_freeze_that_means_nothing_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+def test_an_unknown_freeze_layer_is_an_error_before_training(tmp_path: Path) -> None:
     config = Config(model_config(), Finetune(weights=str(tmp_path / "missing"), freeze="conv9", head_epochs=1))
     split = Split([], [], np.zeros(0, np.int64))
     dataset = Dataset("folder", "classification", ["a", "b"], 3, (24, 24), split, split, split, [])

@@ -1,4 +1,4 @@
-"""The shared imitations of real collections, as a whole: how many are read right, told or named."""
+"""Shared imitations of real collections: how many of them are read or reported correctly."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 _PLACES = [place / "shared" / "data" for place in ROOT.parents]
 SHARED = next((place for place in _PLACES if (place / "habits").is_dir()), None)
-# One case holds links, which some checkouts write as text files.
+# One case contains symbolic links, which some checkouts write as text files.
 LEAST, CASES = 91, 92
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(SHARED is None, reason="the shared imitations of collections aren't here")
-def test_collections_as_people_have_them(tmp_path):
+@pytest.mark.skipif(SHARED is None, reason="the shared imitations of collections aren't available")
+def test_realistic_collections(tmp_path):
     command = [sys.executable, str(SHARED / "habits.py"), str(SHARED / "habits")]
     own = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""A network's file from a stranger: nothing in it runs, nothing is written, and one line says so."""
+"""Untrusted network files: no code in them runs, nothing is written, and the error is one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 class Pickled:
-    """Makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -36,7 +36,7 @@ def as_text(content: bytes) -> str:
 
 
 def layer(class_name: str, package: str = "keras.layers", registered: str | None = None, **config: Any) -> Change:
-    """Makes the network's last layer another one."""
+    """Return a change that replaces the network's last layer."""
 
     def change(network: dict[str, Any]) -> None:
         last = network["config"]["layers"][-1]
@@ -47,7 +47,7 @@ def layer(class_name: str, package: str = "keras.layers", registered: str | None
 
 
 def changes(touched: Path) -> dict[str, Change]:
-    """By what the line must name, ways to have code run that would make the file `touched`."""
+    """Return attacks that would create the file `touched`, by the text that the error message must contain."""
     source = f"lambda x: (__import__('pathlib').Path({str(touched)!r}).touch(), x)[1]"
     code = as_text(marshal.dumps(eval(source).__code__))
     function = {"class_name": "__lambda__", "config": {"code": code, "defaults": None, "closure": None}}
@@ -67,7 +67,7 @@ def changes(touched: Path) -> dict[str, Change]:
 
 
 def rewrite(path: Path, change: Change | None = None, more: dict[str, bytes] | None = None) -> None:
-    """Change a saved network's description, and add members to its archive."""
+    """Change the config of a saved network, and add members to its archive."""
     written = io.BytesIO()
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(written, "w") as target:
         for name in source.namelist():
@@ -84,7 +84,7 @@ def rewrite(path: Path, change: Change | None = None, more: dict[str, bytes] | N
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run's folder, and beside it a module that makes a file when it is imported."""
+    """Return a run folder, and put a module on the path that creates a file when it is imported."""
     write_run(tmp_path / "home/run")
     (tmp_path / "modules").mkdir()
     touch = f"from pathlib import Path\nPath({str(tmp_path / 'touched')!r}).touch()\n"
@@ -97,14 +97,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
     assert cli.main(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert len(said) < 600
-    return said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert len(message) < 600
+    return message
 
 
 @pytest.mark.parametrize("name", list(changes(Path("x"))))
-def test_nothing_in_a_network_runs(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_no_code_in_a_network_runs(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     touched = run.parents[1] / "touched"
     rewrite(run / "model.keras", changes(touched)[name])
     for command in (["predict", str(run), str(run)], ["export", str(run), "--format", "saved_model"]):
@@ -115,7 +115,7 @@ def test_nothing_in_a_network_runs(run: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("name", ["../touched", "../../touched", "{}/touched", "assets/../../../touched", "assets/x"])
-def test_nothing_in_an_archive_is_unpacked_elsewhere(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_archive_members_are_not_unpacked_elsewhere(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     rewrite(run / "model.keras", more={name.replace("{}", str(run.parents[1])): b"x"})
     before = sorted(run.parents[1].rglob("*"))
     (run / "image.png").touch()
@@ -127,14 +127,14 @@ def test_nothing_in_an_archive_is_unpacked_elsewhere(run: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     "content", [b"", b"PK\x05\x06" + b"\0" * 18, pickle.dumps(Pickled(Path("touched"))), b"\x89HDF\r\n\x1a\n torn"]
 )
-def test_what_is_no_network_is_said_so(run: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+def test_an_invalid_network_file_is_reported(run: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
     (run / "model.keras").write_bytes(content)
     (run / "image.png").touch()
     assert "model.keras can't be loaded (" in refused(capsys, "predict", str(run), str(run / "image.png"))
     assert not Path("touched").exists()
 
 
-def test_the_arrays_of_an_unfinished_run_are_no_pickles(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_checkpoints_are_not_unpickled(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run.with_name("unfinished")
     write_run(folder, status="interrupted")
     (folder / "image.png").touch()

@@ -1,4 +1,4 @@
-"""Every command of the README runs; the long ones are shortened by overrides, not replaced."""
+"""Every command of the README runs. Overrides shorten the long ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of a clone, with some images of a user's beside them."""
+    """Return a copy of the repository's files, with some user images."""
     folder = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True).stdout
     for name in listed.splitlines():
@@ -71,13 +71,13 @@ def shortened(command: str) -> list[str]:
 
 
 def is_made(place: Path) -> bool:
-    """Whether a file, a run, a sweep or a SavedModel is there whole."""
+    """Return whether the file exists, or the folder holds a complete run, sweep or SavedModel."""
     names = ("summary.json", "sweep.csv", "saved_model.pb")
     return place.is_file() or any((place / name).exists() for name in names)
 
 
 def make(clone: Path, text: str) -> None:
-    """Run the commands that make what `text` works on: tests may come in any order."""
+    """Run the commands that create the inputs of `text`, because tests may run in any order."""
     for place, maker in MAKERS.items():
         if place in text and maker != text and not is_made(clone / place):
             made = run(clone, maker)
@@ -85,7 +85,7 @@ def make(clone: Path, text: str) -> None:
 
 
 def run(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the README, and before it those that make what it works on."""
+    """Run a command of the README, after the commands that create its inputs."""
     make(clone, command)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(
@@ -93,11 +93,11 @@ def run(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_other_commands_work_on_is_made_by_commands_of_the_readme() -> None:
+def test_inputs_of_commands_are_created_by_commands_of_the_readme() -> None:
     assert set(MAKERS.values()) <= set(commands())
 
 
-def test_set_up_is_what_continuous_integration_does() -> None:
+def test_the_setup_commands_are_those_of_continuous_integration() -> None:
     setup = [command for command in commands() if "venv" in command]
     assert len(setup) == 2
     assert all(command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ") for command in setup)

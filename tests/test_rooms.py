@@ -1,4 +1,4 @@
-"""The rooms and the arrows between them, as docs/architecture.md draws them."""
+"""The imports between packages follow docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cvlib"
-# From the top down: a room imports only rooms below it.
+# From top to bottom: a package imports only packages below it.
 FLOORS = (
     ("api",), ("cli",), ("sweeps",), ("experiment",), ("evaluation", "prediction", "export"), ("inspection",),
     ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("compare",), ("runs",), ("viz",), ("config",),
@@ -19,7 +19,7 @@ FLOORS = (
 )  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 TASKS = ("classification", "detection", "multilabel", "segmentation")
-# Comparisons with a task's name outside cvlib/tasks; each needs a reason.
+# Comparisons with a task's name outside cvlib/tasks, with the reason for each.
 JUSTIFIED_BRANCHES: dict[str, str] = {}
 
 
@@ -39,7 +39,7 @@ def modules() -> frozenset[str]:
 
 @cache
 def imports(file: Path, at_top: bool = False) -> tuple[str, ...]:
-    """The modules that a file imports, also within functions unless `at_top`; not those for the type checker alone."""
+    """Return the modules that a file imports, without type-checking imports; with `at_top`, not those in functions."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     found = []
     for node in tree.body if at_top else _walk(tree):
@@ -65,21 +65,21 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 and parts[0] == "cvlib" else ""
 
 
-def test_every_file_has_a_room_and_few_lie_at_the_top() -> None:
+def test_every_package_is_listed_and_few_files_are_at_the_top() -> None:
     assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} <= set(FLOOR)
     assert sum(path.is_file() for path in PACKAGE.iterdir()) <= 7
 
 
 @pytest.mark.parametrize("room", sorted(FLOOR))
-def test_a_room_imports_only_rooms_below_it(room: str) -> None:
+def test_a_package_imports_only_packages_below_it(room: str) -> None:
     wrong = [f"{file.relative_to(ROOT)} imports {module}" for file in files() for module in imports(file)
              if room_of(module_of(file)) == room and room_of(module) in FLOOR
              and room_of(module) != room and FLOOR[room_of(module)] <= FLOOR[room]]  # fmt: skip
     assert wrong == []
 
 
-def test_no_circle_of_files() -> None:
-    """Imports within functions count too: only those for the type checker are left out."""
+def test_no_circular_imports() -> None:
+    """Imports within functions count too; only type-checking imports are left out."""
     arrows = {module_of(file): {m for m in imports(file) if m in modules()} - {module_of(file)} for file in files()}
     done: set[str] = set()
 
@@ -103,8 +103,8 @@ def test_who_may_import_hydra_and_keras() -> None:
             assert not found & {"keras", "tensorflow"}, file
 
 
-def test_tensorflow_stays_where_it_is_needed() -> None:
-    """Feed, TensorBoard, devices, fused operations, gradients of explanations, and the exports of its own formats."""
+def test_tensorflow_is_imported_only_where_needed() -> None:
+    """The feed, TensorBoard, devices, fused operations, gradients for explanations, and exports use TensorFlow."""
     allowed = {
         "data/tensorflow", "training/tensorboard.py", "training/devices.py", "training/batch_norm.py",
         "training/optimizer.py", "inspection", "export", "data/layouts/tfds.py",
@@ -129,7 +129,7 @@ def test_no_branch_on_a_tasks_name_outside_its_folder() -> None:
     assert sorted(found) == sorted(JUSTIFIED_BRANCHES)
 
 
-def test_no_other_file_names_an_architecture() -> None:
+def test_only_backbone_files_name_an_architecture() -> None:
     names = [path.stem for path in (PACKAGE / "models" / "backbones").glob("*.py") if path.stem != "__init__"]
     pattern = re.compile(rf"""["']({"|".join(names)})["']""")
     for file in files():
@@ -140,7 +140,7 @@ def test_no_other_file_names_an_architecture() -> None:
             assert not pattern.search(line), f"{place}:{number}: {line.strip()}"
 
 
-def test_a_layer_is_never_found_by_the_string_backbone_and_only_the_adapter_replaces_a_call() -> None:
+def test_no_lookup_of_the_layer_backbone_and_only_the_adapter_replaces_a_call() -> None:
     for file in files():
         text = file.read_text(encoding="utf-8")
         assert 'get_layer("backbone")' not in text, file

@@ -1,4 +1,4 @@
-"""Annotated shapes are checked while the tests run."""
+"""Annotated array shapes are checked during tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvlib.data import resize
 from tests.conftest import with_shapes
 
 
-def test_a_wrong_shape_is_refused() -> None:
+def test_a_wrong_shape_is_an_error() -> None:
     assert {"cvlib.compare.statistics", "cvlib.data.resize", "cvlib.tasks.segmentation.counts"} <= set(with_shapes())
     with pytest.raises(TypeCheckError, match="samples"):
         statistics.mcnemar(np.ones(3), np.ones(4))

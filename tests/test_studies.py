@@ -1,4 +1,4 @@
-"""Studies and spaces: every job of them can be. The smallest study is run whole and held to the range it states."""
+"""Studies and search spaces: all their jobs are valid. The smallest study must reach its expected ranges."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SPACES = sorted(path.stem for path in (answers.CONF / "sweep").glob("*.yaml"))
 
 
 def expected(study: str) -> dict[str, tuple[float, float]]:
-    """The lines `#   finetune  0.80 to 0.90` of a study's file."""
+    """Return the expected ranges of a study from lines such as `#   finetune  0.80 to 0.90`."""
     text = (ROOT / f"experiments/{study}.yaml").read_text()
     return {name: (float(low), float(high)) for name, low, high in
             re.findall(r"^#   (\w+) +(0\.\d+) to (0\.\d+)$", text, re.MULTILINE)}  # fmt: skip
 
 
 @pytest.mark.slow
-def test_the_regimes_lie_in_their_ranges_and_end_with_their_comparison(tmp_path: Path) -> None:
+def test_regimes_reach_their_expected_ranges_and_print_the_comparison(tmp_path: Path) -> None:
     result = run(tmp_path, "+experiment=regimes", timeout=1800)
     assert result.returncode == 0, result.stderr
     found = defaultdict(list)
@@ -45,9 +45,9 @@ def test_the_regimes_lie_in_their_ranges_and_end_with_their_comparison(tmp_path:
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_study_says_what_it_asks_and_every_job_of_it_can_be(study: str) -> None:
+def test_a_study_states_its_question_and_all_its_jobs_are_valid(study: str) -> None:
     text = (ROOT / f"experiments/{study}.yaml").read_text()
-    for words in ("What it asks: ", f"+experiment={study}", f"{study}.md"):
+    for words in ("Question: ", f"+experiment={study}", f"{study}.md"):
         assert words in text
     params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
     own = ["data.path=photographs"] if "data.path=" in text else []
@@ -55,18 +55,18 @@ def test_a_study_says_what_it_asks_and_every_job_of_it_can_be(study: str) -> Non
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_a_space_composes_with_its_choices(space: str) -> None:
+def test_a_search_space_composes_with_its_choices(space: str) -> None:
     params = yaml.safe_load((ROOT / f"conf/sweep/{space}.yaml").read_text())["hydra"]["sweeper"]["params"]
     choices = {key: value for key, value in params.items() if "interval" not in value}
     assert jobs_of(choices, f"+sweep={space}") >= 1
 
 
 def jobs_of(params: dict[str, str], *added: str) -> int:
-    """How many jobs there are; those that differ from the first in one override are composed and checked."""
+    """Return the number of jobs. Jobs that differ from the first in one override are composed and checked."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
-    values = {one.get_key_element(): list(one.sweep_string_iterator()) for one in parsed}
+    values = {override.get_key_element(): list(override.sweep_string_iterator()) for override in parsed}
     first = {key: choices[0] for key, choices in values.items()}
     for key, choices in values.items():
         for choice in choices:

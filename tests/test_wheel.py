@@ -1,4 +1,4 @@
-"""The wheel, installed where there is no clone: every kind of command works in an empty folder."""
+"""The wheel, installed without a clone: every kind of command works in an empty folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel, and the packages of this one behind it."""
+    """Return an environment with the wheel and, after it on the path, the packages of this environment."""
     folder = tmp_path_factory.mktemp("wheel")
-    for part in PARTS:  # a copy, for a build leaves its own files beside the sources
+    for part in PARTS:  # build in a copy, because a build writes files beside the sources
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, folder / "source" / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -41,7 +41,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(environment: Path, folder: Path, *command: str) -> str:
-    """What the command prints in an empty folder; it must succeed."""
+    """Run the command in `folder`, assert that it succeeds, and return its output."""
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     program, *arguments = command
     done = subprocess.run([environment / "bin" / program, *arguments], cwd=folder, env=clean, capture_output=True,
@@ -50,7 +50,7 @@ def run(environment: Path, folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_our_files_are_inside_the_package(environment: Path) -> None:
+def test_conf_and_studies_are_inside_the_package(environment: Path) -> None:
     (site,) = environment.glob("lib/python*/site-packages")
     assert not {"conf", "experiments", "tests", "run.py"} & {path.name for path in site.iterdir()}
     for name in ("py.typed", "conf/config.yaml", "experiments/regimes.yaml", "data/photographs/cards/LICENSE"):
@@ -73,7 +73,7 @@ def test_a_sweep_and_a_study(environment: Path, tmp_path: Path) -> None:
     assert "3 completed runs" in run(environment, tmp_path, "cvlib", "train", "+experiment=regimes", *one_seed, *QUICK)
 
 
-def test_answers_of_ones_own_are_added_and_replace_ours(environment: Path, tmp_path: Path) -> None:
+def test_user_configs_are_added_and_replace_ours(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text("defaults: [cnn, _self_]\nfilters: [3]\n")
     (tmp_path / "conf/trainer").mkdir()

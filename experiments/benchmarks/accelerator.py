@@ -1,19 +1,19 @@
-"""Do the networks, losses and regimes train on this machine's accelerator, and agree with its processor?
+"""Check that networks, losses and regimes train on an accelerator, and that its results match those of the CPU.
 
     KERAS_BACKEND=jax python experiments/benchmarks/accelerator.py [--only NAME] [--steps N] [--output FILE]
 
-TensorFlow or JAX, whichever KERAS_BACKEND says; JAX needs no TensorFlow. Each network as conf/ has it, on one batch of
-digits or of scenes of digits, in float32 and with bfloat16:
+KERAS_BACKEND selects TensorFlow or JAX; JAX needs no TensorFlow. Each network of conf/ trains on one batch of digits or
+of digit scenes, in float32 and with bfloat16. These are the checks:
 
-- output and loss of the same weights on the accelerator and on the processor (float32, products in full float32):
-  0.999 of the outputs differ by at most OUTPUT of the largest one, the loss by LOSS of the first. Not all of them, for
-  unpooling puts a value elsewhere where two places are equal but for rounding;
-- after N steps on that batch the loss is finite and at most FALL of what it was;
-- images/s of `fit` on arrays, data on its way to the accelerator included: the median of ROUNDS rounds of N steps;
-- the network as a run saves it, loaded again, has the same weights and predicts the same, as exactly as above;
-- in the other regimes no frozen weight or average has moved, and every weight that learns has.
+- With the same weights, outputs and loss on the accelerator match those on the CPU (in float32, with full float32
+  products): 99.9 % of the outputs differ by at most OUTPUT times the largest output, and the loss by at most LOSS times
+  the first loss. Some outputs may differ more, because rounding can change the position that unpooling chooses.
+- After N steps on the batch, the loss is finite and at most FALL times the first loss.
+- images/s is the speed of `fit` on arrays, including data transfer: the median of ROUNDS rounds of N steps.
+- The network is saved as in a run and loaded again. It has the same weights, and its outputs match as above.
+- In the other regimes, no frozen weight or average has changed, and every trained weight has changed.
 
-A row is printed as soon as it is known, the table at the end. Exit code 1 if any check failed.
+Each row is printed when it is complete, and the table at the end. The exit code is 1 if any check failed.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # the machine with the accelerator may have no more than a checkout
+sys.path.insert(0, str(ROOT))  # cvlib may not be installed on the machine with the accelerator
 
 OUTPUT, LOSS, FALL, ROUNDS = 1e-3, 1e-3, 0.8, 3
-SCHEDULED = 100  # steps an epoch, as far as the schedule of the rate goes
-NETWORKS = {  # the quickest first
+SCHEDULED = 100  # steps per epoch, for the learning-rate schedule
+NETWORKS = {  # the fastest first
     "cnn": ["model=cnn"],
     "segmenter-interpolate": ["model=segmenter", "model.decoder=interpolate"],
     "segmenter-unpool": ["model=segmenter", "model.decoder=unpool"],
@@ -50,7 +50,7 @@ NETWORKS = {  # the quickest first
     "resnet": ["model=resnet", "data.image_size=96"],
     "inception": ["model=inception", "data.image_size=96"],
 }
-REGIMES = {  # finetune begins with the head alone
+REGIMES = {  # finetune first trains only the head
     "cnn": ["feature_extractor", "finetune"],
     "segmenter-interpolate": ["feature_extractor"],
     "yolo-anchor_free": ["finetune"],
@@ -62,7 +62,7 @@ HEADER = ("network", "regime", "precision", "output differs", "loss differs", "l
 
 @dataclass
 class Row:
-    """What was found of a network; a measure that stays empty wasn't asked for, or not reached."""
+    """The results for one network. A measure is empty if it wasn't requested or not reached."""
 
     network: str
     regime: str
@@ -71,7 +71,7 @@ class Row:
     failures: list[str] = field(default_factory=list)
 
     def check(self, column: str, value: str, holds: bool) -> None:
-        """Note a measure, and that it is a failure where it doesn't hold."""
+        """Record a measure, and a failure if the check doesn't hold."""
         self.measures[column] = value
         if not holds:
             self.failures.append(column)
@@ -83,19 +83,21 @@ class Row:
 
 
 def main() -> None:
-    """Check and measure what was asked for."""
+    """Run the requested checks and measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=NETWORKS, help="this network alone (may be repeated)")
-    parser.add_argument("--precision", action="append", choices=("float32", "bfloat16"), help="this one alone")
-    parser.add_argument("--steps", type=int, default=40, metavar="N", help="of training, and of a round (40)")
-    parser.add_argument("--batch", type=int, metavar="N", help="images a step; as in conf/ where it isn't given")
+    parser.add_argument("--only", action="append", choices=NETWORKS, help="only this network (may be repeated)")
+    parser.add_argument("--precision", action="append", choices=("float32", "bfloat16"), help="only this precision")
+    parser.add_argument(
+        "--steps", type=int, default=40, metavar="N", help="steps of training, and of a speed round (default: 40)"
+    )
+    parser.add_argument("--batch", type=int, metavar="N", help="batch size (default: as in conf/)")
     parser.add_argument("--jobs", type=int, default=0, metavar="N",
-                        help="compile beforehand in so many processes at once (JAX)")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the table as Markdown")
+                        help="compile beforehand in N parallel processes (JAX)")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table to this Markdown file")
     chosen = parser.parse_args()
     names, precisions = chosen.only or list(NETWORKS), chosen.precision or ["float32", "bfloat16"]
     with tempfile.TemporaryDirectory() as folder:
-        # Networks that are loaded again, and their regimes, are compiled anew: JAX then finds them here.
+        # Loaded networks and other regimes are compiled again. JAX then finds the compiled code in this cache.
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{folder}/compiled")
         os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}  # fmt: skip
@@ -110,12 +112,12 @@ def main() -> None:
 
 
 def head() -> list[str]:
-    """The first two lines of the table."""
+    """Return the first two lines of the table."""
     return ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
 
 
 def machine() -> list[str]:
-    """The versions and devices that were measured."""
+    """Describe the versions and the devices."""
     import keras
 
     backend = keras.config.backend()
@@ -130,7 +132,7 @@ def machine() -> list[str]:
 
 
 def compile_ahead(names: list[str], precisions: list[str], chosen: argparse.Namespace) -> None:
-    """One step of every network, several networks at a time, so that what is measured then finds all compiled."""
+    """Run one step of every network, several networks at a time, so that later measurements find compiled code."""
     started, waiting, running = time.monotonic(), list(reversed(names)), []
     given = [f"--precision={one}" for one in precisions] + ([f"--batch={chosen.batch}"] if chosen.batch else [])
     while waiting or running:
@@ -144,7 +146,7 @@ def compile_ahead(names: list[str], precisions: list[str], chosen: argparse.Name
 
 
 def measured(names: list[str], precisions: list[str], chosen: argparse.Namespace, folder: Path) -> list[Row]:
-    """A row for each network, regime and precision, float32 of all networks first."""
+    """Return a row for each network, regime and precision; float32 comes first for all networks."""
     from cvlib.training.devices import import_quietly
 
     import_quietly()
@@ -167,14 +169,14 @@ def measured(names: list[str], precisions: list[str], chosen: argparse.Namespace
 
 
 def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
-    """All checks of one row; `file` is where the network trained from scratch is saved, and what other regimes load."""
+    """Run all checks of one row. `file` stores the network trained from scratch, which other regimes load."""
     from cvlib import tasks
     from cvlib.cli.compose import compose
     from cvlib.training import devices
     from cvlib.transfer import freezing, regimes, weights
 
     batch = [f"data.batch_size={chosen.batch}"] if chosen.batch else []
-    # Of another seed: the base was trained together with the head that this one gives.
+    # Use another seed, because the base was trained with the head that seed 0 gives.
     regime = [] if row.regime == "scratch" else [f"mode={row.regime}", f"mode.weights={file}", "seed=1"]
     half = ["mode.freeze=0.5"] if row.regime == "finetune" else []
     common = ["data.samples=128", f"trainer.precision={row.precision}"]
@@ -214,7 +216,7 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
 
 
 def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
-    """The network, a batch of float32 images 0–255 with its targets as the outputs take them, weights of classes."""
+    """Return the network, a batch of float32 images (0–255), the targets of its outputs, and the class weights."""
     from cvlib import data, tasks
     from cvlib.data.input_spec import InputSpec
     from cvlib.data.labels import Form
@@ -230,8 +232,8 @@ def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
     spec = InputSpec(images.shape[1], images.shape[2], images.shape[3], tasks.resize(config))
     network = build(config.model, spec, len(dataset.classes))
     batch_norm.prepare(network.model, config.trainer.bn_momentum)
-    how = config.data.class_weights
-    weights = task.class_weights(dataset.train, len(dataset.classes), how) if how else None
+    scheme = config.data.class_weights
+    weights = task.class_weights(dataset.train, len(dataset.classes), scheme) if scheme else None
     labels = dataset.train.labels[:count]
     if task.label_kind.form is Form.BOXES:
         corners, classes = padded(list(labels))
@@ -242,7 +244,7 @@ def built(config: Any) -> tuple[Any, np.ndarray, Any, np.ndarray | None]:
 
 
 def compile_for(phase: Any, network: Any, config: Any, class_weights: np.ndarray | None) -> None:
-    """With its own optimizer, loss and metrics, for what is free to learn now."""
+    """Compile the network with its optimizer, loss and metrics, for the phase's trainable variables."""
     from cvlib import tasks
     from cvlib.training import optimizer
 
@@ -252,7 +254,7 @@ def compile_for(phase: Any, network: Any, config: Any, class_weights: np.ndarray
 
 
 def speed(model: Any, images: np.ndarray, targets: Any, steps: int) -> float:
-    """Images a second of `fit`, which returns when the last step's loss is known."""
+    """Return the images per second of `fit`, which returns when the loss of the last step is known."""
     import keras
 
     many, theirs = keras.tree.map_structure(lambda array: np.concatenate([array] * steps), (images, targets))
@@ -265,7 +267,7 @@ def speed(model: Any, images: np.ndarray, targets: Any, steps: int) -> float:
 
 
 def saved_and_loaded(network: Any, images: np.ndarray, file: Path) -> tuple[float, bool]:
-    """How far the loaded network's predictions are from the saved one's, and whether its weights are the same."""
+    """Save and load the network. Return how far its predictions differ, and whether its weights are the same."""
     import keras
 
     network.save(file)
@@ -275,27 +277,27 @@ def saved_and_loaded(network: Any, images: np.ndarray, file: Path) -> tuple[floa
 
 
 def arrays(variables: list[Any]) -> list[np.ndarray]:
-    """What they hold now."""
+    """Return the current values of variables."""
     import keras
 
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def alike(ones: list[np.ndarray], others: list[np.ndarray]) -> list[bool]:
-    """Which of them are the same to the last bit."""
+    """Return which pairs of arrays are bit-identical."""
     return [np.array_equal(one, other) for one, other in zip(ones, others, strict=True)]
 
 
 def judged(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tuple[Any, Any]:
-    """Outputs and loss on the processor or on the accelerator, in inference mode, products in full float32."""
+    """Return outputs and loss on the CPU or on the accelerator, in inference mode, with full float32 products."""
     import keras
 
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
-        there = tf.config.list_logical_devices("CPU" if processor else None)[0 if processor else -1]
+        device = tf.config.list_logical_devices("CPU" if processor else None)[0 if processor else -1]
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        with tf.device(there.name):
+        with tf.device(device.name):
             outputs = model(images, training=False)
             return outputs, model.compute_loss(images, targets, outputs)
     import jax
@@ -314,7 +316,7 @@ def judged(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tup
 
 
 def differing(found: Any, expected: Any) -> float:
-    """The 0.999 quantile of the outputs' differences, as a share of the largest output."""
+    """Return the 0.999 quantile of the outputs' differences, as a share of the largest output."""
     import keras
 
     worst = 0.0

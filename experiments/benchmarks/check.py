@@ -1,8 +1,8 @@
-"""How many images a second `cvlib check` looks at: `python experiments/benchmarks/check.py FOLDER [ROUNDS]`.
+"""How many images per second `cvlib check` checks: `python experiments/benchmarks/check.py FOLDER [ROUNDS]`.
 
-Each round is the whole check, from reading the folder to the finished report, with one process per core and with one
-alone; the first round, which warms the file system's cache, is left out. Printed are the medians of the rounds: images
-per second by the clock, which other programs slow down, and per second of processor time, which they hardly do.
+Each round is a whole check, from reading the folder to the finished report, with one process per core and with a single
+process. A first round, which warms the file system's cache, isn't counted. The output is the median over the rounds, in
+images per second and in images per second of processor time. Other programs slow down only the former noticeably.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cvlib.data.check.report import as_text
 
 
 def rates(folder: Path, workers: int | None) -> tuple[float, float]:
-    """Images per second of one check, and per second of processor time of all its processes."""
+    """Return the images per second of one check, and per second of processor time of all its processes."""
     started, used = time.perf_counter(), sum(os.times()[:4])
     report = check(str(folder), workers=workers)
     as_text(report)
@@ -37,7 +37,7 @@ def main(folder: Path, rounds: int) -> None:
     print(f"load {os.getloadavg()[0]:.1f} at the end, {rounds} rounds each")
 
 
-if __name__ == "__main__":  # the processes import this file
+if __name__ == "__main__":  # the worker processes import this file
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)

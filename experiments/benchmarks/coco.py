@@ -1,4 +1,4 @@
-"""Our measures of detections against pycocotools, on 5,000 images with 100 boxes found in each."""
+"""cvlib's detection metrics against pycocotools, on 5,000 images with 100 predicted boxes each."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ CLASSES, TRUE, FOUND = 10, 7, 100
 
 
 def coco(quick: bool, **_: Any) -> list[Row]:
-    """Both from arrays to numbers, in turns; the numbers must agree."""
+    """Compute the metrics from arrays with both, in turns. The note has the difference in mAP, which must be small."""
     truths, found = scenes(500 if quick else 5000)
-    own, theirs, ends = [], [], {}
+    own, theirs, results = [], [], {}
 
-    def here() -> None:
-        ends["ours"] = ours.measure(truths, found, CLASSES).metrics["mAP"]
+    def run_ours() -> None:
+        results["ours"] = ours.measure(truths, found, CLASSES).metrics["mAP"]
 
-    def there() -> None:
-        ends["theirs"] = reference(truths, found)
+    def run_theirs() -> None:
+        results["theirs"] = reference(truths, found)
 
     for _ in range(1 if quick else 3):
-        own.append(timed(here))
-        theirs.append(timed(there))
+        own.append(timed(run_ours))
+        theirs.append(timed(run_theirs))
         print(f"  ours {own[-1].seconds:.1f} s, pycocotools {theirs[-1].seconds:.1f} s", flush=True)
-    return [measure.sooner(f"COCO's measures of {len(truths):,} images", own, theirs, "pycocotools",
-                           note=f"mAP differs by {abs(ends['ours'] - ends['theirs']):.1e}")]  # fmt: skip
+    return [measure.sooner(f"COCO metrics of {len(truths):,} images", own, theirs, "pycocotools",
+                           note=f"mAP differs by {abs(results['ours'] - results['theirs']):.1e}")]  # fmt: skip
 
 
 def scenes(count: int) -> tuple[list[Boxes], list[Detections]]:
-    """Some objects an image; boxes near them, and stray ones."""
+    """Return images with some objects each, and detections: boxes near the objects, and random ones."""
     random = np.random.default_rng(0)
     truths, found = [], []
     for _ in range(count):
@@ -54,7 +54,7 @@ def scenes(count: int) -> tuple[list[Boxes], list[Detections]]:
 
 
 def reference(truths: list[Boxes], found: list[Detections]) -> float:
-    """pycocotools' mAP."""
+    """Return the mAP from pycocotools."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

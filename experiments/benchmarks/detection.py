@@ -1,4 +1,4 @@
-"""Our detector against Ultralytics' YOLOv8n at 320 px in batches of 16: training, and prediction with suppression."""
+"""cvlib's detector against Ultralytics' YOLOv8n at 320 px, batch size 16: training, and prediction with NMS."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from measure import Cost, Row, timed
 
 SIDE, BATCH, CLASSES, OBJECTS = 320, 16, 10, 4
-LEAST, OVERLAP, MOST = 0.001, 0.6, 100  # of suppression, in both
+LEAST, OVERLAP, MOST = 0.001, 0.6, 100  # score threshold, IoU threshold and maximum boxes of NMS, for both
 Turn = Callable[[], dict[str, Cost]]
 
 
 def detection(quick: bool, **_: Any) -> list[Row]:
-    """Both on the same noise, with the same boxes."""
+    """Measure both on the same random images, with the same boxes."""
     what = "detector on one core"
     if missing := measure.installed("torch", "ultralytics"):
         return [measure.left_out(f"{what}, against YOLOv8n", f"{missing} isn't installed")]
@@ -31,7 +31,7 @@ def detection(quick: bool, **_: Any) -> list[Row]:
 
 
 def arrays(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images float32 (count, 320, 320, 3) 0–255; corners in pixels (count, 4, 4); classes (count, 4)."""
+    """Return images, float32 (count, 320, 320, 3), 0–255; corners in pixels (count, 4, 4); classes (count, 4)."""
     random = np.random.default_rng(0)
     low = random.uniform(0, SIDE / 2, (count, OBJECTS, 2))
     corners = np.concatenate([low, low + random.uniform(20, SIDE / 2, low.shape)], -1).astype(np.float32)
@@ -54,7 +54,7 @@ def _built() -> Any:
 
 
 def ours(batches: int) -> Turn:
-    """The network, loss, optimizer and suppression of `model=yolo`."""
+    """Prepare the network, loss, optimizer and non-maximum suppression of `model=yolo`."""
     from cvlib import tasks
 
     config, network = _built()
@@ -80,7 +80,7 @@ def ours(batches: int) -> Turn:
 
 
 def _yolov8() -> Any:
-    os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.gettempdir())  # or it writes into the home folder
+    os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.gettempdir())  # otherwise, it writes to the home folder
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
 
@@ -90,7 +90,7 @@ def _yolov8() -> Any:
 
 
 def yolov8(batches: int) -> Turn:
-    """YOLOv8n with its own loss, optimized by Adam; its own suppression."""
+    """Prepare YOLOv8n with its own loss and non-maximum suppression, and Adam."""
     import torch
 
     model = _yolov8()
@@ -125,7 +125,7 @@ def yolov8(batches: int) -> Turn:
 
 
 def size(name: str) -> Turn:
-    """Parameters, and floating-point operations of one image (two for each product), as each counts its own."""
+    """Return parameters and floating-point operations per image (two per multiply-add), from each library's count."""
     if name == "ours":
         from cvlib.inspection import layers
 

@@ -1,4 +1,4 @@
-"""How fast images reach the network at 160 px with `augment=standard`, and how long a step waits for them."""
+"""Input pipeline speed at 160 px with `augment=standard`, and how long a training step waits for images."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SIDE, BATCH = 160, 32
 
 
 def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
-    """Ours, also from its cache, against Keras' own layers, mapped; decoding alone is the least there can be."""
+    """Measure cvlib with and without its cache, Keras' layers in `map`, and decoding alone as the lower limit."""
     if data is None:
-        return [measure.left_out("feeding", "give --data, a folder per class")]
+        return [measure.left_out("feeding", "give --data, with a folder per class")]
     devices.import_quietly()
     dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0)
     keras, note = "keras, the same layers mapped", f"{len(dataset.train):,} images of {data.name}"
     contenders = {"plain decoding": _plain(data), keras: _keras(data), "cvlib": _ours(dataset, None),
                   "cvlib, cached": _ours(dataset, "memory")}  # fmt: skip
     turns: dict[str, measure.Turns] = {name: [] for name in contenders}
-    for epoch in range(2 if quick else 4):  # the first warms up, and fills the cache
+    for epoch in range(2 if quick else 4):  # the first epoch is a warm-up and fills the cache
         for name, stream in contenders.items():
             cost = timed(lambda: sum(1 for _ in stream(epoch)), len(dataset.train))  # noqa: B023  (called at once)
             if epoch:
@@ -58,7 +58,7 @@ def _ours(dataset: Dataset, kept: str | None) -> Callable[[int], Iterable[Any]]:
 
 
 def _keras(folder: Path) -> Callable[[int], Iterable[Any]]:
-    """keras.utils.image_dataset_from_directory and the layers that do what augment=standard does."""
+    """Return keras.utils.image_dataset_from_directory with layers equivalent to augment=standard."""
     import keras
     import tensorflow as tf
 
@@ -89,7 +89,7 @@ def _from_directory(folder: Path) -> Any:
 
 
 def _waiting(dataset: Dataset) -> Row:
-    """The share of a training step that `cnn` at 96 px waits for its images."""
+    """Measure the share of a training step for which `cnn` at 96 px waits for images."""
     from cvlib import tasks
     from cvlib.data.make_feed import make_feed
     from cvlib.models.network import build

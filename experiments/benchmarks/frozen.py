@@ -1,4 +1,4 @@
-"""Twenty epochs of a head on a frozen ResNet50 at 96 px: features computed once, or the base in the graph."""
+"""Twenty epochs of a head on a frozen ResNet50 at 96 px: cached features against the base in the graph."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EPOCHS = 20
 
 
 def frozen(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
-    """Each run once; of the second a few epochs, taken as often as the twenty need."""
+    """Do each run once. With the base in the graph, only a few epochs run, and their time is extrapolated to twenty."""
     what = f"{EPOCHS} epochs of a head on a frozen ResNet50"
     if data is None:
-        return [measure.left_out(what, "give --data, a folder per class")]
+        return [measure.left_out(what, "give --data, with a folder per class")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_weights(folder / "base.weights.h5")
@@ -29,16 +29,16 @@ def frozen(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
         cached, one, two = (_run(folder / str(i), folder, data, *chosen) for i, chosen in enumerate(runs))
     base, epochs = "the base in the graph", one["epochs"] + two["epochs"]
     before, graph, head = one["setup"], EPOCHS * sum(epochs) / len(epochs), sum(cached["epochs"])
-    note = (f"{cached['images']:,} training images of {data.name}; of the base in the graph {len(epochs)} epochs were "
-            f"run, the {EPOCHS} are taken as equally long; left out is the start, {before:.0f} s in which both import "
-            f"and look at every image; {EPOCHS} epochs of the head took {head:.1f} s")  # fmt: skip
+    note = (f"{cached['images']:,} training images of {data.name}; with the base in the graph, {len(epochs)} epochs "
+            f"ran, and their time is extrapolated to {EPOCHS}; the start of {before:.0f} s, in which both import "
+            f"libraries and check all images, isn't counted; {EPOCHS} head epochs took {head:.1f} s")  # fmt: skip
     rest, ratio = one["processor"], None
     if epoch := two["processor"] - one["processor"] if not quick else 0:
         rest -= epoch
         ratio = EPOCHS * epoch / (cached["processor"] - rest)
     return [
         _row(what, cached["setup"] - before + head, graph, base, ratio, target="≥ 12", note=note),
-        _row(f"{what}, with the start", cached["setup"] + head, before + graph, base, None),
+        _row(f"{what}, including start", cached["setup"] + head, before + graph, base, None),
     ]
 
 
@@ -62,7 +62,7 @@ def _run(run: Path, folder: Path, data: Path, kept: bool, epochs: int) -> dict[s
 
 
 def _write_weights(path: Path) -> None:
-    """Random ones: what a base has learned doesn't change how long it takes."""
+    """Write random weights, because the values of weights don't affect the time."""
     from cvlib.training.devices import import_quietly
 
     import_quietly()

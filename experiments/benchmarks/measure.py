@@ -1,12 +1,12 @@
-"""Contenders measured in turns, and what came of it as a row of the table.
+"""Measures contenders in turns, and makes the rows of the table.
 
-Each contender is a process of its own, so that no thread pool, precision or memory of one is in the other's way. All
-take their turn in every round: what else the machine does hits them alike. A ratio is the median over the rounds of
-ours to theirs in that round, by the clock and by processor time, which other programs hardly change. "load" is how
-many processes wanted a core: where it is above the number of cores the clock means little. PyTorch's threads wait
-busily for each other, which makes it slow on a busy machine, so it and what is compared with it run on one core. A bare
-`fit` waits up to seconds for its data's threads to end, which is much of an epoch as short as these: of it too the
-processor time tells more.
+Each contender runs in a separate process, so that thread pools, precision and memory of one don't affect another. In
+every round, each contender has one turn, so that other load on the machine affects all of them equally. A ratio
+compares ours with theirs in the same round. The table shows the median over the rounds, by wall-clock time and by
+processor time. Other programs hardly change the processor time. "load" is the number of processes that wanted a core.
+If it exceeds the number of cores, wall-clock times are unreliable. PyTorch's threads use busy waiting, which is slow on
+a busy machine. Therefore, PyTorch and everything compared with it run on one core. A bare `fit` waits up to seconds for
+its data threads to end, which is a large part of such short epochs. Here, too, the processor time is more reliable.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ PACKAGES = ("tensorflow", "keras", "numpy", "torch", "timm", "ultralytics", "pyc
 
 @dataclass(frozen=True)
 class Cost:
-    """What one turn took."""
+    """The cost of one turn."""
 
-    units: float  # images, epochs, … done
+    units: float  # number of images, epochs, …
     seconds: float
     processor: float  # seconds of processor time
 
@@ -41,12 +41,12 @@ class Cost:
         return self.units / self.seconds
 
 
-Turns = list[dict[str, Cost]]  # what was measured in each round, by its label
+Turns = list[dict[str, Cost]]  # for each round: costs by label
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison; above 1 the ratio is in our favour, whatever the unit."""
+    """One comparison. For every unit, a ratio above 1 means that cvlib is faster."""
 
     what: str
     unit: str
@@ -63,14 +63,14 @@ class Row:
 
 
 def timed(function: Callable[[], Any], units: float = 1) -> Cost:
-    """Call it once; processor time is that of all threads of this process."""
+    """Time one call of `function`; processor time includes all threads of this process."""
     used, started = sum(os.times()[:2]), time.perf_counter()
     function()
     return Cost(units, time.perf_counter() - started, sum(os.times()[:2]) - used)
 
 
 def timed_command(command: list[str], folder: Path, **environment: str) -> Cost:
-    """Run a command to its end; processor time is that of all its processes."""
+    """Run and time a command; processor time includes all its processes."""
 
     def used() -> float:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -87,15 +87,19 @@ def timed_command(command: list[str], folder: Path, **environment: str) -> Cost:
 
 def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], rounds: int,
              one_core: bool = False) -> dict[str, Turns]:  # fmt: skip
-    """By contender its turns. Its function is called once in its process and returns what does a turn; the first turn,
-    which traces and warms up, doesn't count. On one core no thread waits for another: where PyTorch takes part."""
+    """Return the turns of each contender.
+
+    Each contender's function is called once in its own process and returns a function that does one turn. The first
+    turn is a warm-up and isn't counted. With `one_core`, which is for comparisons with PyTorch, no thread waits for
+    another.
+    """
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for name, (prepare, arguments) in contenders.items():
-        pipes[name], theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, prepare, arguments, one_core), daemon=True)
+        pipes[name], remote_end = context.Pipe()
+        process = context.Process(target=_serve, args=(remote_end, prepare, arguments, one_core), daemon=True)
         process.start()
-        theirs.close()
+        remote_end.close()
         processes.append(process)
     turns: dict[str, Turns] = {name: [] for name in contenders}
     for number in range(rounds + 1):
@@ -115,14 +119,14 @@ def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], 
 def _serve(pipe: Any, prepare: Callable[..., Any], arguments: tuple[Any, ...], one_core: bool) -> None:
     if one_core:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (open until the process ends)
     turn = prepare(*arguments)
     while pipe.recv() == "turn":
         pipe.send(turn())
 
 
 def faster(what: str, unit: str, ours: Turns, theirs: Turns, label: str, against: str, **more: Any) -> Row:
-    """Rates compared: how many times as many units a second are ours."""
+    """Return a row that compares rates: the ratio is our units per second to theirs."""
     pairs = [(one[label], other[label]) for one, other in zip(ours, theirs, strict=True)]
     return Row(
         what, unit, statistics.median(one.rate for one, _ in pairs), against,
@@ -134,7 +138,7 @@ def faster(what: str, unit: str, ours: Turns, theirs: Turns, label: str, against
 
 
 def sooner(what: str, ours: list[Cost], theirs: list[Cost], against: str, **more: Any) -> Row:
-    """Seconds compared: how many times as long theirs takes."""
+    """Return a row that compares durations: the ratio is their seconds to ours."""
     pairs = list(zip(ours, theirs, strict=True))
     return Row(
         what, "s", statistics.median(one.seconds for one in ours), against,
@@ -146,18 +150,18 @@ def sooner(what: str, ours: list[Cost], theirs: list[Cost], against: str, **more
 
 
 def alone(what: str, costs: list[Cost], **more: Any) -> Row:
-    """Seconds of ours with nothing to compare."""
+    """Return a row with our seconds, without a comparison."""
     return Row(what, "s", statistics.median(cost.seconds for cost in costs), "", rounds=len(costs),
                load=os.getloadavg()[0], date=time.strftime("%Y-%m-%d"), **more)  # fmt: skip
 
 
 def left_out(what: str, why: str) -> Row:
-    """A comparison that can't be made here."""
+    """Return a row for a comparison that isn't possible here."""
     return Row(what, "", 0, "", note=f"left out: {why}", rounds=0, date=time.strftime("%Y-%m-%d"))
 
 
 def installed(*packages: str) -> str:
-    """The first of the packages that isn't there; empty if all are."""
+    """Return the first package that isn't installed, or an empty string."""
     for package in packages:
         try:
             metadata.version(package)
@@ -167,7 +171,7 @@ def installed(*packages: str) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Where the numbers come from."""
+    """Describe the machine and the versions of packages."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     flags = next((line for line in lines if line.startswith("flags")), "").split()
@@ -185,7 +189,7 @@ def as_json(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def table(rows: list[Row]) -> str:
-    """Rows as Markdown."""
+    """Return the rows as a Markdown table."""
 
     def cell(value: float | None, form: str = ".3g") -> str:
         return "" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:{form}}"

@@ -1,7 +1,7 @@
-"""Every ratio of speed in one table: `python experiments/benchmarks/run.py [--only NAME] [--quick] [--data FOLDER]`.
+"""All speed comparisons in one table: `python experiments/benchmarks/run.py [--only NAME] [--quick] [--data FOLDER]`.
 
-What is measured is written to results.json and results.md beside this file; of what isn't measured this time the
-earlier rows stay. `pip install -e '.[benchmark]'` brings what is compared with; without it those rows are left out.
+Results are written to results.json and results.md beside this file. Earlier results of other benchmarks are kept.
+`pip install -e '.[benchmark]'` installs the libraries to compare with. Rows of missing libraries are left out.
 """
 
 from __future__ import annotations
@@ -31,46 +31,46 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    """Measure what was asked for, and write the table anew."""
+    """Run the chosen benchmarks and update the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="measure this alone (may be repeated)")
-    parser.add_argument("--quick", action="store_true", help="fewer and smaller rounds; the table is shown, not kept")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="run only this one (may be repeated)")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller rounds; the table isn't saved")
     parser.add_argument("--data", type=Path, default=os.environ.get("CVLIB_BENCHMARK_DATA"), metavar="FOLDER",
-                        help="images, a folder per class below train and val (or CVLIB_BENCHMARK_DATA)")  # fmt: skip
+                        help="images in class folders below train and val (or $CVLIB_BENCHMARK_DATA)")  # fmt: skip
     chosen = parser.parse_args()
     for name in chosen.only or BENCHMARKS:
         print(f"{name}: load {os.getloadavg()[0]:.1f}", flush=True)
         rows = BENCHMARKS[name](chosen.quick, data=chosen.data and Path(chosen.data))
         print(measure.table(rows))
         if not chosen.quick:
-            _keep(name, rows)
+            _save(name, rows)
 
 
-def _keep(name: str, rows: list[measure.Row]) -> None:
-    """At once, so that a later benchmark that fails takes nothing with it."""
+def _save(name: str, rows: list[measure.Row]) -> None:
+    """Save the results of one benchmark immediately, so that they aren't lost if a later benchmark fails."""
     file = HERE / "results.json"
-    kept = json.loads(file.read_text()) if file.exists() else {"rows": {}, "machines": {}}
-    kept["machines"][name] = measure.machine()
-    kept["rows"][name] = measure.as_json(rows)
-    file.write_text(json.dumps(kept, indent=1) + "\n")
-    write_table(kept)
+    results = json.loads(file.read_text()) if file.exists() else {"rows": {}, "machines": {}}
+    results["machines"][name] = measure.machine()
+    results["rows"][name] = measure.as_json(rows)
+    file.write_text(json.dumps(results, indent=1) + "\n")
+    write_table(results)
 
 
-def write_table(kept: dict[str, Any]) -> None:
-    """results.md, of what results.json holds."""
-    told = [measure.Row(**row) for known in BENCHMARKS for row in kept["rows"].get(known, [])]
-    places = "\n\n".join(_places(kept["machines"]))
-    text = f"# How fast\n\n{measure.__doc__.split(chr(10), 2)[2]}\n{places}\n\n{measure.table(told)}\n"
+def write_table(results: dict[str, Any]) -> None:
+    """Write results.md from the content of results.json."""
+    rows = [measure.Row(**row) for known in BENCHMARKS for row in results["rows"].get(known, [])]
+    machines = "\n\n".join(_machines(results["machines"]))
+    text = f"# Speed\n\n{measure.__doc__.split(chr(10), 2)[2]}\n{machines}\n\n{measure.table(rows)}\n"
     (HERE / "results.md").write_text(text)
 
 
-def _places(machines: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Each machine, with the benchmarks that were measured on it."""
+def _machines(machines: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yield a description of each machine, with the benchmarks that ran on it."""
     for machine in {str(one): one for one in machines.values()}.values():
         names = ", ".join(name for name in BENCHMARKS if machines.get(name) == machine)
         facts = "\n".join(f"- {key}: {', '.join(value) if isinstance(value, list) else value}"
                           for key, value in machine.items())  # fmt: skip
-        yield f"Measured by `--only` {names}:\n\n{facts}"
+        yield f"Measured for {names}:\n\n{facts}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Training of `model=segmenter` against the same U-Net written bare.
+"""Training of `model=segmenter` against the same U-Net in plain Keras.
 
-Both see the same scenes at 96 px in batches of 8, without the auxiliary classifier. Ours has the feed, the checks for
-ignored pixels and the accuracy of pixels; the bare one has tf.data, Keras' cross-entropy and nothing else.
+Both train on the same scenes at 96 px with batch size 8, without the auxiliary classifier. cvlib uses its feed, masks
+ignored pixels and computes the pixel accuracy. Plain Keras uses only tf.data and its cross-entropy.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Turn = Callable[[], dict[str, Cost]]
 
 
 def segmentation(quick: bool, **_: Any) -> list[Row]:
-    """An epoch of each in turns."""
+    """Train both for an epoch, in turns."""
     turns = measure.in_turns({"ours": (ours, ()), "bare": (bare, ())}, 1 if quick else 3)
     return [measure.faster("segmenter training", "images/s", turns["ours"], turns["bare"], "training", "bare fit")]
 
 
 def ours() -> Turn:
-    """The network, loss, optimizer and feed of `python run.py model=segmenter`."""
+    """Prepare the network, loss, optimizer and feed of `python run.py model=segmenter`."""
     from cvlib import tasks
     from cvlib.config.schema import AugmentConfig, Config
     from cvlib.data.input_spec import InputSpec
@@ -65,7 +65,7 @@ def _scenes() -> tuple[int, Any]:
 
 
 def bare() -> Turn:
-    """The layers of conf/model/segmenter.yaml, one after the other."""
+    """Prepare the layers of conf/model/segmenter.yaml in plain Keras."""
     import keras
     import tensorflow as tf
     from keras import layers

@@ -1,4 +1,4 @@
-"""Typed configs as conf/ has them, for benchmarks that build their parts without Hydra."""
+"""The typed configs of conf/, for benchmarks that don't use Hydra."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command costs before anything is learned: to the first training step, and to an answer."""
+"""Start-up time: from the command to the first training step, and the time of commands that don't train."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=Tru
 BARE = f"""{NETWORK}
 model.fit(images, labels, batch_size=32, verbose=0, callbacks=[First()])
 """
-# What a careful script does of what ours does.
+# A careful script, which does part of what cvlib does.
 CAREFUL = f"""{NETWORK}
 import tensorflow as tf
 from sklearn.model_selection import train_test_split
@@ -53,10 +53,10 @@ ANSWERS = {
 
 
 def startup(quick: bool, **_: Any) -> list[Row]:
-    """Command to first step, ours and a bare script in turns, then the commands that only answer."""
+    """Measure the time to the first step, cvlib and plain scripts in turns, then the commands that don't train."""
     rounds = 2 if quick else 5
     taken: list[list[Cost]] = []
-    for number in range(rounds + 1):  # the first brings the files into the system's cache
+    for number in range(rounds + 1):  # the first round loads the files into the system's cache
         costs = [until_file(OURS, "run/checkpoints/epoch-*.npz"), until_file(["-c", BARE], "first"),
                  until_file(["-c", CAREFUL], "first")]  # fmt: skip
         if number:
@@ -67,9 +67,10 @@ def startup(quick: bool, **_: Any) -> list[Row]:
     what = "command to first training step"
     rows = [
         measure.sooner(what, ours, careful, "a script that does the same", target="≥ 0.91",
-                       note="it splits the data, shuffles by a seed, shows samples, graph and curves in TensorBoard, "
-                       "and saves its first step; ours also composes and checks a config and writes a record"),
-        measure.sooner(what, ours, bare, "a bare Keras script", note="nothing but fit on arrays in memory"),
+                       note="it splits the data, shuffles with a seed, writes samples, graph and curves for "
+                       "TensorBoard, and saves its first step; ours also composes and checks a config and writes a "
+                       "record"),
+        measure.sooner(what, ours, bare, "a bare Keras script", note="only fit on arrays in memory"),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for what, (arguments, target) in ANSWERS.items():
@@ -79,14 +80,14 @@ def startup(quick: bool, **_: Any) -> list[Row]:
 
 
 def until_file(arguments: list[str], pattern: str) -> Cost:
-    """Start Python and wait until such a file is there."""
+    """Start Python and measure the time until a file that matches `pattern` exists."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)  # fmt: skip
         while not any(Path(folder).glob(pattern)):
             if process.poll() is not None:
-                raise RuntimeError(f"{arguments[0]} ended before {pattern} was there")
+                raise RuntimeError(f"{arguments[0]} ended before it created {pattern}")
             time.sleep(0.005)
         seconds = time.perf_counter() - started
         fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -1,4 +1,4 @@
-"""Training of classifiers at 96 px: ours with its records, Keras' bare `fit`, and PyTorch with timm."""
+"""Training of classifiers at 96 px: cvlib with its records, Keras' `fit` alone, and PyTorch with timm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Turn = Callable[[], dict[str, Cost]]
 
 
 def resnet(quick: bool, **_: Any) -> list[Row]:
-    """Steps of ResNet50, in float32 and with bfloat16."""
+    """Measure training steps of ResNet50, in float32 and with bfloat16."""
     rows, steps, rounds = [], 3 if quick else 4, 1 if quick else 2
     missing = measure.installed("torch", "timm")
     for precision in ("float32", "bfloat16"):
@@ -35,7 +35,7 @@ def resnet(quick: bool, **_: Any) -> list[Row]:
 
 
 def cnn(quick: bool, **_: Any) -> list[Row]:
-    """The small network, where what surrounds a step weighs most."""
+    """Measure the small network, where the overhead of each step matters most."""
     given = ("cnn", "float32", 32 * BATCH if quick else 64 * BATCH)
     turns = measure.in_turns({"ours": (ours, given), "bare fit": (bare, given)}, 2 if quick else 4)
     return [
@@ -48,13 +48,13 @@ def cnn(quick: bool, **_: Any) -> list[Row]:
 
 
 def arrays(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise: uint8 (count, 96, 96, 3), and classes."""
+    """Return random images, uint8 (count, 96, 96, 3), and classes."""
     random = np.random.default_rng(0)
     return random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8), random.integers(0, CLASSES, count)
 
 
 def ours(name: str, precision: str, count: int) -> Turn:
-    """The loop of `python run.py`, with its feed, callbacks, metrics, TensorBoard and checkpoints."""
+    """Prepare the loop of `python run.py`, with its feed, callbacks, metrics, TensorBoard and checkpoints."""
     from shipped import model_config
 
     from cvlib import tasks
@@ -104,7 +104,7 @@ def ours(name: str, precision: str, count: int) -> Turn:
 
 
 def bare(name: str, precision: str, count: int) -> Turn:
-    """The same network in a script of a few lines."""
+    """Prepare the same network in a few lines of plain Keras."""
     from cvlib.training.devices import import_quietly
 
     import_quietly()
@@ -140,7 +140,7 @@ def bare(name: str, precision: str, count: int) -> Turn:
 
 
 def in_torch(precision: str, count: int) -> Turn:
-    """ResNet50 of timm on the processor, in the memory layout that suits it."""
+    """Prepare timm's ResNet50 on the CPU, with the channels-last memory layout, which is faster."""
     import timm
     import torch
 

@@ -1,11 +1,12 @@
-"""Our detector against keras-cv's YOLOV8Detector on digit scenes: `python experiments/benchmarks/yolov8_detector.py`.
+"""cvlib's detector against keras-cv's YOLOV8Detector on digit scenes.
 
-Both learn from scratch from the same scenes, for as many epochs, with Adam, a cosine schedule and batches of 16,
-neither with augmentation; both are measured by the same COCO measures on the test scenes. Printed are parameters,
-processor seconds of training, mAP50 and mAP. keras-cv is the benchmark's alone: `pip install keras-cv==0.9.0`.
+Run `python experiments/benchmarks/yolov8_detector.py`. Both train from scratch on the same scenes, for the same number
+of epochs, with Adam, a cosine schedule and batch size 16, without augmentation. Both are evaluated with the same COCO
+metrics on the test scenes. The output is the number of parameters, the processor seconds of training, mAP50 and mAP.
+Only this benchmark needs keras-cv: `pip install keras-cv==0.9.0`.
 
-Seen with `--epochs 12 --scenes 4000`: ours 1.67 M parameters, 362 processor seconds, mAP50 0.852, mAP 0.587; theirs
-1.73 M, 216, 0.010, 0.003, with a loss that was still falling. It is no verdict on what theirs reaches in the end.
+Results with `--epochs 12 --scenes 4000`: ours 1.67 M parameters, 362 processor seconds, mAP50 0.852, mAP 0.587; theirs
+1.73 M, 216, 0.010, 0.003, with a loss that was still falling. This doesn't show what theirs reaches with more training.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import detections
 
-_BATCH, _MOST = 16, 8  # images; boxes of one image
+_BATCH, _MOST = 16, 8  # images per batch; maximum boxes per image
 
 
 def padded(labels: list[Boxes]) -> np.ndarray:
-    """`(n, 8, 5)`: corners and class, −1 where there is no box."""
+    """Return the labels as `(n, 8, 5)`: corners and class, padded with −1."""
     rows = np.full((len(labels), _MOST, 5), -1, np.float32)
     for row, boxes in zip(rows, labels, strict=True):
         row[: len(boxes.classes)] = np.column_stack([boxes.corners, boxes.classes])
@@ -42,21 +43,21 @@ def padded(labels: list[Boxes]) -> np.ndarray:
 
 
 def stream(split: Split, seed: int) -> tf.data.Dataset:
-    """Batches of raw pixels and `padded` labels, in another order each epoch."""
+    """Return batches of raw pixels and `padded` labels, reshuffled in each epoch."""
     pairs = tf.data.Dataset.from_tensor_slices((split.images, padded(list(split.labels))))
     batches = pairs.shuffle(len(split), seed).batch(_BATCH, drop_remainder=True)
     return batches.map(lambda images, labels: (tf.cast(images, tf.float32), labels)).prefetch(2)
 
 
 def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:
-    """Warmed up over a twentieth of the steps, then a cosine to zero."""
+    """Return Adam with a warm-up over 5 % of the steps and a cosine decay to zero."""
     warm = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(rate / 10, steps - warm, warmup_target=rate, warmup_steps=warm)
     return keras.optimizers.Adam(schedule)
 
 
 def ours(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[int, float, list[Detections]]:
-    """Parameters, processor seconds, and what our anchor-free detector as shipped finds."""
+    """Return parameters, processor seconds and detections of cvlib's default anchor-free detector."""
     config = Config(model_config("yolo"))
     network, task = build(config.model, InputSpec(SIDE, SIDE, 3, "letterbox"), len(classes)), tasks.of_config(config)
     optimizer = adam(config.model.suited.lr, epochs * (len(train) // _BATCH))
@@ -67,16 +68,16 @@ def ours(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[in
 
 
 def theirs(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[int, float, list[Detections]]:
-    """The same of a YOLOV8Detector of about the same size (strides 8, 16, 32)."""
+    """Return the same for a YOLOV8Detector of similar size (strides 8, 16, 32)."""
     from keras_cv import layers as peer_layers
     from keras_cv import models as peers
 
     backbone = peers.YOLOV8Backbone(stackwise_channels=[24, 48, 96, 160], stackwise_depth=[1, 2, 2, 1],
                                     include_rescaling=True, input_shape=train.images.shape[1:])  # type: ignore[union-attr]  # fmt: skip
-    # It drops what is sure by less than 0.2, which belongs to a precision–recall curve too.
+    # The default drops boxes with scores below 0.2, but the precision–recall curve needs them.
     kept = peer_layers.NonMaxSuppression("xyxy", from_logits=False, iou_threshold=0.6, confidence_threshold=0.01)
     model = peers.YOLOV8Detector(backbone, len(classes), "xyxy", fpn_depth=1, prediction_decoder=kept)
-    # Its own weight of 0.5 is of a mean over the classes, where YOLOv8 sums over them.
+    # keras-cv's default weight of 0.5 applies to a mean over the classes; YOLOv8 sums over them.
     model.compile(optimizer=adam(0.002, epochs * (len(train) // _BATCH)), classification_loss="binary_crossentropy",
                   classification_loss_weight=0.5 * len(classes), box_loss="ciou", jit_compile=False)  # fmt: skip
 
@@ -84,14 +85,14 @@ def theirs(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[
         return images, {"boxes": labels[..., :4], "classes": labels[..., 4]}
 
     spent = fitted(model, stream(train, 0).map(named), epochs)
-    said = model.predict(np.asarray(test.images, np.float32), batch_size=32, verbose=0)
-    rows = zip(said["boxes"], said["confidence"], said["classes"], strict=True)
+    outputs = model.predict(np.asarray(test.images, np.float32), batch_size=32, verbose=0)
+    rows = zip(outputs["boxes"], outputs["confidence"], outputs["classes"], strict=True)
     found = [Detections(boxes[kinds >= 0], scores[kinds >= 0], kinds[kinds >= 0]) for boxes, scores, kinds in rows]
     return model.count_params(), spent, found
 
 
 def fitted(model: keras.Model, batches: tf.data.Dataset, epochs: int) -> float:
-    """Train; return processor seconds."""
+    """Train the model and return the processor seconds."""
     started = time.process_time()
     model.fit(batches, epochs=epochs, verbose=2)
     return time.process_time() - started
