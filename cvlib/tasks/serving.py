@@ -24,7 +24,7 @@ def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
 
 
 def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that resizes uint8 images `(height, width, channels)` to `spec.size` as the saved network does."""
+    """Return a function that resizes a uint8 image `(height, width, channels)` to `spec.size`, as saved networks do."""
     layer = _resizing(spec)
 
     def resized(image: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ class Classification(LogitsTask):
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        # `call` puts the network's layers directly into the new graph; calling the network would nest them.
+        # `call` puts the layers directly into the new graph; calling the network would hide them in a nested model.
         logits = network.predictive().call(pixels)
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="classifier")
