@@ -55,7 +55,7 @@ def predict_files(
     images = readable(files, run.channels, skip, run.spec.span)
     count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
     if not count:
-        raise UserError(f"none of the {len(files)} files could be read as an image")
+        raise UserError(f"none of {len(files)} files could be read as an image")
     return count, failed
 
 

@@ -24,7 +24,7 @@ def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
 
 
 def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that resizes an image, uint8 `(height, width, channels)`, as the saved network does."""
+    """Return a function that resizes a uint8 image `(height, width, channels)` to `spec.size`, as saved networks do."""
     layer = _resizing(spec)
 
     def resized(image: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def _resizing(spec: InputSpec) -> keras.layers.Layer:
 
 
 def flip_averaged(model: keras.Model, back: Callable[[Any], Any]) -> keras.Model:
-    """Return a network that averages probabilities over an image and its mirror image, and returns their logits.
+    """Return a network whose logits correspond to the mean probability over an image and its mirror image.
 
     Args:
         model: a network, images of one size → logits `(…, classes)`.

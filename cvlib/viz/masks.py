@@ -38,7 +38,7 @@ def palette(classes: int, colours: np.ndarray | None = None) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, colours: np.ndarray, opacity: float = 0.6) -> np.ndarray:
-    """Blend an image `(height, width, 1 or 3)` with its mask's colours, uint8 RGB; class 0 leaves it unchanged."""
+    """Blend an image `(height, width, 1 or 3)` with its mask's colours, uint8 RGB; class 0 leaves pixels unchanged."""
     pixels = np.broadcast_to(image[..., :3], (*image.shape[:2], 3)).astype(np.float32)
     share = np.where((mask == 0) | (mask == VOID), 0.0, opacity)[..., np.newaxis]
     mixed: np.ndarray = np.rint(pixels * (1 - share) + colours[mask] * share)

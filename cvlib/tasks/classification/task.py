@@ -73,7 +73,7 @@ class Classification(LogitsTask):
         return ClassPredictions(validated.predict(feed.dataset, verbose=0), np.asarray(feed.split.labels), classes)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return a network that averages probabilities over an image and its mirror image, and returns their logits."""
+        """Return a network whose logits correspond to the mean probability over an image and its mirror image."""
         from cvlib.tasks import serving
 
         return serving.flip_averaged(validated, lambda probabilities: probabilities)
@@ -101,7 +101,7 @@ class Classification(LogitsTask):
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        # `call` puts the network's layers directly into the new graph; calling the network would nest them.
+        # `call` puts the layers directly into the new graph; calling the network would hide them in a nested model.
         logits = network.predictive().call(pixels)
         probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="classifier")

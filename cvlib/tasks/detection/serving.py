@@ -45,7 +45,7 @@ def inference(network: Network) -> keras.Model:
     and non-maximum suppression.
     """
     image, pixels = serving.raw_input(network.spec)
-    # `call` puts the network's layers directly into the new graph; calling the network would nest them.
+    # `call` puts the layers directly into the new graph; calling the network would hide them in a nested model.
     outputs = found(network, network.predictive().call(pixels))
     return keras.Model(image, {**outputs, "boxes": undo_resizing(outputs["boxes"], image, network.spec)},
                        name="detector")  # fmt: skip

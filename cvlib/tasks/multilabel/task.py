@@ -92,7 +92,7 @@ class Multilabel(LogitsTask):
         return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return a network that averages probabilities over an image and its mirror image, and returns their logits."""
+        """Return a network whose logits correspond to the mean probability over an image and its mirror image."""
         import keras
         from keras import ops
 

@@ -92,7 +92,7 @@ class MaskPredictions(Predictions):
         return order[values[order] < 1]
 
     def representative(self) -> np.ndarray:
-        """Return the indices of the images whose masks were kept."""
+        """Return the indices of the images whose masks were kept, evenly spaced over the split."""
         return np.array(sorted(self.shown))
 
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:

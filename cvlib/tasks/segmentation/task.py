@@ -81,7 +81,7 @@ class Segmentation(LogitsTask):
         return found
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
-        """Return a network that averages probabilities over an image and its mirror image, and returns their logits."""
+        """Return a network whose logits correspond to the mean probability over an image and its mirror image."""
         from keras import ops
 
         from cvlib.tasks import serving
