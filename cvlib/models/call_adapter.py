@@ -2,8 +2,8 @@
 
 Keras (3.15) has no other solution for two problems. First, in `fit` a functional model passes the outer `training`
 argument to every layer, even if the layer got another one when the model was built. Dropout in a frozen base therefore
-stays random; `trainable=False` only affects BatchNorm. Second, BatchNorm composes its training step from a dozen
-operations. The replacement is stored on the layer object, so it is never saved and Keras' class is unchanged.
+stays random; `trainable=False` switches only BatchNorm to inference. Second, BatchNorm composes its training step from
+a dozen operations. The replacement is stored on the layer object, so it is never saved and Keras' class is unchanged.
 """
 
 from __future__ import annotations
