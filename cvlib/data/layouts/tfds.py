@@ -1,4 +1,4 @@
-"""TensorFlow Datasets by name: downloaded by that library, written out once as image files and lists of labels."""
+"""TensorFlow Datasets by name: downloaded by that library, exported once as image files and lists of labels."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import replacing
 from cvlib.runtime.quiet import quiet_import
 
-_RETRIES = 3  # of a download; the library's own ten take minutes to say that there is no internet
+_RETRIES = 3  # of a download; the library's default, ten, takes minutes to fail without internet access
 _CROWD = ("is_crowd", "is_difficult", "difficult")
-_LABEL_MAPS = {"oxford_iiit_pet": label_map.PETS}  # what ids mean where the library doesn't say it
+_LABEL_MAPS = {"oxford_iiit_pet": label_map.PETS}  # the meaning of mask ids, if the library doesn't provide it
 
 
 @dataclass(frozen=True)
 class _Features:
-    """Which features of the dataset hold what; None where it has no such thing."""
+    """The names of the dataset's features; None for those that it lacks."""
 
     image: str
     label: str | None
@@ -35,24 +35,24 @@ class _Features:
     mask: str | None
 
     def kinds(self) -> list[LabelKind]:
-        """Return the kinds of labels that there are."""
-        held = {CLASS: self.label, BOXES: self.objects, MASK: self.mask}
-        return [kind for kind in KINDS if held.get(kind) is not None]
+        """Return the available kinds of labels."""
+        features = {CLASS: self.label, BOXES: self.objects, MASK: self.mask}
+        return [kind for kind in KINDS if features.get(kind) is not None]
 
 
 def read(name: str, kind: LabelKind) -> Collection:
-    """The dataset `name` of TensorFlow Datasets (`beans`, `voc/2012`), with its own splits.
+    """Read the dataset `name` of TensorFlow Datasets (`beans`, `voc/2012`), with its predefined splits.
 
-    It is downloaded and prepared where that library keeps its data (`TFDS_DATA_DIR`), and its images are written out
-    beside it, below `cvlib/`, once. A held-out split without any label, as contests have it, is left out. Raises
-    `UserError` for a name that isn't known, a kind of label it doesn't have, and where the download fails.
+    It is downloaded and prepared in that library's data folder (`TFDS_DATA_DIR`), and its images are exported once
+    into `cvlib/` in that folder. A held-out split without any label, as in competitions, is left out. Raise
+    `UserError` for an unknown name, for a kind of label that the dataset lacks, or if the download fails.
     """
     builder = _builder(name)
     features = _features(name, builder.info.features)
     if kind not in features.kinds() and kind.made_from in features.kinds():
         return made_into(read(name, kind.made_from), kind)
     if kind not in features.kinds():
-        served = " and ".join(other.subfolder for other in features.kinds()) or "no task of ours"
+        served = " and ".join(other.subfolder for other in features.kinds()) or "no supported task"
         raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")
     folder = _exported(name, builder, features)
     splits = {split: _lines(folder / f"{split}.jsonl") for split in ("train", "val", "test")}
@@ -61,7 +61,7 @@ def read(name: str, kind: LabelKind) -> Collection:
     collection.classes = labels.classes
     for split, lines in splits.items():
         if lines and split != "train" and not any(labels.has_any(line) for line in lines):
-            collection.notes.append(f"the {split} split of {name} comes without labels: left out")
+            collection.notes.append(f"the {split} split of {name} has no labels: left out")
         elif lines:
             collection.splits[split] = [
                 Sample(line["image"], folder / line["image"], labels.of(line)) for line in lines
@@ -78,9 +78,9 @@ def _builder(name: str) -> Any:
     try:
         return tfds.builder(name, try_gcs=False, data_dir=os.environ.get("TFDS_DATA_DIR"))
     except tfds.core.DatasetNotFoundError:
-        raise UserError(f"data.tfds={name} is no dataset of TensorFlow Datasets {tfds.__version__}: its catalogue has "
-                        "the names, such as beans, oxford_iiit_pet or voc/2012") from None  # fmt: skip
-    except Exception as error:  # a wrong config or version of a dataset raises anything
+        raise UserError(f"data.tfds={name} is not a dataset of TensorFlow Datasets {tfds.__version__}: choose a name "
+                        "from its catalogue, such as beans, oxford_iiit_pet or voc/2012") from None  # fmt: skip
+    except Exception as error:  # an invalid config or version can raise any exception
         raise UserError(f"data.tfds={name}: {_line(error)}") from error
 
 
@@ -112,20 +112,20 @@ def _is_objects(feature: Any) -> bool:
     inner = getattr(feature, "feature", None)
     if not isinstance(inner, tfds.features.FeaturesDict):
         return False
-    held = dict(inner.items())
-    return isinstance(held.get("bbox"), tfds.features.BBoxFeature) and "label" in held
+    features = dict(inner.items())
+    return isinstance(features.get("bbox"), tfds.features.BBoxFeature) and "label" in features
 
 
 def _exported(name: str, builder: Any, features: _Features) -> Path:
-    """The folder of the dataset's image files and lists, written the first time, whole or not at all."""
+    """Return the folder of exported image files and lists; create it on first use, completely or not at all."""
     data_root = Path(builder.data_dir).parents[len(Path(builder.info.full_name).parts) - 1]
     folder: Path = data_root / "cvlib" / builder.info.full_name
     if folder.is_dir():
         return folder
     try:
         builder.download_and_prepare()
-    except Exception as error:  # it raises whatever its downloads and its datasets do
-        ways = "prepare it there on a machine with internet, give data.path=… a copy on disk, or use data=digits"
+    except Exception as error:  # downloads and dataset builders can raise any exception
+        ways = "prepare it there on a machine with internet, set data.path=… to a copy on disk, or use data=digits"
         raise UserError(f"data.tfds={name} is not available in {builder.data_dir} ({_line(error)}): {ways}") from error
     with replacing(folder) as temporary:
         _export(builder, features, temporary)
@@ -137,7 +137,7 @@ def _export(builder: Any, features: _Features, folder: Path) -> None:
 
     encoded = [key for key in (features.image, features.mask) if key is not None]
     decoders = {key: tfds.decode.SkipDecoding() for key in encoded}
-    print(f"writing the images of {builder.info.full_name} below {folder.parent}")
+    print(f"exporting the images of {builder.info.full_name} to {folder.parent}")
     for name in builder.info.splits:
         split = names.exact_split(name)
         if split is None:
@@ -150,22 +150,22 @@ def _export(builder: Any, features: _Features, folder: Path) -> None:
 
 
 def _record(example: dict[str, Any], features: _Features, folder: Path, stem: str) -> dict[str, Any]:
-    """Write the example's files; what its line in the list says."""
-    record: dict[str, Any] = {"image": _written(example[features.image], folder, stem)}
+    """Write the example's files, and return its line for the list."""
+    record: dict[str, Any] = {"image": _write_image(example[features.image], folder, stem)}
     if features.label:
         record["label"] = int(example[features.label])
     if features.objects:
         objects = example[features.objects]
         crowd = next((objects[key] for key in _CROWD if key in objects), np.zeros(len(objects["label"])))
-        record["boxes"] = np.asarray(objects["bbox"], float).tolist()  # y_min, x_min, y_max, x_max, shares
+        record["boxes"] = np.asarray(objects["bbox"], float).tolist()  # relative y_min, x_min, y_max, x_max
         record["classes"] = [int(label) for label in objects["label"]]
         record["crowd"] = [bool(value) for value in crowd]
     if features.mask:
-        record["mask"] = _written(example[features.mask], folder, f"{stem}_mask")
+        record["mask"] = _write_image(example[features.mask], folder, f"{stem}_mask")
     return record
 
 
-def _written(content: bytes, folder: Path, stem: str) -> str:
+def _write_image(content: bytes, folder: Path, stem: str) -> str:
     name = f"{stem}.jpg" if content.startswith(b"\xff\xd8") else f"{stem}.png"
     (folder / name).write_bytes(content)
     return name
@@ -175,11 +175,11 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
 
 
-Lines = dict[str, list[dict[str, Any]]]  # the lines of each split's list
+Lines = dict[str, list[dict[str, Any]]]  # the lines of each list, by split
 
 
 class _ClassLabels:
-    """The labels of the lines as classes."""
+    """Reader of class labels from the lines."""
 
     def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.classes = [str(name) for name in builder.info.features[features.label].names]
@@ -193,7 +193,7 @@ class _ClassLabels:
 
 
 class _BoxLabels:
-    """The labels of the lines as boxes."""
+    """Reader of boxes from the lines."""
 
     def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.classes = [str(name) for name in builder.info.features[features.objects].feature["label"].names]
@@ -208,7 +208,7 @@ class _BoxLabels:
 
 
 class _MaskLabels:
-    """The labels of the lines as masks."""
+    """Reader of masks from the lines."""
 
     def __init__(self, builder: Any, features: _Features, folder: Path, splits: Lines):
         self.folder = folder

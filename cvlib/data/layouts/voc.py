@@ -1,4 +1,4 @@
-"""Pascal VOC: `JPEGImages`, `Annotations` (XML), `ImageSets`, `SegmentationClass`; detection and segmentation."""
+"""Pascal VOC: `JPEGImages`, `Annotations` (XML), `ImageSets`, `SegmentationClass`; for detection and segmentation."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from cvlib.runtime.errors import UserError
 
 TITLE = "Pascal VOC"
 CLASS_FILES = ("detection_classes.txt", "classes.txt", "labels.txt", "class_names.txt")
-_NO_CLASSES = ("_background_", "__ignore__")  # what LabelMe's lists of classes hold besides them
+_NO_CLASSES = ("_background_", "__ignore__")  # entries of LabelMe's class lists that are not classes
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "annotations/xmls")
-# The twenty classes of the challenge (Everingham et al. 2010), in the order of its masks' ids from 1 on.
+# The twenty classes of the challenge (Everingham et al. 2010), in the order of the mask ids, which start at 1.
 _CHALLENGE = [
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
@@ -34,7 +34,7 @@ _CHALLENGE = [
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """XML files of annotations in VOC's folders or beside the images, and masks in SegmentationClass."""
+    """Return evidence of XML annotations in VOC's folders or beside images, and of masks in SegmentationClass."""
     root, found = survey.root, []
     classic = kinds(root)
     for kind in classic:
@@ -56,7 +56,7 @@ def signs(survey: Survey) -> list[Evidence]:
 
 
 def _annotations_in(survey: Survey) -> list[Path]:
-    """The XML files that are VOC's, by what the first of them hold."""
+    """Return the XML files if any of the first ones contains a VOC annotation."""
     xmls = survey.by_suffix.get(".xml", [])
     some = [file for file in xmls[:20] if "<annotation" in (head := survey.head(file)) and "<annotations" not in head]
     return xmls if some else []
@@ -66,22 +66,23 @@ def kinds(root: Path) -> list[LabelKind]:
     """Return the kinds of labels that `root` has in VOC's folders."""
     if _first(root, _IMAGE_FOLDERS) is None:
         return []
-    there = {BOXES: _xml_folder(root) is not None, MASK: _mask_folder(root).is_dir()}
-    return [kind for kind, found in there.items() if found]
+    available = {BOXES: _xml_folder(root) is not None, MASK: _mask_folder(root).is_dir()}
+    return [kind for kind, found in available.items() if found]
 
 
 def _mask_folder(root: Path) -> Path:
-    """VOC's folder of masks; LabelMe writes SegmentationClassPNG where it writes arrays as well."""
+    """Return the folder of masks; LabelMe uses SegmentationClassPNG if it also writes masks as arrays."""
     png = root / "SegmentationClassPNG"
     return png if png.is_dir() else root / "SegmentationClass"
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """BOXES: the images of `ImageSets/Main` (or all that have an XML) and their boxes as they are written.
+    """Read the images and labels of a collection in VOC's layout.
 
-    Classes are those of `classes.txt` where there is one, else all names met, sorted. MASK: the images of
-    `ImageSets/Segmentation` with their masks; without a label file ids mean the challenge's 21 classes, or
-    those that `data.classes` name, as in `masks`.
+    BOXES: the images of `ImageSets/Main` (or all with an XML file) and their annotated boxes. Classes come from
+    `classes.txt` if it exists, else from the annotations, sorted by name. MASK: the images of
+    `ImageSets/Segmentation` and their masks. Without a label file, ids mean the challenge's 21 classes, or those
+    that `data.classes` names, as in `masks`.
     """
     label_folder, reader = _READERS[kind]
     image_folder = _first(root, _IMAGE_FOLDERS)
@@ -93,8 +94,8 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
             _read_beside(collection, pairs)
             return collection
     if kind not in kinds(root) or image_folder is None:
-        raise UserError(f"{root}: no VOC labels for {kind.subfolder} in it: expected JPEGImages with {label_folder} "
-                        "beside it")  # fmt: skip
+        raise UserError(f"{root}: no VOC labels for {kind.subfolder}: expected the folders JPEGImages and "
+                        f"{label_folder}")  # fmt: skip
     collection = Collection(root, "voc", kind, [], {})
     reader(collection, image_folder, config)
     return collection
@@ -128,8 +129,8 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
     if list_folder is None:
         entries = {"train": [(name, "") for name in annotations]}
         for name in sorted(set(pictures) - set(annotations)):
-            collection.blame(WARNING, "missing annotation", pictures[name], "the image has no XML: left out",
-                             "add one, without objects if there are none")  # fmt: skip
+            collection.blame(WARNING, "missing annotation", pictures[name], "the image has no XML file: left out",
+                             "add one, without objects if the image has none")  # fmt: skip
     else:
         entries = lists.read(list_folder, collection)
         listed = {_id(entry, annotations, pictures) for split in entries.values() for entry, _ in split}
@@ -139,10 +140,10 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
 
 
 def _read_beside(collection: Collection, pairs: Beside) -> None:
-    """Annotations that lie beside their images, or in folders of the same tree."""
+    """Read annotations that lie beside their images, or in other folders of the same tree."""
     for key in sorted(set(pairs.images) - set(pairs.annotations)):
-        collection.blame(WARNING, "missing annotation", pairs.images[key], "the image has no XML: left out",
-                         "add one, without objects if there are none")  # fmt: skip
+        collection.blame(WARNING, "missing annotation", pairs.images[key], "the image has no XML file: left out",
+                         "add one, without objects if the image has none")  # fmt: skip
     splits = pairs.splits()
     lone = sorted(set(pairs.annotations) - set(pairs.images))
     for split in splits:
@@ -170,7 +171,7 @@ def _fill(
 
 
 def _id(entry: str, annotations: dict[str, Path], pictures: dict[str, Path]) -> str:
-    """The image's id in a list's line: the line, or what stands before the VOC's " 1" and " -1"."""
+    """Return the image id in a list's line: the whole line, or what precedes VOC's " 1" or " -1"."""
     if entry in annotations or entry in pictures:
         return entry
     first, _, rest = entry.rpartition(" ")
@@ -183,16 +184,16 @@ def _open(
     collection: Collection, entry: str, place: str, list_file: Path | None,
     annotations: dict[str, Path], pictures: dict[str, Path],
 ) -> tuple[str, Path, Path, Element] | None:  # fmt: skip
-    """The sample's id, image, XML file and its tree; None, with a finding, where one of them lacks."""
+    """Return the sample's id, image, XML file and XML tree, or None with a finding if one is missing."""
     name = _id(entry, annotations, pictures)
     image, xml = pictures.get(name), annotations.get(name)
     if xml is None:
         if image is None:
-            collection.blame(ERROR, "missing image", list_file or name, f"{name} has neither an image nor an XML",
-                             "add the files, or take the line out", place)  # fmt: skip
+            collection.blame(ERROR, "missing image", list_file or name, f"{name} has neither an image nor an XML file",
+                             "add the files, or remove the line", place)  # fmt: skip
         else:
-            collection.blame(ERROR, "missing annotation", image, "the image is listed, but has no XML",
-                             "add one, without objects if there are none, or take it out of the list")  # fmt: skip
+            collection.blame(ERROR, "missing annotation", image, "the image is listed, but has no XML file",
+                             "add one, without objects if the image has none, or remove it from the list")  # fmt: skip
         return None
     tree = voc_xml.parsed(collection, xml)
     if tree is None:
@@ -202,12 +203,12 @@ def _open(
     if image is None:
         image = pictures.get(text_of(Path(base).stem))
     if image is None:
-        collection.blame(ERROR, "missing image", xml, f"there is no image {name} (nor {base}) for this annotation",
-                         "add the image, or take the XML out")  # fmt: skip
+        collection.blame(ERROR, "missing image", xml, f"there is no image {name} (or {base}) for this annotation",
+                         "add the image, or remove the XML file")  # fmt: skip
         return None
     if base and Path(base).stem not in (text_of(image.stem), text_of(image.name)):
-        collection.blame(REMARK, "filename tag", xml, f"filename says {written}, the image is {image.name}: the file "
-                         "of the same name counts")  # fmt: skip
+        collection.blame(REMARK, "filename tag", xml, f"the filename tag is {written}, but the image {image.name} is "
+                         "used, which has the same name as the annotation")  # fmt: skip
     return name, image, xml, tree
 
 
@@ -216,10 +217,10 @@ def _classes(collection: Collection, trees: list[Element]) -> list[str]:
         if (collection.root / file).is_file():
             lines = (collection.root / file).read_text("utf-8-sig", errors="replace").splitlines()
             return [text_of(name) for line in lines if (name := line.strip()) and name not in _NO_CLASSES]
-    met = {text_of((o.findtext("name") or "").strip()) for tree in trees for o in tree.iter("object")} - {""}
-    if not met:
+    found = {text_of((o.findtext("name") or "").strip()) for tree in trees for o in tree.iter("object")} - {""}
+    if not found:
         raise UserError(f"{collection.root}: no object in any annotation, so there is no class to learn")
-    return sorted(met)
+    return sorted(found)
 
 
 def _objects(collection: Collection, xml: Path, tree: Element, by_name: dict[str, int]) -> RawBoxes:
@@ -244,11 +245,11 @@ def _class(collection: Collection, xml: Path, name: str, place: str, by_name: di
         return by_name[name]
     alike = [known for known in by_name if known.casefold() == name.casefold()]
     if len(alike) == 1:
-        collection.blame(WARNING, "class name", xml, f"class {name} is taken for {alike[0]}", "write it alike", place)
+        collection.blame(WARNING, "class name", xml, f"class {name} is read as {alike[0]}", "use one spelling", place)
         return by_name[alike[0]]
     known = ", ".join(list(by_name)[:10])
     message = f"class {name} is not one of {known}" if name else "the class has no name"
-    collection.blame(ERROR, "unknown class", xml, message, "correct it or take it out", place)
+    collection.blame(ERROR, "unknown class", xml, message, "correct or remove it", place)
     return None
 
 
@@ -257,7 +258,7 @@ def _corners(
 ) -> tuple[float, float, float, float] | None:
     box = element.find("bndbox")
     if box is None:
-        collection.blame(ERROR, "box missing", xml, "the object has no bndbox", "add one or take it out", place)
+        collection.blame(ERROR, "box missing", xml, "the object has no bndbox", "add one or remove the object", place)
         return None
     values = []
     for tag in ("xmin", "ymin", "xmax", "ymax"):
@@ -267,7 +268,7 @@ def _corners(
         except ValueError:
             values.append(math.nan)
         if not math.isfinite(values[-1]):
-            collection.blame(ERROR, "box no number", xml, f"{tag} is {text!r}, no number", "correct it", place)
+            collection.blame(ERROR, "box no number", xml, f"{tag} is {text!r}, not a number", "correct it", place)
             return None
     return values[0], values[1], values[2], values[3]
 
@@ -276,15 +277,15 @@ def _size(collection: Collection, xml: Path, tree: Element) -> tuple[int, int] |
     try:
         height, width = (int(float(tree.findtext(f"size/{tag}") or "")) for tag in ("height", "width"))
     except ValueError:
-        collection.blame(REMARK, "size tag", xml, "it doesn't say the image's size: the image itself does")
+        collection.blame(REMARK, "size tag", xml, "no image size given: the actual size is used")
         return None
     if height <= 0 or width <= 0:
-        collection.blame(REMARK, "size tag", xml, f"it says {width}×{height}: the image itself counts")
+        collection.blame(REMARK, "size tag", xml, f"invalid image size {width}×{height}: the actual size is used")
         return None
     return height, width
 
 
-# By kind of label: the folder that its files lie in, and their reader.
+# By kind of label: the folder of its files, and their reader.
 _READERS: dict[LabelKind, tuple[str, Callable[[Collection, Path, DataConfig], None]]] = {
     BOXES: ("Annotations", _read_boxes),
     MASK: ("SegmentationClass", _read_masks),

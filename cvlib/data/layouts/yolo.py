@@ -1,4 +1,4 @@
-"""YOLO: a text file of boxes or polygons for each image, and `data.yaml` or `obj.data`; detection, segmentation."""
+"""YOLO: a text file of boxes or polygons per image, and `data.yaml` or `obj.data`; detection and segmentation."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cvlib.runtime.errors import UserError
 TITLE = "YOLO"
 _NO_LABELS = ("classes.txt", "notes.txt", "readme.txt", "labels.txt", "names.txt", "train.txt", "val.txt", "valid.txt",
               "test.txt", "readme.roboflow.txt", "readme.dataset.txt")  # fmt: skip
-_LOOKED_AT = 50  # label files, to see whether they hold polygons
+_MAX_EXAMINED = 50  # label files that are examined for polygons
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """A data.yaml or obj.data with names, or text files of boxes that have the names of images."""
+    """Return evidence of a data.yaml or obj.data with names, or of text files of boxes that are named like images."""
     root = survey.root
     file = yolo_config.config_file(root)
     named = file is not None and "names" in yolo_config.keys(file)
     labels = [file for file in _labels_of(survey.images) if file.is_file()]
-    some = labels[:: max(1, len(labels) // _LOOKED_AT)]
+    some = labels[:: max(1, len(labels) // _MAX_EXAMINED)]
     if not named and not any(yolo_lines.looks_right(label) for label in some[:5]):
         return []
     content = yolo_config.loaded(file) if file is not None and named else {}
@@ -39,11 +39,12 @@ def signs(survey: Survey) -> list[Evidence]:
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """The images that `data.yaml` lists (or all that there are) and the lines of their label files.
+    """Read the images that `data.yaml` lists (or all images) and the lines of their label files.
 
-    A line is a class and a box (centre x, y, width, height as shares of the sides) or a polygon. A box is taken as it
-    is, of a polygon its bounding box, or for segmentation its area. An image without a label file has no objects, a
-    warning. Raises `UserError` for a YAML that can't be understood, and for boxes in pixels.
+    A line is a class and a box (centre x, y, width, height, relative to the image's sides) or a polygon. For
+    detection, a polygon becomes its bounding box; for segmentation, the areas of boxes and polygons become the mask.
+    An image without a label file has no objects (a warning). Raise `UserError` for an invalid YAML file, and for
+    boxes in pixels.
     """
     file = yolo_config.config_file(root)
     root = root.parent if root.is_file() else root
@@ -53,13 +54,13 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     entries = yolo_config.images_by_split(collection, file, content) if file is not None else {}
     pictures = entries or _from_folders(root)
     if not pictures.get("train"):
-        raise UserError(f"{file or root}: no training images found; expected images/train, or train: in data.yaml")
+        raise UserError(f"{file or root}: no training images found: expected images/train, or train: in data.yaml")
     _without_train_as_val(collection, file, pictures)
     everything = [image for files in pictures.values() for image in files]
     files = [label for label in map(_label_file, everything) if label.is_file()]
     form = Form(len(collection.classes), yolo_config.keypoints(content) or yolo_lines.looks_like_poses(files), kind)
     if form.keypoints:
-        collection.notes.append("the lines hold keypoints after each box: the boxes are read, the keypoints are left")
+        collection.notes.append("lines have keypoints after each box: the boxes are read, the keypoints are ignored")
     yolo_lines.refuse_pixels(files)
     _fill(collection, pictures, form)
     _blame_strays(collection, set(everything))
@@ -79,30 +80,32 @@ def _fill(collection: Collection, pictures: dict[str, list[Path]], form: Form) -
         collection.splits[split] = samples
     if not collection.classes:
         collection.classes = [f"class {index}" for index in range(unnamed)]
-        collection.notes.append("no data.yaml nor classes.txt names the classes: they are numbered")
+        collection.notes.append("no data.yaml or classes.txt names the classes: they are numbered")
     if not collection.classes:
-        raise UserError(f"{collection.root}: no object in any label file and no names, so there is no class to learn")
+        raise UserError(
+            f"{collection.root}: no object in any label file and no class names, so there is no class to learn"
+        )
     if collection.kind == MASK:
         collection.classes = ["background", *collection.classes]
 
 
 def _without_train_as_val(collection: Collection, file: Path | None, pictures: dict[str, list[Path]]) -> None:
-    """Take out a val that is the train folder, as tutorials have it: nothing could be measured by it."""
+    """Drop a val or test split with the same images as train, as in some tutorials: its metrics would mean nothing."""
     for split in ("val", "test"):
         if file is not None and pictures.get(split) and set(pictures[split]) == set(pictures["train"]):
             del pictures[split]
-            collection.blame(WARNING, "same images", file, f"{split}: names the same images as train: it is taken out "
-                             "of train instead, so that something is measured", f"give {split}: images of its own",
+            collection.blame(WARNING, "same images", file, f"{split}: lists the same images as train: a part of train "
+                             "is held out instead", f"list other images under {split}:",
                              f"key {split}")  # fmt: skip
 
 
 def _names(collection: Collection, file: Path | None, content: dict[str, Any]) -> list[str]:
-    """Class names in the order of their numbers; empty where nothing names them."""
+    """Return class names in the order of their numbers; empty if nothing names them."""
     listed = content.get("names")
     if isinstance(listed, dict):
         numbers = {str(number): str(name) for number, name in listed.items()}
         if set(numbers) != {str(index) for index in range(len(numbers))}:
-            raise UserError(f"{file}: names: the numbers must count from 0 on, not {', '.join(numbers)}")
+            raise UserError(f"{file}: names: the numbers must count from 0, not {', '.join(numbers)}")
         listed = [numbers[str(index)] for index in range(len(numbers))]
     if listed is None:
         return _names_beside(collection.root)
@@ -111,12 +114,12 @@ def _names(collection: Collection, file: Path | None, content: dict[str, Any]) -
     number = str(content.get("nc", ""))
     if number.isdecimal() and int(number) != len(listed) and file is not None:
         collection.blame(WARNING, "class count", file, f"nc is {number}, but {len(listed)} names are given: the "
-                         "names count", "correct nc")  # fmt: skip
+                         "names are used", "correct nc")  # fmt: skip
     return [text_of(str(name)) for name in listed]
 
 
 def _names_beside(root: Path) -> list[str]:
-    """The lines of classes.txt or obj.names, in the root, among the labels or in the folder of a split."""
+    """Return the lines of classes.txt or obj.names from the root, the labels folder or a split's folder."""
     splits = [folder for folder in subfolders(root) if names.split_of(folder.name)]
     places = [root, root / "labels", root / "labels" / "train", *splits, *(folder / "labels" for folder in splits)]
     files = [place / name for place in places for name in ("classes.txt", "obj.names", "names.txt", "_darknet.labels")]
@@ -126,7 +129,7 @@ def _names_beside(root: Path) -> list[str]:
 
 
 def _from_folders(root: Path) -> dict[str, list[Path]]:
-    """The images of `images/train` …, of `train/images` or `train` …, all below `images/`, or all."""
+    """Return images by split from `images/train`, `train/images` or `train`; else all (below `images/`) as train."""
     top = root / "images"
     for home in (top, root):
         inner = subfolders(home) if home.is_dir() else []
@@ -147,7 +150,7 @@ def _labels_of(pictures: list[Path]) -> list[Path]:
 
 
 def _label_file(image: Path) -> Path:
-    """The label file of an image: beside it, or where the last folder called images becomes labels; ending in .txt."""
+    """Return the .txt label file of an image: beside it, or with the last folder images/ in its path set to labels/."""
     beside = image.with_suffix(".txt")
     parts = list(image.parts)
     for i in range(len(parts) - 2, -1, -1):
@@ -158,14 +161,14 @@ def _label_file(image: Path) -> Path:
 
 
 def _blame_strays(collection: Collection, pictures: set[Path]) -> None:
-    """Label files in the folders of labels that belong to no image."""
+    """Report files in the label folders that belong to no image."""
     expected = {_label_file(image) for image in pictures}
     for folder in sorted({file.parent for file in expected}):
         for file in sorted(folder.glob("*.txt")) if folder.is_dir() else []:
             if file in expected:
                 continue
             if file.name.lower() in _NO_LABELS:
-                collection.blame(REMARK, "stray file", file, "no label file: left out")
+                collection.blame(REMARK, "stray file", file, "not a label file: left out")
             else:
                 collection.blame(WARNING, "missing image", file, "there is no image for this label file",
-                                 "add it, or take the label file out")  # fmt: skip
+                                 "add it, or remove the label file")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a YOLO collection says of itself: `data.yaml` in its forms, or Darknet's `obj.data`."""
+"""Configuration files of YOLO collections: `data.yaml` in its variants, or Darknet's `obj.data`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cvlib.runtime.errors import UserError
 
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")
 _KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-_NOTHING = ("", "null", "~", "None")  # values that stand for none, as text
+_NOTHING = ("", "null", "~", "None")  # text values that mean null
 
 
 def config_file(root: Path) -> Path | None:
-    """The dataset's YAML in `root`: one of the usual names, or the only one that has `names` and `train`."""
+    """Return the configuration in `root`: a file with a standard name, or the only one with `names` and `train`."""
     if root.is_file():
         return root
     for name in _CONFIGS:
@@ -32,7 +32,7 @@ def config_file(root: Path) -> Path | None:
 
 
 def keys(file: Path) -> list[str]:
-    """The keys in the file; none where it can't be read."""
+    """Return the keys in the file; empty if it can't be read."""
     try:
         return [str(key) for key in loaded(file)]
     except (UserError, OSError):
@@ -40,7 +40,7 @@ def keys(file: Path) -> list[str]:
 
 
 def loaded(file: Path) -> dict[str, Any]:
-    """Return the content with every value as text, so that `on` stays a name. Raises `UserError`."""
+    """Return the content with every value as text, so that `on` stays a name. Raise `UserError` if it is invalid."""
     text = file.read_text("utf-8-sig", errors="replace" if file.suffix == ".data" else "strict")
     if file.suffix == ".data":
         return _darknet(file, text)
@@ -54,7 +54,7 @@ def loaded(file: Path) -> dict[str, Any]:
 
 
 def _darknet(file: Path, text: str) -> dict[str, Any]:
-    """Darknet's `key = value` lines; the names are in the file that `names` means."""
+    """Parse Darknet's `key = value` lines; `names` is replaced by the lines of the file that it refers to."""
     pairs = [line.partition("=") for line in text.splitlines() if "=" in line]
     content: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
     listed = below(file.parent, file.parent, str(content.get("names", "")))
@@ -67,21 +67,21 @@ def _darknet(file: Path, text: str) -> dict[str, Any]:
 
 
 def keypoints(content: dict[str, Any]) -> int:
-    """How many numbers of keypoints follow each box, as `kpt_shape` says; 0 without any."""
+    """Return the number of keypoint values after each box, from `kpt_shape`; 0 without keypoints."""
     shape = content.get("kpt_shape")
-    if not isinstance(shape, list) or not all(str(one).isdecimal() for one in shape):
+    if not isinstance(shape, list) or not all(str(size).isdecimal() for size in shape):
         return 0
     number = 1
-    for one in shape:
-        number *= int(one)
+    for size in shape:
+        number *= int(size)
     return number
 
 
 def images_by_split(collection: Collection, file: Path, content: dict[str, Any]) -> dict[str, list[Path]]:
-    """The images of each part that the file names; folders, lists of files, or several of them."""
+    """Return the images of each split in the file, given as folders, as lists of files, or as several of these."""
     base = below(collection.root, collection.root, str(content.get("path") or ".")) or collection.root
-    parts: dict[str, list[Path]] = {}
-    for part, words in _KEYS.items():
+    splits: dict[str, list[Path]] = {}
+    for split, words in _KEYS.items():
         written = next((content[key] for key in words if content.get(key)), None)
         if written is None:
             continue
@@ -89,20 +89,20 @@ def images_by_split(collection: Collection, file: Path, content: dict[str, Any])
         for entry in written if isinstance(written, list) else [written]:
             place = below(collection.root, base, str(entry)) or below(collection.root, collection.root, str(entry))
             if place is None:
-                collection.blame(WARNING, "missing folder", file, f"{part}: there is no {entry} in the collection",
-                                 "correct the path", f"key {part}")  # fmt: skip
+                collection.blame(WARNING, "missing folder", file, f"{split}: there is no {entry} in the collection",
+                                 "correct the path", f"key {split}")  # fmt: skip
             else:
                 images += image_files(place) if place.is_dir() else _listed(collection, place, base)
         if images:
-            parts[part] = sorted(dict.fromkeys(images))
-    return parts
+            splits[split] = sorted(dict.fromkeys(images))
+    return splits
 
 
 def below(root: Path, base: Path, written: str) -> Path | None:
-    """The existing folder or file that a path in the file means, if it lies below `root`.
+    """Return the existing folder or file below `root` that a path in the file means, or None.
 
-    Tools write `../train/images` and mean `train/images`; `data/train.txt` for `train.txt`; and paths of the machine
-    that they ran on.
+    Tools write `../train/images` for `train/images`, `data/train.txt` for `train.txt`, and paths of the machine that
+    they ran on.
     """
     parts = Path(written.replace("\\", "/")).parts
     for start in range(len(parts) or 1):
@@ -127,7 +127,7 @@ def _listed(collection: Collection, file: Path, base: Path) -> list[Path]:
         except ValueError as error:
             image, problem = None, str(error)
         if image is None:
-            collection.blame(ERROR, "missing image", file, str(problem), "add it, or take the line out",
+            collection.blame(ERROR, "missing image", file, str(problem), "add it, or remove the line",
                              f"line {number}")  # fmt: skip
         else:
             images.append(image)

@@ -17,20 +17,20 @@ from cvlib.data.layouts.collection import Collection, name_of
 from cvlib.data.layouts.painted import Painted
 from cvlib.runtime.errors import UserError
 
-_SHARE = 2.0  # what is greater is no share of a side, even of a box that reaches far out
+_MAX_RELATIVE = 2.0  # larger values are not relative to a side, even for a box that extends far beyond the image
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the lines of a collection hold."""
+    """What the lines of a collection contain."""
 
-    classes: int  # how many there are; 0 where nothing names them
-    keypoints: int  # numbers after each box
+    classes: int  # the number of classes; 0 if nothing names them
+    keypoints: int  # the number of keypoint values after each box
     kind: LabelKind
 
 
 class LabelFile:
-    """One label file: its lines, with what is wrong with them told to the collection."""
+    """The lines of one label file. Problems are added to the collection's findings."""
 
     def __init__(self, collection: Collection, image: Path, file: Path, form: Form):
         self.image, self.form = image, form
@@ -40,26 +40,25 @@ class LabelFile:
         self.highest = -1  # the highest class number
         if not file.is_file():
             collection.blame(WARNING, "missing label file", image, f"there is no {name_of(file, collection.root)}: "
-                             "taken as an image without objects", "add an empty file if that is meant")  # fmt: skip
+                             "read as an image without objects", "add an empty file if this is intended")  # fmt: skip
             return
         for number, line in _lines(file):
             self._add(collection, file, line.split(), f"line {number}")
         polygons = sum(len(values) > 4 for values in self.values)
         if 0 < polygons < len(self.values) and form.kind != MASK:
             collection.blame(REMARK, "polygon among boxes", file, f"{polygons} of {len(self.values)} lines are "
-                             "polygons: their bounding boxes are taken")  # fmt: skip
+                             "polygons: their bounding boxes are used")  # fmt: skip
 
     def _add(self, collection: Collection, file: Path, words: list[str], place: str) -> None:
         try:
             label, values = _parsed(words, self.form.keypoints)
         except ValueError as error:
-            collection.blame(ERROR, "bad label line", file, str(error), "correct it or take it out", place)
+            collection.blame(ERROR, "bad label line", file, str(error), "correct or remove it", place)
             return
-        least = self.form.classes
-        if label < 0 or (least and label >= least):
-            known = f"only 0 to {least - 1} exist" if least else "classes count from 0 on"
-            collection.blame(ERROR, "unknown class", file, f"class {label}, but {known}", "correct it or take it out",
-                             place)  # fmt: skip
+        count = self.form.classes
+        if label < 0 or (count and label >= count):
+            known = f"only 0 to {count - 1} exist" if count else "classes count from 0"
+            collection.blame(ERROR, "unknown class", file, f"class {label}, but {known}", "correct or remove it", place)
             return
         self.highest = max(self.highest, label)
         self.classes.append(label)
@@ -67,7 +66,7 @@ class LabelFile:
         self.places.append(place)
 
     def label(self) -> RawBoxes | Painted:
-        """The image's label of the collection's kind."""
+        """Return the image's label of the collection's kind."""
         if self.form.kind == MASK:
             shapes = [(label + 1, [_ring(values)], False)
                       for label, values in zip(self.classes, self.values, strict=True)]  # fmt: skip
@@ -77,25 +76,23 @@ class LabelFile:
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
-    """The lines that aren't empty, with their numbers."""
+    """Return the non-empty lines with their line numbers."""
     text = file.read_text("utf-8-sig", errors="replace")
     return [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def _parsed(words: list[str], keypoints: int) -> tuple[int, list[float]]:
-    """The class and the numbers of a line; raises `ValueError` with what is wrong."""
+    """Return the class and the numbers of a line; raise `ValueError` with the problem."""
     try:
         numbers = [float(word) for word in words]
     except ValueError:
-        raise ValueError(f"{' '.join(words)[:60]!r} holds what is no number") from None
+        raise ValueError(f"{' '.join(words)[:60]!r} contains a value that is not a number") from None
     if not all(math.isfinite(number) for number in numbers) or numbers[0] != int(numbers[0]):
-        raise ValueError("the class must be a whole number and the others finite")
+        raise ValueError("the class must be a whole number, and the other numbers must be finite")
     count = len(numbers) - 1
     if keypoints:
         if count not in (4, 4 + keypoints):
-            raise ValueError(
-                f"expected a class, a box and {keypoints} numbers of keypoints, found {len(numbers)} numbers"
-            )
+            raise ValueError(f"expected a class, a box and {keypoints} keypoint values, found {len(numbers)} numbers")
         return int(numbers[0]), numbers[1:5]
     if count != 4 and (count < 6 or count % 2):
         raise ValueError(f"expected a class and 4 numbers (or a polygon of at least 3 points), found {len(numbers)}")
@@ -112,7 +109,7 @@ def _corners(values: list[float]) -> tuple[float, float, float, float]:
 
 
 def _ring(values: list[float]) -> list[float]:
-    """A polygon's points one after the other; a box as the polygon of its corners."""
+    """Return a polygon's points as a flat list; a box becomes the polygon of its corners."""
     if len(values) > 4:
         return values
     left, top, right, bottom = _corners(values)
@@ -120,7 +117,7 @@ def _ring(values: list[float]) -> list[float]:
 
 
 def _numbers(files: Iterable[Path]) -> list[tuple[Path, int, list[float]]]:
-    """The lines of numbers in label files: file, number of the line, and its numbers."""
+    """Return the numeric lines of label files: the file, the line number, and the numbers."""
     found = []
     for file in files:
         for number, line in _lines(file):
@@ -132,7 +129,7 @@ def _numbers(files: Iterable[Path]) -> list[tuple[Path, int, list[float]]]:
 
 
 def looks_right(file: Path) -> bool:
-    """Whether the first line of a text file is a class and a box or a polygon."""
+    """Return whether the first line of a text file is a class with a box or a polygon."""
     try:
         lines = _lines(file)
         return not lines or len(_parsed(lines[0][1].split(), 0)[1]) >= 4
@@ -147,7 +144,7 @@ def looks_right(file: Path) -> bool:
 
 
 def has_polygons(files: Iterable[Path], keypoints: int) -> bool:
-    """Whether some line is a polygon, which also gives masks."""
+    """Return whether any line is a polygon, so that masks are available too."""
     files = list(files)
     if keypoints or looks_like_poses(files):
         return False
@@ -155,7 +152,7 @@ def has_polygons(files: Iterable[Path], keypoints: int) -> bool:
 
 
 def looks_like_poses(files: Iterable[Path]) -> int:
-    """Guess from the lines how many keypoint numbers follow each box; 0 if the lines do not look like poses.
+    """Guess from the lines how many keypoint values follow each box; 0 if the lines do not look like poses.
 
     Poses have one length, and every third number after the box is a visibility of 0, 1 or 2.
     """
@@ -168,12 +165,12 @@ def looks_like_poses(files: Iterable[Path]) -> int:
 
 
 def refuse_pixels(files: Iterable[Path]) -> None:
-    """Raise `UserError` where most lines are in pixels instead of shares of the image's sides."""
+    """Raise `UserError` if most lines are in pixels instead of relative to the image's sides."""
     lines = _numbers(list(files)[:200])
     pixels = [(file, number, numbers) for file, number, numbers in lines
-              if len(numbers) >= 5 and sum(abs(value) > _SHARE for value in numbers[1:5]) >= 2]  # fmt: skip
+              if len(numbers) >= 5 and sum(abs(value) > _MAX_RELATIVE for value in numbers[1:5]) >= 2]  # fmt: skip
     if pixels and 2 * len(pixels) > len(lines):
         file, number, numbers = pixels[0]
         shown = " ".join(f"{value:g}" for value in numbers[:5])
-        raise UserError(f"{file}, line {number}: {shown} looks like pixels, but YOLO's numbers are shares of the "
-                        "image's width and height, 0 to 1: divide by them")  # fmt: skip
+        raise UserError(f"{file}, line {number}: {shown} looks like pixels, but YOLO's numbers are relative to "
+                        "the image's width and height (0 to 1): divide by them")  # fmt: skip

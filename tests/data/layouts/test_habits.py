@@ -481,7 +481,7 @@ def test_boxes_in_pixels_are_refused(tmp_path):
     _image(tmp_path / "images" / "0.png")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "0.txt").write_text("0 20 10 8 4\n")
-    with pytest.raises(UserError, match="looks like pixels, but YOLO's numbers are shares"):
+    with pytest.raises(UserError, match="looks like pixels, but YOLO's numbers are relative"):
         _read(tmp_path, BOXES)
 
 
@@ -492,7 +492,7 @@ def test_a_val_that_is_train_is_told(tmp_path):
         (tmp_path / "labels" / f"{i}.txt").write_text(LINE)
     (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cat]\n")
     collection = _read(tmp_path, BOXES)
-    assert _sizes(collection) == {"train": 8} and "names the same images as train" in _told(collection)
+    assert _sizes(collection) == {"train": 8} and "lists the same images as train" in _told(collection)
 
 
 # 8. What isn't read is named

@@ -111,7 +111,7 @@ def test_what_it_has_no_labels_for_is_said_before_any_download(tmp_path, monkeyp
 
 def test_an_unknown_name_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    with pytest.raises(UserError, match=r"data\.tfds=beens is no dataset of TensorFlow Datasets") as caught:
+    with pytest.raises(UserError, match=r"data\.tfds=beens is not a dataset of TensorFlow Datasets") as caught:
         data.load(DataConfig(name="tfds", tfds="beens"), 0)
     assert "\n" not in str(caught.value)
 

@@ -119,7 +119,7 @@ def test_labels_without_images_and_images_without_labels(tmp_path):
 @pytest.mark.parametrize(("content", "words"), [
     ("names: [a", "can't be read as YAML"),
     ("names: 3\ntrain: images", "names must be a list"),
-    ("names: {1: a, 2: b}\ntrain: images", "count from 0 on"),
+    ("names: {1: a, 2: b}\ntrain: images", "must count from 0, not 1, 2"),
     ("- a", "expected keys such as train"),
 ])  # fmt: skip
 def test_a_yaml_that_cannot_be_understood(tmp_path, content, words):
