@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from cvlib.cli import cache, check, compare, evaluate, export, inspect, predict, train, visualize
-from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, in_words
+from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, user_message
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        message = in_words(error)
+        message = user_message(error)
         if message is None:
             raise
         complain(message)

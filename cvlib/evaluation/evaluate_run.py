@@ -102,7 +102,7 @@ def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
 def _table(rows: Sequence[Row], metric: str) -> list[str]:
     """Return the class rows as aligned lines under a header; if there are too many, only the worst classes."""
     known = [row for row in rows if row[metric] is not None]
-    left_out = len(rows) - _MAX_ROWS
+    left_out = len(known) - _MAX_ROWS
     if left_out > 0:
         rows = sorted(known, key=lambda row: row[metric])[:_MAX_ROWS]
     lines = titled([{name: _cell(value) for name, value in row.items()} for row in rows])

@@ -88,5 +88,6 @@ def _check_units(model: keras.Model, layer: str, units: Sequence[int]) -> None:
     shapes = {step.name: graph.shape_of(step) for step in graph.steps(model)}
     graph.check_name(layer, list(shapes))
     count = int(shapes[layer][-1] or 0)
-    if not all(0 <= unit < count for unit in units):
-        raise UserError(f"{layer} has no unit {max(units)}: expected 0 to {count - 1}")
+    for unit in units:
+        if not 0 <= unit < count:
+            raise UserError(f"{layer} has no unit {unit}: expected 0 to {count - 1}")

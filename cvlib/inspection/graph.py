@@ -159,9 +159,9 @@ def behind_entry(model: keras.Model, pixels: Any) -> dict[str, Any]:
 def check_name(name: str, known: Sequence[str]) -> None:
     """Raise `UserError` with similar names if there is no layer with this name."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [*known[:1], *known[-2:]]
-        raise UserError(f"{name}: there is no such layer; similar names are {', '.join(near)}; `cvlib inspect` lists "
-                        "all layers")  # fmt: skip
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"similar names are {', '.join(near)}; " if near else ""
+        raise UserError(f"{name}: there is no such layer; {hint}`cvlib inspect` lists all layers")
 
 
 def shape_of(step: Step) -> tuple[int | None, ...]:

@@ -23,7 +23,7 @@ from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
 from cvlib.runs.summary import read_summary
 from cvlib.runs.upgrade import FORM, upgrade
-from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, in_words
+from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
 
 # Incomplete files that killed processes may have left in a run's folder.
@@ -162,7 +162,7 @@ class Record:
             elif isinstance(error, RunFailed):
                 self.update(status="failed", error=str(error))
             elif error is not None:
-                self.update(status="failed", error=in_words(error) or f"{type(error).__name__}: {error}"[:2000])
+                self.update(status="failed", error=user_message(error) or f"{type(error).__name__}: {error}"[:2000])
         except OSError:
             if error is None:
                 raise

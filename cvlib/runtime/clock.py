@@ -65,7 +65,7 @@ class Progress:
     def show(self, done: int) -> None:
         """Show that `done` items are done, at most a few times a second, and not within the first second."""
         now = time.monotonic()
-        if not self._terminal or now - self._started < 1 or now - self._shown < 0.3:
+        if not self._terminal or not done or now - self._started < 1 or now - self._shown < 0.3:
             return
         self._shown = now
         remaining = (now - self._started) / done * (self._total - done)

@@ -28,7 +28,7 @@ class Pruned(RunFailed):
     """The run was stopped early because others do better; raised by the `on_epoch` callback of a search."""
 
 
-def in_words(error: BaseException) -> str | None:
+def user_message(error: BaseException) -> str | None:
     """Return one line for an error of the environment, or None for any other error, which needs its traceback.
 
     Such errors are a full disk, a folder without write permission, too little memory, and a file that was damaged

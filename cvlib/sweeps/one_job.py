@@ -19,8 +19,8 @@ from cvlib.runtime.errors import (
     RunFailed,
     UserError,
     complain,
-    in_words,
     interrupt,
+    user_message,
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def run_job(
     except RunFailed as error:
         return Outcome(folder, FAILED, {}, str(error))
     except Exception as error:
-        message = in_words(error)
+        message = user_message(error)
         if message is None:
             traceback.print_exc()
         return Outcome(folder, FAILED, {}, message or f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cvlib.runtime.errors import in_words
+from cvlib.runtime.errors import user_message
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )  # fmt: skip
 def test_what_no_program_can_help_is_one_line(error: Exception, words: str) -> None:
-    said = in_words(error)
+    said = user_message(error)
     assert said is not None
     assert words in said
     assert "\n" not in said
@@ -35,8 +35,8 @@ def test_what_no_program_can_help_is_one_line(error: Exception, words: str) -> N
 
 
 def test_a_fault_of_ours_keeps_its_traceback() -> None:
-    assert in_words(TypeError("unhashable")) is None
-    assert in_words(OSError(errno.EIO, "Input/output error")) is None
+    assert user_message(TypeError("unhashable")) is None
+    assert user_message(OSError(errno.EIO, "Input/output error")) is None
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ class MaskOptions(Options):
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.loss if name not in LOSSES]
-        require(not unknown, f"model.loss.{'.'.join(unknown)}", "…", f"a loss among {', '.join(LOSSES)}")
+        require(not unknown, "model.loss", ", ".join(unknown), f"losses among {', '.join(LOSSES)}")
         weights = list(self.loss.values())
         require(all(0 <= weight < math.inf for weight in weights) and any(weights), "model.loss", self.loss,
                 "weights of 0 or more, at least one of them above 0")  # fmt: skip
