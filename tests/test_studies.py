@@ -47,7 +47,7 @@ def test_the_regimes_lie_in_their_ranges_and_end_with_their_comparison(tmp_path:
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_says_what_it_asks_and_every_job_of_it_can_be(study: str) -> None:
     text = (ROOT / f"experiments/{study}.yaml").read_text()
-    for words in ("What it asks: ", f"+experiment={study}", f"{study}.md"):
+    for words in ("Question: ", f"+experiment={study}", f"{study}.md"):
         assert words in text
     params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
     own = ["data.path=photographs"] if "data.path=" in text else []
