@@ -132,7 +132,8 @@ def test_only_columns_that_are_there_are_explained(study: Path, tmp_path: Path, 
     assert text[-1] == (
         "Means ± standard deviation over seeds. The CI is over new seeds and new test images. Differences ± one "
         "standard error. p (these networks): would the same networks also differ on other images? p (new seeds): would "
-        "networks trained with other seeds also differ? p Holm: p corrected for the number of comparisons; the verdict uses it."
+        "networks trained with other seeds also differ? p Holm: p corrected for the number of comparisons; the verdict "
+        "uses it."
     )
     alone = make_run("alone/a").parent
     assert compare([alone], say_nothing).splitlines()[-1] == "only one group: nothing to compare it with"

@@ -111,7 +111,7 @@ def _record(
     """Write an image and return its rows for the table; [] if it has no label."""
     content = (image or {}).get("bytes")
     if content is None:
-        raise UserError(f"{home.name}: an image is given only by its path ({(image or {}).get('path')}): save the "
+        raise UserError(f"an image is given only by its path ({(image or {}).get('path')}): save the "
                         "dataset with its images embedded")  # fmt: skip
     if label is None or label == -1:
         return []
