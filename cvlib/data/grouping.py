@@ -47,6 +47,8 @@ def _pattern(group: str) -> re.Pattern[str]:
 
 def _level(sample: Sample, level: int) -> str:
     folders = sample.name.split("/")[:-1]
+    if not folders:
+        raise UserError(f"data.group={level}: {sample.name} is not in a folder: choose a pattern for the names instead")
     if not -len(folders) <= level <= len(folders) or level == 0:
         raise UserError(f"data.group={level}: {sample.name} lies in {len(folders)} folders: choose a level from 1 to "
                         f"{len(folders)}, or −1 for the image's own folder")  # fmt: skip

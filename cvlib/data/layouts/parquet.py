@@ -59,7 +59,7 @@ def _write(root: Path, files: list[Path], home: Path) -> None:
             for row in _rows(opened, [image, label]):
                 rows += _record(row[image], row[label], classes, _split(root, file), home, len(rows))
         except (OSError, ValueError) as error:  # for a damaged file, pyarrow raises a ValueError
-            raise UserError(f"{file}: can't be read as Parquet: {' '.join(str(error).split())[:200]}") from error
+            raise UserError(f"{file}: can't be read: {' '.join(str(error).split())[:200]}") from error
     header = ["file", "label", "split", *(["xmin", "ymin", "xmax", "ymax"] if boxes else [])]
     with (home / "labels.csv").open("w", newline="", encoding="utf-8") as table:
         csv.writer(table).writerows([header, *rows])
@@ -111,8 +111,8 @@ def _record(
     """Write an image and return its rows for the table; [] if it has no label."""
     content = (image or {}).get("bytes")
     if content is None:
-        raise UserError(f"an image is given only by its path ({(image or {}).get('path')}): save the "
-                        "dataset with its images embedded")  # fmt: skip
+        raise ValueError(f"an image is given only by its path ({(image or {}).get('path')}): save the "
+                         "dataset with its images embedded")  # fmt: skip
     if label is None or label == -1:
         return []
     file = Path("images", split, f"{number:07d}{_ENDINGS.get(content[:2], '.png')}")
