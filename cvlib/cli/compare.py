@@ -8,7 +8,7 @@ from typing import Any
 
 from cvlib.cli.output import hand_over, refuse_output, say
 
-_FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".md": "md"}
+_FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".json": "json", ".md": "md"}
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("table", "md", "csv", "html"),
+        choices=("table", "md", "csv", "json", "html"),
         help="html is one self-contained file with curves (default: by --output's extension, else table)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")

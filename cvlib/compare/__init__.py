@@ -1,4 +1,4 @@
-"""Compare runs: find them, group them over seeds, test the differences, and report them as text, CSV or HTML."""
+"""Compare runs: find them, group them over seeds, test the differences, and report them as text, CSV, JSON or HTML."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from cvlib.compare import caveats, runs, tables, verdict
+from cvlib.compare import as_json, caveats, runs, tables, verdict
 from cvlib.compare.groups import Section, metrics, sections
 from cvlib.compare.verdict import Comparison
 from cvlib.compare.wording import Tables, explanation, remarks, title
 from cvlib.viz import text_table
 
 LIST = "list"
-FORMATS = ("table", "md", "csv", "html")
+FORMATS = ("table", "md", "csv", "json", "html")
 
 
 def compare(
@@ -41,6 +41,8 @@ def compare(
         ]:
             say(line)
         return tables.csv_text(found, made)
+    if form == "json":
+        return as_json.text(found, made, [*filter(None, [caveats.apart(found)]), *warnings])
     drawn = [(tables.display(section, compared), tables.comparison_rows(section, compared))
              for section, compared in zip(found, made, strict=True)]  # fmt: skip
     if form == "html":
