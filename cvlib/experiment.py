@@ -135,7 +135,8 @@ def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
     if span or dataset.size != size:
         own = span or f"{dataset.size[0]}×{dataset.size[1]}"
         least = tasks.smallest_side(config)
-        why = f": {config.model.name} needs at least {least}" if max(dataset.size) < least else ""
+        enlarged = config.data.image_size is None and max(dataset.size) < least
+        why = f": {config.model.name} needs at least {least}" if enlarged else ""
         record.say(f"images ({own}) are resized to {size[0]}×{size[1]} pixels (data.resize={resize}){why}")
     record.update(image_size=size[0] if size[0] == size[1] else list(size), channels=dataset.channels, resize=resize,
                   range=None if dataset.span is None else list(dataset.span))  # fmt: skip
