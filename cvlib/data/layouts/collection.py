@@ -146,7 +146,7 @@ def settle_splits(collection: Collection) -> None:
         kept = []
         for sample in collection.splits.get(split, []):
             if sample.name in assigned and assigned[sample.name] != split:
-                listing = sample.label_file if collection.layout in ("csv", "coco") else None
+                listing = sample.label_file if collection.layout in ("csv", "coco", "createml") else None
                 collection.blame(ERROR, "in two splits", listing or sample.name, f"{sample.name} is in {split} and in "
                                  f"{assigned[sample.name]}", "remove it from one of them")  # fmt: skip
             else:
