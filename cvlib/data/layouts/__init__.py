@@ -17,7 +17,21 @@ from pathlib import Path
 from cvlib.config.schema import DataConfig
 from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
-from cvlib.data.layouts import archives, coco, doubts, evidence, folder, foreign, masks, parquet, rest, table, voc, yolo
+from cvlib.data.layouts import (
+    archives,
+    coco,
+    createml,
+    doubts,
+    evidence,
+    folder,
+    foreign,
+    masks,
+    parquet,
+    rest,
+    table,
+    voc,
+    yolo,
+)
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
@@ -40,6 +54,7 @@ LAYOUTS: dict[str, Layout] = {
     "csv": Layout(table.read, (CLASS, CLASS_SET, BOXES), table.signs),
     "voc": Layout(voc.read, (BOXES, MASK), voc.signs),
     "coco": Layout(coco.read, (BOXES, MASK, CLASS_SET), coco.signs),
+    "createml": Layout(createml.read, (BOXES,), createml.signs),
     "yolo": Layout(yolo.read, (BOXES, MASK), yolo.signs),
     "masks": Layout(masks.read, (MASK,), masks.signs),
 }
@@ -97,7 +112,8 @@ def _table_of_file(file: Path) -> list[Evidence]:
     if layout == "yolo":
         signs = [replace(item, root=file) for item in yolo.signs(Survey(file.parent))]
         return signs or [Evidence("yolo", BOXES, file, evidence.WEAK, file.name, yolo.TITLE)]
-    signs = coco.signs(Survey(file))
+    survey = Survey(file)
+    signs = createml.signs(survey) or coco.signs(survey)
     other = [replace(item, root=file) for item in foreign.signs(Survey(file.parent)) if file.name in item.refusal]
     return other or signs or [Evidence("coco", BOXES, file, evidence.WEAK, file.name, coco.TITLE)]
 
@@ -172,7 +188,7 @@ def _readable(kind: LabelKind) -> str:
         return "a CSV of file and labels, COCO, or boxes, of which only the classes are used"
     if kind == MASK:
         return "Pascal VOC, COCO, YOLO, or folders images and masks with the same file names in both"
-    return "Pascal VOC, COCO, YOLO, or a CSV of boxes"
+    return "Pascal VOC, COCO, YOLO, CreateML, or a CSV of boxes"
 
 
 def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, training: bool = True) -> Collection:

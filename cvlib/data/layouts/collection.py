@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -142,11 +143,12 @@ def by_stem(collection: Collection, files: list[Path], folder: Path) -> dict[str
 def settle_splits(collection: Collection) -> None:
     """Keep a sample that is in two splits only in the held-out one; report an error, because a leak biases results."""
     assigned: dict[str, str] = {}
+    listed = Counter(sample.label_file for samples in collection.splits.values() for sample in samples)
     for split in ("test", "val", "train"):
         kept = []
         for sample in collection.splits.get(split, []):
             if sample.name in assigned and assigned[sample.name] != split:
-                listing = sample.label_file if collection.layout in ("csv", "coco") else None
+                listing = sample.label_file if listed[sample.label_file] > 1 else None
                 collection.blame(ERROR, "in two splits", listing or sample.name, f"{sample.name} is in {split} and in "
                                  f"{assigned[sample.name]}", "remove it from one of them")  # fmt: skip
             else:

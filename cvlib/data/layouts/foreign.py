@@ -43,7 +43,6 @@ FORMATS = (
            lambda head: '"_via_' in head or ('"regions"' in head and '"shape_attributes"' in head)),
     Format("VIA (VGG Image Annotator) CSV", (".csv",), "export from VIA as COCO", _BOTH,
            _has("region_shape_attributes")),
-    Format("CreateML JSON", (".json",), _TO_COCO, (BOXES,), _has('"coordinates"', '"label"')),
     Format("Supervisely JSON", (".json",), "export from Supervisely as COCO, Pascal VOC or masks", _BOTH,
            lambda head: '"classTitle"' in head or '"geometryType"' in head),
     Format("Label Studio JSON", (".json",), "export from Label Studio as COCO, YOLO or Pascal VOC", _BOTH,

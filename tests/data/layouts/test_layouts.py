@@ -50,6 +50,13 @@ def _coco(root: Path) -> None:
     (root / "labels.json").write_text(json.dumps(content))
 
 
+def _createml(root: Path) -> None:
+    boxes = [{"label": "cat", "coordinates": {"x": 3, "y": 3, "width": 4, "height": 4}}]
+    for i in range(6):
+        _image(root / f"{i}.png")
+    (root / "labels.json").write_text(json.dumps([{"image": f"{i}.png", "annotations": boxes} for i in range(6)]))
+
+
 def _yolo(root: Path) -> None:
     (root / "labels").mkdir(parents=True)
     for i in range(6):
@@ -83,10 +90,11 @@ def _yolo_polygons(root: Path) -> None:
         file.write_text("0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n")
 
 
-MAKERS = {"folder": _folders, "voc": _voc, "coco": _coco, "yolo": _yolo, "masks": _masks, "csv": _table}
+MAKERS = {"folder": _folders, "voc": _voc, "coco": _coco, "yolo": _yolo, "masks": _masks, "csv": _table,
+          "createml": _createml}  # fmt: skip
 OF_KINDS = {("csv", BOXES): _table_of_boxes, ("yolo", MASK): _yolo_polygons}  # kinds that need other files
 SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["detection"], "yolo": ["detection"],
-          "coco": ["detection", "segmentation"], "masks": ["segmentation"]}  # fmt: skip
+          "coco": ["detection", "segmentation"], "masks": ["segmentation"], "createml": ["detection"]}  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", MAKERS)
@@ -153,7 +161,7 @@ def test_no_labels_at_all_for_a_task(tmp_path):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
 
 
-@pytest.mark.parametrize("layout", ["voc", "yolo", "coco"])
+@pytest.mark.parametrize("layout", ["voc", "yolo", "coco", "createml"])
 def test_boxes_give_an_image_the_set_of_their_classes(tmp_path, layout):
     MAKERS[layout](tmp_path)
     collection = layouts.read(tmp_path, None, CLASS_SET, DataConfig())
@@ -163,7 +171,7 @@ def test_boxes_give_an_image_the_set_of_their_classes(tmp_path, layout):
         layouts.read(tmp_path, None, CLASS, DataConfig())
 
 
-@pytest.mark.parametrize("layout", ["voc", "coco", "masks"])
+@pytest.mark.parametrize("layout", ["voc", "coco", "createml", "masks"])
 def test_a_wrong_layout_is_explained(tmp_path, layout):
     _folders(tmp_path)
     task = SERVES[layout][-1]
