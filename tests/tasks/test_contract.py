@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from cvlib import experiment, tasks
+from cvlib.compare.runs import sample_values
 from cvlib.models.restore import SavedRun, open_run
 from cvlib.tasks import saved
 from tests.configs import CONF
@@ -65,6 +66,17 @@ def test_fit_records_every_declared_metric_and_a_row_for_each_test_sample(run: S
     assert [row["name"] for row in rows] == saved.dataset(run).test.names
     assert {spec.sample_column for spec in task.metrics if spec.sample} <= set(rows[0])
     assert set(json.loads((run.folder / "labels.json").read_text())) >= {"task", "classes", "channels", "image_size"}
+
+
+def test_values_of_the_test_samples_average_to_every_metric(run: SavedRun) -> None:
+    """`cvlib compare` tests what it ranks by, except for metrics that it compares by a measure of the single image."""
+    for spec in tasks.of_config(run.config).metrics:
+        found = sample_values(run.record, f"test/{spec.name}")
+        if run.record.task == "detection" and spec.column is None:
+            continue  # mAP75 and ar_100 have no measure of a single image
+        assert found is not None
+        if spec.sample != "own":
+            assert np.mean(found[1]) == pytest.approx(run.record.metric(f"test/{spec.name}"), abs=1e-5)
 
 
 def test_evaluate_gives_the_runs_own_metrics(run: SavedRun, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvlib.data.dataset import Dataset
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
 _IMAGES_SHOWN = 24
+_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,43 @@ class ClassPredictions(Predictions):
         Macro F1 averages over the classes that occur in truth or prediction, as in scikit-learn.
         """
         hits, truths, guesses = _counts(self.confusion)
-        rows = np.arange(len(self.labels))
-        ranks = (self.logits > self.logits[rows, self.labels][:, None]).sum(axis=1)
         occurring = truths + guesses > 0
         return {
-            "loss": float(-_log_softmax(self.logits)[rows, self.labels].mean()),
+            "loss": float(self._losses.mean()),
             "accuracy": float((self.guesses == self.labels).mean()),
-            "top5_accuracy": float((ranks < 5).mean()),
+            "top5_accuracy": float(self._in_top.mean()),
             "macro_f1": float((2 * hits[occurring] / (truths + guesses)[occurring]).mean()),
         }
 
+    @property
+    def _losses(self) -> np.ndarray:
+        losses: np.ndarray = -_log_softmax(self.logits)[np.arange(len(self.labels)), self.labels]
+        return losses
+
+    @property
+    def _in_top(self) -> np.ndarray:
+        """Whether the true class is among the five most probable; of tied logits the first count, NaN never does."""
+        own = self.logits[np.arange(len(self.labels)), self.labels][:, None]
+        before = np.arange(self.logits.shape[1]) < self.labels[:, None]
+        ranks = ((self.logits > own) | ((self.logits == own) & before)).sum(axis=1)
+        in_top: np.ndarray = (ranks < _TOP) & np.isfinite(self.logits).all(axis=1)
+        return in_top
+
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each sample's name, truth, prediction and score, the probability of the prediction."""
-        rows = zip(names, self.labels, self.guesses, self.probabilities, strict=True)
-        return [{"name": name, "truth": self.classes[label], "prediction": self.classes[guess],
-                 "score": f"{probabilities[guess]:.6f}"} for name, label, guess, probabilities in rows]  # fmt: skip
+        """Return each sample's name, truth, prediction and score, the probability of the prediction.
+
+        Also its loss, whether its class is among the top five, and its contribution to the macro F1.
+        """
+        classes = np.arange(self.logits.shape[1])
+        true, predicted = self.labels[:, None] == classes, self.guesses[:, None] == classes
+        f1 = pseudo_values.of_ratios(2 * (true & predicted), true.astype(int) + predicted)
+        rows = zip(names, self.labels, self.guesses, self.probabilities, self._losses, self._in_top, f1, strict=True)
+        return [
+            {"name": name, "truth": self.classes[label], "prediction": self.classes[guess],
+             "score": f"{probabilities[guess]:.6f}", "loss": f"{loss:.6f}", "top5_accuracy": int(top),
+             "macro_f1_pseudo_value": f"{share:.6f}"}
+            for name, label, guess, probabilities, loss, top, share in rows
+        ]  # fmt: skip
 
     def by_class(self) -> list[Row]:
         """Return precision, recall, F1 (0–1; None if undefined) and support, the number of samples, for each class."""

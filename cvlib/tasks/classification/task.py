@@ -38,7 +38,7 @@ class Classification(LogitsTask):
     metrics = (
         MetricSpec("accuracy", column="prediction", sample="right"),
         MetricSpec("top5_accuracy"),
-        MetricSpec("macro_f1"),
+        MetricSpec("macro_f1", column="macro_f1_pseudo_value", sample="share"),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
     )
     class_metric = "f1"

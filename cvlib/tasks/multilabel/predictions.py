@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.dataset import Dataset
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.multilabel import drawing, measures
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
@@ -92,16 +93,23 @@ class SetPredictions(Predictions):
         } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each sample's name, true and predicted classes, F1 and ranking precision, 0–1.
+        """Return each sample's name, true and predicted classes, F1 and ranking precision (0–1), and its loss.
 
-        `cvlib compare` uses the last two, and whether truth and prediction are equal, for paired comparisons.
+        Also its contributions to the macro and the micro F1. `cvlib compare` pairs samples by them.
         """
         hits, predicted, actual = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
         own = measures.f1(hits, predicted, actual, empty=1.0)
         rankings = measures.ranking_precision(self.logits, self.truth)
-        rows = zip(names, self.truth, self.found, own, rankings, strict=True)
-        return [{"name": name, "truth": self.joined(truth), "prediction": self.joined(found), "f1": f"{f1:.6f}",
-                 "ranking_precision": f"{ranking:.6f}"} for name, truth, found, f1, ranking in rows]  # fmt: skip
+        right, marks = 2 * (self.found & self.truth), self.found.astype(int) + self.truth
+        macro = pseudo_values.of_ratios(right, marks)
+        micro = pseudo_values.of_ratios(right.sum(axis=1, keepdims=True), marks.sum(axis=1, keepdims=True))
+        rows = zip(names, self.truth, self.found, own, rankings, macro, micro, self.losses, strict=True)
+        return [
+            {"name": name, "truth": self.joined(truth), "prediction": self.joined(found), "f1": f"{f1:.6f}",
+             "ranking_precision": f"{ranking:.6f}", "macro_f1_pseudo_value": f"{one:.6f}",
+             "micro_f1_pseudo_value": f"{other:.6f}", "loss": f"{np.mean(loss):.6f}"}
+            for name, truth, found, f1, ranking, one, other, loss in rows
+        ]  # fmt: skip
 
     def joined(self, marks: np.ndarray) -> str:
         """Return the marked classes as one text, such as cat|dog."""

@@ -29,20 +29,15 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 
-def _per_image_metric(name: str, column: str, sample_name: str) -> MetricSpec:
-    """Return a metric for which paired comparisons use a measure of each image."""
-    return MetricSpec(name, column=column, sample="own", sample_name=sample_name)
-
-
 class Multilabel(LogitsTask):
     """A task with logits `(batch, classes)`, trained with one binary cross-entropy per class."""
 
     name = "multilabel"
     label_kind = CLASS_SET
     metrics = (
-        _per_image_metric("mAP", "ranking_precision", "ranking precision"),
-        _per_image_metric("macro_f1", "f1", "F1 of the image"),
-        _per_image_metric("micro_f1", "f1", "F1 of the image"),
+        MetricSpec("mAP", column="ranking_precision", sample="own", sample_name="ranking precision"),
+        MetricSpec("macro_f1", column="macro_f1_pseudo_value", sample="share"),
+        MetricSpec("micro_f1", column="micro_f1_pseudo_value", sample="share"),
         MetricSpec("exact_match", column="prediction", sample="right"),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
     )

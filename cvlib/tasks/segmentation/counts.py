@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 
 from cvlib.data.labels import IGNORE
+from cvlib.tasks import pseudo_values
 
 
 def confusion(
@@ -45,21 +46,18 @@ def pixel_accuracy(matrix: Int[np.ndarray, "classes classes"]) -> float:
     return float(np.trace(matrix) / max(int(matrix.sum()), 1))
 
 
-def shares(counts: Integer[np.ndarray, "images 2 classes"]) -> Float[np.ndarray, " images"]:
-    """Return each image's contribution to the mIoU of all images, from their intersections and unions.
+def contributions(counts: Integer[np.ndarray, "images 2 classes"]) -> dict[str, Float[np.ndarray, " images"]]:
+    """Return each image's contribution to the mIoU, the dice and the pixel accuracy of all images, by metric.
 
-    The mean of the contributions is the mIoU, and their spread estimates its uncertainty. The mIoU is a ratio of sums,
-    linearized about the sums (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling
-    Plans, 1982, chapter 6).
+    `counts` are the images' intersections and unions.
     """
-    hits, unions = counts.sum(axis=0)
-    occurring = unions > 0
-    if not occurring.any():
-        return np.zeros(len(counts))
-    iou = hits[occurring] / unions[occurring]
-    influence = (counts[:, 0, occurring] - iou * counts[:, 1, occurring]) / unions[occurring]
-    values: np.ndarray = iou.mean() + len(counts) * influence.mean(axis=1)
-    return values
+    hits, unions = counts[:, 0], counts[:, 1]
+    pixels = (hits + unions).sum(axis=1, keepdims=True) / 2  # truth and prediction have as many pixels each
+    return {
+        "mIoU": pseudo_values.of_ratios(hits, unions),
+        "dice": pseudo_values.of_ratios(2 * hits, hits + unions),
+        "pixel_accuracy": pseudo_values.of_ratios(hits.sum(axis=1, keepdims=True), pixels),
+    }
 
 
 def loss_sum(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from cvlib.data.dataset import Dataset
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.tasks.segmentation import counts
 from cvlib.viz import masks
@@ -22,7 +24,7 @@ class MaskPredictions(Predictions):
 
     classes: Sequence[str]
     confusion: np.ndarray  # int64 (classes, classes): pixels of each true class (row) and predicted class (column)
-    loss_sum: float = 0.0  # sum of −log p over labelled pixels, nats
+    losses: list[float] = field(default_factory=list)  # each image's sum of −log p over labelled pixels, nats
     samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
     counts: list[np.ndarray] = field(default_factory=list)  # each image's intersections and unions (2, classes)
     shown: dict[int, Masks] = field(default_factory=dict)  # by image index
@@ -45,7 +47,7 @@ class MaskPredictions(Predictions):
                 self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
             self.samples.append((counts.mean_iou(matrix), counts.pixel_accuracy(matrix)))
             self.counts.append(np.stack(counts.by_class(matrix)[:2]))
-        self.loss_sum += counts.loss_sum(truth, logits)
+        self.losses += [counts.loss_sum(mask[None], own[None]) for mask, own in zip(truth, logits, strict=True)]
 
     def metrics(self) -> dict[str, float]:
         """Return mIoU, pixel accuracy and mean dice of the whole split, 0–1, and the mean cross-entropy (nats).
@@ -58,7 +60,7 @@ class MaskPredictions(Predictions):
             "mIoU": counts.mean_iou(self.confusion),
             "pixel_accuracy": counts.pixel_accuracy(self.confusion),
             "dice": counts.mean_dice(self.confusion),
-            "loss": self.loss_sum / max(int(self.confusion.sum()), 1),
+            "loss": sum(self.losses) / pixels if (pixels := int(self.confusion.sum())) else math.nan,
             **{
                 f"IoU/{self.classes[i]}": float(hits[i] / union[i])
                 for i in np.flatnonzero(self.confusion.sum(axis=1)).tolist()
@@ -66,16 +68,18 @@ class MaskPredictions(Predictions):
         }  # fmt: skip
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each image's mIoU over the classes in it, its pixel accuracy, and its `counts.shares`."""
-        rows = zip(names, self.samples, counts.shares(np.array(self.counts)), strict=True)
+        """Return each image's mIoU over the classes in it, its pixel accuracy, and its pseudo-values.
+
+        A pseudo-value is the image's contribution to the metric of all images; `cvlib compare` uses it.
+        """
+        pixels = np.array([[int(one[1].sum() + one[0].sum()) / 2] for one in self.counts])
+        parts = counts.contributions(np.array(self.counts))
+        parts["loss"] = pseudo_values.of_ratios(np.array(self.losses)[:, None], pixels)
+        rows = zip(names, self.samples, *parts.values(), strict=True)
         return [
-            {
-                "name": name,
-                "mIoU": f"{miou:.6f}",
-                "pixel_accuracy": f"{accuracy:.6f}",
-                "mIoU_pseudo_value": f"{share:.6f}",
-            }
-            for name, (miou, accuracy), share in rows
+            {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}"}
+            | {f"{metric}_pseudo_value": f"{value:.6f}" for metric, value in zip(parts, values, strict=True)}
+            for name, (miou, accuracy), *values in rows
         ]
 
     def by_class(self) -> list[Row]:

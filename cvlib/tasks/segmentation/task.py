@@ -38,9 +38,9 @@ class Segmentation(LogitsTask):
     label_kind = MASK
     metrics = (
         MetricSpec("mIoU", column="mIoU_pseudo_value", sample="share"),
-        MetricSpec("pixel_accuracy"),
-        MetricSpec("dice"),
-        MetricSpec("loss", higher_is_better=False, high=math.inf),
+        MetricSpec("pixel_accuracy", column="pixel_accuracy_pseudo_value", sample="share"),
+        MetricSpec("dice", column="dice_pseudo_value", sample="share"),
+        MetricSpec("loss", higher_is_better=False, high=math.inf, column="loss_pseudo_value", sample="share"),
     )
     class_metric = "IoU"
     training_metric = "pixel_accuracy"

@@ -70,4 +70,20 @@ def test_huge_logits_stay_finite() -> None:
 
 def test_results_name_truth_prediction_and_its_probability() -> None:
     found = ClassPredictions(np.array([[0.0, math.log(3.0)]]), np.array([0]), ["cat", "dog"])
-    assert found.results(["a/1.png"]) == [{"name": "a/1.png", "truth": "cat", "prediction": "dog", "score": "0.750000"}]
+    (row,) = found.results(["a/1.png"])
+    expected = {"name": "a/1.png", "truth": "cat", "prediction": "dog", "score": "0.750000", "top5_accuracy": 1}
+    assert row == expected | {"loss": f"{math.log(4):.6f}", "macro_f1_pseudo_value": "0.000000"}
+
+
+def test_of_tied_logits_the_first_five_are_the_top_and_nan_is_a_miss() -> None:
+    constant = ClassPredictions(np.zeros((8, 8), np.float32), np.arange(8), CLASSES)
+    assert constant.metrics()["top5_accuracy"] == 5 / 8
+    logits = np.eye(8, dtype=np.float32)
+    logits[0, 3] = np.nan
+    assert ClassPredictions(logits, np.arange(8), CLASSES).metrics()["top5_accuracy"] == 7 / 8
+
+
+def test_rows_average_to_the_metrics(found: ClassPredictions) -> None:
+    rows, values = found.results([str(number) for number in range(200)]), found.metrics()
+    for metric, column in (("macro_f1", "macro_f1_pseudo_value"), ("loss", "loss"), ("top5_accuracy", "top5_accuracy")):
+        assert np.mean([float(row[column]) for row in rows]) == pytest.approx(values[metric], abs=1e-6)

@@ -84,7 +84,14 @@ def test_without_usable_thresholds_each_is_one_half(decision: dict[str, object])
 
 def test_a_row_for_each_sample_by_hand() -> None:
     logits = np.array([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0], [1.0, -1.0, -2.0]])
-    rows = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]])).results(["a", "b", "c"])
+    found = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]]))
+    rows = found.results(["a", "b", "c"])
+    for metric, column in (
+        ("macro_f1", "macro_f1_pseudo_value"),
+        ("micro_f1", "micro_f1_pseudo_value"),
+        ("loss", "loss"),
+    ):
+        assert np.mean([float(row.pop(column)) for row in rows]) == pytest.approx(found.metrics()[metric], abs=1e-6)
     assert rows == [
         {"name": "a", "truth": "bird", "prediction": "bird|cat", "f1": "0.666667", "ranking_precision": "1.000000"},
         {"name": "b", "truth": "", "prediction": "", "f1": "1.000000", "ranking_precision": "1.000000"},

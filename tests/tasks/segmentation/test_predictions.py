@@ -81,9 +81,10 @@ def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
     assert scored(np.array([[[0, 0]]]), logits).metrics()["mIoU"] == pytest.approx((0.5 + 0) / 2)
 
 
-def test_nothing_labelled_gives_zeros_not_an_error() -> None:
+def test_nothing_labelled_gives_zeros_and_no_loss() -> None:
     metrics = scored(np.full((1, 2, 2), IGNORE), np.zeros((1, 2, 2, 4), np.float32)).metrics()
-    assert metrics == {"mIoU": 0.0, "pixel_accuracy": 0.0, "dice": 0.0, "loss": 0.0}
+    assert np.isnan(metrics.pop("loss"))
+    assert metrics == {"mIoU": 0.0, "pixel_accuracy": 0.0, "dice": 0.0}
 
 
 def test_each_image_has_its_own_row() -> None:
