@@ -88,7 +88,7 @@ def test_invalid_input_is_a_one_line_error(tmp_path: Path) -> None:
     for call, words in [
         (lambda: cvlib.build("model=resnett"), "did you mean resnet"),
         (lambda: cvlib.load_run(tmp_path), "is not a run"),
-        (lambda: cvlib.predict(tmp_path / "run", "absent.png"), "absent.png is no file"),
+        (lambda: cvlib.predict(tmp_path / "run", "absent.png"), "absent.png is not a file"),
         (lambda: cvlib.predict(tmp_path / "run", np.zeros((8, 8))), "invalid image array"),
         (lambda: cvlib.predict(tmp_path / "run", np.zeros((1, 0, 8, 1))), "invalid image array"),
         (lambda: cvlib.evaluate(tmp_path / "run", split="all"), "invalid split all: expected one of train, val, test"),

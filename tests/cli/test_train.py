@@ -165,7 +165,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Sign
     resumed = run(tmp_path, *overrides, "hydra.run.dir=stopped")
     assert resumed.returncode == 0, resumed.stderr
     assert "resumes after epoch" in resumed.stdout
-    stale = "the results in evaluate were made before this run was completed"
+    stale = "the results in evaluate were created before this run was completed"
     assert stale in resumed.stdout and stale not in whole.stdout
     assert summary(tmp_path / "stopped")["metrics"] == summary(tmp_path / "whole")["metrics"]
     assert (tmp_path / "stopped/test_results.csv").read_bytes() == (tmp_path / "whole/test_results.csv").read_bytes()

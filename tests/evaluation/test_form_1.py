@@ -52,7 +52,7 @@ def test_an_unfinished_one_gives_its_best_epoch_but_is_not_resumed(folder: Path,
     from cvlib import experiment
 
     run = cvlib.load_run(folder / "runs" / "unfinished")
-    assert "unfinished is interrupted" in run.notes[-1]
+    assert "unfinished: status interrupted" in run.notes[-1]
     assert cvlib.evaluate(run).metrics["accuracy"] > 0.3  # of ten classes
     with pytest.raises(UserError, match="earlier version"):
         experiment.run(run.config, run.folder)

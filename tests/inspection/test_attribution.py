@@ -126,7 +126,7 @@ def test_rounding_in_the_saved_model_stops_no_gradient() -> None:
 def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
     model = saved_classifier("cnn", InputSpec(12, 12, 1, "letterbox"))
     image = np.full((1, 20, 40, 1), 200.0)
-    with pytest.raises(UserError, match=r"sees images of \(12, 12, 1\), not \(20, 40, 1\): give what `graph.as_seen`"):
+    with pytest.raises(UserError, match=r"takes images of shape \(12, 12, 1\), not \(20, 40, 1\)"):
         attribution.occlusion(model, image[0], 0)
     seen = graph.as_seen(model, image)
     assert seen.shape == (1, 12, 12, 1)

@@ -99,7 +99,7 @@ def test_a_mistake_in_every_trial_is_said_before_a_search_starts(tmp_path: Path)
     choices = ["model=cnn,resnet", "optimizer.lr=interval(1e-4,1e-2)", "hydra.sweeper.trials=4"]
     done = run(tmp_path, "-m", *choices, "data=folder", "data.path=nowhere")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert "nowhere" in done.stderr and "every choice of this search" in done.stderr
+    assert "nowhere" in done.stderr and "every combination of this search" in done.stderr
     assert not list(tmp_path.rglob("study*"))
 
 
