@@ -104,7 +104,9 @@ def test_a_size_that_does_not_halve_five_times_is_refused() -> None:
     ({"backbone": "cnn", "padding": "valid"}, "cnn"),
 ])  # fmt: skip
 def test_a_base_that_does_not_halve_by_five_poolings_is_refused(changes: dict[str, Any], base: str) -> None:
-    with pytest.raises(UserError, match=f"model.head=fcn needs a backbone with five 2×2 poolings.*unlike {base} .*model.backbone=vgg"):
+    with pytest.raises(
+        UserError, match=f"model.head=fcn needs a backbone with five 2×2 poolings.*unlike {base} .*model.backbone=vgg"
+    ):
         build(256, **changes)
 
 
