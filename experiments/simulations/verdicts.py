@@ -7,13 +7,13 @@ vary by 1 point (standard deviation).
     python experiments/simulations/verdicts.py                   # the table, some minutes
     python experiments/simulations/verdicts.py --draws 50        # a quick look
 
-"claims" is the share of null cases in which the leader "beats" another group: at most about 5 %. "power"
-is the same share if the first group is 3 points better. "coverage" is the share of null cases in which a group's 95 %
+"claims" is the share of null cases in which the leader "beats" another group: at most about 5 %. "power" is the
+same share if the first group is 3 points better. "coverage" is the share of null cases in which a group's 95 %
 interval contains the true accuracy.
 
 With ten groups and two seeds, the claims exceed 7 %, because two seeds often agree by chance. If every seed has its own
-split, the correction for overlapping training sets (Nadeau and Bengio 2003) is cautious, so that the claims are far below
-5 %.
+split, the correction for overlapping training sets (Nadeau and Bengio 2003) is cautious, so the claims are far
+below 5 %.
 """
 
 from __future__ import annotations

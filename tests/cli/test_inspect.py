@@ -36,8 +36,8 @@ def test_csv_has_a_row_per_layer(capsys: pytest.CaptureFixture[str]) -> None:
     rows = list(csv.DictReader(io.StringIO(said.out)))
     first = next(row for row in rows if row["layer"] == "conv1")
     assert (first["shape"], first["parameters"], first["field_size_y"]) == ("16×16×3", "30", "3")
-    assert said.err.startswith("warning: the receptive field of the last feature map is 4×4 pixels, but the typical image is "
-                               "16×16")  # fmt: skip
+    assert said.err.startswith("warning: the receptive field of the last feature map is 4×4 pixels, but the typical "
+                               "image is 16×16")  # fmt: skip
 
 
 def test_a_runs_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
