@@ -45,14 +45,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Seen:
+class JobResult:
     """The result of a job: `scan` is None if the file is not an image, `labels` is empty if it can't be decoded."""
 
     scan: FileScan | None
     labels: dict[int, Examined] = field(default_factory=dict)
 
 
-Results = dict[Path, Seen]
+Results = dict[Path, JobResult]
 
 
 def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIENCE) -> Results:
@@ -71,7 +71,7 @@ def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIE
                 seen.update(results)
                 progress.show(len(seen))
             break
-        seen[job.path] = _seen(job)
+        seen[job.path] = _run(job)
         progress.show(len(seen))
     progress.clear()
     return seen
@@ -98,16 +98,16 @@ def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:
 
 
 def _do(chunk: list[Job]) -> Results:
-    return {job.path: _seen(job) for job in chunk}
+    return {job.path: _run(job) for job in chunk}
 
 
-def _seen(job: Job) -> Seen:
+def _run(job: Job) -> JobResult:
     found = scan_file(job.path)
     if found is None or found.header is None:
-        return Seen(found)
+        return JobResult(found)
     examined = {number: examine(labelled.label, labelled.kind, found.header, labelled.path, labelled.subject)
                 for number, labelled in job.labels.items()}  # fmt: skip
-    return Seen(found, examined)
+    return JobResult(found, examined)
 
 
 def _isolated(chunk: list[Job]) -> Results:
@@ -121,7 +121,7 @@ def _isolated(chunk: list[Job]) -> Results:
         if len(chunk) > 1:
             return {path: seen for job in chunk for path, seen in _isolated([job]).items()}
         fault = Fault(ERROR, "unreadable image", "its decoder crashes or runs out of memory", "remove it")
-        return {chunk[0].path: Seen(FileScan(faults=[fault]))}
+        return {chunk[0].path: JobResult(FileScan(faults=[fault]))}
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -72,7 +72,7 @@ def without_file(
     It is the `customary` label map if given, otherwise the one that `found_in` returns. If the `chosen` classes can
     name the ids, they replace it: see `_in_order`.
     """
-    seen = _seen(files) if chosen or customary is None else Seen()
+    seen = _values_of(files) if chosen or customary is None else MaskValues()
     known, origin = customary or (_found(seen, files), "own values are the classes")
     if chosen and (ordered := _in_order(chosen, seen.values, known)):
         known, origin = ordered, "ids stand for data.classes, in this order:"
@@ -82,7 +82,7 @@ def without_file(
 def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:
     """Return the label map, with a threshold if it has two classes and the masks are soft black and white."""
     two = len(label_map.classes) == 2 and len(set(label_map.ids.values()) - {IGNORE}) == 2
-    if not two or not any(file.suffix.lower() in _LOSSY for file in files) or not _seen(files).soft:
+    if not two or not any(file.suffix.lower() in _LOSSY for file in files) or not _values_of(files).soft:
         return label_map
     return LabelMap(label_map.classes, _BINARY, label_map.colours, THRESHOLD)
 
@@ -92,10 +92,10 @@ def found_in(files: list[Path]) -> LabelMap:
 
     Masks with only 0 and 255 are background and foreground. Raises `UserError` if there are too many values.
     """
-    return _found(_seen(files), files)
+    return _found(_values_of(files), files)
 
 
-def _found(seen: Seen, files: list[Path]) -> LabelMap:
+def _found(seen: MaskValues, files: list[Path]) -> LabelMap:
     ids = sorted(value for value in seen.values if isinstance(value, int))
     colours = sorted(value for value in seen.values if isinstance(value, tuple))
     if seen.soft:
@@ -128,7 +128,7 @@ def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> Lab
 
 
 @dataclass
-class Seen:
+class MaskValues:
     """The contents of masks: their ids or colours, and the histogram of their grey levels."""
 
     values: set[int | Colour] = field(default_factory=set)
@@ -146,12 +146,12 @@ class Seen:
         return dark > 0 and bright > 0 and dark + bright >= _TWO_VALUED * total
 
 
-def _seen(files: list[Path]) -> Seen:
+def _values_of(files: list[Path]) -> MaskValues:
     with ThreadPoolExecutor() as pool:
         several = list(pool.map(_values, files))
     levels = sum((item.levels for item in several), np.zeros(256, np.int64))
     values = set().union(*(item.values for item in several))
-    return Seen(values, levels, any(item.lossy for item in several), any(item.coloured for item in several))
+    return MaskValues(values, levels, any(item.lossy for item in several), any(item.coloured for item in several))
 
 
 def named(names: list[str]) -> LabelMap:
@@ -159,7 +159,7 @@ def named(names: list[str]) -> LabelMap:
     return _map([(index, name, None) for index, name in enumerate(names)])
 
 
-def _values(file: Path) -> Seen:
+def _values(file: Path) -> MaskValues:
     try:
         with Image.open(file) as opened:
             lossy, image = opened.format == "JPEG", without_alpha(opened)
@@ -171,22 +171,22 @@ def _values(file: Path) -> Seen:
             grey = all(len(set(colour)) == 1 for colour in colours)
             values = {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
             levels = np.asarray(image.convert("L").histogram(), np.int64)
-            return Seen(values, levels, coloured=not grey or not most)
+            return MaskValues(values, levels, coloured=not grey or not most)
         array = np.asarray(image)
         if array.ndim != 2:
-            return Seen()
+            return MaskValues()
         eight = image.mode == "L"
         levels = np.bincount(array.ravel(), minlength=256) if eight else np.zeros(256, np.int64)
-        return Seen({int(value) for value in np.unique(array)}, levels, coloured=not eight)
+        return MaskValues({int(value) for value in np.unique(array)}, levels, coloured=not eight)
     except Exception:
-        return Seen()  # the check of all samples reports unreadable masks
+        return MaskValues()  # the check of all samples reports unreadable masks
 
 
-def _of_jpeg(image: Image.Image) -> Seen:
+def _of_jpeg(image: Image.Image) -> MaskValues:
     """Return the grey levels of a mask that was saved as JPEG; its values are not ids."""
     array = np.asarray(image.convert("RGB"), np.int16)
     coloured = bool((array.max(-1) - array.min(-1) > _EXTREME).mean() > 1 - _TWO_VALUED)
-    return Seen(levels=np.asarray(image.convert("L").histogram(), np.int64), lossy=True, coloured=coloured)
+    return MaskValues(levels=np.asarray(image.convert("L").histogram(), np.int64), lossy=True, coloured=coloured)
 
 
 def without_alpha(image: Image.Image) -> Image.Image:
