@@ -59,8 +59,10 @@ def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
     dataset = data.undivided(config, task.label_kind, task=task.name)
     unknown = [name for name in dataset.classes if name not in run.classes]
     if unknown:
+        merged = {member for members in (run.config.data.merge or {}).values() for member in members}
+        advice = "repeat the run's data.merge" if merged & set(unknown) else "rename them"
         raise UserError(f"{_name(config)} has classes that the run doesn't know: {_some(unknown)}; the run's classes "
-                        f"are {_some(run.classes)}: rename them, or select classes with data.classes=[…]")  # fmt: skip
+                        f"are {_some(run.classes)}: {advice}, or select classes with data.classes=[…]")  # fmt: skip
     name, chosen = _name(config), _split(config, dataset, split)
     if chosen is not dataset.train or split:
         name += f"-{next(key for key, candidate in dataset.splits.items() if candidate is chosen)}"
