@@ -193,7 +193,8 @@ def _sentence(section: Section, one: Comparison) -> str:
                 "recipe is better")  # fmt: skip
     scale, digits, unit = scaling(section.spec)
     low, high, lead = (scale * value for value in (one.estimate.low, one.estimate.high, one.estimate.difference))
-    between = f"95 % interval {low:.{digits}f} to {high:.{digits}f}, {p}"
+    counted = " after correction" if one.corrected > one.estimate.p + 1e-9 else ""
+    between = f"95 % interval {low:.{digits}f} to {high:.{digits}f}, {p}{counted}"
     if lead <= 0:
         return (f"no clear winner yet: {leader} has the better {section.metric}, but {other} is "
                 f"{-lead:.{digits}f}{unit} ahead on average over the images ({between})")  # fmt: skip
