@@ -23,7 +23,7 @@ def simulation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_few_false_claims_and_intervals_that_cover(
     simulation: ModuleType, images: int, seeds: int, groups: int
 ) -> None:
-    """With a rate of 5 %, more than 11 % of 200 cases have a probability below 0.001."""
+    """If the true rate is 5 %, the probability of more than 11 % in 200 cases is below 0.001."""
     rng, draw = np.random.default_rng(0), simulation.shared(images, seeds, groups)
     null = [draw(rng, 0.0) for _ in range(200)]
     assert np.mean([simulation.winner_on_shared(case) for case in null]) <= 0.11

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from cvlib.data.layouts.collection import Collection, Sample
+from cvlib.data.near_duplicates import near_pairs
 from cvlib.runtime.errors import UserError
 
 # If one set of look-alikes contains a larger share of the images, appearance is ignored, and only copies are grouped.
@@ -75,8 +76,6 @@ def together(
         thumbnails: thumbnails for `near_pairs`, which finds copies that were re-encoded, resized or mirrored. None
             ignores appearance.
     """
-    from cvlib.data.check.copies import near_pairs
-
     certain = [*_first_of_equals(keys), *_first_of_equals(digests)]
     if thumbnails is None:
         return _components(len(keys), certain)

@@ -29,7 +29,7 @@ _LEAST = 2000  # samples; smaller collections are read as quickly
 
 @dataclass(frozen=True)
 class Found:
-    """What is kept: the samples by split, the sha256 of each image file by the sample's name, and plain values."""
+    """The content of an index: samples by split, the sha256 of the image files by sample name, and plain values."""
 
     splits: dict[str, Split]
     image_digests: dict[str, str]

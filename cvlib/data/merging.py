@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from cvlib.data.labels import IGNORE, LabelKind
+from cvlib.data.labels import LabelKind
 from cvlib.data.split import Split
+from cvlib.data.splits import renumber
 from cvlib.runtime.errors import UserError
 
 
@@ -31,9 +30,7 @@ def merge(
     left = list(dict.fromkeys(names))
     if len(left) < kind.fewest_chosen:
         raise UserError(f"data.merge leaves only one class ({left[0]}): expected at least {kind.fewest_chosen}")
-    table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
-    table[: len(classes)] = [left.index(name) for name in names]
-    return left, [kind.renumbered(split, table) for split in splits]
+    return left, [renumber(split, names, left, kind) for split in splits]
 
 
 def merged_names(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:

@@ -44,13 +44,12 @@ class Order:
         """
         rng = np.random.default_rng([self.seed, number])
         if self.strata is not None:
-            indices, draws = self._repeating(_balanced(self.strata, self.images, rng), number)
+            order = _balanced(self.strata, self.images, rng)
         else:
-            plans = []
-            for repeat in range(math.ceil(self.images / self.count)):
-                order = rng.permutation(self.count) if self.shuffle else np.arange(self.count)
-                plans.append(self._plan(order[: self.images - repeat * self.count], number + repeat * _EPOCH_OFFSET))
-            indices, draws = (np.concatenate([plan[column] for plan in plans]) for column in (0, 1))
+            passes = [rng.permutation(self.count) if self.shuffle else np.arange(self.count)
+                      for _ in range(math.ceil(self.images / self.count))]  # fmt: skip
+            order = np.concatenate(passes)[: self.images]
+        indices, draws = self._repeating(order, number)
         index, shards = self.shard
         rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
         return rows, drawn.reshape(len(rows), len(self.streams))

@@ -101,11 +101,6 @@ def nested(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.argsort(place, kind="stable")[:count])
 
 
-def take(split: Split, indices: np.ndarray | Sequence[int]) -> Split:
-    """Return the samples of `split` at `indices`, in that order."""
-    return split.take(indices)
-
-
 def hold_out(
     pool: Split, given: dict[str, Split], config: DataConfig, kind: LabelKind = CLASS
 ) -> list[Split]:  # fmt: skip

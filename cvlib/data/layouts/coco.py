@@ -185,11 +185,7 @@ def _image(collection: Collection, file: Path, entry: Any, place: str, finder: I
     if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
         collection.blame(ERROR, "bad image entry", file, "an image needs an id and a file_name", "add them", place)
         return None
-    try:
-        image = finder.find(entry["file_name"])
-        problem = f"there is no image {entry['file_name']}"
-    except ValueError as error:
-        image, problem = None, str(error)
+    image, problem = finder.look_up(entry["file_name"])
     if image is None:
         collection.blame(ERROR, "missing image", file, problem, "add it, or remove the entry", place)
     else:

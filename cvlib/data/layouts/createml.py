@@ -123,11 +123,7 @@ def _image(collection: Collection, file: Path, entry: Any, place: str, finder: I
         collection.blame(ERROR, "bad image entry", file, "an entry needs an image (a file name) and a list of "
                          "annotations", "add them", place)  # fmt: skip
         return None
-    try:
-        image = finder.find(entry["image"])
-        problem = f"there is no image {entry['image']}"
-    except ValueError as error:
-        image, problem = None, str(error)
+    image, problem = finder.look_up(entry["image"])
     if image is None:
         collection.blame(ERROR, "missing image", file, problem, "add it, or remove the entry", place)
     return image

@@ -53,6 +53,13 @@ class ImageFinder:
             raise outside
         return guessed
 
+    def look_up(self, written: str) -> tuple[Path | None, str]:
+        """Return the image that `find` gives, and the problem if it gives none."""
+        try:
+            return self.find(written), f"there is no image {written}"
+        except ValueError as error:
+            return None, str(error)
+
     def notes(self) -> list[str]:
         """Return one line for each way in which images were found other than by the path as written."""
         return [

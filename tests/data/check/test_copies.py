@@ -7,8 +7,9 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 from sklearn.datasets import load_digits
 
-from cvlib.data.check.copies import Copyable, findings, near_pairs, repetitions
+from cvlib.data.check.copies import Copyable, findings, repetitions
 from cvlib.data.check.scan import THUMBNAIL, scan_file
+from cvlib.data.near_duplicates import near_pairs
 
 
 def _scene(seed: int, size: tuple[int, int] = (240, 200)) -> Image.Image:
