@@ -50,6 +50,12 @@ def scaled(array: np.ndarray, span: Range) -> np.ndarray:
     return np.clip(np.rint((values - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
 
 
+def unscaled(pixels: np.ndarray, span: Range) -> np.ndarray:
+    """Return pixels 0–255 as values from `span[0]` to `span[1]`, float32: the reverse of `scaled`, up to rounding."""
+    low, high = span
+    return (low + pixels.astype(np.float64) * ((high - low) / 255)).astype(np.float32)
+
+
 def bands(content: bytes) -> np.ndarray | None:
     """Return the pixels `(height, width, bands)` of a TIFF with more than four bands; None for any other file.
 

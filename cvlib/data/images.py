@@ -47,7 +47,7 @@ _UNSUPPORTED = {
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # header sizes in bytes; "BM" alone is too common in other files
 THUMBNAIL = 32  # height and width in pixels
 _ORIENTATION = 0x0112  # EXIF tag; values of 5 and above mean that width and height are swapped
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
 # Up to twice its size limit, Pillow only warns about images that could exhaust the memory.
 warnings.simplefilter("error", Image.DecompressionBombWarning)

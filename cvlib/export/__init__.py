@@ -2,7 +2,8 @@
 
 An exported network takes raw images, 0–255, of any size, and resizes them as Keras does: bilinear with antialiasing.
 ONNX and LiteRT do not support this kind of resizing, so it is written as two matrix products. Only the int8 format
-takes images of the network's own size, as uint8.
+takes images of the network's own size, as uint8. For images with more than 8 bits per channel, the values of the files
+are scaled in the network, except in the int8 format.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cvlib import tasks
+from cvlib.data import depth
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
@@ -20,6 +22,7 @@ from cvlib.export.agreement import compare
 from cvlib.export.runtimes import reader
 from cvlib.export.writers import write_litert, write_onnx, write_saved_model
 from cvlib.inspection import graph
+from cvlib.models.pixel_range import takes_file_values, takes_pixels
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
@@ -43,7 +46,7 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
         raise UserError(task.served.refuses_int8)
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
     _refuse_overwrite(path, form)
-    model, dataset = saved.network(run), saved.dataset(run)
+    model, dataset = takes_file_values(saved.network(run), run.spec), saved.dataset(run)
     labels = saved.labels(run)
     if form == "saved_model":
         write_saved_model(model, path, labels)
@@ -52,8 +55,9 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
     else:
         write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, run.spec) if int8 else None)
     pictures = _some(dataset.test, images, run.spec)
-    if int8:  # the int8 format takes images of the network's own size
+    if int8:  # the int8 format takes pixels 0–255 of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
+        model = takes_pixels(model)
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
     found = compare(task, model, reader(path, form), pictures)
@@ -94,10 +98,11 @@ def require(form: str) -> None:
 
 
 def _some(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
-    """Return at most `count` images, evenly spaced over a split, uint8 (height, width, channels)."""
+    """Return at most `count` images (height, width, channels), evenly spaced over a split, as the export takes them."""
     indices = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
     chosen = [split.images[int(index)] for index in indices]
-    return [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in chosen]
+    read = [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in chosen]
+    return read if spec.span is None else [depth.unscaled(image, spec.span) for image in read]
 
 
 def _size(path: Path) -> int:

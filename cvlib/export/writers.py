@@ -15,6 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from cvlib.export.resizing import resize
 from cvlib.inspection import graph
+from cvlib.models.pixel_range import scaled_layer
 from cvlib.runtime.files import replacing
 
 _OPSET = 17
@@ -121,9 +122,11 @@ def _resizing_by_products(model: keras.Model) -> Any:
     """Return the whole network, with resizing written as matrix products."""
     resizing = model.get_layer("resizing")
     size, letterbox = (resizing.height, resizing.width), resizing.pad_to_aspect_ratio
+    scaled = scaled_layer(model)
 
     @tf.function(input_signature=[_image(model)])
     def function(image: Any) -> dict[str, Any]:
-        return named(model, graph.predict(model, image, {"resizing": resize(image, size, letterbox)}))
+        pixels = image if scaled is None else graph.activations(model, image, [scaled])[scaled]
+        return named(model, graph.predict(model, image, {"resizing": resize(pixels, size, letterbox)}))
 
     return function

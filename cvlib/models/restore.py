@@ -123,6 +123,8 @@ def network(run: SavedRun, task: Serving) -> keras.Model:
 def _saved(run: SavedRun, task: Serving) -> keras.Model:
     import keras
 
+    from cvlib.models.pixel_range import takes_pixels
+
     path = run.folder / "model.keras"
     with _loading(path):
         _refuse_foreign(path)
@@ -130,7 +132,7 @@ def _saved(run: SavedRun, task: Serving) -> keras.Model:
     if not task.fits(loaded, run.channels, len(run.classes)):
         raise UserError(f"{path} doesn't fit the run's summary.json: its channels or classes differ; restore the file "
                         "of this run")  # fmt: skip
-    return loaded
+    return takes_pixels(loaded)
 
 
 def as_trained(run: SavedRun, task: Serving) -> Network:

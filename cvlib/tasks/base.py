@@ -167,7 +167,8 @@ class Task(ABC):
         """Return the content of labels.json, which describes the predictions; mask `colours` are `(classes, 3)`."""
         return {
             "task": self.name, "classes": list(classes), "channels": spec.channels, "image_size": list(spec.size),
-            "resize": spec.resize, "colours": None if colours is None else colours.tolist(),
+            "resize": spec.resize, "range": list(spec.span or (spec.low, spec.high)),
+            "colours": None if colours is None else colours.tolist(),
         }  # fmt: skip
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
