@@ -129,21 +129,27 @@ def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> Int[np.nda
     Returns for each detection 1 (it matches an object), 0 (it is a false positive) or −1 (it lies in a crowd). Each
     object is matched once.
     """
-    overlaps = overlap(found.corners, truth.corners)
-    result = np.zeros(len(found), np.int64)
-    unmatched = ~truth.crowd
+    matched: np.ndarray = matches(truth, found, np.array([threshold]))[0]
+    return matched
+
+
+def matches(
+    truth: Boxes, found: Detections, thresholds: Float[np.ndarray, " thresholds"]
+) -> Int[np.ndarray, "thresholds detections"]:  # fmt: skip
+    """Return the results of `match` for several IoU thresholds."""
+    result = np.zeros((len(thresholds), len(found)), np.int64)
+    if not len(truth.classes):
+        return result
+    overlaps, inside = overlap(found.corners, truth.corners), _covered(found.corners, truth.corners)
+    unmatched = np.tile(~truth.crowd, (len(thresholds), 1))
     for index in np.argsort(-found.scores, kind="stable"):
         same_class = truth.classes == found.classes[index]
         candidates = np.where(same_class & unmatched, overlaps[index], 0)
-        if candidates.size and candidates.max() >= threshold:
-            unmatched[candidates.argmax()] = False
-            result[index] = 1
-        elif truth.crowd.any():
-            left, top, right, bottom = found.corners[index]
-            inside = _intersection(found.corners[index : index + 1], truth.corners)[0] / max(
-                (right - left) * (bottom - top), 1e-9
-            )
-            result[index] = -1 if (inside[same_class & truth.crowd] >= threshold).any() else 0
+        best = candidates.argmax(axis=1)
+        hits = candidates.max(axis=1) >= thresholds
+        unmatched[hits, best[hits]] = False
+        crowds = inside[index][same_class & truth.crowd]
+        result[:, index] = np.where(hits, 1, -(crowds.max(initial=0) >= thresholds).astype(int))
     return result
 
 
@@ -153,6 +159,13 @@ def overlap(first: Shaped[np.ndarray, "n 4"], second: Shaped[np.ndarray, "m 4"])
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
     iou: np.ndarray = intersection / np.maximum(areas[0][:, None] + areas[1] - intersection, 1e-9)
     return iou
+
+
+def _covered(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the share of each of the first boxes that lies in each of the second, `(n, m)`."""
+    areas = np.prod(first[:, 2:] - first[:, :2], axis=1)
+    covered: np.ndarray = _intersection(first, second) / np.maximum(areas[:, None], 1e-9)
+    return covered
 
 
 def _intersection(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from cvlib.data import resize
 from cvlib.data.dataset import Boxes, Dataset
 from cvlib.tasks.detection import coco, drawing
 from cvlib.tasks.detection.coco import Detections, Measures
+from cvlib.tasks.detection.pseudo_values import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
@@ -45,12 +46,13 @@ class BoxPredictions(Predictions):
         return self.measures.metrics | by_class
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each image's number of objects, number of objects found, and average precision.
+        """Return each image's number of objects, number of objects found, average precision, and pseudo-values.
 
         An object counts as found if it has a box of its class at IoU 0.5 or more, regardless of the score.
-        "average_precision50" is `coco.image_precision`, the metric for paired comparisons.
+        "average_precision50" is `coco.image_precision`. The pseudo-values are for paired comparisons.
         """
-        rows = zip(names, self.truths, self.found, self.image_precisions, strict=True)
+        shares = pseudo_values(self.truths, self.found, len(self.classes))
+        rows = zip(names, self.truths, self.found, self.image_precisions, *shares.values(), strict=True)
         return [
             {
                 "name": name,
@@ -58,7 +60,8 @@ class BoxPredictions(Predictions):
                 "found": int((coco.match(truth, found) == 1).sum()),
                 "average_precision50": f"{precision:.6f}",
             }
-            for name, truth, found, precision in rows
+            | {f"{metric}_pseudo_value": f"{value:.6f}" for metric, value in zip(shares, values, strict=True)}
+            for name, truth, found, precision, *values in rows
         ]
 
     def by_class(self) -> list[Row]:

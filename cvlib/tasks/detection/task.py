@@ -34,21 +34,13 @@ if TYPE_CHECKING:
 _NO_OBJECT = -1
 
 
-def _per_image_metric(name: str) -> MetricSpec:
-    """Return a metric for which paired comparisons use each image's average precision."""
-    return MetricSpec(name, column="average_precision50", sample="own", sample_name="average precision at IoU 0.5")
-
-
 class Detection(Task):
     """A task with one raw output; the head defines the loss and decodes the output."""
 
     name = "detection"
     label_kind = BOXES
-    metrics = (
-        _per_image_metric("mAP"),
-        _per_image_metric("mAP50"),
-        MetricSpec("mAP75"),
-        MetricSpec("ar_100"),
+    metrics = tuple(
+        MetricSpec(name, column=f"{name}_pseudo_value", sample="share") for name in ("mAP", "mAP50", "mAP75", "ar_100")
     )
     class_metric = "AP"
     heads = ("anchor_free", "grid")

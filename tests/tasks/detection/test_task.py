@@ -155,8 +155,8 @@ def test_metrics_and_rows_of_perfect_and_of_missing_answers():
     assert {name for name in metrics if name.startswith("AP/")} == {f"AP/{label}" for label in seen}
     none = dataclasses.replace(whole.found[0], corners=np.zeros((0, 4)), scores=np.zeros(0), classes=np.zeros(0, int))
     rows = dataclasses.replace(whole, found=[none, *whole.found[1:]]).results(split.names)
-    assert rows[0] == {"name": split.names[0], "truths": len(split.labels[0]), "found": 0,
-                       "average_precision50": "0.000000"}  # fmt: skip
+    expected = {"name": split.names[0], "truths": len(split.labels[0]), "found": 0, "average_precision50": "0.000000"}
+    assert expected.items() <= rows[0].items()
     assert rows[1]["found"] == rows[1]["truths"] == len(split.labels[1])
     assert rows[1]["average_precision50"] == "1.000000"
 
