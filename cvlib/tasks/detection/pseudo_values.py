@@ -89,12 +89,12 @@ def _rankings(truths: Sequence[Boxes], found: Sequence[Detections], classes: int
         images.append(np.full(len(kept), image))
         matched.append(coco.matches(truth, kept, _IOUS))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    label, image = np.concatenate(labels)[order], np.concatenate(images)[order]
+    label, image_of = np.concatenate(labels)[order], np.concatenate(images)[order]
     matches = np.concatenate(matched, axis=1)[:, order]  # (IoUs, detections)
     objects = np.zeros((classes, len(truths)), int)
     for number, truth in enumerate(truths):
         np.add.at(objects[:, number], truth.classes[~truth.crowd], 1)
-    return [[_ranking(image[label == one], row[label == one], objects[one]) for row in matches]
+    return [[_ranking(image_of[label == one], row[label == one], objects[one]) for row in matches]
             for one in range(classes)]  # fmt: skip
 
 
