@@ -11,7 +11,7 @@ from cvlib.runtime.errors import UserError
 
 _KEY = 12  # characters of a key that are shown; the user can give any unambiguous prefix
 _DAY = 86400
-_KINDS = ("features", "images", "archives", "parquet", "index")  # the folders below the root
+_KINDS = ("features", "images", "archives", "parquet", "webdataset", "index")  # the folders below the root
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:

@@ -30,6 +30,7 @@ from cvlib.data.layouts import (
     rest,
     table,
     voc,
+    webdataset,
     yolo,
 )
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
@@ -67,12 +68,14 @@ _FOR = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector 
 def place(path: str) -> Path:
     """Return the absolute path of a collection: a folder, or one label file.
 
-    The images of an archive or of Parquet files are written into the cache first. Raises `UserError` if `path` is none
-    of these.
+    The images of archives, WebDataset shards and Parquet files are written to the cache first. Raises `UserError` if
+    `path` is none of these.
     """
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # removes .. but keeps links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
     found = next((candidate for candidate in spelled if candidate.exists()), None)
+    if found is not None and (shards := webdataset.shards_of(found)):
+        return webdataset.unpacked(found, shards)
     if found is not None and archives.is_archive(found):
         found = archives.unpacked(found)
     if found is not None and (files := parquet.files_of(found)):
