@@ -117,10 +117,10 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
             0–255, or a list of these.
 
     Returns:
-        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the classes
-        found, and `.scores`, the probability of every class. Detection: boxes with `.corners` (x_min, y_min, x_max,
-        y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8 `(height, width)`, with
-        indices of the run's `.classes`.
+        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the
+        predicted classes, and `.scores` with the probability of every class. Detection: boxes with `.corners` (x_min,
+        y_min, x_max, y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8
+        `(height, width)`, whose values are indices into the run's `.classes`.
     """
     opened = _opened(run)
     pixels = [image for given in (images if isinstance(images, list | tuple) else [images])
@@ -134,7 +134,7 @@ def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
     """Read an image file for the run's network, as `cvlib predict` does: uint8 `(height, width, channels)`.
 
     EXIF rotation is applied, transparent pixels become white, and images with more than 8 bits per channel are
-    scaled by the run's range.
+    scaled from the run's range of values to 0–255.
     """
     from cvlib.data import images
 
