@@ -119,10 +119,10 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
             the values that `read_image` returns, or a list of these.
 
     Returns:
-        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the classes
-        found, and `.scores`, the probability of every class. Detection: boxes with `.corners` (x_min, y_min, x_max,
-        y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8 `(height, width)`, with
-        indices of the run's `.classes`.
+        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the
+        predicted classes, and `.scores` with the probability of every class. Detection: boxes with `.corners` (x_min,
+        y_min, x_max, y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8
+        `(height, width)`, whose values are indices into the run's `.classes`.
     """
     _start()
     opened = _opened(run)

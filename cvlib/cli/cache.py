@@ -9,7 +9,7 @@ from typing import Any
 from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
-_KEY = 12  # characters of a key that are shown; the user can give any unambiguous prefix
+_KEY_LENGTH = 12  # characters of a key that are shown; the user can give any unambiguous prefix
 _DAY = 86400
 _KINDS = ("features", "images", "archives", "parquet", "webdataset", "index")  # the folders below the root
 
@@ -54,7 +54,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _row(entry: store.Entry) -> dict[str, str]:
-    return {"key": entry.path.name[:_KEY], "what": entry.about, "size": _size(entry.size),
+    return {"key": entry.path.name[:_KEY_LENGTH], "what": entry.about, "size": _size(entry.size),
             "last used": _ago(entry.used)}  # fmt: skip
 
 

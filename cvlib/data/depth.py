@@ -1,7 +1,8 @@
 """Images with more than 8 bits per channel, and TIFF files with more than four bands.
 
-All images of a collection are scaled by the same range: pixels from `low` to `high` map to 0 to 255. The range is that
-of the training images or `data.range`, never that of a single file. It is recorded with the run.
+All such images of a collection are scaled by the same range: pixels from `low` to `high` map to 0 to 255. The range is
+`data.range` or, if all images have more than 8 bits, that of the training images. It is recorded with the run. Without
+such a range, `images.read_image` uses defaults.
 """
 
 from __future__ import annotations

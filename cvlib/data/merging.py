@@ -1,4 +1,4 @@
-"""`data.merge`: learn several classes of a dataset as one."""
+"""`data.merge`: treat several classes of a dataset as one."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Export of a run's network, with preprocessing and labels, to SavedModel, ONNX or LiteRT, and a check against Keras.
 
 An exported network takes raw images, 0–255, of any size, and resizes them as Keras does: bilinear with antialiasing.
-ONNX and LiteRT do not support this kind of resizing, so it is written as two matrix products. Only the int8 format
-takes images of the network's own size, as uint8. For images with more than 8 bits per channel, the values of the files
-are scaled in the network, except in the int8 format.
+ONNX and LiteRT do not support this kind of resizing, so it is implemented as two matrix products. For images with more
+than 8 bits per channel, an exported network takes the values of the files. The int8 format is an exception: it takes
+uint8 images, 0–255, of the network's own size.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
     elif form == "onnx":
         write_onnx(model, path, labels)
     else:
-        write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, run.spec) if int8 else None)
-    pictures = _some(dataset.test, images, run.spec)
+        write_litert(model, path, labels, _sample_images(dataset.train, _CALIBRATION, run.spec) if int8 else None)
+    pictures = _sample_images(dataset.test, images, run.spec)
     if int8:  # the int8 format takes pixels 0–255 of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
         model = takes_pixels(model)
@@ -63,7 +63,7 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
     found = compare(task, model, reader(path, form), pictures)
     say(f"compared with Keras on {len(pictures)} test images of {dataset.name}: "
         + _summary(found, bound, task.served.answers))  # fmt: skip
-    return 0 if found.difference <= bound else 1  # 1 for NaN, too
+    return 0 if found.difference <= bound else 1  # also 1 if the difference is NaN
 
 
 def _refuse_overwrite(path: Path, form: str) -> None:
@@ -83,7 +83,7 @@ def _summary(found: Agreement, bound: float, answers: str) -> str:
     if not found.answers:
         return f"there are no {answers} to compare, so the check shows only that the export runs"
     within = "within" if found.difference <= bound else "ABOVE"
-    return (f"largest difference {found.difference:.2g}, {within} {bound:g}; "
+    return (f"largest difference {found.difference:.2g}, {within} the tolerance of {bound:g}; "
             f"{found.same} of {found.answers} {answers} agree")  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def require(form: str) -> None:
         raise UserError(f"--format {form} needs {', '.join(missing)}: pip install -e '.[export]'")
 
 
-def _some(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
+def _sample_images(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
     """Return at most `count` images (height, width, channels), evenly spaced over a split, as the export takes them."""
     indices = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
     chosen = [split.images[int(index)] for index in indices]

@@ -1,4 +1,4 @@
-"""Embeddings of images: a network's features before the last layer, in two dimensions and for the projector."""
+"""Image embeddings: a network's features before the last layer, in two dimensions and for TensorBoard's projector."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from cvlib.inspection.attribution import slope_of
 from cvlib.runtime.errors import UserError
 
 _BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
-_BLURRED_FULLY_FROM = 48  # pixels per side; smaller images are blurred less, because their strokes are thinner
+_FULL_BLUR_SIDE = 48  # pixels per side; smaller images are blurred less, because their strokes are thinner
 
 
 def first_filters(model: keras.Model) -> np.ndarray:
@@ -64,7 +64,7 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
     channels = model.inputs[0].shape[-1]
     images = (128 + random.normal(0, 12, (len(units), *size, channels))).astype(np.float32)
     slope_at = slope_of(lambda pixels: _mean_activation(model, layer, units, pixels))
-    strength = min(1.0, min(size) / _BLURRED_FULLY_FROM)
+    strength = min(1.0, min(size) / _FULL_BLUR_SIDE)
     for step in range(steps):
         shift = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
         images = np.roll(images, shift, axis=(1, 2))

@@ -77,7 +77,7 @@ def _total_text(whole: dict[str, int]) -> dict[str, str]:
     blank = dict.fromkeys(_COLUMNS, "")
     state = f"{whole['trainable']:,} trainable, {whole['frozen']:,} frozen"
     if whole["averages"]:
-        state += f", {whole['averages']:,} averages of BatchNorm"
+        state += f", {whole['averages']:,} BatchNorm averages"
     return blank | {
         "layer": "total", "parameters": f"{whole['parameters']:,}", "state": state,
         "multiply–adds": f"{whole['multiply_adds']:,}", "memory": _memory(whole["activation_bytes"]),

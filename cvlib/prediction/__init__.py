@@ -1,4 +1,4 @@
-"""Prediction for images: files are found and read here; each task writes its own kind of results."""
+"""Prediction for images: this module finds and reads the files, and the task writes the results."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def predict_files(
     run: SavedRun, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
     show: Callable[[int], None] = lambda done: None, **options: float,
 ) -> tuple[int, list[Path]]:  # fmt: skip
-    """Predict for image files and write predictions.json, predictions.csv and pictures.
+    """Run the network on image files and write predictions.json, predictions.csv and pictures.
 
     Args:
         run: an opened run.
         files: the images, as returned by `find_files`.
         folder: the output folder.
         bad: called with each file that can't be read, and the reason; such files are skipped.
-        show: called with the number of files done.
+        show: called with the number of files that are done or skipped.
         options: as returned by the task's `prediction_options`, such as `threshold` for a detector.
 
     Returns:
@@ -127,7 +127,7 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def left_out(paths: Sequence[str]) -> str:
-    """Return one line about the files in folders that `find_files` leaves out, with advice; "" if there are none."""
+    """Return one line, with advice, about the files in folders that `find_files` skips; "" if there are none."""
     files = [file for path in paths if Path(path).is_dir() for file in files_below(Path(path))]
     others = [file for file in files if not looks_like_image(file) and not file.name.startswith(".")]
     unread = unread_in(others)

@@ -37,11 +37,11 @@ Named = tuple[Path, str, np.ndarray]  # file, name for its picture, pixels as ui
 
 @dataclass(frozen=True)
 class Served:
-    """Properties of the saved network's predictions, called answers, for exports and their comparison with Keras.
+    """How an exported network is compared with Keras, and whether it may be exported in 8 bits.
 
     Attributes:
-        tolerance: the largest allowed difference of an answer.
-        answers: what messages call the answers, such as "pixels".
+        tolerance: the largest allowed difference between an answer of the export and that of Keras.
+        answers: what messages call the compared predictions, such as "pixels"; see `Agreement`.
         refuses_int8: the error message if the task does not support 8-bit exports; None if it does.
     """
 
@@ -57,7 +57,7 @@ class Task(ABC):
         name: the folder's name, and the value of `task`.
         label_kind: the kind of a sample's label.
         metrics: the metrics that every run records for a split, the headline metric first.
-        class_metric: the column of `Predictions.by_class` with the quality of a class.
+        class_metric: the main metric of a single class, a column of `Predictions.by_class`.
         heads: names of the heads that support the task.
         default_resize: stretch | letterbox, used if `data.resize` is null.
         largest_default_side: limit in pixels, used if `data.image_size` is null; None means no limit.
@@ -92,7 +92,7 @@ class Task(ABC):
 
     @abstractmethod
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the feed's stream of (images, labels), with the labels turned into targets for every output."""
+        """Convert the labels in a feed's stream of (images, labels) to targets for every output."""
 
     @abstractmethod
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
@@ -109,7 +109,7 @@ class Task(ABC):
         return network.predictive()
 
     def validated_head(self, head: keras.Model, network: Network) -> keras.Model:
-        """Return the counterpart of `validated` for the head alone, `network.cut().head`."""
+        """Return the head, `network.cut().head`, with the outputs that `evaluate` needs."""
         import keras
 
         outputs = head.output

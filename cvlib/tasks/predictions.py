@@ -32,7 +32,7 @@ class Predictions(ABC):
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:
-        """Return every metric by name: those that the task declares, and others such as one for each class."""
+        """Return every metric by name: those that the task declares, and others, such as one per class."""
 
     @abstractmethod
     def results(self, names: Sequence[str]) -> list[Row]:
@@ -48,7 +48,7 @@ class Predictions(ABC):
 
     @abstractmethod
     def representative(self) -> np.ndarray:
-        """Return the indices of the samples that are worth showing."""
+        """Return the indices of a representative selection of samples to draw."""
 
     @abstractmethod
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:

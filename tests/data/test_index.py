@@ -15,7 +15,7 @@ from tests.data.layouts.folders_on_disk import load, write_images
 
 @pytest.fixture
 def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(index, "_LEAST", 10)
+    monkeypatch.setattr(index, "_MIN_SAMPLES", 10)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     for split, count in (("train", 9), ("test", 3)):

@@ -103,7 +103,7 @@ def test_int8_takes_uint8_images_and_stays_close_to_keras(run: Path, capsys: pyt
 def test_export_fails_above_the_tolerance(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["export", str(run), "--format", "litert", "--int8", "--images", "3", "--tolerance", "1e-9"]
     assert cli.main(arguments) == 1
-    assert "ABOVE 1e-09" in capsys.readouterr().out
+    assert "ABOVE the tolerance of 1e-09" in capsys.readouterr().out
 
 
 def test_nan_outputs_never_agree(run: Path) -> None:

@@ -87,7 +87,7 @@ def test_averages_of_a_free_batch_norm_are_not_frozen() -> None:
     model = network.model
     whole = inspection.total(inspection.describe(model), model)
     assert (whole["frozen"], whole["averages"]) == (0, 2 * (4 + 6))
-    assert ", 0 frozen, 20 averages of BatchNorm)" in layer_table.lines(layer_table.table(model))[-1]
+    assert ", 0 frozen, 20 BatchNorm averages)" in layer_table.lines(layer_table.table(model))[-1]
     network.base.trainable = False
     whole = inspection.total(inspection.describe(model), model)
     assert (whole["frozen"], whole["averages"]) == (whole["parameters"] - whole["trainable"], 0)

@@ -83,7 +83,7 @@ class Classification(LogitsTask):
         return [spec.name for spec in self.metrics if spec.name != "top5_accuracy" or classes > _TOP]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with the names of their classes."""
+        """Draw the images with the names of their classes."""
         return draw.contact_sheet(images, [dataset.classes[label] for label in labels])
 
     def image_classes(self, split: Split) -> np.ndarray:
@@ -91,10 +91,10 @@ class Classification(LogitsTask):
         return np.asarray(split.labels)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → class probabilities `(batch, classes)`.
+        """Return the network to save: raw images of any size, 0–255 → class probabilities `(batch, classes)`.
 
         The network includes resizing as in training (bilinear with antialiasing, rounded to integers). It omits the
-        optimizer and everything that is used only in training. The layer "backbone" is the base.
+        optimizer and everything that is used only in training. Its layer "backbone" is the base.
         """
         import keras
 

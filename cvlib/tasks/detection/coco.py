@@ -42,8 +42,8 @@ def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) 
     The values equal those of pycocotools.
 
     mAP is the mean over IoU 0.50, 0.55 … 0.95. ar_100 is the mean recall over the same IoUs, with at most 100
-    detections per image. Crowd boxes count neither as misses nor, if detected, as false positives. Without any true
-    box, all four metrics are 0.
+    detections per image. A crowd box that is not detected is not a miss, and a detection of a crowd box is not a false
+    positive. If there are no true boxes, all four metrics are 0.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -126,8 +126,8 @@ def image_precision(truth: Boxes, found: Detections) -> float:
 def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> Int[np.ndarray, " detections"]:
     """Match detections to true boxes, highest score first.
 
-    Returns for each detection 1 (it matches an object), 0 (it is a false positive) or −1 (it lies in a crowd). Each
-    object is matched once.
+    The result is 1 for a detection that matches an object, −1 for one that lies in a crowd, and 0 for a false positive.
+    Each object is matched once.
     """
     matched: np.ndarray = matches(truth, found, np.array([threshold]))[0]
     return matched
@@ -154,7 +154,7 @@ def matches(
 
 
 def overlap(first: Shaped[np.ndarray, "n 4"], second: Shaped[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
-    """Return the IoU of each of the first boxes with each of the second."""
+    """Return the IoU of every box in `first` with every box in `second`."""
     intersection = _intersection(first, second)
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
     iou: np.ndarray = intersection / np.maximum(areas[0][:, None] + areas[1] - intersection, 1e-9)

@@ -11,7 +11,7 @@ from cvlib.data.dataset import Boxes
 from cvlib.tasks.detection.coco import Detections
 from cvlib.viz.pictures import visible
 
-SURE = 0.25  # detections with at least this score are drawn
+MIN_DRAWN_SCORE = 0.25  # detections with at least this score are drawn
 _MIN_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
 
 
@@ -21,11 +21,13 @@ def colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], sure: float = SURE) -> np.ndarray:
+def boxed(
+    image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], min_score: float = MIN_DRAWN_SCORE
+) -> np.ndarray:
     """Draw boxes on an image `(height, width, 1 or 3)`, 0–255, with classes and scores beside them.
 
-    Boxes are in pixels of the image. Images under 240 pixels are enlarged. Detections with a score below `sure` are
-    not drawn.
+    Boxes are in pixels of the image. Images whose shorter side is under 240 pixels are enlarged. Detections with a
+    score below `min_score` are not drawn.
     """
     from PIL import Image, ImageDraw
 
@@ -34,7 +36,7 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], 
     scale = max(1, -(-_MIN_SIDE // min(picture.size)))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
     pen, width = ImageDraw.Draw(picture), max(2, min(picture.size) // 200)
-    for corners, label, text in _drawable(boxes, classes, sure):
+    for corners, label, text in _drawable(boxes, classes, min_score):
         left, top, right, bottom = (float(value) * scale for value in corners)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour(label), width=width)
         _caption(pen, left, top, text, colour(label), picture.size)
@@ -42,7 +44,7 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], 
 
 
 def _drawable(
-    boxes: Boxes | Detections, classes: Sequence[str], sure: float
+    boxes: Boxes | Detections, classes: Sequence[str], min_score: float
 ) -> list[tuple[np.ndarray, int, str]]:  # fmt: skip
     from cvlib.viz.pictures import shortened
 
@@ -53,17 +55,17 @@ def _drawable(
     texts = [f"{name} {score:.0%}" for name, score in zip(names, boxes.scores, strict=True)]
     rows = list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
     # The box with the highest score is drawn last, on top of the others.
-    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= sure]
+    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= min_score]
 
 
-def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int, int, int],
+def _caption(pen: object, left: float, top: float, text: str, background: tuple[int, int, int],
              size: tuple[int, int]) -> None:  # fmt: skip
     from cvlib.viz.pictures import font
 
     _, _, width, height = pen.textbbox((0, 0), text, font=font())  # type: ignore[attr-defined]
     x = min(max(0.0, left), max(0.0, size[0] - width - 2))
     y = top - height - 2 if top > height + 2 else top + 2
-    pen.rectangle((x, y, x + width + 2, y + height + 2), fill=ground)  # type: ignore[attr-defined]
+    pen.rectangle((x, y, x + width + 2, y + height + 2), fill=background)  # type: ignore[attr-defined]
     pen.text((x + 1, y), text, (255, 255, 255), font=font())  # type: ignore[attr-defined]
 
 
@@ -95,7 +97,10 @@ def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detection
 
 
 def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Draw each known class's curve at IoU 0.5; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1, or NaN."""
+    """Draw the precision–recall curve of each class at IoU 0.5.
+
+    `precision` is `(classes, 101)` at recalls 0, 0.01 … 1. Classes whose precision is NaN are left out.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -14,7 +14,7 @@ import numpy as np
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks.base import Named
 from cvlib.tasks.detection.coco import Detections, as_results
-from cvlib.tasks.detection.drawing import SURE, boxed
+from cvlib.tasks.detection.drawing import MIN_DRAWN_SCORE, boxed
 from cvlib.tasks.detection.predictions import detections
 from cvlib.viz import pictures
 
@@ -40,7 +40,7 @@ def write(
     Boxes with a score of at least `threshold` are listed and drawn. If it is None, all boxes are listed, and boxes with
     a score of at least 0.25 are drawn.
     """
-    min_listed, min_drawn = (0.0, SURE) if threshold is None else (threshold, threshold)
+    min_listed, min_drawn = (0.0, MIN_DRAWN_SCORE) if threshold is None else (threshold, threshold)
     highest = 0.0
     read: list[Path] = []
     found: list[Detections] = []

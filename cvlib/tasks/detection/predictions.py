@@ -31,7 +31,7 @@ class BoxPredictions(Predictions):
 
     @cached_property
     def measures(self) -> Measures:
-        """The results by the COCO definition."""
+        """The results as defined by COCO."""
         return coco.measure(self.truths, self.found, len(self.classes))
 
     @cached_property
@@ -46,9 +46,9 @@ class BoxPredictions(Predictions):
         return self.measures.metrics | by_class
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each image's number of objects, number of objects found, average precision, and pseudo-values.
+        """Return a row for each image: name, objects, objects found, average precision and pseudo-values.
 
-        An object counts as found if it has a box of its class at IoU 0.5 or more, regardless of the score.
+        An object counts as found if a detection of its class, with any score, matches it at an IoU of at least 0.5.
         "average_precision50" is `coco.image_precision`. The pseudo-values are for paired comparisons.
         """
         shares = pseudo_values(self.truths, self.found, len(self.classes))
@@ -67,7 +67,7 @@ class BoxPredictions(Predictions):
     def by_class(self) -> list[Row]:
         """Return AP over IoU 0.5 to 0.95, AP at 0.5, and the number of non-crowd objects for each class.
 
-        AP is 0–1, or None without true boxes.
+        AP is 0–1, or None for a class without true boxes.
         """
         labels = np.concatenate([np.empty(0, np.int64), *(truth.classes[~truth.crowd] for truth in self.truths)])
         objects = np.bincount(labels, minlength=len(self.classes))
@@ -76,7 +76,7 @@ class BoxPredictions(Predictions):
                  "objects": int(objects[i])} for i, name in enumerate(self.classes)]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return at most `count` images with the lowest average precision, worst first, excluding perfect ones."""
+        """Return the indices of at most `count` imperfect images, lowest average precision first."""
         order = np.argsort(self.image_precisions, kind="stable")[:count]
         return order[self.image_precisions[order] < 1]
 
@@ -92,7 +92,7 @@ class BoxPredictions(Predictions):
         return {"precision_recall": drawing.precision_recall(self.measures.precision, dataset.classes)}
 
     def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
-        """Return the images twice: with the true boxes and with the detections."""
+        """Return a sheet that shows each image twice: with the true boxes and with the detections."""
         truths, found = [], []
         for i in indices:
             height, width = self.sizes[i].tolist()

@@ -45,7 +45,7 @@ class Detection(Task):
     class_metric = "AP"
     heads = ("anchor_free", "grid")
     default_resize = "letterbox"
-    largest_default_side = 448  # the published size
+    largest_default_side = 448  # the input size of the published YOLO network
     mosaic = True
     explains_classes = False
     served = Served(
@@ -88,16 +88,20 @@ class Detection(Task):
         return stream.map(packed)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Return class weights computed from the number of boxes of each class, without crowd boxes."""
+        """Return class weights computed from the number of boxes of each class, excluding crowd boxes."""
         counts = [np.bincount(label.classes[~label.crowd], minlength=classes) for label in split.labels]
         return balanced(np.sum(counts, axis=0), scheme)
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
-        """Return the loss and its parts; for a grid also "crowded", the number of unlearned objects per image."""
+        """Return the loss and its parts.
+
+        The grid head adds "crowded": the number of objects per image that it can't learn, because an earlier object has
+        the same cell.
+        """
         return {name: float(value) for name, value in logs.items()}
 
     def validated(self, network: Network) -> keras.Model:
-        """Return the detector with boxes in pixels of its own input, see `serving.found`."""
+        """Return the detector with boxes in pixels of its own input; see `serving.found`."""
         import keras
 
         from cvlib.tasks.detection import serving
@@ -132,12 +136,12 @@ class Detection(Task):
         return ["val/mAP", "val/mAP50", "val/ar_100"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with their boxes."""
+        """Draw the images with their boxes."""
         truths = [_unpadded(label) for label in labels]
         return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → boxes in image pixels, see `serving.inference`."""
+        """Return the network to save: raw images → boxes in pixels of these images; see `serving.inference`."""
         from cvlib.tasks.detection import serving
 
         return serving.inference(network)
@@ -147,7 +151,7 @@ class Detection(Task):
         return isinstance(model.output, dict) and model.input_shape[-1] == channels
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
-        """Compare boxes with a score of at least 0.25, see `of_boxes`."""
+        """Compare boxes with a score of at least 0.25; see `of_boxes`."""
         return of_boxes(expected, found, side)
 
     def prediction_options(self, threshold: float | None) -> dict[str, float]:

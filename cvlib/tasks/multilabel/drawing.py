@@ -37,14 +37,14 @@ def decisions(images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return a caption of at most three lines, one class per line; the last line may count the remaining classes."""
+    """Return a caption with one class per line; if there are more than three, the third line counts the rest."""
     if len(names) > _LINES:
         names = [*names[: _LINES - 1], f"+ {len(names) - _LINES + 1} more"]
     return "\n".join(names) or NOTHING
 
 
 def precision_recall(found: SetPredictions, classes: Sequence[str]) -> np.ndarray:
-    """Draw the precision–recall curve of each class that occurs, or of the 12 with the lowest average precision."""
+    """Draw the precision–recall curves of the classes that occur: at most the 12 with the lowest average precision."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

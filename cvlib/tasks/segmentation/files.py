@@ -33,7 +33,7 @@ def write(
 ) -> int:  # fmt: skip
     """Write a mask (indexed PNG), an overlay and the share of each class for every image; return the number of images.
 
-    `colours` are the dataset's own, uint8 `(classes, 3)`, or None; legend.png shows the colour of each class.
+    `colours` are the dataset's own colours, uint8 `(classes, 3)`, or None; legend.png shows the colour of each class.
     """
     palette = masks.palette(len(classes), colours)
     rows: list[dict[str, Any]] = []

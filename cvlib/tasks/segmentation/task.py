@@ -45,7 +45,7 @@ class Segmentation(LogitsTask):
     class_metric = "IoU"
     training_metric = "pixel_accuracy"
     heads = ("decoder", "fcn")
-    # A resized pixel value that ends in .5 may be rounded differently. With millions of answers, the largest
+    # A resized pixel value that ends in .5 may be rounded differently. Over millions of pixels, the largest
     # difference is larger than for a classifier.
     served = Served(tolerance=1e-2, answers="pixels")
 
@@ -89,14 +89,14 @@ class Segmentation(LogitsTask):
         return serving.flip_averaged(validated, lambda probabilities: ops.flip(probabilities, axis=2))
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with their masks."""
+        """Draw the images with their masks."""
         colours = masks.palette(len(dataset.classes), dataset.colours)
         count = min(len(images), _IMAGES_SHOWN)
         truths = np.asarray(labels)[:count]
         return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images → probabilities of every pixel, at the image's own size; see `serving.inference`."""
+        """Return the network to save: raw images → probabilities of every pixel; see `serving.inference`."""
         from cvlib.tasks.segmentation import serving
 
         return serving.inference(network)
