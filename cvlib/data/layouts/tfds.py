@@ -53,7 +53,7 @@ def read(name: str, kind: LabelKind) -> Collection:
         return made_into(read(name, kind.made_from), kind)
     if kind not in features.kinds():
         served = " and ".join(other.subfolder for other in features.kinds()) or "unsupported tasks"
-        raise UserError(f"data.tfds={name} has no labels for {kind.subfolder}, only for {served}")
+        raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")
     folder = _exported(name, builder, features)
     splits = {split: _lines(folder / f"{split}.jsonl") for split in ("train", "val", "test")}
     collection = Collection(folder, "tfds", kind, [], {})

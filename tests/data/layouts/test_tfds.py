@@ -104,7 +104,7 @@ def test_the_second_time_nothing_is_written(data_dir):
 
 def test_what_it_has_no_labels_for_is_said_before_any_download(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    with pytest.raises(UserError, match=r"data\.tfds=beans has no labels for detection, only for classification"):
+    with pytest.raises(UserError, match=r"data\.tfds=beans has labels for classification, not for detection"):
         data.load(DataConfig(name="tfds", tfds="beans"), 0, BOXES)
     assert list(tmp_path.iterdir()) == []
 
