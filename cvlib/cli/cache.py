@@ -17,8 +17,9 @@ _KINDS = ("features", "images", "archives", "parquet", "webdataset", "index")  #
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "cache", help="list the cached features and resized images, or remove them with `clear`",
-        description="Lists the features of frozen bases and the resized images that runs have cached, and their size. "
+        "cache", help="list what runs have cached, or remove it with `clear`",
+        description="Lists what runs have cached: features of frozen bases, resized images, images of archives, and "
+        "indexes of large collections, each with its size. "
         "`cvlib cache clear` removes all of them, or only those that KEY and --older-than select. It removes nothing "
         "else. A run that needs a removed entry computes it again.",
     )  # fmt: skip

@@ -77,7 +77,8 @@ def group_interval(
         return mean - half * error, mean + half * error
     share = (mean - least) / width
     if not 0 < share < 1 or error == 0:
-        centre, spread = (share + half**2 / (2 * n)) / (1 + half**2 / n), half**2 / (2 * n) / (1 + half**2 / n)
+        centre = (share + half**2 / (2 * n)) / (1 + half**2 / n)
+        spread = half * math.sqrt(share * (1 - share) / n + half**2 / (4 * n**2)) / (1 + half**2 / n)
         low, high = max(centre - spread, 0.0), min(centre + spread, 1.0)
     else:
         logit, step = math.log(share / (1 - share)), half * error / width / (share * (1 - share))

@@ -63,7 +63,7 @@ def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarr
     animation is read. Transparent images are composited on white. Images with more than 8 bits are scaled from `span`,
     the collection's range. If `span` is None, 16-bit and `I` images are scaled from 0–65535; `F` images are scaled from
     0–1 if all values lie in that range, and otherwise read as 0–255. A TIFF with more than four bands is then scaled
-    from its own range.
+    from 0–65535, or from 0–1 if its values are floats.
     Raises `UserError` with the file's path if it can't be decoded completely.
     """
     content = content_of(path)
@@ -89,7 +89,7 @@ def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) 
         raise UserError(f"{path}: it has {found} bands, not {channels}: all images must have data.channels bands")
     kept = array[..., :3] if channels == 3 else array
     if array.dtype != np.uint8:
-        kept = depth.scaled(kept, span or depth.joint([depth.range_of(array) or (0.0, 1.0)]) or (0.0, 1.0))
+        kept = depth.scaled(kept, span or ((0.0, 1.0) if array.dtype.kind == "f" else (0.0, 65535.0)))
     return kept.mean(-1, keepdims=True).astype(np.uint8) if channels == 1 else kept
 
 

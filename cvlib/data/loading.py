@@ -178,7 +178,7 @@ def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> li
     """Return notes on the groups that stay in one split, and on those that the collection's own splits divide."""
     notes = []
     groups = {split: np.unique(one.groups) for split, one in given.items() if one.groups is not None}
-    count = sum(len(one) for one in given.values()) - len(np.unique(np.concatenate([*groups.values(), []])))
+    alike = len(given["train"]) - len(groups["train"]) if "train" in groups else 0
     if config.group is not None:
         notes.append(f"data.group={config.group}: {len(np.unique(np.concatenate(list(groups.values()))))} groups, each "
                      "in one split")  # fmt: skip
@@ -186,8 +186,8 @@ def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> li
             notes += [f"the collection's own splits divide {len(both)} groups: they are in train and in {split}"
                       for split in ("val", "test") if split in groups and "train" in groups
                       and len(both := np.intersect1d(groups["train"], groups[split]))]  # fmt: skip
-    elif drawn and count:
-        notes.append(f"{count} images look like an earlier image: each is in the same split as that image")
+    elif drawn and alike:
+        notes.append(f"{alike} images look like an earlier image: each is in the same split as that image")
     return notes
 
 

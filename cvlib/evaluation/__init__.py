@@ -18,6 +18,7 @@ from cvlib.runtime.files import replacing
 from cvlib.tasks.predictions import Predictions
 from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters
+from cvlib.viz import text_table
 
 _IMAGES_SHOWN = 24
 
@@ -58,7 +59,7 @@ def show_start(training: Training, dataset: Dataset) -> None:
     training.board.text("train", "config", f"```\n{text}\n```", 0)
     training.board.graph(model)
     rows = layer_table.table(model)
-    training.board.text("train", "layers", layer_table.markdown(rows), 0)
+    training.board.text("train", "layers", "\n".join(text_table.markdown(rows)), 0)
     training.record.write_text("layers.txt", "\n".join(layer_table.lines(rows)) + "\n")
 
 

@@ -70,13 +70,14 @@ def _refuse_overwrite(path: Path, form: str) -> None:
     """Raise `UserError` if the export would replace something other than an earlier export."""
     if form != "saved_model" and path.is_dir():
         raise UserError(f"--output {path} is a folder: give a file, such as {path / _NAMES[form]}")
-    replaceable = (
-        not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
-    )
-    if form == "saved_model" and not replaceable:
-        raise UserError(
-            f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not exist"
-        )
+    if form != "saved_model":
+        suffix = Path(_NAMES[form]).suffix
+        if path.exists() and path.suffix != suffix:
+            raise UserError(f"--output {path} is a file whose name does not end in {suffix}, so it is not replaced: give "
+                            "another name")  # fmt: skip
+    elif path.exists() and not (path / "saved_model.pb").is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not "
+                        "exist")  # fmt: skip
 
 
 def _summary(found: Agreement, bound: float, answers: str) -> str:

@@ -17,16 +17,13 @@ _BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
 _FULL_BLUR_SIDE = 48  # pixels per side; smaller images are blurred less, because their strokes are thinner
 
 
-def first_filters(model: keras.Model) -> np.ndarray:
-    """Return the kernels of the first convolution as learned: (filters, height, width, channels).
-
-    Raises `UserError` for a network without one.
-    """
+def first_filters(model: keras.Model) -> np.ndarray | None:
+    """Return the kernels of the first convolution as learned: (filters, height, width, channels); None without one."""
     for step in graph.steps(model):
         kernel = getattr(step.operation, "kernel", None)
         if kernel is not None and len(kernel.shape) == 4:
             return graph.as_array(kernel).transpose(3, 0, 1, 2)
-    raise UserError(f"{model.name} has no convolution, so it has no filters to show")
+    return None
 
 
 def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:

@@ -93,13 +93,6 @@ def lines(rows: Sequence[dict[str, str]]) -> list[str]:
     return [*titled(body, left), sentence]
 
 
-def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Return rows with the same keys as a Markdown table, for TensorBoard's text tab."""
-    header = list(rows[0])
-    body = [header, ["---"] * len(header), *[list(row.values()) for row in rows]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in body)
-
-
 def _memory(count: int) -> str:
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= size:

@@ -72,7 +72,9 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
     """Draw the filters and, for each layer, maps of the first image and images that maximize its most active units."""
     from cvlib.inspection import features, graph, sheets
 
-    gallery.add("filters", sheets.filters(features.first_filters(model)))
+    filters = features.first_filters(model)
+    if filters is not None:
+        gallery.add("filters", sheets.filters(filters))
     first = samples[0]
     names = layers or [step.name for step in graph.stages(model)]
     for name, maps in features.feature_maps(model, first.pixels, names).items():

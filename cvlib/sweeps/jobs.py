@@ -122,14 +122,14 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     try:
         plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
         places = [sweep_folder / job["folder"] for job in plan["jobs"]]
-        index = places.index(folder)
-    except (OSError, ValueError, KeyError):
+        index, began = places.index(folder), plan["began"]
+        waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
+    except (OSError, ValueError, KeyError):  # also if the sweep has ended, and sweep.json holds its results
         return folder.name
-    waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
     done = sum((record.read_summary(place) or {}).get("status") in _FINISHED for place in waiting)
     left = ""
     if done:
-        seconds = (time.time() - plan["began"]) / done * (len(waiting) - done)
+        seconds = (time.time() - began) / done * (len(waiting) - done)
         left = f", about {about(seconds)} left"
     scheduled = " scheduled jobs" * (len(waiting) < len(places))
     return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "

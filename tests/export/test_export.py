@@ -63,6 +63,16 @@ def test_each_format_agrees_with_keras_and_contains_the_labels(form: str, labels
         np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
 
 
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_a_file_of_another_kind_is_not_replaced(
+    form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert cli.main(["export", str(run), "--format", form, "--output", str(tmp_path / "notes.txt")]) == 2
+    assert "so it is not replaced" in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
 def test_a_folder_with_other_files_is_not_replaced(
     form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

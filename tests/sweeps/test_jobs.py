@@ -96,6 +96,7 @@ def test_the_end_is_a_table_two_files_and_a_failure_that_lists_what_is_missing(
     with pytest.raises(RunFailed, match="6 of 7 jobs"):
         sweep.conclude(tmp_path, jobs, {tmp_path / "pending": "the file is missing"})
     out, err = capsys.readouterr()
+    assert sweep.progress(tmp_path, tmp_path / "pending") == "pending"  # a job that starts after the sweep has ended
     (completed,) = [line.split() for line in out.splitlines() if line.startswith("completed")]
     assert completed == ["completed", "completed", "0.7500", "9.8"]
     assert "error: diverged: it was bad" in err

@@ -122,7 +122,7 @@ def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> Lab
     if any(name in occurring and not is_background(name) for name in names):
         return None
     if known.ids == _BINARY and len(names) == len(_BINARY):
-        return LabelMap(list(names), _BINARY)
+        return LabelMap(list(names), _BINARY, threshold=known.threshold)
     ids = {index: index for index in range(len(names))}
     return LabelMap(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
 

@@ -411,6 +411,9 @@ def test_black_and_white_masks_in_every_form(tmp_path, form):
         assert np.mean(collection.splits["train"][0].label() != inside) < 0.01
     dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, MASK)
     assert any("thresholded at 128" in note for note in dataset.notes) == (form in ("jpeg", "soft"))
+    named = data.load(DataConfig(name="folder", path=str(tmp_path), classes=["paper", "cell"]), 0, MASK)
+    assert named.classes == ["paper", "cell"]
+    assert [len(split) for split in named.splits.values()] == [len(split) for split in dataset.splits.values()]
 
 
 @pytest.mark.parametrize(("name", "text"), [
