@@ -73,8 +73,8 @@ def _refuse_overwrite(path: Path, form: str) -> None:
     if form != "saved_model":
         suffix = Path(_NAMES[form]).suffix
         if path.exists() and path.suffix != suffix:
-            raise UserError(f"--output {path} is a file whose name does not end in {suffix}, so it is not replaced: give "
-                            "another name")  # fmt: skip
+            raise UserError(f"--output {path} is a file whose name does not end in {suffix}, so it is not replaced: "
+                            "give another name")  # fmt: skip
     elif path.exists() and not (path / "saved_model.pb").is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not "
                         "exist")  # fmt: skip
