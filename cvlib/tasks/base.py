@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 Named = tuple[Path, str, np.ndarray]  # file, name for its picture, pixels as uint8 (height, width, channels)
+Picture = tuple[Path | None, np.ndarray]  # file, if there is one, and pixels as uint8 (height, width, channels)
+Tell = Callable[[Path, str], None]  # receives a file and its prediction as text
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class Task(ABC):
         """Return a picture, uint8 `(height, width, 3)`, of training images and labels from a feed."""
 
     def image_classes(self, split: Split) -> np.ndarray | None:
-        """Return the class id of each image, int `(n,)`; None if an image has no single class."""
+        """Return the class id that represents each image, int `(n,)`, or −1; None if the task has no such class."""
         return None
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
@@ -183,14 +185,14 @@ class Task(ABC):
 
     @abstractmethod
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write predictions.json, predictions.csv and pictures to `folder`; return the number of images.
 
-        `model` is the saved network. `tick` is called after each image.
+        `model` is the saved network. `tell` is called after each image.
         """
 
     @abstractmethod
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-        """Return the prediction for each image, uint8 `(height, width, channels)`, as Python objects."""
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Any]:
+        """Return the prediction for each image as Python objects."""

@@ -55,10 +55,13 @@ class Predictions(ABC):
         """Return pictures of the whole split by tag, uint8 `(height, width, 3)`."""
 
     @abstractmethod
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return one picture, uint8 `(height, width, 3)`, of the samples at `indices` with prediction and truth.
 
-        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`.
+        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`. If `names` are given, the
+        file name of each sample is part of its caption.
         """
 
     def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray] | None:

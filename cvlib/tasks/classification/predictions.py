@@ -116,11 +116,13 @@ class ClassPredictions(Predictions):
         """Return the confusion matrix."""
         return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a contact sheet with predictions and truth."""
         guesses = self.guesses[indices]
         return draw.predictions(images, self.labels[indices], guesses, self.probabilities[indices, guesses],
-                                dataset.classes)  # fmt: skip
+                                dataset.classes, names)  # fmt: skip
 
     def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities `(n, classes)` and true class ids `(n,)`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.classification import files
 from cvlib.tasks.classification.predictions import ClassPredictions
 from cvlib.tasks.logits import LogitsTask
@@ -107,12 +107,12 @@ class Classification(LogitsTask):
         return keras.Model(image, probabilities, name="classifier")
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write the most probable classes of each image, and contact sheets."""
-        return files.write(model, images, run.classes, run.spec, folder, tick)
+        return files.write(model, images, run.classes, run.spec, folder, tell)
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[files.Answer]:
         """Return the most probable classes of each image."""
-        return list(files.answers(model, ((None, image) for image in images), run.classes, run.spec))
+        return list(files.answers(model, images, run.classes, run.spec))

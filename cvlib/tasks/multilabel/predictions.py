@@ -145,9 +145,11 @@ class SetPredictions(Predictions):
         """Return the precision–recall curves of the classes."""
         return {"precision_recall": drawing.precision_recall(self, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a contact sheet with true positives (✓), false positives (+) and false negatives (−)."""
-        return drawing.decisions(images, self.found[indices], self.truth[indices], dataset.classes)
+        return drawing.decisions(images, self.found[indices], self.truth[indices], dataset.classes, names)
 
     def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return for each class the numbers of true positives, predicted samples and true samples."""

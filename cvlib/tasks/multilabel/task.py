@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
 from cvlib.tasks.agreement import Agreement, Outputs
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.logits import LogitsTask
 from cvlib.tasks.multilabel import drawing, files, measures
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
@@ -145,18 +145,17 @@ class Multilabel(LogitsTask):
         return {"threshold": threshold}
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write the classes found in each image, and contact sheets."""
         thresholds = _thresholds(run, options.get("threshold"))
         found = files.answers(model, files.named(images), run.classes, run.spec, thresholds)
-        return files.write(found, folder, tick)
+        return files.write(found, folder, tell)
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[files.Answer]:
         """Return the classes found in each image, and the probabilities of all classes."""
-        pictures = ((None, image) for image in images)
-        return list(files.answers(model, pictures, run.classes, run.spec, _thresholds(run)))
+        return list(files.answers(model, images, run.classes, run.spec, _thresholds(run)))
 
 
 def _marks(split: Split, classes: int) -> np.ndarray:

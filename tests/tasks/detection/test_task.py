@@ -186,3 +186,10 @@ def test_class_weights_are_by_boxes():
     split = Split(["a", "b"], np.zeros((2, 8, 8, 3), np.uint8), labels)
     # 3 boxes and 2 without the crowd: each class is to count half.
     assert TASK.class_weights(split, 3, "balanced") == pytest.approx([5 / 6, 5 / 4, 0])
+
+
+def test_an_image_is_represented_by_the_class_of_its_largest_box():
+    split = some_scenes(3)
+    boxes = [Boxes(np.array([[0, 0, 9, 9], [0, 0, 20, 5]], np.float32), np.array([2, 1]), np.zeros(2, bool)),
+             Boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), np.zeros(0, bool))]  # fmt: skip
+    assert TASK.image_classes(dataclasses.replace(split.take([0, 1]), labels=boxes)).tolist() == [1, -1]
