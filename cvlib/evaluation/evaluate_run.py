@@ -26,6 +26,7 @@ from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
 
 _MAX_ROWS = 50  # of the printed table
+_SHOWN = ("confusion_matrix", "worst")  # pictures in a notebook
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,19 @@ class Evaluation:
     results: list[Row]  # a row for each sample, as in test_results.csv
     calibration: Calibration | None  # None if a sample has no single class
     pictures: dict[str, np.ndarray]  # uint8 (height, width, 3), by name
+
+    def __repr__(self) -> str:
+        names = self.task.shown_metrics(len(self.by_class))
+        values = ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names)
+        return f"Evaluation({self.samples.words}: {len(self.samples.split)} images; {values})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, the classes, and the worst predictions."""
+        from cvlib.viz import notebook
+
+        rows = [{"metric": name, "value": value} for name, value in self.metrics.items()]
+        drawn = "".join(notebook.picture(self.pictures[name], name) for name in _SHOWN if name in self.pictures)
+        return notebook.view(repr(self), notebook.table(rows), notebook.table(self.by_class), drawn)
 
     def lines(self) -> list[str]:
         """Return the class table and the metrics as lines of text."""

@@ -35,6 +35,25 @@ class SavedRun:
     record: Run
     config: Config
 
+    def __repr__(self) -> str:
+        value = self.record.metric(self.record.headline)
+        result = "" if value is None else f", {self.record.headline} {value:.4f}"
+        return f"SavedRun({self.folder}: {self.summary.get('status')}{result})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, and the curve of the main metric on validation."""
+        from cvlib.compare import plots, runs
+        from cvlib.viz import notebook
+
+        metrics = self.summary.get("metrics") or {}
+        names = dict.fromkeys(name.split("/", 1)[1] for name in metrics if name.count("/") == 1)
+        rows = [{"metric": name, "validation": metrics.get(f"val/{name}"), "test": metrics.get(f"test/{name}")}
+                for name in names]  # fmt: skip
+        name = self.record.headline.replace("test/", "val/", 1)
+        points = [(row["epoch"], row[name]) for row in runs.epochs(self.record) if {"epoch", name} <= row.keys()]
+        curve = plots.chart([plots.Line(name, points)], "epoch", name) if points else ""
+        return notebook.view(repr(self), notebook.table(rows), curve)
+
     @property
     def folder(self) -> Path:
         """The run's folder."""
