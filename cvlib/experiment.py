@@ -262,6 +262,10 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     state.resolved = {"trainer.precision": training.config.trainer.precision}
     for remark in remarks:
         record.say(remark)
+    if not (state.epoch or state.within) and (record.folder / "metrics.csv").exists():
+        why = "are damaged" if remarks else "are missing"
+        raise UserError(f"{record.folder} holds finished epochs (metrics.csv), but its checkpoints {why}, so it can't "
+                        "be resumed: restore checkpoints/, or choose another hydra.run.dir to start again")  # fmt: skip
     if state.epoch or state.within:
         steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""
         record.say(f"resumes after epoch {state.epoch}{steps}")
