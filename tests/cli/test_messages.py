@@ -26,6 +26,7 @@ from cvlib.cli import messages
             ["schedule=null: expected a choice", "cosine"],
         ),
         ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
+        ("Ambiguous value for argument 'seed=1,2'\n1. To use it as a list", ["seed=1,2"], ["seed=1,2:", "need -m"]),
         ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
         ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "resnet", "vgg"]),
     ],

@@ -18,4 +18,5 @@ def test_paths_need_no_quotes(path):
 def test_what_is_quoted_or_a_list_stays(tmp_path: Path) -> None:
     given = ["data.path='/tmp/été'", 'data.path="x y"', "data.path=a,b", "seed=1,2", "model.name=é"]
     assert quoted(given) == given
+    assert compose(["name=ünïcode"]).name == "ünïcode"
     assert quoted(["data.path=~/a,~/b"]) == ["data.path='~/a','~/b'"]

@@ -77,6 +77,11 @@ def test_a_wrong_type_is_refused_in_one_line_that_names_the_key(values: dict[str
     assert "\n" not in str(caught.value)
 
 
+def test_none_as_in_python_is_explained() -> None:
+    with pytest.raises(UserError, match="^group.count=None: write null for no value$"):
+        typed(Sample, {"count": "None"}, "group")
+
+
 def test_bounds_can_be_checked_without_a_group() -> None:
     with pytest.raises(UserError, match=r"^invalid count=0: "):
         check_bounds(Sample(count=0), "")
