@@ -78,7 +78,7 @@ def test_a_wrong_type_is_refused_in_one_line_that_names_the_key(values: dict[str
 
 
 def test_none_as_in_python_is_explained() -> None:
-    with pytest.raises(UserError, match="^group.count=None: write null for no value$"):
+    with pytest.raises(UserError, match=r"^group\.count=None: write null for no value$"):
         typed(Sample, {"count": "None"}, "group")
 
 
