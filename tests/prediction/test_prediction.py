@@ -170,6 +170,6 @@ def test_files_that_are_not_images_are_reported(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"x")
     (tmp_path / "notes.md").write_text("x")
     (tmp_path / "b.svg").write_text("<svg/>")
-    said = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
-    assert "1 .svg file is in an unsupported format (SVG)" in said and "other files that are not images: 1" in said
+    text = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
+    assert "1 .svg file is in an unsupported format (SVG)" in text and "other files that are not images: 1" in text
     assert prediction.left_out([]) == ""

@@ -1,4 +1,4 @@
-"""Contributions of samples to ratios of sums: they average to the metric, and are its slopes by scikit-learn."""
+"""Contributions of samples to ratios of sums: they average to the metric and equal its slopes, by scikit-learn."""
 
 from __future__ import annotations
 

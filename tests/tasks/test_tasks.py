@@ -28,7 +28,7 @@ def config(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dic
     return tasks.config_of(mapping(name, model, **groups))
 
 
-def test_the_folders_are_the_tasks() -> None:
+def test_every_folder_is_a_task() -> None:
     folders = sorted(path.parent.name for path in Path(tasks.__file__).parent.glob("*/__init__.py"))
     assert tasks.names() == folders == ["classification", "detection", "multilabel", "segmentation"]
     with pytest.raises(UserError, match="invalid task=colouring: expected one of classification, detection"):
@@ -135,7 +135,9 @@ def test_mosaic_requires_boxes() -> None:
     ("yolo", {"data": {"image_size": 640}}, (96, 96), (640, 640)),
     ("segmenter", {}, (100, 70), (100, 100)),
 ])  # fmt: skip
-def test_the_size_of_images(name: str, changes: dict[str, Any], own: tuple[int, int], size: tuple[int, int]) -> None:
+def test_the_input_size_depends_on_the_model_and_the_images(
+    name: str, changes: dict[str, Any], own: tuple[int, int], size: tuple[int, int]
+) -> None:
     assert tasks.input_size(config(name, **changes), own) == size
 
 
@@ -143,7 +145,9 @@ def test_the_size_of_images(name: str, changes: dict[str, Any], own: tuple[int, 
     ("cnn", {}, "stretch"), ("yolo", {}, "letterbox"), ("segmenter", {}, "stretch"),
     ("cnn", {"data": {"resize": "letterbox"}}, "letterbox"), ("yolo", {"data": {"resize": "stretch"}}, "stretch"),
 ])  # fmt: skip
-def test_how_images_are_resized(name: str, changes: dict[str, Any], resize: str) -> None:
+def test_the_resizing_method_depends_on_the_model_and_the_config(
+    name: str, changes: dict[str, Any], resize: str
+) -> None:
     assert tasks.resize(config(name, **changes)) == resize
 
 

@@ -1,4 +1,4 @@
-"""What ends a training before its time."""
+"""Divergence in the last step, and the epoch that a run keeps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cvlib.runtime.errors import Diverged
 from tests.configs import model_config
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy, of such logits
-def test_a_network_that_the_last_step_spoiled_has_diverged(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's warning about these logits
+def test_a_run_whose_last_step_gives_nan_has_diverged(tmp_path: Path) -> None:
     config = Config(
         model_config("cnn", filters=[16], dense=[]),
         data=DataConfig("digits", samples=60),

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn and numbers worked out by hand."""
+"""Metrics compared with scikit-learn and with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def found() -> ClassPredictions:
     labels = random.integers(0, 7, 200)
     labels[labels == 3] = 4  # a class that never occurs
     logits = random.normal(size=(200, 8)) + 1.5 * np.eye(8)[labels]
-    logits[:, 7] = -50  # a class that is never predicted nor true
+    logits[:, 7] = -50  # a class that is neither true nor predicted
     return ClassPredictions(logits.astype(np.float32), labels, CLASSES)
 
 
@@ -49,7 +49,7 @@ def test_rows_by_class_equal_scikit_learns(found: ClassPredictions) -> None:
     assert rows[7] == {"class": "h", "precision": None, "recall": None, "f1": None, "support": 0}
 
 
-def test_the_worst_are_the_surest_mistakes() -> None:
+def test_the_worst_predictions_are_the_most_confident_mistakes() -> None:
     logits = np.array([[0, 1], [0, 9], [0, 3], [0, 5], [7, 0]], float)
     assert ClassPredictions(logits, np.array([0, 1, 0, 0, 0]), CLASSES[:2]).worst(2).tolist() == [3, 2]
 
@@ -75,7 +75,7 @@ def test_results_name_truth_prediction_and_its_probability() -> None:
     assert row == expected | {"loss": f"{math.log(4):.6f}", "macro_f1_pseudo_value": "0.000000"}
 
 
-def test_of_tied_logits_the_first_five_are_the_top_and_nan_is_a_miss() -> None:
+def test_ties_favour_the_first_classes_and_nan_is_a_miss() -> None:
     constant = ClassPredictions(np.zeros((8, 8), np.float32), np.arange(8), CLASSES)
     assert constant.metrics()["top5_accuracy"] == 5 / 8
     logits = np.eye(8, dtype=np.float32)

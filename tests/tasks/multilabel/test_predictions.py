@@ -1,4 +1,4 @@
-"""Metrics, tables and pictures of sets of classes, against scikit-learn and by hand."""
+"""Metrics, tables and pictures of multi-label predictions, compared with scikit-learn and by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dataset(count: int) -> Dataset:
     return Dataset("x", "multilabel", CLASSES, 3, (8, 8), part, part, part, [])
 
 
-def test_metrics_are_scikit_learns(some: SetPredictions) -> None:
+def test_metrics_equal_scikit_learns(some: SetPredictions) -> None:
     found, probable = some.metrics(), 1 / (1 + np.exp(-some.logits))
     guessed = probable >= 0.5
     by_class = [average_precision_score(some.truth[:, label], some.logits[:, label]) for label in range(3)]
@@ -40,7 +40,7 @@ def test_metrics_are_scikit_learns(some: SetPredictions) -> None:
     assert found["loss"] == pytest.approx(log_loss(some.truth.ravel(), probable.ravel()))
 
 
-def test_a_class_that_nothing_shows_is_left_out_of_the_means(some: SetPredictions) -> None:
+def test_a_class_that_never_occurs_is_left_out_of_the_means(some: SetPredictions) -> None:
     truth = some.truth.copy()
     truth[:, 2] = False
     logits = some.logits.copy()
@@ -59,7 +59,7 @@ def test_extreme_logits_have_finite_losses() -> None:
     assert found["loss"] == pytest.approx((900 + 900 + np.log(2)) / 3)
 
 
-def test_the_table_of_classes_is_scikit_learns(some: SetPredictions) -> None:
+def test_the_table_of_classes_equals_scikit_learns(some: SetPredictions) -> None:
     precision, recall, f1, support = precision_recall_fscore_support(some.truth, some.logits >= 0)
     for label, row in enumerate(some.by_class()):
         expected = (precision[label], recall[label], f1[label], support[label])
@@ -69,7 +69,7 @@ def test_the_table_of_classes_is_scikit_learns(some: SetPredictions) -> None:
     assert [row[name] for name in ("AP", "precision", "recall", "f1")] == [None] * 4
 
 
-def test_validation_chooses_thresholds_that_hold_for_other_samples(some: SetPredictions) -> None:
+def test_tuned_thresholds_improve_f1_and_can_be_applied_again(some: SetPredictions) -> None:
     tuned = some.tuned()
     assert tuned.metrics()["macro_f1"] > some.metrics()["macro_f1"]
     assert tuned.metrics()["mAP"] == some.metrics()["mAP"]
@@ -82,7 +82,7 @@ def test_without_usable_thresholds_each_is_one_half(decision: dict[str, object])
     assert thresholds_of(decision, 3).tolist() == [0.5, 0.5, 0.5]
 
 
-def test_a_row_for_each_sample_by_hand() -> None:
+def test_rows_of_samples_by_hand() -> None:
     logits = np.array([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0], [1.0, -1.0, -2.0]])
     found = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]]))
     rows = found.results(["a", "b", "c"])
@@ -99,14 +99,14 @@ def test_a_row_for_each_sample_by_hand() -> None:
     ]
 
 
-def test_the_worst_are_wrong_and_the_most_wrong_first() -> None:
+def test_the_worst_samples_are_wrong_and_sorted_by_error() -> None:
     logits = np.array([[9.0, -9.0, -9.0], [5.0, -5.0, -5.0], [-5.0, 5.0, 5.0]])
     found = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [1, 0, 0]]))
     assert found.worst(5).tolist() == [2, 1]
     assert found.worst(1).tolist() == [2]
 
 
-def test_pictures(some: SetPredictions) -> None:
+def test_pictures_are_drawn(some: SetPredictions) -> None:
     shown = some.representative()
     assert len(shown) == 24
     assert (~some.exact[shown]).sum() >= 8
