@@ -300,9 +300,11 @@ def _finish(training: Training, dataset: Dataset, state: RunState) -> None:
 
 def _closing_table(training: Training) -> None:
     record, metrics = training.record, training.record.summary["metrics"]
-    record.say(f"\n{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}    validation      test")
-    for name in training.task.shown_metrics(len(training.classes)):
-        record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+    title = f"{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}"
+    record.say(f"\n{title:<18}validation      test")
+    shown, monitored = training.task.shown_metrics(len(training.classes)), training.monitor.removeprefix("val/")
+    for name in dict.fromkeys([*shown, monitored]):
+        record.say(f"{name:<18}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     if earlier := [name for name in _COMMAND_OUTPUTS if (record.folder / name).exists()]:
         names = ", ".join(earlier)
         record.say(f"note: the results in {names} were created before this run was completed: create them again")

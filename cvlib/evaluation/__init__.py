@@ -35,8 +35,8 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     _save_network(training, dataset, decision)
     training.board.begin_results()
     _draw(training, dataset, val, test, epoch)
-    declared = {spec.name for spec in task.metrics}
-    headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in declared}
+    shown = {*task.shown_metrics(len(dataset.classes)), training.monitor.removeprefix("val/")}
+    headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in shown}
     row = hyperparameters(as_mapping(training.config), overridden(record.folder))
     training.board.hparams(row, headline, epoch)
     training.board.close()

@@ -45,8 +45,8 @@ class Evaluation:
         """Return the class table and the metrics as lines of text."""
         names = self.task.shown_metrics(len(self.by_class))
         lines = [*_table(self.by_class, self.task.class_metric), ""]
-        lines += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
-        return lines + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
+        lines += [f"{name:<18}{self.metrics[name]:.4f}" for name in names]
+        return lines + ([f"{'ECE':<18}{self.calibration.error:.4f}"] if self.calibration else [])
 
 
 def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:

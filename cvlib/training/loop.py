@@ -248,7 +248,8 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
     }, _select(row, "val/", keep_prefix=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
     marked = better and training.config.trainer.kept_epoch == "best"
-    record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), marked))
+    shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
+    record.say(epoch_line(row, shown, epochs, per_epoch * (epochs - state.epoch), marked))
     if state.stopped:
         record.say(f"stopped early: no better {training.monitor} for {training.config.trainer.patience} epochs")
 

@@ -44,18 +44,52 @@ class ClassPredictions(Predictions):
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
     def metrics(self) -> dict[str, float]:
-        """Return mean cross-entropy (nats), accuracy, top-5 accuracy and macro F1, the last three in 0–1.
+        """Return mean cross-entropy (nats), accuracy, top-5 accuracy, and the metrics of `_contributions`.
 
-        Macro F1 averages over the classes that occur in truth or prediction, as in scikit-learn.
+        Each mean over classes covers the classes for which the metric is defined: macro F1, those in truth or
+        prediction; sensitivity, balanced accuracy and average precision, those in the truth; ROC AUC and specificity,
+        those with other classes in the truth, too. Without any such class, the metric is 0.
         """
         hits, truths, guesses = _counts(self.confusion)
-        occurring = truths + guesses > 0
+        others, judged = len(self.labels) - truths, self._judged
+        ranked = {name: float(values.mean()) for name, values in self._ranked().items()}
         return {
             "loss": float(self._losses.mean()),
             "accuracy": float((self.guesses == self.labels).mean()),
             "top5_accuracy": float(self._in_top.mean()),
-            "macro_f1": float((2 * hits[occurring] / (truths + guesses)[occurring]).mean()),
+            "macro_f1": _mean_ratio(2 * hits, truths + guesses),
+            "balanced_accuracy": _mean_ratio(hits, truths),
+            "sensitivity": _mean_ratio(hits[judged], truths[judged]),
+            "specificity": _mean_ratio((others - guesses + hits)[judged], others[judged]),
+        } | ranked
+
+    @property
+    def _judged(self) -> slice:
+        """The classes that sensitivity, specificity and rankings are about: of two classes, only the second one."""
+        return slice(1, 2) if self.logits.shape[1] == 2 else slice(None)
+
+    def _ranked(self) -> dict[str, np.ndarray]:
+        """Return the samples' contributions to the metrics that need no counts for each class, `(n,)`."""
+        judged, classes = self._judged, self.logits.shape[1]
+        scores, true = self.probabilities[:, judged], self.labels[:, None] == np.arange(classes)[judged]
+        return {
+            "roc_auc": pseudo_values.macro(pseudo_values.roc_auc, scores, true),
+            "average_precision": pseudo_values.macro(pseudo_values.average_precision, scores, true),
+            "cohen_kappa": pseudo_values.cohen_kappa(self.labels, self.guesses, classes),
+            "mcc": pseudo_values.mcc(self.labels, self.guesses, classes),
         }
+
+    def _contributions(self) -> dict[str, np.ndarray]:
+        """Return what each sample contributes to the metrics that are no means over samples, `(n,)` by metric."""
+        classes = np.arange(self.logits.shape[1])
+        true, predicted = ((ids[:, None] == classes).astype(int) for ids in (self.labels, self.guesses))
+        hits, rest, judged = true * predicted, (1 - true) * (1 - predicted), self._judged
+        return {
+            "macro_f1": pseudo_values.of_ratios(2 * hits, true + predicted),
+            "balanced_accuracy": pseudo_values.of_ratios(hits, true),
+            "sensitivity": pseudo_values.of_ratios(hits[:, judged], true[:, judged]),
+            "specificity": pseudo_values.of_ratios(rest[:, judged], 1 - true[:, judged]),
+        } | self._ranked()
 
     @property
     def _losses(self) -> np.ndarray:
@@ -74,17 +108,14 @@ class ClassPredictions(Predictions):
     def results(self, names: Sequence[str]) -> list[Row]:
         """Return each sample's name, truth, prediction and score, the probability of the prediction.
 
-        Also its loss, whether its class is among the top five, and its contribution to the macro F1.
+        Also its loss, whether its class is among the top five, and its contributions to the other metrics.
         """
-        classes = np.arange(self.logits.shape[1])
-        true, predicted = self.labels[:, None] == classes, self.guesses[:, None] == classes
-        f1 = pseudo_values.of_ratios(2 * (true & predicted), true.astype(int) + predicted)
-        rows = zip(names, self.labels, self.guesses, self.probabilities, self._losses, self._in_top, f1, strict=True)
+        rows = zip(names, self.labels, self.guesses, self.probabilities, self._losses, self._in_top, strict=True)
+        columns = pseudo_values.columns(self._contributions())
         return [
             {"name": name, "truth": self.classes[label], "prediction": self.classes[guess],
-             "score": f"{probabilities[guess]:.6f}", "loss": f"{loss:.6f}", "top5_accuracy": int(top),
-             "macro_f1_pseudo_value": f"{share:.6f}"}
-            for name, label, guess, probabilities, loss, top, share in rows
+             "score": f"{probabilities[guess]:.6f}", "loss": f"{loss:.6f}", "top5_accuracy": int(top), **contributions}
+            for (name, label, guess, probabilities, loss, top), contributions in zip(rows, columns, strict=True)
         ]  # fmt: skip
 
     def by_class(self) -> list[Row]:
@@ -130,6 +161,12 @@ def _counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _share(part: int, whole: int) -> float | None:
     return float(part / whole) if whole else None
+
+
+def _mean_ratio(parts: np.ndarray, wholes: np.ndarray) -> float:
+    """Return the mean ratio over the classes with a whole; 0 without any."""
+    occurring = wholes > 0
+    return float((parts[occurring] / wholes[occurring]).mean()) if occurring.any() else 0.0
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

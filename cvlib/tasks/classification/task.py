@@ -13,6 +13,7 @@ from cvlib.config.schema import Config
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS
 from cvlib.runs.metric_specs import MetricSpec
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Served
 from cvlib.tasks.classification import files
@@ -38,7 +39,14 @@ class Classification(LogitsTask):
     metrics = (
         MetricSpec("accuracy", column="prediction", sample="right"),
         MetricSpec("top5_accuracy"),
-        MetricSpec("macro_f1", column="macro_f1_pseudo_value", sample="share"),
+        pseudo_values.spec("macro_f1"),
+        pseudo_values.spec("balanced_accuracy"),
+        pseudo_values.spec("roc_auc"),
+        pseudo_values.spec("average_precision"),
+        pseudo_values.spec("sensitivity"),
+        pseudo_values.spec("specificity"),
+        pseudo_values.spec("cohen_kappa", low=-1.0),
+        pseudo_values.spec("mcc", low=-1.0),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
     )
     class_metric = "f1"
@@ -79,8 +87,10 @@ class Classification(LogitsTask):
         return serving.flip_averaged(validated, lambda probabilities: probabilities)
 
     def shown_metrics(self, classes: int) -> list[str]:
-        """Return the names of the metrics, without top-5 accuracy if it is always 1."""
-        return [spec.name for spec in self.metrics if spec.name != "top5_accuracy" or classes > _TOP]
+        """Return the most usual metrics; those of the second class for two classes, and top-5 for more than five."""
+        if classes == 2:
+            return ["accuracy", "roc_auc", "sensitivity", "specificity", "macro_f1", "loss"]
+        return ["accuracy", *(["top5_accuracy"] if classes > _TOP else []), "macro_f1", "loss"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
         """Return the images with the names of their classes."""

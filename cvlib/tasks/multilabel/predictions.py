@@ -76,39 +76,51 @@ class SetPredictions(Predictions):
     # Results.
 
     def metrics(self) -> dict[str, float]:
-        """Return mean average precision (mAP), macro and micro F1, exact match (all 0–1), and the loss.
+        """Return the loss, exact match (0–1), the metrics of `_contributions`, and average precisions as AP/CLASS.
 
-        mAP averages over the classes that occur in the truth, macro F1 over those that occur in truth or prediction.
-        Both are 0 if there are no such classes. The average precision of each class is included as AP/CLASS.
+        Each mean over classes covers the classes for which the metric is defined: macro F1, those in truth or
+        prediction; sensitivity and mAP, the mean average precision, those in the truth; ROC AUC and balanced accuracy,
+        those that some samples have and others don't. Without any such class, the metric is 0.
         """
-        hits, predicted, actual = self._counts()
-        known, occurring = ~np.isnan(self.precisions), predicted + actual > 0
-        by_class = measures.f1(hits, predicted, actual)[occurring]
+        known = np.flatnonzero(~np.isnan(self.precisions)).tolist()
         return {
             "loss": float(self.losses.mean()),
-            "mAP": float(self.precisions[known].mean()) if known.any() else 0.0,
-            "macro_f1": float(by_class.mean()) if len(by_class) else 0.0,
-            "micro_f1": float(measures.f1(hits.sum(), predicted.sum(), actual.sum())),
             "exact_match": float(self.exact.mean()),
-        } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
+            **{name: float(values.mean()) for name, values in self._contributions().items()},
+        } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in known}
+
+    def _contributions(self) -> dict[str, np.ndarray]:
+        """Return what each sample contributes to the metrics that are no means over samples, `(n,)` by metric."""
+        found, truth = self.found.astype(int), self.truth.astype(int)
+        hits, marks = found * truth, found + truth
+        rest, absent = (1 - found) * (1 - truth), 1 - truth
+        both = self.truth.any(axis=0) & ~self.truth.all(axis=0)
+        return {
+            "mAP": pseudo_values.macro(pseudo_values.average_precision, self.logits, self.truth),
+            "macro_f1": pseudo_values.of_ratios(2 * hits, marks),
+            "micro_f1": pseudo_values.of_ratios(2 * hits.sum(axis=1, keepdims=True), marks.sum(axis=1, keepdims=True)),
+            "roc_auc": pseudo_values.macro(pseudo_values.roc_auc, self.logits, self.truth),
+            "balanced_accuracy": pseudo_values.of_ratios(
+                np.hstack([hits[:, both], rest[:, both]]), np.hstack([truth[:, both], absent[:, both]])
+            ),
+            "sensitivity": pseudo_values.of_ratios(hits, truth),
+            "specificity": pseudo_values.of_ratios(rest, absent),
+        }
 
     def results(self, names: Sequence[str]) -> list[Row]:
         """Return each sample's name, true and predicted classes, F1 and ranking precision (0–1), and its loss.
 
-        Also its contributions to the macro and the micro F1. `cvlib compare` pairs samples by them.
+        Also its contributions to the other metrics. `cvlib compare` pairs samples by them.
         """
         hits, predicted, actual = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
         own = measures.f1(hits, predicted, actual, empty=1.0)
         rankings = measures.ranking_precision(self.logits, self.truth)
-        right, marks = 2 * (self.found & self.truth), self.found.astype(int) + self.truth
-        macro = pseudo_values.of_ratios(right, marks)
-        micro = pseudo_values.of_ratios(right.sum(axis=1, keepdims=True), marks.sum(axis=1, keepdims=True))
-        rows = zip(names, self.truth, self.found, own, rankings, macro, micro, self.losses, strict=True)
+        rows = zip(names, self.truth, self.found, own, rankings, self.losses, strict=True)
+        columns = pseudo_values.columns(self._contributions())
         return [
             {"name": name, "truth": self.joined(truth), "prediction": self.joined(found), "f1": f"{f1:.6f}",
-             "ranking_precision": f"{ranking:.6f}", "macro_f1_pseudo_value": f"{one:.6f}",
-             "micro_f1_pseudo_value": f"{other:.6f}", "loss": f"{np.mean(loss):.6f}"}
-            for name, truth, found, f1, ranking, one, other, loss in rows
+             "ranking_precision": f"{ranking:.6f}", "loss": f"{np.mean(loss):.6f}", **contributions}
+            for (name, truth, found, f1, ranking, loss), contributions in zip(rows, columns, strict=True)
         ]  # fmt: skip
 
     def joined(self, marks: np.ndarray) -> str:

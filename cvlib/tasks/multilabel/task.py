@@ -14,7 +14,7 @@ from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS_SET
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import saved
+from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.base import Named, Served
 from cvlib.tasks.logits import LogitsTask
@@ -35,10 +35,14 @@ class Multilabel(LogitsTask):
     name = "multilabel"
     label_kind = CLASS_SET
     metrics = (
-        MetricSpec("mAP", column="ranking_precision", sample="own", sample_name="ranking precision"),
-        MetricSpec("macro_f1", column="macro_f1_pseudo_value", sample="share"),
-        MetricSpec("micro_f1", column="micro_f1_pseudo_value", sample="share"),
+        pseudo_values.spec("mAP"),
+        pseudo_values.spec("macro_f1"),
+        pseudo_values.spec("micro_f1"),
         MetricSpec("exact_match", column="prediction", sample="right"),
+        pseudo_values.spec("roc_auc"),
+        pseudo_values.spec("balanced_accuracy"),
+        pseudo_values.spec("sensitivity"),
+        pseudo_values.spec("specificity"),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
     )
     class_metric = "AP"
@@ -96,6 +100,10 @@ class Multilabel(LogitsTask):
         positive, negative = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
         logits = ops.log(ops.maximum(positive, 1e-37)) - ops.log(ops.maximum(negative, 1e-37))
         return keras.Model(image, logits, name="flip_averaged")
+
+    def shown_metrics(self, classes: int) -> list[str]:
+        """Return the names of the most usual metrics."""
+        return ["mAP", "macro_f1", "micro_f1", "exact_match", "loss"]
 
     # Visualization.
 
