@@ -7,10 +7,12 @@ from typing import Any
 
 import keras
 
+from cvlib import tasks
 from cvlib.config.schema import as_mapping
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
+from cvlib.evaluation import calibration
 from cvlib.inspection import layer_table
 from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing
@@ -25,12 +27,18 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     """Evaluate the best epoch; write metrics, test_results.csv, model.keras, labels.json and TensorBoard images."""
     record, task = training.record, training.task
     validated = task.validated(training.network)
-    val = task.evaluate(validated, training.val, dataset.classes).tuned()
+    rule = tasks.threshold_rule(training.config)
+    val = task.evaluate(validated, training.val, dataset.classes).tuned(rule)
+    val = val.calibrated() if tasks.scales_temperature(training.config) else val
     decision = val.decision()
     test = task.evaluate(validated, feed(training, dataset.test), dataset.classes).decided(decision)
     metrics = {f"val/{name}": value for name, value in val.metrics().items()}
     metrics |= {f"test/{name}": value for name, value in test.metrics().items()}
     record.update(metrics=metrics)
+    if calibrated := calibration.summary(val, test, decision):
+        record.update(calibration=calibrated)
+    for remark in val.remarks(rule):
+        record.say(f"note: {remark}")
     record.write_csv("test_results.csv", test.results(dataset.test.names))
     _save_network(training, dataset, decision)
     training.board.begin_results()
@@ -63,7 +71,7 @@ def show_start(training: Training, dataset: Dataset) -> None:
 
 def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]) -> None:
     record, task = training.record, training.task
-    model = task.inference(training.network)
+    model = task.inference(training.network, decision)
     save_atomically(model, record.folder / "model.keras")
     content = task.labels(dataset.classes, training.network.spec, dataset.colours) | decision
     record.write_text("labels.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -203,13 +203,13 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
 def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
     """Return the validation metrics. On a signal, stop immediately and save the epoch as trained."""
-    fitted = training.fitted
+    fitted, rule = training.fitted, tasks.threshold_rule(training.config)
     fitted.val.epoch(state.epoch)
     stop.at_once = True
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned().metrics()
+        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
     except KeyboardInterrupt:
         trained = dataclasses.replace(state, within=fitted.train.steps)
         run_state.save(training.checkpoints, trained, training.network.model, fitted.model)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from cvlib.data.dataset import Dataset
-from cvlib.tasks import pseudo_values
+from cvlib.tasks import pseudo_values, temperature
 from cvlib.tasks.predictions import Predictions, Row
+from cvlib.tasks.thresholds import Rule, best, falls_short
 from cvlib.viz import pictures as draw
 
 _IMAGES_SHOWN = 24
 _TOP = 5
+_THRESHOLD = "threshold"  # the key of labels.json
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,56 @@ class ClassPredictions(Predictions):
     logits: np.ndarray  # float (n, classes)
     labels: np.ndarray  # int (n,): the true class ids
     classes: Sequence[str]
+    temperature: float = 1.0  # divides the logits for the probabilities, but not for metrics
+    threshold: float | None = None  # of two classes, the minimum probability at which the second one is predicted
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, `(n, classes)` in 0–1."""
-        probabilities: np.ndarray = np.exp(_log_softmax(self.logits))
+        """Softmax of the logits divided by the temperature, `(n, classes)` in 0–1."""
+        probabilities: np.ndarray = np.exp(_log_softmax(self.logits.astype(np.float64) / self.temperature))
         return probabilities
 
     @property
     def guesses(self) -> np.ndarray:
-        """The most probable class of each sample, `(n,)`."""
-        most_probable: np.ndarray = self.logits.argmax(axis=1)
-        return most_probable
+        """The predicted class of each sample, `(n,)`: the most probable one, or the one that the threshold decides."""
+        guesses: np.ndarray = self.logits.argmax(axis=1)
+        return guesses if self.threshold is None else (self.probabilities[:, 1] >= self.threshold).astype(int)
+
+    # Threshold and temperature, which are chosen on validation.
+
+    def tuned(self, rule: Rule | None = None) -> ClassPredictions:
+        """Return the same predictions, with the threshold of the second of two classes, if there is a rule for it."""
+        if rule is None or self.logits.shape[1] != 2:
+            return self
+        return replace(self, threshold=best(self.probabilities[:, 1], self.labels == 1, rule))
+
+    def calibrated(self) -> ClassPredictions:
+        """Return the same decisions, with a temperature fitted on them, and a threshold that allows for it."""
+        fitted = temperature.of_classes(self.logits, self.labels)
+        if self.threshold is None:
+            return replace(self, temperature=fitted)
+        (threshold,) = temperature.scaled(np.array([self.threshold]), fitted).tolist()
+        return replace(self, temperature=fitted, threshold=threshold)
+
+    def decision(self) -> dict[str, Any]:
+        """Return the temperature, and the threshold if there is one."""
+        return {temperature.KEY: self.temperature} | ({} if self.threshold is None else {_THRESHOLD: self.threshold})
+
+    def decided(self, decision: Mapping[str, Any]) -> ClassPredictions:
+        """Return the same predictions with a decision's temperature (default 1) and threshold (default: none)."""
+        threshold = threshold_of(decision, len(self.classes))
+        return replace(self, temperature=temperature.of_decision(decision), threshold=threshold)
+
+    def confidences(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability of each sample's most probable class, and whether it is the true one, `(n,)`."""
+        return self.probabilities.max(axis=1), self.logits.argmax(axis=1) == self.labels
+
+    def remarks(self, rule: Rule | None) -> list[str]:
+        """Return whether the required precision is reached at no threshold."""
+        short = self.threshold is not None and falls_short(self.guesses == 1, self.labels == 1, rule)
+        return [f"no threshold reaches model.thresholds on validation for {self.classes[1]}"] if short else []
+
+    # Results.
 
     @property
     def confusion(self) -> np.ndarray:
@@ -71,7 +112,7 @@ class ClassPredictions(Predictions):
     def _ranked(self) -> dict[str, np.ndarray]:
         """Return the samples' contributions to the metrics that need no counts for each class, `(n,)`."""
         judged, classes = self._judged, self.logits.shape[1]
-        scores, true = self.probabilities[:, judged], self.labels[:, None] == np.arange(classes)[judged]
+        scores, true = np.exp(_log_softmax(self.logits))[:, judged], self.labels[:, None] == np.arange(classes)[judged]
         return {
             "roc_auc": pseudo_values.macro(pseudo_values.roc_auc, scores, true),
             "average_precision": pseudo_values.macro(pseudo_values.average_precision, scores, true),
@@ -149,9 +190,11 @@ class ClassPredictions(Predictions):
         return draw.predictions(images, self.labels[indices], guesses, self.probabilities[indices, guesses],
                                 dataset.classes)  # fmt: skip
 
-    def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities `(n, classes)` and true class ids `(n,)`."""
-        return self.probabilities, self.labels
+
+def threshold_of(decision: Mapping[str, Any], classes: int) -> float | None:
+    """Return the threshold in labels.json; None without a valid one, or unless there are two classes."""
+    found = decision.get(_THRESHOLD)
+    return float(found) if isinstance(found, int | float) and classes == 2 else None
 
 
 def _counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

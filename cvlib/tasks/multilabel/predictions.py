@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.dataset import Dataset
-from cvlib.tasks import pseudo_values
+from cvlib.tasks import pseudo_values, temperature
 from cvlib.tasks.multilabel import drawing, measures
 from cvlib.tasks.predictions import Predictions, Row
+from cvlib.tasks.thresholds import UNDECIDED, Rule, best, falls_short
 from cvlib.viz import pictures as draw
 
 _IMAGES_SHOWN = 24
@@ -27,11 +28,12 @@ class SetPredictions(Predictions):
     truth: np.ndarray  # bool (n, classes)
     classes: Sequence[str]
     thresholds: np.ndarray  # float (classes,): the minimum probability at which a class is predicted
+    temperature: float = 1.0  # divides the logits
 
     @cached_property
     def probabilities(self) -> np.ndarray:
         """The probability of each class, `(n, classes)` in 0–1."""
-        return 1 / (1 + np.exp(-np.clip(self.logits.astype(np.float64), -500, 500)))
+        return temperature.sigmoid(self.logits.astype(np.float64) / self.temperature)
 
     @cached_property
     def found(self) -> np.ndarray:
@@ -52,26 +54,41 @@ class SetPredictions(Predictions):
 
     @property
     def losses(self) -> np.ndarray:
-        """Each sample's mean binary cross-entropy in nats, `(n,)`."""
+        """Each sample's mean binary cross-entropy in nats, `(n,)`, without temperature."""
         logits = self.logits.astype(np.float64)
         losses: np.ndarray = np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
         return losses
 
     # Thresholds, which are tuned on validation.
 
-    def tuned(self) -> SetPredictions:
-        """Return the same predictions, with the threshold of each class that maximizes its F1 on them."""
+    def tuned(self, rule: Rule | None = None) -> SetPredictions:
+        """Return the same predictions, with the threshold of each class chosen on them; by default, for its F1."""
         columns = zip(self.probabilities.T, self.truth.T, strict=True)
-        best = np.array([measures.best_threshold(column, true) for column, true in columns])
-        return replace(self, thresholds=best)
+        return replace(self, thresholds=np.array([best(column, true, rule or Rule()) for column, true in columns]))
+
+    def calibrated(self) -> SetPredictions:
+        """Return the same decisions, with a temperature fitted on them, and thresholds that allow for it."""
+        fitted = temperature.of_class_sets(self.logits, self.truth)
+        return replace(self, temperature=fitted, thresholds=temperature.scaled(self.thresholds, fitted))
 
     def decision(self) -> dict[str, Any]:
-        """Return the thresholds, in class order."""
-        return {THRESHOLDS: self.thresholds.tolist()}
+        """Return the thresholds, in class order, and the temperature."""
+        return {THRESHOLDS: self.thresholds.tolist(), temperature.KEY: self.temperature}
 
     def decided(self, decision: Mapping[str, Any]) -> SetPredictions:
-        """Return the same predictions with the thresholds of a decision, or 0.5 if it has none."""
-        return replace(self, thresholds=thresholds_of(decision, len(self.classes)))
+        """Return the same predictions with a decision's thresholds (default 0.5) and temperature (default 1)."""
+        thresholds = thresholds_of(decision, len(self.classes))
+        return replace(self, thresholds=thresholds, temperature=temperature.of_decision(decision))
+
+    def confidences(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability of each class for each sample, and whether the sample has it, `(n · classes,)`."""
+        return self.probabilities.ravel(), self.truth.ravel()
+
+    def remarks(self, rule: Rule | None) -> list[str]:
+        """Return the classes that reach the required precision at no threshold."""
+        columns = zip(self.classes, self.found.T, self.truth.T, strict=True)
+        short = [name for name, found, true in columns if falls_short(found, true, rule)]
+        return [f"no threshold reaches model.thresholds on validation for {', '.join(short)}"] if short else []
 
     # Results.
 
@@ -170,7 +187,7 @@ def thresholds_of(decision: Mapping[str, Any], classes: int) -> np.ndarray:
     found = decision.get(THRESHOLDS)
     if isinstance(found, list) and len(found) == classes and all(isinstance(value, int | float) for value in found):
         return np.array(found, float)
-    return np.full(classes, measures.UNDECIDED)
+    return np.full(classes, UNDECIDED)
 
 
 def _share(value: float, defined: bool) -> float | None:

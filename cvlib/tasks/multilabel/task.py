@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,9 @@ from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.base import Named, Served
 from cvlib.tasks.logits import LogitsTask
-from cvlib.tasks.multilabel import drawing, files, measures
+from cvlib.tasks.multilabel import drawing, files
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
+from cvlib.tasks.thresholds import UNDECIDED
 
 if TYPE_CHECKING:
     import keras
@@ -87,7 +88,7 @@ class Multilabel(LogitsTask):
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> SetPredictions:
         """Return the predictions for a whole split, in the split's order, with thresholds of 0.5."""
         logits = validated.predict(feed.dataset, verbose=0)
-        thresholds = np.full(len(classes), measures.UNDECIDED)
+        thresholds = np.full(len(classes), UNDECIDED)
         return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
@@ -100,6 +101,10 @@ class Multilabel(LogitsTask):
         positive, negative = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
         logits = ops.log(ops.maximum(positive, 1e-37)) - ops.log(ops.maximum(negative, 1e-37))
         return keras.Model(image, logits, name="flip_averaged")
+
+    def chooses_thresholds(self, classes: int) -> bool:
+        """Return True: each class has a threshold."""
+        return True
 
     def shown_metrics(self, classes: int) -> list[str]:
         """Return the names of the most usual metrics."""
@@ -119,18 +124,18 @@ class Multilabel(LogitsTask):
 
     # Serving.
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return raw images `(batch, any, any, channels)`, 0–255 → independent probabilities `(batch, classes)`.
 
         The network includes resizing as in training. It omits the optimizer and everything that is used only in
-        training.
+        training. The temperature of the `decision` divides the logits.
         """
         import keras
 
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        logits = network.predictive().call(pixels)  # in the same graph, see `Classification.inference`
+        logits = serving.scaled(network.predictive().call(pixels), decision)  # see `Classification.inference`
         probabilities = keras.layers.Activation("sigmoid", name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="multilabel_classifier")
 
@@ -139,7 +144,7 @@ class Multilabel(LogitsTask):
         total = Agreement()
         for name, reference in expected.items():
             output = found[name]
-            same = np.isfinite(output) & ((reference >= measures.UNDECIDED) == (output >= measures.UNDECIDED))
+            same = np.isfinite(output) & ((reference >= UNDECIDED) == (output >= UNDECIDED))
             total += Agreement(float(np.abs(reference - output).max()), int(same.sum()), same.size)
         return total
 

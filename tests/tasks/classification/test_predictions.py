@@ -22,7 +22,8 @@ from sklearn.metrics import (
 )
 
 from cvlib.tasks.classification import TASK
-from cvlib.tasks.classification.predictions import ClassPredictions
+from cvlib.tasks.classification.predictions import ClassPredictions, threshold_of
+from cvlib.tasks.thresholds import Rule, best
 
 CLASSES = list("abcdefgh")
 
@@ -151,3 +152,50 @@ def test_rows_average_to_the_metrics(classes: int, absent: bool) -> None:
         shares = [row["prediction"] == row["truth"] if spec.sample == "right" else float(row[spec.sample_column])
                   for row in rows]  # fmt: skip
         assert np.mean(shares) == pytest.approx(values[spec.name], abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_temperature_changes_probabilities_but_no_metric_and_no_class(classes: int) -> None:
+    found = random_predictions(1, classes, False)
+    scaled = found.calibrated()
+    assert scaled.temperature != 1
+    assert scaled.metrics() == found.metrics()
+    np.testing.assert_array_equal(scaled.guesses, found.guesses)
+    top = found.probabilities.max(axis=1, keepdims=True)
+    np.testing.assert_array_equal(scaled.probabilities.argmax(axis=1), (found.probabilities == top).argmax(axis=1))
+    other = random_predictions(2, classes, False)
+    assert other.decided({"task": "classification", **scaled.decision()}).temperature == scaled.temperature
+    losses = [-np.log(each.probabilities[np.arange(60), each.labels]).mean() for each in (scaled, found)]
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("rule", [Rule(), Rule("precision", 0.8), Rule("recall", 0.9)])
+def test_a_threshold_decides_between_two_classes_with_any_temperature(rule: Rule) -> None:
+    found = random_predictions(3, 2, False)
+    tuned = found.tuned(rule)
+    scores = found.probabilities[:, 1]
+    assert tuned.threshold == best(scores, found.labels == 1, rule)
+    np.testing.assert_array_equal(tuned.guesses, scores >= tuned.threshold)
+    assert tuned.metrics()["roc_auc"] == found.metrics()["roc_auc"]
+    assert tuned.metrics()["sensitivity"] == pytest.approx(recall_score(found.labels, tuned.guesses))
+    scaled = tuned.calibrated()
+    assert scaled.threshold != tuned.threshold
+    np.testing.assert_array_equal(scaled.guesses, tuned.guesses)
+    again = found.decided(scaled.decision())
+    assert (again.threshold, again.temperature) == (scaled.threshold, scaled.temperature)
+    assert again.metrics() == tuned.metrics()
+    assert tuned.remarks(rule) == []
+
+
+def test_a_precision_that_no_threshold_reaches_is_told() -> None:
+    found = ClassPredictions(np.array([[0.0, 2.0], [0.0, 1.0]]), np.array([0, 1]), ["cat", "dog"])
+    rule = Rule("precision", 0.9)
+    assert found.tuned(rule).remarks(rule) == ["no threshold reaches model.thresholds on validation for dog"]
+    assert found.tuned(Rule("precision", 0.5)).remarks(Rule("precision", 0.5)) == []
+
+
+def test_without_a_rule_or_with_more_classes_there_is_no_threshold() -> None:
+    assert random_predictions(3, 2, False).tuned().threshold is None
+    assert random_predictions(3, 4, False).tuned(Rule()).threshold is None
+    assert threshold_of({"threshold": 0.3}, 2) == 0.3
+    assert threshold_of({"threshold": 0.3}, 3) is threshold_of({}, 2) is threshold_of({"threshold": "x"}, 2) is None

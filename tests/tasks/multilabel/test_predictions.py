@@ -18,6 +18,7 @@ from sklearn.metrics import (
 from cvlib.data.dataset import Dataset, Split
 from cvlib.tasks.multilabel import TASK
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
+from cvlib.tasks.thresholds import Rule, best
 
 CLASSES = ["bird", "cat", "dog"]
 
@@ -105,6 +106,28 @@ def test_validation_chooses_thresholds_that_hold_for_other_samples(some: SetPred
     assert tuned.metrics()["mAP"] == some.metrics()["mAP"]
     again = some.decided({"task": "multilabel", **tuned.decision()})
     assert again.metrics() == tuned.metrics()
+
+
+@pytest.mark.parametrize("rule", [Rule("precision", 0.5), Rule("recall", 0.9)])
+def test_a_rule_chooses_the_threshold_of_each_class(some: SetPredictions, rule: Rule) -> None:
+    tuned = some.tuned(rule)
+    for label, row in enumerate(tuned.by_class()):
+        assert row["threshold"] == best(some.probabilities[:, label], some.truth[:, label], rule)
+        assert row[rule.measure] >= rule.least
+    assert tuned.remarks(rule) == []
+    (remark,) = tuned.remarks(Rule("precision", 1.0))
+    assert remark.startswith("no threshold reaches model.thresholds on validation for bird")
+
+
+def test_temperature_changes_probabilities_but_no_metric_and_no_decision(some: SetPredictions) -> None:
+    tuned = some.tuned()
+    scaled = tuned.calibrated()
+    assert scaled.temperature != 1
+    np.testing.assert_array_equal(scaled.found, tuned.found)
+    assert scaled.metrics() == tuned.metrics()
+    again = some.decided(scaled.decision())
+    assert again.temperature == scaled.temperature
+    np.testing.assert_array_equal(again.found, tuned.found)
 
 
 @pytest.mark.parametrize("decision", [{}, {"thresholds": [0.1]}, {"thresholds": ["a", "b", "c"]}, {"thresholds": None}])
