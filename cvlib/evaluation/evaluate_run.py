@@ -1,4 +1,4 @@
-"""Evaluation of a saved run on any samples, with the code that measured it after training."""
+"""Evaluation of a saved run on any samples, with the same code as at the end of training."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
 
 _MAX_ROWS = 50  # of the printed table
+_SHOWN = ("confusion_matrix", "worst")  # pictures in a notebook
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class Evaluation:
     calibration: Calibration | None  # None for a task without calibration
     unscaled: Calibration | None  # the same without temperature
     pictures: dict[str, np.ndarray]  # uint8 (height, width, 3), by name
+
+    def __repr__(self) -> str:
+        names = self.task.shown_metrics(len(self.by_class))
+        values = ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names)
+        return f"Evaluation({self.samples.words}: {len(self.samples.split)} images; {values})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, the classes, and the worst predictions."""
+        from cvlib.viz import notebook
+
+        rows = [{"metric": name, "value": value} for name, value in self.metrics.items()]
+        drawn = "".join(notebook.picture(self.pictures[name], name) for name in _SHOWN if name in self.pictures)
+        return notebook.view(repr(self), notebook.table(rows), notebook.table(self.by_class), drawn)
 
     def lines(self) -> list[str]:
         """Return the class table and the metrics as lines of text."""
@@ -75,7 +89,7 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
         subset = samples.split.take(worst)
         shown = task.evaluate(network, _feed(run, task, subset), run.classes).decided(decision)
         images = _feed(run, task, subset).preview(len(subset))[0]
-        drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset)
+        drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset, subset.names)
     rows = found.results(samples.split.names)
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, unscaled, drawn)
 
@@ -111,7 +125,7 @@ def _table(rows: Sequence[Row], metric: str) -> list[str]:
     if left_out > 0:
         rows = sorted(known, key=lambda row: row[metric])[:_MAX_ROWS]
     lines = titled([{name: _cell(value) for name, value in row.items()} for row in rows])
-    return lines + ([f"… and {left_out} better classes in by_class.csv"] if left_out > 0 else [])
+    return lines + ([f"… {left_out} classes with a higher {metric} are only in by_class.csv"] if left_out > 0 else [])
 
 
 def _cell(value: Any) -> str:

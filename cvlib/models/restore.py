@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cvlib.models.network import Network
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
-_CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_UNSAFE_CLASSES = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _LONGEST = 160  # maximum length of a quoted error or name, in characters
 
 
@@ -34,6 +34,25 @@ class SavedRun:
 
     record: Run
     config: Config
+
+    def __repr__(self) -> str:
+        value = self.record.metric(self.record.headline)
+        result = "" if value is None else f", {self.record.headline} {value:.4f}"
+        return f"SavedRun({self.folder}: {self.summary.get('status')}{result})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, and the curve of the main metric on validation."""
+        from cvlib.compare import plots, runs
+        from cvlib.viz import notebook
+
+        metrics = self.summary.get("metrics") or {}
+        names = dict.fromkeys(name.split("/", 1)[1] for name in metrics if name.count("/") == 1)
+        rows = [{"metric": name, "validation": metrics.get(f"val/{name}"), "test": metrics.get(f"test/{name}")}
+                for name in names]  # fmt: skip
+        name = self.record.headline.replace("test/", "val/", 1)
+        points = [(row["epoch"], row[name]) for row in runs.epochs(self.record) if {"epoch", name} <= row.keys()]
+        curve = plots.chart([plots.Line(name, points)], "epoch", name) if points else ""
+        return notebook.view(repr(self), notebook.table(rows), curve)
 
     @property
     def folder(self) -> Path:
@@ -47,7 +66,7 @@ class SavedRun:
 
     @property
     def notes(self) -> list[str]:
-        """Remarks for the user, such as that the run isn't finished, or that its backbone's file has changed."""
+        """Remarks for the user, for example that the run isn't finished or that its backbone's file has changed."""
         before, backbone = self.summary.get("backbone_file"), self.config.model.backbone
         if before in (None, backbones.own_code(backbone)):
             return self.record.notes
@@ -82,7 +101,7 @@ class SavedRun:
 
 
 class Serving(Protocol):
-    """The methods of a task that restoring a network needs."""
+    """The methods of a task that are needed to restore a network."""
 
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
         """Return whether a saved network has the inputs and outputs of the task."""
@@ -123,14 +142,16 @@ def network(run: SavedRun, task: Serving) -> keras.Model:
 def _saved(run: SavedRun, task: Serving) -> keras.Model:
     import keras
 
+    from cvlib.models.pixel_range import takes_pixels
+
     path = run.folder / "model.keras"
     with _loading(path):
         _refuse_foreign(path)
         loaded: keras.Model = keras.saving.load_model(path, compile=False)
     if not task.fits(loaded, run.channels, len(run.classes)):
-        raise UserError(f"{path} doesn't fit the run's summary.json: its channels or classes differ; restore the file "
-                        "of this run")  # fmt: skip
-    return loaded
+        raise UserError(f"{path} doesn't fit the run's summary.json: its channels or classes differ; restore the "
+                        "run's own file")  # fmt: skip
+    return takes_pixels(loaded)
 
 
 def as_trained(run: SavedRun, task: Serving) -> Network:
@@ -148,7 +169,7 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
         checkpoints = run.folder / "checkpoints"
         state = run_state.load(checkpoints)[0]
         if not state.best_epoch:
-            raise UserError(f"{run.folder}: no epoch of this run is finished, so it has no network yet")
+            raise UserError(f"{run.folder}: this run has not finished an epoch, so it has no network yet")
         with _loading(checkpoints):
             run_state.load_best(checkpoints, built.model, state.best_epoch)
         return built
@@ -187,7 +208,7 @@ def _refuse_foreign(path: Path) -> None:
 
 def _is_foreign(part: dict[str, Any]) -> bool:
     module = str(part.get("module") or "keras").split(".")[0]
-    return module != "keras" or part["class_name"] in _CODE
+    return module != "keras" or part["class_name"] in _UNSAFE_CLASSES
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:

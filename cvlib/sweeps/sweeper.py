@@ -98,6 +98,9 @@ class ResumableSweeper(Sweeper):
             raise UserError(f"{jobs[0].label}: {jobs[0].mistake}")
         running = sweep.to_run(jobs, self.rerun_failed)
         print(sweep.announce(jobs, running, self.rerun_failed), flush=True)
+        for job in jobs:
+            if job.mistake:
+                complain(f"{job.label}: {job.mistake}")
         self.folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
         sweep.write_plan(self.folder, jobs, running)
@@ -162,7 +165,7 @@ class ResumableSweeper(Sweeper):
         choices = {override.get_key_element(): space.choice(override) for override in sweeps}
         for option, value in {"trials": self.trials, "workers": self.search_options["workers"]}.items():
             if not isinstance(value, int) or value < 1:
-                raise UserError(f"invalid hydra.sweeper.{option}={value}: expected a whole number of at least 1")
+                raise UserError(f"invalid hydra.sweeper.{option}={value}: expected a whole number, 1 or more")
         if not choices:
             raise UserError("hydra.sweeper.trials starts a search, but no override has several values or an interval")
         self._refuse_unused(fixed, choices)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cvlib.config.fields import require
 
-UNDECIDED = 0.5  # the threshold of a class without positive samples in validation
+DEFAULT_THRESHOLD = 0.5  # the threshold of a class without positive samples in validation
 _ROUNDING = 1e-12
 
 
@@ -50,7 +50,7 @@ def best(probabilities: np.ndarray, truth: np.ndarray, rule: Rule) -> float:
         rule: the rule.
     """
     if not truth.any():
-        return UNDECIDED
+        return DEFAULT_THRESHOLD
     hits, found, levels = cuts(probabilities, truth)
     below = np.append(levels[1:], 0.0)  # the next lower probability, which is decided as negative
     middles = (levels + below) / 2
@@ -61,7 +61,7 @@ def best(probabilities: np.ndarray, truth: np.ndarray, rule: Rule) -> float:
         return float(middles[precision >= min(rule.least, precision.max()) - _ROUNDING].min())
     f1 = 2 * hits / (found + truth.sum())
     highest = middles[f1 >= f1.max() - _ROUNDING]
-    return float(highest[np.argmin(np.abs(highest - UNDECIDED))])
+    return float(highest[np.argmin(np.abs(highest - DEFAULT_THRESHOLD))])
 
 
 def falls_short(found: np.ndarray, truth: np.ndarray, rule: Rule | None) -> bool:

@@ -95,7 +95,7 @@ def test_no_folder_and_no_runs_are_errors(tmp_path: Path) -> None:
         ({"pid": os.getpid(), "host": socket.gethostname()}, "running"),
         ({"pid": os.getpid()}, "running"),
         ({"pid": 2**22 + 5, "host": socket.gethostname()}, "interrupted"),  # above the largest Linux gives
-        ({"pid": 2**22 + 5, "host": "another machine"}, "running"),
+        ({"pid": 2**22 + 5, "host": "another machine"}, "interrupted"),  # a copy: nothing holds its lock
         ({"pid": "?"}, "interrupted"),
         ({}, "interrupted"),
     ],

@@ -160,6 +160,8 @@ def test_masks_equal_those_of_the_evaluation_at_the_files_own_size(tmp_path: Pat
 def test_files_with_the_same_name_get_separate_pictures() -> None:
     names = list(picture_names([Path("a/x.png"), Path("b/x.jpg"), Path("../y.png")]))
     assert names == ["x", "x~2", "y"]
+    alike = list(picture_names([Path("a/x.png"), Path("b/x.png"), Path("b/x~2.png"), Path("c/X.png")]))
+    assert alike == ["x", "x~3", "x~2", "X~4"]
 
 
 def test_files_that_are_not_images_are_reported(tmp_path):

@@ -49,6 +49,15 @@ def test_a_run_whose_process_is_gone_reads_as_interrupted(tmp_path: Path) -> Non
         run.update(status="completed")
 
 
+def test_a_run_killed_on_another_host_reads_as_interrupted_and_a_running_one_as_running(tmp_path: Path) -> None:
+    with Record(tmp_path, ASKED) as run:
+        run.update(host="another machine", pid=2**22 + 1)
+        during = read_summary(tmp_path)
+    after = read_summary(tmp_path)
+    assert during is not None and during["status"] == "running"
+    assert after is not None and after["status"] == "interrupted"
+
+
 def test_a_summary_that_is_no_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text('{"status": "run')
     with pytest.raises(UserError, match=r"summary\.json"):

@@ -48,7 +48,13 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert found == {"optimizer.lr=1e+20": "diverged", "optimizer.lr=0.01": "completed", "optimizer.lr=0": "failed"}
     assert "error: optimizer.lr=1e+20: the loss became" in result.stderr
     assert "error: optimizer.lr=0: invalid optimizer.lr=0.0" in result.stderr
-    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 scheduled jobs done, about" in result.stdout
+    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 scheduled jobs done, 1 of them failed, about" in result.stdout
+    lines = result.stderr.splitlines()  # each error when it occurs, and again at the end
+    assert [sum(job in line for line in lines) for job in ("optimizer.lr=1e+20: the loss", "optimizer.lr=0: inv")] == [
+        2,
+        2,
+    ]
+    assert any(line.startswith("error: job 1 of 3: optimizer.lr=1e+20: the loss") for line in lines)
 
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     command = [sys.executable, str(ROOT / "run.py"), *overrides]

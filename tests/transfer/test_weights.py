@@ -256,13 +256,23 @@ def test_an_architecture_without_imagenet_weights_is_refused() -> None:
         weights.load_into(cnn().base, CNN, "imagenet")
 
 
-def test_the_first_convolution_is_adapted_to_more_channels() -> None:
-    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
-    other = np.ones(4, np.float32)
-    arrays, said = weights._for_channels([kernel, other], [(3, 3, 5, 4), (4,)], 5)
-    assert arrays[0].shape == (3, 3, 5, 4) and "takes 5 channels" in said and arrays[1] is other
-    np.testing.assert_allclose(arrays[0].sum(axis=2), kernel.sum(axis=2), rtol=1e-5)  # as much for a grey image
-    assert weights._for_channels([kernel], [kernel.shape], 3) == ([kernel], "")
+@pytest.mark.parametrize("file", ["model.keras", "base.h5", "base.weights.h5"])
+def test_a_base_for_rgb_is_adapted_to_five_channels(tmp_path: Path, file: str) -> None:
+    source = network_of(CNN, 8, 3, 7)
+    if file == "model.keras":
+        tasks.of("classification").inference(source).save(tmp_path / file)
+    elif file == "base.h5":
+        source.base.save(tmp_path / file)
+    else:
+        source.base.save_weights(tmp_path / file)
+    target = network_of(CNN, 8, 5, 3).base
+    loaded = weights.load_into(target, CNN, str(tmp_path / file))
+    kernel, adapted = source.base.get_weights()[0], target.get_weights()[0]
+    assert "takes 5 channels" in loaded.adapted
+    for channel in range(5):
+        np.testing.assert_allclose(adapted[:, :, channel], kernel.mean(axis=2) * 3 / 5, rtol=1e-6)
+    for own, theirs in zip(target.get_weights()[1:], source.base.get_weights()[1:], strict=True):
+        np.testing.assert_array_equal(own, theirs)
 
 
 def test_arrays_of_a_nested_base_are_matched_by_name() -> None:

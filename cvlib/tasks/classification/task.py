@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from cvlib.data.labels import CLASS
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.classification import files
 from cvlib.tasks.classification.predictions import ClassPredictions, threshold_of
 from cvlib.tasks.logits import LogitsTask
@@ -97,7 +97,7 @@ class Classification(LogitsTask):
         return ["accuracy", *(["top5_accuracy"] if classes > _TOP else []), "macro_f1", "loss"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with the names of their classes."""
+        """Draw the images with the names of their classes."""
         return draw.contact_sheet(images, [dataset.classes[label] for label in labels])
 
     def image_classes(self, split: Split) -> np.ndarray:
@@ -110,10 +110,10 @@ class Classification(LogitsTask):
         return [int(probabilities.argmax() if threshold is None else probabilities[1] >= threshold)]
 
     def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → class probabilities `(batch, classes)`.
+        """Return the network to save: raw images of any size, 0–255 → class probabilities `(batch, classes)`.
 
         The network includes resizing as in training (bilinear with antialiasing, rounded to integers). It omits the
-        optimizer and everything that is used only in training. The layer "backbone" is the base. The temperature of the
+        optimizer and everything that is used only in training. Its layer "backbone" is the base. The temperature in
         `decision` divides the logits.
         """
         import keras
@@ -127,16 +127,15 @@ class Classification(LogitsTask):
         return keras.Model(image, probabilities, name="classifier")
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write the most probable classes of each image, and contact sheets."""
-        return files.write(model, images, run.classes, run.spec, folder, tick, _threshold(run))
+        return files.write(model, images, run.classes, run.spec, folder, tell, _threshold(run))
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[files.Answer]:
         """Return the most probable classes of each image."""
-        pictures = ((None, image) for image in images)
-        return list(files.answers(model, pictures, run.classes, run.spec, _threshold(run)))
+        return list(files.answers(model, images, run.classes, run.spec, _threshold(run)))
 
 
 def _threshold(run: SavedRun) -> float | None:
