@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +106,7 @@ class Serving(Protocol):
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
         """Return whether a saved network has the inputs and outputs of the task."""
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network in the form that is saved."""
 
 

@@ -8,7 +8,7 @@ predictions are in the task's subclass of `Predictions`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -125,6 +125,10 @@ class Task(ABC):
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""
         raise UserError(f"--tta is not available for {self.name}")
 
+    def chooses_thresholds(self, classes: int) -> bool:
+        """Return whether `model.thresholds` can choose thresholds for this number of classes."""
+        return False
+
     def metric(self, name: str) -> MetricSpec:
         """Return the metric with this name, with or without the split as a prefix (val/accuracy)."""
         return next(spec for spec in self.metrics if spec.name == name.rpartition("/")[2])
@@ -154,9 +158,10 @@ class Task(ABC):
     # Serving.
 
     @abstractmethod
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images of any size, 0–255 → predictions.
 
+        `decision` holds what was chosen on validation, see `Predictions.decision`; None before that.
         It consists of plain Keras layers and operations only, and shares the network's weights.
         """
 

@@ -222,13 +222,13 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
 def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
     """Return the validation metrics. On a signal, stop immediately and save the epoch as trained."""
-    fitted = training.fitted
+    fitted, rule = training.fitted, tasks.threshold_rule(training.config)
     fitted.val.epoch(state.epoch)
     stop.at_once = True
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned().metrics()
+        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
     except KeyboardInterrupt:
         trained = dataclasses.replace(state, within=fitted.train.steps)
         run_state.save(training.checkpoints, trained, training.network.model, fitted.model)
@@ -267,7 +267,8 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
     }, _select(row, "val/", keep_prefix=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
     marked = better and training.config.trainer.kept_epoch == "best"
-    record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), marked))
+    shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
+    record.say(epoch_line(row, shown, epochs, per_epoch * (epochs - state.epoch), marked))
     if state.phases_over > state.phase:
         what = "stopped early" if state.stopped else "this phase ends early, and the next one begins"
         record.say(f"{what}: {training.monitor} has not improved for {training.config.trainer.patience} epochs")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cvlib.evaluation.calibration import calibration, diagram
+from cvlib.evaluation.calibration import calibration, diagram, summary
+from cvlib.tasks.classification.predictions import ClassPredictions
 
 
 def two_classes(confidences: list[float], correct: list[bool]) -> tuple[np.ndarray, np.ndarray]:
-    probabilities = np.array([[value, 1 - value] for value in confidences])
-    return probabilities, np.where(correct, 0, 1)
+    return np.array(confidences), np.array(correct)
 
 
 def test_the_calibration_error_by_hand() -> None:
@@ -39,7 +41,22 @@ def test_the_error_of_many_predictions_equals_that_of_a_loop() -> None:
         if inside.any():
             correct = probabilities[inside].argmax(axis=1) == labels[inside]
             expected += inside.sum() / 500 * abs(correct.mean() - confidence[inside].mean())
-    assert calibration(probabilities, labels).error == pytest.approx(expected)
+    hits = probabilities.argmax(axis=1) == labels
+    assert calibration(probabilities.max(axis=1), hits).error == pytest.approx(expected)
+
+
+def test_the_summary_holds_the_errors_with_and_without_temperature() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 300)
+    logits = 4 * (random.normal(size=(300, 4)) + 1.5 * np.eye(4)[labels])  # too confident
+    val = ClassPredictions(logits, labels, list("abcd")).calibrated()
+    test = ClassPredictions(logits[:100], labels[:100], list("abcd")).decided(val.decision())
+    found = summary(val, test, val.decision())
+    assert found is not None and found["temperature"] == val.temperature > 2
+    for name, split in (("val", val), ("test", test)):
+        unscaled = replace(split, temperature=1.0)
+        assert found[name]["ece"] == calibration(*split.confidences()).error < found[name]["ece_unscaled"]
+        assert found[name]["ece_unscaled"] == calibration(*unscaled.confidences()).error
 
 
 def test_the_diagram_is_an_image() -> None:

@@ -25,7 +25,7 @@ CNN_MAPS = {
     "batch_norm",
     "spatial_dropout",
 }
-CLASSIFIER = {"dropout", "label_smoothing"}
+CLASSIFIER = {"dropout", "label_smoothing", "thresholds", "temperature_scaling"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "neck_channels", "nms_iou"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +140,7 @@ class Detection(Task):
         truths = [_unpadded(label) for label in labels]
         return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images → boxes in pixels of these images; see `serving.inference`."""
         from cvlib.tasks.detection import serving
 

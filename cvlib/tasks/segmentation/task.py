@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class Segmentation(LogitsTask):
         truths = np.asarray(labels)[:count]
         return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images → probabilities of every pixel; see `serving.inference`."""
         from cvlib.tasks.segmentation import serving
 

@@ -133,7 +133,7 @@ def test_compare_pairs_the_samples(place: Path, capsys: pytest.CaptureFixture[st
     run = read_run(place / "csv")
     rows = {row["name"]: row for row in _rows(place / "csv/test_results.csv")}
     for metric, expected in (
-        ("test/mAP", {name: float(row["ranking_precision"]) for name, row in rows.items()}),
+        ("test/mAP", {name: float(row["mAP_pseudo_value"]) for name, row in rows.items()}),
         ("test/micro_f1", {name: float(row["micro_f1_pseudo_value"]) for name, row in rows.items()}),
         ("test/exact_match", {name: float(row["truth"] == row["prediction"]) for name, row in rows.items()}),
     ):

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, average_precision_score, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+    recall_score,
+    roc_auc_score,
+)
 
 from cvlib.data.dataset import Dataset, Split
+from cvlib.tasks.multilabel import TASK
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
+from cvlib.tasks.thresholds import Rule, best
 
 CLASSES = ["bird", "cat", "dog"]
 
@@ -38,6 +49,26 @@ def test_metrics_equal_scikit_learns(some: SetPredictions) -> None:
     assert found["micro_f1"] == pytest.approx(f1_score(some.truth, guessed, average="micro"))
     assert found["exact_match"] == pytest.approx(accuracy_score(some.truth, guessed))
     assert found["loss"] == pytest.approx(log_loss(some.truth.ravel(), probable.ravel()))
+
+
+@pytest.mark.parametrize("levels", [2, 1000])  # with and without ties
+def test_metrics_of_rankings_and_decisions_are_the_means_of_scikit_learns(levels: int) -> None:
+    random = np.random.default_rng(levels)
+    truth = np.hstack([random.random((80, 3)) < 0.3, np.zeros((80, 1), bool)])  # nothing shows the last class
+    logits = np.round(random.normal(size=(80, 4)) * levels) / levels + 0.1
+    found = SetPredictions(logits, truth, list("abcd"), np.full(4, 0.5))
+    values, known = found.metrics(), range(3)
+    guessed = logits >= 0
+    assert values["roc_auc"] == pytest.approx(roc_auc_score(truth[:, known], logits[:, known], average="macro"))
+    balanced = [balanced_accuracy_score(truth[:, label], guessed[:, label]) for label in known]
+    assert values["balanced_accuracy"] == pytest.approx(np.mean(balanced))
+    assert values["sensitivity"] == pytest.approx(recall_score(truth, guessed, average="macro", labels=list(known)))
+    assert values["specificity"] == pytest.approx(recall_score(~truth, ~guessed, average="macro"))
+    rows = found.results([str(number) for number in range(80)])
+    for spec in TASK.metrics:
+        if spec.sample != "right":
+            shares = [float(row[spec.sample_column]) for row in rows]
+            assert np.mean(shares) == pytest.approx(values[spec.name], abs=1e-6)
 
 
 def test_a_class_that_never_occurs_is_left_out_of_the_means(some: SetPredictions) -> None:
@@ -77,6 +108,28 @@ def test_tuned_thresholds_improve_f1_and_can_be_applied_again(some: SetPredictio
     assert again.metrics() == tuned.metrics()
 
 
+@pytest.mark.parametrize("rule", [Rule("precision", 0.5), Rule("recall", 0.9)])
+def test_a_rule_chooses_the_threshold_of_each_class(some: SetPredictions, rule: Rule) -> None:
+    tuned = some.tuned(rule)
+    for label, row in enumerate(tuned.by_class()):
+        assert row["threshold"] == best(some.probabilities[:, label], some.truth[:, label], rule)
+        assert row[rule.measure] >= rule.least
+    assert tuned.remarks(rule) == []
+    (remark,) = tuned.remarks(Rule("precision", 1.0))
+    assert remark.startswith("no threshold reaches model.thresholds on validation for bird")
+
+
+def test_temperature_changes_probabilities_but_no_metric_and_no_decision(some: SetPredictions) -> None:
+    tuned = some.tuned()
+    scaled = tuned.calibrated()
+    assert scaled.temperature != 1
+    np.testing.assert_array_equal(scaled.found, tuned.found)
+    assert scaled.metrics() == tuned.metrics()
+    again = some.decided(scaled.decision())
+    assert again.temperature == scaled.temperature
+    np.testing.assert_array_equal(again.found, tuned.found)
+
+
 @pytest.mark.parametrize("decision", [{}, {"thresholds": [0.1]}, {"thresholds": ["a", "b", "c"]}, {"thresholds": None}])
 def test_without_usable_thresholds_each_is_one_half(decision: dict[str, object]) -> None:
     assert thresholds_of(decision, 3).tolist() == [0.5, 0.5, 0.5]
@@ -86,12 +139,10 @@ def test_rows_of_samples_by_hand() -> None:
     logits = np.array([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0], [1.0, -1.0, -2.0]])
     found = predictions(logits, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]]))
     rows = found.results(["a", "b", "c"])
-    for metric, column in (
-        ("macro_f1", "macro_f1_pseudo_value"),
-        ("micro_f1", "micro_f1_pseudo_value"),
-        ("loss", "loss"),
-    ):
-        assert np.mean([float(row.pop(column)) for row in rows]) == pytest.approx(found.metrics()[metric], abs=1e-6)
+    for spec in TASK.metrics:
+        if spec.sample != "right":
+            shares = [float(row.pop(spec.sample_column)) for row in rows]
+            assert np.mean(shares) == pytest.approx(found.metrics()[spec.name], abs=1e-6)
     assert rows == [
         {"name": "a", "truth": "bird", "prediction": "bird|cat", "f1": "0.666667", "ranking_precision": "1.000000"},
         {"name": "b", "truth": "", "prediction": "", "f1": "1.000000", "ranking_precision": "1.000000"},
