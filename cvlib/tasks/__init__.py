@@ -125,6 +125,9 @@ def check_classes(config: Config, classes: int) -> None:
     if threshold_rule(config) and not of_config(config).chooses_thresholds(classes):
         raise UserError(f"model.thresholds is only for two classes, or for task=multilabel, but there are {classes} "
                         "classes: leave it out")  # fmt: skip
+    if monitor(config).endswith("top5_accuracy") and classes <= 5:
+        raise UserError(f"trainer.monitor={monitor(config)} is always 1, because there are {classes} classes: choose "
+                        "val/accuracy")  # fmt: skip
 
 
 def scales_temperature(config: Config) -> bool:

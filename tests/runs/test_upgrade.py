@@ -133,7 +133,7 @@ def test_a_detector_keeps_the_keys_that_its_base_and_head_use(
 ) -> None:
     model = upgraded(legacy, model_name="yolo", **changes)["model"]
     assert set(model) == COMMON | {"backbone", "head", "neck_channels", "nms_iou"} | keys
-    assert model["backbone"] == changes["model_backbone"] or "darknet"
+    assert model["backbone"] == (changes["model_backbone"] or "darknet")
 
 
 def test_other_networks_and_choices_keep_their_own_keys(legacy: dict[str, Any]) -> None:

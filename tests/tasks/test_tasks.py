@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 
 from cvlib import tasks
-from cvlib.config.schema import Config
+from cvlib.config.schema import Config, TrainerConfig
 from cvlib.models import heads
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from tests.configs import CONF, shipped_model
+from tests.configs import CONF, model_config, shipped_model
 
 
 def mapping(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> dict[str, Any]:
@@ -159,3 +160,10 @@ def test_the_default_monitor_is_the_tasks_first() -> None:
 def test_only_a_classifiers_features_are_cached() -> None:
     assert tasks.caches_features(config("cnn"))
     assert not tasks.caches_features(config("yolo"))
+
+
+@pytest.mark.parametrize(("classes", "refused"), [(2, True), (5, True), (6, False)])
+def test_top_5_accuracy_of_at_most_five_classes_is_not_monitored(classes: int, refused: bool) -> None:
+    config = Config(model_config("cnn"), trainer=TrainerConfig(monitor="val/top5_accuracy"))
+    with pytest.raises(UserError, match="is always 1") if refused else contextlib.nullcontext():
+        tasks.check_classes(config, classes)
