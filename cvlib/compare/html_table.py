@@ -35,8 +35,8 @@ def table(
         start = f"<tr{_attributes(**{'class': 'leader' * (place in leaders), 'data-g': place if places else ''})}>"
         lines.append(start + "".join(_cell(text, column in right) for column, text in row.items()) + "</tr>")
     start = '<table data-figures="1">' if places else "<table>"
-    return (f'<div class="scroll">{start}<thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
-            "</div>")  # fmt: skip
+    inner = f"{start}<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<div class="scroll" tabindex="0">{inner}</div>'
 
 
 def _heading(column: str, is_number: bool, is_choice: bool) -> str:
@@ -57,9 +57,9 @@ def _attributes(**values: object) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Return escaped text that may be broken after `_`, `.` and `/`, but not between a number and what follows it."""
+    """Return escaped text that may be broken after `_.,/=`, but not between a number and its unit or deviation."""
     kept = re.sub(r"(?<=\d) (?=[±–/]|to |[a-zA-Z]{1,3}\b)|(?<=<) ", "\u00a0", text)
-    return re.sub(r"(?<=[a-zA-Z][_./=])(?=[a-zA-Z])", "<wbr/>", escape(kept))
+    return re.sub(r"(?<=[a-zA-Z][_./=])(?=[a-zA-Z])|(?<=,)(?=\S)", "<wbr/>", escape(kept))
 
 
 def number(text: str) -> float | None:

@@ -58,7 +58,7 @@ function choice(heading, rows) {
 
 function filterable(table, section) {
   const rows = [...table.tBodies[0].rows];
-  if (rows.length < 3) return;
+  if (rows.length < 4) return;
   const bar = document.createElement("div");
   const words = document.createElement("input");
   const shown = document.createElement("output");
