@@ -34,7 +34,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         cvlib.fit  # noqa: B018
 
 
-def test_load_data_with_overrides() -> None:
+def test_load_data_applies_overrides() -> None:
     data = cvlib.load_data("data=digits", "data.classes=['3','5']")
     assert data.classes == ["3", "5"]
     assert data.train.images.shape[1:] == (8, 8, 1)
@@ -56,7 +56,7 @@ def test_build_returns_the_network_of_a_run(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_train_load_evaluate_predict(tmp_path: Path) -> None:
+def test_train_load_evaluate_and_predict_agree(tmp_path: Path) -> None:
     run = cvlib.train(*QUICK, folder=tmp_path / "run")
     assert run.summary["status"] == "completed"
     assert (tmp_path / "run/.hydra/overrides.yaml").read_text().startswith("- model.filters=[4]\n")
@@ -74,7 +74,7 @@ def test_train_load_evaluate_predict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_predict_boxes_and_masks(task: str, tmp_path: Path) -> None:
+def test_predict_returns_boxes_and_masks(task: str, tmp_path: Path) -> None:
     write_untrained(tmp_path / "run", SMALL[task])
     (found,) = cvlib.predict(str(tmp_path / "run"), np.full((50, 80, 3), 90, np.uint8))
     if task == "detection":

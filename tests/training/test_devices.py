@@ -22,9 +22,9 @@ def after_import(before: str) -> str:
     return done.stdout.strip()
 
 
-def test_garbage_is_collected_again_after_the_import_but_not_searched_for_in_it():
+def test_garbage_collection_is_on_after_the_import_and_skips_the_imported_objects():
     assert after_import("") == "True True"
 
 
-def test_a_collector_that_is_off_stays_off():
+def test_disabled_garbage_collection_stays_disabled():
     assert after_import("gc.disable()") == "False False"
