@@ -44,6 +44,9 @@ def run(
         wait: whether to wait until another process has finished writing to the folder.
         on_epoch: called after every epoch with its number and its row of metrics.csv; may raise `Pruned`.
     """
+    from cvlib.training import devices
+
+    devices.check_backend()
     tasks.check(config)
     sources.check(config)
     _refuse_in_data(config, folder)

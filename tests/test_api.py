@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow
 from PIL import Image
 
 import cvlib
@@ -107,3 +109,26 @@ def test_the_example_notebook_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "the hardest class is" in done.stdout
     assert len(list((tmp_path / "outputs/runs/notebook").iterdir())) == 1
+
+
+def test_the_state_of_the_users_program_is_unchanged(tmp_path: Path) -> None:
+    """The next random numbers are those that they would have been without a call, and so are Keras' settings."""
+
+    def numbers() -> list[float]:
+        tensor = keras.ops.convert_to_numpy(keras.random.uniform((2,)))
+        return [random.random(), float(np.random.rand()), *tensor.tolist(), float(tensorflow.random.uniform(()))]
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        keras.utils.set_random_seed(7)
+        numbers()
+        expected = numbers()
+        keras.utils.set_random_seed(7)
+        numbers()
+        run = cvlib.train(*QUICK, "seed=3", folder=tmp_path / "run")
+        cvlib.evaluate(run, split="val")
+        cvlib.predict(run, np.zeros((8, 8, 1), np.uint8))
+        assert numbers() == expected
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
