@@ -56,6 +56,11 @@ def metric(label: str, values: Sequence[float]) -> Axis:
     return Axis(label, min(values) - room, max(values) + room)
 
 
+def epochs(values: Sequence[float]) -> Axis:
+    """Return an axis of epochs."""
+    return Axis("epoch", min(values), max(values), whole=True)
+
+
 def cost(label: str, values: Sequence[float], text: Callable[[float], str]) -> Axis:
     """Return an axis of positive values, with room at both ends; it is logarithmic if the values differ widely."""
     low, high = min(values), max(values)

@@ -82,8 +82,7 @@ def _figure(
     along = [[place for place, _ in run] for line in everything for run in (line.thin or [line.points])]
     if x == _SECONDS:
         return figure(caption, panels, axes.elapsed("time of training", along), y, legend)
-    values = [value for run in along for value in run]
-    return figure(caption, panels, axes.Axis("epoch", min(values), max(values), whole=True), y, legend)
+    return figure(caption, panels, axes.epochs([value for run in along for value in run]), y, legend)
 
 
 def _curves(group: Group, metric: str, factor: float) -> list[_Curve]:
