@@ -38,7 +38,9 @@ def in_browser(folder: Path, page: str, code: str) -> Any:
     (folder / "page.html").write_text(page.replace("</body>", script + "</script></body>"), encoding="utf-8")
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
                "--dump-dom", (folder / "page.html").as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"{BROWSER} does not start: {done.stderr[-200:]}")
     found = re.search("<pre>(.*)</pre>", done.stdout, re.DOTALL)
     assert found, done.stdout[-2000:] + done.stderr[-2000:]
     return json.loads(html.unescape(found[1]))
