@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def fingerprint(dataset: Dataset) -> str:
     return whole.hexdigest()[:16]
 
 
-def _digests(split: Split, kind: LabelKind) -> list[str]:
+def _digests(split: Split, kind: LabelKind) -> Sequence[str]:
     if split.digests is not None:
         return split.digests
     if isinstance(split.images, np.ndarray):

@@ -1,15 +1,15 @@
 """What reading a large collection has found, kept in the cache until a file below its folder changes.
 
-The key covers the name, the length and the time of change of every file, and the keys of the config that decide what is
-read. Only collections with a class for each image are kept.
+The key covers the name, the length and the times of change of every file, and the keys of the config that decide what
+is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import zipfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,48 +18,73 @@ from typing import Any
 import numpy as np
 
 from cvlib.config.schema import DataConfig
-from cvlib.data import layouts
-from cvlib.data.labels import CLASS, LabelKind
+from cvlib.data import images, label_codecs, layouts
+from cvlib.data.label_codecs import ClassSetCodec
+from cvlib.data.labels import LabelKind
+from cvlib.data.packed import Codec, HexCodec, Packed, PathCodec
 from cvlib.data.split import Split
 from cvlib.runtime import files, store
 
-_FORM = 1  # of the files; another form is read anew
+OPTIONS = ("layout", "group", "classes", "merge", "on_error")  # the keys of the config that reading depends on
+_FORM = 2  # of the files; another form is read anew
 _LEAST = 2000  # samples; smaller collections are read as quickly
+_LIMIT = 4 * store.GIGABYTE  # of all indexes; the least recently used are removed first
+_ARRAYS = ("sizes", "groups")
+_PACKED: dict[str, Codec[Any]] = {
+    "images": PathCodec(), "digests": HexCodec(), "image_digests": HexCodec(), "ids": ClassSetCodec(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Key:
+    """Where the result for the present state of a collection's files is kept."""
+
+    file: Path
+    folder: Path  # every file that the key covers is below it, and not hidden
 
 
 @dataclass(frozen=True)
 class Found:
-    """The content of an index: samples by split, the sha256 of the image files by sample name, and plain values."""
+    """The content of an index: samples by split, the codec of their labels if these are packed, and plain values."""
 
     splits: dict[str, Split]
-    image_digests: dict[str, str]
+    codec: Codec[Any] | None
     about: dict[str, Any]
 
 
-def key(config: DataConfig, kind: LabelKind, training: bool) -> Path | None:
-    """Return the index file for the present state of the files; None if this collection isn't indexed."""
-    if config.path is None or kind != CLASS:
+def key(config: DataConfig, kind: LabelKind, training: bool) -> Key | None:
+    """Return the key for the present state of the files; None if they aren't a folder's, or can't be listed."""
+    if config.path is None:
         return None
     root = layouts.place(config.path)
     folder = root.parent if root.is_file() else root
-    chosen = {name: getattr(config, name) for name in ("layout", "group", "classes", "merge", "on_error")}
+    if root.is_file() and folder.name == "annotations":  # COCO's images are beside this folder
+        folder = folder.parent
     asked = [
         _FORM,
         metadata.version("cvlib-experiments"),
+        sorted(images.EXTENSIONS),  # installing a decoder makes more files readable
         str(root),
         kind.name,
         training,
         config.folds is not None,
-        chosen,
+        {name: getattr(config, name) for name in OPTIONS},
     ]
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
-    digest.update(_snapshot(str(folder)))
-    return store.root("outputs").absolute() / "index" / f"{digest.hexdigest()[:32]}.npz"
+    try:
+        digest.update(_snapshot(str(folder)))
+    except OSError:  # the reader of the collection reports what can't be opened
+        return None
+    return Key(store.root("outputs").absolute() / "index" / f"{digest.hexdigest()[:32]}.npz", folder)
 
 
 def _snapshot(root: str) -> bytes:
-    """Return a digest of the name, length and time of change of every file below `root`, links followed."""
-    digest, seen, waiting = hashlib.sha256(), set(), [root]
+    """Return a digest of the name, length and times of change of every file below `root`, links followed.
+
+    Programs can set the time of modification, and keep it when they replace a file, but not the time of the change of
+    an inode.
+    """
+    digest, seen, waiting = hashlib.sha256(os.fsencode(os.path.realpath(root))), set(), [root]
     while waiting:
         folder = waiting.pop()
         real = os.path.realpath(folder)
@@ -68,70 +93,91 @@ def _snapshot(root: str) -> bytes:
         seen.add(real)
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-        lines = [folder]
+        facts = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
                 waiting.append(entry.path)
-            try:
-                about = entry.stat()
-            except OSError:  # a broken link
-                lines.append(entry.name)
-                continue
-            lines.append(f"{entry.name}\0{about.st_size if entry.is_file() else 0}\0{about.st_mtime_ns}")
-        digest.update("\n".join(lines).encode("utf-8", "surrogateescape"))
+            facts.append(_facts(entry))
+        digest.update(repr((folder, facts)).encode())
     return digest.digest()
 
 
+def _facts(entry: os.DirEntry[str]) -> tuple[str | int, ...]:
+    target = os.readlink(entry.path) if entry.is_symlink() else ""  # noqa: PTH115  # a Path for each file is slow
+    if entry.is_dir():
+        return entry.name, target
+    try:
+        about = entry.stat()
+    except OSError:  # a broken link
+        return entry.name, target
+    return entry.name, target, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def covers(key: Key, file: Path) -> bool:
+    """Return whether the key changes when the file does."""
+    path, folder = str(file), f"{key.folder}{os.sep}"
+    return path.startswith(folder) and f"{os.sep}." not in path[len(folder) - 1 :]
+
+
 def save(file: Path, found: Found) -> None:
-    """Write what was found, unless the collection is small."""
-    if sum(map(len, found.splits.values())) < _LEAST:
+    """Write what was found, unless the collection is small. Raises `OSError` if it can't be written."""
+    count = sum(map(len, found.splits.values()))
+    if count < _LEAST:
         return
-    arrays: dict[str, np.ndarray] = {}
+    about = found.about | {"splits": list(found.splits), "label_maps": label_codecs.maps_as_json(found.codec)}
+    about["images"] = count
+    arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     for name, split in found.splits.items():
-        arrays |= {f"{name}/names": _joined(split.names), f"{name}/images": _joined([str(one) for one in split.images]),
-                   f"{name}/labels": np.asarray(split.labels), f"{name}/digests": _of_hex(split.digests or []),
-                   f"{name}/image_digests": _of_hex([found.image_digests[one] for one in split.names]),
-                   f"{name}/sizes": np.asarray(split.sizes), f"{name}/groups": np.asarray(split.groups)}  # fmt: skip
-    about = found.about | {"splits": list(found.splits)}
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    with files.replacing(file, f"{file.stem}.{os.getpid()}.partial.npz") as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        arrays |= {f"{name}/{column}": array for column, array in _columns(split).items()}
+    store.make_room(file.parent, _LIMIT - sum(array.nbytes for array in arrays.values()))
+    with files.replacing(file) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
-def load(file: Path) -> Found | None:
-    """Return what was found; None if there is no such file, or it can't be read."""
-    splits: dict[str, Split] = {}
-    digests: dict[str, str] = {}
+def _columns(split: Split) -> dict[str, np.ndarray]:
+    """Return the columns of a split as arrays."""
+    columns = {"names": np.frombuffer("\0".join(split.names).encode("utf-8", "surrogateescape"), np.uint8)}
+    columns |= {name: np.asarray(getattr(split, name)) for name in _ARRAYS}
+    for name in (*_PACKED, "labels"):
+        column = getattr(split, name)
+        if name == "image_digests" and column is split.digests:
+            continue
+        if isinstance(column, Packed):
+            columns[name], columns[f"{name}/ends"] = column.arrays()
+        elif column is not None:
+            columns[name] = np.asarray(column)
+    return columns
+
+
+def load(file: Path, kind: LabelKind) -> Found | None:
+    """Return what was found; None if there is no such file. Raises `ValueError` if it is damaged."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
-            about: dict[str, Any] = json.loads(kept["about"].tobytes())
-            for name in about.pop("splits"):
-                names = _divided(kept[f"{name}/names"])
-                images = [Path(one) for one in _divided(kept[f"{name}/images"])]
-                splits[name] = Split(names, images, kept[f"{name}/labels"], _to_hex(kept[f"{name}/digests"]),
-                                     kept[f"{name}/sizes"], None, kept[f"{name}/groups"])  # fmt: skip
-                digests |= dict(zip(names, _to_hex(kept[f"{name}/image_digests"]), strict=True))
-        os.utime(file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            found = _found(kept, kind)
+    except FileNotFoundError:
         return None
-    return Found(splits, digests, about)
+    except Exception as error:  # NumPy and zipfile raise many types, depending on the damaged byte
+        raise ValueError(f"{file}: {error}") from error
+    with contextlib.suppress(OSError):  # the file may belong to another user
+        os.utime(file)  # marks the file as recently used
+    return found
 
 
-def _joined(texts: list[str]) -> np.ndarray:
-    return np.frombuffer("\0".join(texts).encode("utf-8", "surrogateescape"), np.uint8)
-
-
-def _divided(array: np.ndarray) -> list[str]:
-    text = array.tobytes().decode("utf-8", "surrogateescape")
-    return text.split("\0") if text else []
-
-
-def _of_hex(digests: list[str]) -> np.ndarray:
-    return np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
-
-
-def _to_hex(array: np.ndarray) -> list[str]:
-    text = array.tobytes().hex()
-    return [text[start : start + 64] for start in range(0, len(text), 64)]
+def _found(kept: Any, kind: LabelKind) -> Found:
+    about: dict[str, Any] = json.loads(kept["about"].tobytes())
+    del about["images"]
+    codec = label_codecs.with_maps(kind, about.pop("label_maps"))
+    codecs = _PACKED | ({} if codec is None else {"labels": codec})
+    splits = {}
+    for name in about.pop("splits"):
+        own = [column for column in kept.files if column.startswith(f"{name}/")]
+        columns = {column.removeprefix(f"{name}/"): kept[column] for column in own}
+        text = columns["names"].tobytes().decode("utf-8", "surrogateescape")
+        values = {column: columns[column] for column in (*_ARRAYS, "labels") if column in columns}
+        values |= {column: Packed.from_arrays((columns[column], columns[f"{column}/ends"]), one)
+                   for column, one in codecs.items() if column in columns}  # fmt: skip
+        values.setdefault("image_digests", values["digests"])
+        splits[name] = Split(names=text.split("\0") if text else [], **values)
+    return Found(splits, codec, about)
