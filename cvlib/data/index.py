@@ -159,7 +159,7 @@ def load(file: Path, kind: LabelKind) -> Found | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # NumPy and zipfile raise many types, depending on the damaged byte
-        raise ValueError(f"{file}: {error}") from error
+        raise ValueError(f"{type(error).__name__}: {error}") from error
     with contextlib.suppress(OSError):  # the file may belong to another user
         os.utime(file)  # marks the file as recently used
     return found

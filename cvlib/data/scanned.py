@@ -53,7 +53,7 @@ def scanned(config: DataConfig, kind: LabelKind, training: bool = True) -> Scann
             known = index.load(key.file, kind)
         except ValueError as error:
             known = None
-            print(f"the index of {key.folder} is damaged ({error}): all files are checked again", file=sys.stderr)
+            print(f"the index of {key.folder} can't be read ({error}): all files are checked again", file=sys.stderr)
         if known is not None:
             return _as_scanned(known)
     collection = read_collection(config, kind, training)
