@@ -5,7 +5,8 @@ temporary folder and loads it twice, as two runs would, each in a new process. T
 second takes its results from the index if no file has changed. A start is `data.load` and the fingerprint of the
 data, without the imports. Bytes per image are the growth of the resident set during the start, divided by the number
 of images; a small collection that is loaded before provides the base. The results are written to index.md beside this
-file. `--million` measures 1,000,000 images with classes, which needs about 4 GB of disk and 20 minutes or more.
+file; rows of other collections stay. `--million` measures 1,000,000 images with classes, which needs about 4 GB of disk
+and an hour of processor time.
 """
 
 from __future__ import annotations
@@ -184,6 +185,17 @@ times.
     return f"{intro}\n{time.strftime('%Y-%m-%d')}, {about}\n\n{HEADER}\n" + "\n".join(rows) + "\n"
 
 
+def _merged(rows: list[str]) -> list[str]:
+    """Return the new rows, and those of index.md for other collections, by number of images and task."""
+    file = HERE / "index.md"
+    known: dict[tuple[int, int], str] = {}
+    for line in [*(file.read_text().splitlines() if file.exists() else []), *rows]:
+        task, _, rest = line.removeprefix("| ").partition(" | ")
+        if task in KINDS:
+            known[int(rest.split(" | ")[0].replace(",", "")), list(KINDS).index(task)] = line
+    return [known[place] for place in sorted(known)]
+
+
 def main() -> None:
     """Measure the chosen collections and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,7 +217,7 @@ def main() -> None:
         rows.append(row(task, count, chosen.folder))
         print(rows[-1], flush=True)
         if not chosen.print:
-            (HERE / "index.md").write_text(page(rows))
+            (HERE / "index.md").write_text(page(_merged(rows)))
 
 
 if __name__ == "__main__":
