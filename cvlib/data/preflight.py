@@ -25,7 +25,7 @@ from cvlib.runtime.errors import UserError
 _BLOCK = 4096  # samples that wait for a thread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleScan:
     """Properties of one sample, found by decoding it."""
 
@@ -105,12 +105,14 @@ def scan_sample(collection: Collection, compare: bool, sample: Sample) -> _Resul
     settled = collection.kind.settle(sample.label, seen.header, path)
     if settled.label is None:
         return settled.findings
-    digest = hashlib.sha256(content)
-    image_digest = digest.hexdigest()
-    digest.update(settled.content)
+    hashed = hashlib.sha256(content)
+    digest = image_digest = hashed.hexdigest()
+    if settled.content:
+        hashed.update(settled.content)
+        digest = hashed.hexdigest()
     kept = replace(settled, content=b"")
     return SampleScan(
-        digest.hexdigest(), image_digest, seen.size, seen.grey, kept, seen.span, seen.bands,
+        digest, image_digest, seen.size, seen.grey, kept, seen.span, seen.bands,
         seen.thumbnail if compare else b"",
     )  # fmt: skip
 
