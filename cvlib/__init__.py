@@ -1,6 +1,6 @@
-"""Which network, trained how, works best on my images? The functions for notebooks.
+"""Find the network and the training regime that work best on your images. These functions are for notebooks.
 
-They are imported only when they are used.
+Each function is imported only when it is used.
 """
 
 from __future__ import annotations

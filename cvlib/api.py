@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cvlib.config.schema import Config
     from cvlib.data.dataset import Dataset
     from cvlib.evaluation.evaluate_run import Evaluation
+    from cvlib.tasks.base import Picture
 
 
 def load_data(*overrides: str) -> Dataset:
@@ -99,13 +100,15 @@ def load_run(folder: str | Path) -> SavedRun:
 def network(run: SavedRun | str | Path) -> keras.Model:
     """Load a run's best network.
 
-    It takes raw images `(batch, height, width, channels)`, 0–255, of any size, and returns probabilities, boxes or
-    masks.
+    It takes images `(batch, height, width, channels)` of any size, as `read_image` returns them, and returns
+    probabilities, boxes or masks.
     """
     _start()
+    from cvlib.models.pixel_range import takes_file_values
     from cvlib.tasks import saved
 
-    return saved.network(_opened(run))
+    opened = _opened(run)
+    return takes_file_values(saved.network(opened), opened.spec)
 
 
 def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
@@ -113,33 +116,41 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
 
     Args:
         run: the result of `load_run` or `train`, or a run's folder.
-        images: a file, a folder, a pattern, an array `(height, width, channels)` or `(n, height, width, channels)` in
-            0–255, or a list of these.
+        images: a file, a folder, a pattern, an array `(height, width, channels)` or `(n, height, width, channels)` with
+            the values that `read_image` returns, or a list of these.
 
     Returns:
-        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the classes
-        found, and `.scores`, the probability of every class. Detection: boxes with `.corners` (x_min, y_min, x_max,
-        y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8 `(height, width)`, with
-        indices of the run's `.classes`.
+        Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the
+        predicted classes, and `.scores` with the probability of every class. Detection: boxes with `.corners` (x_min,
+        y_min, x_max, y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8
+        `(height, width)`, whose values are indices into the run's `.classes`. Except for masks, `.file` is the image's
+        file, or None.
     """
+    _start()
     opened = _opened(run)
-    pixels = [image for given in (images if isinstance(images, list | tuple) else [images])
-              for image in _pixels(given, opened)]  # fmt: skip
+    pictures = [picture for given in (images if isinstance(images, list | tuple) else [images])
+                for picture in _pictures(given, opened)]  # fmt: skip
     from cvlib import prediction
+    from cvlib.tasks import saved
 
-    return prediction.values(opened, network(opened), pixels) if pixels else []
+    return prediction.values(opened, saved.network(opened), pictures) if pictures else []
 
 
 def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
-    """Read an image file for the run's network, as `cvlib predict` does: uint8 `(height, width, channels)`.
+    """Read an image file for the run's network, as `cvlib predict` does.
 
-    EXIF rotation is applied, transparent pixels become white, and images with more than 8 bits per channel are
-    scaled by the run's range.
+    EXIF rotation is applied, and transparent pixels become white.
+
+    Returns:
+        `(height, width, channels)`, uint8 in 0–255. If the run's images have more than 8 bits per channel: float32 in
+        the range of these images (`range` in labels.json), in 256 steps, because the network sees no more.
     """
-    from cvlib.data import images
+    from cvlib.data import depth, images
 
     opened = _opened(run)
-    return images.read_image(Path(file).expanduser(), opened.channels, opened.spec.span)
+    span = opened.spec.span
+    pixels = images.read_image(Path(file).expanduser(), opened.channels, span)
+    return pixels if span is None else depth.unscaled(pixels, span)
 
 
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
@@ -174,16 +185,21 @@ def _opened(run: SavedRun | str | Path) -> SavedRun:
     return run if isinstance(run, SavedRun) else load_run(run)
 
 
-def _pixels(given: Any, opened: SavedRun) -> list[np.ndarray]:
-    """Return the given images as a list of uint8 arrays `(height, width, channels)`."""
+def _pictures(given: Any, opened: SavedRun) -> list[Picture]:
+    """Return the given images with their files; for arrays, the files are None."""
     channels = opened.channels
+    from cvlib.data import depth
     from cvlib.data.images import read_image, to_channels
     from cvlib.prediction import find_files
 
     if not isinstance(given, np.ndarray):
-        return [read_image(file, channels, opened.spec.span) for file in find_files([str(given)])]
+        return [(file, read_image(file, channels, opened.spec.span)) for file in find_files([str(given)])]
     if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3, channels) or 0 in given.shape[-3:]:
         raise UserError(f"invalid image array of shape {given.shape}: expected (height, width, channels) or a batch of "
                         "such images, with 1 or 3 channels")  # fmt: skip
-    images = np.rint(given).clip(0, 255).astype(np.uint8)
-    return list(to_channels(images.reshape(-1, *images.shape[-3:]), channels))
+    span = opened.spec.span
+    if span is not None and given.dtype != np.uint8:
+        images = depth.scaled(given, span)
+    else:
+        images = np.rint(given).clip(0, 255).astype(np.uint8)
+    return [(None, image) for image in to_channels(images.reshape(-1, *images.shape[-3:]), channels)]

@@ -1,4 +1,4 @@
-"""One run from start to end: data → task → network → transfer → fit → evaluate → record."""
+"""One run from start to finish: data → task → network → transfer → fit → evaluate → record."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _refuse_in_data(config: Config, folder: Path) -> None:
 
 
 def _resolved(config: Config, folder: Path) -> Config:
-    """Return the config with `auto` replaced by the value of the unfinished run in `folder`, or of this machine."""
+    """Replace `trainer.precision=auto` with the precision of the run in `folder`, or else of this machine."""
     precision = hardware.precision(config.trainer.precision, config.model.depthwise)
     if config.trainer.precision == "auto" and (folder / "summary.json").is_file():
         precision = str(read_run(folder).summary.get("precision") or precision)
@@ -93,7 +93,7 @@ def _load_data(config: Config, record: Record) -> Dataset:
     """Load the dataset, and record its splits by sample name."""
     task = tasks.of(config.model.task)
     dataset = data.load(config.data, config.seed, task.label_kind, task.name)
-    earlier = _run_on_same_data(config)
+    earlier = _splits_of_initial_run(config)
     if earlier is not None:
         dataset = splits.keep_apart(dataset, earlier)
     counts = [f"{name} {len(split.names)}" for name, split in dataset.splits.items()]
@@ -112,7 +112,7 @@ def _load_data(config: Config, record: Record) -> Dataset:
     return dataset
 
 
-def _run_on_same_data(config: Config) -> dict[str, list[str]] | None:
+def _splits_of_initial_run(config: Config) -> dict[str, list[str]] | None:
     """Return the splits of the run that `mode.weights` names, if it was trained on the same images."""
     weights = regimes.initial_weights(config.mode)
     if weights in (None, sources.IMAGENET) or not Path(str(weights)).expanduser().is_dir():
@@ -263,7 +263,7 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     for remark in remarks:
         record.say(remark)
     if state.epoch or state.within:
-        steps = f" and {state.within} step{'s' * (state.within > 1)} of the next" if state.within else ""
+        steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""
         record.say(f"resumes after epoch {state.epoch}{steps}")
     training.open_board(state.epoch)
     if not state.epoch:

@@ -25,12 +25,12 @@ print("\n".join(found.lines()))
 hardest = min(found.by_class, key=lambda row: row["f1"])
 print(f"the hardest class is {hardest['class']}: F1 {hardest['f1']:.3f}")
 
-# %% Its confusion matrix and worst mistakes. To show one, end a cell with `PIL.Image.fromarray(...)`.
+# %% The confusion matrix and the worst mistakes. To show one, end a cell with `PIL.Image.fromarray(...)`.
 from PIL import Image  # noqa: E402
 
 for name, picture in found.pictures.items():
     print(name, Image.fromarray(picture).size)
 
 # %% Predictions for images: arrays, files or folders.
-for answer, truth in zip(cvlib.predict(again, data.test.images[:5]), data.test.labels, strict=False):
-    print(f"{answer.classes[0]} {answer.probabilities[0]:.1%}, is {data.classes[truth]}")
+for prediction, truth in zip(cvlib.predict(again, data.test.images[:5]), data.test.labels, strict=False):
+    print(f"predicted {prediction.classes[0]} ({prediction.probabilities[0]:.1%}), true class {data.classes[truth]}")

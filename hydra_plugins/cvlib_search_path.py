@@ -1,4 +1,4 @@
-"""Adds the user's own conf/ and the studies to Hydra's search path; `cvlib.config.answers` defines both folders."""
+"""Add the user's own conf/ and the studies to Hydra's search path; `cvlib.config.answers` defines both folders."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from cvlib.config import answers
 
 
 class CvlibSearchPath(SearchPathPlugin):
-    """Adds both folders to the search path of cvlib's commands. Other Hydra applications are not affected."""
+    """Add both folders to the search path of cvlib's commands. Other Hydra applications are not affected."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the user's conf/ before ours, and the studies after it."""
         if not any(_is_ours(str(element.path)) for element in search_path.get_path()):
             return
         if own := answers.own():
-            search_path.prepend("user", f"{Answers.scheme()}://{own}", "main")
+            search_path.prepend("user", f"{UserConfigs.scheme()}://{own}", "main")
         if answers.EXPERIMENTS.is_dir():
             search_path.append("studies", f"{Studies.scheme()}://{answers.EXPERIMENTS}")
 
 
-class Answers(file_config_source.FileConfigSource):
+class UserConfigs(file_config_source.FileConfigSource):
     """A folder of config groups. A config.yaml in it is ignored, because it would replace ours."""
 
     @staticmethod
     def scheme() -> str:
         """Return the scheme of this config source."""
-        return "answers"
+        return "user-configs"
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether the path is a config of a group."""
+        """Return whether the path is a config inside a group."""
         return "/" in config_path and super().is_config(config_path)
 
 

@@ -9,16 +9,17 @@ from typing import Any
 from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
-_KEY = 12  # characters of a key that are shown; the user can give any unambiguous prefix
+_KEY_LENGTH = 12  # characters of a key that are shown; the user can give any unambiguous prefix
 _DAY = 86400
-_KINDS = ("features", "images", "archives", "parquet", "index")  # the folders below the root
+_KINDS = ("features", "images", "archives", "parquet", "webdataset", "index")  # the folders below the root
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "cache", help="list the cached features and resized images, or remove them with `clear`",
-        description="Lists the features of frozen bases and the resized images that runs have cached, and their size. "
+        "cache", help="list what runs have cached, or remove it with `clear`",
+        description="Lists what runs have cached: features of frozen bases, resized images, images of archives, and "
+        "indexes of large collections, each with its size. "
         "`cvlib cache clear` removes all of them, or only those that KEY and --older-than select. It removes nothing "
         "else. A run that needs a removed entry computes it again.",
     )  # fmt: skip
@@ -54,7 +55,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _row(entry: store.Entry) -> dict[str, str]:
-    return {"key": entry.path.name[:_KEY], "what": entry.about, "size": _size(entry.size),
+    return {"key": entry.path.name[:_KEY_LENGTH], "what": entry.about, "size": _size(entry.size),
             "last used": _ago(entry.used)}  # fmt: skip
 
 

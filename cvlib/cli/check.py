@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cvlib.cli.output import hand_over, refuse_output
+from cvlib.cli.output import refuse_output, write_output
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -37,5 +37,5 @@ def run(chosen: argparse.Namespace) -> int:
     kind = tasks.of(chosen.task).label_kind if chosen.task else None
     report = check(chosen.data, chosen.layout, kind)
     form = chosen.format or ("json" if chosen.output and chosen.output.suffix.lower() == ".json" else "table")
-    hand_over(as_json(report) if form == "json" else as_text(report), chosen.output)
+    write_output(as_json(report) if form == "json" else as_text(report), chosen.output)
     return 1 if report.spoiled else 0

@@ -1,4 +1,4 @@
-"""Code that subcommands of `cvlib` share. Each has its own file and is declared by `add(commands)` there."""
+"""Code that the subcommands of `cvlib` share. Each subcommand has its own file, where `add(commands)` declares it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def begin(run: SavedRun) -> None:
-    """Import TensorFlow, which is slow, and print the run's notes; called once the arguments are known to be valid."""
+    """Import TensorFlow and print the run's notes. Call it after the arguments are checked: the import is slow."""
     from cvlib.training.devices import import_quietly
 
     import_quietly()

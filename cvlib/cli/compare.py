@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cvlib.cli.output import hand_over, refuse_output, say
+from cvlib.cli.output import refuse_output, say, write_output
 
 _FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".json": "json", ".md": "md"}
 
@@ -40,5 +40,5 @@ def run(chosen: argparse.Namespace) -> int:
     output: Path | None = chosen.output
     form = chosen.format or (_FORMATS.get(output.suffix.lower()) if output else None) or "table"
     refuse_output(output)
-    hand_over(compare(chosen.folders, say, chosen.by, chosen.metric, form), output)
+    write_output(compare(chosen.folders, say, chosen.by, chosen.metric, form), output)
     return 0

@@ -16,7 +16,7 @@ from cvlib.runtime.errors import UserError
 
 
 def compose(overrides: Sequence[str]) -> Config:
-    """Return the config of overrides such as `model=resnet`; raises `UserError` (one line) for invalid overrides."""
+    """Return the config for overrides such as `model=resnet`; raises `UserError` (one line) for invalid overrides."""
     return tasks.config_of(composed(overrides))
 
 
@@ -48,7 +48,7 @@ def other_data(config: Config, overrides: Sequence[str]) -> DataConfig:
     keys = [override.split("=")[0] for override in overrides]
     for key, override in zip(keys, overrides, strict=True):
         if "=" not in override or (key != "data" and not key.startswith("data.")):
-            raise UserError(f"{override}: only the data of a run can be changed for evaluation, by data=… or data.…=…")
+            raise UserError(f"{override}: only a run's data can be changed for evaluation, with data=… or data.…=…")
     group = [] if "data" in keys else [f"data={config.data.name}"]
     composed_data = composed([f"model={config.model.name}", *group, *overrides]).data
     chosen: dict[str, Any] = OmegaConf.to_container(composed_data, resolve=True)  # type: ignore[assignment]

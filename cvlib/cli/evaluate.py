@@ -13,9 +13,9 @@ from cvlib.cli.common import begin
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "evaluate", help="evaluate a run again: metrics, also per class, calibration, the worst mistakes",
+        "evaluate", help="evaluate a run again: metrics, overall and per class; calibration; the worst mistakes",
         description="Evaluates the run's best network on a split of its own data, or on other data with the same "
-        "classes, in the same way as the run did at its end. Writes evaluation.json, by_class.csv, results.csv (a row "
+        "classes, in the same way as at the end of the run. Writes evaluation.json, by_class.csv, results.csv (a row "
         "per image, as in test_results.csv) and pictures into RUN/evaluate/….",
     )  # fmt: skip
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")

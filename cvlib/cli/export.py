@@ -1,4 +1,4 @@
-"""`cvlib export RUN`: export the network to a format of another runtime, and compare it with Keras on real images."""
+"""`cvlib export RUN`: export the network to another runtime's format, and compare it with Keras on real images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
         "export", help="export the network as SavedModel, ONNX or LiteRT, and compare it with Keras",
-        description="Writes the run's network with its preprocessing and labels inside, runs it in the format's "
+        description="Writes the run's network including its preprocessing and labels, runs it in the format's "
         "runtime on images of the run's test set, and compares the results with Keras. The exit code is 1 if the "
         "difference is too large.",
     )  # fmt: skip

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvlib.cli.output import hand_over, say
+from cvlib.cli.output import say, write_output
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
-        "inspect", help="describe a network by layer: shapes, parameters, computation, receptive field",
+        "inspect", help="describe a network layer by layer: shapes, parameters, computation, receptive field",
         description="Prints the layer table of the network that `python run.py` would train with the same overrides, "
         "or of a run's network. Nothing is trained.",
     )  # fmt: skip
@@ -47,7 +47,7 @@ def run(chosen: argparse.Namespace) -> int:
     warnings = [] if chosen.format == "json" else [f"warning: {warning}" for warning in found.warnings]
     for line in [*subject.notes, *warnings]:
         say(line)
-    hand_over(text, None)
+    write_output(text, None)
     return 0
 
 

@@ -64,7 +64,7 @@ def install() -> None:
 
 
 def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
-    """Remove keys from the config that a file sets but the chosen model, mode, optimizer and schedule don't use.
+    """Remove the keys that a config file sets but that the chosen model, mode, optimizer and schedule don't use.
 
     Returns the keys to report. Keys that a model's own file lists for another of its bases are not reported.
     """
@@ -73,7 +73,7 @@ def _leave_out(composed: DictConfig, overrides: list[str]) -> list[str]:
     task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     try:
         plain: Any = OmegaConf.to_container(task, resolve=True)
-    except OmegaConfBaseException:  # an unresolvable value, which the check of the config reports
+    except OmegaConfBaseException:  # an unresolvable value; checking the config reports it later
         return []
     listed, foreign = used_keys.find_unused(plain, given)
     for key in [*listed, *foreign]:

@@ -14,7 +14,7 @@ def refuse_output(output: Path | None) -> None:
         raise UserError(f"--output {output}: expected a file in an existing folder")
 
 
-def hand_over(text: str, output: Path | None) -> None:
+def write_output(text: str, output: Path | None) -> None:
     """Write the text to the file, or to the screen if no file is given."""
     if output is None:
         if hasattr(sys.stdout, "reconfigure"):

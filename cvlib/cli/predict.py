@@ -25,7 +25,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: RUN/predictions)")
     parser.add_argument("--threshold", type=float, metavar="SCORE", help="for a detector: list and draw only boxes "
                         "scoring at least this, 0 to 1 (default: list all boxes, draw those scoring at least 0.25); "
-                        "for task=multilabel: minimum probability of a class (default: set on validation)")  # fmt: skip
+                        "for task=multilabel: minimum probability of a class (default: chosen on the validation "
+                        "split)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
@@ -53,7 +54,11 @@ def run(chosen: argparse.Namespace) -> int:
         progress.clear()
         print(f"skipped: {why}", file=sys.stderr)
 
-    count, failed = prediction.predict_files(opened, files, output, report_skipped, progress.show, **options)
+    def report(file: Path, answer: str) -> None:
+        progress.clear()
+        print(f"{file}: {answer}")
+
+    count, failed = prediction.predict_files(opened, files, output, report_skipped, progress.show, report, **options)
     progress.clear()
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     if skipped := prediction.left_out(chosen.paths):

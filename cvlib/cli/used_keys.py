@@ -18,7 +18,7 @@ class Unused(NamedTuple):
     """Keys of a composed config that the run doesn't use and that are not overrides."""
 
     listed: list[str]  # listed in the chosen file itself, for another of its bases or heads
-    foreign: list[str]  # set by another file, such as a study's
+    foreign: list[str]  # set by another file, such as a study
 
 
 def used_keys(composed: Any) -> set[str]:
@@ -54,7 +54,7 @@ def find_unused(composed: Mapping[str, Any], given: Mapping[str, str]) -> Unused
     used = _used(composed)
     if used is None:  # perhaps because of a key that no choice has: try again without such keys
         used = _used(_without(composed, [key for key in present if not owners(*key.split(".", 1))]))
-    if used is None:  # another error, which the check of the config reports
+    if used is None:  # another error; checking the config reports it later
         return Unused([], [])
     unused = [key for key in unused_keys.unused(present, used) if key not in given]
     refused = {key: value for key, value in given.items() if unused_keys.unused([key], used)}
@@ -89,18 +89,18 @@ def _lists(composed: Mapping[str, Any], key: str) -> bool:
 
 
 def _refusal(key: str, value: str, composed: Mapping[str, Any], used: set[str]) -> str:
-    deciding, having = (
+    deciding, enabling = (
         _find_deciding_key(key, composed) if key.startswith("model.") and _lists(composed, key) else (None, [])
     )
-    return unused_keys.refusal(key, value, composed[key.partition(".")[0]], used, owners, deciding, having)
+    return unused_keys.refusal(key, value, composed[key.partition(".")[0]], used, owners, deciding, enabling)
 
 
 def _find_deciding_key(key: str, composed: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    """Return the model key that decides whether `key` is used, and its values with which `key` is used."""
+    """Return the model key that decides whether `key` is used, and those of its values for which `key` is used."""
     model = composed["model"]
     for deciding, values in alternatives(model).items():
         used = {str(value): _used({**composed, "model": {**model, deciding: value}}) or set() for value in values}
-        having = [value for value, keys in used.items() if not unused_keys.unused([key], keys)]
-        if having:
-            return deciding, having
+        enabling = [value for value, keys in used.items() if not unused_keys.unused([key], keys)]
+        if enabling:
+            return deciding, enabling
     return None, []

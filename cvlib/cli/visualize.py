@@ -41,5 +41,5 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _count(text: str) -> int:
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, not {text}")
     return int(text)

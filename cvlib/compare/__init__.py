@@ -31,37 +31,37 @@ def compare(
     if metric == LIST:
         return "\n".join(text_table.ruled(metrics(all_runs))) + "\n"
     found = sections(all_runs, by, metric)
-    made = [verdict.comparisons(section) for section in found]
+    comparisons = [verdict.comparisons(section) for section in found]
     warnings = list(caveats.warnings(found))
     if form == "csv":
         for line in [
             *filter(None, [caveats.apart(found)]),
             *warnings,
-            *(line for section, compared in zip(found, made, strict=True) for line in remarks(section, compared)),
+            *(line for parts in zip(found, comparisons, strict=True) for line in remarks(*parts)),
         ]:
             say(line)
-        return tables.csv_text(found, made)
+        return tables.csv_text(found, comparisons)
     if form == "json":
-        return as_json.text(found, made, [*filter(None, [caveats.apart(found)]), *warnings])
+        return as_json.text(found, comparisons, [*filter(None, [caveats.apart(found)]), *warnings])
     drawn = [(tables.display(section, compared), tables.comparison_rows(section, compared))
-             for section, compared in zip(found, made, strict=True)]  # fmt: skip
+             for section, compared in zip(found, comparisons, strict=True)]  # fmt: skip
     if form == "html":
         from cvlib.compare import report
 
-        return report.html(found, made, drawn, warnings)
-    blocks = [_block(*parts, form) for parts in zip(found, made, drawn, strict=True)]
+        return report.html(found, comparisons, drawn, warnings)
+    blocks = [_block(*parts, form) for parts in zip(found, comparisons, drawn, strict=True)]
     ending = _paragraph([f"warning: {line}" for line in warnings], form)
     notes = explanation(drawn)
     notes = notes if form == "md" else textwrap.fill(notes, 110)
     return "\n\n".join(filter(None, [caveats.apart(found), *blocks, ending, notes])) + "\n"
 
 
-def _block(section: Section, made: list[Comparison], drawn: Tables, form: str) -> str:
+def _block(section: Section, comparisons: list[Comparison], drawn: Tables, form: str) -> str:
     """Return a section's title, tables and remarks."""
     draw = text_table.markdown if form == "md" else text_table.ruled
     heading = f"### {title(section)}" if form == "md" else title(section)
     shown, against = ("\n".join(draw(rows)) if rows else "" for rows in drawn)
-    return "\n\n".join(filter(None, [heading, shown, _paragraph(remarks(section, made), form), against]))
+    return "\n\n".join(filter(None, [heading, shown, _paragraph(remarks(section, comparisons), form), against]))
 
 
 def _paragraph(lines: list[str], form: str) -> str:

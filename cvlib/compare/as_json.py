@@ -12,23 +12,23 @@ from cvlib.compare.verdict import Comparison
 from cvlib.compare.wording import remarks
 
 
-def text(found: list[Section], made: list[list[Comparison]], warnings: list[str]) -> str:
+def text(sections: list[Section], comparisons: list[list[Comparison]], warnings: list[str]) -> str:
     """Return one JSON document; differences are positive if the leader is better, and unknown numbers are null.
 
     `about` is "recipe" if a comparison is about the groups' recipes, or "networks" if it is only about the trained
     networks. `winner` is true if the leader's recipe is better.
     """
-    parts = [_section(section, compared) for section, compared in zip(found, made, strict=True)]
+    parts = [_section(section, compared) for section, compared in zip(sections, comparisons, strict=True)]
     return json.dumps({"sections": parts, "warnings": warnings}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _section(section: Section, made: list[Comparison]) -> dict[str, Any]:
-    rows = tables.records(section, made)
+def _section(section: Section, comparisons: list[Comparison]) -> dict[str, Any]:
+    rows = tables.records(section, comparisons)
     return {
         "title": section.title, "metric": section.metric,
         "groups": [_group(group, row) for group, row in zip(section.groups, rows, strict=True)],
-        "comparisons": [_comparison(one) for one in made],
-        "remarks": remarks(section, made),
+        "comparisons": [_comparison(one) for one in comparisons],
+        "remarks": remarks(section, comparisons),
     }  # fmt: skip
 
 

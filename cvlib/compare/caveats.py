@@ -1,4 +1,4 @@
-"""Warnings about comparisons that are not fair: different data, budgets, weights or versions."""
+"""Warnings about unfair comparisons: different data, budgets, weights or versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cvlib.compare.groups import Section, differing_keys, listed, plain
 from cvlib.runs.run import Run
 
 _BUDGET_KEYS = ("trainer.epochs", "trainer.steps_per_epoch")
-# Keys that don't change the data fingerprint, and the split seed, which is compared separately.
+# Keys to ignore: most don't change the data fingerprint, and the split seed is part of `run.repeat`.
 _SAME_IMAGES = {f"data.{key}" for key in (
     "batch_size", "image_size", "resize", "class_weights", "sampling", "cache", "cache_gb", "verify", "split_seed",
     "pretrain_on", "pretrain_samples", "pretrain_epochs",

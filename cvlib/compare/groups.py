@@ -35,9 +35,11 @@ class Group:
     @property
     def described(self) -> str:
         """The label, followed by the settings if the label is a number."""
-        return f"{self.label} {self.spoken(list(self.words)) or self.runs[0].name}" if self.numbered else self.label
+        if not self.numbered:
+            return self.label
+        return f"{self.label} {self.settings_text(list(self.words)) or self.runs[0].name}"
 
-    def spoken(self, keys: list[str]) -> str:
+    def settings_text(self, keys: list[str]) -> str:
         """Return the settings of `keys` as text: a choice as its name, other settings as overrides."""
         return " ".join(word if key.endswith(".name") else f"{key}={word}"
                         for key in keys if (word := self.words[key]))  # fmt: skip
@@ -67,24 +69,24 @@ class Section:
         """The groups of all contests."""
         return [group for contest in self.contests for group in contest]
 
-    def share(self, group: Group) -> str:
+    def fraction(self, group: Group) -> str:
         """Return the training-data fraction of the group's contest as text; empty if there is only one contest."""
         return plain(group.settings[FRACTION]) if len(self.contests) > 1 else ""
 
-    def called(self, group: Group) -> str:
+    def label_of(self, group: Group) -> str:
         """Return the group's label within its contest."""
         if len(self.contests) < 2 or group.numbered:
             return group.label
-        return self._spoken(group)
+        return self._settings_text(group)
 
     def described(self, group: Group) -> str:
         """Return the group's label within its contest, followed by the settings if the label is a number."""
-        return f"{group.label} {self._spoken(group)}" if group.numbered else self.called(group)
+        return f"{group.label} {self._settings_text(group)}" if group.numbered else self.label_of(group)
 
-    def _spoken(self, group: Group) -> str:
+    def _settings_text(self, group: Group) -> str:
         """Return the group's settings, or its first run's name; with several contests, omit the fraction."""
         keys = [key for key in self.keys if key != FRACTION or len(self.contests) < 2]
-        return group.spoken(keys) or group.runs[0].name
+        return group.settings_text(keys) or group.runs[0].name
 
     @property
     def runs(self) -> list[Run]:
@@ -199,7 +201,7 @@ def _named(alike: list[list[Run]], keys: list[str]) -> list[Group]:
               {key: short[key][plain(run.settings.get(key))] for key in keys}, members)
         for run, members in zip(firsts, alike, strict=True)
     ]  # fmt: skip
-    labels = [group.spoken(keys) or group.label for group in groups]
+    labels = [group.settings_text(keys) or group.label for group in groups]
     if len(set(labels)) < len(labels):
         labels = [run.name for run in firsts]
     if max(map(len, labels), default=0) > names.LONGEST and len(labels) > 1:

@@ -64,11 +64,11 @@ def key(index: int) -> str:
     return f'<svg class="key" viewBox="0 0 30 10"><path d="M1 5H29" {_style(index)}/></svg>'
 
 
-def marks(low: float, high: float, about: int = 5, whole: bool = False) -> list[float]:
-    """Return about `about` round numbers in [low, high]; with `whole`, only integers if the range is at least 1."""
+def marks(low: float, high: float, count: int = 5, whole: bool = False) -> list[float]:
+    """Return about `count` round numbers in [low, high]; with `whole`, only integers if the range is at least 1."""
     if high <= low:
         return [low]
-    raw = (high - low) / about
+    raw = (high - low) / count
     size = 10 ** math.floor(math.log10(raw))
     step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= raw * 0.999)
     if whole and high - low >= 1:

@@ -54,7 +54,7 @@ svg .tick { stroke: var(--soft); stroke-width: 1; } .legend { list-style: none; 
 
 
 def html(
-    sections: list[Section], made: list[list[Comparison]], drawn: list[wording.Tables], warnings: list[str]
+    sections: list[Section], comparisons: list[list[Comparison]], drawn: list[wording.Tables], warnings: list[str]
 ) -> str:  # fmt: skip
     """Return the page as HTML; it loads no other files."""
     body = ["<h1>Comparison of runs</h1>"]
@@ -62,8 +62,8 @@ def html(
         body.append(f"<p>{escape(apart)}</p>")
     if warnings:
         body.append('<div class="warning">' + "".join(f"<p>{escape(line)}</p>" for line in warnings) + "</div>")
-    for section, comparisons, rows in zip(sections, made, drawn, strict=True):
-        body += _section(section, comparisons, *rows)
+    for section, compared, rows in zip(sections, comparisons, drawn, strict=True):
+        body += _section(section, compared, *rows)
     body.append(f'<p class="soft">{escape(wording.explanation(drawn))}</p>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -73,20 +73,20 @@ def html(
     )  # fmt: skip
 
 
-def _section(section: Section, made: list[Comparison], shown: list[Row], against: list[Row]) -> Iterator[str]:
-    verdict = list(words(section, made))
-    rest = wording.remarks(section, made)[len(verdict) :]
+def _section(section: Section, comparisons: list[Comparison], shown: list[Row], against: list[Row]) -> Iterator[str]:
+    verdict = list(words(section, comparisons))
+    rest = wording.remarks(section, comparisons)[len(verdict) :]
     yield f"<h2>{escape(wording.title(section))}</h2>"
     if verdict:
         yield '<div class="verdict">' + "".join(f"<p>{escape(line)}</p>" for line in verdict) + "</div>"
     leaders = {section.groups.index(contest[0]) for contest in section.contests if len(contest) > 1}
     yield _table(shown, leaders)
     yield _figures(section)
-    if made:
+    if comparisons:
         yield "<h3>The leading group against every other group</h3>" + _table(against)
     yield _config_differences(section)
     if rest:
-        yield "<h3>Left out</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in rest) + "</ul>"
+        yield "<h3>Remarks</h3><ul>" + "".join(f"<li>{escape(line)}</li>" for line in rest) + "</ul>"
 
 
 def _table(rows: list[Row], leaders: Collection[int] = ()) -> str:
@@ -168,7 +168,7 @@ def _data_efficiency(section: Section) -> str:
             values = [_scale(section.spec) * value for value in group.values(section.metric)]
             mean, deviation, _, _ = statistics.interval(values)
             point = (100 * fraction, mean, mean - deviation, mean + deviation)
-            regimes.setdefault(group.spoken(others), []).append(point)
+            regimes.setdefault(group.settings_text(others), []).append(point)
     lines = []
     for name, points in list(regimes.items())[: plots.COLOURS]:
         points.sort()

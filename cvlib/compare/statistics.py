@@ -5,7 +5,7 @@
 `seeds_and_samples`: do the *recipes* differ if trained with other seeds and tested on other images?
     Both sources of variation widen the interval. The training data is taken as fixed.
 `group_interval`: the metric of one recipe, with the same two sources of variation.
-`repeated_splits`: the same question if every repeat has its own split of the data, so repeats share no test set.
+`repeated_splits`: the question of `seeds_and_samples`, for repeats that each have their own split and test set.
 `welch`: do the recipes differ, judged by one number per seed? The test samples are taken as fixed.
 `holm`: p-values corrected for the number of comparisons.
 """
@@ -52,7 +52,7 @@ def interval(
 def group_interval(
     values: Float[np.ndarray, "seeds samples"], least: float = -math.inf, most: float = math.inf
 ) -> tuple[float, float]:  # fmt: skip
-    """Return the 95 % confidence interval of a recipe's metric over new seeds and new test samples.
+    """Return the 95 % confidence interval of a recipe's metric for new seeds and new test samples.
 
     The sources of variation are those of `seeds_and_samples`: S²/k over the k seeds and V/n over the n samples, without
     the noise that V counts a second time. For a metric within finite bounds the interval is symmetric on the logit
@@ -77,7 +77,8 @@ def group_interval(
         return mean - half * error, mean + half * error
     share = (mean - least) / width
     if not 0 < share < 1 or error == 0:
-        centre, spread = (share + half**2 / (2 * n)) / (1 + half**2 / n), half**2 / (2 * n) / (1 + half**2 / n)
+        centre = (share + half**2 / (2 * n)) / (1 + half**2 / n)
+        spread = half * math.sqrt(share * (1 - share) / n + half**2 / (4 * n**2)) / (1 + half**2 / n)
         low, high = max(centre - spread, 0.0), min(centre + spread, 1.0)
     else:
         logit, step = math.log(share / (1 - share)), half * error / width / (share * (1 - share))
@@ -89,7 +90,7 @@ def mcnemar(first: Shaped[np.ndarray, " samples"], second: Shaped[np.ndarray, " 
     """Return the two-sided mid-p-value of McNemar's test (1947) for two classifiers on the same samples.
 
     Each value is 1 for a correct and 0 for a wrong prediction. The exact p-value is conservative for few samples; the
-    mid-p-value counts the observed table half (Fagerland, Lydersen and Laake 2013).
+    mid-p-value counts only half the probability of the observed table (Fagerland, Lydersen and Laake 2013).
     """
     from scipy.special import bdtr
 
@@ -104,7 +105,7 @@ def mcnemar(first: Shaped[np.ndarray, " samples"], second: Shaped[np.ndarray, " 
 def sign_flip(differences: Float[np.ndarray, " samples"], draws: int = 10_000, seed: int = 0) -> float:
     """Return the two-sided p-value of a mean of paired differences by drawing their signs at random (Fisher 1935).
 
-    Equal magnitudes are drawn together, because the number of positive signs is binomial.
+    The signs of equal magnitudes are drawn together, because the number of positive ones is binomial.
     """
     magnitudes, counts = np.unique(np.abs(differences[differences != 0]).round(12), return_counts=True)
     random, sums = np.random.default_rng(seed), np.zeros(draws)
@@ -171,19 +172,19 @@ def seeds_needed(
 
 
 def repeated_splits(splits: Sequence[Float[np.ndarray, " _"]], test_to_train: float) -> Estimate:
-    """Return the t-test of one difference per split, corrected for shared images (Nadeau and Bengio 2003).
+    """Return the t-test of one difference per split, corrected for images shared by splits (Nadeau and Bengio 2003).
 
     `splits` holds the differences of each split's samples. `test_to_train` is the number of test samples divided by
-    the number of training samples. The mean differences of a few splits may be equal by chance, so the variance is at
-    least that of the samples: what is missing is added with the samples' degrees of freedom. The p-value and the
-    interval are never more certain than those of the corrected t-test alone.
+    the number of training samples. The mean differences of a few splits may be equal by chance. So the variance is
+    raised to at least that of the samples, and the added part has the samples' degrees of freedom. The p-value is never
+    smaller, and the interval never narrower, than in the corrected t-test alone.
     """
     k, means = len(splits), [float(split.mean()) for split in splits]
     corrected = float(np.var(means, ddof=1)) * (1 / k + test_to_train)
     samples = sum(float(np.var(split, ddof=1)) / len(split) for split in splits if len(split) > 1) / k**2
     plain = _satterthwaite(float(np.mean(means)), [(corrected, k - 1)])
-    missing = (max(samples - corrected, 0.0), max(sum(map(len, splits)) - k, 1))
-    widened = _satterthwaite(float(np.mean(means)), [(corrected, k - 1), missing])
+    added = (max(samples - corrected, 0.0), max(sum(map(len, splits)) - k, 1))
+    widened = _satterthwaite(float(np.mean(means)), [(corrected, k - 1), added])
     return replace(
         widened, p=max(plain.p, widened.p), low=min(plain.low, widened.low), high=max(plain.high, widened.high)
     )

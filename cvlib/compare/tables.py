@@ -17,7 +17,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.clock import duration
 
 Row = dict[str, str]
-_SAME_MEAN = 1e-4  # what rounding in test_results.csv may change in a mean
+_SAME_MEAN = 1e-4  # the rounding in test_results.csv changes a mean by at most this
 _LONGEST_RUN = 60  # characters of a run's name; a timestamp takes 26
 
 
@@ -71,34 +71,34 @@ def validation_metric(metric: str) -> str:
     return metric if metric.startswith("train/") else "val/" + metric.split("/", 1)[-1]
 
 
-def csv_text(sections: list[Section], made: list[list[Comparison]]) -> str:
+def csv_text(sections: list[Section], comparisons: list[list[Comparison]]) -> str:
     """Return one CSV table of all sections in full precision."""
-    rows = [row for section, comparisons in zip(sections, made, strict=True) for row in records(section, comparisons)]
+    rows = [row for section, compared in zip(sections, comparisons, strict=True) for row in records(section, compared)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _bare(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: _csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def records(section: Section, made: list[Comparison]) -> list[dict[str, Any]]:
+def records(section: Section, comparisons: list[Comparison]) -> list[dict[str, Any]]:
     """Return every group's row as plain numbers."""
-    by_group = {id(one.other): one for one in made}
+    by_group = {id(one.other): one for one in comparisons}
     return [record(section, group, by_group.get(id(group))) for group in section.groups]
 
 
-def _bare(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return plain(value) if isinstance(value, (tuple, bool)) else value
 
 
-def display(section: Section, made: list[Comparison]) -> list[Row]:
+def display(section: Section, comparisons: list[Comparison]) -> list[Row]:
     """Return every group's row as formatted text, without columns that are empty in all rows."""
     runs = names.shortened((group.runs[0].name for group in section.groups), _LONGEST_RUN)
     rows = []
-    for group, row in zip(section.groups, records(section, made), strict=True):
+    for group, row in zip(section.groups, records(section, comparisons), strict=True):
         named = {"group": group.label} if group.numbered or not (section.by_run or section.keys) else {}
         run = {"run": runs[group.runs[0].name]} if section.by_run else {}
         rows.append(
@@ -127,25 +127,25 @@ def _heading(key: str) -> str:
     return key.removesuffix(".name")
 
 
-def comparison_rows(section: Section, made: list[Comparison]) -> list[Row]:
+def comparison_rows(section: Section, comparisons: list[Comparison]) -> list[Row]:
     """Return a row of formatted text for each comparison of a leader with another group."""
-    rows, one_leader = [], len({id(one.leader) for one in made}) == 1
-    for one in made:
+    rows, one_leader = [], len({id(one.leader) for one in comparisons}) == 1
+    for one in comparisons:
         scale, digits, unit = scaling(section.spec)
         error = "" if math.isnan(one.estimate.error) else f" ± {scale * one.estimate.error:.{digits}f}"
         low, high = (scale * bound for bound in (one.estimate.low, one.estimate.high))
-        leader = section.called(one.leader)
+        leader = section.label_of(one.leader)
         rows.append({
-            FRACTION: section.share(one.leader),
+            FRACTION: section.fraction(one.leader),
             "leader": "" if one_leader else leader,
-            f"{leader} against" if one_leader else "against": section.called(one.other),
+            f"{leader} against" if one_leader else "against": section.label_of(one.other),
             f"difference{unit and ' in' + unit}": f"{scale * one.estimate.difference:.{digits}f}{error}",
             "95 % CI": "" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}",
             "samples better / worse": "" if one.wins is None else f"{one.wins} / {one.losses}",
             "p (these networks)": _p(one.p_networks),
             "p (new seeds)": _p(one.estimate.p) if one.over_seeds else "",
             "p Holm": _p(one.corrected),
-            "test": "" if same_test(made) else one.test,
+            "test": "" if same_test(comparisons) else one.test,
         })  # fmt: skip
     filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
     return [{column: row[column] or "–" for column in filled} for row in rows]

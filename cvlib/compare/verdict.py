@@ -39,7 +39,7 @@ class Comparison:
     losses: int | None = None
     corrected: float = math.nan
     seeds_needed: int | None = None  # seeds of each group that would settle the observed difference, if known
-    in_common: bool = False  # compared in the only repeat that both groups have; some group has more repeats
+    in_common: bool = False  # compared in the only repeat that both groups share; at least one group has more repeats
 
     @property
     def is_significant(self) -> bool:
@@ -60,21 +60,22 @@ class Comparison:
 def comparisons(section: Section) -> list[Comparison]:
     """Compare the leader of each contest with the groups behind it, and correct the p-values over all comparisons.
 
-    The same results choose the leader, so any pair could have been the one that is compared: Holm's correction counts
+    The leader is chosen by the same results, so any pair could have been compared. Holm's correction therefore counts
     all pairs of each contest.
     """
     samples = partial(sample_values, metric=section.metric)
     most = max(MOST_COMPARED // max(len(section.contests), 1), 3)
-    made = [_pair(leader, other, section, samples) for leader, *others in section.contests for other in others[:most]]
+    pairs = [(leader, other) for leader, *others in section.contests for other in others[:most]]
+    compared = [_compare(leader, other, section, samples) for leader, other in pairs]
     span = section.spec.high - section.spec.low
-    made = [replace(one, estimate=statistics.within(one.estimate, span)) for one in made]
+    compared = [replace(one, estimate=statistics.within(one.estimate, span)) for one in compared]
     if _tested(section) == "share":  # shares depend on the network's mean, so single images can't be compared
-        made = [replace(one, wins=None, losses=None) for one in made]
-    tested = [index for index, one in enumerate(made) if not math.isnan(one.estimate.p)]
-    corrected = statistics.holm([made[index].estimate.p for index in tested], _pairs(section))
+        compared = [replace(one, wins=None, losses=None) for one in compared]
+    tested = [index for index, one in enumerate(compared) if not math.isnan(one.estimate.p)]
+    corrected = statistics.holm([compared[index].estimate.p for index in tested], _count_pairs(section))
     for index, p in zip(tested, corrected, strict=True):
-        made[index] = replace(made[index], corrected=p)
-    return made
+        compared[index] = replace(compared[index], corrected=p)
+    return compared
 
 
 def _tested(section: Section) -> str | None:
@@ -82,15 +83,15 @@ def _tested(section: Section) -> str | None:
     return section.spec.sample if section.metric.startswith("test/") else None
 
 
-def _behind(section: Section) -> int:
+def _count_others(section: Section) -> int:
     return len(section.groups) - len(section.contests)
 
 
-def _pairs(section: Section) -> int:
+def _count_pairs(section: Section) -> int:
     return sum(len(contest) * (len(contest) - 1) // 2 for contest in section.contests)
 
 
-def _pair(leader: Group, other: Group, section: Section, samples: Callable[[Run], Samples | None]) -> Comparison:
+def _compare(leader: Group, other: Group, section: Section, samples: Callable[[Run], Samples | None]) -> Comparison:
     first = {run.repeat: samples(run) for run in leader.runs}
     second = {run.repeat: samples(run) for run in other.runs}
     known = [found for found in (*first.values(), *second.values()) if found is not None]
@@ -151,38 +152,38 @@ def _unpaired(leader: Group, other: Group, section: Section, why: str) -> Compar
     return Comparison(leader, other, f"Welch's t over seeds ({why})", estimate, True)
 
 
-def words(section: Section, made: list[Comparison]) -> Iterator[str]:
+def words(section: Section, comparisons: list[Comparison]) -> Iterator[str]:
     """Yield the verdict: a sentence for each comparison with the leader, and the test used."""
     if not section.groups:
         return
-    if not made:
+    if not comparisons:
         each = f" for each {FRACTION}" if len(section.contests) > 1 else ""
         yield f"only one group{each}: nothing to compare it with"
         return
-    for one in made:
-        share = section.share(one.leader)
-        yield (f"{FRACTION}={share}: " if share else "") + _sentence(section, one)
-    if (untested := _behind(section) - len(made)) > 0:
+    for one in comparisons:
+        fraction = section.fraction(one.leader)
+        yield (f"{FRACTION}={fraction}: " if fraction else "") + _sentence(section, one)
+    if (untested := _count_others(section) - len(comparisons)) > 0:
         yield f"lower-ranked groups that were not tested: {untested}"
-    if (test := same_test(made)) and not math.isnan(made[0].estimate.p):
+    if (test := same_test(comparisons)) and not math.isnan(comparisons[0].estimate.p):
         yield f"tested by {test}"
-    if _tested(section) == "own" and any(one.wins is not None for one in made):
+    if _tested(section) == "own" and any(one.wins is not None for one in comparisons):
         own = section.spec.sample_name or section.spec.sample_column
         yield (f"these differences are means of the images' {own}, because {section.metric} is computed over all "
                "images together")  # fmt: skip
-    if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in made):
+    if any(not one.over_seeds and not math.isnan(one.estimate.p) for one in comparisons):
         yield ("with one seed each, p applies only to these trained networks: train several seeds to find the better "
                "recipe")  # fmt: skip
 
 
-def same_test(made: list[Comparison]) -> str:
+def same_test(comparisons: list[Comparison]) -> str:
     """Return the test that all comparisons used, or an empty string if they differ."""
-    return made[0].test if len({one.test for one in made}) == 1 else ""
+    return comparisons[0].test if len({one.test for one in comparisons}) == 1 else ""
 
 
 def _sentence(section: Section, one: Comparison) -> str:
     amount = _amount(one.estimate, section.spec)
-    leader, other = section.called(one.leader), section.called(one.other)
+    leader, other = section.label_of(one.leader), section.label_of(one.other)
     if math.isnan(one.estimate.p):
         return f"{leader} is {amount} ahead of {other}, not tested: {one.test}, and a group has only one seed"
     p = p_text(one.corrected)

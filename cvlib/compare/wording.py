@@ -9,7 +9,7 @@ from cvlib.compare.verdict import Comparison
 from cvlib.runs.run import Run
 
 Tables = tuple[list[Row], list[Row]]  # of a section: its groups, and the leader against every other group
-_MEANS = "Means ± standard deviation over seeds. The CI is over new seeds and new test images."
+_MEANS = "Means ± standard deviation over seeds. The CI accounts for new seeds and new test images."
 _DIFFERENCES = "Differences ± one standard error."
 _NOTES = {  # by column of the leader's comparisons
     "p (these networks)": "p (these networks): would the same networks also differ on other images?",
@@ -30,17 +30,17 @@ def explanation(drawn: list[Tables]) -> str:
 
 
 def title(section: Section) -> str:
-    """Return a title such as `classification on digits, by test/accuracy: 9 runs in 3 groups`."""
+    """Return a title such as `classification on digits, by test/accuracy: 9 completed runs in 3 groups`."""
     count = len(section.runs)
     runs_text = f"{count} completed run{'' if count == 1 else 's'}"
     groups_text = "" if section.by_run else f" in {len(section.groups)} group{'' if len(section.groups) == 1 else 's'}"
     return f"{section.title}, by {section.metric}: {runs_text}{groups_text}"
 
 
-def remarks(section: Section, made: list[Comparison]) -> list[str]:
-    """Return the verdict, the runs left out and why, and the runs that aren't completed."""
-    unfinished = [f"not counted, {run.status}: {run.name}" + _reason(run) for run in section.others]
-    return [*verdict.words(section, made), *section.remarks, *unfinished]
+def remarks(section: Section, comparisons: list[Comparison]) -> list[str]:
+    """Return the verdict, and which runs are left out and why."""
+    unfinished = [f"left out because its status is {run.status}: {run.name}" + _reason(run) for run in section.others]
+    return [*verdict.words(section, comparisons), *section.remarks, *unfinished]
 
 
 def _reason(run: Run) -> str:

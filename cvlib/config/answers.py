@@ -1,7 +1,7 @@
 """Find the choices for each group of the config, without Hydra.
 
 A choice is called an answer: the file `conf/GROUP/ANSWER.yaml`, selected with `GROUP=ANSWER`, such as `model=resnet`.
-A `conf/` in the user's working folder adds the user's own answers, which take precedence over those of cvlib.
+A `conf/` in the user's working directory adds the user's own answers, which take precedence over those of cvlib.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXPERIMENTS = _beside_or_within("experiments")
 
 
 def own() -> Path | None:
-    """Return the user's own `conf/` in the working folder, or None if there is none."""
+    """Return the user's own `conf/` in the working directory, or None if there is none."""
     folder = Path.cwd() / "conf"
     return folder if folder.is_dir() and folder.resolve() != CONF else None
 

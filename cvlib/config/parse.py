@@ -20,10 +20,10 @@ _TOP = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer", 
 
 
 def parse(composed: Any, read_model: ReadModel) -> Config:
-    """Return the typed config of a composed mapping, plain or of OmegaConf.
+    """Return the typed config of a composed mapping, a dict or an OmegaConf mapping.
 
     Keys that the chosen answers don't use are left out. Raises a `UserError` that names the key for a wrong type, a
-    value out of bounds, values that exclude each other, or an answer that doesn't exist.
+    value out of bounds, an invalid combination of values, or an answer that doesn't exist.
     """
     mapping = plain(composed)
     unknown = [key for key in mapping if key not in _TOP]
@@ -62,7 +62,7 @@ def _refuse_values_as_names(values: Mapping[str, Any]) -> None:
 
 
 def plain(composed: Any) -> dict[str, Any]:
-    """Return a composed config, of OmegaConf or not, as nested dicts with its interpolations resolved."""
+    """Return a composed config, a dict or an OmegaConf mapping, as nested dicts with interpolations resolved."""
     try:
         mapping: Any = OmegaConf.to_container(composed, resolve=True) if isinstance(composed, DictConfig) else composed
     except OmegaConfBaseException as error:
@@ -106,14 +106,14 @@ def refuse_unknown(
 def check_top(mapping: Mapping[str, Any]) -> None:
     """Raise `UserError` for an invalid seed, name or output_root."""
     seed, name, root = mapping.get("seed", 0), mapping.get("name"), mapping.get("output_root", "outputs")
-    require(type(seed) is int and 0 <= seed < 2**32, "seed", seed, f"a number below {2**32}")
+    require(type(seed) is int and 0 <= seed < 2**32, "seed", seed, f"a whole number from 0 to {2**32 - 1}")
     require(isinstance(root, str) and root != "", "output_root", root, "a folder")
     if name is not None and (not isinstance(name, str) or name.startswith(".") or set(name) & set("/\\\0")):
         raise UserError(f"invalid name={name}: expected a folder name without slashes or a leading dot")
 
 
 def check(config: Config) -> None:
-    """Raise `UserError` for the first values that exclude each other."""
+    """Raise `UserError` for the first invalid value or combination that the bounds of the fields don't cover."""
     data, steps = config.data, config.trainer.profile_steps
     _check_mode(config)
     _check_image_size(data.image_size)

@@ -42,12 +42,12 @@ class ModelConfig:
 class Suited(Options):
     """Recommended training settings of a network, which serve as defaults for other groups."""
 
-    lr: float = option(1e-3, low=1e-12, high=1e30)  # from scratch
+    lr: float = option(1e-3, low=1e-12, high=1e30)  # for training from scratch
     batch_size: int = option(32, low=1, high=1e6)
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
     epochs: int = option(20, low=1, high=1e6)
     largest_side: int | None = option(None, low=1, high=1e5)  # pixels; larger images are shrunk to it; null: no limit
-    # Defaults for the mode and the schedule; null: their own defaults.
+    # Defaults for the mode, the schedule and the trainer; null: their own defaults.
     head_lr: float | None = option(None, low=0)  # times optimizer.lr, while only the head learns
     head_epochs: int | None = option(None, low=0)
     backbone_lr: float | None = option(None, low=0)  # times optimizer.lr
@@ -110,12 +110,12 @@ MODES: dict[str, type[ModeConfig]] = {
 }  # fmt: skip
 
 
-# The update rules.
+# The optimizers.
 
 
 @dataclass
 class OptimizerConfig(Options):
-    """An update rule."""
+    """An optimizer and its settings."""
 
     name: str = "adam"
     lr: float = option(1e-3, low=1e-12, high=1e30)
@@ -148,7 +148,7 @@ class Sgd(OptimizerConfig):
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}
 
 
-# The learning rate over the epochs.
+# The learning-rate schedules.
 
 
 @dataclass
@@ -161,12 +161,12 @@ class ScheduleConfig(Options):
 
 @dataclass
 class Constant(ScheduleConfig):
-    """A constant rate."""
+    """A constant learning rate."""
 
 
 @dataclass
 class Cosine(ScheduleConfig):
-    """Half a cosine, from the full rate down to `final`."""
+    """Cosine decay over half a period, from the full learning rate to `final`."""
 
     name: str = "cosine"
     final: float = option(0.0, low=0, high=1)  # the final rate, as a fraction of the full rate
@@ -174,7 +174,7 @@ class Cosine(ScheduleConfig):
 
 @dataclass
 class Step(ScheduleConfig):
-    """A rate that drops at regular intervals."""
+    """A learning rate that drops at regular intervals."""
 
     name: str = "step"
     every: int = option(10, low=1)  # epochs between drops
@@ -195,7 +195,7 @@ class DataConfig(Options):
     tfds: str | None = None  # a dataset's name in TensorFlow Datasets, used if no path is given
     on_error: str = option(
         "stop", choices=("stop", "skip")
-    )  # stop with a list of errors | skip those samples and boxes
+    )  # stop with a list of errors | skip the affected samples and boxes
     image_size: Any = None  # side in pixels, or [height, width]; null: the data's own, at least the model's minimum
     resize: str | None = option(None, choices=(None, "stretch", "letterbox"))  # null: the task's default
     cache: str | None = option(None, choices=(None, "memory", "disk"))  # keeps resized images after their first use
@@ -214,7 +214,7 @@ class DataConfig(Options):
     split_seed: int = option(0, low=0)
     folds: int | None = option(None, low=2)  # cross-validation: divide all images into this many folds
     fold: int = option(0, low=0)  # the fold that is the test split
-    # What keeps samples in the same split: a table's column, a folder level, or a pattern for names; null: nothing
+    # Groups of samples that stay in one split: a table's column, a folder level or a name pattern; null: no groups.
     group: Any = None
     merge: dict[str, list[str]] | None = None  # new class → the classes that it replaces
     verify: str = option("quick", choices=("quick", "full"))  # full: check every file again even if none has changed
@@ -248,7 +248,7 @@ class TrainerConfig(Options):
     """The settings of the training loop."""
 
     epochs: int = option(20, low=1, high=1e6)  # each with its own random numbers
-    patience: int | None = option(None, low=1)  # epochs without a better monitor before stopping; null: never
+    patience: int | None = option(None, low=1)  # epochs without improvement of the monitor before stopping; null: never
     monitor: str | None = None  # the metric that selects the best epoch; null: the task's default
     kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps
     precision: str = option("float32", choices=("float32", "bfloat16", "float16", "auto"))

@@ -18,7 +18,7 @@ Owners = Callable[[str, str], list[str]]  # (group, key) → the answers that ha
 
 
 class UnusedKeys(UserError):
-    """Raised for keys that the chosen answers don't use; `refusals` maps each key to a message of one line."""
+    """Raised for keys that the chosen answers don't use; `refusals` maps each key to a one-line message."""
 
     def __init__(self, refusals: Mapping[str, str]):
         super().__init__(next(iter(refusals.values())))
@@ -47,7 +47,7 @@ def answer(group: str, content: Mapping[str, Any], deciding: str | None = None) 
 
 def refusal(
     key: str, value: str, content: Mapping[str, Any], used: set[str], owners: Owners, deciding: str | None = None,
-    having: list[str] | None = None,
+    enabling: list[str] | None = None,
 ) -> str:  # fmt: skip
     """Return one line for an unused override: which answers have the key, and the chosen answer's nearest key.
 
@@ -57,12 +57,12 @@ def refusal(
         content: the chosen answer's group, as composed.
         used: all used keys of the config.
         owners: returns the answers that have a key.
-        deciding, having: a key of the same answer that decides whether `key` is used, such as encoder, and its values
-            with which `key` is used.
+        deciding, enabling: a key of the same answer that decides whether `key` is used, such as encoder, and those of
+            its values for which `key` is used.
     """
     group, _, name = key.partition(".")
     own = sorted(other for other in used if other.startswith(f"{group}."))
-    terms = [f"{deciding}={other}" for other in having or []] or [f"{group}={owner}" for owner in owners(group, name)]
+    terms = [f"{deciding}={other}" for other in enabling or []] or [f"{group}={owner}" for owner in owners(group, name)]
     chosen = answer(group, content, deciding)
     if not terms:
         close = difflib.get_close_matches(key, own, n=3, cutoff=0.6)
@@ -76,9 +76,9 @@ def refusal(
 
 
 def note(key: str, using: list[str], leaving: list[str]) -> str:
-    """Return a line on jobs that leave out a key: `mode.backbone_lr applies to finetune: mode=scratch leaves it out`.
+    """Describe the jobs that leave out a key: `mode.backbone_lr applies to finetune: mode=scratch leaves it out`.
 
-    `using` and `leaving` are answers as text from `answer`; the line names the answers that use the key without their
+    `using` and `leaving` are answers as text from `answer`. The answers that use the key are named without their
     group.
     """
     names = ", ".join(text.partition("=")[2] for text in using)

@@ -1,4 +1,4 @@
-"""Queries on an augmentation's configured strengths: which changes are active, and which random streams they use."""
+"""Which changes an augmentation config activates, and which random streams these changes use."""
 
 from __future__ import annotations
 

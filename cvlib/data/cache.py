@@ -23,7 +23,7 @@ class Cache:
         shape: `(height, width, channels)` of each resized image.
         limit_bytes: maximum size of the cache in bytes.
         file: where the images are stored; None keeps them in memory. The file gets this name only when it is
-            complete, so that other runs never read a partial cache. An incomplete file is deleted with the cache.
+            complete, so that other runs never read a partial cache. An incomplete file is deleted with this object.
     """
 
     def __init__(self, count: int, shape: tuple[int, int, int], limit_bytes: float, file: Path | None = None):

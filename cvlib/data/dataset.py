@@ -31,7 +31,7 @@ class Dataset:
     span: tuple[float, float] | None = None  # pixel values of images with more than 8 bits that map to 0 and 255
     read_as: str = ""  # one-line reason why this layout was chosen
     skipped: list[str] = field(default_factory=list)  # items with errors that data.on_error=skip left out
-    kind: LabelKind = None  # type: ignore[assignment]  # kind of the labels; default: the kind named like the task
+    kind: LabelKind = None  # type: ignore[assignment]  # kind of the labels; default: the kind that has the task's name
 
     def __post_init__(self) -> None:
         if self.kind is None:

@@ -1,7 +1,8 @@
 """Images with more than 8 bits per channel, and TIFF files with more than four bands.
 
-All images of a collection are scaled by the same range: pixels from `low` to `high` map to 0 to 255. The range is that
-of the training images or `data.range`, never that of a single file. It is recorded with the run.
+All such images of a collection are scaled by the same range: pixels from `low` to `high` map to 0 to 255. The range is
+`data.range` or, if all images have more than 8 bits, that of the training images. It is recorded with the run. Without
+such a range, `images.read_image` uses defaults.
 """
 
 from __future__ import annotations
@@ -48,6 +49,12 @@ def scaled(array: np.ndarray, span: Range) -> np.ndarray:
     low, high = span
     values = np.nan_to_num(array.astype(np.float64), nan=low, posinf=high, neginf=low)
     return np.clip(np.rint((values - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+
+
+def unscaled(pixels: np.ndarray, span: Range) -> np.ndarray:
+    """Return pixels 0–255 as values from `span[0]` to `span[1]`, float32: the reverse of `scaled`, up to rounding."""
+    low, high = span
+    return (low + pixels.astype(np.float64) * ((high - low) / 255)).astype(np.float32)
 
 
 def bands(content: bytes) -> np.ndarray | None:

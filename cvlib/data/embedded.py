@@ -36,8 +36,8 @@ _FONTS = (
 def digits(config: DataConfig) -> tuple[list[str], list[Split], list[str]]:
     """Return classes, [train, val, test] and notes of scikit-learn's 1,797 scanned digits: (n, 8, 8, 1), ink is 255.
 
-    `config.samples` limits their number; the scans are drawn evenly over the classes with `config.split_seed`. The
-    original scans have 0–16 ink levels per pixel (E. Alpaydin, C. Kaynak, 1998).
+    `config.samples` limits their number; the scans are drawn evenly over the classes, using `config.split_seed`. In the
+    original scans, a pixel's ink level is 0–16 (E. Alpaydin, C. Kaynak, 1998).
     """
     from sklearn.datasets import load_digits
 

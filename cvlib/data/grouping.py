@@ -1,4 +1,4 @@
-"""Groups of samples that must stay in one split: those of one patient, video or site, and look-alike images."""
+"""Groups of samples that must stay in one split: samples of one patient, video or site, and look-alike images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from cvlib.data.layouts.collection import Collection, Sample
 from cvlib.data.near_duplicates import near_pairs
 from cvlib.runtime.errors import UserError
 
-# If one set of look-alikes contains a larger share of the images, appearance is ignored, and only copies are grouped.
+# Maximum share of all images in one group of look-alikes. Above it, appearance is ignored: only exact copies and the
+# user's own groups stay together.
 _LARGEST_SHARE = 0.1
 
 
@@ -51,7 +52,7 @@ def _level(sample: Sample, level: int) -> str:
     if not folders:
         raise UserError(f"data.group={level}: {sample.name} is not in a folder: choose a pattern for the names instead")
     if not -len(folders) <= level <= len(folders) or level == 0:
-        raise UserError(f"data.group={level}: {sample.name} lies in {len(folders)} folders: choose a level from 1 to "
+        raise UserError(f"data.group={level}: {sample.name} has folder depth {len(folders)}: choose a level from 1 to "
                         f"{len(folders)}, or −1 for the image's own folder")  # fmt: skip
     return "/".join(folders[: level if level > 0 else len(folders) + level + 1])
 
@@ -82,8 +83,8 @@ def together(
     near = [(later, earlier) for later, earlier, _ in near_pairs(list(thumbnails))]
     numbers = _components(len(keys), [*certain, *near])
     limit = _LARGEST_SHARE * len(keys)
-    grown = np.bincount(numbers).max(initial=0)
-    if grown > max(limit, 2) and grown > np.bincount(_components(len(keys), certain)).max(initial=0):
+    largest = np.bincount(numbers).max(initial=0)
+    if largest > max(limit, 2) and largest > np.bincount(_components(len(keys), certain)).max(initial=0):
         return _components(len(keys), certain)
     return numbers
 
@@ -106,15 +107,14 @@ def _components(count: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
 def split(strata: np.ndarray, groups: np.ndarray, fractions: Sequence[float], seed: int) -> list[np.ndarray]:
     """Return disjoint, sorted index arrays, one per fraction; each of them contains only whole groups.
 
-    Large groups are placed first, each in the split that lacks its classes most. The splits' sizes and classes are
-    therefore as close to `fractions` as the groups allow. Every split with a fraction above 0 gets a group. The first
-    split is the training split: it gets samples of every class, if a group can be moved to it without emptying another
-    split.
+    Large groups are placed first, each in the split that still needs its classes most. This keeps the splits' sizes
+    and class shares close to `fractions`. Every split with a fraction above 0 gets a group. The first split is the
+    training split: it gets samples of every class, if a group can be moved to it without emptying another split.
 
     Args:
         strata: the stratum of each sample, int `(n,)`.
         groups: the group of each sample, int `(n,)`; samples with equal numbers stay together.
-        fractions: the share of the samples for each split; they sum to 1.
+        fractions: each split's share of the samples; the shares sum to 1.
         seed: determines the order of groups of equal size.
 
     Raises `UserError` if there are fewer groups than splits.

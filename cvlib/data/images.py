@@ -28,7 +28,7 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II
 _HEIC = "HEIC", "install pillow-heif (the extra cvlib-experiments[heic]) or convert to JPEG"
 _DICOM = "DICOM", "install pydicom (the extra cvlib-experiments[dicom]) or convert to PNG"
 _RAW = "camera raw", "export as JPEG or PNG"
-# Unsupported image formats: their name, and how to convert them.
+# Unsupported image formats by extension: name, and advice on how to convert the file.
 _UNSUPPORTED = {
     ".heic": _HEIC, ".heif": _HEIC, ".hif": _HEIC,
     ".dcm": _DICOM, ".dicom": _DICOM,
@@ -40,16 +40,17 @@ _UNSUPPORTED = {
     ".npy": ("NumPy", "save the arrays as PNG"), ".npz": ("NumPy", "save the arrays as PNG"),
     ".mat": ("MATLAB", "save the arrays as PNG"), ".mp4": ("video", "save the frames as images"),
     ".avi": ("video", "save the frames as images"), ".mov": ("video", "save the frames as images"),
-    ".svs": ("whole-slide imaging", "cut into tiles"), ".ndpi": ("whole-slide imaging", "cut into tiles"),
+    ".svs": ("whole-slide image", "cut into tiles"), ".ndpi": ("whole-slide image", "cut into tiles"),
     **{suffix: ("AVIF or JPEG 2000", "convert to PNG") for suffix in _OPTIONAL if suffix not in EXTENSIONS},
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _RAW),
 }  # fmt: skip
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # header sizes in bytes; "BM" alone is too common in other files
 THUMBNAIL = 32  # height and width in pixels
 _ORIENTATION = 0x0112  # EXIF tag; values of 5 and above mean that width and height are swapped
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
-# Up to twice its size limit, Pillow only warns about images that could exhaust the memory.
+# Pillow raises an error only for images above twice its size limit. Smaller ones could exhaust the memory, too, so its
+# warning about images above the limit becomes an error.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 # Pillow warns about odd metadata each time it reads such a file. Damaged pixels raise errors instead.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -61,7 +62,8 @@ def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarr
     `channels` is 1 (grey, ITU-R 601 luma), 3 (RGB), or the number of bands of a TIFF. Only the first frame of an
     animation is read. Transparent images are composited on white. Images with more than 8 bits are scaled from `span`,
     the collection's range. If `span` is None, 16-bit and `I` images are scaled from 0–65535; `F` images are scaled from
-    0–1 if all values lie in that range, and otherwise read as 0–255.
+    0–1 if all values lie in that range, and otherwise read as 0–255. A TIFF with more than four bands is then scaled
+    from 0–65535, or from 0–1 if its values are floats.
     Raises `UserError` with the file's path if it can't be decoded completely.
     """
     content = content_of(path)
@@ -87,7 +89,7 @@ def _of_bands(path: Path, array: np.ndarray, channels: int, span: Range | None) 
         raise UserError(f"{path}: it has {found} bands, not {channels}: all images must have data.channels bands")
     kept = array[..., :3] if channels == 3 else array
     if array.dtype != np.uint8:
-        kept = depth.scaled(kept, span or depth.joint([depth.range_of(array) or (0.0, 1.0)]) or (0.0, 1.0))
+        kept = depth.scaled(kept, span or ((0.0, 1.0) if array.dtype.kind == "f" else (0.0, 65535.0)))
     return kept.mean(-1, keepdims=True).astype(np.uint8) if channels == 1 else kept
 
 

@@ -1,7 +1,7 @@
-"""What reading a large collection has found, kept in the cache until a file below its folder changes.
+"""An index of a large collection: the result of reading it, stored in the cache for later runs.
 
-The key covers the name, the length and the times of change of every file, and the keys of the config that decide what
-is read.
+An index is valid while the files in the collection's folder keep their names, sizes and times of change, and while the
+package version and the config options that affect reading stay the same.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from cvlib.data.packed import Codec, HexCodec, Packed, PathCodec
 from cvlib.data.split import Split
 from cvlib.runtime import files, store
 
-OPTIONS = ("layout", "group", "classes", "merge", "on_error")  # the keys of the config that reading depends on
-_FORM = 2  # of the files; another form is read anew
-_LEAST = 2000  # samples; smaller collections are read as quickly
-_LIMIT = 4 * store.GIGABYTE  # of all indexes; the least recently used are removed first
+OPTIONS = ("layout", "group", "classes", "merge", "on_error")  # the config options that affect reading
+_VERSION = 2  # version of the file format; an index of another version is not used
+_MIN_SAMPLES = 2000  # smaller collections are not indexed, because reading them is just as fast
+_LIMIT = 4 * store.GIGABYTE  # maximum size of all indexes; the least recently used are removed first
 _ARRAYS = ("sizes", "groups")
 _PACKED: dict[str, Codec[Any]] = {
     "images": PathCodec(), "digests": HexCodec(), "image_digests": HexCodec(), "ids": ClassSetCodec(),
@@ -37,31 +37,31 @@ _PACKED: dict[str, Codec[Any]] = {
 
 @dataclass(frozen=True)
 class Key:
-    """Where the result for the present state of a collection's files is kept."""
+    """Identifies the index for the current state of a collection's files."""
 
-    file: Path
-    folder: Path  # every file that the key covers is below it, and not hidden
+    file: Path  # path of the index
+    folder: Path  # the key covers all files below this folder, without hidden ones
 
 
 @dataclass(frozen=True)
 class Found:
-    """The content of an index: samples by split, the codec of their labels if these are packed, and plain values."""
+    """The content of an index."""
 
     splits: dict[str, Split]
-    codec: Codec[Any] | None
-    about: dict[str, Any]
+    codec: Codec[Any] | None  # codec of the labels, if they are packed
+    about: dict[str, Any]  # other properties of the collection, as JSON values
 
 
 def key(config: DataConfig, kind: LabelKind, training: bool) -> Key | None:
-    """Return the key for the present state of the files; None if they aren't a folder's, or can't be listed."""
+    """Return the key for the current state of the files; None if the collection can't have an index."""
     if config.path is None:
         return None
     root = layouts.place(config.path)
     folder = root.parent if root.is_file() else root
     if root.is_file() and folder.name == "annotations":  # COCO's images are beside this folder
         folder = folder.parent
-    asked = [
-        _FORM,
+    parameters = [
+        _VERSION,
         metadata.version("cvlib-experiments"),
         sorted(images.EXTENSIONS),  # installing a decoder makes more files readable
         str(root),
@@ -70,7 +70,7 @@ def key(config: DataConfig, kind: LabelKind, training: bool) -> Key | None:
         config.folds is not None,
         {name: getattr(config, name) for name in OPTIONS},
     ]
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True, default=str).encode())
     try:
         digest.update(_snapshot(str(folder)))
     except OSError:  # the reader of the collection reports what can't be opened
@@ -79,10 +79,9 @@ def key(config: DataConfig, kind: LabelKind, training: bool) -> Key | None:
 
 
 def _snapshot(root: str) -> bytes:
-    """Return a digest of the name, length and times of change of every file below `root`, links followed.
+    """Return a digest of the names, sizes and times of change below `root`, without hidden files; follow links.
 
-    Programs can set the time of modification, and keep it when they replace a file, but not the time of the change of
-    an inode.
+    A program that replaces a file may keep its modification time. It can't keep the time of the inode's change.
     """
     digest, seen, waiting = hashlib.sha256(os.fsencode(os.path.realpath(root))), set(), [root]
     while waiting:
@@ -109,10 +108,10 @@ def _facts(entry: os.DirEntry[str]) -> tuple[str | int, ...]:
     if entry.is_dir():
         return entry.name, target
     try:
-        about = entry.stat()
+        status = entry.stat()
     except OSError:  # a broken link
         return entry.name, target
-    return entry.name, target, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+    return entry.name, target, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def covers(key: Key, file: Path) -> bool:
@@ -122,9 +121,9 @@ def covers(key: Key, file: Path) -> bool:
 
 
 def save(file: Path, found: Found) -> None:
-    """Write what was found, unless the collection is small. Raises `OSError` if it can't be written."""
+    """Write the index, unless the collection is small; raise `OSError` if it can't be written."""
     count = sum(map(len, found.splits.values()))
-    if count < _LEAST:
+    if count < _MIN_SAMPLES:
         return
     about = found.about | {"splits": list(found.splits), "label_maps": label_codecs.maps_as_json(found.codec)}
     about["images"] = count
@@ -152,10 +151,10 @@ def _columns(split: Split) -> dict[str, np.ndarray]:
 
 
 def load(file: Path, kind: LabelKind) -> Found | None:
-    """Return what was found; None if there is no such file. Raises `ValueError` if it is damaged."""
+    """Return the content of an index; None if the file is missing. Raises `ValueError` if it is unreadable."""
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
-            found = _found(kept, kind)
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            found = _found(arrays, kind)
     except FileNotFoundError:
         return None
     except Exception as error:  # NumPy and zipfile raise many types, depending on the damaged byte
@@ -165,15 +164,15 @@ def load(file: Path, kind: LabelKind) -> Found | None:
     return found
 
 
-def _found(kept: Any, kind: LabelKind) -> Found:
-    about: dict[str, Any] = json.loads(kept["about"].tobytes())
+def _found(arrays: Any, kind: LabelKind) -> Found:
+    about: dict[str, Any] = json.loads(arrays["about"].tobytes())
     del about["images"]
     codec = label_codecs.with_maps(kind, about.pop("label_maps"))
     codecs = _PACKED | ({} if codec is None else {"labels": codec})
     splits = {}
     for name in about.pop("splits"):
-        own = [column for column in kept.files if column.startswith(f"{name}/")]
-        columns = {column.removeprefix(f"{name}/"): kept[column] for column in own}
+        own = [column for column in arrays.files if column.startswith(f"{name}/")]
+        columns = {column.removeprefix(f"{name}/"): arrays[column] for column in own}
         text = columns["names"].tobytes().decode("utf-8", "surrogateescape")
         values = {column: columns[column] for column in (*_ARRAYS, "labels") if column in columns}
         values |= {column: Packed.from_arrays((columns[column], columns[f"{column}/ends"]), one)

@@ -76,7 +76,7 @@ def _is_of_arrays(config: DataConfig) -> bool:
 
 def _of_arrays(config: DataConfig, kind: LabelKind) -> Dataset:
     if config.group is not None:
-        raise UserError(f"data.group={config.group} is for images in files, not for data={config.name}: leave it out")
+        raise UserError(f"data.group={config.group} applies to image files, not to data={config.name}: remove it")
     readers = READERS[config.name]
     source = kind if kind in readers else kind.made_from
     if source is None or source not in readers:
@@ -128,8 +128,8 @@ def _span(seen: Scanned, config: DataConfig, notes: list[str]) -> depth.Range | 
     span = (float(config.range[0]), float(config.range[1])) if config.range is not None else seen.span
     if span is None and seen.deep < total:
         notes.append(f"{seen.deep} of {total} images have more than 8 bits per channel, the others have 8. The "
-                     f"{seen.deep} are read as 0–65535 (or 0–1), which may make them dark: set data.range=[low, high] "
-                     "to change this")  # fmt: skip
+                     f"{seen.deep} images are scaled from 0–65535 (or 0–1), which may make them dark: set "
+                     "data.range=[low, high] to change this")  # fmt: skip
     if span is not None:
         notes.append(depth.note(span, seen.deep, config.range is not None))
     return span
@@ -147,7 +147,7 @@ def _channels(seen: Scanned, config: DataConfig, notes: list[str]) -> int:
 def _relabelled(
     classes: list[str], subsets: list[Split], config: DataConfig, kind: LabelKind
 ) -> tuple[list[str], list[Split]]:  # fmt: skip
-    """The classes that `data.merge` and `data.classes` leave, and the splits with labels of these."""
+    """Apply `data.merge` and `data.classes`; return the remaining classes, and the splits with matching labels."""
     if config.merge is not None:
         classes, subsets = merging.merge(classes, subsets, config.merge, kind)
     if config.classes is not None:
@@ -167,15 +167,18 @@ def _held_out_notes(seen: Scanned, given: dict[str, Split], config: DataConfig, 
 
 def _fold_note(config: DataConfig, given: dict[str, Split]) -> str:
     own = [split for split in given if split != "train"]
-    aside = f"; the collection's own {' and '.join(own)} split{'s' * (len(own) > 1)} are divided as well" if own else ""
-    return f"data.folds={config.folds}: fold {config.fold} is the test split{aside}"
+    note = f"data.folds={config.folds}: fold {config.fold} is the test split"
+    if not own:
+        return note
+    verb = "splits are" if len(own) > 1 else "split is"
+    return f"{note}; the collection's own {' and '.join(own)} {verb} divided as well"
 
 
 def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> list[str]:
-    """What stays together in the splits that are drawn, and which groups the collection's own splits divide."""
+    """Return notes on the groups that stay in one split, and on those that the collection's own splits divide."""
     notes = []
     groups = {split: np.unique(one.groups) for split, one in given.items() if one.groups is not None}
-    count = sum(len(one) for one in given.values()) - len(np.unique(np.concatenate([*groups.values(), []])))
+    alike = len(given["train"]) - len(groups["train"]) if "train" in groups else 0
     if config.group is not None:
         notes.append(f"data.group={config.group}: {len(np.unique(np.concatenate(list(groups.values()))))} groups, each "
                      "in one split")  # fmt: skip
@@ -183,9 +186,8 @@ def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> li
             notes += [f"the collection's own splits divide {len(both)} groups: they are in train and in {split}"
                       for split in ("val", "test") if split in groups and "train" in groups
                       and len(both := np.intersect1d(groups["train"], groups[split]))]  # fmt: skip
-    elif drawn and count:
-        notes.append(f"{count} images look the same as an earlier one: each stays in the split of the one that it "
-                     "repeats")  # fmt: skip
+    elif drawn and alike:
+        notes.append(f"{alike} images look like an earlier image: each is in the same split as that image")
     return notes
 
 
@@ -200,7 +202,7 @@ def _note_leaks(subsets: list[Split], notes: list[str]) -> None:
 
 
 def _check_splits(config: DataConfig, dataset: Dataset) -> None:
-    """Check that no split is empty and no sample is in two splits; note classes that can't be learned or measured."""
+    """Check that no split is empty and no sample is in two splits; note classes that can't be learned or evaluated."""
     counts = ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items())
     total = sum(len(split) for split in dataset.splits.values())
     if total < len(dataset.splits):

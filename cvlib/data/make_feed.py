@@ -23,7 +23,7 @@ def make_feed(
 
     Args:
         split: images as an array or as files.
-        spec: the network input; images are resized bilinearly with antialiasing and rounded to whole levels.
+        spec: the network input; images are resized bilinearly with antialiasing and rounded to integers.
         kind: the kind of the split's labels.
         batch_size: samples per batch, summed over all shards.
         seed: determines the order together with the epoch, and the augmentation together with epoch and sample index.

@@ -1,4 +1,4 @@
-"""`data.merge`: learn several classes of a dataset as one."""
+"""`data.merge`: treat several classes of a dataset as one."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def merge(
 def merged_names(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the name that each class has after merging; raise `UserError` as `merge` does."""
     new = {name: name for name in classes}
+    merged: dict[str, str] = {}  # class → its new name
     for name, members in groups.items():
         for member in members:
             if member not in new:
                 raise UserError(f"data.merge={{{name}: …}}: there is no class {member!r}; the classes are "
                                 f"{', '.join(classes[:10])}{', …' * (len(classes) > 10)}")  # fmt: skip
-            if new[member] != member:
-                raise UserError(f"data.merge: {member} is merged into {new[member]} and into {name}: choose one")
+            if merged.setdefault(member, name) != name:
+                raise UserError(f"data.merge: {member} is merged into {merged[member]} and into {name}: choose one")
             new[member] = name
         if name in classes and name not in members:
             raise UserError(f"data.merge={{{name}: …}}: {name} is already a class: list it among the members, or "

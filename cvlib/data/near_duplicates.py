@@ -1,4 +1,4 @@
-"""Find images that look the same by their thumbnails: re-encoded, resized, brightened or mirrored copies."""
+"""Find images whose thumbnails look the same: re-encoded, resized, brightened or mirrored copies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def near_pairs(thumbnails: list[bytes]) -> list[tuple[int, int, bool]]:
 
     A thumbnail maps to a point: 20 low frequencies of its discrete cosine transform. The sign of horizontally odd
     frequencies is dropped, so that a mirrored image maps to the same point. The points of two images with correlation
-    r are at most √(2 − 2r) apart. Only neighbours within that distance are therefore compared completely.
+    r are at most √(2 − 2r) apart. Therefore, only neighbours within that distance are compared in full.
     """
     pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(thumbnails), THUMBNAIL, THUMBNAIL)
     deviations = [_deviation(block) for block in _blocks(pixels)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from cvlib.data import streams
 
-_EPOCH_OFFSET = 2**20  # above any epoch number, so that further passes within an epoch draw different numbers
+_EPOCH_OFFSET = 2**20  # above any epoch number, so that samples repeated within an epoch draw different numbers
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Order:
         shuffle: use a new order every epoch; otherwise keep the order of the split.
         streams: names of the random streams that each image draws from.
         tiles: images per sample: 1, or 4 for a mosaic.
-        shard: (index, number of shards): selects the epoch's samples index, index + number, index + 2 · number, ….
+        shard: (index, shards): selects the samples index, index + shards, index + 2 · shards, … of each epoch.
         strata: the class of each sample, int `(count,)`, to draw all classes equally often; samples of class −1 keep
             their share. None draws every sample once.
     """
@@ -91,7 +91,7 @@ def _balanced(strata: np.ndarray, number: int, rng: np.random.Generator) -> np.n
 
 
 def _times_before(order: np.ndarray) -> np.ndarray:
-    """Return how often each entry has occurred before, int `(n,)`."""
+    """Return how often each entry's value occurs before it in `order`, int `(n,)`."""
     by_value = np.argsort(order, kind="stable")
     ordered = order[by_value]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

@@ -118,7 +118,7 @@ def scan_sample(collection: Collection, compare: bool, sample: Sample) -> _Resul
 
 
 def _groups(samples: list[Sample], scans: dict[str, SampleScan], compare: bool) -> dict[str, int]:
-    """The number of each sample's group, by the sample's name."""
+    """Map each sample's name to the number of its group."""
     found = [scans[sample.name] for sample in samples]
     blank = bytes(images.THUMBNAIL**2)
     thumbnails = [scan.thumbnail or blank for scan in found] if compare else None

@@ -30,12 +30,12 @@ def placement(height: int, width: int, size: tuple[int, int], method: str) -> Fl
 
 
 def placed(
-    corners: Float[np.ndarray, "images most 4"],
+    corners: Float[np.ndarray, "images boxes 4"],
     sizes: Shaped[np.ndarray, "images 2"],
     size: tuple[int, int],
     method: str,
-) -> Float[np.ndarray, "images most 4"]:
-    """Convert boxes from pixels of the original images, of `sizes` (height, width), to pixels of the resized images."""
+) -> Float[np.ndarray, "images boxes 4"]:
+    """Convert boxes of images with these `sizes` (height, width) from pixels of the original to the resized images."""
     placements = np.stack([placement(int(height), int(width), size, method) for height, width in sizes])
     scales, offsets = np.tile(placements[:, :2], (1, 2)), np.tile(placements[:, 2:], (1, 2))
     moved: np.ndarray = corners * scales[:, None] + offsets[:, None]

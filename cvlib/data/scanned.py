@@ -1,4 +1,4 @@
-"""A collection whose files are all read and checked: what is the same for every run on the same files."""
+"""Read a collection and check all its files. The result, `Scanned`, is the same for every run on the same files."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from cvlib.data.split import Split
 from cvlib.runtime.errors import UserError
 
 _SHOWN = 3  # maximum number of findings listed in a message
-# The fields of `Scanned` that the index keeps as they are; the others are arrays.
-_PLAIN = ("layout", "read_as", "classes", "size", "channels", "span", "deep", "compared", "notes", "skipped")
+# The fields of `Scanned` that the index stores as they are. It stores `splits` as arrays.
+_JSON_FIELDS = ("layout", "read_as", "classes", "size", "channels", "span", "deep", "compared", "notes", "skipped")
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """The usable samples of a collection by split, and what all its files have in common."""
+    """The usable samples of a collection by split, and properties of the whole collection."""
 
     layout: str
-    read_as: str  # why this layout was chosen, as a line for people
+    read_as: str  # one-line reason why this layout was chosen
     classes: list[str]
-    splits: dict[str, Split]  # the collection's own splits, all samples of a collection without splits in "train"
+    splits: dict[str, Split]  # the collection's own splits; if it has none, all samples are in "train"
     size: tuple[int, int]  # median height and width
     channels: int
     span: Range | None  # joint range of the training images, if all images have more than 8 bits
     deep: int  # number of images with more than 8 bits
-    compared: bool  # whether images that look the same are in one group
+    compared: bool  # whether images that look the same were put into one group
     notes: list[str]
-    skipped: list[str]  # what data.on_error=skip left out
-    colours: np.ndarray | None = None  # uint8 (classes, 3): the collection's own colours for masks
+    skipped: list[str]  # items with errors that data.on_error=skip left out
+    colours: np.ndarray | None = None  # uint8 (classes, 3): mask colours that the collection defines
 
 
 def scanned(config: DataConfig, kind: LabelKind, training: bool = True) -> Scanned:
-    """Read the collection of `config` and check every file, or take what an earlier run has found in the same files.
+    """Read the collection of `config` and check every file, or load the index that an earlier run saved.
 
     `training` tells whether the collection must have training samples. Raises `UserError` for a collection that can't
     be read, and for errors in files or labels unless `data.on_error` is skip.
@@ -59,7 +59,7 @@ def scanned(config: DataConfig, kind: LabelKind, training: bool = True) -> Scann
     collection = read_collection(config, kind, training)
     seen, codec = _scan(collection, config, training)
     if key is not None and _is_covered(collection, key):
-        about = {name: getattr(seen, name) for name in _PLAIN}
+        about = {name: getattr(seen, name) for name in _JSON_FIELDS}
         about["colours"] = None if seen.colours is None else seen.colours.tolist()
         try:
             index.save(key.file, index.Found(seen.splits, codec, about))
@@ -97,7 +97,8 @@ def _scan(collection: Collection, config: DataConfig, training: bool) -> tuple[S
     skipped = _stop_or_skip(collection, findings, config)
     notes = collection.notes + _notes(findings)
     if skipped:
-        notes.append(f"data.on_error=skip: {len(skipped)} left out because of errors: {_some(skipped)}")
+        items = "1 item" if len(skipped) == 1 else f"{len(skipped)} items"
+        notes.append(f"data.on_error=skip: {items} left out because of errors: {_some(skipped)}")
     seen = Scanned(
         collection.layout, collection.read_as, collection.classes, scan.splits, scan.size, scan.channels, scan.span,
         scan.deep, compared, notes, skipped, collection.colours,

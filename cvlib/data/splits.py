@@ -183,7 +183,7 @@ def keep_apart(dataset: Dataset, earlier: dict[str, list[str]]) -> Dataset:
         splits[split] = held_out.take(np.flatnonzero(~seen))
         if not len(splits[split]):
             raise UserError(f"data={dataset.name}: the run that produced the weights was trained on every {split} "
-                            "image: use its data.split_seed, or weights from other images")  # fmt: skip
+                            "image: use its data.split_seed, or weights trained on other images")  # fmt: skip
         if seen.any():
             moved.append(held_out.take(np.flatnonzero(seen)))
             counts.append(f"{int(seen.sum())} of {len(held_out)} {split}")
@@ -224,7 +224,7 @@ def choose_classes(
 
 
 def renumber(split: Split, classes: list[str], wanted: list[str], kind: LabelKind) -> Split:
-    """Return the split with its labels renumbered from `classes` to `wanted`, which contains all of them."""
+    """Return the split with its class ids renumbered from `classes` to `wanted`, which contains all these names."""
     table = np.full(max(len(classes), IGNORE + 1), IGNORE, np.int64)
     table[: len(classes)] = [wanted.index(name) for name in classes]
     return kind.renumbered(split, table)

@@ -23,7 +23,7 @@ def draw(names: Sequence[str], indices: np.ndarray, seed: int, epoch: int, image
     Args:
         names: the streams to draw from, a subset of `STREAMS`.
         indices: indices of the samples in their split, int `(n,)`.
-        seed: seed of the run, from 0.
+        seed: seed of the run, at least 0.
         epoch: number of the epoch, from 0.
         image: index of the image within the sample (0 is the sample's own image; a mosaic has four).
     """

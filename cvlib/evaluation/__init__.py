@@ -12,11 +12,13 @@ from cvlib.data.dataset import Dataset, Split
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
 from cvlib.inspection import layer_table
+from cvlib.models.pixel_range import takes_file_values
 from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing
 from cvlib.tasks.predictions import Predictions
 from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters
+from cvlib.viz import text_table
 
 _IMAGES_SHOWN = 24
 
@@ -57,13 +59,13 @@ def show_start(training: Training, dataset: Dataset) -> None:
     training.board.text("train", "config", f"```\n{text}\n```", 0)
     training.board.graph(model)
     rows = layer_table.table(model)
-    training.board.text("train", "layers", layer_table.markdown(rows), 0)
+    training.board.text("train", "layers", "\n".join(text_table.markdown(rows)), 0)
     training.record.write_text("layers.txt", "\n".join(layer_table.lines(rows)) + "\n")
 
 
 def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]) -> None:
     record, task = training.record, training.task
-    model = task.inference(training.network)
+    model = takes_file_values(task.inference(training.network), training.network.spec)
     save_atomically(model, record.folder / "model.keras")
     content = task.labels(dataset.classes, training.network.spec, dataset.colours) | decision
     record.write_text("labels.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -48,7 +48,7 @@ def calibration(
 
 
 def diagram(found: Calibration) -> np.ndarray:
-    """Draw the reliability diagram: accuracy over confidence, and below it the number of predictions in each bin."""
+    """Draw the reliability diagram: the accuracy and, below it, the number of predictions in each probability bin."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

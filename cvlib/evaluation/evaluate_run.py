@@ -1,4 +1,4 @@
-"""Evaluation of a saved run on any samples, with the code that measured it after training."""
+"""Evaluation of a saved run on any samples, with the same code as at the end of training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Evaluation:
     metrics: dict[str, float]  # named as in the run's summary, without "test/"
     by_class: list[Row]  # a row for each class
     results: list[Row]  # a row for each sample, as in test_results.csv
-    calibration: Calibration | None  # None where a sample has no single class
+    calibration: Calibration | None  # None if a sample has no single class
     pictures: dict[str, np.ndarray]  # uint8 (height, width, 3), by name
 
     def lines(self) -> list[str]:
@@ -71,7 +71,7 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
         subset = samples.split.take(worst)
         shown = task.evaluate(network, _feed(run, task, subset), run.classes).decided(decision)
         images = _feed(run, task, subset).preview(len(subset))[0]
-        drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset)
+        drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset, subset.names)
     rows = found.results(samples.split.names)
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, drawn)
 
@@ -106,7 +106,7 @@ def _table(rows: Sequence[Row], metric: str) -> list[str]:
     if left_out > 0:
         rows = sorted(known, key=lambda row: row[metric])[:_MAX_ROWS]
     lines = titled([{name: _cell(value) for name, value in row.items()} for row in rows])
-    return lines + ([f"… and {left_out} better classes in by_class.csv"] if left_out > 0 else [])
+    return lines + ([f"… {left_out} classes with a higher {metric} are only in by_class.csv"] if left_out > 0 else [])
 
 
 def _cell(value: Any) -> str:

@@ -47,8 +47,8 @@ def _own(run: SavedRun, split: str) -> Samples:
     if run.summary.get("data_fingerprint") not in (None, data.fingerprint(dataset)):
         notes.append("the data has changed since the run: the run's own results used other images or labels")
     if dataset.classes != run.classes:
-        raise UserError(f"{run.folder}: the classes of its data are now {_some(dataset.classes)}, but were "
-                        f"{_some(run.classes)}: set data.path to data with the original classes")  # fmt: skip
+        raise UserError(f"{run.folder}: the run's data now has the classes {_listed(dataset.classes)}, but had "
+                        f"{_listed(run.classes)}: set data.path to data with the original classes")  # fmt: skip
     return Samples(split, f"{dataset.name}, {split}", dataset, dataset.splits[split], notes)
 
 
@@ -61,15 +61,17 @@ def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
     if unknown:
         merged = {member for members in (run.config.data.merge or {}).values() for member in members}
         advice = "repeat the run's data.merge" if merged & set(unknown) else "rename them"
-        raise UserError(f"{_name(config)} has classes that the run doesn't know: {_some(unknown)}; the run's classes "
-                        f"are {_some(run.classes)}: {advice}, or select classes with data.classes=[…]")  # fmt: skip
+        raise UserError(
+            f"{_name(config)} has classes that the run was not trained on: {_listed(unknown)}; the run's classes are "
+            f"{_listed(run.classes)}: {advice}, or select classes with data.classes=[…]"
+        )
     name, chosen = _name(config), _split(config, dataset, split)
     if chosen is not dataset.train or split:
         name += f"-{next(key for key, candidate in dataset.splits.items() if candidate is chosen)}"
     absent = [name for name in run.classes if name not in dataset.classes]
     notes = [
         *dataset.notes,
-        *([f"no images of {_some(absent)}: the metrics do not cover these classes"] if absent else []),
+        *([f"no images of {_listed(absent)}: the metrics do not cover these classes"] if absent else []),
     ]
     chosen = splits.renumber(chosen, dataset.classes, run.classes, dataset.kind)
     if why := dataset.kind.unmeasurable(chosen):
@@ -98,5 +100,5 @@ def _name(config: DataConfig) -> str:
     return f"{path.parent.name}-{name}" if split_of(name) else name
 
 
-def _some(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

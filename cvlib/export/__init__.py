@@ -1,8 +1,9 @@
 """Export of a run's network, with preprocessing and labels, to SavedModel, ONNX or LiteRT, and a check against Keras.
 
 An exported network takes raw images, 0–255, of any size, and resizes them as Keras does: bilinear with antialiasing.
-ONNX and LiteRT do not support this kind of resizing, so it is written as two matrix products. Only the int8 format
-takes images of the network's own size, as uint8.
+ONNX and LiteRT do not support this kind of resizing, so it is implemented as two matrix products. For images with more
+than 8 bits per channel, an exported network takes the values of the files. The int8 format is an exception: it takes
+uint8 images, 0–255, of the network's own size.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cvlib import tasks
+from cvlib.data import depth
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
@@ -20,6 +22,7 @@ from cvlib.export.agreement import compare
 from cvlib.export.runtimes import reader
 from cvlib.export.writers import write_litert, write_onnx, write_saved_model
 from cvlib.inspection import graph
+from cvlib.models.pixel_range import takes_file_values, takes_pixels
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
@@ -43,43 +46,45 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
         raise UserError(task.served.refuses_int8)
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
     _refuse_overwrite(path, form)
-    model, dataset = saved.network(run), saved.dataset(run)
+    model, dataset = takes_file_values(saved.network(run), run.spec), saved.dataset(run)
     labels = saved.labels(run)
     if form == "saved_model":
         write_saved_model(model, path, labels)
     elif form == "onnx":
         write_onnx(model, path, labels)
     else:
-        write_litert(model, path, labels, _some(dataset.train, _CALIBRATION, run.spec) if int8 else None)
-    pictures = _some(dataset.test, images, run.spec)
-    if int8:  # the int8 format takes images of the network's own size
+        write_litert(model, path, labels, _sample_images(dataset.train, _CALIBRATION, run.spec) if int8 else None)
+    pictures = _sample_images(dataset.test, images, run.spec)
+    if int8:  # the int8 format takes pixels 0–255 of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
+        model = takes_pixels(model)
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
     found = compare(task, model, reader(path, form), pictures)
     say(f"compared with Keras on {len(pictures)} test images of {dataset.name}: "
         + _summary(found, bound, task.served.answers))  # fmt: skip
-    return 0 if found.difference <= bound else 1  # 1 for NaN, too
+    return 0 if found.difference <= bound else 1  # also 1 if the difference is NaN
 
 
 def _refuse_overwrite(path: Path, form: str) -> None:
     """Raise `UserError` if the export would replace something other than an earlier export."""
     if form != "saved_model" and path.is_dir():
         raise UserError(f"--output {path} is a folder: give a file, such as {path / _NAMES[form]}")
-    replaceable = (
-        not path.exists() or (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
-    )
-    if form == "saved_model" and not replaceable:
-        raise UserError(
-            f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not exist"
-        )
+    if form != "saved_model":
+        suffix = Path(_NAMES[form]).suffix
+        if path.exists() and path.suffix != suffix:
+            raise UserError(f"--output {path} is a file whose name does not end in {suffix}, so it is not replaced: "
+                            "give another name")  # fmt: skip
+    elif path.exists() and not (path / "saved_model.pb").is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"--output {path} is not a SavedModel, so it is not replaced: give a folder that does not "
+                        "exist")  # fmt: skip
 
 
 def _summary(found: Agreement, bound: float, answers: str) -> str:
     if not found.answers:
         return f"there are no {answers} to compare, so the check shows only that the export runs"
     within = "within" if found.difference <= bound else "ABOVE"
-    return (f"largest difference {found.difference:.2g}, {within} {bound:g}; "
+    return (f"largest difference {found.difference:.2g}, {within} the tolerance of {bound:g}; "
             f"{found.same} of {found.answers} {answers} agree")  # fmt: skip
 
 
@@ -93,11 +98,12 @@ def require(form: str) -> None:
         raise UserError(f"--format {form} needs {', '.join(missing)}: pip install -e '.[export]'")
 
 
-def _some(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
-    """Return at most `count` images, evenly spaced over a split, uint8 (height, width, channels)."""
+def _sample_images(split: Split, count: int, spec: InputSpec) -> list[np.ndarray]:
+    """Return at most `count` images (height, width, channels), evenly spaced over a split, as the export takes them."""
     indices = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
     chosen = [split.images[int(index)] for index in indices]
-    return [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in chosen]
+    read = [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in chosen]
+    return read if spec.span is None else [depth.unscaled(image, spec.span) for image in read]
 
 
 def _size(path: Path) -> int:

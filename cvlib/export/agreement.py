@@ -16,15 +16,15 @@ from cvlib.tasks.base import Task
 def compare(task: Task, model: keras.Model, predict: Predict, pictures: Sequence[np.ndarray]) -> Agreement:
     """Compare the predictions for each image (height, width, channels) with `task.agreement`, and sum the results.
 
-    A NaN makes the difference NaN and never counts as the same prediction.
+    A NaN makes the difference NaN and never counts as agreement.
     """
     total = Agreement()
     for picture in pictures:
-        total += task.agreement(*both(model, predict, picture), side=max(picture.shape[:2]))
+        total += task.agreement(*outputs_of_both(model, predict, picture), side=max(picture.shape[:2]))
     return total
 
 
-def both(model: keras.Model, predict: Predict, picture: np.ndarray) -> tuple[Outputs, Outputs]:
+def outputs_of_both(model: keras.Model, predict: Predict, picture: np.ndarray) -> tuple[Outputs, Outputs]:
     """Return the outputs of Keras and of the exported file, by name."""
     image = picture[np.newaxis].astype(np.float32)
     outputs = named(model, model(image, training=False))

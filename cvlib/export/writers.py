@@ -1,4 +1,4 @@
-"""Writers for the three export formats; each file contains the labels and is written atomically."""
+"""Writers for the three export formats; each export contains the labels and is written atomically."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from cvlib.export.resizing import resize
 from cvlib.inspection import graph
+from cvlib.models.pixel_range import scaled_layer
 from cvlib.runtime.files import replacing
 
 _OPSET = 17
@@ -40,7 +41,7 @@ def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
     import onnx
     import tf2onnx
 
-    _, function = _frozen(model, _resizing_by_products(model))
+    _, function = _frozen(model, _with_matrix_resizing(model))
     proto, _ = tf2onnx.convert.from_function(function, [_image(model)], opset=_OPSET)
     onnx.helper.set_model_props(proto, {"labels": json.dumps(labels, ensure_ascii=False)})
     onnx.checker.check_model(proto)
@@ -54,7 +55,7 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
     If `calibration` images (height, width, channels) are given, weights and activations are int8, and the network
     takes uint8 images of its own size.
     """
-    function = _resizing_by_products(model) if calibration is None else _after_resizing(model)
+    function = _with_matrix_resizing(model) if calibration is None else _without_resizing(model)
     with tempfile.TemporaryDirectory() as folder:
         module, serve = _frozen(model, function)
         tf.saved_model.save(module, folder, signatures={"serving_default": serve})
@@ -66,7 +67,7 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
 
 
 def _frozen(model: keras.Model, function: Any) -> tuple[tf.Module, Any]:
-    """Return a module and its signature, with the weights as constants: LiteRT (TensorFlow 2.21) loses variables."""
+    """Return a module and its signature. Weights are constants, because LiteRT (TensorFlow 2.21) loses variables."""
     constant = convert_variables_to_constants_v2(function.get_concrete_function())
 
     @tf.function(input_signature=function.input_signature)
@@ -105,7 +106,7 @@ def _image(model: keras.Model) -> Any:
     return tf.TensorSpec((None, None, None, model.inputs[0].shape[-1]), tf.float32, name="image")
 
 
-def _after_resizing(model: keras.Model) -> Any:
+def _without_resizing(model: keras.Model) -> Any:
     """Return the network without its resizing, for one image of the network's own size."""
     first = graph.entry(model)
     assert first is not None
@@ -117,13 +118,15 @@ def _after_resizing(model: keras.Model) -> Any:
     return function
 
 
-def _resizing_by_products(model: keras.Model) -> Any:
-    """Return the whole network, with resizing written as matrix products."""
+def _with_matrix_resizing(model: keras.Model) -> Any:
+    """Return the whole network, with resizing implemented as matrix products."""
     resizing = model.get_layer("resizing")
     size, letterbox = (resizing.height, resizing.width), resizing.pad_to_aspect_ratio
+    scaled = scaled_layer(model)
 
     @tf.function(input_signature=[_image(model)])
     def function(image: Any) -> dict[str, Any]:
-        return named(model, graph.predict(model, image, {"resizing": resize(image, size, letterbox)}))
+        pixels = image if scaled is None else graph.activations(model, image, [scaled])[scaled]
+        return named(model, graph.predict(model, image, {"resizing": resize(pixels, size, letterbox)}))
 
     return function

@@ -19,7 +19,7 @@ import numpy as np
 from cvlib.inspection import graph
 from cvlib.inspection.graph import Step
 
-_MIN_MAP_SIDE = 4  # minimum units per side of a feature map that can localize something
+_MIN_MAP_SIDE = 4  # units per side; smaller feature maps localize too coarsely
 
 
 def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | None = None) -> np.ndarray:
@@ -27,8 +27,8 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
 
     `layer` is a feature map, by default the last one of at least 4×4 units, or else the largest one. If the head reads
     every position separately (a flattened map), a channel's gradients are not averaged over the positions (Draelos &
-    Carin, HiResCAM, 2020). For a head on pooled features, both give the same result. Raises `UserError` for an unknown
-    layer.
+    Carin, HiResCAM, 2020). For a head on pooled features, both variants give the same result. Raises `UserError` for an
+    unknown layer.
     """
     pixels = _batch(image)
     name = layer or default_map(model).name
@@ -36,7 +36,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
     logits, of_class = _class_logit(model, pixels, label)
 
     def score(replacement: Any) -> Any:
-        # The layers after the map may read more than the map, as the decoder of a U-Net does, and need the image too.
+        # The image is passed too, because later layers may also read earlier maps, as the decoder of a U-Net does.
         replaced = {**graph.behind_entry(model, pixels), name: replacement}
         return of_class(graph.activations(model, pixels, [logits], replaced)[logits])
 

@@ -1,4 +1,4 @@
-"""The layer table of the network that a run of a config would train, or that a run has trained."""
+"""The layer table of a network: the one that a config describes, or the one of a run."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def describe(subject: Subject) -> Description:
     """Build the network, frozen as in the last phase of its mode, and describe it."""
     from cvlib.training.devices import start
 
-    start(subject.config)  # before the imports of Keras below, because it imports Keras quietly
+    start(subject.config)  # imports Keras without log messages, so it must precede the imports below
     from cvlib.inspection import layers
     from cvlib.models.network import build
     from cvlib.transfer import freezing, regimes

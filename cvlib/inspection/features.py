@@ -14,19 +14,16 @@ from cvlib.inspection.attribution import slope_of
 from cvlib.runtime.errors import UserError
 
 _BLUR = (1.0, 0.35)  # sigma in pixels, at the first and at the last step
-_BLURRED_FULLY_FROM = 48  # pixels per side; smaller images are blurred less, because their strokes are thinner
+_FULL_BLUR_SIDE = 48  # pixels per side; smaller images are blurred less, because their strokes are thinner
 
 
-def first_filters(model: keras.Model) -> np.ndarray:
-    """Return the kernels of the first convolution as learned: (filters, height, width, channels).
-
-    Raises `UserError` for a network without one.
-    """
+def first_filters(model: keras.Model) -> np.ndarray | None:
+    """Return the kernels of the first convolution as learned: (filters, height, width, channels); None without one."""
     for step in graph.steps(model):
         kernel = getattr(step.operation, "kernel", None)
         if kernel is not None and len(kernel.shape) == 4:
             return graph.as_array(kernel).transpose(3, 0, 1, 2)
-    raise UserError(f"{model.name} has no convolution, so it has no filters to show")
+    return None
 
 
 def feature_maps(model: keras.Model, image: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
@@ -64,7 +61,7 @@ def maximize(model: keras.Model, layer: str, units: Sequence[int], size: tuple[i
     channels = model.inputs[0].shape[-1]
     images = (128 + random.normal(0, 12, (len(units), *size, channels))).astype(np.float32)
     slope_at = slope_of(lambda pixels: _mean_activation(model, layer, units, pixels))
-    strength = min(1.0, min(size) / _BLURRED_FULLY_FROM)
+    strength = min(1.0, min(size) / _FULL_BLUR_SIDE)
     for step in range(steps):
         shift = [int(random.integers(-reach, reach + 1)) for reach in (round(side * jitter) for side in size)]
         images = np.roll(images, shift, axis=(1, 2))

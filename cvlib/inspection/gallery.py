@@ -23,7 +23,7 @@ class Gallery:
         self._say = say
         self.written: list[Path] = []
 
-    def hang(self, name: str, picture: np.ndarray) -> None:
+    def add(self, name: str, picture: np.ndarray) -> None:
         """Write one picture, uint8 (height, width, 3)."""
         import tensorflow as tf
 

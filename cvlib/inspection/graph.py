@@ -28,7 +28,7 @@ class Step:
 
 
 def steps(model: keras.Model) -> list[Step]:
-    """Return every call, in an order in which the calls can be computed. The model's inputs are the tensors 0, 1, ….
+    """Return every call, in topological order. The model's inputs are the tensors 0, 1, ….
 
     The list contains the layers of nested functional models. A layer that calls other layers in its own `call` is one
     step.
@@ -123,10 +123,10 @@ def _computed(step: Step, values: dict[int, Any]) -> list[Any]:
 
 
 def entry(model: keras.Model) -> Step | None:
-    """Return the step whose output the network itself sees: the saved model's resizing, with its rounding.
+    """Return the step whose output the trained network receives: the saved model's resizing, with its rounding.
 
-    It is None for a model that takes images of one size. If `replaced` sets this step's output, the images reach the
-    network unchanged. Gradients then reach the images; rounding would stop them.
+    It is None for a model without resizing, which takes images of one size. If `replaced` sets this step's output, the
+    images reach the network unchanged. Gradients then reach the images; rounding would stop them.
     """
     found = None
     for step in steps(model):
@@ -137,7 +137,7 @@ def entry(model: keras.Model) -> Step | None:
 
 
 def as_seen(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return images (batch, height, width, channels) as the network itself sees them: float32, at its input size."""
+    """Return images (batch, height, width, channels) as the trained network sees them: float32, at its input size."""
     first, pixels = entry(model), np.asarray(images, np.float32)
     return pixels if first is None else as_array(activations(model, pixels, [first.name])[first.name])
 

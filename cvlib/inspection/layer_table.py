@@ -77,7 +77,7 @@ def _total_text(whole: dict[str, int]) -> dict[str, str]:
     blank = dict.fromkeys(_COLUMNS, "")
     state = f"{whole['trainable']:,} trainable, {whole['frozen']:,} frozen"
     if whole["averages"]:
-        state += f", {whole['averages']:,} averages of BatchNorm"
+        state += f", {whole['averages']:,} BatchNorm averages"
     return blank | {
         "layer": "total", "parameters": f"{whole['parameters']:,}", "state": state,
         "multiply–adds": f"{whole['multiply_adds']:,}", "memory": _memory(whole["activation_bytes"]),
@@ -91,13 +91,6 @@ def lines(rows: Sequence[dict[str, str]]) -> list[str]:
     sentence = (f"total: {totals['parameters']} parameters ({totals['state']}), {totals['multiply–adds'] or 0} "
                 f"multiply–adds and {totals['memory']} of activations per image")  # fmt: skip
     return [*titled(body, left), sentence]
-
-
-def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Return rows with the same keys as a Markdown table, for TensorBoard's text tab."""
-    header = list(rows[0])
-    body = [header, ["---"] * len(header), *[list(row.values()) for row in rows]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in body)
 
 
 def _memory(count: int) -> str:

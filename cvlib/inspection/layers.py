@@ -39,7 +39,7 @@ class Layer:
     multiply_adds: int  # of convolutions and dense layers, per image
     activation_bytes: int  # of the output, per image
     fields: tuple[Field, Field] | None  # receptive field, vertical and horizontal; None if it is unknown
-    is_map: bool  # whether it is a last feature map: an output, or the input of a layer that reads all positions
+    is_map: bool  # whether this is a last feature map: a network output, or read by a layer that discards positions
 
 
 def describe(model: keras.Model) -> list[Layer]:
@@ -178,7 +178,7 @@ def _pair(value: Any) -> Pair | None:
 def total(rows: Sequence[Layer], model: keras.Model) -> dict[str, int]:
     """Return the whole network's parameters, multiply–adds and bytes of activations per image.
 
-    Parameters are trainable, frozen, or moving averages of a BatchNorm that isn't frozen, which follow the data.
+    Each parameter is trainable, frozen, or a moving average (updated from the data) of a BatchNorm that isn't frozen.
     """
     counted = model.count_params()
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
@@ -207,7 +207,7 @@ def cross(pair: Sequence[float] | None) -> str:
 
 
 def field_warnings(rows: Sequence[Layer], objects: Sequence[tuple[float, float]], what: str = "object") -> list[str]:
-    """Return warnings if the last feature maps see less than a typical object, or can skip it between two units.
+    """Return warnings if the last feature maps see less than a typical object, or may miss it between two units.
 
     `objects` are heights and widths in pixels of the network's input; the typical object is their median. For
     classification, the object is the image, and `what` is "image". If there are several last feature maps, the largest

@@ -2,8 +2,8 @@
 
 Per axis, a layer is described by the window of input units that an output unit reads. Windows are composed layer by
 layer, following Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019. After
-upsampling, not all units see the same number of pixels. This is handled by storing the window of every phase of the
-pattern.
+upsampling, not all units see the same number of pixels, but the pattern repeats. The window of every unit in one period
+of the pattern is therefore stored.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def through(field: Field, window: Window) -> Field:
 def union(fields: Sequence[Field]) -> Field:
     """Return the field of several merged branches: from the first pixel of any branch to the last pixel of any.
 
-    Branches with different jumps only meet in layers that discard positions, such as a list of boxes of several scales.
-    The result is then the largest field.
+    Branches with different jumps only meet where positions are discarded, for example in a list of boxes of several
+    scales. The result is then the largest field.
     """
     if len(set(fields)) == 1:
         return fields[0]

@@ -46,7 +46,7 @@ def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
 
 
 def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:
-    """Return the given images, or some images of the test set, of different classes if each has a single class."""
+    """Return the given images, or some test images, of different classes if every image has a single class."""
     from cvlib.data.images import read_image
 
     if files:

@@ -36,7 +36,7 @@ def visualize(
         layers: names of feature maps to show and maximize; the last one is also used for Grad-CAM. If empty, the last
             feature map of every resolution.
         steps: number of steps of activation maximization; 0 skips it.
-        say: receives the name of each picture, and a line that explains each omission.
+        say: receives the name of each picture, and the reason for each omission.
 
     Returns:
         The picture files.
@@ -72,20 +72,22 @@ def _learned(gallery: Gallery, model: keras.Model, samples: list[Sample], layers
     """Draw the filters and, for each layer, maps of the first image and images that maximize its most active units."""
     from cvlib.inspection import features, graph, sheets
 
-    gallery.hang("filters", sheets.filters(features.first_filters(model)))
+    filters = features.first_filters(model)
+    if filters is not None:
+        gallery.add("filters", sheets.filters(filters))
     first = samples[0]
     names = layers or [step.name for step in graph.stages(model)]
     for name, maps in features.feature_maps(model, first.pixels, names).items():
         units = features.most_active(maps, 64)
-        gallery.hang(f"feature_maps/{name}", sheets.feature_maps(maps, units))
+        gallery.add(f"feature_maps/{name}", sheets.feature_maps(maps, units))
         if steps:
             made = features.maximize(model, name, units[:_UNITS], first.pixels.shape[:2], steps)
-            gallery.hang(f"maximized/{name}", sheets.images(made, [f"unit {unit}" for unit in units[:_UNITS]]))
+            gallery.add(f"maximized/{name}", sheets.images(made, [f"unit {unit}" for unit in units[:_UNITS]]))
 
 
 def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: list[Sample], layer: Sequence[str],
                steps: int) -> None:  # fmt: skip
-    """Draw what supports each explained class of an image; with `steps`, also an input optimized for each class."""
+    """Draw the evidence for each explained class of an image; with `steps`, also an input optimized for each class."""
     from cvlib.inspection import attribution, features, graph, sheets
 
     classes = opened.classes
@@ -98,11 +100,11 @@ def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: 
                 "saliency": attribution.saliency(model, sample.pixels, label),
                 "occlusion": attribution.occlusion(model, sample.pixels, label),
             }))  # fmt: skip
-    gallery.hang("explanations", sheets.explanations(rows))
+    gallery.add("explanations", sheets.explanations(rows))
     if steps:
         shown = list(range(min(len(classes), _UNITS)))
         made = features.maximize(model, graph.scores(model).name, shown, samples[0].pixels.shape[:2], steps)
-        gallery.hang("maximized/classes", sheets.images(made, [classes[label] for label in shown]))
+        gallery.add("maximized/classes", sheets.images(made, [classes[label] for label in shown]))
 
 
 def _explained_classes(
@@ -151,8 +153,12 @@ def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset
     for method in ("pca", "tsne") if len(values) >= 5 else ("pca",):
         points = embedding.project(values, method)
         title = f"{len(values)} test images of {dataset.name}, {method}"
-        gallery.hang(f"embedding/{method}", embedding.scatter(points, labels, dataset.classes, title))
+        gallery.add(f"embedding/{method}", embedding.scatter(points, labels, dataset.classes, title))
     names = [split.names[index] for index in chosen]
-    class_names = [dataset.name] * len(names) if labels is None else [dataset.classes[label] for label in labels]
+    class_names = (
+        [dataset.name] * len(names)
+        if labels is None
+        else [dataset.classes[label] if label >= 0 else "no object" for label in labels]
+    )
     thumbnails = [np.rint(image).astype(np.uint8) for image in images]
     embedding.write_projector(gallery.board, values, names, class_names, thumbnails)

@@ -1,4 +1,4 @@
-"""The interface of a backbone, which declares everything about one architecture. Importable without Keras.
+"""The interface of a backbone, which declares everything about one architecture. Doesn't import Keras.
 
 A backbone is one file in `cvlib/models/backbones/`, or in `backbones/` of the user's working folder. It sets
 `BACKBONE` to an instance of a subclass of `Backbone`. The rest of the code uses only this interface. The `keras.Model`
@@ -28,9 +28,9 @@ class Level:
         layer: name of the layer whose output is the map.
         stride: distance in input pixels between neighbouring units of the map.
         channels: number of channels of the map.
-        pooled: name of the layer that ends the level with a 2×2 pooling; its map has twice the stride. None if the
+        pooled: name of the layer that ends the level with 2×2 pooling; its output has twice the stride. None if the
             level ends differently, for example with a strided convolution.
-        max_pooled: whether that pooling is max pooling, so that unpooling can locate the maxima.
+        max_pooled: whether unpooling can reverse that pooling: it is max pooling, and nothing else reduces the map.
     """
 
     layer: str
@@ -79,9 +79,9 @@ class Backbone(ABC):
         options: the dataclass of its options; the fields declare their bounds.
         has_feature_levels: whether detectors and segmenters can use it; they need a map for each resolution.
         channels: number of channels that the base takes; None: as many as the images have.
-        sources: published weights; random weights use the preprocessing of the first one.
-        shape_options: names of the options that decide, besides the architecture, which weights fit.
-        depthwise: whether it consists of depthwise convolutions, which CPUs compute faster in float32 than in bfloat16.
+        sources: published weights; with random weights, the base uses the preprocessing of the first source.
+        shape_options: names of the options that must match for weights to fit.
+        depthwise: whether it uses depthwise convolutions, which CPUs compute faster in float32 than in bfloat16.
     """
 
     name: ClassVar[str]
@@ -121,7 +121,7 @@ class Backbone(ABC):
         return to_unit_range(image)
 
     def auxiliary(self, options: Any) -> tuple[str, float] | None:
-        """Return the layer that an auxiliary classifier reads in training, and its loss weight; None if it has none."""
+        """Return the layer that an auxiliary classifier reads in training, and its loss weight; None without one."""
         return None
 
     def auxiliary_head(self, tap: KerasTensor, classes: int) -> tuple[KerasTensor, KerasTensor]:
@@ -156,7 +156,7 @@ class Backbone(ABC):
         return [level.stride for level in levels] + ([2 * levels[-1].stride] if levels[-1].pooled else [])
 
     def used_options(self, feature_levels: bool) -> list[str]:
-        """Return the names of the options that a classifier uses; with `feature_levels`, a detector or segmenter."""
+        """Return the names of the options that a classifier or, with `feature_levels`, a detector or segmenter uses."""
         return [
             item.name for item in fields(self.options) if not (feature_levels and item.metadata.get("classifier_only"))
         ]

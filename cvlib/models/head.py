@@ -1,4 +1,4 @@
-"""The interface of a head, the part of a network that computes a task's output. Importable without Keras.
+"""The interface of a head, the part of a network that computes a task's output. Doesn't import Keras.
 
 A head is one file in `cvlib/models/heads/` that sets `HEAD`. It defines its options, its geometry, the meaning of its
 raw output (`decode`), and the loss of that raw output.
@@ -79,7 +79,7 @@ class Head(ABC):
         name: the file's name, and the value of `model.head`.
         options: the dataclass of its options.
         feature_levels: whether it uses feature maps of several resolutions instead of a classifier's features.
-        base_key: the key of `model` that names its backbone; None: `model` itself is the backbone.
+        base_key: the key under `model` that names the backbone; None: `model.name` is the backbone's name.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,7 @@ class Head(ABC):
     def build(self, options: Any, backbone: Backbone, features: Features, classes: int) -> Built:
         """Add the head's layers to the base. Predictions are made from the first output."""
 
-    def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:  # noqa: B027  most heads fit all
+    def check(self, options: Any, backbone: Backbone, backbone_options: Any, size: tuple[int, int]) -> None:  # noqa: B027  most heads have no limits
         """Raise `UserError` if the head doesn't support the backbone or images of `size` (height, width)."""
 
     def maps(self, backbone: Backbone, backbone_options: Any) -> list[tuple[str, int]]:
@@ -99,8 +99,8 @@ class Head(ABC):
         return list(zip(backbone.feature_maps(backbone_options), backbone.strides(backbone_options), strict=True))
 
     def side_step(self, options: Any) -> int:
-        """Return the step in pixels: if the config sets no image size, both sides are chosen as multiples of it."""
+        """Return the step in pixels; without `data.image_size`, both sides of the input are a multiple of it."""
         return 1
 
     def start_on_loaded_base(self, last: keras.layers.Layer) -> None:  # noqa: B027  most heads change nothing
-        """Initialize the head for a base with loaded weights; `last` is the layer of its first output."""
+        """Initialize the head for a base with loaded weights; `last` is the layer that computes its first output."""

@@ -18,7 +18,7 @@ from cvlib.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Cut:
-    """A network in two `keras.Model`s that share its variables: `head(base(images))` is the network."""
+    """A network split into two `keras.Model`s that share its variables: `head(base(images))` is the network."""
 
     base: keras.Model  # raw pixels → the tensors at the cut
     head: keras.Model  # the tensors at the cut → the network's outputs

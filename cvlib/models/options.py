@@ -1,4 +1,4 @@
-"""Typed options of a network, read from the `model` part of a composed config. Needs no Keras."""
+"""Typed options of a network, read from the `model` part of a composed config. Doesn't import Keras."""
 
 from __future__ import annotations
 

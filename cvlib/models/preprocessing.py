@@ -35,7 +35,7 @@ def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
     """Convert grey or RGB to BGR minus ImageNet's mean, as Keras' weights of VGG and ResNet expect.
 
     For images with more than three channels, the mean of the three values is subtracted from every channel, because
-    every kernel of the first convolution is then the mean over the RGB channels.
+    the loaded kernels of the first convolution are then the same for every channel: the rescaled mean over RGB.
     """
     if image.shape[-1] > 3:
         mean = sum(IMAGENET_BGR_MEAN) / 3

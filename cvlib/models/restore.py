@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cvlib.models.network import Network
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
-_CODE = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_UNSAFE_CLASSES = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _LONGEST = 160  # maximum length of a quoted error or name, in characters
 
 
@@ -47,7 +47,7 @@ class SavedRun:
 
     @property
     def notes(self) -> list[str]:
-        """Remarks for the user, such as that the run isn't finished, or that its backbone's file has changed."""
+        """Remarks for the user, for example that the run isn't finished or that its backbone's file has changed."""
         before, backbone = self.summary.get("backbone_file"), self.config.model.backbone
         if before in (None, backbones.own_code(backbone)):
             return self.record.notes
@@ -82,7 +82,7 @@ class SavedRun:
 
 
 class Serving(Protocol):
-    """The methods of a task that restoring a network needs."""
+    """The methods of a task that are needed to restore a network."""
 
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
         """Return whether a saved network has the inputs and outputs of the task."""
@@ -123,14 +123,16 @@ def network(run: SavedRun, task: Serving) -> keras.Model:
 def _saved(run: SavedRun, task: Serving) -> keras.Model:
     import keras
 
+    from cvlib.models.pixel_range import takes_pixels
+
     path = run.folder / "model.keras"
     with _loading(path):
         _refuse_foreign(path)
         loaded: keras.Model = keras.saving.load_model(path, compile=False)
     if not task.fits(loaded, run.channels, len(run.classes)):
-        raise UserError(f"{path} doesn't fit the run's summary.json: its channels or classes differ; restore the file "
-                        "of this run")  # fmt: skip
-    return loaded
+        raise UserError(f"{path} doesn't fit the run's summary.json: its channels or classes differ; restore the "
+                        "run's own file")  # fmt: skip
+    return takes_pixels(loaded)
 
 
 def as_trained(run: SavedRun, task: Serving) -> Network:
@@ -148,7 +150,7 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
         checkpoints = run.folder / "checkpoints"
         state = run_state.load(checkpoints)[0]
         if not state.best_epoch:
-            raise UserError(f"{run.folder}: no epoch of this run is finished, so it has no network yet")
+            raise UserError(f"{run.folder}: this run has not finished an epoch, so it has no network yet")
         with _loading(checkpoints):
             run_state.load_best(checkpoints, built.model, state.best_epoch)
         return built
@@ -187,7 +189,7 @@ def _refuse_foreign(path: Path) -> None:
 
 def _is_foreign(part: dict[str, Any]) -> bool:
     module = str(part.get("module") or "keras").split(".")[0]
-    return module != "keras" or part["class_name"] in _CODE
+    return module != "keras" or part["class_name"] in _UNSAFE_CLASSES
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Checkpoints: the progress of a run and everything needed to resume it exactly, in one file written atomically.
 
 The file has named parts: the arrays of `weights`, `optimizer` and `metrics` by variable name, and a `state` in JSON
-with the progress, the phase and the resolved value of `auto`. Variables are restored by name, not by position.
+with the progress, the phase and the precision that `auto` stands for. Variables are restored by name, not by position.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.files import replacing, write_atomically
 
-_KEPT = 2  # number of checkpoints that are kept, because the newest one may be damaged
-FORM = 2
+_KEPT = 2  # number of checkpoints to keep; more than one, because the newest may be damaged
+FORM = 2  # the checkpoint format that this version writes
 
 Arrays = dict[str, np.ndarray]  # by name
 
@@ -34,7 +34,7 @@ class RunState:
     step: int = 0  # completed steps over all epochs
     within: int = 0  # completed steps of the current epoch
     best_epoch: int = 0  # counts from 1; 0: none yet
-    best: list[float] = field(default_factory=list)  # the monitored value (larger is better), then -loss
+    best: list[float] = field(default_factory=list)  # of the best epoch: monitored value (larger is better), then -loss
     seconds: float = 0.0  # training time over all processes
     images: int = 0
     stopped: bool = False  # by early stopping
@@ -120,7 +120,7 @@ def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
 def save_best(folder: Path, model: keras.Model, epoch: int) -> None:
     """Save the weights of the best epoch so far.
 
-    The previous best file is kept, because a killed process may lose this epoch.
+    The previous best file is kept: after a crash, the run may resume from before this epoch.
     """
     _write(
         folder / f"best-{epoch:05d}.npz", {f"weights/{name}": value for name, value in values(model.weights).items()}
@@ -137,7 +137,7 @@ def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
 
 
 def clear(folder: Path, state: RunState) -> None:
-    """Delete the checkpoints of a completed run, which can't be resumed, and keep only its counters."""
+    """Delete the checkpoints of a completed run, which can't be resumed; only its `RunState` is kept."""
     write_atomically(folder / "completed.json", json.dumps(dataclasses.asdict(state), indent=2).encode())
     for path in folder.glob("*.npz"):
         path.unlink()

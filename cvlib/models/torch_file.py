@@ -21,7 +21,7 @@ import numpy as np
 
 from cvlib.runtime.errors import UserError
 
-_LARGEST = 2**28  # bytes of a file; the known files have at most 25 million
+_LARGEST = 2**28  # maximum size of a file in bytes; the known files have at most 25 million
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _ZIP = b"PK\x03\x04"
 _ORDERED_DICT, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
@@ -103,16 +103,16 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
         raise _Refused("its numbers are not little-endian")
     tensors, keys = _Interpreter(stream).run(), _Interpreter(stream).run()
     if not isinstance(tensors, dict) or not all(isinstance(tensor, _Tensor) for tensor in tensors.values()):
-        raise _Refused("it contains something other than tensors by name")
+        raise _Refused("it contains something other than named tensors")
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     if any(storages[tensor.storage.key] != tensor.storage for tensor in tensors.values()):
-        raise _Refused("two tensors describe one storage differently")
+        raise _Refused("two tensors describe the same storage differently")
     arrays = _storages(content, stream.tell(), keys, storages)
     return {name: _view(arrays[tensor.storage.key], tensor) for name, tensor in tensors.items()}
 
 
 def _storages(content: bytes, start: int, keys: Any, storages: dict[str, _Storage]) -> dict[str, np.ndarray]:
-    """Return the raw storages after the pickles, in the order of `keys`: a count of 8 bytes, then the numbers."""
+    """Return the raw storages, which follow the pickles in the order of `keys`: 8 bytes of count, then the numbers."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise _Refused("its list of storages is invalid")
     if len(set(keys)) != len(keys) or set(keys) != set(storages):
@@ -138,7 +138,7 @@ def _view(numbers: np.ndarray, tensor: _Tensor) -> np.ndarray:
 
 
 class _Interpreter:
-    """An interpreter of one pickle of the stream. It rejects every instruction that is not defined here."""
+    """An interpreter for one pickle in the stream. It rejects every instruction that is not defined here."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         self.stream = stream
@@ -183,7 +183,7 @@ class _Interpreter:
 
     def _top(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise _Refused("it takes more values than it creates")
+            raise _Refused("it pops more values than it pushes")
         return self.stack[-1]
 
     def _pop_many(self, count: int) -> list[Any]:
@@ -191,7 +191,7 @@ class _Interpreter:
 
     def _pop_to_mark(self) -> list[Any]:
         if not self.marks:
-            raise _Refused("it takes more values than it creates")
+            raise _Refused("it pops more values than it pushes")
         start = self.marks.pop()
         values = self.stack[start:]
         del self.stack[start:]
@@ -270,7 +270,7 @@ def _storage(described: Any) -> _Storage:
         known = isinstance(kind, _Global) and kind.name in _STORAGES
         if word == "storage" and known and isinstance(key, str) and _is_count(count) and view is None:
             return _Storage(_STORAGES[kind.name], key, count)
-    raise _Refused("it describes a storage in an unknown way")
+    raise _Refused("its description of a storage is invalid")
 
 
 def _tensor(described: Any) -> _Tensor:
@@ -279,10 +279,10 @@ def _tensor(described: Any) -> _Tensor:
     All its numbers must be inside the storage.
     """
     if not isinstance(described, tuple) or len(described) != 6 or not isinstance(described[0], _Storage):
-        raise _Refused("it describes a tensor in an unknown way")
+        raise _Refused("its description of a tensor is invalid")
     storage, offset, shape, strides = described[:4]
     if not (_is_count(offset) and _are_counts(shape) and _are_counts(strides) and len(shape) == len(strides)):
-        raise _Refused("it describes a tensor in an unknown way")
+        raise _Refused("its description of a tensor is invalid")
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     if 0 in shape or math.prod(shape) > storage.count or last >= storage.count:
         raise _Refused("a tensor in it is empty or exceeds its storage")

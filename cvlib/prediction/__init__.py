@@ -1,4 +1,4 @@
-"""Prediction for images: files are found and read here; each task writes its own kind of results."""
+"""Prediction for images: this module finds and reads the files, and the task writes the results."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cvlib.data.images import unread as images_unread
 from cvlib.data.layouts.collection import files_below, image_files, name_of
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
+from cvlib.tasks.base import Picture, Tell
 
 if TYPE_CHECKING:
     import keras
@@ -25,16 +26,17 @@ if TYPE_CHECKING:
 
 def predict_files(
     run: SavedRun, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
-    show: Callable[[int], None] = lambda done: None, **options: float,
+    show: Callable[[int], None] = lambda done: None, tell: Tell = lambda file, answer: None, **options: float,
 ) -> tuple[int, list[Path]]:  # fmt: skip
-    """Predict for image files and write predictions.json, predictions.csv and pictures.
+    """Run the network on image files and write predictions.json, predictions.csv and pictures.
 
     Args:
         run: an opened run.
         files: the images, as returned by `find_files`.
         folder: the output folder.
         bad: called with each file that can't be read, and the reason; such files are skipped.
-        show: called with the number of files done.
+        show: called with the number of files that are done or skipped.
+        tell: called with each file and its prediction as text.
         options: as returned by the task's `prediction_options`, such as `threshold` for a detector.
 
     Returns:
@@ -47,20 +49,21 @@ def predict_files(
         failed.append(file)
         bad(file, why)
 
-    def tick() -> None:
+    def count_and_tell(file: Path, answer: str) -> None:
         nonlocal done
         done += 1
+        tell(file, answer)
         show(done + len(failed))
 
-    images = readable(files, run.channels, skip, run.spec.span)
-    count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
+    images, task = readable(files, run.channels, skip, run.spec.span), tasks.of_config(run.config)
+    count = task.predict_files(run, saved.network(run), images, folder, count_and_tell, **options)
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
     return count, failed
 
 
-def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects.
+def values(run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Any]:
+    """Return the prediction for each image as the task's Python objects.
 
     `model` is the saved network, as returned by `cvlib.tasks.saved.network`.
     """
@@ -127,7 +130,7 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def left_out(paths: Sequence[str]) -> str:
-    """Return one line about the files in folders that `find_files` leaves out, with advice; "" if there are none."""
+    """Return one line, with advice, about the files in folders that `find_files` skips; "" if there are none."""
     files = [file for path in paths if Path(path).is_dir() for file in files_below(Path(path))]
     others = [file for file in files if not looks_like_image(file) and not file.name.startswith(".")]
     unread = unread_in(others)

@@ -1,4 +1,4 @@
-"""Read config.yaml of a run's folder fast, because a comparison reads it for every run."""
+"""Read the config.yaml of a run's folder quickly, because a comparison reads it for every run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def regular(path: Path) -> Path:
-    """Return the path; raise `OSError` if it isn't a regular file, because reading a pipe or a device may not end."""
+    """Return the path; raise `OSError` if it isn't a regular file, because reading a pipe or a device may never end."""
     if not path.is_file():
         raise OSError(f"{path} is not a regular file")
     return path

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The name and the output folder of a run, which don't belong to the experiment.
 NOT_THE_EXPERIMENT = ("name", "output_root")
 # Keys that were added later: with this value, a run has the same identity as without the key.
-_AS_WITHOUT: dict[str, dict[str, Any]] = {
+_LATER_DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {"label_smoothing": 0.0},
     "data": {
         "range": None,
@@ -32,7 +32,7 @@ _AS_WITHOUT: dict[str, dict[str, Any]] = {
 # same.
 _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 # Keys that change how a run is computed, but not its result.
-_NO_RESULT = {
+_IRRELEVANT_KEYS = {
     "data": ("cache", "cache_gb", "verify"),
     "mode": ("cache_gb",),
     "trainer": ("checkpoint_every", "profile_steps"),
@@ -42,7 +42,7 @@ _NO_RESULT = {
 def is_later_default(key: str, value: Any) -> bool:
     """Return whether `key`, such as "data.range", was added later and has the value that a run without it had."""
     group, _, name = key.partition(".")
-    later = _AS_WITHOUT.get(group, {})
+    later = _LATER_DEFAULTS.get(group, {})
     return name in later and later[name] == value
 
 
@@ -66,7 +66,7 @@ def _with_text_keys(value: Any) -> Any:
 def _relevant(group: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    left_out, later = _NO_RESULT.get(group, ()), _AS_WITHOUT.get(group, {})
+    left_out, later = _IRRELEVANT_KEYS.get(group, ()), _LATER_DEFAULTS.get(group, {})
     earlier = _EARLIER_NAMES.get(group, {})
     return {earlier.get(key, key): inner for key, inner in value.items()
             if key not in left_out and not (key in later and inner == later[key])}  # fmt: skip

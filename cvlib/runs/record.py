@@ -166,7 +166,7 @@ class Record:
         except OSError:
             if error is None:
                 raise
-            # The disk is full or gone, as the raised error reports. Without an update, the run reads as interrupted.
+            # The disk is full or gone, as the raised error reports. Without an update, the run counts as interrupted.
         finally:
             self._lock.release()
 

@@ -24,7 +24,8 @@ from cvlib.runtime.errors import UserError
 SEED_KEYS = ("seed", "data.split_seed", "data.fold")  # repeats of one experiment differ in these
 SPLITS = "splits.json"
 _LONGEST = 160  # maximum length of a damaged value in a message, in characters
-_OF_DATA: dict[str, Callable[[Any], bool]] = {  # keys that summary.json has after the data is read → check of the value
+# Keys that summary.json has after the data is read, each with a check of its value.
+_DATA_CHECKS: dict[str, Callable[[Any], bool]] = {
     "classes": lambda names: isinstance(names, list) and all(isinstance(name, str) for name in names),
     "channels": lambda count: isinstance(count, int) and not isinstance(count, bool) and 0 < count <= 512,
     "image_size": lambda size: _is_side(size) or (
@@ -168,9 +169,9 @@ class Run:
 
     def require_data(self) -> None:
         """Raise `UserError` unless classes, channels and size are known; a run records them after reading its data."""
-        if not all(self.summary.get(key) for key in _OF_DATA):
+        if not all(self.summary.get(key) for key in _DATA_CHECKS):
             raise UserError(f"{self.folder}: this run ({self.status}) stopped before its data was read; run it again")
-        for key, is_valid in _OF_DATA.items():
+        for key, is_valid in _DATA_CHECKS.items():
             if not is_valid(value := self.summary[key]):
                 raise UserError(
                     f"{self.folder / 'summary.json'}: invalid {key}={str(value)[:_LONGEST]}: restore the file"
@@ -209,6 +210,6 @@ def _is_side(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    if isinstance(value, int):  # a number of hundreds of digits is too large for a float
+    if isinstance(value, int):  # an integer with hundreds of digits is too large for a float
         return not isinstance(value, bool) and abs(value) < 2**63
     return isinstance(value, float) and math.isfinite(value)

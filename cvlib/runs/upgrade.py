@@ -1,8 +1,8 @@
 """Upgrade earlier formats of a run's folder to the current format; "form" in summary.json is the format's number.
 
-Format 1 is that of version 0.1: summary.json has no "form", and config.yaml holds every key of a group, whatever was
-chosen. In format 2, config.yaml holds only the keys that the chosen answers use; summary.json has a "form" and
-describes its metrics. Keys and metrics that were renamed within format 2 are read under their new names.
+Format 1 is that of version 0.1: summary.json has no "form", and config.yaml holds every key of a group, used or not. In
+format 2, config.yaml holds only the keys that the chosen answers use; summary.json has a "form" and describes its
+metrics. Keys and metrics that were renamed within format 2 are read under their new names.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
 def _with_new_metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the summary; for a detector, metrics, last metrics and metric specs have their new names."""
     renamed = dict(summary)
-    if not any(str(key).endswith("/mAP75") for key in summary.get("metrics") or ()):  # only detectors had this name
+    if not any(str(key).endswith("/mAP75") for key in summary.get("metrics") or ()):  # only detectors have this metric
         return renamed
     for field in ("metrics", "last_metrics"):
         if isinstance(values := summary.get(field), Mapping):

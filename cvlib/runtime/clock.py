@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
-_TIMED_FOR = 3  # seconds of steps after which the total is estimated
-_WORTH_SAYING = 60  # seconds; a shorter total is not announced
+_MIN_TIMED = 3  # seconds of steps after which the total is estimated
+_MIN_ANNOUNCED = 60  # seconds; a shorter total is not announced
 
 
 def duration(seconds: float) -> str:
@@ -26,7 +26,7 @@ def about(seconds: float) -> str:
 
 
 class Announcement:
-    """Announce once, after the first seconds of steps, how long all steps take, if that is long.
+    """Announce once, after the first seconds of steps, how long all steps will take, if it is a minute or more.
 
     The first step isn't timed, because it compiles the graph.
 
@@ -45,10 +45,10 @@ class Announcement:
         now = time.monotonic()
         if self._done == 0:
             self._started = now
-        elif not self._said and now - self._started >= _TIMED_FOR:
+        elif not self._said and now - self._started >= _MIN_TIMED:
             self._said = True
             seconds = (now - self._started) / self._done * self._steps
-            if seconds >= _WORTH_SAYING:
+            if seconds >= _MIN_ANNOUNCED:
                 self._say(f"{self._doing} about {about(seconds)}")
         self._done += 1
 

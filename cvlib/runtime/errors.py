@@ -25,14 +25,14 @@ class Diverged(RunFailed):
 
 
 class Pruned(RunFailed):
-    """The run was stopped early because others do better; raised by the `on_epoch` callback of a search."""
+    """The run was stopped early because other runs do better; raised by the `on_epoch` callback of a search."""
 
 
 def user_message(error: BaseException) -> str | None:
     """Return one line for an error of the environment, or None for any other error, which needs its traceback.
 
-    Such errors are a full disk, a folder without write permission, too little memory, and a file that was damaged
-    during training.
+    Errors of the environment are a full disk, a folder without write permission, too little memory, and a file that was
+    damaged during training.
     """
     text = " ".join(str(error).split())
     if (isinstance(error, OSError) and error.errno in _NO_ROOM) or "No space left on device" in text:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PARTIAL = ".partial"  # the end of a temporary name
+PARTIAL = ".partial"  # the suffix of a temporary name
 _MANY = 100  # above this number of files, one sync of the whole system is faster than one sync per file
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR)
 

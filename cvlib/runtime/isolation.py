@@ -125,7 +125,7 @@ def _answer(
 
 
 def _stop_with_parent(parent: int) -> None:
-    """Stop this process, so that it can be resumed, when the parent is killed and can't receive the result."""
+    """Stop this process when the parent is killed and can't receive the result; its run can then be resumed."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

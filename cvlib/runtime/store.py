@@ -108,7 +108,7 @@ def make_room(folder: Path, limit_bytes: float) -> None:
 
 
 def remove(entry: Entry) -> None:
-    """Remove an entry; a process that is reading it keeps what it has open."""
+    """Remove an entry; a process that is reading it can go on, because its files are open."""
     files.remove(entry.path)
 
 

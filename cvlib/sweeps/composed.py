@@ -60,16 +60,16 @@ def key_of(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 
 
-def say_left_out(jobs: Sequence[Composed], all_of_them: bool = True) -> None:
+def say_left_out(jobs: Sequence[Composed], complete: bool = True) -> None:
     """Print a line for each key that some jobs don't use.
 
-    Raises `UserError` for an override that none of them uses, if `jobs` holds all jobs (`all_of_them`).
+    If `jobs` holds all jobs (`complete`), raises `UserError` for an override that none of them uses.
     """
     for key in dict.fromkeys(key for job in jobs for key in job.refusals):
         refusals = list(dict.fromkeys(job.refusals[key] for job in jobs if key in job.refusals))
         if all(key in job.refusals for job in jobs):
-            if all_of_them:
-                raise UserError(("no job uses it: " if len(refusals) > 1 else "") + refusals[0])
+            if complete:
+                raise UserError(("no job uses this key: " if len(refusals) > 1 else "") + refusals[0])
         else:
             print(_note(key, jobs), flush=True)
     for key, message in {key: message for job in jobs for key, message in job.left_out.items()}.items():

@@ -12,8 +12,8 @@ _READABLE = 20  # bytes that an override needs to stay readable
 def folder_name(overrides: str) -> str:
     """Return a folder name for a job's overrides: readable, without slashes, and short enough for any file system.
 
-    The name depends only on these overrides, so that the next sweep finds the folder again. The function
-    doesn't know which overrides vary, so it shortens long parts and keeps every key and value at least partly visible.
+    The name depends only on these overrides, so that the next sweep finds the folder again. The function doesn't know
+    which overrides vary, so it shortens long parts and keeps every key and value at least partly visible.
     """
     name = re.sub(r"[^\w.,=+-]", "_", overrides) or "defaults"
     if name == overrides and len(name.encode()) <= _LONGEST_NAME:

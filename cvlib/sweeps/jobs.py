@@ -51,7 +51,7 @@ def labels(jobs: list[tuple[str, ...]]) -> list[str]:
     return [" ".join(override for override in job if override not in common) or " ".join(job) for job in jobs]
 
 
-def look(job: Job, metric: str | None = None) -> Row:
+def row_of(job: Job, metric: str | None = None) -> Row:
     """Return the job's result as recorded in its folder, with `metric` or else the task's usual metric."""
     try:
         summary = record.read_summary(job.folder)
@@ -72,9 +72,9 @@ def look(job: Job, metric: str | None = None) -> Row:
 
 
 def to_run(jobs: list[Job], rerun_failed: bool) -> list[Job]:
-    """Return the jobs to run: those that are not completed and, unless `rerun_failed`, have not failed before."""
+    """Return the jobs to run: not completed, not running elsewhere and, unless `rerun_failed`, not failed before."""
     done = ("completed", "running") if rerun_failed else (*_FINISHED, "running")
-    return [job for job in jobs if not job.mistake and (look(job).status not in done or _of_another_config(job))]
+    return [job for job in jobs if not job.mistake and (row_of(job).status not in done or _of_another_config(job))]
 
 
 def _of_another_config(job: Job) -> bool:
@@ -89,13 +89,13 @@ def _of_another_config(job: Job) -> bool:
 def settle(jobs: list[Job], seconds: float = 15) -> None:
     """Wait at most `seconds` until the processes of a stopped sweep have recorded that they stopped."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(look(job).status == "running" for job in jobs):
+    while time.monotonic() < deadline and any(row_of(job).status == "running" for job in jobs):
         time.sleep(0.2)
 
 
 def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
     """Return a line with the number of jobs, and why some are not run."""
-    statuses = [look(job).status for job in jobs if not job.mistake]
+    statuses = [row_of(job).status for job in jobs if not job.mistake]
     counts = {status: statuses.count(status) for status in dict.fromkeys(statuses)}
     parts = [f"{len(jobs)} jobs"]
     if rejected := len(jobs) - len(statuses):
@@ -112,7 +112,7 @@ def announce(jobs: list[Job], running: list[Job], rerun_failed: bool) -> str:
 def write_plan(folder: Path, jobs: list[Job], running: list[Job]) -> None:
     """Write `sweep.json` before the first job."""
     names = {job.folder for job in running}
-    rows = [asdict(look(job)) | {"to_run": job.folder in names} for job in jobs]
+    rows = [asdict(row_of(job)) | {"to_run": job.folder in names} for job in jobs]
     content = {"status": "running", "began": time.time(), "jobs": rows}
     write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -122,14 +122,14 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     try:
         plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
         places = [sweep_folder / job["folder"] for job in plan["jobs"]]
-        index = places.index(folder)
-    except (OSError, ValueError, KeyError):
+        index, began = places.index(folder), plan["began"]
+        waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
+    except (OSError, ValueError, KeyError):  # also if the sweep has ended, and sweep.json holds its results
         return folder.name
-    waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
     done = sum((record.read_summary(place) or {}).get("status") in _FINISHED for place in waiting)
     left = ""
     if done:
-        seconds = (time.time() - plan["began"]) / done * (len(waiting) - done)
+        seconds = (time.time() - began) / done * (len(waiting) - done)
         left = f", about {about(seconds)} left"
     scheduled = " scheduled jobs" * (len(waiting) < len(places))
     return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "
@@ -137,12 +137,12 @@ def progress(sweep_folder: Path, folder: Path) -> str:
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:
-    """Write `sweep.json` with a row per job, and `sweep.csv` with the runs of earlier sweeps in the folder too."""
+    """Write `sweep.json` with a row per job, and `sweep.csv`, which also has the folder's runs of earlier sweeps."""
     content = {"status": status, "jobs": [asdict(row) for row in rows]}
     write_atomically(folder / PLAN, (json.dumps(content, indent=2) + "\n").encode())
     own = {row.folder for row in rows}
     others = sorted(path.parent for path in folder.glob("*/summary.json") if path.is_file())
-    rows = rows + [look(Job(other.name, (), other)) for other in others if other.name not in own]
+    rows = rows + [row_of(Job(other.name, (), other)) for other in others if other.name not in own]
     write_atomically(folder / "sweep.csv", csv_of([asdict(row) for row in rows]))
 
 
@@ -151,7 +151,7 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
 
     `errors` holds errors that no run's folder records: those of invalid configs and of killed processes.
     """
-    rows = [look(replace(job, mistake=errors.get(job.folder, job.mistake))) for job in jobs]
+    rows = [row_of(replace(job, mistake=errors.get(job.folder, job.mistake))) for job in jobs]
     done = sum(row.status == "completed" for row in rows)
     status = "completed" if done == len(rows) else "unfinished"
     if interrupted:

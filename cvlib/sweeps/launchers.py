@@ -1,4 +1,4 @@
-"""Hydra's launchers: which are extras, which run jobs in one process, and a check that the chosen one is installed."""
+"""Hydra's launchers: which need an extra, which run jobs in one process, and whether the chosen one is installed."""
 
 from __future__ import annotations
 

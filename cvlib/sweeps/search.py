@@ -102,7 +102,7 @@ def _tell(search: Search, trial: optuna.Trial, folder: Path, outcome: one_job.Ou
     elif status in ("pruned", "diverged"):
         study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
     else:
-        _tell_failed(search, trial, outcome.error or f"the run is {status} and has no {search.monitor}")
+        _tell_failed(search, trial, outcome.error or f"the run's status is {status}, and it has no {search.monitor}")
 
 
 def _tell_failed(search: Search, trial: optuna.Trial, error: str) -> None:
@@ -161,7 +161,7 @@ def _try_lock(search: Search, number: int) -> FileLock | None:
 
 
 def _text(value: Any) -> str:
-    """Return a drawn value as text for an override; floats have four digits for readability."""
+    """Return a drawn value as text for an override; floats have four significant digits for readability."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -188,7 +188,7 @@ def _rows(search: Search, study: optuna.Study) -> list[Row]:
         label = f"trial {trial.number + 1}: {_label(trial.params)}"
         folder, error = trial.user_attrs.get("folder"), trial.user_attrs.get("error")
         job = Job(label, search.fixed, search.folder / folder, error) if folder else None
-        rows.append(sweep.look(job, search.monitor) if job else Row(label, "failed", None, None, None, error, ""))
+        rows.append(sweep.row_of(job, search.monitor) if job else Row(label, "failed", None, None, None, error, ""))
     return rows
 
 

@@ -38,7 +38,7 @@ def corners(space: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def kinds(space: dict[str, Any]) -> tuple[list[list[str]], bool]:
-    """Return examples that differ in the values that decide which keys are used, and whether these are all."""
+    """Return examples that differ in the values that decide which keys are used, and whether no example is missing."""
     deciding = [_deciding_values(key, choice) for key, choice in space.items()]
     found = list(islice(_overrides(space, deciding), MOST_EXAMPLES + 1))
     return found[:MOST_EXAMPLES], len(found) <= MOST_EXAMPLES

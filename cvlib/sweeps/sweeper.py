@@ -162,7 +162,7 @@ class ResumableSweeper(Sweeper):
         choices = {override.get_key_element(): space.choice(override) for override in sweeps}
         for option, value in {"trials": self.trials, "workers": self.search_options["workers"]}.items():
             if not isinstance(value, int) or value < 1:
-                raise UserError(f"invalid hydra.sweeper.{option}={value}: expected a whole number of at least 1")
+                raise UserError(f"invalid hydra.sweeper.{option}={value}: expected a whole number, 1 or more")
         if not choices:
             raise UserError("hydra.sweeper.trials starts a search, but no override has several values or an interval")
         self._refuse_unused(fixed, choices)

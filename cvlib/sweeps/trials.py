@@ -78,7 +78,7 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
         removed, added = (" ".join(sorted(set(first["fixed"]) - set(second["fixed"]))) or "nothing"
                           for first, second in ((before, now), (now, before)))  # fmt: skip
         return f"other overrides ({removed} there, {added} here)"
-    return f"another monitor ({before['monitor']})" if before["monitor"] != now["monitor"] else "another space"
+    return f"another monitor ({before['monitor']})" if before["monitor"] != now["monitor"] else "another search space"
 
 
 def opened(search: Search) -> optuna.Study:
@@ -98,16 +98,16 @@ def _connected(storage: str, folder: Path, process: int) -> Any:
     if storage == "journal":
         path = folder / "study.journal"
         lock = JournalFileSymlinkLock(str(path))
-        _drop_half_line(path, lock)
+        _drop_incomplete_line(path, lock)
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
     try:
         return optuna.storages.get_storage(f"sqlite:///{folder / 'study.db'}" if storage == "sqlite" else storage)
-    except Exception as error:  # each database driver raises its own types
+    except Exception as error:  # each database driver raises its own exception types
         raise UserError(f"hydra.sweeper.storage={storage} can't be opened ({error}): expected journal, sqlite or a "
                         "database URL such as postgresql://host/name") from error  # fmt: skip
 
 
-def _drop_half_line(path: Path, lock: JournalFileSymlinkLock) -> None:
+def _drop_incomplete_line(path: Path, lock: JournalFileSymlinkLock) -> None:
     """Remove an incomplete last line (left by a full disk); a line appended to it would make both unreadable."""
     lock.acquire()
     try:

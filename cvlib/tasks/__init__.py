@@ -1,4 +1,4 @@
-"""Lookup of tasks, which have one folder each, and checks that a config fits its task. Needs no Keras."""
+"""Functions that find a task by name and check that a config fits its task. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cvlib.tasks.base import Task
 
 
 def names() -> list[str]:
-    """Return the names of all tasks, which are the folders of this package."""
+    """Return the names of all tasks. Each task is a folder of this package."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
@@ -46,7 +46,7 @@ def check(config: Config) -> None:
     check_labels(config)
     model, task = config.model, of_config(config)
     if model.head not in task.heads:
-        raise UserError(_unfit_head(model, task))
+        raise UserError(_unsupported_head(model, task))
     require(monitor(config) in task.monitors(), "trainer.monitor", monitor(config),
             f"one of {', '.join(task.monitors())} for {task.name}")  # fmt: skip
     if config.trainer.patience is not None and config.trainer.kept_epoch == "last":
@@ -76,14 +76,15 @@ def _has_labels(task: Task, labelled: Sequence[str]) -> bool:
     return any(name == task.name or (name in names() and of(name).label_kind in kinds) for name in labelled)
 
 
-def _unfit_head(model: ModelConfig, task: Task) -> str:
-    """Return the message for a head that does not support the task: because of `task`, or because of `model.head`."""
+def _unsupported_head(model: ModelConfig, task: Task) -> str:
+    """Return the message for a head that does not support the task; it names the cause, `task` or `model.head`."""
     own = answers.value("model", model.name, "task")
     if own in (None, task.name):
         return (f"model.head={model.head} doesn't support {task.name}, the task of model={model.name}: choose one of "
                 f"{', '.join(task.heads)}")  # fmt: skip
     suitable = [name for name in answers.choices("model") if answers.value("model", name, "head") in task.heads]
-    return f"task={task.name} doesn't go with model={model.name}, which does {own}: choose model={' | '.join(suitable)}"
+    return (f"task={task.name} is not available for model={model.name}, which does {own}: choose "
+            f"model={' | '.join(suitable)}")  # fmt: skip
 
 
 def _check_support(config: Config, task: Task) -> None:
@@ -103,7 +104,7 @@ def _check_image_size(config: Config) -> None:
     size, minimum = _configured_size(config), smallest_side(config)
     if size is not None and min(size) < minimum:
         raise UserError(f"data.image_size={_format_size(size)} is too small: model={config.model.name} needs at least "
-                        f"{minimum} pixels; increase it, or leave it out to resize images automatically")  # fmt: skip
+                        f"{minimum} pixels; increase it, or leave it out to choose the size automatically")  # fmt: skip
 
 
 def monitor(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""Agreement of the predictions of two runtimes for one image: a saved network in Keras, and its export."""
+"""Agreement between the predictions of a saved network in Keras and those of its export."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ Outputs = Mapping[str, np.ndarray]  # by name, each (1, …)
 
 @dataclass(frozen=True)
 class Agreement:
-    """The agreement of predictions, called answers: classes of images or pixels, or boxes with a high score."""
+    """The result of a comparison, answer by answer.
+
+    An answer is one prediction. The task defines what that is: the class of an image or a pixel, a decision for or
+    against a class, or a box with a high score.
+    """
 
     difference: float = 0.0  # the largest difference; NaN if any value is NaN
-    same: int = 0  # number of answers that are the same
-    answers: int = 0  # number of answers
+    same: int = 0  # number of answers that agree
+    answers: int = 0  # number of answers compared
 
     def __add__(self, other: Agreement) -> Agreement:
         # np.max, unlike Python's max, propagates NaN.
@@ -25,7 +29,7 @@ class Agreement:
 
 
 def of_probabilities(expected: Outputs, found: Outputs) -> Agreement:
-    """Compare every output `(1, …, classes)`; answers are the same if their most probable class is the same."""
+    """Compare every output `(1, …, classes)`; two answers agree if their most probable class is the same."""
     total = Agreement()
     for name, reference in expected.items():
         output = found[name]

@@ -33,15 +33,17 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 Named = tuple[Path, str, np.ndarray]  # file, name for its picture, pixels as uint8 (height, width, channels)
+Picture = tuple[Path | None, np.ndarray]  # file, if there is one, and pixels as uint8 (height, width, channels)
+Tell = Callable[[Path, str], None]  # receives a file and its prediction as text
 
 
 @dataclass(frozen=True)
 class Served:
-    """Properties of the saved network's predictions, called answers, for exports and their comparison with Keras.
+    """How an exported network is compared with Keras, and whether it may be exported in 8 bits.
 
     Attributes:
-        tolerance: the largest allowed difference of an answer.
-        answers: what messages call the answers, such as "pixels".
+        tolerance: the largest allowed difference between an answer of the export and that of Keras.
+        answers: what messages call the compared predictions, such as "pixels"; see `Agreement`.
         refuses_int8: the error message if the task does not support 8-bit exports; None if it does.
     """
 
@@ -57,7 +59,7 @@ class Task(ABC):
         name: the folder's name, and the value of `task`.
         label_kind: the kind of a sample's label.
         metrics: the metrics that every run records for a split, the headline metric first.
-        class_metric: the column of `Predictions.by_class` with the quality of a class.
+        class_metric: the main metric of a single class, a column of `Predictions.by_class`.
         heads: names of the heads that support the task.
         default_resize: stretch | letterbox, used if `data.resize` is null.
         largest_default_side: limit in pixels, used if `data.image_size` is null; None means no limit.
@@ -92,7 +94,7 @@ class Task(ABC):
 
     @abstractmethod
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the feed's stream of (images, labels), with the labels turned into targets for every output."""
+        """Convert the labels in a feed's stream of (images, labels) to targets for every output."""
 
     @abstractmethod
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
@@ -109,7 +111,7 @@ class Task(ABC):
         return network.predictive()
 
     def validated_head(self, head: keras.Model, network: Network) -> keras.Model:
-        """Return the counterpart of `validated` for the head alone, `network.cut().head`."""
+        """Return the head, `network.cut().head`, with the outputs that `evaluate` needs."""
         import keras
 
         outputs = head.output
@@ -142,7 +144,7 @@ class Task(ABC):
         """Return a picture, uint8 `(height, width, 3)`, of training images and labels from a feed."""
 
     def image_classes(self, split: Split) -> np.ndarray | None:
-        """Return the class id of each image, int `(n,)`; None if an image has no single class."""
+        """Return the class id that represents each image, int `(n,)`, or −1; None if the task has no such class."""
         return None
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
@@ -167,7 +169,8 @@ class Task(ABC):
         """Return the content of labels.json, which describes the predictions; mask `colours` are `(classes, 3)`."""
         return {
             "task": self.name, "classes": list(classes), "channels": spec.channels, "image_size": list(spec.size),
-            "resize": spec.resize, "colours": None if colours is None else colours.tolist(),
+            "resize": spec.resize, "range": list(spec.span or (spec.low, spec.high)),
+            "colours": None if colours is None else colours.tolist(),
         }  # fmt: skip
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
@@ -182,14 +185,14 @@ class Task(ABC):
 
     @abstractmethod
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write predictions.json, predictions.csv and pictures to `folder`; return the number of images.
 
-        `model` is the saved network. `tick` is called after each image.
+        `model` is the saved network. `tell` is called after each image.
         """
 
     @abstractmethod
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-        """Return the prediction for each image, uint8 `(height, width, channels)`, as Python objects."""
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Any]:
+        """Return the prediction for each image as Python objects."""

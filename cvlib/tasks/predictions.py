@@ -32,7 +32,7 @@ class Predictions(ABC):
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:
-        """Return every metric by name: those that the task declares, and others such as one for each class."""
+        """Return every metric by name: those that the task declares, and others, such as one per class."""
 
     @abstractmethod
     def results(self, names: Sequence[str]) -> list[Row]:
@@ -48,17 +48,20 @@ class Predictions(ABC):
 
     @abstractmethod
     def representative(self) -> np.ndarray:
-        """Return the indices of the samples that are worth showing."""
+        """Return the indices of a representative selection of samples to draw."""
 
     @abstractmethod
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
         """Return pictures of the whole split by tag, uint8 `(height, width, 3)`."""
 
     @abstractmethod
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return one picture, uint8 `(height, width, 3)`, of the samples at `indices` with prediction and truth.
 
-        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`.
+        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`. If `names` are given, the
+        file name of each sample is part of its caption.
         """
 
     def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray] | None:

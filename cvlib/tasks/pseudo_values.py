@@ -1,4 +1,4 @@
-"""What each sample contributes to a metric of a whole split, so that runs can be compared sample by sample."""
+"""The contribution of each sample to a metric of a whole split, so that runs can be compared sample by sample."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def of_ratios(
 ) -> Float[np.ndarray, " samples"]:  # fmt: skip
     """Return each sample's contribution to the mean over parts of Σ numerators / Σ denominators.
 
-    F1, IoU, dice and accuracy over pixels are such ratios of sums over the samples, each part a class. The mean of the
-    contributions is the metric, and their spread estimates its uncertainty. The ratios are linearized about the sums
-    (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6).
-    Parts without a denominator are left out; without any part all contributions are 0.
+    F1, IoU, dice and pixel accuracy are such ratios of sums over the samples; usually, each class is a part. The mean
+    of the contributions is the metric, and their spread estimates its uncertainty. The ratios are linearized about the
+    sums (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6).
+    Parts whose denominators sum to 0 are left out. If no part remains, all contributions are 0.
     """
     total = denominators.sum(axis=0)
     occurring = total > 0

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def network(run: SavedRun) -> keras.Model:
-    """Return the run's best network in its saved form, see `cvlib.models.restore.network`."""
+    """Return the run's best network in its saved form; see `cvlib.models.restore.network`."""
     from cvlib.models import restore
 
     return restore.network(run, tasks.of_config(run.config))
 
 
 def as_trained(run: SavedRun) -> Network:
-    """Return the run's best network in its training form, see `cvlib.models.restore.as_trained`."""
+    """Return the run's best network in its training form; see `cvlib.models.restore.as_trained`."""
     from cvlib.models import restore
 
     return restore.as_trained(run, tasks.of_config(run.config))

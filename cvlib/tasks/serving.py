@@ -16,7 +16,7 @@ def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Return an input for raw images, and the same images resized as in training.
 
     Returns:
-        images `(batch, any, any, channels)`, 0–255; and these resized to `spec.size` and rounded to integers.
+        images `(batch, any, any, channels)`, 0–255, and the same images resized to `spec.size` and rounded to integers.
     """
     image = keras.Input((None, None, spec.channels), name="image", dtype="float32")
     # By default, Keras' Resizing runs in training mode, and so does every layer after it.
@@ -41,14 +41,14 @@ def _resizing(spec: InputSpec) -> keras.layers.Layer:
                                  name="resizing", dtype="float32")  # fmt: skip
 
 
-def flip_averaged(model: keras.Model, back: Callable[[Any], Any]) -> keras.Model:
+def flip_averaged(model: keras.Model, unflip: Callable[[Any], Any]) -> keras.Model:
     """Return a network whose logits correspond to the mean probability over an image and its mirror image.
 
     Args:
         model: a network, images of one size → logits `(…, classes)`.
-        back: maps the mirror image's probabilities back to the original image's layout.
+        unflip: maps the mirror image's probabilities back to the original image's layout.
     """
     image = keras.Input(model.input_shape[1:], name="image", dtype="float32")
-    mirrored = back(ops.softmax(model(ops.flip(image, axis=2))))
+    mirrored = unflip(ops.softmax(model(ops.flip(image, axis=2))))
     mean = (ops.softmax(model(image)) + mirrored) / 2
     return keras.Model(image, ops.log(ops.maximum(mean, 1e-37)), name="flip_averaged")

@@ -49,7 +49,7 @@ def _call(layer: keras.layers.BatchNormalization, keras_call: Any, inputs: Any, 
         epsilon=layer.epsilon,
     )
     count = tf.cast(tf.size(inputs) // channels, variance.dtype)
-    variance *= (count - 1) / count  # TensorFlow returns the unbiased variance; Keras uses the variance of the batch
+    variance *= (count - 1) / count  # TensorFlow returns the unbiased variance; Keras uses the biased one
     for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         average.assign(average * layer.momentum + value * (1 - layer.momentum))
     return outputs

@@ -14,9 +14,7 @@ from cvlib.runtime.clock import Announcement, duration
 from cvlib.runtime.errors import Diverged
 from cvlib.training.interrupt import Stop
 
-_SAVE_AFTER = (
-    300  # seconds between checkpoints within an epoch: at most this much training is lost if the process is killed
-)
+_SAVE_AFTER = 300  # seconds between checkpoints within an epoch: a killed process loses at most this much training
 
 
 def learning_rate(model: keras.Model) -> float:
@@ -25,7 +23,7 @@ def learning_rate(model: keras.Model) -> float:
 
 
 def diverged(what: str, model: keras.Model) -> Diverged:
-    """Return the error for divergence: `what` happened, at which learning rate, and what to try."""
+    """Return the error for divergence: `what` happened, the learning rate, and what to try."""
     return Diverged(f"{what}, at a learning rate of {learning_rate(model):g}: try a smaller optimizer.lr or "
                     "optimizer.clipnorm=1")  # fmt: skip
 
@@ -71,8 +69,8 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
     """Saves checkpoints within an epoch: every `every` steps or every five minutes, and when a stop is requested.
 
     Args:
-        first: the number of the epoch's steps that were done before.
-        every: the number of steps between checkpoints; None: every five minutes.
+        first: the number of the epoch's steps that were done before the run resumed.
+        every: the number of steps between checkpoints; None means every five minutes.
         begin: called at the start of the epoch, after Keras has reset the metrics.
         save: called with the number of the epoch's steps that are done.
         stop: whether a stop has been requested.

@@ -23,7 +23,7 @@ class Stop:
 
 
 @contextlib.contextmanager
-def held() -> Iterator[Stop]:
+def deferred() -> Iterator[Stop]:
     """Handle signals within the block: the first one sets `requested`, a second one raises `KeyboardInterrupt`.
 
     Outside the main thread, no handler can be set, so signals keep their handlers.

@@ -32,7 +32,7 @@ from cvlib.transfer.cached_features import FeatureFeed
 from cvlib.transfer.regimes import Phase
 from cvlib.viz.text_table import titled
 
-_VALIDATION_COST = 1 / 3  # time of a validation batch, which needs no gradient, relative to a training step
+_VALIDATION_COST = 1 / 3  # cost of a validation batch, which needs no gradients, relative to that of a training step
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # (number of epochs done, the epoch's row of metrics.csv)
 
@@ -95,7 +95,7 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
             continue
         _begin_phase(training, number, phase, state, parts)
         before = freezing.frozen_hashes(training.network)
-        with interrupt.held() as stop:
+        with interrupt.deferred() as stop:
             while state.epoch < phase.end and not state.stopped:
                 _epoch(training, state, parts, stop)
         verified = freezing.verify_frozen(before, freezing.frozen_hashes(training.network))
@@ -171,7 +171,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
     `parts` holds the metrics of the steps before the resume.
     """
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
-    first = state.within  # all steps of the epoch if only its validation is missing
+    first = state.within  # equal to `train.steps` if only the epoch's validation is missing
     train.epoch(state.epoch, first % train.steps)
     stream = training.task.targets(train.dataset, training.network, training.class_weights)
 
@@ -219,9 +219,9 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
 
 
 def _keep_if_best(training: Training, state: RunState, row: dict[str, Any]) -> bool:
-    """Keep the weights if the epoch is the best so far, or every time with `trainer.kept_epoch=last`.
+    """Keep the weights if the epoch is the best so far; with `trainer.kept_epoch=last`, after every epoch.
 
-    If the monitor ties, the smaller loss wins, because accuracies of small splits often tie.
+    The loss breaks ties of the monitor, because accuracies of small splits often tie.
     """
     trainer, monitor = training.config.trainer, training.monitor
     sign = 1.0 if training.task.metric(monitor).higher_is_better else -1.0
@@ -250,7 +250,7 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
     marked = better and training.config.trainer.kept_epoch == "best"
     record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), marked))
     if state.stopped:
-        record.say(f"stopped early: no better {training.monitor} for {training.config.trainer.patience} epochs")
+        record.say(f"stopped early: {training.monitor} has not improved for {training.config.trainer.patience} epochs")
 
 
 def _select(row: dict[str, Any], prefix: str, keep_prefix: bool = True) -> dict[str, float]:

@@ -115,7 +115,7 @@ def build(
 
     The phase sets the learning rates of base and head. Weight decay is decoupled (Loshchilov & Hutter 2019) and isn't
     applied to biases and normalization. `first_steps` maps variable names to the steps at which their moments began;
-    all other moments begin at step `now`. If `now` is above 0, carry over the step count (`carry_over`).
+    all other moments begin at step `now`. If `now` is above 0, call `carry_over` to set the optimizer's step count.
     """
     chosen = config.optimizer
     schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)

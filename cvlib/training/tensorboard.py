@@ -63,13 +63,14 @@ class TensorBoardLogger:
             tf.summary.graph(concrete.graph.as_graph_def())
 
     def hparams(self, values: dict[str, Any], metrics: dict[str, float], step: int) -> None:
-        """Write the run's row of the HParams tab, with its own writer: every scalar of the writer becomes a column."""
-        from tensorboard.plugins.hparams import (
-            api as hparams_api,
-        )  # takes 0.1 s, so it must not delay the first training step
+        """Write the run's row of the HParams tab.
+
+        The row has its own writer, because every scalar of a writer becomes a column.
+        """
+        from tensorboard.plugins.hparams import api as hparams_api  # takes 0.1 s: must not delay the first step
 
         own, folder = self.folder.parent, self.folder / "result"
-        shutil.rmtree(folder, ignore_errors=True)  # left by an earlier process that was killed at the end
+        shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed before the run was finished
         self._writers["result"] = tf.summary.create_file_writer(str(folder))
         with self._writers["result"].as_default():
             hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name}")
@@ -89,7 +90,7 @@ class TensorBoardLogger:
 
 
 class Profile(keras.callbacks.Callback):
-    """Profiles some training steps for TensorBoard's profile tab (package `xprof`).
+    """Profiles some training steps for TensorBoard's Profile tab (package `xprof`).
 
     Args:
         folder: the run's `tensorboard` folder.

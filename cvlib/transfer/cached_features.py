@@ -28,7 +28,7 @@ from cvlib.runtime.clock import Announcement, Progress
 
 __all__ = ["Arrays", "FeatureFeed", "cached", "compute", "key", "views"]
 
-_BATCH = 32  # images per batch; independent of data.batch_size, so that the cached features fit any value of it
+_BATCH = 32  # images per batch; independent of data.batch_size, so that all its values share the cached features
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
 
 

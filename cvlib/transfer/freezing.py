@@ -55,7 +55,7 @@ def frozen_layers(network: Network, freeze: Any) -> int:
         return names.index(blocks[freeze]) + 1
     near = difflib.get_close_matches(str(freeze), dict.fromkeys([*names, *blocks]), n=3, cutoff=0.3) or names[-3:]
     raise UserError(
-        f"invalid mode.freeze={freeze}: expected a layer's name (such as {', '.join(near)}), a count up to "
+        f"invalid mode.freeze={freeze}: expected a layer or block (such as {', '.join(near)}), a count up to "
         f"{len(names)}, a fraction up to 1.0, all or null"
     )
 

@@ -1,4 +1,4 @@
-"""Checks of a run's images and initial weights before anything is read or written. Needs no Keras."""
+"""Checks of a run's images and initial weights before anything is read or written. Doesn't import Keras."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
 from cvlib.transfer.regimes import initial_weights
 
-WAYS_ON = "set mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
+ALTERNATIVES = "set mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
 _KINDS = (".keras", ".h5", ".hdf5")
 IMAGENET = "imagenet"
 
@@ -52,7 +52,7 @@ def refuse_without_imagenet(model: ModelConfig) -> None:
     """Raise `WeightsUnavailable` if no ImageNet weights were ever published for the model's backbone."""
     if backbones.get(model.backbone).source(IMAGENET) is None:
         raise WeightsUnavailable(
-            f"mode.weights=imagenet: there are no ImageNet weights for {model.backbone}; {WAYS_ON}"
+            f"mode.weights=imagenet: there are no ImageNet weights for {model.backbone}; {ALTERNATIVES}"
         )
 
 
@@ -63,7 +63,7 @@ def weights_file(source: str, model: ModelConfig) -> Path:
     """
     path = Path(source).expanduser()
     if not path.exists():
-        raise UserError(f"mode.weights={source}: no such file or folder; {WAYS_ON}")
+        raise UserError(f"mode.weights={source}: no such file or folder; {ALTERNATIVES}")
     file = _model_of_run(path, backbone_config(model)) if path.is_dir() else path
     if file.suffix not in _KINDS:
         raise UserError(f"mode.weights={source}: unknown file type; expected a .keras, .weights.h5 or .h5 file")
@@ -73,7 +73,7 @@ def weights_file(source: str, model: ModelConfig) -> Path:
 def _model_of_run(folder: Path, base: ModelConfig) -> Path:
     summary = read_summary(folder)
     if summary is None:
-        raise UserError(f"mode.weights={folder}: this folder is not a run (it has no summary.json); {WAYS_ON}")
+        raise UserError(f"mode.weights={folder}: this folder is not a run (it has no summary.json); {ALTERNATIVES}")
     model = _model_config(folder)
     family = model.get("encoder") or model.get("backbone") or summary.get("model")
     if family != base.backbone:
@@ -85,8 +85,8 @@ def _model_of_run(folder: Path, base: ModelConfig) -> Path:
     if differing:
         theirs = " ".join(f"'model.{key}={word(model[key])}'" for key in differing)
         ours = " ".join(f"model.{key}={word(own[key])}" for key in differing)
-        raise UserError(f"mode.weights={folder} has a base with other layers, but this run has {ours}: set {theirs} to "
-                        "match it, or choose another run")  # fmt: skip
+        raise UserError(f"mode.weights={folder}: that run's base differs from this run's base, which has {ours}: set "
+                        f"{theirs} to match it, or choose another run")  # fmt: skip
     if not (folder / "model.keras").exists():
         if summary.get("status") == "completed":
             raise UserError(

@@ -25,7 +25,7 @@ from cvlib.config.schema import ModelConfig
 from cvlib.models import backbones
 from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
-from cvlib.transfer.sources import IMAGENET, WAYS_ON, WeightsUnavailable, refuse_without_imagenet, weights_file
+from cvlib.transfer.sources import ALTERNATIVES, IMAGENET, WeightsUnavailable, refuse_without_imagenet, weights_file
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def start_from(network: Network, source: str) -> Loaded:
 
 
 def load_into(base: keras.Model, config: ModelConfig, source: str) -> Loaded:
-    """Load the weights of `source` (imagenet, a file, a run's folder) into the base of a network of `config`.
+    """Load the weights of `source` (imagenet, a file, a run's folder) into a base built from `config`.
 
     A detector or segmenter has the same base as the classifier with the same backbone, so the source may be any of
     them. Raises `WeightsUnavailable` if ImageNet weights are not available, and `UserError` for a source that can't be
@@ -79,7 +79,7 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
         cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
         raise WeightsUnavailable(
             f"mode.weights=imagenet: the ImageNet weights of {config.backbone} can't be downloaded from "
-            f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {WAYS_ON}"
+            f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {ALTERNATIVES}"
         ) from error
     arrays, adapted = _for_channels(loaded.get_weights(), [tuple(weight.shape) for weight in base.weights], channels)
     base.set_weights(arrays)

@@ -1,4 +1,4 @@
-"""Check that networks, losses and regimes train on an accelerator, and that its results match those of the CPU.
+"""Check that networks, losses and regimes train on an accelerator, and that the results match those of the CPU.
 
     KERAS_BACKEND=jax python experiments/benchmarks/accelerator.py [--only NAME] [--steps N] [--output FILE]
 
@@ -11,7 +11,7 @@ of digit scenes, in float32 and with bfloat16. These are the checks:
 - After N steps on the batch, the loss is finite and at most FALL times the first loss.
 - images/s is the speed of `fit` on arrays, including data transfer: the median of ROUNDS rounds of N steps.
 - The network is saved as in a run and loaded again. It has the same weights, and its outputs match as above.
-- In the other regimes, no frozen weight or average has changed, and every trained weight has changed.
+- In the other regimes, no frozen weight or BatchNorm average has changed, and every trained weight has changed.
 
 Each row is printed when it is complete, and the table at the end. The exit code is 1 if any check failed.
 """
@@ -62,7 +62,7 @@ HEADER = ("network", "regime", "precision", "output differs", "loss differs", "l
 
 @dataclass
 class Row:
-    """The results for one network. A measure is empty if it wasn't requested or not reached."""
+    """The results for one network. A measurement that wasn't requested or wasn't reached is missing."""
 
     network: str
     regime: str
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=NETWORKS, help="only this network (may be repeated)")
     parser.add_argument("--precision", action="append", choices=("float32", "bfloat16"), help="only this precision")
     parser.add_argument(
-        "--steps", type=int, default=40, metavar="N", help="steps of training, and of a speed round (default: 40)"
+        "--steps", type=int, default=40, metavar="N", help="training steps, also in each speed round (default: 40)"
     )
     parser.add_argument("--batch", type=int, metavar="N", help="batch size (default: as in conf/)")
     parser.add_argument("--jobs", type=int, default=0, metavar="N",
@@ -176,7 +176,7 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
     from cvlib.transfer import freezing, regimes, weights
 
     batch = [f"data.batch_size={chosen.batch}"] if chosen.batch else []
-    # Use another seed, because the base was trained with the head that seed 0 gives.
+    # With seed 0, the new head would start with the same weights as the head that the base was trained with.
     regime = [] if row.regime == "scratch" else [f"mode={row.regime}", f"mode.weights={file}", "seed=1"]
     half = ["mode.freeze=0.5"] if row.regime == "finetune" else []
     common = ["data.samples=128", f"trainer.precision={row.precision}"]
@@ -195,7 +195,7 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
         before = arrays(model.trainable_variables)
         losses += model.fit(images, targets, batch_size=len(images), epochs=chosen.steps, shuffle=False,
                             verbose=0).history["loss"]  # fmt: skip
-        moved = [not equal for equal in alike(before, arrays(model.trainable_variables))]
+        moved = [not equal for equal in identical(before, arrays(model.trainable_variables))]
         if row.regime != "scratch":
             row.check("frozen", f"{freezing.verify_frozen(frozen, freezing.frozen_hashes(network))}",
                       bool(frozen))  # fmt: skip
@@ -208,8 +208,10 @@ def examine(row: Row, chosen: argparse.Namespace, file: Path) -> None:
     difference, same = saved_and_loaded(tasks.of_config(config).inference(network), images, file)
     row.check("loaded differs", f"{difference:.1e}", same and difference <= OUTPUT)
     if row.precision == "float32":
-        (output, loss), (others, other) = (judged(model, images, targets, processor) for processor in (False, True))
-        apart = differing(output, others)
+        (output, loss), (others, other) = (
+            outputs_and_loss(model, images, targets, processor) for processor in (False, True)
+        )
+        apart = relative_difference(output, others)
         row.check("output differs", f"{apart:.1e}", apart <= OUTPUT)
         apart = abs(float(loss) - float(other)) / losses[0]
         row.check("loss differs", f"{apart:.1e}", apart <= LOSS)
@@ -272,8 +274,8 @@ def saved_and_loaded(network: Any, images: np.ndarray, file: Path) -> tuple[floa
 
     network.save(file)
     loaded = keras.saving.load_model(file, compile=False)
-    same = all(alike(arrays(network.weights), arrays(loaded.weights)))
-    return differing(loaded.predict_on_batch(images), network.predict_on_batch(images)), same
+    same = all(identical(arrays(network.weights), arrays(loaded.weights)))
+    return relative_difference(loaded.predict_on_batch(images), network.predict_on_batch(images)), same
 
 
 def arrays(variables: list[Any]) -> list[np.ndarray]:
@@ -283,12 +285,12 @@ def arrays(variables: list[Any]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def alike(ones: list[np.ndarray], others: list[np.ndarray]) -> list[bool]:
+def identical(ones: list[np.ndarray], others: list[np.ndarray]) -> list[bool]:
     """Return which pairs of arrays are bit-identical."""
     return [np.array_equal(one, other) for one, other in zip(ones, others, strict=True)]
 
 
-def judged(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tuple[Any, Any]:
+def outputs_and_loss(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tuple[Any, Any]:
     """Return outputs and loss on the CPU or on the accelerator, in inference mode, with full float32 products."""
     import keras
 
@@ -304,7 +306,7 @@ def judged(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tup
 
     variables = [*model.variables, *model.metrics_variables]
 
-    def judge(values: list[Any], images: Any, targets: Any) -> tuple[Any, Any]:
+    def evaluate(values: list[Any], images: Any, targets: Any) -> tuple[Any, Any]:
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             outputs = model(images, training=False)
             return outputs, model.compute_loss(images, targets, outputs)
@@ -312,10 +314,10 @@ def judged(model: Any, images: np.ndarray, targets: Any, processor: bool) -> tup
     device = jax.devices("cpu" if processor else None)[0]
     given = jax.device_put(([variable.value for variable in variables], images, targets), device)
     with jax.default_device(device), jax.default_matmul_precision("highest"):
-        return jax.device_get(jax.jit(judge)(*given))
+        return jax.device_get(jax.jit(evaluate)(*given))
 
 
-def differing(found: Any, expected: Any) -> float:
+def relative_difference(found: Any, expected: Any) -> float:
     """Return the 0.999 quantile of the outputs' differences, as a share of the largest output."""
     import keras
 

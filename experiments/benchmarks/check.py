@@ -1,8 +1,8 @@
-"""How many images per second `cvlib check` checks: `python experiments/benchmarks/check.py FOLDER [ROUNDS]`.
+"""Measure how many images per second `cvlib check` checks: `python experiments/benchmarks/check.py FOLDER [ROUNDS]`.
 
 Each round is a whole check, from reading the folder to the finished report, with one process per core and with a single
 process. A first round, which warms the file system's cache, isn't counted. The output is the median over the rounds, in
-images per second and in images per second of processor time. Other programs slow down only the former noticeably.
+images per second and in images per second of processor time. Other programs on the machine affect mainly the first.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from cvlib.data.labels import Boxes
 from cvlib.tasks.detection import coco as ours
 from cvlib.tasks.detection.coco import Detections
 
-CLASSES, TRUE, FOUND = 10, 7, 100
+CLASSES, TRUE, FOUND = 10, 7, 100  # TRUE and FOUND: true and predicted boxes per image
 
 
 def coco(quick: bool, **_: Any) -> list[Row]:
-    """Compute the metrics from arrays with both, in turns. The note has the difference in mAP, which must be small."""
+    """Compute the metrics with both, in turns. The note gives the difference in mAP, which must be small."""
     truths, found = scenes(500 if quick else 5000)
     own, theirs, results = [], [], {}
 
@@ -37,7 +37,7 @@ def coco(quick: bool, **_: Any) -> list[Row]:
 
 
 def scenes(count: int) -> tuple[list[Boxes], list[Detections]]:
-    """Return images with some objects each, and detections: boxes near the objects, and random ones."""
+    """Return the true boxes of each image, and its detections: boxes near the true ones, and random boxes."""
     random = np.random.default_rng(0)
     truths, found = [], []
     for _ in range(count):

@@ -12,7 +12,7 @@ import numpy as np
 from measure import Cost, Row, timed
 
 SIDE, BATCH, CLASSES, OBJECTS = 320, 16, 10, 4
-LEAST, OVERLAP, MOST = 0.001, 0.6, 100  # score threshold, IoU threshold and maximum boxes of NMS, for both
+MIN_SCORE, NMS_IOU, MAX_BOXES = 0.001, 0.6, 100  # score threshold, IoU threshold and maximum boxes of NMS, for both
 Turn = Callable[[], dict[str, Cost]]
 
 
@@ -119,7 +119,7 @@ def yolov8(batches: int) -> Turn:
         model.eval()
         with torch.inference_mode():
             for start in range(0, len(images), BATCH):
-                non_max_suppression(model(images[start : start + BATCH]), LEAST, OVERLAP, max_det=MOST)
+                non_max_suppression(model(images[start : start + BATCH]), MIN_SCORE, NMS_IOU, max_det=MAX_BOXES)
 
     return lambda: {"training": timed(train, len(images)), "prediction": timed(predict, len(images))}
 

@@ -1,4 +1,4 @@
-"""Twenty epochs of a head on a frozen ResNet50 at 96 px: cached features against the base in the graph."""
+"""Train a head on a frozen ResNet50 at 96 px for 20 epochs: cached features against the base in the graph."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EPOCHS = 20
 
 
 def frozen(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
-    """Do each run once. With the base in the graph, only a few epochs run, and their time is extrapolated to twenty."""
+    """Measure each variant once. With the base in the graph, a few epochs run, and their time is extrapolated to 20."""
     what = f"{EPOCHS} epochs of a head on a frozen ResNet50"
     if data is None:
-        return [measure.left_out(what, "give --data, with a folder per class")]
+        return [measure.left_out(what, "needs --data, images in class folders")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_weights(folder / "base.weights.h5")
@@ -47,12 +47,12 @@ def _row(what: str, ours: float, theirs: float, against: str, by_processor: floa
     return replace(row, by_processor=by_processor)
 
 
-def _run(run: Path, folder: Path, data: Path, kept: bool, epochs: int) -> dict[str, Any]:
+def _run(run: Path, folder: Path, data: Path, cached: bool, epochs: int) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "run.py"), "data=folder", f"data.path='{data.resolve()}'", "model=resnet",
                "mode=feature_extractor", f"mode.weights={folder / 'base.weights.h5'}", "data.image_size=96",
-               f"mode.cache_features={str(kept).lower()}", f"trainer.epochs={epochs}",
+               f"mode.cache_features={str(cached).lower()}", f"trainer.epochs={epochs}",
                f"hydra.run.dir={run}"]  # fmt: skip
-    print(f"  {'features once' if kept else 'base in the graph'}: {epochs} epochs", flush=True)
+    print(f"  {'cached features' if cached else 'base in the graph'}: {epochs} epochs", flush=True)
     cost = measure.timed_command(command, folder)
     summary = json.loads((run / "summary.json").read_text())
     with (run / "metrics.csv").open() as file:

@@ -1,12 +1,12 @@
-"""Measures contenders in turns, and makes the rows of the table.
+"""Measure contenders in turns, and make the rows of the table.
 
-Each contender runs in a separate process, so that thread pools, precision and memory of one don't affect another. In
+Each contender runs in a separate process, so that its thread pools, precision and memory don't affect the others. In
 every round, each contender has one turn, so that other load on the machine affects all of them equally. A ratio
 compares ours with theirs in the same round. The table shows the median over the rounds, by wall-clock time and by
 processor time. Other programs hardly change the processor time. "load" is the number of processes that wanted a core.
 If it exceeds the number of cores, wall-clock times are unreliable. PyTorch's threads use busy waiting, which is slow on
-a busy machine. Therefore, PyTorch and everything compared with it run on one core. A bare `fit` waits up to seconds for
-its data threads to end, which is a large part of such short epochs. Here, too, the processor time is more reliable.
+a busy machine. Therefore, PyTorch and everything compared with it run on one core. A bare `fit` can wait for seconds
+until its data threads end, which is a large part of such short epochs. Here, too, the processor time is more reliable.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Row:
     target: str = ""
     note: str = ""
     rounds: int = 1
-    load: float = 0.0  # of the machine, at the end
+    load: float = 0.0  # load of the machine at the end
     date: str = ""
 
 
@@ -90,8 +90,8 @@ def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], 
     """Return the turns of each contender.
 
     Each contender's function is called once in its own process and returns a function that does one turn. The first
-    turn is a warm-up and isn't counted. With `one_core`, which is for comparisons with PyTorch, no thread waits for
-    another.
+    turn is a warm-up and isn't counted. With `one_core`, which comparisons with PyTorch use, each process
+    runs on a single core.
     """
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []

@@ -1,7 +1,9 @@
-"""All speed comparisons in one table: `python experiments/benchmarks/run.py [--only NAME] [--quick] [--data FOLDER]`.
+"""Run all speed comparisons and write one table.
+
+    python experiments/benchmarks/run.py [--only NAME] [--quick] [--data FOLDER]
 
 Results are written to results.json and results.md beside this file. Earlier results of other benchmarks are kept.
-`pip install -e '.[benchmark]'` installs the libraries to compare with. Rows of missing libraries are left out.
+`pip install -e '.[benchmark]'` installs the libraries to compare with. Comparisons with missing libraries are left out.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Turn = Callable[[], dict[str, Cost]]
 
 
 def segmentation(quick: bool, **_: Any) -> list[Row]:
-    """Train both for an epoch, in turns."""
+    """Train both for one epoch per turn."""
     turns = measure.in_turns({"ours": (ours, ()), "bare": (bare, ())}, 1 if quick else 3)
     return [measure.faster("segmenter training", "images/s", turns["ours"], turns["bare"], "training", "bare fit")]
 

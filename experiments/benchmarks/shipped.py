@@ -1,4 +1,4 @@
-"""The typed configs of conf/, for benchmarks that don't use Hydra."""
+"""Read the typed configs of conf/, for benchmarks that don't use Hydra."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def model_config(name: str, **changes: Any) -> ModelConfig:
     """Return the options of `model=name`, with changes."""
-    return read_model({**_answer("model", name), **changes})
+    return read_model({**_values("model", name), **changes})
 
 
 def augment_config(name: str) -> AugmentConfig:
     """Return the strengths of `augment=name`."""
-    values = _answer("augment", name)
+    values = _values("augment", name)
     return AugmentConfig(**{one.name: values[one.name] for one in fields(AugmentConfig)})
 
 
-def _answer(group: str, name: str) -> dict[str, Any]:
+def _values(group: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
     return found

@@ -1,4 +1,4 @@
-"""Start-up time: from the command to the first training step, and the time of commands that don't train."""
+"""Measure the time from the command to the first training step, and the time of commands that don't train."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ with tf.summary.create_file_writer("logs/samples").as_default():
 model.fit(train, validation_data=(val, val_labels), verbose=0, callbacks=[keras.callbacks.TensorBoard("logs"),
     keras.callbacks.ModelCheckpoint("saved.keras", save_freq=1), First()])
 """
-ANSWERS = {
+COMMANDS = {
     "run.py --help": ([str(ROOT / "run.py"), "--help"], "about a second"),
     "run.py, a misspelt key": ([str(ROOT / "run.py"), "trainer.epoch=3"], "about a second"),
     "cvlib compare --help": (["-m", "cvlib.cli", "compare", "--help"], "about a second"),
@@ -73,7 +73,7 @@ def startup(quick: bool, **_: Any) -> list[Row]:
         measure.sooner(what, ours, bare, "a bare Keras script", note="only fit on arrays in memory"),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        for what, (arguments, target) in ANSWERS.items():
+        for what, (arguments, target) in COMMANDS.items():
             costs = [measure.timed_command([sys.executable, *arguments], Path(folder)) for _ in range(rounds)]
             rows.append(measure.alone(what, costs, target=target))
     return rows

@@ -1,4 +1,4 @@
-"""Training of classifiers at 96 px: cvlib with its records, Keras' `fit` alone, and PyTorch with timm."""
+"""Compare the training of classifiers at 96 px: cvlib with its records, Keras' `fit` alone, and PyTorch with timm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Turn = Callable[[], dict[str, Cost]]
 
 
 def resnet(quick: bool, **_: Any) -> list[Row]:
-    """Measure training steps of ResNet50, in float32 and with bfloat16."""
+    """Measure training steps of ResNet50 in float32 and bfloat16."""
     rows, steps, rounds = [], 3 if quick else 4, 1 if quick else 2
     missing = measure.installed("torch", "timm")
     for precision in ("float32", "bfloat16"):

@@ -1,4 +1,4 @@
-"""cvlib's detector against keras-cv's YOLOV8Detector on digit scenes.
+"""Compare cvlib's detector with keras-cv's YOLOV8Detector on digit scenes.
 
 Run `python experiments/benchmarks/yolov8_detector.py`. Both train from scratch on the same scenes, for the same number
 of epochs, with Adam, a cosine schedule and batch size 16, without augmentation. Both are evaluated with the same COCO
@@ -6,7 +6,7 @@ metrics on the test scenes. The output is the number of parameters, the processo
 Only this benchmark needs keras-cv: `pip install keras-cv==0.9.0`.
 
 Results with `--epochs 12 --scenes 4000`: ours 1.67 M parameters, 362 processor seconds, mAP50 0.852, mAP 0.587; theirs
-1.73 M, 216, 0.010, 0.003, with a loss that was still falling. This doesn't show what theirs reaches with more training.
+1.73 M, 216, 0.010, 0.003, while its loss was still falling. This doesn't show what theirs reaches with more training.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import detections
 
-_BATCH, _MOST = 16, 8  # images per batch; maximum boxes per image
+_BATCH, _MAX_BOXES = 16, 8  # images per batch; maximum boxes per image
 
 
 def padded(labels: list[Boxes]) -> np.ndarray:
     """Return the labels as `(n, 8, 5)`: corners and class, padded with −1."""
-    rows = np.full((len(labels), _MOST, 5), -1, np.float32)
+    rows = np.full((len(labels), _MAX_BOXES, 5), -1, np.float32)
     for row, boxes in zip(rows, labels, strict=True):
         row[: len(boxes.classes)] = np.column_stack([boxes.corners, boxes.classes])
     return rows
@@ -57,18 +57,18 @@ def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:
 
 
 def ours(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[int, float, list[Detections]]:
-    """Return parameters, processor seconds and detections of cvlib's default anchor-free detector."""
+    """Train cvlib's default anchor-free detector; return its parameters, processor seconds and detections."""
     config = Config(model_config("yolo"))
     network, task = build(config.model, InputSpec(SIDE, SIDE, 3, "letterbox"), len(classes)), tasks.of_config(config)
     optimizer = adam(config.model.suited.lr, epochs * (len(train) // _BATCH))
     network.model.compile(optimizer, **task.compile_arguments(network, config))
-    spent = fitted(network.model, stream(train, 0), epochs)
+    spent = train_model(network.model, stream(train, 0), epochs)
     found = task.validated(network).predict(np.asarray(test.images, np.float32), verbose=0)
     return network.model.count_params(), spent, detections(found)
 
 
 def theirs(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[int, float, list[Detections]]:
-    """Return the same for a YOLOV8Detector of similar size (strides 8, 16, 32)."""
+    """Do the same with a YOLOV8Detector of similar size (strides 8, 16, 32)."""
     from keras_cv import layers as peer_layers
     from keras_cv import models as peers
 
@@ -81,17 +81,17 @@ def theirs(train: Split, test: Split, classes: list[str], epochs: int) -> tuple[
     model.compile(optimizer=adam(0.002, epochs * (len(train) // _BATCH)), classification_loss="binary_crossentropy",
                   classification_loss_weight=0.5 * len(classes), box_loss="ciou", jit_compile=False)  # fmt: skip
 
-    def named(images: Any, labels: Any) -> tuple[Any, Any]:
+    def as_dictionary(images: Any, labels: Any) -> tuple[Any, Any]:
         return images, {"boxes": labels[..., :4], "classes": labels[..., 4]}
 
-    spent = fitted(model, stream(train, 0).map(named), epochs)
+    spent = train_model(model, stream(train, 0).map(as_dictionary), epochs)
     outputs = model.predict(np.asarray(test.images, np.float32), batch_size=32, verbose=0)
     rows = zip(outputs["boxes"], outputs["confidence"], outputs["classes"], strict=True)
     found = [Detections(boxes[kinds >= 0], scores[kinds >= 0], kinds[kinds >= 0]) for boxes, scores, kinds in rows]
     return model.count_params(), spent, found
 
 
-def fitted(model: keras.Model, batches: tf.data.Dataset, epochs: int) -> float:
+def train_model(model: keras.Model, batches: tf.data.Dataset, epochs: int) -> float:
     """Train the model and return the processor seconds."""
     started = time.process_time()
     model.fit(batches, epochs=epochs, verbose=2)
@@ -104,9 +104,9 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=2000)
     chosen = parser.parse_args()
     classes, (train, _, test), _ = digit_scenes(DataConfig(samples=chosen.scenes), BOXES)
-    for name, arm in (("model=yolo", ours), ("YOLOV8Detector", theirs)):
+    for name, contender in (("model=yolo", ours), ("YOLOV8Detector", theirs)):
         keras.utils.set_random_seed(0)
-        parameters, spent, found = arm(train, test, classes, chosen.epochs)
+        parameters, spent, found = contender(train, test, classes, chosen.epochs)
         metrics = coco.measure(list(test.labels), found, len(classes)).metrics
         print(f"{name:15} {parameters / 1e6:5.2f} M parameters  {spent:6.0f} processor seconds  "
               f"mAP50 {metrics['mAP50']:.3f}  mAP {metrics['mAP']:.3f}", flush=True)  # fmt: skip

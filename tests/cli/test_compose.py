@@ -41,7 +41,7 @@ def test_a_users_own_backbone_learns_sets_of_classes(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("overrides", "words"), [
-    (["model=yolo", "task=multilabel"], "task=multilabel doesn't go with model=yolo, which does detection: choose"),
+    (["model=yolo", "task=multilabel"], "task=multilabel is not available for model=yolo, which does detection:"),
     (["task=multilable"], r"task=multilable: there is no such task; did you mean multilabel\?"),
     (["task=multilabel", "task.head=dense"], "task.head: there is no such key"),
     (["task=multilabel", "data=letters"], "data=letters has .* classification only: .*, or task=classification"),

@@ -140,10 +140,10 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, caps
     (["{}/evaluate"], "is not a run: it has no summary.json"),
     (["{}", "--split", "all"], "invalid choice: 'all'"),
     (["{}", "data=mnistt"], "data=mnistt: there is no such data; did you mean mnist"),
-    (["{}", "data=letters", "data.samples=60"], "letters has classes that the run doesn't know: C, J, K"),
+    (["{}", "data=letters", "data.samples=60"], "letters has classes that the run was not trained on: C, J, K"),
     (["{}", "data=coco", "data.path=absent"], "data=coco has labels for detection, segmentation only"),
     (["{}", "data=folder", "data.path=absent"], "absent is not a folder, a label file or an archive"),
-    (["{}", "model=resnet"], "model=resnet: only the data of a run can be changed for evaluation"),
+    (["{}", "model=resnet"], "model=resnet: only a run's data can be changed for evaluation"),
     (["{}", "data=folder", "data.path={}/evaluate", "--split", "val"], "evaluate has no val split, only train"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],

@@ -84,7 +84,7 @@ def test_in_a_sweep_the_jobs_that_do_not_use_a_key_leave_it_out(capsys: pytest.C
 def test_a_sweep_refuses_what_no_job_uses(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = sweep(capsys, "model=resnet,vgg", "model.kernel=3,5")
     assert out == ""
-    assert "no job uses it: model.kernel=3: model=resnet doesn't use this key; model=cnn, " in err
+    assert "no job uses this key: model.kernel=3: model=resnet doesn't use this key; model=cnn, " in err
     out, err = sweep(capsys, "seed=0,1", "mode.head_epochs=3")
     assert err.startswith("error: mode.head_epochs=3: mode=scratch doesn't use this key")
 
@@ -95,7 +95,7 @@ def test_a_search_does_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = sweep(capsys, "mode=scratch,finetune", "mode.backbone_lr=interval(0.1,1)", *asked, *NOTHING_RUNS)
     assert out == "mode.backbone_lr applies to finetune: mode=scratch leaves it out\n"
     _, err = sweep(capsys, "mode=scratch,feature_extractor", "mode.backbone_lr=interval(0.1,1)", *asked)
-    assert "no job uses it: mode.backbone_lr=0.1: mode=scratch doesn't use this key" in err
+    assert "no job uses this key: mode.backbone_lr=0.1: mode=scratch doesn't use this key" in err
 
 
 def test_what_a_study_sets_is_left_out_by_the_modes_that_do_not_use_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def test_the_text_is_a_table_a_verdict_and_what_was_left_out(study: Path) -> Non
     ]  # fmt: skip
     text = "\n".join(lines)
     assert "\nfinetune beats scratch by 50.0 ± " in text
-    assert "\nnot counted, failed: broken (ran out of memory)\n" in text
+    assert "\nleft out because its status is failed: broken (ran out of memory)\n" in text
 
 
 def test_a_row_per_run_names_the_runs(study: Path) -> None:
@@ -90,7 +90,7 @@ def test_without_completed_runs_the_text_lists_the_others(tmp_path: Path, make_r
     for form in ("table", "md", "html"):
         text = compare([tmp_path], say_nothing, form=form)
         assert "0 completed runs" in text
-        assert "not counted, diverged: a (loss became nan)" in text
+        assert "left out because its status is diverged: a (loss became nan)" in text
 
 
 def test_the_page_is_self_contained_and_well_formed(study: Path) -> None:
@@ -130,7 +130,7 @@ def test_legends_say_what_numbers_stand_for(tmp_path: Path, make_run: MakeRun) -
 def test_only_columns_that_are_there_are_explained(study: Path, tmp_path: Path, make_run: MakeRun) -> None:
     text = compare([study], say_nothing, form="md").splitlines()
     assert text[-1] == (
-        "Means ± standard deviation over seeds. The CI is over new seeds and new test images. Differences ± one "
+        "Means ± standard deviation over seeds. The CI accounts for new seeds and new test images. Differences ± one "
         "standard error. p (these networks): would the same networks also differ on other images? p (new seeds): would "
         "networks trained with other seeds also differ? p Holm: p corrected for the number of comparisons; the verdict "
         "uses it."

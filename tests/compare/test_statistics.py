@@ -135,6 +135,8 @@ def test_the_interval_of_a_perfect_group_is_wilsons() -> None:
     low, high = statistics.group_interval(np.ones((3, 40)), 0.0, 1.0)
     quantile = stats.norm.ppf(0.975)
     assert high == 1.0 and low == pytest.approx(40 / (40 + quantile**2), abs=0.01)
+    low, high = statistics.group_interval(np.full((3, 40), 0.5), 0.0, 1.0)
+    assert (low, high) == pytest.approx(stats.binomtest(20, 40).proportion_ci(method="wilson"), abs=0.01)
     assert math.isnan(statistics.group_interval(np.ones((1, 40)), 0.0, 1.0)[0])
 
 

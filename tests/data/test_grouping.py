@@ -95,7 +95,7 @@ def test_a_level_of_folders_and_a_column_give_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("group", "words"), [
     ("patient", "data.group=patient: the table has no column of that name, and a/0.png doesn't match"),
     ("(", "no column of that name, and not a valid regular expression"),
-    (4, "a/0.png lies in 1 folders: choose a level from 1 to 1"),
+    (4, "a/0.png has folder depth 1: choose a level from 1 to 1"),
     (0, "choose a level from 1"),
     (1, "only 2 groups for 3 splits"),
 ])  # fmt: skip
@@ -145,7 +145,7 @@ def test_copies_and_look_alikes_stay_on_one_side(tmp_path: Path) -> None:
             sides = [split for split, one in dataset.splits.items() for name in one.names
                      if Path(name).stem.split("_")[0] == str(number)]  # fmt: skip
             assert len(sides) == 3 and len(set(sides)) == 1
-        assert any(note.startswith("20 images look the same as an earlier one") for note in dataset.notes)
+        assert any(note.startswith("20 images look like an earlier image") for note in dataset.notes)
 
 
 def test_a_collection_where_everything_looks_the_same_is_split_as_usual() -> None:
@@ -176,7 +176,7 @@ def test_folds_divide_the_collections_own_splits_too_and_keep_groups_whole(tmp_p
     assert sum(len(one.test) for one in folds) == 36
     numbers = [{Path(name).stem for name in one.test.names} for one in folds]
     assert not numbers[0] & numbers[1] and not numbers[1] & numbers[2] and not numbers[0] & numbers[2]
-    assert any("the collection's own test split are divided as well" in note for note in folds[0].notes)
+    assert any("the collection's own test split is divided as well" in note for note in folds[0].notes)
 
 
 def test_arrays_have_folds_as_well() -> None:

@@ -84,7 +84,7 @@ COLLECTIONS: dict[str, tuple[str, Callable[[Path], None], str]] = {
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for a collection, beside the working folder."""
-    monkeypatch.setattr(index, "_LEAST", 10)
+    monkeypatch.setattr(index, "_MIN_SAMPLES", 10)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "set"

@@ -41,6 +41,7 @@ def test_boxes_masks_and_sets_are_merged() -> None:
 @pytest.mark.parametrize(("groups", "words"), [
     ({"car": ["sedan", "lorry"]}, "there is no class 'lorry'"),
     ({"car": ["sedan"], "auto": ["sedan", "van"]}, "sedan is merged into car and into auto"),
+    ({"sedan": ["sedan", "van"], "auto": ["sedan", "bus"]}, "sedan is merged into sedan and into auto"),
     ({"cat": ["sedan", "van"]}, "cat is already a class"),
     ({"all": CLASSES}, "data.merge leaves only one class"),
 ])  # fmt: skip

@@ -63,6 +63,16 @@ def test_each_format_agrees_with_keras_and_contains_the_labels(form: str, labels
         np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
 
 
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_a_file_of_another_kind_is_not_replaced(
+    form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert cli.main(["export", str(run), "--format", form, "--output", str(tmp_path / "notes.txt")]) == 2
+    assert "so it is not replaced" in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
 def test_a_folder_with_other_files_is_not_replaced(
     form: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -103,7 +113,7 @@ def test_int8_takes_uint8_images_and_stays_close_to_keras(run: Path, capsys: pyt
 def test_export_fails_above_the_tolerance(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["export", str(run), "--format", "litert", "--int8", "--images", "3", "--tolerance", "1e-9"]
     assert cli.main(arguments) == 1
-    assert "ABOVE 1e-09" in capsys.readouterr().out
+    assert "ABOVE the tolerance of 1e-09" in capsys.readouterr().out
 
 
 def test_nan_outputs_never_agree(run: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_run_without_an_epoch_has_no_network(tmp_path: Path) -> None:
     write_run(tmp_path / "run", status="interrupted")
     for file in (tmp_path / "run/checkpoints").iterdir():
         file.unlink()
-    with pytest.raises(UserError, match="no epoch of this run is finished"):
+    with pytest.raises(UserError, match="this run has not finished an epoch"):
         network(open_run(tmp_path / "run"), TASK)
 
 

@@ -241,7 +241,7 @@ def test_a_comparison_shows_every_run() -> None:
     assert "classification on digits, by test/accuracy: 7 completed runs\n" in text
     assert "detection on digits, by test/mAP: 3 completed runs\n" in text
     assert "segmentation on digits, by test/mIoU: 3 completed runs\n" in text
-    assert "not counted, interrupted: runs/unfinished" in text
+    assert "left out because its status is interrupted: runs/unfinished" in text
     assert "these differences are means of the images' average precision at IoU 0.5, because test/mAP is" in text
     assert "classification on digits, by test/accuracy: 5 completed runs in 3 groups" in compare([FORM_1], said.append)
 

@@ -53,7 +53,7 @@ def test_a_damaged_record_is_a_failed_job_and_no_crash(tmp_path: Path) -> None:
     (tmp_path / "torn/summary.json").write_text('{"status": "comp')
     job = Job("torn", (), tmp_path / "torn", identity="some")
     assert sweep.to_run([job], False) == []
-    row = sweep.look(job)
+    row = sweep.row_of(job)
     assert row.status == "failed"
     assert "summary.json" in str(row.error)
 
@@ -63,8 +63,8 @@ def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> No
     assert sweep.to_run([Job("a", (), tmp_path / "a", identity="old")], False) == []
     changed = Job("a", (), tmp_path / "a", identity="new")
     assert sweep.to_run([changed], False) == [changed]
-    assert sweep.look(Job("a", (), tmp_path / "a", "holds a run of another config")).status == "failed"
-    late = sweep.look(Job("a", (), tmp_path / "a", "another process is writing this run", identity="old"))
+    assert sweep.row_of(Job("a", (), tmp_path / "a", "holds a run of another config")).status == "failed"
+    late = sweep.row_of(Job("a", (), tmp_path / "a", "another process is writing this run", identity="old"))
     assert (late.status, late.error) == ("completed", None)
 
 
@@ -96,6 +96,7 @@ def test_the_end_is_a_table_two_files_and_a_failure_that_lists_what_is_missing(
     with pytest.raises(RunFailed, match="6 of 7 jobs"):
         sweep.conclude(tmp_path, jobs, {tmp_path / "pending": "the file is missing"})
     out, err = capsys.readouterr()
+    assert sweep.progress(tmp_path, tmp_path / "pending") == "pending"  # a job that starts after the sweep has ended
     (completed,) = [line.split() for line in out.splitlines() if line.startswith("completed")]
     assert completed == ["completed", "completed", "0.7500", "9.8"]
     assert "error: diverged: it was bad" in err
@@ -120,7 +121,7 @@ def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path
         write(tmp_path / name, "completed")
     (tmp_path / "no run").mkdir()
     first = [Job(f"seed={seed}", (), tmp_path / f"lr=0.1,seed={seed}") for seed in (0, 1)]
-    sweep.write_results(tmp_path, [sweep.look(job) for job in first], "completed")
+    sweep.write_results(tmp_path, [sweep.row_of(job) for job in first], "completed")
     shutil.rmtree(tmp_path / "lr=0.1,seed=1")
     sweep.conclude(tmp_path, [Job("lr=0.2", (), tmp_path / "lr=0.2,seed=0")], {})
     with (tmp_path / "sweep.csv").open() as file:

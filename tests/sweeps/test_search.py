@@ -229,7 +229,7 @@ def test_another_space_in_the_same_folder_is_refused(
     make: Callable[..., Search], compose: Compose, played: list[str]
 ) -> None:
     search.run(make(trials=1), compose)
-    for changes, words in (({"space": {"optimizer.lr": Range(1e-4, 1)}}, "another space"),
+    for changes, words in (({"space": {"optimizer.lr": Range(1e-4, 1)}}, "another search space"),
                            ({"fixed": ("seed=2",)}, r"other overrides \(.* there, .*seed=2 here\)"),
                            ({"monitor": "val/loss"}, r"another monitor \(val/\w+\)")):  # fmt: skip
         with pytest.raises(UserError, match=words):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
+import cvlib
 from cvlib import experiment, tasks
 from cvlib.compare.runs import sample_values
 from cvlib.models.restore import SavedRun, open_run
@@ -72,8 +73,6 @@ def test_values_of_the_test_samples_average_to_every_metric(run: SavedRun) -> No
     """`cvlib compare` tests what it ranks by, except for metrics that it compares by a measure of the single image."""
     for spec in tasks.of_config(run.config).metrics:
         found = sample_values(run.record, f"test/{spec.name}")
-        if run.record.task == "detection" and spec.column is None:
-            continue  # mAP75 and ar_100 have no measure of a single image
         assert found is not None
         if spec.sample != "own":
             assert np.mean(found[1]) == pytest.approx(run.record.metric(f"test/{spec.name}"), abs=1e-5)
@@ -101,12 +100,19 @@ def test_predict_writes_tables_and_pictures_and_gives_values(run: SavedRun, tmp_
         Image.fromarray(image).save(tmp_path / f"in/{number}.png")
     (tmp_path / "in/broken.png").write_bytes(b"no image")
     files = prediction.find_files([str(tmp_path / "in")])
-    counts = prediction.predict_files(run, files, tmp_path / "out")
+    said: dict[str, str] = {}
+    counts = prediction.predict_files(
+        run, files, tmp_path / "out", tell=lambda file, text: said.update({file.name: text})
+    )
+    assert list(said) == ["0.png", "1.png", "2.png"] and all(said.values())
     assert counts == (3, [tmp_path / "in/broken.png"])
     assert {"predictions.json", "predictions.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert list((tmp_path / "out").rglob("*.png"))
-    seen = [image[..., : run.channels] for image in images]
+    seen = [(None, image[..., : run.channels]) for image in images]
     assert len(prediction.values(run, saved.network(run), seen)) == 3
+    (tmp_path / "in/broken.png").unlink()
+    answers = cvlib.predict(run, str(tmp_path / "in"))
+    assert run.record.task == "segmentation" or [answer.file for answer in answers] == files[:3]
 
 
 def test_visualize_draws_what_was_learned(run: SavedRun) -> None:

@@ -53,3 +53,9 @@ def test_long_names_are_shortened_and_a_picture_is_saved_whole(tmp_path: Path) -
     pictures.save_png(picture, tmp_path / "a.png")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_caption_starts_with_the_end_of_a_long_file_name():
+    names = ["a/b/cat.png", "dogs/a_very_long_name_0123.jpg"]
+    assert pictures.with_names(["x", "y"], names) == ["cat.png\nx", "…ong_name_0123.jpg\ny"]
+    assert pictures.with_names(["x"], []) == ["x"]

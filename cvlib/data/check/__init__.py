@@ -73,7 +73,7 @@ def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Jo
         kind = reading.collection.kind
         files_used = Counter(sample.label_file for _, sample in reading.samples)
         for _, sample in reading.samples:
-            if kind.classes_of(sample.label) is not None:  # never has findings, so skip the cost of its name
+            if kind.classes_of(sample.label) is not None:  # such a label never has findings, so no name is needed
                 jobs.setdefault(sample.image, Job(sample.image)).labels[number] = Labelled(sample.label, kind, "", "")
                 continue
             subject = sample.name if sample.label_file and files_used[sample.label_file] > 1 else ""
@@ -89,18 +89,18 @@ def _jobs(root: Path, files: tree.Tree, read: list[readings.Reading]) -> list[Jo
 
 
 def _file_findings(root: Path, used: set[Path], seen: Results) -> Iterator[Finding]:
-    """Yield findings on image files; for files that no sample uses, only errors, as warnings."""
+    """Yield findings on image files; for files that no sample uses, yield only errors, reported as warnings."""
     for path, result in seen.items():
         for fault in result.scan.faults if result.scan is not None else []:
             finding = Finding(fault.severity, fault.kind, name_of(path, root), fault.message, fault.advice)
             if path in used or not used:
                 yield finding
             elif fault.severity == ERROR:
-                yield replace(finding, severity=WARNING, message=f"{fault.message} (used by no label)")
+                yield replace(finding, severity=WARNING, message=f"{fault.message} (no label refers to the file)")
 
 
 def _unused(root: Path, used: set[Path], seen: Results, found: list[Finding]) -> list[Finding]:
-    """Return remarks on readable images without a label in the folders of used images, unless already in `found`."""
+    """Return remarks on readable, unlabelled images in folders of used images, unless `found` names them."""
     folders = {path.parent for path in used}
     named = {Path(finding.path).stem for finding in found}  # stem of the image, or of its annotation
     unused = (path for path, result in seen.items() if result.scan is not None and result.scan.header is not None

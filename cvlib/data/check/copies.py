@@ -17,7 +17,7 @@ class Copyable:
 
     name: str
     split: str  # train, val or test
-    label: str | None  # class name; None for boxes and masks
+    label: str | None  # class names; None for boxes and masks
     digest: str
     thumbnail: bytes
 
@@ -35,8 +35,8 @@ class Repetition:
 def repetitions(items: list[Copyable]) -> list[Repetition]:
     """Return every duplicate with its original.
 
-    The original of exact copies is the one with the most common label, then the one in train. The original of near
-    copies is the one in train.
+    Among exact copies, the original is the one with the most common label; ties go to train, then to val. Among near
+    duplicates, it is the one in train, then the one in val.
     """
     groups = defaultdict(list)
     for item in items:
@@ -56,7 +56,7 @@ def repetitions(items: list[Copyable]) -> list[Repetition]:
 
 
 def findings(repetition: Repetition, drawn: bool) -> list[Finding]:
-    """Return findings on a duplicate, depending on both labels and splits; `drawn`: the splits are yet to be drawn."""
+    """Return findings on a duplicate, depending on both labels and splits; `drawn`: a run draws the splits."""
     copy, original = repetition.copy, repetition.original
     near, severity, ordinary = ("", ERROR, WARNING) if repetition.exact else ("near ", WARNING, REMARK)
     manner = ", byte for byte" if repetition.exact else ", mirrored" if repetition.mirrored else ""

@@ -23,7 +23,7 @@ from cvlib.data.layouts.collection import Label
 from cvlib.runtime.clock import Progress
 
 _PATIENCE = 1.5  # seconds, about the cost of starting processes; shorter work is faster without them
-_CHUNK = 32  # files per task: little communication, and Ctrl-C still takes effect in a fraction of a second
+_CHUNK = 32  # files per task: limits communication, and Ctrl-C still takes effect in a fraction of a second
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:
         for future in as_completed(pending):
             try:
                 yield future.result()
-            except BrokenProcessPool:  # a process died (memory, decoder), and the pending chunks failed with it
+            except BrokenProcessPool:  # a process died (out of memory, decoder crash); all pending chunks fail with it
                 yield _isolated(pending[future])
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -83,7 +83,7 @@ def _add(readings: Readings, place: Path, layout: str | None, kind: LabelKind, s
 
 
 def _blame(readings: Readings, error: UserError) -> None:
-    """Add a finding for an error of the whole collection, with the path that the message begins with."""
+    """Add a finding for an error of the whole collection, at the path with which the message begins."""
     start, _, rest = str(error).partition(": ")
     named = Path(start)
     if rest and named == readings.root:

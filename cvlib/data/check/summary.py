@@ -14,7 +14,7 @@ from cvlib.data.check.readings import Reading
 from cvlib.data.check.scan import FileScan
 from cvlib.data.findings import REMARK, WARNING, Finding
 
-_IMBALANCE = 10  # ratio of the largest to the smallest class from which accuracy is misleading
+_IMBALANCE = 10  # minimum ratio of the largest to the smallest class at which accuracy is misleading
 _SPLITS = ("train", "val", "test")
 
 
@@ -122,19 +122,19 @@ def _only_sample(reading: Reading, label: int) -> str | None:
 
 
 def _alike(counts: Counts) -> Iterator[Finding]:
-    """Yield findings on names that differ only in case or blanks; the rarer one is reported as the likely typo."""
+    """Yield findings on names that differ only in case or spaces; the rarer one is reported as the likely typo."""
     groups = defaultdict(list)
     for name in counts.classes:
         groups["".join(name.split()).casefold()].append(name)
     for names in groups.values():
         names.sort(key=lambda name: -sum(split[name] for split in counts.holding.values()))
         for name in names[1:]:
-            yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} only in upper and "
-                          "lower case or blanks", "use one name if they are the same class")  # fmt: skip
+            yield Finding(WARNING, "class name", name, f"class {name!r} differs from {names[0]!r} only in case or "
+                          "spaces", "use one name if they are the same class")  # fmt: skip
 
 
 def _imbalance(counts: Counts, train: dict[str, int]) -> list[Finding]:
-    """Return a finding on imbalance; for masks, images per class count, because pixels are never balanced."""
+    """Return a finding on imbalance. Masks are compared by images per class, because pixels are never balanced."""
     kind = labels.named(counts.task)
     numbers = counts.amount["train"] if kind.counts_objects else train
     present = {name: number for name, number in numbers.items() if number}

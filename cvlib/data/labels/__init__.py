@@ -17,9 +17,9 @@ KINDS: tuple[LabelKind, ...] = (CLASS, CLASS_SET, BOXES, MASK)
 
 
 def named(word: str) -> LabelKind:
-    """Return the kind whose name or sub-folder is `word`."""
+    """Return the kind whose name or subfolder is `word`."""
     for kind in KINDS:
         if word in (kind.name, kind.subfolder):
             return kind
     known = ", ".join(kind.subfolder for kind in KINDS)
-    raise ValueError(f"invalid kind of label {word!r}: expected one of {known}")
+    raise ValueError(f"Invalid kind of label {word!r}: expected one of {known}")

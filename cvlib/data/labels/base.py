@@ -47,7 +47,7 @@ class LabelKind(ABC):
     fewest_chosen: ClassVar[int] = 2  # the minimum number of classes in data.classes
     stratified_by: ClassVar[str] = ""  # how a split is stratified, as the end of a note
     unit: ClassVar[tuple[str, str]] = ("image", "images")  # what `cvlib check` counts per class: singular, plural
-    counted_as: ClassVar[str] = "images"  # the same in the title of its table
+    counted_as: ClassVar[str] = "images"  # the unit in the title of the table of `cvlib check`
     counts_objects: ClassVar[bool] = False  # whether that table counts objects instead of images that contain the class
     label_files_are_images: ClassVar[bool] = False  # whether label files are images too (masks)
     made_from: ClassVar[LabelKind | None] = None  # the kind to convert labels from if a layout lacks this one
@@ -86,7 +86,7 @@ class LabelKind(ABC):
     # Splitting and choosing
 
     def is_left_out(self, label: Any, chosen: set[int]) -> bool:
-        """Return whether keeping only the classes `chosen` is known to exclude the image of a raw label."""
+        """Return whether an image with this raw label is certainly dropped if only the classes `chosen` are kept."""
         classes = self.classes_of(label)
         return classes is not None and not classes & chosen
 
@@ -115,7 +115,7 @@ class LabelKind(ABC):
         """Return a string that distinguishes a label from others, unless the sample's digest already does."""
 
     def content(self, label: Any) -> bytes:
-        """Return what the label adds to the digest of a sample in a file; equals `Settled.content`."""
+        """Return what the label adds to the digest of a sample whose image is a file; equals `Settled.content`."""
         return b""
 
     @abstractmethod
@@ -154,7 +154,8 @@ class LabelKind(ABC):
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
         """Return the labels of a split as arrays for the feed, one row per sample.
 
-        `Form.ROW`: one array. `Form.BOXES`: corners float32 `(n, most, 4)` in pixels of the resized image and classes
-        int32 `(n, most)`, padded with −1. `Form.PIXELS`: no arrays, because masks are stored with the images.
+        `Form.ROW`: one array. `Form.BOXES`: corners float32 `(n, max_boxes, 4)` in pixels of the resized image and
+        classes int32 `(n, max_boxes)`, padded with −1. `Form.PIXELS`: no arrays, because masks are stored with the
+        images.
         """
         raise NotImplementedError(f"{self!r} has no arrays")

@@ -64,7 +64,7 @@ class BoxLabels(LabelKind):
         trained = self.occurring(splits["train"])
         if not trained:
             raise UserError(f"data={name}: no training image has a box to learn from")
-        notes = [f"no {split} image has a box, so its mAP is 0 whatever the model predicts"
+        notes = [f"no {split} image has a box, so the {split} mAP is always 0"
                  for split in ("val", "test") if not self.occurring(splits[split])]  # fmt: skip
         if untrained := sorted(set(range(len(classes))) - trained):
             notes.append(f"no training image has a box of {', '.join(classes[label] for label in untrained)}")
@@ -86,14 +86,14 @@ def rarest_class(found: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def padded(labels: list[Boxes]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the boxes of n images as arrays: corners float32 `(n, most, 4)` and classes int32 `(n, most)`.
+    """Return the boxes of n images as arrays: corners float32 `(n, max_boxes, 4)`, classes int32 `(n, max_boxes)`.
 
     Rows are padded with class −1. Crowds are left out, because they are not single objects to learn.
     """
     kept = [(label.corners[~label.crowd], label.classes[~label.crowd]) for label in labels]
-    most = max([1, *(len(classes) for _, classes in kept)])
-    corners = np.zeros((len(labels), most, 4), np.float32)
-    classes = np.full((len(labels), most), NO_OBJECT, np.int32)
+    max_boxes = max([1, *(len(classes) for _, classes in kept)])
+    corners = np.zeros((len(labels), max_boxes, 4), np.float32)
+    classes = np.full((len(labels), max_boxes), NO_OBJECT, np.int32)
     for row, (own_corners, own_classes) in enumerate(kept):
         corners[row, : len(own_classes)], classes[row, : len(own_classes)] = own_corners, own_classes
     return corners, classes

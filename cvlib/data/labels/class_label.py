@@ -49,7 +49,7 @@ class ClassLabel(LabelKind):
         everything = set(range(len(classes)))
         if untrained := sorted(everything - self.occurring(splits["train"])):
             listed = ", ".join(classes[label] for label in untrained)
-            notes.append(f"no training image for {listed}: there are so few that all are held out")
+            notes.append(f"no training image for {listed}: can't be learned")
         if untested := sorted(everything - self.occurring(splits["test"])):
             listed = ", ".join(classes[label] for label in untested)
             notes.append(f"no test image for {listed}: not covered by the test metrics")

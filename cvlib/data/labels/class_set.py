@@ -83,7 +83,7 @@ class ClassSet(LabelKind):
         return co_occurrence.findings(labels, classes)
 
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
-        """Return the class ids of each image, int32 `(n, most)`, padded with −1."""
+        """Return the class ids of each image, int32 `(n, max_classes)`, padded with −1."""
         ids = np.full((len(split), max([1, *map(len, split.labels)])), NO_CLASS, np.int32)
         for row, label in zip(ids, split.labels, strict=True):
             row[: len(label)] = sorted(label)

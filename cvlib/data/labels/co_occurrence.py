@@ -58,4 +58,4 @@ def _never(together: np.ndarray, images: int, classes: list[str]) -> Iterator[Fi
         by_chance = counts[one] * counts[other] / max(images, 1)
         if together[one, other] == 0 and by_chance >= _FEWEST:
             yield Finding(REMARK, "never together", f"classes {classes[one]}, {classes[other]}",
-                          f"no image has both; about {by_chance:.0f} would by chance")  # fmt: skip
+                          f"no image has both; about {by_chance:.0f} are expected by chance")  # fmt: skip

@@ -58,7 +58,7 @@ class MaskLabels(LabelKind):
             raise UserError(f"{root}: {len(classes)} classes, but 8-bit masks can hold at most {IGNORE}")
 
     def numbers(self, classes: list[str], chosen: list[str]) -> np.ndarray:
-        """Return the new ids. Other classes become background if class 0 is and remains background, else IGNORE."""
+        """Return the new ids. Other classes become class 0 if it is a background and stays class 0, else IGNORE."""
         background = is_background(classes[0]) and chosen[0] == classes[0]
         table = np.full(IGNORE + 1, 0 if background else IGNORE, np.int64)
         table[IGNORE] = IGNORE

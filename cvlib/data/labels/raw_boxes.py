@@ -11,7 +11,7 @@ from cvlib.data.images import Header
 
 _FARTHEST = 1e9  # pixels; larger coordinates are invalid
 _TINY = 2  # pixels; boxes with a shorter side can hardly be learned
-_SLACK = 1  # pixels beyond the edge; counting pixels from 0 or from 1 makes this difference
+_SLACK = 1  # pixels beyond the edge that cause no warning, because some tools count pixels from 1 instead of 0
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def settle(label: RawBoxes, header: Header, path: str) -> tuple[Boxes, list[Find
 
     A box that extends beyond the image is clipped, with a warning if it does so by more than one pixel. A box without
     width or height, with an invalid corner, or entirely outside the image is dropped (an error). A repeated box of
-    the same class is kept once (a warning). Boxes refer to the upright image, unless the annotated size equals that
-    of the image as stored, before its EXIF rotation. Then the boxes are rotated with the image. Any other size is a
+    the same class is kept once (a warning). Boxes refer to the upright image. If the annotated size equals only that of
+    the image as stored, before its EXIF rotation, the boxes are rotated with the image. Any other size is reported as a
     warning.
     """
     findings: list[Finding] = []
@@ -100,7 +100,7 @@ def _scaled(label: RawBoxes, header: Header, path: str, findings: list[Finding])
     if label.size == header.stored:
         return replace(label, corners=_turned(label.corners, header))
     declared, actual = (f"{width}×{height}" for height, width in (label.size, header.size))
-    message = f"the annotated image size is {declared}, but the image is {actual}: boxes are read as its pixels"
+    message = f"the annotated image size is {declared}, but the image is {actual}: boxes are read in its pixels"
     findings.append(Finding(WARNING, "size tag", path, message, "check that the boxes fit", label.place))
     return label
 

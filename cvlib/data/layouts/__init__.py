@@ -2,8 +2,8 @@
 
 Each layout is one module. `signs(survey)` returns evidence that a collection has this layout: a certainty and a
 reason. `read(root, kind, config) -> Collection` reads it. A reader opens label files only and decodes no image. It
-excludes the samples and single boxes that error findings report. Checks that need the image size are in the kind's
-`settle`.
+excludes the samples and individual boxes that have an error finding. Checks that need the image size are in the label
+kind's `settle`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from cvlib.data.layouts import (
     rest,
     table,
     voc,
+    webdataset,
     yolo,
 )
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
@@ -59,20 +60,22 @@ LAYOUTS: dict[str, Layout] = {
     "masks": Layout(masks.read, (MASK,), masks.signs),
 }
 _BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo"}
-_WORDS = {CLASS: "image classes", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
-_FOR = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
-        MASK: "a segmenter (model=segmenter)"}  # fmt: skip
+_DESCRIPTIONS = {CLASS: "image classes", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
+_CHOICES = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
+            MASK: "a segmenter (model=segmenter)"}  # fmt: skip
 
 
 def place(path: str) -> Path:
     """Return the absolute path of a collection: a folder, or one label file.
 
-    The images of an archive or of Parquet files are written into the cache first. Raises `UserError` if `path` is none
-    of these.
+    The images of archives, WebDataset shards and Parquet files are written to the cache first. Raises `UserError` if
+    `path` is none of these.
     """
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # removes .. but keeps links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
     found = next((candidate for candidate in spelled if candidate.exists()), None)
+    if found is not None and (shards := webdataset.shards_of(found)):
+        return webdataset.unpacked(found, shards)
     if found is not None and archives.is_archive(found):
         found = archives.unpacked(found)
     if found is not None and (files := parquet.files_of(found)):
@@ -95,13 +98,13 @@ def table_of(root: Path) -> list[Evidence]:
         inner = table_of(root / kind.subfolder) if (root / kind.subfolder).is_dir() else []
         own = evidence.best([item for item in found if item.layout != "folder"], kind)
         best = evidence.best(inner, kind)
-        if best is not None and (own is None or own.sure < evidence.POSSIBLE or own.refusal):
-            found.append(replace(best, sure=max(best.sure, 0.9)))
-    taken = any((item.exclusive and item.kind != CLASS and item.sure >= evidence.POSSIBLE and not item.refusal)
+        if best is not None and (own is None or own.certainty < evidence.POSSIBLE or own.refusal):
+            found.append(replace(best, certainty=max(best.certainty, 0.9)))
+    taken = any((item.exclusive and item.kind != CLASS and item.certainty >= evidence.POSSIBLE and not item.refusal)
                 or item.root != root for item in found)  # fmt: skip
     if taken:
         found = [item for item in found if item.layout != "folder" or item.root != root]
-    return sorted(found, key=lambda item: -item.sure)
+    return sorted(found, key=lambda item: -item.certainty)
 
 
 def _table_of_file(file: Path) -> list[Evidence]:
@@ -148,21 +151,23 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
         return best
     if best is not None:
         raise UserError(f"{root}: {best.refusal}")
-    others = [item for item in found if item.kind != kind and (item.sure > evidence.WEAK or item.kind != CLASS)]
+    others = [item for item in found if item.kind != kind and (item.certainty > evidence.WEAK or item.kind != CLASS)]
     if not others and kind == CLASS:
         return Evidence("folder", CLASS, root, 0.0, "", folder.TITLE)  # its reader explains what is expected
     word = kind.subfolder
     if not others:
-        raise UserError(f"{root}: no labels for {word} found: expected {_readable(kind)}; data.layout selects one")
+        raise UserError(
+            f"{root}: no labels for {word} found: expected {_readable(kind)}; set data.layout to choose one"
+        )
     if refused := [item for item in others if item.refusal]:
         raise UserError(f"{root}: no labels for {word}: {refused[0].refusal}")
     chosen = {item.kind: item for item in reversed(others)}
-    listed = " and ".join(f"{_WORDS[other]} ({chosen[other].layout})" for other in KINDS if other in chosen)
+    listed = " and ".join(f"{_DESCRIPTIONS[other]} ({chosen[other].layout}: {chosen[other].why})"
+                          for other in KINDS if other in chosen)  # fmt: skip
     ways = _other_tasks(found, kind)
-    ways += [_FOR[other] for other in KINDS if other in chosen and not (other.form is kind.form is Form.ROW)]
-    why = "; ".join(chosen[other].why for other in KINDS if other in chosen)
-    raise UserError(f"{root}: no labels for {word}, only for {listed}: choose {', '.join(ways)}, or other "
-                    f"data ({why}); labels for {word} can be {_readable(kind)}")  # fmt: skip
+    ways += [_CHOICES[other] for other in KINDS if other in chosen and not (other.form is kind.form is Form.ROW)]
+    raise UserError(f"{root}: no labels for {word}, only for {listed}: choose {', '.join(ways)}, or other data; "
+                    f"labels for {word} can be {_readable(kind)}")  # fmt: skip
 
 
 def _serving(found: list[Evidence], kind: LabelKind) -> Evidence | None:
@@ -183,12 +188,12 @@ def _other_tasks(found: list[Evidence], kind: LabelKind) -> list[str]:
 
 def _readable(kind: LabelKind) -> str:
     if kind == CLASS:
-        return "one folder per class, or a CSV of file and label"
+        return "one folder per class, or a CSV file with the columns file and label"
     if kind == CLASS_SET:
-        return "a CSV of file and labels, COCO, or boxes, of which only the classes are used"
+        return "a CSV file with the columns file and labels, COCO, or boxes in any layout (only their classes are used)"
     if kind == MASK:
-        return "Pascal VOC, COCO, YOLO, or folders images and masks with the same file names in both"
-    return "Pascal VOC, COCO, YOLO, CreateML, or a CSV of boxes"
+        return "Pascal VOC, COCO, YOLO, or folders named images and masks with the same file names in both"
+    return "Pascal VOC, COCO, YOLO, CreateML, or a CSV file of boxes"
 
 
 def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, training: bool = True) -> Collection:
@@ -198,7 +203,7 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
     `training`, if there is nothing to train on.
     """
     if layout is not None and layout not in LAYOUTS:
-        raise UserError(f"invalid data.layout={layout}: expected one of {', '.join(LAYOUTS)}, or null (detected)")
+        raise UserError(f"invalid data.layout={layout}: expected one of {', '.join(LAYOUTS)}, or null to detect it")
     if layout is not None and _source(layout, kind) is None:
         words = " and ".join(item.subfolder for item in LAYOUTS[layout].kinds)
         raise UserError(f"data.layout={layout} has labels for {words}, not for {kind.subfolder}")
@@ -213,14 +218,16 @@ def read(root: Path, layout: str | None, kind: LabelKind, config: DataConfig, tr
         collection.read_as = chosen.sentence
         _warn_of_near_ties(collection, chosen, found)
     if chosen.root.is_dir():
-        others = any(item.kind != kind and item.sure > evidence.POSSIBLE and not item.refusal for item in found)
-        rest.tell(collection, others)
+        has_other_labels = any(
+            item.kind != kind and item.certainty > evidence.POSSIBLE and not item.refusal for item in found
+        )
+        rest.report(collection, has_other_labels)
     settle_splits(collection)
     if training:
         require_training(collection)
     collection.splits = _with_unique_names(collection)
     if training and config.group is None:
-        doubts.tell_of_groups(collection)
+        doubts.report_groups(collection)
     return collection if source == kind else made_into(collection, kind)
 
 
@@ -230,7 +237,7 @@ def _source(layout: str, kind: LabelKind) -> LabelKind | None:
 
 
 def _chosen_by_user(root: Path, layout: str, kind: LabelKind, found: list[Evidence]) -> Evidence:
-    """Return the evidence for the layout that the user chose; without evidence, it is read from the root."""
+    """Return the evidence for the layout that the user chose; without any, the layout is read from the root."""
     fit = [item for item in found if item.layout == layout and item.kind == _source(layout, kind) and not item.refusal]
     return fit[0] if fit else Evidence(layout, kind, root, 0.0, "", layout)
 
@@ -243,7 +250,7 @@ def _warn_of_near_ties(collection: Collection, chosen: Evidence, found: list[Evi
 
 
 def _with_unique_names(collection: Collection) -> dict[str, list[Sample]]:
-    """Number the samples whose names differ in Unicode composition only, to make their names unique."""
+    """Append a number to repeated names: file names that differ only in Unicode composition give equal names."""
     count: dict[str, int] = {}
     splits = {}
     for split in sorted(collection.splits, key=("train", "val", "test").index):

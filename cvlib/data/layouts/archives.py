@@ -13,8 +13,8 @@ from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_MOST_FILES = 5_000_000
-_MOST_GROWTH = 100  # an archive may unpack to this many times its own size, plus `_FREE_GROWTH`
+_MAX_FILES = 5_000_000
+_MAX_GROWTH = 100  # an archive may unpack to this many times its own size, plus `_FREE_GROWTH`
 _FREE_GROWTH = 2**30  # bytes
 _BLOCK = 2**20
 
@@ -36,8 +36,8 @@ def is_archive(path: Path) -> bool:
 def unpacked(archive: Path) -> Path:
     """Return the cache folder of an archive's files; unpack them if they aren't there yet.
 
-    Raises `UserError` for members outside that folder, links, devices, and archives that unpack to more than the size
-    limit. If all files are in one subfolder, that subfolder is returned.
+    Raises `UserError` for members outside that folder, links and devices, and for archives that exceed the limits on
+    the number of files and on the unpacked size. If all files are in one subfolder, that subfolder is returned.
     """
     folder = store.root("outputs") / "archives"
     try:
@@ -59,7 +59,7 @@ def _is_split(folder: Path) -> bool:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    limit = _FREE_GROWTH + _MOST_GROWTH * archive.stat().st_size
+    limit = _FREE_GROWTH + _MAX_GROWTH * archive.stat().st_size
     written = 0
     if archive.name.lower().endswith(_ZIP):
         with zipfile.ZipFile(archive) as opened:
@@ -90,20 +90,22 @@ def _of_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
             continue
         if not entry.isreg():
             raise UserError(
-                f"{archive}: {entry.name} is a link or a device, which are not unpacked: unpack the archive yourself"
+                f"{archive}: {entry.name} is a link or a device, which is not unpacked: unpack the archive yourself"
             )
         yield Member(PurePosixPath(entry.name), entry.size, entry)
 
 
 def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
-    """Yield the members. Raises `UserError` if one would lie outside the folder, or if there are too many."""
+    """Yield the members. Raises `UserError` if one would be outside the target folder, or if there are too many."""
     for number, member in enumerate(members):
         name = member.name
         drive = len(name.parts) > 0 and name.parts[0].endswith(":")
         if name.is_absolute() or ".." in name.parts or drive or "\0" in str(name):
-            raise UserError(f"{archive}: {name} would lie outside the archive's folder: the archive is not unpacked")
-        if number > _MOST_FILES:
-            raise UserError(f"{archive}: it contains more than {_MOST_FILES:,} files: unpack it yourself")
+            raise UserError(
+                f"{archive}: {name} would be written outside the target folder: the archive is not unpacked"
+            )
+        if number > _MAX_FILES:
+            raise UserError(f"{archive}: it contains more than {_MAX_FILES:,} files: unpack it yourself")
         yield member
 
 
@@ -114,7 +116,7 @@ def _write(archive: Path, source: IO[bytes], target: Path, written: int, limit: 
         while block := source.read(_BLOCK):
             written += len(block)
             if written > limit:
-                raise UserError(f"{archive}: it unpacks to more than {limit / 2**30:.0f} GiB, which is too much for "
-                                "its size: unpack it yourself")  # fmt: skip
+                raise UserError(f"{archive}: it unpacks to more than {limit / 2**30:.0f} GiB, too much for an "
+                                "archive of its size: unpack it yourself")  # fmt: skip
             file.write(block)
     return written

@@ -14,8 +14,8 @@ _FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "labels", "label", "
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Images and annotations by a common key, and the split of each key if the folders name it."""
+class AnnotationPairs:
+    """Images and annotations by a common key: the path without extension and without folders such as images/."""
 
     images: dict[str, Path]
     annotations: dict[str, Path]
@@ -28,13 +28,13 @@ class Beside:
         return found if "train" in found else {"train": sorted(key for keys in found.values() for key in keys)}
 
 
-def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> Beside:
+def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> AnnotationPairs:
     """Pair images and annotations by their paths below `root`, ignoring folders such as images/ and labels/."""
-    return Beside(_by_key(images, root), _by_key(annotations, root))
+    return AnnotationPairs(_by_key(images, root), _by_key(annotations, root))
 
 
 def split_of_path(path: Path) -> str:
-    """Return the split that a folder of the path names, the innermost first; "train" if none does."""
+    """Return the split named by the innermost folder that names one; "train" if none does."""
     found = (names.split_of(folder) for folder in reversed(path.parts[:-1]))
     return next((split for split in found if split is not None), "train")
 

@@ -12,7 +12,7 @@ from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import files_below, subfolders, text_of
 from cvlib.runtime.errors import UserError
 
-_SHOWN = 4  # the most names that a message lists
+_SHOWN = 4  # maximum number of names in a message
 
 
 @dataclass
@@ -29,11 +29,11 @@ class Tree:
 def tree(root: Path) -> Tree:
     """Find the class folders of `root`.
 
-    Raises `UserError` if the splits can't be interpreted, or if the user seems to mean another folder.
+    Raises `UserError` if the splits can't be interpreted, or if the user seems to mean a subfolder.
     """
     folders = subfolders(root)
     splits = _splits(root, folders)
-    others = [folder for folder in folders if folder.name not in names.parts_among(f.name for f in folders)]
+    others = [folder for folder in folders if folder.name not in names.splits_among(f.name for f in folders)]
     unlabelled = [folder for folder in others if names.is_unlabelled(folder.name)]
     homes = {split: _home(folder) for split, folder in splits.items()}
     classes = {split: _classes(home) for split, home in homes.items()}
@@ -43,16 +43,16 @@ def tree(root: Path) -> Tree:
     if splits and len(others) == len(unlabelled):
         raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but "
                         f"{_missing(root, splits)}")  # fmt: skip
-    _refuse_a_folder_too_far_up(root, folders)
+    _refuse_parent_folder(root, folders)
     found = Tree({}, {"train": root})
     found.splits["train"] = _grouped(found, root, {text_of(folder.name): [folder] for folder in folders})
     if all(split in ("train", "val", "test") for split in found.splits["train"]) and found.split:
-        found.splits = {split: _of_class(folders) for split, folders in found.splits["train"].items()}
+        found.splits = {split: _by_parent(folders) for split, folders in found.splits["train"].items()}
     return found
 
 
 def _splits(root: Path, folders: list[Path]) -> dict[str, Path]:
-    known = names.parts_among(folder.name for folder in folders)
+    known = names.splits_among(folder.name for folder in folders)
     others = [folder for folder in folders if folder.name not in known]
     splits: dict[str, Path] = {}
     for folder in sorted(folders, key=lambda folder: (names.exact_split(folder.name) is None, _other_role(folder))):
@@ -111,7 +111,7 @@ def _split_tree(
             message = "its images are for prediction and have no labels: set aside"
             found.remarks.append((REMARK, "without labels", folder, message))
         else:
-            message = "it lies beside the train folder but is not a train, val or test folder: left out"
+            message = "not a train, val or test folder: left out"
             found.remarks.append((REMARK, "stray folder", folder, message))
     return found
 
@@ -130,24 +130,24 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
     shared = [name for name, count in counts.items() if count > 1 and 2 * count >= len(inner)]
     if len(inner) < 2 or len(shared) < 2 or len(shared) < len(counts) or any(_loose(folder) for folder in inner):
         return by_class
-    outer, listed = _some([folder.name for folder in inner]), _some(sorted(shared))
-    splits = names.parts_among(shared)
+    outer, listed = _shortened([folder.name for folder in inner]), _shortened(sorted(shared))
+    splits = names.splits_among(shared)
     if "train" in splits.values() and len(splits) == len(shared):
         found.split = True
         return {split: [entry for some in inner.values() for entry in some if splits.get(text_of(entry.name)) == split]
                 for split in dict.fromkeys(splits.values())}  # fmt: skip
     if all(names.looks_like_group(folder.name) for folder in inner):
         message = (f"the folders {outer} look like folds, patients or dates, because each holds the same folders "
-                   f"{listed}: those are used as classes; images of a group may be in both train and test")  # fmt: skip
+                   f"{listed}, which are used as classes; images of a group may be in both train and test")  # fmt: skip
         found.remarks.append((WARNING, "groups", home, message))
         return {name: [entry for some in inner.values() for entry in some if text_of(entry.name) == name]
                 for name in sorted(counts)}  # fmt: skip
-    message = f"each class folder ({outer}) holds the same folders {listed}: are those the classes?"
+    message = f"each class folder ({outer}) holds the same folders {listed}: are these the classes?"
     found.remarks.append((WARNING, "groups", home, message))
     return by_class
 
 
-def _of_class(folders: list[Path]) -> dict[str, list[Path]]:
+def _by_parent(folders: list[Path]) -> dict[str, list[Path]]:
     """Return folders such as cat/train by class, which is the name of the parent folder."""
     return {text_of(folder.parent.name): [folder] for folder in folders}
 
@@ -179,13 +179,14 @@ def _prefixes(folder: Path) -> list[str]:
     return sorted(few) if 1 < len(few) <= _SHOWN and len(few) == len(counts) else []
 
 
-def _refuse_a_folder_too_far_up(root: Path, folders: list[Path]) -> None:
+def _refuse_parent_folder(root: Path, folders: list[Path]) -> None:
+    """Raise `UserError` if the user seems to mean a subfolder of `root`."""
     holding = [folder for folder in folders if _holds_images(folder)]
     split = [folder for folder in holding
-             if {"train"} < set(names.parts_among(f.name for f in subfolders(folder)).values())]  # fmt: skip
+             if {"train"} < set(names.splits_among(f.name for f in subfolders(folder)).values())]  # fmt: skip
     if split and len(split) < max(2, len(holding)):
         raise UserError(
-            f"{root}: its folder {split[0].name} is split into train and others: did you mean data.path={split[0]}?"
+            f"{root}: its folder {split[0].name} contains train and other splits: did you mean data.path={split[0]}?"
         )
     place, inner = root, holding
     while len(inner) == 1:
@@ -197,5 +198,5 @@ def _refuse_a_folder_too_far_up(root: Path, folders: list[Path]) -> None:
         )
 
 
-def _some(listed: list[str]) -> str:
+def _shortened(listed: list[str]) -> str:
     return ", ".join(listed[:_SHOWN]) + (", …" if len(listed) > _SHOWN else "")

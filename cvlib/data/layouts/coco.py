@@ -47,7 +47,7 @@ _PANOPTIC = ("{} is a COCO panoptic file, which is not supported: convert it to 
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """Read the images that the JSON files list, with their annotations; image and category ids are arbitrary.
+    """Read the images that the JSON files list, with their annotations; image and category ids may be any values.
 
     The classes are the categories in the order of their ids; for masks, a background comes first. Raises `UserError`
     for a file that is not COCO JSON.
@@ -96,15 +96,15 @@ def _categories(
     for split, content in contents.items():
         for entry in content["categories"]:
             if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or "name" not in entry:
-                raise UserError(f"{by_split[split]}: a category without an id or a name: {str(entry)[:60]}")
+                raise UserError(f"{by_split[split]}: a category has no valid id or no name: {str(entry)[:60]}")
             name = text_of(str(entry["name"]))
             if names.setdefault(entry["id"], name) != name:
                 raise UserError(f"{by_split[split]}: category {entry['id']} is named {name}, but {names[entry['id']]} "
                                 "in another file of the collection")  # fmt: skip
     for number in _groupings(contents):
         name = names.pop(number)
-        collection.notes.append(f"category {name} (id {number}) groups the others as their supercategory and has no "
-                                "annotation: it is not a class")  # fmt: skip
+        collection.notes.append(f"category {name} (id {number}) is only the supercategory of others and has no "
+                                "annotations: it is not a class")  # fmt: skip
     ids = sorted(names)
     if not ids:
         raise UserError(f"{next(iter(by_split.values()))}: the file has no categories, so there is no class to learn")
@@ -118,7 +118,7 @@ def _categories(
 
 
 def _groupings(contents: dict[str, dict[str, Any]]) -> list[int]:
-    """Return the categories without annotations that are the supercategory of others; some tools write one first."""
+    """Return the categories without annotations that are the supercategory of others; some tools list one first."""
     entries = [entry for content in contents.values() for entry in content["categories"]]
     above = {
         str(entry.get("supercategory")) for entry in entries if str(entry.get("supercategory")) != str(entry["name"])

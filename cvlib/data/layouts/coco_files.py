@@ -44,7 +44,7 @@ def json_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     return [file for place in (root, root / "annotations", *_split_folders(root)) if place.is_dir()
-            for file in sorted(place.glob("*.json")) if _looks_right(file)]  # fmt: skip
+            for file in sorted(place.glob("*.json")) if _looks_like_coco(file)]  # fmt: skip
 
 
 def is_panoptic(file: Path) -> bool:
@@ -64,7 +64,7 @@ def _split_folders(root: Path) -> list[Path]:
     return [folder for folder in subfolders(root) if names.split_of(folder.name) is not None]
 
 
-def _looks_right(file: Path) -> bool:
+def _looks_like_coco(file: Path) -> bool:
     with file.open(encoding="utf-8-sig", errors="replace") as opened:
         head = opened.read(_HEAD)
     start = head.lstrip()[:1]
@@ -88,7 +88,7 @@ def _split_in_name(file: Path, root: Path) -> str:
 
 
 def _instances(several: list[Path]) -> list[Path]:
-    """Return the instances_ files of a split rather than its captions_ and person_keypoints_ files."""
+    """Return a split's instances_ files, without captions_ and person_keypoints_ files; all files if it has none."""
     instances = [file for file in several if "instances" in file.stem.lower()]
     return instances or several
 

@@ -35,7 +35,7 @@ class Sample:
 
 @dataclass
 class Collection:
-    """A collection as read. `splits` already excludes the samples and single boxes that error findings report."""
+    """A collection as read. `splits` already excludes the samples and individual boxes that have an error finding."""
 
     root: Path
     layout: str
@@ -85,14 +85,13 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield all files below `folder`. Follow links (but not in circles) and skip hidden folders."""
+    """Yield all files below `folder`. Follow links, except in cycles, and skip hidden folders."""
 
     def refuse(error: OSError) -> None:
         raise error
 
-    seen = {
-        str(above) for above in Path(os.path.realpath(folder)).parents
-    }  # a link to a folder above would lead to other classes
+    # A link to a parent folder would lead to the files of other classes.
+    seen = {str(above) for above in Path(os.path.realpath(folder)).parents}
     for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         seen.add(os.path.realpath(place))
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX"))
@@ -116,7 +115,7 @@ def inside(root: Path, written: str, *bases: Path) -> Path | None:
         if normal.is_relative_to(real := root.resolve()):  # the root is a link, or is below one
             normal = root / normal.relative_to(real)
         if not normal.is_relative_to(root):
-            raise ValueError(f"the path {written!r} leads out of the collection")
+            raise ValueError(f"the path {written!r} points outside the collection")
         return normal if _is_file(normal) else None
     spelled = dict.fromkeys([str(relative), *(unicodedata.normalize(form, str(relative)) for form in ("NFC", "NFD"))])
     return next((base / name for base in bases or (root,) for name in spelled if _is_file(base / name)), None)
@@ -141,7 +140,10 @@ def by_stem(collection: Collection, files: list[Path], folder: Path) -> dict[str
 
 
 def settle_splits(collection: Collection) -> None:
-    """Keep a sample that is in two splits only in the held-out one; report an error, because a leak biases results."""
+    """Keep a sample that is in several splits only once: in test, otherwise in val.
+
+    Report it as an error, because a leak biases the results.
+    """
     assigned: dict[str, str] = {}
     listed = Counter(sample.label_file for samples in collection.splits.values() for sample in samples)
     for split in ("test", "val", "train"):

@@ -30,13 +30,13 @@ _CORNERS = (
 _SIDES = (("x", "y", "w", "h"), ("x", "y", "width", "height"), ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
           ("bbox_x", "bbox_y", "bbox_w", "bbox_h"), ("left", "top", "width", "height"))  # fmt: skip
 _BOX = ("bbox", "box", "boundingbox", "bounding_box", "bboxes", "boxes", "predictionstring")
-_LOOKED_AT = 500  # the most rows to examine
+_MAX_EXAMINED = 500  # maximum number of rows to examine
 CLASS, ONE_HOT, BOXES, NO_LABELS, UNKNOWN, SEVERAL = "class", "one-hot", "boxes", "no labels", "unknown", "several"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The form of a table, one of the constants above, and its columns, which count from 0."""
+    """The form of a table (one of the constants above) and the indices of its columns."""
 
     form: str
     file: int = 0
@@ -56,7 +56,7 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
         rows: the result of `table_file.read`, with the header first if there is one.
         names_image: returns whether a cell names an image of the collection.
     """
-    cells = [[cell.strip() for cell in row] for _, row in rows[: _LOOKED_AT + 1]]
+    cells = [[cell.strip() for cell in row] for _, row in rows[: _MAX_EXAMINED + 1]]
     names = [re.sub(r"\s+", "_", cell.lower()) for cell in cells[0]]
     body = [row for row in cells[1:] if len(row) >= len(names)]
     boxes = _corners(names)
@@ -123,7 +123,7 @@ def _without_header(cells: list[list[str]]) -> Columns:
         return Columns(BOXES, 0, 5 if first == 1 else 1, None, False, corners=tuple(range(first, first + 4)))
     if width > 3:
         return Columns(UNKNOWN, header=False, why=f"{width} columns without a header, so the label column is "
-                       "unknown: add a first line such as file,label")  # fmt: skip
+                       "unknown: add a header such as file,label")  # fmt: skip
     return Columns(CLASS, 0, 1, 2 if width == 3 else None, False)
 
 
@@ -156,8 +156,8 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
             SEVERAL, file, None, split, classes=classes, why="columns of 0 and 1 hold several labels per image"
         )
     if file is None or label is None:
-        missing = "image file (such as file)" if file is None else "label (such as label)"
-        why = f"no column for the {missing} among {text_of(', '.join(header))}: rename one"
+        missing, name = ("image file", "file") if file is None else ("label", "label")
+        why = f"no column is recognised as the {missing} ({text_of(', '.join(header))}): rename one to {name}"
         return Columns(UNKNOWN, file or 0, why=why)
     cells = [row[label] for row in body if len(row) > label]
     if several := _several(names[label], cells):
@@ -193,7 +193,7 @@ def _one_hot(
     if set(sums) == {1}:
         return ONE_HOT, classes, ""
     why = (f"the columns {listed} hold 0 and 1, and {sum(n for ones, n in sums.items() if ones != 1)} rows don't have "
-           "exactly one 1: several labels per image (multi-label)")  # fmt: skip
+           "exactly one 1")  # fmt: skip
     return SEVERAL, classes, why
 
 
@@ -204,12 +204,12 @@ def _several(name: str, values: list[str]) -> str:
         return ""
     many = {separator: sum(len([part for part in cell.split(separator) if part.strip()]) > 1 for cell in cells)
             for separator in ("|", ";", ",", " ")}  # fmt: skip
-    found = table_labels.sure_separator(cells)
+    found = table_labels.certain_separator(cells)
     if found is None and name in _SEVERAL:  # the column name suggests lists
         found = next((one for one, count in many.items() if 4 * count >= len(cells) and count
                       and (one != " " or name not in ("labels", "classes"))), None)  # fmt: skip
     words = {",": "commas", " ": "spaces"}
-    return f"several labels per image (multi-label), separated by {words.get(found, found)}" if found else ""
+    return f"several labels per image, separated by {words.get(found, found)}" if found else ""
 
 
 def _is_text(values: set[str]) -> bool:

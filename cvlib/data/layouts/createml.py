@@ -56,7 +56,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     without = [file for file in files if _split(file, folder) is None]
     if len(files) > 1 and without:
         shown = name_of(without[0], folder)
-        collection.notes.append(f"{evidence.counted(len(without), 'JSON file')} without the name of a split, such as "
+        collection.notes.append(f"{evidence.counted(len(without), 'JSON file')} without a split in the name, such as "
                                 f"{shown}: read as train")  # fmt: skip
     for file, entries in contents.items():
         split = (_split(file, folder) if len(files) > 1 else None) or "train"
@@ -66,10 +66,10 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 
 def _files(survey: Survey) -> list[Path]:
     files = [survey.root] if survey.root.is_file() else survey.by_suffix.get(".json", [])
-    return [file for file in files if _looks_right(survey.head(file))]
+    return [file for file in files if _looks_like_createml(survey.head(file))]
 
 
-def _looks_right(head: str) -> bool:
+def _looks_like_createml(head: str) -> bool:
     if not head.lstrip().startswith("[") or not re.search(r'"annotations"\s*:\s*\[', head):
         return False
     return ('"coordinates"' in head and '"label"' in head) or _IMAGE_FIRST.match(head) is not None

@@ -12,10 +12,10 @@ from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import Collection
 
 _MANY = 10  # with this many classes or more, it is suspicious if most have one image
-_LOOKED_AT = 5  # files per class to examine
-_FEW = 8  # the most colours in a mask
+_MAX_EXAMINED = 5  # maximum number of files to examine per class
+_FEW = 8  # maximum number of colours in a mask
 _ID = re.compile(r"\D{0,4}\d{4,}")
-# A word for the origin of an image and a number, as in patient07: they identify the origin in the image's name.
+# The part of an image's name that identifies its origin: a word and a number, as in patient07.
 _ORIGIN = re.compile(
     r"(?i)(?<![a-z])(patient|subject|person|volunteer|donor|case|animal|plant|specimen|slide|session|visit|sequence|seq"
     r"|video|clip|camera|cam|scanner|hospital|site)([-_ ]?)[0-9]+"
@@ -23,7 +23,7 @@ _ORIGIN = re.compile(
 _WORDNET = re.compile(r"n\d{8}")
 
 
-def tell(collection: Collection, by_class: dict[str, list[Path]]) -> None:
+def report(collection: Collection, by_class: dict[str, list[Path]]) -> None:
     """Add a finding for each sign that the class folders of `by_class` are not classes."""
     classes = [name for name, files in by_class.items() if files]
     if len(classes) < 2:
@@ -39,13 +39,13 @@ def tell(collection: Collection, by_class: dict[str, list[Path]]) -> None:
     if masks := _masks_of_another(by_class):
         mask_class, image_class = masks
         message = (f"the files in {mask_class} have few colours and the same names as those in {image_class}: they "
-                   "look like masks of them")  # fmt: skip
+                   "look like masks of these images")  # fmt: skip
         advice = "if they are masks, rename the folders to images and masks, and choose model=segmenter"
         collection.blame(WARNING, "masks", ".", message, advice)
 
 
-def tell_of_groups(collection: Collection) -> None:
-    """Add a finding if most image names contain the patient, video or site, and several images share one."""
+def report_groups(collection: Collection) -> None:
+    """Add a finding if most image names identify a patient, video or site, and several images share one."""
     samples = [sample.name for some in collection.splits.values() for sample in some]
     found = [match for name in samples if (match := _ORIGIN.search(name))]
     origins = {match.group().lower() for match in found}
@@ -82,7 +82,7 @@ def _masks_of_another(by_class: dict[str, list[Path]]) -> tuple[str, str] | None
 
 def _all_have_few_colours(files: list[Path]) -> bool:
     """Return whether the first files all have few colours."""
-    return all(_has_few_colours(file) for file in files[:_LOOKED_AT])
+    return all(_has_few_colours(file) for file in files[:_MAX_EXAMINED])
 
 
 def _has_few_colours(file: Path) -> bool:

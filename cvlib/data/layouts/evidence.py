@@ -8,7 +8,7 @@ from pathlib import Path
 from cvlib.data.labels import LabelKind
 
 NEAR = 0.15  # two layouts nearly tie if their certainties differ by no more than this
-# The certainty of a sign: highest for files specific to a format, lowest for folder names.
+# Levels of certainty: highest for files specific to a format, lowest for folder names.
 CERTAIN, LIKELY, PLAUSIBLE, POSSIBLE, WEAK = 0.95, 0.8, 0.6, 0.4, 0.2
 
 
@@ -19,11 +19,11 @@ class Evidence:
     layout: str
     kind: LabelKind
     root: Path  # the folder or label file to read
-    sure: float  # 0–1
+    certainty: float  # 0–1
     why: str  # what was found, with a count: "14 xml files beside images"
     title: str  # the name shown to the user: "Pascal VOC"
     refusal: str = ""  # for a known but unsupported format: why it is not read, and what to do
-    exclusive: bool = True  # whether it explains the folders here, so that they are not classes
+    exclusive: bool = True  # whether this layout explains the folders, so that they are not class folders
 
     @property
     def sentence(self) -> str:
@@ -38,10 +38,10 @@ def counted(number: int, singular: str, plural: str = "") -> str:
 
 def best(table: list[Evidence], kind: LabelKind) -> Evidence | None:
     """Return the most certain evidence for a kind of label; in a tie, the first in the table."""
-    return max((item for item in table if item.kind == kind), key=lambda item: item.sure, default=None)
+    return max((item for item in table if item.kind == kind), key=lambda item: item.certainty, default=None)
 
 
 def near_ties(table: list[Evidence], chosen: Evidence) -> list[Evidence]:
-    """Return other layouts that provide the same kind of label with almost the certainty of the chosen one."""
-    return [item for item in table if item.kind == chosen.kind and item.layout != chosen.layout and item.sure > POSSIBLE
-            and item.sure >= chosen.sure - NEAR]  # fmt: skip
+    """Return other layouts that provide the same kind of label and are almost as certain as the chosen one."""
+    return [item for item in table if item.kind == chosen.kind and item.layout != chosen.layout
+            and item.certainty > POSSIBLE and item.certainty >= chosen.certainty - NEAR]  # fmt: skip

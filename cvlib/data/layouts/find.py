@@ -32,7 +32,7 @@ class ImageFinder:
     def find(self, written: str) -> Path | None:
         """Return the image, or None if there is none or the path is ambiguous.
 
-        Raises `ValueError` for a path outside the collection, unless only an image inside matches it.
+        Raises `ValueError` for a path outside the collection, unless nothing exists there and an image inside matches.
         """
         written = written.strip()
         if not written or "\0" in written:
@@ -54,14 +54,14 @@ class ImageFinder:
         return guessed
 
     def look_up(self, written: str) -> tuple[Path | None, str]:
-        """Return the image that `find` gives, and the problem if it gives none."""
+        """Return the image that `find` returns, and the problem if it finds none."""
         try:
             return self.find(written), f"there is no image {written}"
         except ValueError as error:
             return None, str(error)
 
     def notes(self) -> list[str]:
-        """Return one line for each way in which images were found other than by the path as written."""
+        """Return one line for each fallback by which images were found when there was none at the written path."""
         return [
             f"{evidence.counted(len(some), 'image')} found by {why}, such as {some[0][0]} → {self._shown(some[0][1])}"
             for why, some in self.guesses.items()

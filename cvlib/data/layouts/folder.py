@@ -35,8 +35,8 @@ def signs(survey: Survey) -> list[Evidence]:
     number = evidence.counted(len(classes), "class folder")
     if tree.split:
         return [Evidence("folder", CLASS, survey.root, 0.85, f"{number} in {', '.join(tree.homes)}", TITLE)]
-    sure = 0.5 if len(classes) > 1 else evidence.WEAK
-    return [Evidence("folder", CLASS, survey.root, sure, number, TITLE)]
+    certainty = 0.5 if len(classes) > 1 else evidence.WEAK
+    return [Evidence("folder", CLASS, survey.root, certainty, number, TITLE)]
 
 
 def _why_no_classes(folders: list[str]) -> str:
@@ -46,11 +46,11 @@ def _why_no_classes(folders: list[str]) -> str:
         return (f"{' and '.join(named)} {'looks' if len(named) == 1 else 'look'} like masks and images for "
                 "segmentation: choose model=segmenter, or rename the folders if they are classes")  # fmt: skip
     return (f"the images are in {', '.join(named)}, without any classes: make a folder for each class, or a "
-            "labels.csv with file and label")  # fmt: skip
+            "labels.csv with the columns file and label")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """Read the images below the class folders of `root`; classes are sorted as text.
+    """Read the images below the class folders of `root`; classes are sorted as strings.
 
     Raises `UserError` if there are no images, or if the folders can't be interpreted.
     """
@@ -65,7 +65,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     collection.classes = sorted(name for name, files in learned.items() if files)
     _read_flat_splits(collection, tree, by_split)
     _check(collection, by_split)
-    doubts.tell(collection, learned)
+    doubts.report(collection, learned)
     collection.splits = {split: _samples(collection, by_class) for split, by_class in by_split.items()}
     return collection
 
@@ -79,14 +79,14 @@ def _class_files(by_class: dict[str, list[Path]], home: Path, collection: Collec
             masks = pairing.masks_beside(own)
             files += [file for file in own if file not in masks]
             if masks:
-                message = f"{len(masks)} files are masks of the images beside them: left out"
+                message = f"{evidence.counted(len(masks), 'mask')} beside the images that they belong to: left out"
                 collection.blame(REMARK, "masks", class_folder, message)
             if not own:
                 collection.blame(WARNING, "empty class", class_folder, "the class folder holds no images: left out",
                                  "add images, or remove the folder")  # fmt: skip
     for entry in sorted(home.iterdir()) if found else []:
         if entry.is_file() and images.looks_like_image(entry):
-            collection.blame(WARNING, "loose image", entry, "it lies beside the class folders: left out",
+            collection.blame(WARNING, "loose image", entry, "not in a class folder: left out",
                              "move it into a class folder")  # fmt: skip
     return found
 
@@ -112,10 +112,9 @@ def _read_flat_splits(collection: Collection, tree: Tree, by_split: dict[str, Cl
             collection.blame(REMARK, "without labels", folder, message)
             collection.without_labels.append(folder)
         else:
-            inside = (
-                f" ({', '.join(sorted(f.name for f in folder.glob('*.txt')))})" if any(folder.glob("*.txt")) else ""
-            )
-            raise UserError(f"{collection.root}: {folder.name} has no class folders{inside}: put each class's images "
+            text_files = ", ".join(sorted(file.name for file in folder.glob("*.txt")))
+            found = f" (found {text_files})" if text_files else ""
+            raise UserError(f"{collection.root}: {folder.name} has no class folders{found}: put each class's images "
                             "into its own folder, as in train")  # fmt: skip
 
 
@@ -125,7 +124,7 @@ def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
         listed = ", ".join(sorted(images.EXTENSIONS))
         loose = any(images.looks_like_image(entry) for entry in root.iterdir() if entry.is_file())
         if loose:
-            raise UserError(f"{root}: images but no class folders: did you mean data.path={root.parent}?")
+            raise UserError(f"{root}: found images but no class folders: did you mean data.path={root.parent}?")
         other = images.unread_in(files_below(root))
         raise UserError(f"{root}: no images found; " + (other or f"expected one folder per class with {listed} "
                                                          "files"))  # fmt: skip
@@ -157,5 +156,5 @@ def _samples(collection: Collection, by_class: Classes) -> list[Sample]:
         Sample(name_of(file, collection.root), file, labels[name])
         for name, files in by_class.items() if name in labels for file in files
     ]  # fmt: skip
-    # Independent of the file system's order and of the system's path separator.
+    # This order doesn't depend on the file system or on the path separator.
     return sorted(samples, key=lambda sample: (sample.name, str(sample.image)))

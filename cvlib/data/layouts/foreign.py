@@ -1,4 +1,4 @@
-"""Known but unsupported annotation formats: name each one, with the easiest way to convert it."""
+"""Known but unsupported annotation formats, each with its name and the easiest way to convert it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cvlib.data.layouts.survey import Survey
 
 _BOTH = (BOXES, MASK)
 _ALL = (CLASS, BOXES, MASK)
-_LOOKED_AT = 40  # files per format to examine
+_MAX_EXAMINED = 40  # approximate maximum number of files to examine per format
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Format:
     suffixes: tuple[str, ...]
     advice: str
     kinds: tuple[LabelKind, ...]
-    is_it: Callable[[str], bool] = lambda head: True  # receives the beginning of a file
+    matches: Callable[[str], bool] = lambda head: True  # receives the beginning of a file
 
 
 def _has(*words: str) -> Callable[[str], bool]:
@@ -70,7 +70,7 @@ def signs(survey: Survey) -> list[Evidence]:
     for form in FORMATS:
         files = [file for suffix in form.suffixes for file in survey.by_suffix.get(suffix, [])]
         some = [file for file in _spread(files) if not form.suffixes[0].endswith(("xml", "json", "csv", "txt"))
-                or form.is_it(survey.head(file))]  # fmt: skip
+                or form.matches(survey.head(file))]  # fmt: skip
         if not some:
             continue
         first = name_of(some[0], survey.root)
@@ -81,7 +81,7 @@ def signs(survey: Survey) -> list[Evidence]:
 
 
 def _spread(files: list[Path]) -> list[Path]:
-    return files[:: max(1, len(files) // _LOOKED_AT)]
+    return files[:: max(1, len(files) // _MAX_EXAMINED)]
 
 
 def _archives(survey: Survey) -> list[Evidence]:

@@ -18,7 +18,7 @@ FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "_classes.csv",
          "colours.csv", "label_colors.txt", "labelmap.txt", "class_names.txt", "classes.txt", "labels.txt", "codes.txt",
          "class_list.txt", "names.txt")  # fmt: skip
 _IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care", "__ignore__")
-_MOST_FOUND = 64  # masks without a label file and with more ids or colours than this don't hold classes
+_MAX_VALUES = 64  # without a label file, ids or colours are classes only if there are at most this many
 
 THRESHOLD = 128  # the grey level that binarises soft black-and-white masks
 _EXTREME = 40  # grey levels within this distance of black or white count as black or white
@@ -42,7 +42,7 @@ class LabelMap:
     colours: dict[Colour, int] = field(default_factory=dict)
     threshold: int | None = None  # pixels of at least this grey level are class 1, others class 0
 
-    def painted(self) -> np.ndarray | None:
+    def class_colours(self) -> np.ndarray | None:
         """Return the collection's class colours, uint8 (classes, 3), or None if it doesn't define all of them."""
         by_class = {index: colour for colour, index in self.colours.items() if index != IGNORE}
         if len(by_class) < len(self.classes):
@@ -65,18 +65,18 @@ def find(root: Path) -> LabelMap | None:
 
 
 def without_file(
-    files: list[Path], chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None
+    files: list[Path], chosen: list[str] | None, default: tuple[LabelMap, str] | None = None
 ) -> tuple[LabelMap, str]:  # fmt: skip
     """Return the label map of masks without a label file, and a note about it.
 
-    It is the `customary` label map if given, otherwise the one that `found_in` returns. If the `chosen` classes can
-    name the ids, they replace it: see `_in_order`.
+    It is the `default` label map if given, otherwise the one that `found_in` returns. If the `chosen` classes can name
+    the ids, they are used instead (see `_in_order`).
     """
-    seen = _values_of(files) if chosen or customary is None else MaskValues()
-    known, origin = customary or (_found(seen, files), "own values are the classes")
+    seen = _values_of(files) if chosen or default is None else MaskValues()
+    known, origin = default or (_found(seen, files), "the mask values are the classes")
     if chosen and (ordered := _in_order(chosen, seen.values, known)):
-        known, origin = ordered, "ids stand for data.classes, in this order:"
-    return known, f"no label file: the masks' {origin} {', '.join(known.classes)}"
+        known, origin = ordered, "the mask ids are named by data.classes, in this order:"
+    return known, f"no label file: {origin} {', '.join(known.classes)}"
 
 
 def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:
@@ -100,7 +100,7 @@ def _found(seen: MaskValues, files: list[Path]) -> LabelMap:
     colours = sorted(value for value in seen.values if isinstance(value, tuple))
     if seen.soft:
         return LabelMap(["background", "foreground"], _BINARY, threshold=THRESHOLD)
-    if len(seen.values) > _MOST_FOUND:
+    if len(seen.values) > _MAX_VALUES:
         raise UserError(f"{files[0].parent}: the masks hold {len(seen.values)} different values, but there is no label "
                         "file: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
     if ids == [0, 255] and not colours:
@@ -113,16 +113,16 @@ def _found(seen: MaskValues, files: list[Path]) -> LabelMap:
 
 
 def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> LabelMap | None:
-    """Return the label map in which `names` name the mask ids in this order, or None if they can't.
+    """Return the label map that assigns `names` to the mask ids in this order, or None if that is impossible.
 
-    There must be as many ids as names, counting from 0 (255 is ignored), or only the ids 0 and 255. If a name other
-    than a background occurs among the classes `known` for these ids, the names are a selection of those: return None.
+    The ids must be 0, 1, 2 … with one id per name (255 is ignored), or 0 and 255 for two names. If a name other than
+    a background is one of the `known` classes of these ids, the names select classes instead: return None.
     """
     occurring = {known.classes[index] for value, index in known.ids.items() if value in seen and index != IGNORE}
     if any(name in occurring and not is_background(name) for name in names):
         return None
     if known.ids == _BINARY and len(names) == len(_BINARY):
-        return LabelMap(list(names), _BINARY)
+        return LabelMap(list(names), _BINARY, threshold=known.threshold)
     ids = {index: index for index in range(len(names))}
     return LabelMap(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
 
@@ -140,7 +140,7 @@ class MaskValues:
     def soft(self) -> bool:
         """Whether the masks are black and white with grey levels in between, from JPEG or from soft edges."""
         total = int(self.levels.sum())
-        if self.coloured or not total or not (self.lossy or len(self.values) > _MOST_FOUND):
+        if self.coloured or not total or not (self.lossy or len(self.values) > _MAX_VALUES):
             return False
         dark, bright = int(self.levels[:_EXTREME].sum()), int(self.levels[256 - _EXTREME :].sum())
         return dark > 0 and bright > 0 and dark + bright >= _TWO_VALUED * total
@@ -164,14 +164,14 @@ def _values(file: Path) -> MaskValues:
         with Image.open(file) as opened:
             lossy, image = opened.format == "JPEG", without_alpha(opened)
         if lossy:
-            return _of_jpeg(image)
+            return _jpeg_values(image)
         if image.mode == "RGB":
-            most = image.getcolors(2**16) or []
-            colours = {colour for _, colour in most if isinstance(colour, tuple)}
+            counted = image.getcolors(2**16) or []
+            colours = {colour for _, colour in counted if isinstance(colour, tuple)}
             grey = all(len(set(colour)) == 1 for colour in colours)
             values = {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
             levels = np.asarray(image.convert("L").histogram(), np.int64)
-            return MaskValues(values, levels, coloured=not grey or not most)
+            return MaskValues(values, levels, coloured=not grey or not counted)
         array = np.asarray(image)
         if array.ndim != 2:
             return MaskValues()
@@ -182,7 +182,7 @@ def _values(file: Path) -> MaskValues:
         return MaskValues()  # the check of all samples reports unreadable masks
 
 
-def _of_jpeg(image: Image.Image) -> MaskValues:
+def _jpeg_values(image: Image.Image) -> MaskValues:
     """Return the grey levels of a mask that was saved as JPEG; its values are not ids."""
     array = np.asarray(image.convert("RGB"), np.int16)
     coloured = bool((array.max(-1) - array.min(-1) > _EXTREME).mean() > 1 - _TWO_VALUED)

@@ -40,7 +40,7 @@ def read(folder: Path, collection: Collection) -> dict[str, list[tuple[str, str]
 
 
 def _without_leaks(found: dict[str, list[tuple[str, str]]], folder: Path, collection: Collection) -> None:
-    """Keep an entry that is in two splits only in the held-out one (test before val).
+    """Keep an entry that is in several splits only once: in test, otherwise in val.
 
     Report it as an error, because a leak biases the results.
     """

@@ -21,7 +21,7 @@ _UNDEFINED = -1
 
 @dataclass(frozen=True)
 class MaskFile:
-    """Reader of one mask. Calling it returns class ids of the upright image, uint8 (height, width), or IGNORE.
+    """Reader of one mask. Calling it returns the class ids (or IGNORE) of the upright image, uint8 (height, width).
 
     If the label map contains all colours of a palette, they take precedence over the palette's indices, because image
     editors reorder palettes.
@@ -129,7 +129,7 @@ def _lookup(label_map: LabelMap) -> np.ndarray:
 
 
 def _by_palette(image: Image.Image, label_map: LabelMap) -> np.ndarray | None:
-    """Return the class ids of the 256 palette indices by their colours, or None if the indices are to be used.
+    """Return the class ids of the 256 palette indices by their colours, or None to use the indices.
 
     The indices are used if both agree, if the label map lacks a used colour, or if two used indices have the same
     colour. Unused entries don't count, because they are often all black.

@@ -13,7 +13,7 @@ from cvlib.data.layouts.pairing import Pairs
 
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")
-_MAX_EXAMINED = 100  # the most files per folder that are examined for masks
+_MAX_EXAMINED = 100  # maximum number of files to examine per folder
 _MIN_PAIRED = 0.5  # the minimum share of a folder's images that have a mask
 FOLDERS, BESIDE, NESTED = "folders", "beside", "nested"
 
@@ -57,7 +57,7 @@ class Places:
     """The place of each split, under "" if folders don't define splits, and other folders that look like masks."""
 
     splits: dict[str, Place] = field(default_factory=dict)
-    passed_over: list[Path] = field(default_factory=list)  # other folders that may hold masks or fields of view
+    passed_over: list[Path] = field(default_factory=list)  # other folders of possible masks or field-of-view masks
     usual: bool = False  # whether the folders have this layout's standard names
 
     def __bool__(self) -> bool:
@@ -65,7 +65,7 @@ class Places:
 
 
 def find(root: Path) -> Places:
-    """Return the places of the images and masks of `root`; the result has no splits if there are none."""
+    """Return the places of the images and masks of `root`; the result has no splits if none are found."""
     return _sibling_splits(root) or _usual(root) or _splits_with_pairs(root) or _beside(root) or _per_image(root)
 
 
@@ -171,10 +171,10 @@ def _shows_colours(folder: Path) -> bool:
 
 
 def _has_images(folder: Path) -> bool:
-    return any(images.looks_like_image(file) for file in _some(folder))
+    return any(images.looks_like_image(file) for file in _first_files(folder))
 
 
-def _some(folder: Path) -> list[Path]:
+def _first_files(folder: Path) -> list[Path]:
     """Return the first files in `folder` and in its subfolders, two levels deep."""
     places = [folder, *subfolders(folder)]
     places += [deeper for place in places[1:] for deeper in subfolders(place)]

@@ -30,18 +30,18 @@ def signs(survey: Survey) -> list[Evidence]:
     place = next(iter(places.splits.values()))
     root = survey.root
     words = {BESIDE: "beside the images", NESTED: "in a folder for each image"}
-    where = words.get(place.form) or f"in {name_of(place.masks, root)} beside {name_of(place.images, root)}"
+    where = words.get(place.form) or f"in {name_of(place.masks, root)}/ for {name_of(place.images, root)}/"
     number = sum(len(item.contents()[1]) for item in places.splits.values())
     splits = f" (and {', '.join(list(places.splits)[1:])})" if len(places.splits) > 1 else ""
     among_classes = place.form == BESIDE and "" in places.splits and len(survey.subfolders(root)) > 1
-    of_voc = place.masks.name.startswith("SegmentationClass")  # the reader of `voc` knows what the ids mean
-    sure = 0.6 if of_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
-    return [Evidence("masks", MASK, root, sure, f"{evidence.counted(number, 'mask')} {where}{splits}", TITLE,
+    is_voc = place.masks.name.startswith("SegmentationClass")  # the reader of `voc` knows what the ids mean
+    certainty = 0.6 if is_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
+    return [Evidence("masks", MASK, root, certainty, f"{evidence.counted(number, 'mask')} {where}{splits}", TITLE,
                      exclusive=not among_classes)]  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """Read images and masks of the same stem, split by folders, by lists (`train.txt` …), or not at all.
+    """Read images and the masks that match by name; folders or lists (`train.txt` …) may define the splits.
 
     A label file gives the meaning of ids and colours (`labels.csv` with id,name,r,g,b, or `classes.txt` with one name
     per line). Id 255 and classes named void are ignored. Without a label file, each id in the masks is a class, or
@@ -73,32 +73,32 @@ def _label_map(root: Path, places: Places) -> LabelMap | None:
 def _report_others(collection: Collection, places: Places) -> None:
     used = ", ".join(sorted({name_of(place.masks, collection.root) for place in places.splits.values()}))
     for folder in places.passed_over:
-        view = "" if names.role_of(folder.name) == names.LABELS else " or may be a camera's field of view"
-        message = f"it also looks like masks{view}: the labels are read from {used}"
+        view = "" if names.role_of(folder.name) == names.LABELS else ", or masks of the camera's field of view"
+        message = f"it may also hold masks{view}: the labels are read from {used}"
         advice = f"if that is wrong, move {folder.name} away or rename {used}"
         collection.blame(REMARK, "other masks", folder, message, advice)
 
 
 def fill(
     collection: Collection, places: dict[str, Place], list_folder: Path | None, label_map: LabelMap | None,
-    chosen: list[str] | None, customary: tuple[LabelMap, str] | None = None,
+    chosen: list[str] | None, default: tuple[LabelMap, str] | None = None,
 ) -> None:  # fmt: skip
     """Add the samples of these places to the collection, with their classes and colours.
 
-    Without a label map, `label_map.without_file` interprets the masks' values, given `chosen` and `customary`.
+    Without a label map, `label_map.without_file` interprets the mask values, given `chosen` and `default`.
     """
     found = {split: _paired(collection, place) for split, place in places.items()}
     used = [file for item in found.values() for files in item.pairs.masks.values() for file in files]
     used = used or [file for item in found.values() for file in item.masks.values()]
     if label_map is None:
-        label_map, note = label_maps.without_file(used, chosen, customary)
+        label_map, note = label_maps.without_file(used, chosen, default)
         collection.notes.append(note)
     else:
         label_map = label_maps.thresholded(label_map, used)
     if label_map.threshold is not None:
         collection.notes.append("masks contain grey levels between black and white (from JPEG or soft edges): "
                                 f"thresholded at {label_map.threshold}")  # fmt: skip
-    collection.classes, collection.colours = label_map.classes, label_map.painted()
+    collection.classes, collection.colours = label_map.classes, label_map.class_colours()
     for split, item in found.items():
         paired = f"masks are paired with images by name: mask names end in {item.pairs.affix}"
         if item.pairs.affix and paired not in collection.notes:

@@ -67,7 +67,7 @@ def exact_split(name: str) -> str | None:
     return _SPLITS.get("".join(words(name)))
 
 
-def parts_among(names: Iterable[str]) -> dict[str, str]:
+def splits_among(names: Iterable[str]) -> dict[str, str]:
     """Return the splits meant by names in one folder; names such as birds_train and birds_test confirm each other."""
     names = list(names)
     found = {name: split for name in names if (split := split_of(name))}

@@ -1,4 +1,4 @@
-"""Masks painted from the outlines of objects."""
+"""Masks drawn from the polygons or run-length encodings (RLE) of objects."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cvlib.data.labels import IGNORE
 
 @dataclass(frozen=True)
 class Painted:
-    """Painter of one mask. Calling it returns class ids of the upright image, uint8 (height, width).
+    """Reader that draws one mask. Calling it returns the class ids of the upright image, uint8 (height, width).
 
-    The background is 0. Objects are painted from the largest to the smallest, so that small ones lie on top. Crowds
+    The background is 0. Objects are drawn from the largest to the smallest, so that small ones stay visible. Crowds
     are IGNORE wherever no object covers them.
     """
 
@@ -44,7 +44,7 @@ class Painted:
         return _decoded(shape, height, width)
 
     def examine(self, header: Header, path: str) -> tuple[np.ndarray | None, list[Finding]]:
-        """Return the mask, or None if it can't be painted, and the findings."""
+        """Return the mask, or None if it can't be drawn, and the findings."""
         try:
             return self(), []
         except Exception as error:  # pycocotools raises bare Exceptions

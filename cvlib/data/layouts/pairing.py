@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvlib.data.layouts.collection import name_of
 
-# Words that a mask's name may add to its image's: 0001_L, car_mask, x_gtFine_labelIds, 21_manual1, mask_07, 12_GT.
+# Words that a mask's name may add to its image's name: 0001_L, car_mask, x_gtFine_labelIds, 21_manual1, mask_07, 12_GT.
 _MASK = (r"(?:masks?|labels?|lbl|label_?ids|labeltrainids|instanceids|color|gt|gtfine|gtcoarse|ground_?truth|seg|segm|"
          r"segmentation|annotations?|anno|ann|manual\d?|trimap|target|l|p|m)")  # fmt: skip
 # Words that may be in an image's name but not in its mask's: x_leftImg8bit, 21_training, 7_sat, image_07.
@@ -63,7 +63,7 @@ def _by_rest(pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
 
 
 def _rests(stem: str, word: str) -> list[str]:
-    """Return the stem itself, then what remains after removing such words and any object numbers after them."""
+    """Return the stem itself, then what remains without words that match `word` and object numbers after them."""
     folder, slash, name = stem.lower().rpartition("/")
     rests = [name]
     after = re.sub(rf"{_EDGE}{word}(?:{_EDGE}{word})*$", "", name)
@@ -90,7 +90,7 @@ def _chosen(files: list[Path]) -> list[Path]:
 
 
 def masks_beside(files: Iterable[Path]) -> dict[Path, Path]:
-    """Return the masks in one folder, each with its image: a mask is named like its image plus a word for masks."""
+    """Return the masks that are in the folder of their image, each with that image: cat_mask.png with cat.png."""
     found: dict[Path, Path] = {}
     by_stem: dict[tuple[Path, str], Path] = {}
     files = list(files)

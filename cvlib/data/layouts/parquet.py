@@ -58,7 +58,7 @@ def _write(root: Path, files: list[Path], home: Path) -> None:
             boxes = label == "objects"
             for row in _rows(opened, [image, label]):
                 rows += _record(row[image], row[label], classes, _split(root, file), home, len(rows))
-        except (OSError, ValueError) as error:  # for a damaged file, pyarrow raises a ValueError
+        except (OSError, ValueError) as error:  # pyarrow raises a ValueError for a damaged file
             raise UserError(f"{file}: can't be read: {' '.join(str(error).split())[:200]}") from error
     header = ["file", "label", "split", *(["xmin", "ymin", "xmax", "ymax"] if boxes else [])]
     with (home / "labels.csv").open("w", newline="", encoding="utf-8") as table:
@@ -70,11 +70,11 @@ def _columns(file: Path, schema: Any) -> tuple[str, str, list[str] | None]:
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     image = next((field.name for field in schema if _holds_images(field.type)), None)
     if image is None:
-        raise UserError(f"{file}: it has no column of images ({', '.join(schema.names[:8])})")
+        raise UserError(f"{file}: no column holds images: its columns are {', '.join(schema.names[:8])}")
     label = "objects" if "objects" in schema.names else next((name for name in _LABELS if name in schema.names), None)
     if label is None:
-        raise UserError(f"{file}: it has no column of labels ({', '.join(schema.names[:8])}): expected one of "
-                        f"{', '.join(_LABELS)}")  # fmt: skip
+        raise UserError(f"{file}: no column holds labels: its columns are {', '.join(schema.names[:8])}; expected one "
+                        f"of {', '.join(_LABELS)}")  # fmt: skip
     return image, label, _class_names(features.get(label))
 
 

@@ -18,10 +18,10 @@ _HELPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".html", ".pdf", ".py", ".
 _LABELS = frozenset({".xml", ".json", ".csv", ".tsv"})
 
 
-def tell(collection: Collection, others: bool) -> None:
+def report(collection: Collection, has_other_labels: bool) -> None:
     """Add findings for unsupported formats, for images without a label, and for other unused files.
 
-    `others` tells whether the collection has labels of other kinds, which may use the remaining files.
+    `has_other_labels` tells whether the collection has labels of other kinds, which may use the remaining files.
     """
     survey = Survey(collection.root)
     line = images.unread_in(survey.files)
@@ -35,7 +35,7 @@ def tell(collection: Collection, others: bool) -> None:
         collection.blame(REMARK, "unused images", ".", f"{count} without a label beside labelled ones, such as "
                          f"{name_of(beside[0], collection.root)}: left out")  # fmt: skip
     left = [file for file in left if file not in beside]
-    if not left or others:
+    if not left or has_other_labels:
         return
     pictures = sum(file.suffix.lower() not in _LABELS for file in left)
     used = sum(len(samples) for samples in collection.splits.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cvlib.data import images
 
-_NO_IMAGES = frozenset({".txt", ".xml", ".json", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".py", ".names",
+_NOT_IMAGES = frozenset({".txt", ".xml", ".json", ".csv", ".tsv", ".yaml", ".yml", ".md", ".html", ".py", ".names",
                         ".data", ".zip", ".tar", ".gz", ".tgz", ".parquet", ".tfrecord"})  # fmt: skip
 _HEAD = 2**16
 
@@ -41,7 +41,7 @@ class Survey:
     @cached_property
     def images(self) -> list[Path]:
         """The images, recognised by name or, if that is inconclusive, by content."""
-        return [file for file in self.files if file.suffix.lower() not in _NO_IMAGES and images.looks_like_image(file)]
+        return [file for file in self.files if file.suffix.lower() not in _NOT_IMAGES and images.looks_like_image(file)]
 
     @cached_property
     def images_in(self) -> dict[Path, list[Path]]:

@@ -19,8 +19,8 @@ from cvlib.runtime.errors import UserError
 TITLE = "a table"
 _CLASS_FORMS = (column_forms.CLASS, column_forms.ONE_HOT)
 _ROW_FORMS = (*_CLASS_FORMS, column_forms.SEVERAL)
-_WHAT = {column_forms.ONE_HOT: "one column per class", column_forms.BOXES: "one box per row",
-         column_forms.SEVERAL: "several classes per row"}  # fmt: skip
+_CONTENTS = {column_forms.ONE_HOT: "one column per class", column_forms.BOXES: "one box per row",
+             column_forms.SEVERAL: "several classes per row"}  # fmt: skip
 
 
 def signs(survey: Survey) -> list[Evidence]:
@@ -31,32 +31,35 @@ def signs(survey: Survey) -> list[Evidence]:
     for kind in (CLASS, CLASS_SET, BOXES):
         if chosen := _chosen(tables, kind):
             listed = ", ".join(name_of(item.file, home) for item in chosen)
-            sure = 0.8 if any(table_choice.lists_images(item.file, home, False) for item in chosen) else evidence.WEAK
-            why = f"{listed} lists images, {_WHAT.get(chosen[0].columns.form, 'with a column of labels')}"
-            found.append(Evidence("csv", kind, survey.root, sure, why, TITLE, exclusive=kind == BOXES))
+            certainty = (
+                0.8 if any(table_choice.lists_images(item.file, home, False) for item in chosen) else evidence.WEAK
+            )
+            verb = "lists" if len(chosen) == 1 else "list"
+            why = f"{listed} {verb} images, with {_CONTENTS.get(chosen[0].columns.form, 'a column of labels')}"
+            found.append(Evidence("csv", kind, survey.root, certainty, why, TITLE, exclusive=kind == BOXES))
     if not any(item.kind == CLASS for item in found) and (unclear := table_choice.unclear(tables)):
         beside = " (its boxes are for detection)" if any(item.kind == BOXES for item in found) else ""
         several = unclear.columns.form == column_forms.SEVERAL
-        sure = 0.45 if several else evidence.WEAK
+        certainty = 0.45 if several else evidence.WEAK
         why = f"{name_of(unclear.file, home)} lists images{beside}"
         named = "" if survey.root.is_file() else f"{name_of(unclear.file, home)}: "
         refusal = named + _sets(unclear) if several else ""
         if several or not any(item.kind == BOXES for item in found):
-            found.append(Evidence("csv", CLASS, survey.root, sure, why, TITLE, refusal))
+            found.append(Evidence("csv", CLASS, survey.root, certainty, why, TITLE, refusal))
     return found
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
-    """Read the rows of the tables as samples; classes are sorted as text.
+    """Read the rows of the tables as samples; classes are sorted as strings.
 
     Columns are recognised by a header (file or image …, label or class …, and optionally split or set …), in any
     order and case. Without a header, the first column is the file and the second the label. If the header has other
-    names, the column that names images is the file. Raise `UserError` if the columns can't be recognised.
+    names, the file column is the one whose cells name images. Raises `UserError` if the columns can't be recognised.
     """
     home = root.parent if root.is_file() else root
     tables = table_choice.tables(root)
     chosen = _chosen(tables, kind)
-    if not chosen and kind == CLASS_SET:  # the reader of sets reports the problem with single classes
+    if not chosen and kind == CLASS_SET:  # `table_labels.readers` decides whether cells are lists
         chosen = _chosen(tables, CLASS)
     if not chosen:
         raise _refusal(root, tables, kind)
@@ -65,7 +68,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
         _report_other_table(collection, item, chosen)
     cells = [_cells(item) for item in chosen]
     readers = table_labels.readers(cells) if kind == CLASS_SET else {}
-    rows = [row for item in chosen for row in table_rows.listed(collection, item, readers.get(item.file), config.group)]
+    rows = [row for item in chosen for row in table_rows.usable(collection, item, readers.get(item.file), config.group)]
     if kind == BOXES:
         table_samples.fill_boxes(collection, rows)
     elif kind == CLASS_SET:
@@ -78,7 +81,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 
 
 def _chosen(tables: list[Table], kind: LabelKind) -> list[Table]:
-    """Return the tables to read labels of this kind from; [] if there are none, or the rows have another kind."""
+    """Return the tables to read labels of this kind from; [] if there are none, or their labels are of another kind."""
     if kind == BOXES:
         return table_choice.chosen(tables, (column_forms.BOXES,))
     chosen = table_choice.chosen(tables, _ROW_FORMS)
@@ -124,12 +127,12 @@ def _report_unused_columns(collection: Collection, chosen: list[Table]) -> None:
         known = (columns.file, columns.split, *columns.classes)
         unused = [name.strip() for column, name in enumerate(header) if column not in known and name.strip()]
         if columns.classes and unused:
-            message = f"{', '.join(unused)}: left out, values are not 0 and 1"
+            message = f"columns left out because their values are not 0 and 1: {', '.join(unused)}"
             collection.blame(REMARK, "unused column", item.file, message)
 
 
 def _report_possible_lists(collection: Collection, cells: list[Cells]) -> None:
-    if count := table_labels.looks_like_lists(cells):
+    if count := table_labels.count_list_classes(cells):
         collection.blame(WARNING, "lists of classes", cells[0].file, f"its labels may be lists of {count} classes",
                          "if they are, choose task=multilabel")  # fmt: skip
 

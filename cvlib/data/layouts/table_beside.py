@@ -23,17 +23,17 @@ def labels_beside(folder: Path, collection: Collection) -> dict[Path, str]:
         finder = ImageFinder(folder, [folder, *subfolders(folder)])
         found: dict[Path, str] = {}
         for _, row in rows:
-            image = next((image for cell in row if (image := _quietly(finder, cell)) is not None), None)
+            image = next((image for cell in row if (image := _find_or_none(finder, cell)) is not None), None)
             label = next((text_of(cell.strip()) for cell in row if text_of(cell.strip()) in collection.classes), None)
             if image is not None and label is not None:
                 found[image] = label
         if found and len(found) >= len(rows) - 1:
-            collection.notes.append(f"{name_of(file, collection.root)} gives the class of each image of {folder.name}")
+            collection.notes.append(f"{name_of(file, collection.root)} gives the class of each image in {folder.name}")
             return found
     return {}
 
 
-def _quietly(finder: ImageFinder, cell: str) -> Path | None:
+def _find_or_none(finder: ImageFinder, cell: str) -> Path | None:
     try:
         return finder.find(cell)
     except ValueError:

@@ -45,7 +45,7 @@ def tables(root: Path) -> list[Table]:
             if root.is_file():
                 raise UserError(f"{file}: the table is empty")
             continue
-        names_image = _Namer(home, _bases(home, file, folder_split))
+        names_image = _NamesImage(home, _bases(home, file, folder_split))
         columns = column_forms.understand(content.rows, partial(names_image, outside=True))
         some_named = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
         if root.is_file() or some_named:
@@ -82,7 +82,7 @@ def chosen(tables: list[Table], forms: tuple[str, ...]) -> list[Table]:
 
 
 def unclear(tables: list[Table]) -> Table | None:
-    """Return a table that has several labels for each image, or one whose columns are not understood; else None."""
+    """Return a table that has several labels for each image, or one whose columns are not recognised; else None."""
     for form in (column_forms.SEVERAL, column_forms.UNKNOWN):
         found = [item for item in tables if item.columns.form == form and not names.is_unlabelled(item.file.stem)]
         if found and (len(found) == 1 or form == column_forms.SEVERAL or _is_preferred(found[0].file)):
@@ -105,8 +105,8 @@ def finder(home: Path, table: Table) -> ImageFinder:
     return ImageFinder(home, _bases(home, table.file, table.split), numbers=True)
 
 
-class _Namer:
-    """Callable: whether a cell names an image of the collection or, with `outside`, one elsewhere."""
+class _NamesImage:
+    """Callable that returns whether a cell names an image in the collection or, if `outside`, elsewhere."""
 
     def __init__(self, home: Path, bases: list[Path]):
         self.home, self.finder = home, ImageFinder(home, bases, numbers=True)
@@ -122,6 +122,8 @@ class _Namer:
 
 
 def lists_images(file: Path, root: Path, outside: bool = True) -> bool:
-    """Return whether one of the first rows names an existing image in `root` or, with `outside`, elsewhere."""
-    namer = _Namer(root, _bases(root, file, names.split_of(file.parent.name) or "" if file.parent != root else ""))
-    return any(namer(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())
+    """Return whether one of the first rows names an existing image in `root` or, if `outside`, elsewhere."""
+    names_image = _NamesImage(
+        root, _bases(root, file, names.split_of(file.parent.name) or "" if file.parent != root else "")
+    )
+    return any(names_image(cell, outside) for _, row in table_file.read(file, 4).rows for cell in row if cell.strip())

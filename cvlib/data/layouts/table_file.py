@@ -23,8 +23,8 @@ class Rows:
     notes: list[str] = field(default_factory=list)  # assumptions made while reading
 
 
-def read(file: Path, most: int | None = None) -> Rows:
-    """Return the table's first `most` rows (all if None). Raise `UserError` naming the file if it is not a table."""
+def read(file: Path, max_rows: int | None = None) -> Rows:
+    """Return the table's first `max_rows` rows (all if None). Raises `UserError` if it is not a table."""
     text, notes = _decoded(file)
     first, _, rest = text.partition("\n")
     lines_before = 0
@@ -35,7 +35,7 @@ def read(file: Path, most: int | None = None) -> Rows:
     reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
-        for row in islice(reader, most):
+        for row in islice(reader, max_rows):
             if any(cell.strip() for cell in row):
                 rows.append((reader.line_num + lines_before, row))
     except csv.Error as error:
@@ -55,12 +55,12 @@ def _decoded(file: Path) -> tuple[str, list[str]]:
     try:
         return content.decode("utf-8"), []
     except UnicodeDecodeError:
-        if _is_utf8_but_for_names(content):
+        if _is_mostly_utf8(content):
             return content.decode("utf-8", "surrogateescape"), []
         return content.decode("cp1252", "replace"), [f"{file.name} is not UTF-8: read as Windows-1252 (Latin-1)"]
 
 
-def _is_utf8_but_for_names(content: bytes) -> bool:
+def _is_mostly_utf8(content: bytes) -> bool:
     """Return whether most non-ASCII characters are valid UTF-8, so the others are file names in another encoding."""
     broken = content.decode("utf-8", "replace").count("\ufffd")
     proper = sum(ord(character) > 127 for character in content.decode("utf-8", "ignore"))
@@ -68,7 +68,7 @@ def _is_utf8_but_for_names(content: bytes) -> bool:
 
 
 def _delimiter(file: Path, text: str) -> str:
-    """Return the most frequent separator in the first row; in a .txt file without any, a blank."""
+    """Return the most frequent separator in the first row; in a .txt file without any, a space."""
     if file.suffix.lower() == ".tsv":
         return "\t"
     lines = [line for line in text.splitlines()[:20] if line.strip()]

@@ -55,11 +55,11 @@ def readers(tables: Sequence[Cells]) -> dict[Path, Read]:
     return {table.file: _flags(table) if table.flags else _list(table, separator) for table in tables}
 
 
-def looks_like_lists(tables: Sequence[Cells]) -> int | None:
-    """Return the number of classes if the cells may be lists separated by blanks, else None."""
+def count_list_classes(tables: Sequence[Cells]) -> int | None:
+    """Return the number of classes if the cells may be lists separated by spaces, else None."""
     cells = _cells(tables)
     whole, parts = _vocabularies(cells, " ")
-    return len(parts) if not sure_separator(cells) and len(parts) < len(whole) else None
+    return len(parts) if not certain_separator(cells) and len(parts) < len(whole) else None
 
 
 # Reading a row.
@@ -91,7 +91,7 @@ def _flags(table: Cells) -> Read:
         for name, column in table.flags.items():
             cell = _mark(row[column])
             if cell not in _YES | absent:
-                raise ValueError(f"column {name} is {cell or 'empty'}, neither 1 nor 0")
+                raise ValueError(f"column {name} is {cell or 'empty'}, expected 0 or 1")
             found += [name] * (cell in _YES)
         return tuple(sorted(found))
 
@@ -116,7 +116,7 @@ def _vocabularies(cells: Sequence[str], separator: str) -> tuple[set[str], set[s
     return whole, {part for cell in whole for part in _parts(cell, separator)}
 
 
-def sure_separator(cells: Sequence[str]) -> str | None:
+def certain_separator(cells: Sequence[str]) -> str | None:
     """Return the separator of the cells if they are certainly lists, else None.
 
     Classes in lists recur in other combinations. So there are fewer classes than distinct cells, or equally many if
@@ -132,7 +132,7 @@ def sure_separator(cells: Sequence[str]) -> str | None:
 
 
 def _separator(cells: Sequence[str]) -> str | None:
-    """Return the separator of lists; a blank only if the parts recur, because class names can contain blanks."""
+    """Return the separator of lists; a space only if the parts recur, because class names can contain spaces."""
     for separator in _SEPARATORS:
         if any(separator in cell for cell in cells):
             return separator

@@ -30,12 +30,12 @@ class Row:
     group: str | None = None  # the value in the column `data.group`
 
 
-def listed(
+def usable(
     collection: Collection, table: Table, read_set: Read | None = None, group: str | None = None
 ) -> list[Row]:  # fmt: skip
     """Return the usable rows of a table, and report the problems of the others.
 
-    `read_set` reads the classes of a row. `group` names the column of the samples' groups, if the table has it.
+    `read_set` reads the classes of a row. `group` names the column of groups, which not every table has.
     """
     rows, columns = table.rows, table.columns
     finder = table_choice.finder(collection.root, table)

@@ -50,7 +50,7 @@ def fill_boxes(collection: Collection, rows: list[Row]) -> None:
     if not collection.classes:
         raise UserError(f"{collection.root}: no row of the table has a box, so there is no class to learn")
     if collection.classes == ["object"]:
-        collection.notes.append("no column gives a class: all boxes have the class object")
+        collection.notes.append("no column gives a class: all boxes get the class object")
     numbers = {name: index for index, name in enumerate(collection.classes)}
     all_corners = [row.corners for row in rows if row.corners is not None]
     relative = all(max(corners) <= 1.0 for corners in all_corners)
@@ -80,13 +80,13 @@ def _without_conflicts(collection: Collection, named: dict[str, list[Row]]) -> N
             known.add(row.label)
         for name, several in labels.items():
             if len(several) > 1:
-                words = " and ".join(sorted(map(_in_words, several)))
-                collection.blame(ERROR, "two labels", name, f"it is labelled {words}", "keep the right one")
+                listed = " and ".join(sorted(map(_label_text, several)))
+                collection.blame(ERROR, "two labels", name, f"it has different labels: {listed}", "keep the right one")
         named[split] = list({row.name: row for row in rows if len(labels[row.name]) == 1}.values())
 
 
-def _in_words(label: str | Names) -> str:
-    return label if isinstance(label, str) else "|".join(label) or "nothing"
+def _label_text(label: str | Names) -> str:
+    return label if isinstance(label, str) else "|".join(label) or "no class"
 
 
 def _blame_unseen(collection: Collection) -> None:

@@ -52,7 +52,7 @@ def read(name: str, kind: LabelKind) -> Collection:
     if kind not in features.kinds() and kind.made_from in features.kinds():
         return made_into(read(name, kind.made_from), kind)
     if kind not in features.kinds():
-        served = " and ".join(other.subfolder for other in features.kinds()) or "no supported task"
+        served = " and ".join(other.subfolder for other in features.kinds()) or "unsupported tasks"
         raise UserError(f"data.tfds={name} has labels for {served}, not for {kind.subfolder}")
     folder = _exported(name, builder, features)
     splits = {split: _lines(folder / f"{split}.jsonl") for split in ("train", "val", "test")}
@@ -157,9 +157,8 @@ def _record(example: dict[str, Any], features: _Features, folder: Path, stem: st
     if features.objects:
         objects = example[features.objects]
         crowd = next((objects[key] for key in _CROWD if key in objects), np.zeros(len(objects["label"])))
-        record["boxes"] = np.asarray(
-            objects["bbox"], float
-        ).tolist()  # y_min, x_min, y_max, x_max, relative to the sides
+        # y_min, x_min, y_max, x_max, relative to the sides
+        record["boxes"] = np.asarray(objects["bbox"], float).tolist()
         record["classes"] = [int(label) for label in objects["label"]]
         record["crowd"] = [bool(value) for value in crowd]
     if features.mask:

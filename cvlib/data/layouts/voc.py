@@ -14,7 +14,7 @@ from cvlib.data.labels import BOXES, MASK, LabelKind
 from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.labels.raw_boxes import RawBoxes
 from cvlib.data.layouts import beside, evidence, label_map, lists, masks, voc_xml
-from cvlib.data.layouts.beside import Beside
+from cvlib.data.layouts.beside import AnnotationPairs
 from cvlib.data.layouts.collection import Collection, Sample, by_stem, name_of, text_of
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.mask_places import Place
@@ -104,9 +104,9 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
 def _read_masks(collection: Collection, image_folder: Path, config: DataConfig) -> None:
     root = collection.root
     list_folder = lists.folder_of(root / "ImageSets" / "Segmentation")
-    usual = label_map.named(["background", *_CHALLENGE]), "ids are those of Pascal VOC:"
+    default = label_map.named(["background", *_CHALLENGE]), "the mask ids are those of Pascal VOC:"
     masks.fill(collection, {"": Place(image_folder, _mask_folder(root))}, list_folder, label_map.find(root),
-               config.classes, usual)  # fmt: skip
+               config.classes, default)  # fmt: skip
 
 
 def _first(root: Path, names: tuple[str, ...]) -> Path | None:
@@ -139,7 +139,7 @@ def _read_boxes(collection: Collection, image_folder: Path, config: DataConfig) 
     _fill(collection, entries, list_folder, annotations, pictures)
 
 
-def _read_beside(collection: Collection, pairs: Beside) -> None:
+def _read_beside(collection: Collection, pairs: AnnotationPairs) -> None:
     """Read annotations that lie beside their images, or in other folders of the same tree."""
     for key in sorted(set(pairs.images) - set(pairs.annotations)):
         collection.blame(WARNING, "missing annotation", pairs.images[key], "the image has no XML file: left out",
@@ -208,8 +208,8 @@ def _open(
                          "add the image, or remove the XML file")  # fmt: skip
         return None
     if base and Path(base).stem not in (text_of(image.stem), text_of(image.name)):
-        collection.blame(REMARK, "filename tag", xml, f"the filename tag is {written}, but the image named like "
-                         f"the XML file is used: {image.name}")  # fmt: skip
+        collection.blame(REMARK, "filename tag", xml, f"the filename tag is {written}, but the image with the "
+                         f"name of the XML file is used: {image.name}")  # fmt: skip
     return name, image, xml, tree
 
 

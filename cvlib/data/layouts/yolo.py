@@ -16,26 +16,26 @@ from cvlib.data.layouts.yolo_lines import Form, LabelFile
 from cvlib.runtime.errors import UserError
 
 TITLE = "YOLO"
-_NO_LABELS = ("classes.txt", "notes.txt", "readme.txt", "labels.txt", "names.txt", "train.txt", "val.txt", "valid.txt",
+_NOT_LABELS = ("classes.txt", "notes.txt", "readme.txt", "labels.txt", "names.txt", "train.txt", "val.txt", "valid.txt",
               "test.txt", "readme.roboflow.txt", "readme.dataset.txt")  # fmt: skip
-_LOOKED_AT = 50  # label files to examine for polygons
+_MAX_EXAMINED = 50  # approximate maximum number of label files to examine for polygons
 
 
 def signs(survey: Survey) -> list[Evidence]:
-    """Return evidence from a data.yaml or obj.data with class names, or from text files of boxes named like images."""
+    """Return evidence from a data.yaml or obj.data with class names, or from text files of boxes named after images."""
     root = survey.root
     file = yolo_config.config_file(root)
     named = file is not None and "names" in yolo_config.keys(file)
     labels = [file for file in _labels_of(survey.images) if file.is_file()]
-    some = labels[:: max(1, len(labels) // _LOOKED_AT)]
-    if not named and not any(yolo_lines.looks_right(label) for label in some[:5]):
+    some = labels[:: max(1, len(labels) // _MAX_EXAMINED)]
+    if not named and not any(yolo_lines.looks_like_yolo(label) for label in some[:5]):
         return []
     content = yolo_config.loaded(file) if file is not None and named else {}
     number = evidence.counted(len(labels), "text file of labels", "text files of labels")
     source = f"{file.name} and " if file is not None and named else ""
-    sure = evidence.CERTAIN if named else 0.9 if (root / "labels").is_dir() else 0.85
+    certainty = evidence.CERTAIN if named else 0.9 if (root / "labels").is_dir() else 0.85
     kinds = [BOXES, MASK] if yolo_lines.has_polygons(some, yolo_config.keypoints(content)) else [BOXES]
-    return [Evidence("yolo", kind, root, sure, source + number, TITLE) for kind in kinds]
+    return [Evidence("yolo", kind, root, certainty, source + number, TITLE) for kind in kinds]
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
@@ -60,7 +60,7 @@ def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
     _without_train_as_val(collection, file, pictures)
     everything = [image for files in pictures.values() for image in files]
     files = [label for label in map(_label_file, everything) if label.is_file()]
-    form = Form(len(collection.classes), yolo_config.keypoints(content) or yolo_lines.looks_like_poses(files), kind)
+    form = Form(len(collection.classes), yolo_config.keypoints(content) or yolo_lines.guess_keypoints(files), kind)
     if form.keypoints:
         collection.notes.append("the lines contain keypoints after each box: only the boxes are read")
     yolo_lines.refuse_pixels(files)
@@ -131,9 +131,10 @@ def _names_beside(root: Path) -> list[str]:
 
 
 def _from_folders(root: Path) -> dict[str, list[Path]]:
-    """Return the images by split, from the first of these that exists.
+    """Return the images by split, from the first of these places that exists.
 
-    `images/train` …; `train/images` … or `train` …; everything below `images/` as train; everything as train.
+    Split folders below `images/`, such as `images/train`; split folders in the root, such as `train` or `train/images`;
+    all images below `images/`, as train; all images below the root, as train.
     """
     top = root / "images"
     for home in (top, root):
@@ -176,7 +177,7 @@ def _blame_strays(collection: Collection, pictures: set[Path]) -> None:
         for file in sorted(folder.glob("*.txt")) if folder.is_dir() else []:
             if file in expected:
                 continue
-            if file.name.lower() in _NO_LABELS:
+            if file.name.lower() in _NOT_LABELS:
                 collection.blame(REMARK, "stray file", file, "not a label file: left out")
             else:
                 collection.blame(WARNING, "missing image", file, "there is no image for this label file",

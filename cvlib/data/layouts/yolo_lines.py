@@ -40,7 +40,8 @@ class LabelFile:
         self.highest = -1  # the highest class number
         if not file.is_file():
             collection.blame(WARNING, "missing label file", image, f"there is no {name_of(file, collection.root)}: "
-                             "read as an image without objects", "add an empty file if it has none")  # fmt: skip
+                             "read as an image without objects",
+                             "add an empty file if the image has no objects")  # fmt: skip
             return
         for number, line in _lines(file):
             self._add(collection, file, line.split(), f"line {number}")
@@ -95,7 +96,7 @@ def _parsed(words: list[str], keypoints: int) -> tuple[int, list[float]]:
             raise ValueError(f"expected a class, a box and {keypoints} keypoint numbers, found {len(numbers)} numbers")
         return int(numbers[0]), numbers[1:5]
     if count != 4 and (count < 6 or count % 2):
-        raise ValueError(f"expected a class and 4 numbers (or a polygon of at least 3 points), found {len(numbers)}")
+        raise ValueError(f"expected 4 numbers (or a polygon of at least 3 points) after the class, found {count}")
     return int(numbers[0]), numbers[1:]
 
 
@@ -128,8 +129,8 @@ def _numbers(files: Iterable[Path]) -> list[tuple[Path, int, list[float]]]:
     return found
 
 
-def looks_right(file: Path) -> bool:
-    """Return whether the first line of a text file is a class and a box, or a class and a polygon."""
+def looks_like_yolo(file: Path) -> bool:
+    """Return whether the first line of a text file, if any, is a class with a box, a polygon, or box and keypoints."""
     try:
         lines = _lines(file)
         return not lines or len(_parsed(lines[0][1].split(), 0)[1]) >= 4
@@ -146,15 +147,15 @@ def looks_right(file: Path) -> bool:
 def has_polygons(files: Iterable[Path], keypoints: int) -> bool:
     """Return whether any line is a polygon, so that the files also provide masks."""
     files = list(files)
-    if keypoints or looks_like_poses(files):
+    if keypoints or guess_keypoints(files):
         return False
     return any(len(numbers) >= 7 and len(numbers) % 2 for _, _, numbers in _numbers(files))
 
 
-def looks_like_poses(files: Iterable[Path]) -> int:
+def guess_keypoints(files: Iterable[Path]) -> int:
     """Guess from the lines how many keypoint numbers follow each box; 0 if the lines do not look like poses.
 
-    Poses have one length, and every third number after the box is a visibility of 0, 1 or 2.
+    All lines of poses are equally long, and every third number after the box is a visibility of 0, 1 or 2.
     """
     lines = [numbers for _, _, numbers in _numbers(list(files)[:50])]
     lengths = {len(numbers) for numbers in lines}
@@ -173,4 +174,4 @@ def refuse_pixels(files: Iterable[Path]) -> None:
         file, number, numbers = pixels[0]
         shown = " ".join(f"{value:g}" for value in numbers[:5])
         raise UserError(f"{file}, line {number}: {shown} looks like pixels, but YOLO's numbers are relative to the "
-                        "image's width and height, 0 to 1: divide by these")  # fmt: skip
+                        "image's width and height (0 to 1): divide by the width and height")  # fmt: skip

@@ -49,7 +49,7 @@ class Draws:
 def apply(images: Any, draws: Draws, config: AugmentConfig, outside: float | None = None) -> Any:
     """Augment a batch, float32 `(batch, height, width, channels)` in 0–255; shape and range are unchanged.
 
-    `draws` holds the random numbers of these samples. Saturation and hue don't change grey images. A sample's result is
+    `draws` holds the random numbers of these images. Saturation and hue don't change grey images. A sample's result is
     independent of the batch size up to float32 rounding. Pixels outside the image get the level `outside`; if it is
     None, the edge pixels are repeated.
     """
@@ -72,8 +72,8 @@ def matrices(draws: Draws, config: AugmentConfig, height: Any, width: Any) -> An
     """Return the matrices `(batch, 3, 3)` that map (x, y, 1) of a pixel in the result to its position in the source.
 
     Pixel centres have integer coordinates, x points right and y down. At neutral strengths, the matrices are exactly
-    the identity. Starting from the result: scale to the crop, rotate about its centre, mirror. The same matrices
-    transform boxes and masks.
+    the identity. A position in the result is scaled to the crop, rotated about the crop's centre, and mirrored. The
+    same matrices transform boxes and masks.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     area = config.crop + (config.zoom_out - config.crop) * draws["crop_area"]
@@ -107,7 +107,7 @@ def resample(images: Any, source: Any, outside: float | None) -> Any:
 
 
 def _recolour(images: Any, draws: Draws, config: AugmentConfig) -> Any:
-    """Change brightness, contrast about each channel's mean, and colours with one affine map of pixels per image."""
+    """Change brightness, contrast (about each channel's mean) and colours, with one affine map of pixels per image."""
 
     def strength(stream: str, maximum: float) -> Any:
         return (2 * draws[stream] - 1) * maximum
@@ -132,7 +132,7 @@ def _colour_matrices(saturation: Any, hue: Any) -> Any:
 
 
 def _blur(images: Any, sigma: Any, reach: int) -> Any:
-    """Apply a separable Gaussian blur with a sigma in pixels per image; edges are repeated.
+    """Apply a separable Gaussian blur with one sigma per image, in pixels; edge pixels are repeated.
 
     Images and channels are stacked as the channels of one image, so that a depthwise convolution has a kernel for each.
     """

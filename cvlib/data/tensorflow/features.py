@@ -47,7 +47,7 @@ class FeatureFeed(Feed):
         return batches
 
     def _build(self, feed: TensorFlowFeed, views: list[Arrays]) -> tf.data.Dataset:
-        self_ref, number = weakref.ref(self), feed.number  # TensorFlow never releases `take`
+        self_ref, number = weakref.ref(self), feed.number  # a weak reference: TensorFlow never releases `take`
         labels = tf.constant(feed.kind.arrays(feed.split, feed.spec)[0])
         shapes = [array.shape[1:] for array in views[0]]
 

@@ -30,7 +30,7 @@ def move(corners: Any, classes: Any, source: Any, window: Any) -> tuple[Any, Any
         corners: `(batch, n, 4)` in pixels.
         classes: `(batch, n)`.
         source: `(batch, 3, 3)`, maps positions in the result to positions in the original, from `augment.matrices`.
-        window: `(batch, 4)`, the part of the result that shows the image; the whole result except for a mosaic.
+        window: `(batch, 4)`, the part of the result that shows the image; the whole result, except in a mosaic.
     """
     forward = tf.linalg.inv(source)[:, None]
     x = tf.stack([corners[..., 0], corners[..., 2], corners[..., 0], corners[..., 2]], axis=-1)

@@ -78,7 +78,7 @@ class TensorFlowFeed(Feed):
         return rows.map(as_it_is(lambda indices, draws: (read(indices), indices, draws)), tf.data.AUTOTUNE)
 
     def _finisher(self) -> Any:
-        """Return the function that converts such a batch to augmented images and targets."""
+        """Return the function that converts a batch from `_read` to augmented images and targets."""
         config, spec, names, tiles = self.augmentation, self.spec, self.order.streams, self.order.tiles
         labels = targets.of(self.split, spec, self.kind)
 

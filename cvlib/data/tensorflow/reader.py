@@ -18,7 +18,7 @@ from cvlib.data.tensorflow import resize
 
 IN_MEMORY = 2**29  # bytes; an array split up to this size is resized only once and kept in memory
 
-# Maps indices `(n,)` to pixels uint8 `(n, *kind.stored_shape(spec))`. For files, maps a single index.
+# Maps indices `(n,)` to pixels uint8 `(n, *kind.stored_shape(spec))`; for files, a single index to a single image.
 Reader = Callable[[Any], Any]
 
 

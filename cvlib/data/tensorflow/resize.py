@@ -1,6 +1,6 @@
 """Resize images and masks to the network's input size.
 
-The result equals that of `keras.layers.Resizing(antialias=True)` in the saved model. Both are rounded to whole levels,
+The result equals that of `keras.layers.Resizing(antialias=True)` in the saved model. Both are rounded to integers,
 so that training, evaluation and prediction see the same pixels. `cvlib.data.resize` describes the geometry.
 """
 

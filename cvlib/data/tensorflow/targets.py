@@ -22,7 +22,7 @@ class Targets(ABC):
 
     @abstractmethod
     def look_up(self, indices: Any, pixels: Any) -> Any:
-        """Return the targets of a batch of samples with these stored pixels."""
+        """Return the targets of the samples `indices`; `pixels` are their stored pixels."""
 
     @abstractmethod
     def moved(self, target: Any, source: Any, images: Any) -> Any:

@@ -49,9 +49,9 @@ class Cnn(Backbone):
     shape_options = ("filters", "convolutions", "kernel", "batch_norm")
 
     def smallest_side(self, options: CnnOptions, feature_levels: bool) -> int:
-        """Return the side that the feature levels need, because each of them halves it; otherwise 1.
+        """Return the side that can be halved once per feature level with `same` padding, and otherwise 1.
 
-        For a classifier, `build` raises an error if the image is too small.
+        `build` raises an error if the image is too small for the layers.
         """
         return 2 ** len(options.filters) if feature_levels and options.padding == "same" else 1
 
@@ -74,9 +74,9 @@ class Cnn(Backbone):
         return keras.Model(pixels, x, name="backbone")
 
     def feature_levels(self, options: CnnOptions) -> list[Level]:
-        """Return each stage's ReLU before its pooling.
+        """Return the ReLU before each stage's pooling.
 
-        With strides or without padding, the pooling is not the only layer that reduces the sides.
+        Unpooling requires max pooling, and that neither strides nor `valid` padding reduce the sides.
         """
         if not options.filters:
             raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")

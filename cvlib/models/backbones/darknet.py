@@ -1,4 +1,4 @@
-"""A small residual network for detection from scratch, similar to CSPDarknet.
+"""A small residual network for detectors trained from scratch, similar to CSPDarknet.
 
 Cross-stage partial blocks: Wang et al., CSPNet: A New Backbone that can Enhance Learning Capability of CNN, 2020.
 """

@@ -133,14 +133,14 @@ def weights_file(options: EfficientnetLiteOptions) -> Path:
 def assign(base: keras.Model, options: EfficientnetLiteOptions, tensors: dict[str, np.ndarray]) -> None:
     """Assign the tensors of a published file to the base, after comparing all of them.
 
-    Raises `UserError` for tensors of another variant: one is missing, unknown, or has another shape.
+    Raises `UserError` if a tensor is missing, unknown, or of another shape, as in the file of another variant.
     """
     names = dict(_tensor_names(options))
     known = {tensor for listed in names.values() for tensor in listed} | {"_fc.weight", "_fc.bias"}
     counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
     differing = sorted(known ^ (set(tensors) - counters))
     if differing:
-        problem = "is not part of it" if differing[0] in tensors else "is missing"
+        problem = "is not part of this variant" if differing[0] in tensors else "is missing"
         raise UserError(f"these weights don't fit model.variant={options.variant}: {differing[0]} {problem}")
     arrays = {layer: [_as_keras(tensors[name], "_depthwise_conv" in name) for name in listed]
               for layer, listed in names.items()}  # fmt: skip
@@ -199,7 +199,7 @@ def _as_keras(tensor: np.ndarray, depthwise: bool) -> np.ndarray:
 def _blocks(options: EfficientnetLiteOptions) -> list[_Block]:
     """Return all blocks in order.
 
-    The first block of a stage has the stage's stride. The first and the last stage are equally deep in all variants.
+    The first block of a stage has the stage's stride. The first and the last stage have the same depth in all variants.
     """
     width, depth = _MULTIPLIERS[options.variant]
     found = []

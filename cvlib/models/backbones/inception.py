@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from keras import KerasTensor
 
 _TAP = "mixed7"  # the last of the 768-channel blocks, 17×17 at 299 px
-_PAPERS_SIDE = 17
+_PAPER_SIDE = 17  # side of this map in the paper
 
 
 @dataclass
@@ -33,11 +33,11 @@ def preprocess(image: KerasTensor) -> KerasTensor:
 def application(input_shape: tuple[int, int, int], weights: str | None) -> keras.Model:
     """Return Keras' network without its top, with layer names that are numbered from 1.
 
-    Keras itself numbers the layers of all Inception networks of a process consecutively.
+    Keras itself numbers the layers of all Inception networks in a process consecutively.
     """
     import keras
 
-    counted = keras.applications.InceptionV3(include_top=False, weights=weights, input_shape=input_shape)
+    original = keras.applications.InceptionV3(include_top=False, weights=weights, input_shape=input_shape)
     seen: dict[str, int] = {}
 
     def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -47,8 +47,8 @@ def application(input_shape: tuple[int, int, int], weights: str | None) -> keras
         seen[kind] = seen.get(kind, 0) + 1
         return layer.__class__.from_config({**layer.get_config(), "name": f"{kind}{seen[kind]}"})
 
-    network = keras.models.clone_model(counted, clone_function=renamed)
-    network.set_weights(counted.get_weights())
+    network = keras.models.clone_model(original, clone_function=renamed)
+    network.set_weights(original.get_weights())
     return keras.Model(network.inputs[0], network.output, name="backbone")
 
 
@@ -81,14 +81,14 @@ class Inception(Backbone):
         return (_TAP, options.auxiliary_weight) if options.auxiliary_weight else None
 
     def auxiliary_head(self, tap: KerasTensor, classes: int) -> tuple[KerasTensor, KerasTensor]:
-        """Add the paper's classifier if the map is large enough for it, else global average pooling.
+        """Add the paper's classifier, or only pooling and a dense layer if the map is too small for it.
 
-        The paper's classifier has a 5×5 pooling with stride 3, a 1×1 convolution of 128 and a 5×5 convolution of 768
-        channels.
+        The paper's classifier has a 5×5 pooling with stride 3, a 1×1 convolution with 128 channels and a 5×5
+        convolution with 768.
         """
         from keras import layers
 
-        if min(tap.shape[1:3]) < _PAPERS_SIDE:
+        if min(tap.shape[1:3]) < _PAPER_SIDE:
             x = cut = layers.GlobalAveragePooling2D(name="auxiliary_pooled")(tap)
         else:
             cut = layers.AveragePooling2D(5, 3, name="auxiliary_pool")(tap)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
 
-_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # by depth, in each stage
-_CHANNELS = (256, 512, 1024, 2048)  # of the four stages
+_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # blocks in each stage, by depth
+_CHANNELS = (256, 512, 1024, 2048)  # of each stage
 
 
 @dataclass

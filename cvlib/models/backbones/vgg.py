@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
 
-_CHANNELS = (64, 128, 256, 512, 512)  # of the five blocks
-_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # by depth, in each block
+_CHANNELS = (64, 128, 256, 512, 512)  # of each block
+_CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each block, by depth
 
 
 @dataclass

@@ -27,8 +27,8 @@ def unpool(options: Any, x: KerasTensor, level: KerasTensor, filters: int, name:
     """Put each value at the position of the maximum in the 2×2 max pooling of `level`, and zeros elsewhere.
 
     Badrinarayanan, Kendall & Cipolla, SegNet, 2017. If the channels differ, a 1×1 convolution comes first. It has no
-    ReLU, because with one, only one value in eight would remain. The result has the channels of `level`, regardless of
-    `filters`.
+    ReLU: together with unpooling, a ReLU would keep only one value in eight. The result has the channels of `level`,
+    regardless of `filters`.
     """
     channels = level.shape[-1]
     if x.shape[-1] != channels:
@@ -49,8 +49,8 @@ def transpose(options: Any, x: KerasTensor, level: KerasTensor, filters: int, na
 def max_unpool(x: KerasTensor, level: KerasTensor) -> KerasTensor:
     """Spread `x` (batch, height // 2, width // 2, channels) to the size of `level` (batch, height, width, channels).
 
-    A value goes to the position of its window's maximum in `level`; of equal maxima, the first in row order counts. A
-    last odd row or column, which no window covers, stays zero.
+    A value goes to the position of its window's maximum in `level`; of equal maxima, the first in row order counts. An
+    odd last row or column, which no window covers, stays zero.
     """
     height, width = level.shape[1:3]
     rows, columns = height // 2 * 2, width // 2 * 2
@@ -79,7 +79,7 @@ def transposed_convolution(x: KerasTensor, filters: int, kernel: int, stride: in
     sides = [transposed_side(side, kernel, stride, padding, output_padding) for side in x.shape[1:3]]
     if min(sides) < 1:
         raise UserError(f"model.transpose_padding={padding} leaves no output for a map of {x.shape[1]}×{x.shape[2]} "
-                        f"with model.transpose_kernel={kernel}: reduce it")  # fmt: skip
+                        f"with model.transpose_kernel={kernel}: reduce the padding")  # fmt: skip
     full = layers.Conv2DTranspose(filters, kernel, stride, "valid", use_bias=False, name=name)(x)
     missing = [max(0, padding + side - full_side) for side, full_side in zip(sides, full.shape[1:3], strict=True)]
     if any(missing):  # the output padding exceeds the rows or columns that are left in the full map

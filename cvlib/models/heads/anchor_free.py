@@ -140,7 +140,7 @@ def loss_parts(
     Args:
         targets: `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
         raw: `(batch, points, 4 + classes)`.
-        class_weights: `(classes,)`, factors of the class loss at the points of each class.
+        class_weights: `(classes,)`, factors for the class loss at the points of each class.
 
     Both parts are sums over the image's points. They are scaled so that their mean over the batch is the batch's total
     loss divided by its total target score. Images without boxes contribute through the scores of their points, all of
@@ -152,16 +152,16 @@ def loss_parts(
 
     grid_points = points(size, strides)
     guesses, logits = _corners(raw, grid_points), raw[..., 4:]
-    target_boxes, goals = assign(
+    target_boxes, target_scores = assign(
         targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), grid_points
     )
-    weights = ops.sum(goals, axis=-1)
+    weights = ops.sum(target_scores, axis=-1)
     scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
-    # Points without an object use their own prediction as target, so they get no gradient and stay finite.
+    # Points without an object use their own box as the target, so their box loss stays finite and has no gradient.
     target_boxes = ops.where(weights[..., None] > 0, target_boxes, ops.stop_gradient(guesses))
-    entropy = ops.relu(logits) - logits * goals + ops.log1p(ops.exp(-ops.absolute(logits)))
+    entropy = ops.relu(logits) - logits * target_scores + ops.log1p(ops.exp(-ops.absolute(logits)))
     if class_weights is not None:
-        entropy *= 1 + ops.cast(goals > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
+        entropy *= 1 + ops.cast(target_scores > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
     return {
         "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
         "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
@@ -192,8 +192,8 @@ def assign(targets: Any, guesses: Any, scores: Any, grid_points: np.ndarray) -> 
     alignment, overlap = alignment * positive, overlap * positive
     reached = ops.max(overlap, axis=-1, keepdims=True)
     share = alignment / ops.maximum(ops.max(alignment, axis=-1, keepdims=True), 1e-20)
-    goals = ops.matmul(ops.transpose(positive * share * reached, (0, 2, 1)), kinds)
-    return ops.matmul(ops.transpose(positive, (0, 2, 1)), corners), goals
+    target_scores = ops.matmul(ops.transpose(positive * share * reached, (0, 2, 1)), kinds)
+    return ops.matmul(ops.transpose(positive, (0, 2, 1)), corners), target_scores
 
 
 def _candidates(corners: Any, grid_points: np.ndarray) -> Any:

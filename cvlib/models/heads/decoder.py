@@ -1,4 +1,4 @@
-"""Encoder–decoder networks that label every pixel, with any backbone, three decoders and optional skip connections.
+"""Encoder–decoder networks that label every pixel, with any backbone, one of three decoders and optional skips.
 
 With skip connections it is a U-Net (Ronneberger, Fischer & Brox, 2015); with `unpool` and without them, a SegNet.
 """
@@ -28,7 +28,7 @@ class DecoderOptions(MaskOptions):
     decoder: str = option("interpolate", choices=_DECODERS)
     skip: bool = True  # whether the encoder's maps are concatenated in the decoder (U-Net)
     auxiliary_weight: float = option(0.3, low=0, high=10)  # loss weight of the decoder's auxiliary classifier; 0: none
-    decoder_filters: int = option(128, low=1)  # maximum channels; a decoder level never exceeds its encoder level
+    decoder_filters: int = option(128, low=1)  # maximum channels; no level exceeds its encoder level
     dropout: float = option(0.0, low=0, high=0.95)
     interpolation: str = option("bilinear", choices=("bilinear", "nearest"))
     transpose_kernel: int = option(2, low=1, high=99)
@@ -58,13 +58,13 @@ class Decoder(Head):
 
     def check(self, options: DecoderOptions, backbone: Backbone, backbone_options: Options,
               size: tuple[int, int]) -> None:  # fmt: skip
-        """Raise `UserError` for unpooling with levels that don't end in 2×2 max pooling."""
+        """Raise `UserError` for unpooling unless 2×2 max pooling alone reduces every level."""
         if options.decoder != "unpool":
             return
         without = [level for level in backbone.feature_levels(backbone_options) if not level.max_pooled]
         if without:
-            raise UserError("model.decoder=unpool needs an encoder with 2×2 max pooling at the end of every level, but "
-                            f"level {without[0].layer} of {backbone.name} has none with these options: choose "
+            raise UserError("model.decoder=unpool needs an encoder that reduces its maps only by 2×2 max pooling, "
+                            f"unlike level {without[0].layer} of {backbone.name} with these options: choose "
                             "model.encoder=vgg, or model.decoder=interpolate or transpose")  # fmt: skip
 
     def build(self, options: DecoderOptions, backbone: Backbone, features: Features, classes: int) -> Built:
@@ -101,8 +101,8 @@ def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: 
     from cvlib.models.blocks import convolution
 
     x = _upsampling(options)(options, x, level, filters, name)
-    # Unpooling leaves zeros that must be filled. Without a skip connection, nothing else localizes the upsampled
-    # features.
+    # This convolution fills the zeros that unpooling leaves. Without a skip connection, it sharpens the upsampled
+    # features, because no encoder map localizes them.
     if options.decoder == "unpool" or not options.skip:
         x = convolution(x, filters, 3, f"{name}_alone")
     if options.skip:

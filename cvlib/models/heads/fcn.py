@@ -1,7 +1,7 @@
 """Long, Shelhamer & Darrell, Fully Convolutional Networks for Semantic Segmentation, 2015.
 
-VGG's dense layers become convolutions: the first has a kernel as large as the map that the dense layer saw, the second
-is 1×1. The network thus classifies every position. Transposed convolutions, initialized to bilinear interpolation,
+VGG's dense layers become convolutions: the first has a kernel as large as the dense layer's input map, the second is
+1×1. The network thus classifies every position. Transposed convolutions, initialized to bilinear interpolation,
 upsample the scores. FCN-32s upsamples in one step. FCN-16s and FCN-8s add scores of the maps at strides 16 and 8 in
 between. The backbone must halve the sides five times by 2×2 pooling.
 """
@@ -84,7 +84,7 @@ def _unfit(backbone: Backbone) -> UserError:
 
 
 def fully_connected(x: KerasTensor, width: int, kernel: int, dropout: float, name: str) -> KerasTensor:
-    """Apply a dense layer over `kernel`×`kernel` positions as a convolution, with zeros outside the map.
+    """Apply a dense layer over `kernel`×`kernel` positions as a convolution with zero padding.
 
     The kernel of this convolution equals the weights of a dense layer on a flattened `(kernel, kernel, channels)` map,
     reshaped to `(kernel, kernel, channels, width)`.

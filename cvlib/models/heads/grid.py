@@ -58,8 +58,9 @@ class Grid(DetectorHead):
         for number in (1, 2):
             x = convolution(x, 2 * options.neck_channels, 3, f"head_conv{number}")
         count = 5 * options.boxes_per_cell + classes
-        # Boxes with √w = 0 would overlap nothing and so never be responsible. The outputs are linear and their errors
-        # squared, so they start near the targets' mean: with widely scattered outputs, the base learned slowly.
+        # The bias is positive because a box with √w = 0 overlaps nothing and would never be responsible for an object.
+        # The outputs are linear and their errors squared, so small initial weights keep them near the targets' mean.
+        # With widely scattered outputs, the base learned slowly.
         bias, kernel = keras.initializers.Constant(0.1), keras.initializers.RandomNormal(stddev=0.01)
         x = layers.Conv2D(count, 1, bias_initializer=bias, kernel_initializer=kernel, dtype="float32",
                           name="head_output")(x)  # fmt: skip
@@ -131,7 +132,7 @@ def loss_parts(
     `targets` are `(batch, M, 5)`: corners in pixels and class, −1 where there is no box. A cell learns the first
     object whose centre it contains; `crowded` counts the others. The box with the largest overlap is responsible for
     the object, and its target confidence is that overlap. The target confidence of every other box is 0.
-    `class_weights` `(classes,)` multiply the class loss of a cell by the class of its object.
+    `class_weights` `(classes,)` are factors for the class loss of a cell, chosen by its object's class.
     """
     from keras import ops
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy as np
 from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks import image_files
-from cvlib.tasks.base import Named
+from cvlib.tasks.base import Named, Tell
 
 if TYPE_CHECKING:
     import keras
@@ -44,13 +44,14 @@ def answers(
 
 def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec, folder: Path,
-    tick: Callable[[], None],
+    tell: Tell,
 ) -> int:  # fmt: skip
     """Write predictions.json, predictions.csv and contact sheets; return the number of images."""
     found = []
     for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec):
         found.append(answer)
-        tick()
+        assert answer.file is not None
+        tell(answer.file, f"{answer.classes[0]} {answer.probabilities[0]:.2f}")
     if found:
         _write_tables(folder, found)
         image_files.write_sheets(folder, [answer.pixels for answer in found], [_caption(answer) for answer in found])

@@ -12,9 +12,9 @@ from keras import ops
 class WeightedCrossEntropy(keras.losses.Loss):
     """The mean over a batch of −log p (nats), each sample weighted by its class.
 
-    Truth is `(batch,)` class ids, prediction `(batch, classes)` logits. `class_weights` `(classes,)` are the weights of
-    the classes; None means equal weights. `smoothing` (0–1) is the share of each target that is spread evenly over all
-    classes (Szegedy et al., Rethinking the Inception Architecture, 2016).
+    `y_true` is `(batch,)` class ids; `y_pred` is `(batch, classes)` logits. `class_weights` `(classes,)` are the
+    weights of the classes; None means equal weights. `smoothing` (0–1) is the share of each target that is spread
+    evenly over all classes (Szegedy et al., Rethinking the Inception Architecture, 2016).
     """
 
     def __init__(self, class_weights: np.ndarray | None = None, smoothing: float = 0.0):

@@ -64,7 +64,10 @@ class ClassPredictions(Predictions):
 
     @property
     def _in_top(self) -> np.ndarray:
-        """Whether the true class is among the five most probable; of tied logits the first count, NaN never does."""
+        """Whether the true class is among the five most probable, bool `(n,)`.
+
+        Equal logits are ranked by class id. A sample with a logit that is not finite is never a hit.
+        """
         own = self.logits[np.arange(len(self.labels)), self.labels][:, None]
         before = np.arange(self.logits.shape[1]) < self.labels[:, None]
         ranks = ((self.logits > own) | ((self.logits == own) & before)).sum(axis=1)
@@ -72,9 +75,10 @@ class ClassPredictions(Predictions):
         return in_top
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each sample's name, truth, prediction and score, the probability of the prediction.
+        """Return a row for each sample.
 
-        Also its loss, whether its class is among the top five, and its contribution to the macro F1.
+        It contains the name, the true and the predicted class, the probability of the prediction ("score"), the loss,
+        whether the true class is among the top five, and the sample's contribution to macro F1.
         """
         classes = np.arange(self.logits.shape[1])
         true, predicted = self.labels[:, None] == classes, self.guesses[:, None] == classes
@@ -112,11 +116,13 @@ class ClassPredictions(Predictions):
         """Return the confusion matrix."""
         return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a contact sheet with predictions and truth."""
         guesses = self.guesses[indices]
         return draw.predictions(images, self.labels[indices], guesses, self.probabilities[indices, guesses],
-                                dataset.classes)  # fmt: skip
+                                dataset.classes, names)  # fmt: skip
 
     def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities `(n, classes)` and true class ids `(n,)`."""

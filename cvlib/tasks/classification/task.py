@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.classification import files
 from cvlib.tasks.classification.predictions import ClassPredictions
 from cvlib.tasks.logits import LogitsTask
@@ -83,7 +83,7 @@ class Classification(LogitsTask):
         return [spec.name for spec in self.metrics if spec.name != "top5_accuracy" or classes > _TOP]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with the names of their classes."""
+        """Draw the images with the names of their classes."""
         return draw.contact_sheet(images, [dataset.classes[label] for label in labels])
 
     def image_classes(self, split: Split) -> np.ndarray:
@@ -91,10 +91,10 @@ class Classification(LogitsTask):
         return np.asarray(split.labels)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → class probabilities `(batch, classes)`.
+        """Return the network to save: raw images of any size, 0–255 → class probabilities `(batch, classes)`.
 
         The network includes resizing as in training (bilinear with antialiasing, rounded to integers). It omits the
-        optimizer and everything that is used only in training. The layer "backbone" is the base.
+        optimizer and everything that is used only in training. Its layer "backbone" is the base.
         """
         import keras
 
@@ -107,12 +107,12 @@ class Classification(LogitsTask):
         return keras.Model(image, probabilities, name="classifier")
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write the most probable classes of each image, and contact sheets."""
-        return files.write(model, images, run.classes, run.spec, folder, tick)
+        return files.write(model, images, run.classes, run.spec, folder, tell)
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[files.Answer]:
         """Return the most probable classes of each image."""
-        return list(files.answers(model, ((None, image) for image in images), run.classes, run.spec))
+        return list(files.answers(model, images, run.classes, run.spec))

@@ -6,7 +6,7 @@ import numpy as np
 
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.detection.coco import Detections, overlap
-from cvlib.tasks.detection.drawing import SURE
+from cvlib.tasks.detection.drawing import MIN_DRAWN_SCORE
 from cvlib.tasks.detection.predictions import detections
 
 
@@ -14,7 +14,8 @@ def of_boxes(expected: Outputs, found: Outputs, side: int) -> Agreement:
     """Compare every box scoring at least 0.25, from either runtime, with the closest box from the other runtime.
 
     The difference is the larger of the score difference and the largest corner difference. The latter is a share of
-    the image's longer side, `side` pixels. A box without a counterpart has a difference of 1.
+    the image's longer side, `side` pixels. A box without a counterpart has a difference of 1. A counterpart has the
+    same class and an IoU of at least 0.5.
     """
     (first,), (second,) = detections(expected), detections(found)
     total = Agreement()
@@ -26,7 +27,7 @@ def of_boxes(expected: Outputs, found: Outputs, side: int) -> Agreement:
 
 def _differences(boxes: Detections, others: Detections, side: int) -> list[float]:
     differences = []
-    for index in np.flatnonzero(boxes.scores >= SURE):
+    for index in np.flatnonzero(boxes.scores >= MIN_DRAWN_SCORE):
         same_class = np.flatnonzero(others.classes == boxes.classes[index])
         overlaps = overlap(boxes.corners[index : index + 1], others.corners[same_class])[0]
         if not len(same_class) or overlaps.max() < 0.5:

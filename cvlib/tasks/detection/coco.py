@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Detections:
     corners: np.ndarray  # float32 (n, 4): x_min, y_min, x_max, y_max in pixels of the original image
     scores: np.ndarray  # float32 (n,), 0–1
     classes: np.ndarray  # int (n,)
+    file: Path | None = None  # the image's file, if predictions are for files
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -42,8 +44,8 @@ def measure(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) 
     The values equal those of pycocotools.
 
     mAP is the mean over IoU 0.50, 0.55 … 0.95. ar_100 is the mean recall over the same IoUs, with at most 100
-    detections per image. Crowd boxes count neither as misses nor, if detected, as false positives. Without any true
-    box, all four metrics are 0.
+    detections per image. A crowd box that is not detected is not a miss, and a detection of a crowd box is not a false
+    positive. If there are no true boxes, all four metrics are 0.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -126,33 +128,46 @@ def image_precision(truth: Boxes, found: Detections) -> float:
 def match(truth: Boxes, found: Detections, threshold: float = 0.5) -> Int[np.ndarray, " detections"]:
     """Match detections to true boxes, highest score first.
 
-    Returns for each detection 1 (it matches an object), 0 (it is a false positive) or −1 (it lies in a crowd). Each
-    object is matched once.
+    The result is 1 for a detection that matches an object, −1 for one that lies in a crowd, and 0 for a false positive.
+    Each object is matched once.
     """
-    overlaps = overlap(found.corners, truth.corners)
-    result = np.zeros(len(found), np.int64)
-    unmatched = ~truth.crowd
+    matched: np.ndarray = matches(truth, found, np.array([threshold]))[0]
+    return matched
+
+
+def matches(
+    truth: Boxes, found: Detections, thresholds: Float[np.ndarray, " thresholds"]
+) -> Int[np.ndarray, "thresholds detections"]:  # fmt: skip
+    """Return the results of `match` for several IoU thresholds."""
+    result = np.zeros((len(thresholds), len(found)), np.int64)
+    if not len(truth.classes):
+        return result
+    overlaps, inside = overlap(found.corners, truth.corners), _covered(found.corners, truth.corners)
+    unmatched = np.tile(~truth.crowd, (len(thresholds), 1))
     for index in np.argsort(-found.scores, kind="stable"):
         same_class = truth.classes == found.classes[index]
         candidates = np.where(same_class & unmatched, overlaps[index], 0)
-        if candidates.size and candidates.max() >= threshold:
-            unmatched[candidates.argmax()] = False
-            result[index] = 1
-        elif truth.crowd.any():
-            left, top, right, bottom = found.corners[index]
-            inside = _intersection(found.corners[index : index + 1], truth.corners)[0] / max(
-                (right - left) * (bottom - top), 1e-9
-            )
-            result[index] = -1 if (inside[same_class & truth.crowd] >= threshold).any() else 0
+        best = candidates.argmax(axis=1)
+        hits = candidates.max(axis=1) >= thresholds
+        unmatched[hits, best[hits]] = False
+        crowds = inside[index][same_class & truth.crowd]
+        result[:, index] = np.where(hits, 1, -(crowds.max(initial=0) >= thresholds).astype(int))
     return result
 
 
 def overlap(first: Shaped[np.ndarray, "n 4"], second: Shaped[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
-    """Return the IoU of each of the first boxes with each of the second."""
+    """Return the IoU of every box in `first` with every box in `second`."""
     intersection = _intersection(first, second)
     areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
     iou: np.ndarray = intersection / np.maximum(areas[0][:, None] + areas[1] - intersection, 1e-9)
     return iou
+
+
+def _covered(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the share of each of the first boxes that lies in each of the second, `(n, m)`."""
+    areas = np.prod(first[:, 2:] - first[:, :2], axis=1)
+    covered: np.ndarray = _intersection(first, second) / np.maximum(areas[:, None], 1e-9)
+    return covered
 
 
 def _intersection(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from cvlib.data.dataset import Boxes
 from cvlib.tasks.detection.coco import Detections
 from cvlib.viz.pictures import visible
 
-SURE = 0.25  # detections with at least this score are drawn
+MIN_DRAWN_SCORE = 0.25  # detections with at least this score are drawn
 _MIN_SIDE = 240  # pixels: smaller images are enlarged, so that captions can be read
 
 
@@ -21,11 +21,13 @@ def colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], sure: float = SURE) -> np.ndarray:
+def boxed(
+    image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], min_score: float = MIN_DRAWN_SCORE
+) -> np.ndarray:
     """Draw boxes on an image `(height, width, 1 or 3)`, 0–255, with classes and scores beside them.
 
-    Boxes are in pixels of the image. Images under 240 pixels are enlarged. Detections with a score below `sure` are
-    not drawn.
+    Boxes are in pixels of the image. Images whose shorter side is under 240 pixels are enlarged. Detections with a
+    score below `min_score` are not drawn.
     """
     from PIL import Image, ImageDraw
 
@@ -34,7 +36,7 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], 
     scale = max(1, -(-_MIN_SIDE // min(picture.size)))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
     pen, width = ImageDraw.Draw(picture), max(2, min(picture.size) // 200)
-    for corners, label, text in _drawable(boxes, classes, sure):
+    for corners, label, text in _drawable(boxes, classes, min_score):
         left, top, right, bottom = (float(value) * scale for value in corners)
         pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour(label), width=width)
         _caption(pen, left, top, text, colour(label), picture.size)
@@ -42,7 +44,7 @@ def boxed(image: np.ndarray, boxes: Boxes | Detections, classes: Sequence[str], 
 
 
 def _drawable(
-    boxes: Boxes | Detections, classes: Sequence[str], sure: float
+    boxes: Boxes | Detections, classes: Sequence[str], min_score: float
 ) -> list[tuple[np.ndarray, int, str]]:  # fmt: skip
     from cvlib.viz.pictures import shortened
 
@@ -53,49 +55,56 @@ def _drawable(
     texts = [f"{name} {score:.0%}" for name, score in zip(names, boxes.scores, strict=True)]
     rows = list(zip(boxes.corners, boxes.classes.tolist(), texts, strict=True))
     # The box with the highest score is drawn last, on top of the others.
-    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= sure]
+    return [rows[i] for i in np.argsort(boxes.scores, kind="stable") if boxes.scores[i] >= min_score]
 
 
-def _caption(pen: object, left: float, top: float, text: str, ground: tuple[int, int, int],
+def _caption(pen: object, left: float, top: float, text: str, background: tuple[int, int, int],
              size: tuple[int, int]) -> None:  # fmt: skip
     from cvlib.viz.pictures import font
 
     _, _, width, height = pen.textbbox((0, 0), text, font=font())  # type: ignore[attr-defined]
     x = min(max(0.0, left), max(0.0, size[0] - width - 2))
     y = top - height - 2 if top > height + 2 else top + 2
-    pen.rectangle((x, y, x + width + 2, y + height + 2), fill=ground)  # type: ignore[attr-defined]
+    pen.rectangle((x, y, x + width + 2, y + height + 2), fill=background)  # type: ignore[attr-defined]
     pen.text((x + 1, y), text, (255, 255, 255), font=font())  # type: ignore[attr-defined]
 
 
 def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
-          classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """Draw images with their true boxes, four per row; any detections are drawn on a copy of the image below."""
+          classes: Sequence[str], names: Sequence[str] = ()) -> np.ndarray:  # fmt: skip
+    """Draw images with their true boxes, four per row; any detections are drawn on a copy of the image below.
+
+    If `names` are given, the file name of each sample is written above its true boxes.
+    """
     from PIL import Image, ImageDraw
 
-    from cvlib.viz.pictures import font
+    from cvlib.viz.pictures import font, with_names
 
     columns, gap, line = 4, 8, 16
     rows, titles = [], []
     for start in range(0, len(images), columns):
         row = slice(start, start + columns)
         rows.append([boxed(*pair, classes) for pair in zip(images[row], truths[row], strict=True)])
-        titles.append("truth")
+        titles.append(with_names(["truth"] * len(rows[-1]), names[row], ": "))
         if found[start] is not None:
             rows.append([boxed(*pair, classes) for pair in zip(images[row], found[row], strict=True)])  # type: ignore[arg-type]
-            titles.append("prediction")
+            titles.append(["prediction"])
     height, width = rows[0][0].shape[:2]
     whole = Image.new("RGB", (len(rows[0]) * (width + gap) + gap, len(rows) * (height + line + gap)), "white")
     pen = ImageDraw.Draw(whole)
-    for i, (title, row_pictures) in enumerate(zip(titles, rows, strict=True)):
+    for i, (row_titles, row_pictures) in enumerate(zip(titles, rows, strict=True)):
         top = i * (height + line + gap)
-        pen.text((gap, top + 1), title, (30, 30, 30), font=font())
+        for j, title in enumerate(row_titles if names else row_titles[:1]):
+            pen.text((gap + j * (width + gap), top + 1), title, (30, 30, 30), font=font())
         for j, picture in enumerate(row_pictures):
             whole.paste(Image.fromarray(picture), (gap + j * (width + gap), top + line))
     return np.asarray(whole)
 
 
 def precision_recall(precision: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Draw each known class's curve at IoU 0.5; `precision` is `(classes, 101)` at recalls 0, 0.01 … 1, or NaN."""
+    """Draw the precision–recall curve of each class at IoU 0.5.
+
+    `precision` is `(classes, 101)` at recalls 0, 0.01 … 1. Classes whose precision is NaN are left out.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

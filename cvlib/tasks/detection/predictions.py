@@ -12,6 +12,7 @@ from cvlib.data import resize
 from cvlib.data.dataset import Boxes, Dataset
 from cvlib.tasks.detection import coco, drawing
 from cvlib.tasks.detection.coco import Detections, Measures
+from cvlib.tasks.detection.pseudo_values import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
@@ -30,7 +31,7 @@ class BoxPredictions(Predictions):
 
     @cached_property
     def measures(self) -> Measures:
-        """The results by the COCO definition."""
+        """The results as defined by COCO."""
         return coco.measure(self.truths, self.found, len(self.classes))
 
     @cached_property
@@ -45,12 +46,13 @@ class BoxPredictions(Predictions):
         return self.measures.metrics | by_class
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each image's number of objects, number of objects found, and average precision.
+        """Return a row for each image: name, objects, objects found, average precision and pseudo-values.
 
-        An object counts as found if it has a box of its class at IoU 0.5 or more, regardless of the score.
-        "average_precision50" is `coco.image_precision`, the metric for paired comparisons.
+        An object counts as found if a detection of its class, with any score, matches it at an IoU of at least 0.5.
+        "average_precision50" is `coco.image_precision`. The pseudo-values are for paired comparisons.
         """
-        rows = zip(names, self.truths, self.found, self.image_precisions, strict=True)
+        shares = pseudo_values(self.truths, self.found, len(self.classes))
+        rows = zip(names, self.truths, self.found, self.image_precisions, *shares.values(), strict=True)
         return [
             {
                 "name": name,
@@ -58,13 +60,14 @@ class BoxPredictions(Predictions):
                 "found": int((coco.match(truth, found) == 1).sum()),
                 "average_precision50": f"{precision:.6f}",
             }
-            for name, truth, found, precision in rows
+            | {f"{metric}_pseudo_value": f"{value:.6f}" for metric, value in zip(shares, values, strict=True)}
+            for name, truth, found, precision, *values in rows
         ]
 
     def by_class(self) -> list[Row]:
         """Return AP over IoU 0.5 to 0.95, AP at 0.5, and the number of non-crowd objects for each class.
 
-        AP is 0–1, or None without true boxes.
+        AP is 0–1, or None for a class without true boxes.
         """
         labels = np.concatenate([np.empty(0, np.int64), *(truth.classes[~truth.crowd] for truth in self.truths)])
         objects = np.bincount(labels, minlength=len(self.classes))
@@ -73,7 +76,7 @@ class BoxPredictions(Predictions):
                  "objects": int(objects[i])} for i, name in enumerate(self.classes)]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return at most `count` images with the lowest average precision, worst first, excluding perfect ones."""
+        """Return the indices of at most `count` imperfect images, lowest average precision first."""
         order = np.argsort(self.image_precisions, kind="stable")[:count]
         return order[self.image_precisions[order] < 1]
 
@@ -88,8 +91,10 @@ class BoxPredictions(Predictions):
         """Return the precision–recall curves."""
         return {"precision_recall": drawing.precision_recall(self.measures.precision, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
-        """Return the images twice: with the true boxes and with the detections."""
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
+        """Return a sheet that shows each image twice: with the true boxes and with the detections."""
         truths, found = [], []
         for i in indices:
             height, width = self.sizes[i].tolist()
@@ -98,7 +103,7 @@ class BoxPredictions(Predictions):
             truth, guesses = self.truths[i], self.found[i]
             truths.append(replace(truth, corners=truth.corners * scale + offset))
             found.append(replace(guesses, corners=guesses.corners * scale + offset))
-        return drawing.sheet(images, truths, found, dataset.classes)
+        return drawing.sheet(images, truths, found, dataset.classes, names)
 
 
 def _known(value: float) -> float | None:

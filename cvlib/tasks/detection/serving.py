@@ -1,4 +1,4 @@
-"""Postprocessing of a detector's raw output: decoding, suppression, and scaling to the original image's pixels."""
+"""Postprocessing of a detector's raw output: decoding, non-maximum suppression, and scaling to the original image."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
 from cvlib.models.network import Network
 from cvlib.tasks import serving
 
-MOST = 100  # boxes per image
-_CANDIDATES = 300  # boxes with the highest scores that enter suppression
+_MAX_BOXES = 100  # per image
+_CANDIDATES = 300  # number of highest-scoring boxes that enter non-maximum suppression
 _MIN_SCORE = 0.001  # lower scores do not affect the metrics
 
 
@@ -34,7 +34,7 @@ def found(network: Network, raw: Any) -> dict[str, Any]:
     options = network.config.head_options
     assert isinstance(options, DetectorOptions)
     boxes, scores = head_of(network).decode(options, raw, network.spec.size)
-    parts = non_max_suppression(boxes, scores, _CANDIDATES, MOST, options.nms_iou, _MIN_SCORE)
+    parts = non_max_suppression(boxes, scores, _CANDIDATES, _MAX_BOXES, options.nms_iou, _MIN_SCORE)
     return dict(zip(("boxes", "scores", "classes"), parts, strict=True))
 
 
@@ -52,7 +52,7 @@ def inference(network: Network) -> keras.Model:
 
 
 def undo_resizing(boxes: Any, image: Any, spec: InputSpec) -> Any:
-    """Scale boxes `(batch, n, 4)` of the resized image to pixels of `image`, clipped to it, like `data.resize.back`."""
+    """Scale boxes `(batch, n, 4)` of the resized image to pixels of `image` and clip them, like `data.resize.back`."""
     size = spec.size
     ones = ops.ones_like(image[..., :1])
     height = ops.sum(ones[:, :, :1], axis=(1, 2))[:, None]  # (batch, 1, 1)

@@ -18,7 +18,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served, Task
+from cvlib.tasks.base import Named, Picture, Served, Task, Tell
 from cvlib.tasks.detection import drawing, files
 from cvlib.tasks.detection.agreement import of_boxes
 from cvlib.tasks.detection.coco import Detections
@@ -34,26 +34,18 @@ if TYPE_CHECKING:
 _NO_OBJECT = -1
 
 
-def _per_image_metric(name: str) -> MetricSpec:
-    """Return a metric for which paired comparisons use each image's average precision."""
-    return MetricSpec(name, column="average_precision50", sample="own", sample_name="average precision at IoU 0.5")
-
-
 class Detection(Task):
     """A task with one raw output; the head defines the loss and decodes the output."""
 
     name = "detection"
     label_kind = BOXES
-    metrics = (
-        _per_image_metric("mAP"),
-        _per_image_metric("mAP50"),
-        MetricSpec("mAP75"),
-        MetricSpec("ar_100"),
+    metrics = tuple(
+        MetricSpec(name, column=f"{name}_pseudo_value", sample="share") for name in ("mAP", "mAP50", "mAP75", "ar_100")
     )
     class_metric = "AP"
     heads = ("anchor_free", "grid")
     default_resize = "letterbox"
-    largest_default_side = 448  # the published size
+    largest_default_side = 448  # the input size of the published YOLO network
     mosaic = True
     explains_classes = False
     served = Served(
@@ -96,16 +88,20 @@ class Detection(Task):
         return stream.map(packed)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
-        """Return class weights computed from the number of boxes of each class, without crowd boxes."""
+        """Return class weights computed from the number of boxes of each class, excluding crowd boxes."""
         counts = [np.bincount(label.classes[~label.crowd], minlength=classes) for label in split.labels]
         return balanced(np.sum(counts, axis=0), scheme)
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
-        """Return the loss and its parts; for a grid also "crowded", the number of unlearned objects per image."""
+        """Return the loss and its parts.
+
+        The grid head adds "crowded": the number of objects per image that it can't learn, because an earlier object has
+        the same cell.
+        """
         return {name: float(value) for name, value in logs.items()}
 
     def validated(self, network: Network) -> keras.Model:
-        """Return the detector with boxes in pixels of its own input, see `serving.found`."""
+        """Return the detector with boxes in pixels of its own input; see `serving.found`."""
         import keras
 
         from cvlib.tasks.detection import serving
@@ -140,12 +136,12 @@ class Detection(Task):
         return ["val/mAP", "val/mAP50", "val/ar_100"]
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with their boxes."""
+        """Draw the images with their boxes."""
         truths = [_unpadded(label) for label in labels]
         return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → boxes in image pixels, see `serving.inference`."""
+        """Return the network to save: raw images → boxes in pixels of these images; see `serving.inference`."""
         from cvlib.tasks.detection import serving
 
         return serving.inference(network)
@@ -155,7 +151,7 @@ class Detection(Task):
         return isinstance(model.output, dict) and model.input_shape[-1] == channels
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
-        """Compare boxes with a score of at least 0.25, see `of_boxes`."""
+        """Compare boxes with a score of at least 0.25; see `of_boxes`."""
         return of_boxes(expected, found, side)
 
     def prediction_options(self, threshold: float | None) -> dict[str, float]:
@@ -166,16 +162,22 @@ class Detection(Task):
             raise UserError(f"invalid --threshold {threshold:g}: expected a score from 0 to 1")
         return {"threshold": threshold}
 
+    def image_classes(self, split: Split) -> np.ndarray:
+        """Return the class id of each image's largest box, int `(n,)`; −1 for an image without boxes."""
+        sides = [one.corners[:, 2:] - one.corners[:, :2] for one in split.labels]
+        return np.array([one.classes[side.prod(axis=1).argmax()] if len(side) else _NO_OBJECT
+                         for one, side in zip(split.labels, sides, strict=True)], int)  # fmt: skip
+
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write and draw the boxes of each image."""
-        return files.write(model, images, run.classes, folder, tick, options.get("threshold"))
+        return files.write(model, images, run.classes, folder, tell, options.get("threshold"))
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Detections]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Detections]:
         """Return the boxes in each image, in pixels of the image."""
-        return [files.found_in(model, image) for image in images]
+        return [replace(files.found_in(model, image), file=file) for file, image in images]
 
 
 def _unpadded(label: dict[str, np.ndarray]) -> Boxes:

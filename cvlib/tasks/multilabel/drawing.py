@@ -22,7 +22,9 @@ def labelled(images: np.ndarray, sets: Sequence[Sequence[str]]) -> np.ndarray:
     return draw.contact_sheet(images, [listed(names) for names in sets])
 
 
-def decisions(images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def decisions(
+    images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes: Sequence[str], names: Sequence[str] = ()
+) -> np.ndarray:
     """Draw images with true positives (✓), false positives (+) and false negatives (−).
 
     Captions are green if all decisions are right, else red. `found` and `truth` are bool `(n, classes)`.
@@ -33,18 +35,18 @@ def decisions(images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes:
                   (("✓", predicted & true), ("+", predicted & ~true), ("−", true & ~predicted))]  # fmt: skip
         captions.append("\n".join(f"{mark} {names}" for mark, names in marked if names) or f"✓ {NOTHING}")
         colours.append(draw.GREEN if (predicted == true).all() else draw.RED)
-    return draw.contact_sheet(images, captions, colours)
+    return draw.contact_sheet(images, draw.with_names(captions, names), colours)
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return a caption of at most three lines, one class per line; the last line may count the remaining classes."""
+    """Return a caption with one class per line; if there are more than three, the third line counts the rest."""
     if len(names) > _LINES:
         names = [*names[: _LINES - 1], f"+ {len(names) - _LINES + 1} more"]
     return "\n".join(names) or NOTHING
 
 
 def precision_recall(found: SetPredictions, classes: Sequence[str]) -> np.ndarray:
-    """Draw the precision–recall curve of each class that occurs, or of the 12 with the lowest average precision."""
+    """Draw the precision–recall curves of the classes that occur: at most the 12 with the lowest average precision."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -22,7 +22,7 @@ def right_decisions(ids: Any, logits: Any) -> Any:
 class BinaryCrossEntropy(keras.losses.Loss):
     """The mean over images and classes of −log p (nats), where p is the probability of the truth.
 
-    Truth is the ids of the classes that are present, `(batch, M)`, padded to M ids with −1; prediction is `(batch,
+    `y_true` is `(batch, M)`: the ids of the classes that are present, padded to M ids with −1. `y_pred` is `(batch,
     classes)` logits. `positive_weights` `(classes,)` are the weights of positive images relative to negative ones; None
     means equal weights. `smoothing` (0–1) moves each target towards 0.5 by that share of the distance.
     """

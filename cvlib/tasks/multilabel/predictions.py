@@ -16,7 +16,7 @@ from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
 _IMAGES_SHOWN = 24
-THRESHOLDS = "thresholds"  # the key of labels.json
+THRESHOLDS = "thresholds"  # a key of labels.json
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SetPredictions(Predictions):
     # Thresholds, which are tuned on validation.
 
     def tuned(self) -> SetPredictions:
-        """Return the same predictions, with the threshold of each class that maximizes its F1 on them."""
+        """Return the same predictions; the threshold of each class is the one that maximizes its F1 on them."""
         columns = zip(self.probabilities.T, self.truth.T, strict=True)
         best = np.array([measures.best_threshold(column, true) for column, true in columns])
         return replace(self, thresholds=best)
@@ -70,7 +70,7 @@ class SetPredictions(Predictions):
         return {THRESHOLDS: self.thresholds.tolist()}
 
     def decided(self, decision: Mapping[str, Any]) -> SetPredictions:
-        """Return the same predictions with the thresholds of a decision, or 0.5 if it has none."""
+        """Return the same predictions with the thresholds in `decision`, or 0.5 if it has none."""
         return replace(self, thresholds=thresholds_of(decision, len(self.classes)))
 
     # Results.
@@ -93,9 +93,10 @@ class SetPredictions(Predictions):
         } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each sample's name, true and predicted classes, F1 and ranking precision (0–1), and its loss.
+        """Return a row for each sample.
 
-        Also its contributions to the macro and the micro F1. `cvlib compare` pairs samples by them.
+        It contains the name, the true and the predicted classes, F1 and ranking precision (0–1), the loss, and the
+        sample's contributions to macro and micro F1. `cvlib compare` uses these contributions for paired comparisons.
         """
         hits, predicted, actual = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
         own = measures.f1(hits, predicted, actual, empty=1.0)
@@ -122,10 +123,10 @@ class SetPredictions(Predictions):
         """
         hits, predicted, actual = self._counts()
         return [
-            {"class": name, "AP": _share(self.precisions[i], bool(actual[i])),
-             "precision": _share(hits[i] / max(predicted[i], 1), bool(predicted[i])),
-             "recall": _share(hits[i] / max(actual[i], 1), bool(actual[i])),
-             "f1": _share(measures.f1(hits, predicted, actual)[i], bool(predicted[i] + actual[i])),
+            {"class": name, "AP": _if_defined(self.precisions[i], bool(actual[i])),
+             "precision": _if_defined(hits[i] / max(predicted[i], 1), bool(predicted[i])),
+             "recall": _if_defined(hits[i] / max(actual[i], 1), bool(actual[i])),
+             "f1": _if_defined(measures.f1(hits, predicted, actual)[i], bool(predicted[i] + actual[i])),
              "threshold": float(self.thresholds[i]), "support": int(actual[i])}
             for i, name in enumerate(self.classes)
         ]  # fmt: skip
@@ -144,9 +145,11 @@ class SetPredictions(Predictions):
         """Return the precision–recall curves of the classes."""
         return {"precision_recall": drawing.precision_recall(self, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a contact sheet with true positives (✓), false positives (+) and false negatives (−)."""
-        return drawing.decisions(images, self.found[indices], self.truth[indices], dataset.classes)
+        return drawing.decisions(images, self.found[indices], self.truth[indices], dataset.classes, names)
 
     def _counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return for each class the numbers of true positives, predicted samples and true samples."""
@@ -154,12 +157,12 @@ class SetPredictions(Predictions):
 
 
 def thresholds_of(decision: Mapping[str, Any], classes: int) -> np.ndarray:
-    """Return the thresholds `(classes,)` in labels.json; 0.5 for all classes if they are missing or don't match."""
+    """Return the thresholds `(classes,)` from labels.json; 0.5 for all classes if they are missing or invalid."""
     found = decision.get(THRESHOLDS)
     if isinstance(found, list) and len(found) == classes and all(isinstance(value, int | float) for value in found):
         return np.array(found, float)
-    return np.full(classes, measures.UNDECIDED)
+    return np.full(classes, measures.DEFAULT_THRESHOLD)
 
 
-def _share(value: float, defined: bool) -> float | None:
+def _if_defined(value: float, defined: bool) -> float | None:
     return float(value) if defined else None

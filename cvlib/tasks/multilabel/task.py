@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
 from cvlib.tasks.agreement import Agreement, Outputs
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.logits import LogitsTask
 from cvlib.tasks.multilabel import drawing, files, measures
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
@@ -83,7 +83,7 @@ class Multilabel(LogitsTask):
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> SetPredictions:
         """Return the predictions for a whole split, in the split's order, with thresholds of 0.5."""
         logits = validated.predict(feed.dataset, verbose=0)
-        thresholds = np.full(len(classes), measures.UNDECIDED)
+        thresholds = np.full(len(classes), measures.DEFAULT_THRESHOLD)
         return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
@@ -100,7 +100,7 @@ class Multilabel(LogitsTask):
     # Visualization.
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with the names of their classes."""
+        """Draw the images with the names of their classes."""
         return drawing.labelled(images, [[dataset.classes[label] for label in ids if label >= 0] for ids in labels])
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
@@ -112,26 +112,27 @@ class Multilabel(LogitsTask):
     # Serving.
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images `(batch, any, any, channels)`, 0–255 → independent probabilities `(batch, classes)`.
+        """Return the network to save: raw images of any size, 0–255 → class probabilities `(batch, classes)`.
 
-        The network includes resizing as in training. It omits the optimizer and everything that is used only in
-        training.
+        The probabilities of the classes are independent. The network includes resizing as in training. It omits the
+        optimizer and everything that is used only in training.
         """
         import keras
 
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        logits = network.predictive().call(pixels)  # in the same graph, see `Classification.inference`
+        logits = network.predictive().call(pixels)  # in the same graph; see `Classification.inference`
         probabilities = keras.layers.Activation("sigmoid", name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="multilabel_classifier")
 
     def agreement(self, expected: Outputs, found: Outputs, side: int) -> Agreement:
-        """Compare probabilities; answers are the same if both are on the same side of 0.5."""
+        """Compare probabilities; two answers agree if both are on the same side of 0.5."""
         total = Agreement()
         for name, reference in expected.items():
             output = found[name]
-            same = np.isfinite(output) & ((reference >= measures.UNDECIDED) == (output >= measures.UNDECIDED))
+            threshold = measures.DEFAULT_THRESHOLD
+            same = np.isfinite(output) & ((reference >= threshold) == (output >= threshold))
             total += Agreement(float(np.abs(reference - output).max()), int(same.sum()), same.size)
         return total
 
@@ -144,18 +145,17 @@ class Multilabel(LogitsTask):
         return {"threshold": threshold}
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write the classes found in each image, and contact sheets."""
         thresholds = _thresholds(run, options.get("threshold"))
         found = files.answers(model, files.named(images), run.classes, run.spec, thresholds)
-        return files.write(found, folder, tick)
+        return files.write(found, folder, tell)
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[files.Answer]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[files.Answer]:
         """Return the classes found in each image, and the probabilities of all classes."""
-        pictures = ((None, image) for image in images)
-        return list(files.answers(model, pictures, run.classes, run.spec, _thresholds(run)))
+        return list(files.answers(model, images, run.classes, run.spec, _thresholds(run)))
 
 
 def _marks(split: Split, classes: int) -> np.ndarray:

@@ -21,7 +21,7 @@ def confusion(
 def by_class(
     matrix: Int[np.ndarray, "classes classes"],
 ) -> tuple[Int[np.ndarray, " classes"], Int[np.ndarray, " classes"], Int[np.ndarray, " classes"]]:
-    """Return for each class the intersection, the union, and the sum of the sizes of truth and prediction."""
+    """Return the intersection and the union of truth and prediction for each class, and the sum of their sizes."""
     hits = np.diag(matrix)
     sizes = matrix.sum(axis=0) + matrix.sum(axis=1)
     return hits, sizes - hits, sizes
@@ -47,12 +47,12 @@ def pixel_accuracy(matrix: Int[np.ndarray, "classes classes"]) -> float:
 
 
 def contributions(counts: Integer[np.ndarray, "images 2 classes"]) -> dict[str, Float[np.ndarray, " images"]]:
-    """Return each image's contribution to the mIoU, the dice and the pixel accuracy of all images, by metric.
+    """Return each image's contribution to mIoU, dice and pixel accuracy over all images, by metric.
 
     `counts` are the images' intersections and unions.
     """
     hits, unions = counts[:, 0], counts[:, 1]
-    pixels = (hits + unions).sum(axis=1, keepdims=True) / 2  # truth and prediction have as many pixels each
+    pixels = (hits + unions).sum(axis=1, keepdims=True) / 2  # truth and prediction have the same number of pixels
     return {
         "mIoU": pseudo_values.of_ratios(hits, unions),
         "dice": pseudo_values.of_ratios(2 * hits, hits + unions),

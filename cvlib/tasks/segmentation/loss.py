@@ -17,15 +17,16 @@ _EPSILON = 1e-7  # avoids division by zero in a batch without labelled pixels
 class SegmentationLoss(keras.losses.Loss):
     """The weighted sum of `cross_entropy`, `dice` and `focal` over the labelled pixels of a batch.
 
-    Truth is `(batch, height, width)` class ids or `IGNORE`, prediction is `(batch, height, width, classes)` logits, and
-    a sample weight is `(batch, height, width)` pixel weights. Logits on a coarser grid are compared with the pixels at
-    the centres of its cells. `focal_gamma` sets how strongly the focal loss downweights correct pixels (0:
-    cross-entropy). `class_weights` `(classes,)` weight the pixels in cross-entropy and focal loss; dice already gives
-    all classes the same weight.
+    `y_true` is `(batch, height, width)` class ids or `IGNORE`. `y_pred` is `(batch, height, width, classes)` logits.
+    `sample_weight` is `(batch, height, width)` pixel weights. If the logits have a coarser grid, they are compared with
+    the pixels at the centres of the grid's cells. `focal_gamma` sets how strongly the focal loss downweights correct
+    pixels (0: cross-entropy). `class_weights` `(classes,)` weight the pixels in cross-entropy and focal loss; dice
+    already gives all classes the same weight.
 
     Class weights should change what is learned first, not the final probabilities. A network that minimizes a weighted
-    cross-entropy predicts p·weight instead of p, and over-predicts rare classes. So the loss uses logits + log(weight),
-    and the logits themselves remain those of p (Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021).
+    cross-entropy predicts p·weight (normalized) instead of p, and over-predicts rare classes. So the loss uses logits +
+    log(weight), and the logits themselves remain those of p (Menon et al., Long-Tail Learning via Logit Adjustment,
+    ICLR 2021).
     """
 
     def __init__(self, weights: Mapping[str, float], focal_gamma: float = 2.0, class_weights: np.ndarray | None = None):
@@ -62,7 +63,7 @@ class PixelAccuracy(keras.metrics.Mean):
 
 
 def at_centres(values: Any, size: tuple[int, int]) -> Any:
-    """Sample `values` (batch, height, width) at the centres of the cells of a grid of `size`; None stays None."""
+    """Sample `values` `(batch, height, width)` at the cell centres of a grid of `size`; None stays None."""
     if values is None or tuple(values.shape[1:3]) == tuple(size):
         return values
     for axis, cells in enumerate(size, start=1):
@@ -72,7 +73,10 @@ def at_centres(values: Any, size: tuple[int, int]) -> Any:
 
 
 def labelled(truth: Any, weights: Any) -> tuple[Any, Any]:
-    """Return class ids and pixel weights; ignored pixels get id 0 and weight 0, others their weight or 1."""
+    """Return class ids and pixel weights; without `weights`, each pixel has weight 1.
+
+    Ignored pixels get id 0 and weight 0.
+    """
     truth = ops.cast(truth, "int32")
     valid = ops.not_equal(truth, IGNORE)
     counts = ops.cast(valid, "float32")
@@ -93,9 +97,9 @@ def focal(labels: Any, counts: Any, logits: Any, gamma: float) -> Any:
 
 
 def dice(labels: Any, counts: Any, logits: Any) -> Any:
-    """Return the mean over classes of 1 − 2·|truth ∩ prediction| / (|truth| + |prediction|), with probabilities.
+    """Return the mean over classes of 1 − 2·|truth ∩ prediction| / (|truth| + |prediction|), from probabilities.
 
-    Sums run over the whole batch; classes that do not occur in its truth are excluded. Milletari et al. (V-Net, 2016)
+    Sums are over the whole batch; classes that do not occur in its truth are excluded. Milletari et al. (V-Net, 2016)
     square the terms of the denominator; here they are linear, as in the metric.
     """
     weights = ops.expand_dims(counts, -1)

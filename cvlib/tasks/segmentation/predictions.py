@@ -31,7 +31,7 @@ class MaskPredictions(Predictions):
 
     @classmethod
     def none(cls, classes: Sequence[str]) -> MaskPredictions:
-        """Return predictions for no images yet; `add` adds batches."""
+        """Return predictions without any images; `add` adds batches of images."""
         return cls(classes, np.zeros((len(classes), len(classes)), np.int64))
 
     def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
@@ -68,9 +68,10 @@ class MaskPredictions(Predictions):
         }  # fmt: skip
 
     def results(self, names: Sequence[str]) -> list[Row]:
-        """Return each image's mIoU over the classes in it, its pixel accuracy, and its pseudo-values.
+        """Return each image's name, its mIoU over the classes in it, its pixel accuracy, and its pseudo-values.
 
-        A pseudo-value is the image's contribution to the metric of all images; `cvlib compare` uses it.
+        A pseudo-value is the image's contribution to a metric over all images; `cvlib compare` uses it for paired
+        comparisons.
         """
         pixels = np.array([[int(one[1].sum() + one[0].sum()) / 2] for one in self.counts])
         parts = counts.contributions(np.array(self.counts))
@@ -83,14 +84,14 @@ class MaskPredictions(Predictions):
         ]
 
     def by_class(self) -> list[Row]:
-        """Return each class's IoU, 0–1 (None if it occurs in neither truth nor prediction), and its share of pixels."""
+        """Return IoU (0–1; None for a class in neither truth nor prediction) and share of the true pixels by class."""
         hits, union, _ = counts.by_class(self.confusion)
         pixels = self.confusion.sum(axis=1) / max(int(self.confusion.sum()), 1)
         return [{"class": name, "IoU": float(hits[i] / union[i]) if union[i] else None, "pixels": float(pixels[i])}
                 for i, name in enumerate(self.classes)]  # fmt: skip
 
     def worst(self, count: int) -> np.ndarray:
-        """Return at most `count` images with the lowest mIoU, worst first, excluding perfect ones."""
+        """Return the indices of at most `count` imperfect images, lowest mIoU first."""
         values = np.array([miou for miou, _ in self.samples])
         order = np.argsort(values, kind="stable")[:count]
         return order[values[order] < 1]
@@ -103,9 +104,12 @@ class MaskPredictions(Predictions):
         """Return the confusion matrix."""
         return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a sheet of image | truth | prediction, with each image's mIoU and a legend."""
         truths, guesses = zip(*(self.shown[int(index)] for index in indices), strict=True)
         captions = ["mIoU {:.2f}, pixels {:.1%}".format(*self.samples[int(index)]) for index in indices]
+        captions = draw.with_names(captions, names, ": ")
         colours = masks.palette(len(dataset.classes), dataset.colours)
         return masks.sheet(images, [("truth", truths), ("prediction", guesses)], captions, dataset.classes, colours)

@@ -21,7 +21,7 @@ def inference(network: Network) -> keras.Model:
     image, pixels = serving.raw_input(spec)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(network.predictive().call(pixels))
     vertical, horizontal = image[:, :, :1, 0], ops.transpose(image[:, :1, :, 0], (0, 2, 1))
-    height, width = _counted(vertical), _counted(horizontal)
+    height, width = _length(vertical), _length(horizontal)
     letterbox = spec.resize == "letterbox"
     rows = _resizing_weights(vertical, _padding(height, width * size[0] / size[1]) if letterbox else 0, size[0])
     columns = _resizing_weights(horizontal, _padding(width, height * size[1] / size[0]) if letterbox else 0, size[1])
@@ -29,7 +29,7 @@ def inference(network: Network) -> keras.Model:
     return keras.Model(image, ops.einsum("bjw,biwc->bijc", columns, resized_rows), name="segmenter")
 
 
-def _counted(line: KerasTensor) -> KerasTensor:
+def _length(line: KerasTensor) -> KerasTensor:
     """Return the length of `line` (batch, any, 1) as (batch, 1, 1); it is known only when the network runs."""
     return ops.sum(ops.ones_like(line), axis=1, keepdims=True)
 
@@ -40,8 +40,8 @@ def _padding(side: KerasTensor, target: KerasTensor) -> KerasTensor:
 
 
 def _resizing_weights(line: KerasTensor, padding: KerasTensor | int, side: int) -> KerasTensor:
-    """Return the weight of each of `side` positions for each pixel of `line` (batch, any, 1): (batch, any, side)."""
+    """Return the weights (batch, any, side) of `side` positions for each pixel of `line` (batch, any, 1); bilinear."""
     centres = ops.cumsum(ops.ones_like(line), axis=1) - 0.5 + padding
-    positions = centres * side / (_counted(line) + 2 * padding) - 0.5
+    positions = centres * side / (_length(line) + 2 * padding) - 0.5
     distances = ops.abs(ops.clip(positions, 0, side - 1) - ops.arange(side, dtype="float32"))
     return ops.relu(1 - distances)

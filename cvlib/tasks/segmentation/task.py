@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from cvlib.data.labels import IGNORE, MASK
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks import saved
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.logits import LogitsTask
 from cvlib.tasks.segmentation import files
 from cvlib.tasks.segmentation.predictions import MaskPredictions
@@ -45,7 +45,7 @@ class Segmentation(LogitsTask):
     class_metric = "IoU"
     training_metric = "pixel_accuracy"
     heads = ("decoder", "fcn")
-    # A resized pixel value that ends in .5 may be rounded differently. With millions of answers, the largest
+    # A resized pixel value that ends in .5 may be rounded differently. Over millions of pixels, the largest
     # difference is larger than for a classifier.
     served = Served(tolerance=1e-2, answers="pixels")
 
@@ -89,27 +89,27 @@ class Segmentation(LogitsTask):
         return serving.flip_averaged(validated, lambda probabilities: ops.flip(probabilities, axis=2))
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
-        """Return the images with their masks."""
+        """Draw the images with their masks."""
         colours = masks.palette(len(dataset.classes), dataset.colours)
         count = min(len(images), _IMAGES_SHOWN)
         truths = np.asarray(labels)[:count]
         return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
 
     def inference(self, network: Network) -> keras.Model:
-        """Return raw images → probabilities of every pixel, at the image's own size; see `serving.inference`."""
+        """Return the network to save: raw images → probabilities of every pixel; see `serving.inference`."""
         from cvlib.tasks.segmentation import serving
 
         return serving.inference(network)
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write a mask and an overlay for each image, in the colours of the run's data."""
         listed = saved.labels(run).get("colours")
         colours = None if listed is None else np.array(listed, np.uint8)
-        return files.write(model, images, run.classes, colours, folder, tick)
+        return files.write(model, images, run.classes, colours, folder, tell)
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[np.ndarray]:
         """Return the class ids, uint8 `(height, width)`, of each image."""
-        return [files.mask_of(model, image) for image in images]
+        return [files.mask_of(model, image) for _, image in images]

@@ -39,7 +39,7 @@ def test_a_class_in_every_image() -> None:
 def test_pairs_that_chance_would_have_brought_together() -> None:
     # 10 of 20 images with a bird and 10 with a dog: by chance 5 would have both; with one image less of each, 4
     assert found(({0}, 9), ({2}, 9), ({0, 1}, 1), ({1, 2}, 1)) == [
-        ("remark", "never together", "classes bird, dog", "no image has both; about 5 would by chance"),
+        ("remark", "never together", "classes bird, dog", "no image has both; about 5 are expected by chance"),
     ]
     assert found(({0}, 8), ({2}, 8), ({0, 1}, 1), ({1, 2}, 1), (set(), 2)) == []
 

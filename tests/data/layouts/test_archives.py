@@ -1,4 +1,4 @@
-"""Archives are unpacked into the cache folder only; members that would lie outside are refused."""
+"""Archives are unpacked into the cache folder only; members that would be written outside are refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _zip(place: Path, name: str, content: bytes = b"x", mode: int = 0) -> Path:
     "name", ["../out.png", "/tmp/out.png", "a/../../out.png", "C:/out.png", "..\\out.png"]
 )  # fmt: skip
 def test_members_that_would_lie_outside_are_refused(tmp_path, name):
-    with pytest.raises(UserError, match="would lie outside") as caught:
+    with pytest.raises(UserError, match="would be written outside") as caught:
         archives.unpacked(_zip(tmp_path / "bad.zip", name))
     assert "\n" not in str(caught.value) and not list(tmp_path.rglob("out.png"))
 
@@ -73,7 +73,7 @@ def test_links_and_devices_are_refused(tmp_path):
 
 
 def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_MOST_GROWTH", 0)
+    monkeypatch.setattr(archives, "_MAX_GROWTH", 0)
     monkeypatch.setattr(archives, "_FREE_GROWTH", 1000)
     with pytest.raises(UserError, match="unpacks to more than"):
         archives.unpacked(_zip(tmp_path / "bomb.zip", "a.png", bytes(100_000)))

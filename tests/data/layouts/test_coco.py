@@ -201,7 +201,7 @@ def test_images_that_are_missing_shared_or_outside(tmp_path):
     assert [kind for kind, _, _ in _findings(collection)] == [
         *["duplicate image id"] * 2, *["missing image"] * 2, "bad image entry", *["missing image"] * 2]  # fmt: skip
     assert [f.message for f in collection.findings if f.severity == "error"][-2:] == [
-        f"the path {path!r} leads out of the collection" for path in ("../secret.png", "/etc/hostname")
+        f"the path {path!r} points outside the collection" for path in ("../secret.png", "/etc/hostname")
     ]
 
 
@@ -221,7 +221,7 @@ def test_an_image_has_the_classes_of_its_annotations(tmp_path):
     ("[]", "found a list"),
     ('{"images": [{"id": 1, "file', "can't be read as JSON"),
     ('{"images": [], "annotations": []}', "the list 'categories' is missing"),
-    ('{"images": [], "annotations": [], "categories": [{"name": "a"}]}', "a category without an id"),
+    ('{"images": [], "annotations": [], "categories": [{"name": "a"}]}', "a category has no valid id"),
     ('{"images": [], "annotations": [], "categories": []}', "no categories"),
 ])  # fmt: skip
 def test_other_json_files_are_refused(tmp_path, content, words):

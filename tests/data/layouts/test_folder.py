@@ -151,7 +151,7 @@ def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
         for name in ("a", "b"):
             write_images(tmp_path / "set" / split / name, 3)
     write_images(tmp_path / "other", 3)
-    assert f"did you mean data.path={tmp_path / 'set'}?" in refused("is split into train", tmp_path)
+    assert f"did you mean data.path={tmp_path / 'set'}?" in refused("contains train and other splits", tmp_path)
     write_images(tmp_path / "flat" / "train", 3)
     write_images(tmp_path / "flat" / "test", 3)
     refused("train has no class folders", tmp_path / "flat")
@@ -196,7 +196,8 @@ def test_unreadable_images_and_unseen_classes_are_left_out_on_request(tmp_path):
     dataset = load(tmp_path, on_error="skip", val_fraction=0.1)
     assert sizes_of(dataset) == [17, 2, 3]  # 19 good ones for training, a tenth of them to val
     assert sorted(dataset.skipped) == ["test/a/0.png", "test/c", "train/b/3.png"]
-    assert any(note.startswith("data.on_error=skip: 3 left out because of errors: test/c, ") for note in dataset.notes)
+    words = "data.on_error=skip: 3 items left out because of errors: test/c, "
+    assert any(note.startswith(words) for note in dataset.notes)
     assert not {"train/b/3.png", "test/a/0.png"} & {
         name for split in (dataset.train, dataset.val, dataset.test) for name in split.names
     }

@@ -94,9 +94,9 @@ def test_what_can_not_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     _write(tmp_path / "named.parquet", [0, 1, 0], {}, bytes=None)
     refused("an image is given only by its path", tmp_path / "named.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), tmp_path / "table.parquet")
-    refused("it has no column of images", tmp_path / "table.parquet")
+    refused("no column holds images", tmp_path / "table.parquet")
     _write(tmp_path / "unlabelled.parquet", [0, 1], {}, "caption")
-    refused("it has no column of labels", tmp_path / "unlabelled.parquet")
+    refused("no column holds labels", tmp_path / "unlabelled.parquet")
     whole = tmp_path / "whole.parquet"
     _write(whole, [0, 1] * 6, {})
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:300])

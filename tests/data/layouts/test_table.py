@@ -109,7 +109,7 @@ def test_bad_rows_are_named_by_line_and_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("file,breed,species\na.png,x,cat\nb.png,y,dog\n", "no column for the label .* among file, breed, species"),
+    ("file,breed,species\na.png,x,cat\nb.png,y,dog\n", "no column is recognised as the label .file, breed, species.: "),
     ("file,label\na.png,cat\nb.png,cat\n", "fewer than two classes"),
     ('file,label\na.png,"cat\nb.png,dog\n', "line 3: can't be read as a table"),
     ("a.png\nb.png\n", "one column only"),
@@ -155,7 +155,7 @@ def test_images_outside_the_folder_are_said_to_lie_there(tmp_path, outside, head
     ]
     (tmp_path / "lists/labels.csv").write_text(header + "".join(lines))
     for root in (tmp_path / "lists", tmp_path / "lists/labels.csv"):
-        with pytest.raises(UserError, match=r"labels\.csv, line \d: the path .* leads out .* move the image"):
+        with pytest.raises(UserError, match=r"labels\.csv, line \d: the path .* points outside .* move the image"):
             _read(root)
 
 

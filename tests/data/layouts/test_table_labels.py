@@ -55,7 +55,8 @@ def test_columns_of_zeros_and_ones(root: Path, yes: str, no: str) -> None:
     write(root, [f"{number + 20},{cell}" for number, cell in enumerate(cells)], "file,age,dog,cat,bird,fish")
     collection = read(root)
     assert (collection.classes, found(collection)) == (["bird", "cat", "dog", "fish"], SETS)
-    assert [str(finding) for finding in collection.findings] == ["labels.csv: age: left out, values are not 0 and 1"]
+    message = "labels.csv: columns left out because their values are not 0 and 1: age"
+    assert [str(finding) for finding in collection.findings] == [message]
 
 
 def test_names_with_blanks_need_another_separator(root: Path) -> None:
@@ -73,8 +74,8 @@ def test_tables_of_splits_share_classes_and_separator(root: Path) -> None:
 
 @pytest.mark.parametrize(("cells", "header", "place", "words"), [
     (["cat|dog", "nan", "dog", "cat", "", ""], "file,labels", "line 3", "leave the cell empty if"),
-    (["0,1", "1,", "1,1", "0,0", "1,0", "1,0"], "file,cat,dog", "line 3", "column dog is empty, neither 1 nor 0"),
-    (["0,1", "1,0", "1,-1", "0,0", "1,1", "1,0"], "file,cat,dog", "line 4", "column dog is -1, neither 1 nor 0"),
+    (["0,1", "1,", "1,1", "0,0", "1,0", "1,0"], "file,cat,dog", "line 3", "column dog is empty, expected 0 or 1"),
+    (["0,1", "1,0", "1,-1", "0,0", "1,1", "1,0"], "file,cat,dog", "line 4", "column dog is -1, expected 0 or 1"),
     (["cat,dog", "cat", "dog", "", "cat", "dog"], "file,labels", "line 2", "quote lists that contain commas"),
     (["0,1", "1", "1,1", "0,0", "1,0", "1,0"], "file,cat,dog", "line 3", "found 2 columns, expected 3"),
 ])  # fmt: skip
@@ -94,8 +95,8 @@ def test_an_image_with_two_lists_is_left_out(root: Path) -> None:
     with (root / "labels.csv").open("a") as file:
         file.write("0.png,cat\n3.png,dog\n1.png,cat\n")
     messages = [finding.message for finding in read(root).findings]
-    assert messages == ["1.png is listed twice: kept once", "it is labelled cat and cat|dog",
-                        "it is labelled dog and nothing"]  # fmt: skip
+    assert messages == ["1.png is listed twice: kept once", "it has different labels: cat and cat|dog",
+                        "it has different labels: dog and no class"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("cells", "header"), [
@@ -171,5 +172,5 @@ def test_folders_of_classes_alone_name_the_override(tmp_path: Path, root: Path) 
     for number, name in enumerate(("cat", "dog")):
         (tmp_path / "in" / name).mkdir(parents=True)
         (root / f"{number}.png").rename(tmp_path / "in" / name / "0.png")
-    with pytest.raises(UserError, match=r"only for image classes \(folder\): choose task=classification, or other"):
+    with pytest.raises(UserError, match=r"only for image classes \(folder: .*\): choose task=classification, or other"):
         read(tmp_path / "in")

@@ -66,7 +66,7 @@ def test_split_lists_and_several_folders(tmp_path):
         "images/one/a.png", "images/one/b.png", "images/two/c.png"]  # fmt: skip
     assert [sample.name for sample in collection.splits["val"]] == ["images/two/d.png"]
     assert _told(collection) == [("missing image", "more.txt", "line 2"), ("missing image", "more.txt", "line 3")]
-    assert "leads out of the collection" in collection.findings[1].message
+    assert "points outside the collection" in collection.findings[1].message
 
 
 def test_paths_as_tools_write_them(tmp_path):

@@ -137,7 +137,7 @@ def published(variant: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("own", "other", "words"),
     [
-        (0, 1, r"don't fit model.variant=0: _blocks.16\._bn0.bias is not part of it"),
+        (0, 1, r"don't fit model.variant=0: _blocks.16\._bn0.bias is not part of this variant"),
         (1, 0, r"don't fit model.variant=1: _blocks.16\._bn0.bias is missing"),
         (1, 2, r"don't fit model.variant=1: _blocks\..* has shape \(.*\), but .* needs \("),
     ],

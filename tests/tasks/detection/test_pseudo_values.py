@@ -1,0 +1,48 @@
+"""Contributions of images to a detector's metrics: they average to pycocotools' figures and are its jackknife."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cvlib.data.dataset import Boxes
+from cvlib.tasks.detection.coco import Detections
+from cvlib.tasks.detection.pseudo_values import pseudo_values
+from tests.tasks.detection.test_coco import CLASSES, fixture, reference
+
+_STATS = {"mAP": 0, "mAP50": 1, "mAP75": 2, "ar_100": 8}  # positions in pycocotools' list
+
+
+def _stats(truths: list[Boxes], found: list[Detections]) -> dict[str, float]:
+    stats = reference(truths, found)[0]
+    return {name: float(stats[position]) for name, position in _STATS.items()}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_mean_is_the_metric_and_the_differences_are_those_of_leaving_an_image_out(seed: int) -> None:
+    truths, found = fixture(seed, images=25)
+    values, whole = pseudo_values(truths, found, CLASSES), _stats(truths, found)
+    without = [_stats(truths[:i] + truths[i + 1 :], found[:i] + found[i + 1 :]) for i in range(len(truths))]
+    assert values.keys() == whole.keys()
+    for name, contributions in values.items():
+        assert contributions.mean() == pytest.approx(whole[name], abs=1e-9)
+        raw = np.array([25 * whole[name] - 24 * one[name] for one in without])
+        np.testing.assert_allclose(contributions - contributions.mean(), raw - raw.mean(), atol=1e-8)
+
+
+def test_more_than_100_detections_of_a_class_count_as_100() -> None:
+    random = np.random.default_rng(0)
+    low = random.uniform(0, 300, (150, 2))
+    boxes = np.concatenate([low, low + 20], axis=1).astype(np.float32)
+    truths = [Boxes(boxes[:120], np.zeros(120, int), np.zeros(120, bool)) for _ in range(3)]
+    found = [Detections(boxes, random.random(150).astype(np.float32), np.zeros(150, int)) for _ in range(3)]
+    whole = _stats(truths, found)
+    for name, contributions in pseudo_values(truths, found, 1).items():
+        assert contributions.mean() == pytest.approx(whole[name])
+
+
+def test_without_any_true_box_all_contributions_are_0() -> None:
+    nothing = Boxes(np.empty((0, 4), np.float32), np.empty(0, int), np.empty(0, bool))
+    found = Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32), np.zeros(1, int))
+    for contributions in pseudo_values([nothing, nothing], [found, found], 2).values():
+        assert contributions.tolist() == [0, 0]
