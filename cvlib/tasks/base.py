@@ -23,6 +23,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import agreement
 from cvlib.tasks.agreement import Agreement, Outputs
+from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Task(ABC):
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
         worst_shown: number of samples in the picture of the worst predictions.
+        import_forms: the forms of predictions by other tools that `imported` reads; see `cvlib.prediction.imported`.
     """
 
     name: ClassVar[str]
@@ -80,6 +82,7 @@ class Task(ABC):
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
     worst_shown: ClassVar[int] = 12
+    import_forms: ClassVar[tuple[str, ...]] = ()
 
     # Training.
 
@@ -122,6 +125,10 @@ class Task(ABC):
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""
         raise UserError(f"--tta is not available for {self.name}")
+
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return another tool's predictions for the test split; raise `UserError` if they can't be read."""
+        raise UserError(f"cvlib import-predictions is not available for {self.name}")
 
     def metric(self, name: str) -> MetricSpec:
         """Return the metric with this name, with or without the split as a prefix (val/accuracy)."""
