@@ -52,6 +52,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"my_images/{label}/{index}.jpg,{label}{'|young' * (index % 2)}\n"
             for label in ("cat", "dog") for index in range(6)]  # fmt: skip
     (folder / "labels.csv").write_text("file,labels\n" + "".join(rows))
+    predicted = [f"my_images/{label}/{index}.jpg,cat\n" for label in ("cat", "dog") for index in range(6)]
+    (folder / "predictions.csv").write_text("file,prediction\n" + "".join(predicted))
     return folder
 
 

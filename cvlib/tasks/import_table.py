@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,18 +73,18 @@ def read(source: Path, targets: Targets) -> Table:
         raise UserError(f"{source}: the table is empty: expected a header and a row for each test image")
     columns = [cell.strip() for cell in read_rows.rows[0][1]]
     whole = Table(source, columns, [row for _, row in read_rows.rows[1:]], [line for line, _ in read_rows.rows[1:]], [])
-    if uneven := next((i for i, row in enumerate(whole.rows) if len(row) != len(columns)), None):
-        raise UserError(f"{whole.place(uneven)}: {len(whole.rows[uneven])} cells, but the header has {len(columns)}")
+    for row, cells in enumerate(whole.rows):
+        if len(cells) != len(columns):
+            raise UserError(f"{whole.place(row)}: {len(cells)} cells, but the header has {len(columns)}")
     names = whole.column(_FILE)
     if names is None:
         raise UserError(f"{source}: no column with the images' file names: expected a column named file")
-    cells = whole.cells(names)
-    if len(set(cells)) < len(cells):
-        twice = next(name for i, name in enumerate(cells) if name in cells[:i])
-        raise UserError(f"{source}: {twice} has several rows: expected one row for each image")
-    matches = match(cells, targets.dataset, source)
+    files = whole.cells(names)
+    if repeated := [file for file, count in Counter(files).items() if count > 1]:
+        raise UserError(f"{source}: {repeated[0]} has several rows: expected one row for each image")
+    matches = match(files, targets.dataset, source)
     require_all(matches, targets.names, source)
-    order = {matches.positions[name]: row for row, name in enumerate(cells)}
+    order = {matches.positions[file]: row for row, file in enumerate(files)}
     chosen = [order[position] for position in range(len(targets.names))]
     notes = [*read_rows.notes, *matches.notes()]
     return Table(source, columns, [whole.rows[i] for i in chosen], [whole.lines[i] for i in chosen], notes)
