@@ -13,7 +13,7 @@ from cvlib.data.layouts import table_file
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.imports import Targets, listed, match, require_all
 
-_FILE = ("file", "name", "filename", "file_name", "image", "image_name", "image_path", "path", "image_id", "id")
+FILE_COLUMNS = ("file", "name", "filename", "file_name", "image", "image_name", "image_path", "path", "image_id", "id")
 _PREDICTION = ("prediction", "predicted", "predicted_class", "pred", "label", "class", "index")
 
 
@@ -76,7 +76,7 @@ def read(source: Path, targets: Targets) -> Table:
     for row, cells in enumerate(whole.rows):
         if len(cells) != len(columns):
             raise UserError(f"{whole.place(row)}: {len(cells)} cells, but the header has {len(columns)}")
-    names = whole.column(_FILE)
+    names = whole.column(FILE_COLUMNS)
     if names is None:
         raise UserError(f"{source}: no column with the images' file names: expected a column named file")
     files = whole.cells(names)

@@ -102,7 +102,7 @@ def match(given: Iterable[str], dataset: Dataset, source: Path, split: str | Non
     If several images have the same file name, the folders before it decide; then images of `split` are preferred.
     Raises `UserError` if a name belongs to no image or to several, or if two names belong to one test image.
     """
-    finder = _Finder(dataset)
+    finder = NameFinder(name for split in dataset.splits.values() for name in split.names)
     found = {name: finder.candidates(name) for name in dict.fromkeys(given)}
     if unknown := [name for name, images in found.items() if not images]:
         raise UserError(f"{source}: {len(unknown)} of {len(found)} names are not images of the data (such as "
@@ -121,11 +121,10 @@ def match(given: Iterable[str], dataset: Dataset, source: Path, split: str | Non
     return Matches(positions)
 
 
-class _Finder:
+class NameFinder:
     """Finds images by the end of their path."""
 
-    def __init__(self, dataset: Dataset):
-        names = [name for split in dataset.splits.values() for name in split.names]
+    def __init__(self, names: Iterable[str]):
         self._by_file: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         self._by_number: dict[int, list[str]] = defaultdict(list)
