@@ -213,10 +213,10 @@ def _named(alike: list[tuple[int, list[Run]]], keys: list[str]) -> list[Group]:
     Labels are the settings, the runs' names if settings are ambiguous, or the places if labels are too long.
     """
     firsts = [members[0] for _, members in alike]
-    short = {key: names.shortened(plain(run.settings.get(key)) for run in firsts) for key in keys}
+    short = {key: names.shortened(_word(run, key) for run in firsts) for key in keys}
     groups = [
         Group(_plain_label(run), {key: run.settings.get(key) for key in keys},
-              {key: short[key][plain(run.settings.get(key))] for key in keys}, members, place)
+              {key: short[key][_word(run, key)] for key in keys}, members, place)
         for run, (place, members) in zip(firsts, alike, strict=True)
     ]  # fmt: skip
     labels = [group.settings_text(keys) or group.label for group in groups]
@@ -227,15 +227,24 @@ def _named(alike: list[tuple[int, list[Run]]], keys: list[str]) -> list[Group]:
     return [replace(group, label=label) for group, label in zip(groups, labels, strict=True)]
 
 
+def _word(run: Run, key: str) -> str:
+    """Return a setting as text; empty for a training setting of imported predictions."""
+    return "" if run.imported and key not in run.settings else plain(run.settings.get(key))
+
+
 def _plain_label(run: Run) -> str:
     named = [run.summary.get(key) for key in ("model", "mode")]
     return " ".join(str(name) for name in named if name) or run.name
 
 
 def differing_keys(runs: list[Run]) -> list[str]:
-    """Return the keys whose values differ between the configs, in config order; a missing key counts as None."""
+    """Return the keys whose values differ between the configs, in config order; a missing key counts as None.
+
+    Imported predictions have no training settings, so a key that they lack doesn't count as different.
+    """
     keys = dict.fromkeys(key for run in runs for key in run.settings)
-    return [key for key in keys if len({run.settings.get(key) for run in runs}) > 1]
+    return [key for key in keys
+            if len({run.settings.get(key) for run in runs if key in run.settings or not run.imported}) > 1]  # fmt: skip
 
 
 def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:

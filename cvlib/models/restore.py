@@ -123,6 +123,8 @@ def open_run(folder: Path) -> SavedRun:
             f"{folder} {what}; expected a folder written by `python run.py`, such as outputs/runs/NAME/TIME"
         )
     record = read_run(folder)
+    if record.imported:
+        raise UserError(f"{folder} holds imported predictions and no network: only `cvlib compare` can use it")
     try:
         config = read_config(record.config or None)
     except UserError as error:

@@ -108,7 +108,7 @@ class Record:
         self.update(
             form=FORM, status="running", name=run_name(config), task=config["model"]["task"],
             model=config["model"]["name"], mode=config["mode"]["name"], data=config["data"]["name"],
-            seed=config["seed"], precision=config["trainer"]["precision"], metrics={}, epochs=0, steps=0,
+            seed=config["seed"], precision=config.get("trainer", {}).get("precision"), metrics={}, epochs=0, steps=0,
             parameters={}, weights=None, data_fingerprint=None, timing={}, peak_memory_mb=None,
             versions=versions(), git=git_state(), error=None, config_hash=identity(config),
             pid=os.getpid(), host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),

@@ -80,6 +80,11 @@ class Run:
         return str(self.summary["task"])
 
     @property
+    def imported(self) -> bool:
+        """Whether it holds predictions of another tool, and no network."""
+        return bool(self.summary.get("imported"))
+
+    @property
     def model(self) -> str:
         """The value of `model=`."""
         return str(self.summary.get("model"))

@@ -16,8 +16,9 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Served, Tell
-from cvlib.tasks.classification import files
+from cvlib.tasks.classification import files, imports
 from cvlib.tasks.classification.predictions import ClassPredictions, threshold_of
+from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
 from cvlib.viz import pictures as draw
 
@@ -55,6 +56,7 @@ class Classification(LogitsTask):
     caches_features = True
     # A resized pixel value that ends in .5 may be rounded differently; this changes a probability by about 1e-4.
     served = Served(tolerance=1e-3, answers="images")
+    import_forms = ("table",)
     worst_shown = 24
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
@@ -79,6 +81,10 @@ class Classification(LogitsTask):
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> ClassPredictions:
         """Return the logits of a whole split, in the split's order."""
         return ClassPredictions(validated.predict(feed.dataset, verbose=0), np.asarray(feed.split.labels), classes)
+
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return the classes in a table; see `imports.read`."""
+        return imports.read(source, targets)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network whose logits correspond to the mean probability over an image and its mirror image."""

@@ -19,10 +19,11 @@ from cvlib.runtime.errors import UserError
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Served, Task, Tell
-from cvlib.tasks.detection import drawing, files
+from cvlib.tasks.detection import drawing, files, imports
 from cvlib.tasks.detection.agreement import of_boxes
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import BoxPredictions, detections
+from cvlib.tasks.imports import Imported, Targets
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +54,7 @@ class Detection(Task):
         answers="high-scoring boxes",
         refuses_int8="--int8 is not available for detection: 8-bit box coordinates are too imprecise",
     )
+    import_forms = ("json", "texts")
     worst_shown = 8
 
     def compile_arguments(self, network: Network, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
@@ -126,6 +128,10 @@ class Detection(Task):
             for boxes, (height, width) in zip(found, sizes.tolist(), strict=True)
         ]
         return BoxPredictions(rescaled, list(feed.split.labels), classes, sizes, spec.resize)
+
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return the boxes in COCO results or YOLO text files; see `imports.read`."""
+        return imports.read(source, targets)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Raise `UserError`, because two sets of boxes can't be averaged."""

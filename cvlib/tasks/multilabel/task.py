@@ -17,8 +17,9 @@ from cvlib.runtime.errors import UserError
 from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.base import Named, Picture, Served, Tell
+from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
-from cvlib.tasks.multilabel import drawing, files
+from cvlib.tasks.multilabel import drawing, files, imports
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
 from cvlib.tasks.thresholds import DEFAULT_THRESHOLD
 
@@ -51,6 +52,7 @@ class Multilabel(LogitsTask):
     heads = ("dense",)
     caches_features = True
     served = Served(tolerance=1e-3, answers="class decisions")
+    import_forms = ("table",)
     worst_shown = 24
 
     # Training.
@@ -90,6 +92,10 @@ class Multilabel(LogitsTask):
         logits = validated.predict(feed.dataset, verbose=0)
         thresholds = np.full(len(classes), DEFAULT_THRESHOLD)
         return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
+
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return the classes in a table; see `imports.read`."""
+        return imports.read(source, targets, _marks(targets.dataset.test, len(targets.dataset.classes)))
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network whose logits correspond to the mean probability over an image and its mirror image."""
