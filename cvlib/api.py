@@ -23,6 +23,7 @@ from cvlib.cli.compose import compose, other_data
 from cvlib.models import restore
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
+from cvlib.training.own_state import unchanged
 
 if TYPE_CHECKING:
     import keras
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from cvlib.config.schema import Config
     from cvlib.data.dataset import Dataset
     from cvlib.evaluation.evaluate_run import Evaluation
+    from cvlib.tasks.base import Picture
 
 
+@unchanged()
 def load_data(*overrides: str) -> Dataset:
     """Load the dataset that a run with these overrides would use.
 
@@ -44,6 +47,7 @@ def load_data(*overrides: str) -> Dataset:
     return _data(compose(overrides))
 
 
+@unchanged()
 def build(*overrides: str) -> keras.Model:
     """Build the network that a run with these overrides would train, with its initial weights.
 
@@ -68,6 +72,7 @@ def build(*overrides: str) -> keras.Model:
     return built.model
 
 
+@unchanged()
 def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
     """Train with these overrides, as `python run.py` does, print the progress, and return the opened run.
 
@@ -96,6 +101,7 @@ def load_run(folder: str | Path) -> SavedRun:
     return restore.open_run(Path(folder))
 
 
+@unchanged()
 def network(run: SavedRun | str | Path) -> keras.Model:
     """Load a run's best network.
 
@@ -110,6 +116,7 @@ def network(run: SavedRun | str | Path) -> keras.Model:
     return takes_file_values(saved.network(opened), opened.spec)
 
 
+@unchanged()
 def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
     """Return the predictions of a run's best network, one for each image.
 
@@ -122,16 +129,17 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
         Classification: `.classes` and `.probabilities`, the most probable first. Multi-label: the same for the
         predicted classes, and `.scores` with the probability of every class. Detection: boxes with `.corners` (x_min,
         y_min, x_max, y_max in the image's pixels), `.scores` and `.classes`. Segmentation: masks, uint8
-        `(height, width)`, whose values are indices into the run's `.classes`.
+        `(height, width)`, whose values are indices into the run's `.classes`. Except for masks, `.file` is the image's
+        file, or None.
     """
     _start()
     opened = _opened(run)
-    pixels = [image for given in (images if isinstance(images, list | tuple) else [images])
-              for image in _pixels(given, opened)]  # fmt: skip
+    pictures = [picture for given in (images if isinstance(images, list | tuple) else [images])
+                for picture in _pictures(given, opened)]  # fmt: skip
     from cvlib import prediction
     from cvlib.tasks import saved
 
-    return prediction.values(opened, saved.network(opened), pixels) if pixels else []
+    return prediction.values(opened, saved.network(opened), pictures) if pictures else []
 
 
 def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
@@ -151,6 +159,7 @@ def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
     return pixels if span is None else depth.unscaled(pixels, span)
 
 
+@unchanged()
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
     """Evaluate a run's best network, as `cvlib evaluate` does.
 
@@ -183,15 +192,15 @@ def _opened(run: SavedRun | str | Path) -> SavedRun:
     return run if isinstance(run, SavedRun) else load_run(run)
 
 
-def _pixels(given: Any, opened: SavedRun) -> list[np.ndarray]:
-    """Return the given images as a list of uint8 arrays `(height, width, channels)`."""
+def _pictures(given: Any, opened: SavedRun) -> list[Picture]:
+    """Return the given images with their files; for arrays, the files are None."""
     channels = opened.channels
     from cvlib.data import depth
     from cvlib.data.images import read_image, to_channels
     from cvlib.prediction import find_files
 
     if not isinstance(given, np.ndarray):
-        return [read_image(file, channels, opened.spec.span) for file in find_files([str(given)])]
+        return [(file, read_image(file, channels, opened.spec.span)) for file in find_files([str(given)])]
     if given.ndim not in (3, 4) or given.shape[-1] not in (1, 3, channels) or 0 in given.shape[-3:]:
         raise UserError(f"invalid image array of shape {given.shape}: expected (height, width, channels) or a batch of "
                         "such images, with 1 or 3 channels")  # fmt: skip
@@ -200,4 +209,4 @@ def _pixels(given: Any, opened: SavedRun) -> list[np.ndarray]:
         images = depth.scaled(given, span)
     else:
         images = np.rint(given).clip(0, 255).astype(np.uint8)
-    return list(to_channels(images.reshape(-1, *images.shape[-3:]), channels))
+    return [(None, image) for image in to_channels(images.reshape(-1, *images.shape[-3:]), channels)]

@@ -105,7 +105,7 @@ def test_inputs_of_commands_are_created_by_commands_of_the_readme() -> None:
     assert set(MAKERS.values()) <= set(commands())
 
 
-def test_the_setup_commands_are_those_of_continuous_integration() -> None:
+def test_the_setup_commands_match_continuous_integration() -> None:
     setup = [command for command in commands() if "venv" in command]
     assert len(setup) == 2
     assert all(command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ") for command in setup)

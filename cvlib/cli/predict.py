@@ -54,7 +54,11 @@ def run(chosen: argparse.Namespace) -> int:
         progress.clear()
         print(f"skipped: {why}", file=sys.stderr)
 
-    count, failed = prediction.predict_files(opened, files, output, report_skipped, progress.show, **options)
+    def report(file: Path, answer: str) -> None:
+        progress.clear()
+        print(f"{file}: {answer}")
+
+    count, failed = prediction.predict_files(opened, files, output, report_skipped, progress.show, report, **options)
     progress.clear()
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
     if skipped := prediction.left_out(chosen.paths):

@@ -66,7 +66,10 @@ def project(values: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarra
 
 
 def scatter(points: np.ndarray, labels: np.ndarray | None, classes: Sequence[str], title: str) -> np.ndarray:
-    """Draw points (images, 2), coloured by class if labels are given: uint8 (height, width, 3)."""
+    """Draw points (images, 2), coloured by class if labels are given: uint8 (height, width, 3).
+
+    Points with the label −1 are not drawn.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -155,6 +155,10 @@ def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset
         title = f"{len(values)} test images of {dataset.name}, {method}"
         gallery.add(f"embedding/{method}", embedding.scatter(points, labels, dataset.classes, title))
     names = [split.names[index] for index in chosen]
-    class_names = [dataset.name] * len(names) if labels is None else [dataset.classes[label] for label in labels]
+    class_names = (
+        [dataset.name] * len(names)
+        if labels is None
+        else [dataset.classes[label] if label >= 0 else "no object" for label in labels]
+    )
     thumbnails = [np.rint(image).astype(np.uint8) for image in images]
     embedding.write_projector(gallery.board, values, names, class_names, thumbnails)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,25 @@ class SavedRun:
 
     record: Run
     config: Config
+
+    def __repr__(self) -> str:
+        value = self.record.metric(self.record.headline)
+        result = "" if value is None else f", {self.record.headline} {value:.4f}"
+        return f"SavedRun({self.folder}: {self.summary.get('status')}{result})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, and the curve of the main metric on validation."""
+        from cvlib.compare import plots, runs
+        from cvlib.viz import notebook
+
+        metrics = self.summary.get("metrics") or {}
+        names = dict.fromkeys(name.split("/", 1)[1] for name in metrics if name.count("/") == 1)
+        rows = [{"metric": name, "validation": metrics.get(f"val/{name}"), "test": metrics.get(f"test/{name}")}
+                for name in names]  # fmt: skip
+        name = self.record.headline.replace("test/", "val/", 1)
+        points = [(row["epoch"], row[name]) for row in runs.epochs(self.record) if {"epoch", name} <= row.keys()]
+        curve = plots.chart([plots.Line(name, points)], "epoch", name) if points else ""
+        return notebook.view(repr(self), notebook.table(rows), curve)
 
     @property
     def folder(self) -> Path:
@@ -87,7 +106,7 @@ class Serving(Protocol):
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
         """Return whether a saved network has the inputs and outputs of the task."""
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network in the form that is saved."""
 
 

@@ -16,6 +16,7 @@ from cvlib.data.images import unread as images_unread
 from cvlib.data.layouts.collection import files_below, image_files, name_of
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
+from cvlib.tasks.base import Picture, Tell
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def predict_files(
     run: SavedRun, files: Sequence[Path], folder: Path, bad: Callable[[Path, str], None] = lambda file, why: None,
-    show: Callable[[int], None] = lambda done: None, **options: float,
+    show: Callable[[int], None] = lambda done: None, tell: Tell = lambda file, answer: None, **options: float,
 ) -> tuple[int, list[Path]]:  # fmt: skip
     """Run the network on image files and write predictions.json, predictions.csv and pictures.
 
@@ -35,6 +36,7 @@ def predict_files(
         folder: the output folder.
         bad: called with each file that can't be read, and the reason; such files are skipped.
         show: called with the number of files that are done or skipped.
+        tell: called with each file and its prediction as text.
         options: as returned by the task's `prediction_options`, such as `threshold` for a detector.
 
     Returns:
@@ -47,20 +49,21 @@ def predict_files(
         failed.append(file)
         bad(file, why)
 
-    def tick() -> None:
+    def count_and_tell(file: Path, answer: str) -> None:
         nonlocal done
         done += 1
+        tell(file, answer)
         show(done + len(failed))
 
-    images = readable(files, run.channels, skip, run.spec.span)
-    count = tasks.of_config(run.config).predict_files(run, saved.network(run), images, folder, tick, **options)
+    images, task = readable(files, run.channels, skip, run.spec.span), tasks.of_config(run.config)
+    count = task.predict_files(run, saved.network(run), images, folder, count_and_tell, **options)
     if not count:
         raise UserError(f"none of {len(files)} files could be read as an image")
     return count, failed
 
 
-def values(run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-    """Return the prediction for each image, uint8 `(height, width, channels)`, as the task's Python objects.
+def values(run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Any]:
+    """Return the prediction for each image as the task's Python objects.
 
     `model` is the saved network, as returned by `cvlib.tasks.saved.network`.
     """
@@ -79,11 +82,19 @@ def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:
-    """Yield a name without extension for each file's picture: the file's stem, numbered if it occurred before."""
-    count: dict[str, int] = {}
+    """Yield a name without extension for each file's picture: the file's stem, numbered if it occurred before.
+
+    A numbered name is never the stem of another file. Names that differ only in capitals are numbered, too, because
+    some file systems don't distinguish them.
+    """
+    stems = {file.stem.lower() for file in files}
+    counts: dict[str, int] = {}
     for file in files:
-        count[file.stem] = count.get(file.stem, 0) + 1
-        yield file.stem if count[file.stem] == 1 else f"{file.stem}~{count[file.stem]}"
+        stem, name = file.stem.lower(), file.stem
+        counts[stem] = counts.get(stem, 0) + 1
+        while counts[stem] > 1 and (name := f"{file.stem}~{counts[stem]}").lower() in stems:
+            counts[stem] += 1
+        yield name
 
 
 def readable(

@@ -8,7 +8,7 @@ predictions are in the task's subclass of `Predictions`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from cvlib.models.restore import SavedRun
 
 Named = tuple[Path, str, np.ndarray]  # file, name for its picture, pixels as uint8 (height, width, channels)
+Picture = tuple[Path | None, np.ndarray]  # file, if there is one, and pixels as uint8 (height, width, channels)
+Tell = Callable[[Path, str], None]  # receives a file and its prediction as text
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,10 @@ class Task(ABC):
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""
         raise UserError(f"--tta is not available for {self.name}")
 
+    def chooses_thresholds(self, classes: int) -> bool:
+        """Return whether `model.thresholds` can choose thresholds for this number of classes."""
+        return False
+
     def imported(self, source: Path, targets: Targets) -> Imported:
         """Return another tool's predictions for the test split; raise `UserError` if they can't be read."""
         raise UserError(f"cvlib import-predictions is not available for {self.name}")
@@ -149,7 +155,7 @@ class Task(ABC):
         """Return a picture, uint8 `(height, width, 3)`, of training images and labels from a feed."""
 
     def image_classes(self, split: Split) -> np.ndarray | None:
-        """Return the class id of each image, int `(n,)`; None if an image has no single class."""
+        """Return the class id that represents each image, int `(n,)`, or −1; None if the task has no such class."""
         return None
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
@@ -159,9 +165,10 @@ class Task(ABC):
     # Serving.
 
     @abstractmethod
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images of any size, 0–255 → predictions.
 
+        `decision` holds what was chosen on validation, see `Predictions.decision`; None before that.
         It consists of plain Keras layers and operations only, and shares the network's weights.
         """
 
@@ -190,14 +197,14 @@ class Task(ABC):
 
     @abstractmethod
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write predictions.json, predictions.csv and pictures to `folder`; return the number of images.
 
-        `model` is the saved network. `tick` is called after each image.
+        `model` is the saved network. `tell` is called after each image.
         """
 
     @abstractmethod
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Any]:
-        """Return the prediction for each image, uint8 `(height, width, channels)`, as Python objects."""
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Any]:
+        """Return the prediction for each image as Python objects."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.dataset import Dataset
+from cvlib.tasks.thresholds import Rule
 
 Row = dict[str, Any]  # a table row
 
@@ -18,8 +19,12 @@ class Predictions(ABC):
 
     classes: Sequence[str]
 
-    def tuned(self) -> Predictions:
-        """Return the same predictions, with decision parameters such as thresholds tuned on them (validation only)."""
+    def tuned(self, rule: Rule | None = None) -> Predictions:
+        """Return the same predictions, with thresholds chosen on them (validation only); None: the task's own rule."""
+        return self
+
+    def calibrated(self) -> Predictions:
+        """Return the same predictions and decisions, with a temperature fitted on them (validation only)."""
         return self
 
     def decision(self) -> dict[str, Any]:
@@ -55,12 +60,19 @@ class Predictions(ABC):
         """Return pictures of the whole split by tag, uint8 `(height, width, 3)`."""
 
     @abstractmethod
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return one picture, uint8 `(height, width, 3)`, of the samples at `indices` with prediction and truth.
 
-        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`.
+        `images` are the samples' images, uint8 `(len(indices), height, width, channels)`. If `names` are given, the
+        file name of each sample is part of its caption.
         """
 
-    def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return probabilities `(n, classes)` and true class ids `(n,)`; None if a sample has no single class."""
+    def confidences(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return probabilities of predictions, and whether these are correct, each `(m,)`; None without calibration."""
         return None
+
+    def remarks(self, rule: Rule | None) -> list[str]:
+        """Return what the user should know about the thresholds that `rule` chose."""
+        return []

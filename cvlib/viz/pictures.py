@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 _TILE = 112  # pixels: the side of an image in a contact sheet
 _LINE = 15  # pixels: the height of a caption's line
+_NAME_LENGTH = 18  # characters of a file name in a caption
 GREEN, RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
 
 
-def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None,
-                  columns: int = 6) -> np.ndarray:  # fmt: skip
+def contact_sheet(
+    images: np.ndarray | Sequence[np.ndarray], captions: Sequence[str],
+    colours: Sequence[tuple[int, int, int]] | None = None, columns: int = 6,
+) -> np.ndarray:  # fmt: skip
     """Draw images `(n, height, width, 1 or 3)`, 0–255, in rows, each above its caption (lines separated by \\n)."""
     from PIL import Image, ImageDraw
 
@@ -42,13 +45,29 @@ def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence
 
 
 def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, scores: np.ndarray,
-                classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """Draw a contact sheet with prediction and score above the truth, in green if correct and red if wrong."""
+                classes: Sequence[str], names: Sequence[str] = ()) -> np.ndarray:  # fmt: skip
+    """Draw a contact sheet with prediction and score above the truth, in green if correct and red if wrong.
+
+    If `names` are given, the file name of each sample is the first line of its caption.
+    """
     captions = [
         f"{shortened(classes[guess], 12)} {score:.0%}\n" + ("✓" if guess == truth else f"is {classes[truth]}")
         for truth, guess, score in zip(truths, guesses, scores, strict=True)
     ]
-    return contact_sheet(images, captions, [GREEN if t == g else RED for t, g in zip(truths, guesses, strict=True)])
+    colours = [GREEN if t == g else RED for t, g in zip(truths, guesses, strict=True)]
+    return contact_sheet(images, with_names(captions, names), colours)
+
+
+def with_names(captions: Sequence[str], names: Sequence[str], separator: str = "\n") -> list[str]:
+    """Return the captions, each behind the file name of its sample; unchanged without `names`.
+
+    A long file name keeps its end, which usually has the number.
+    """
+    if not names:
+        return list(captions)
+    files = [PurePosixPath(name).name for name in names]
+    short = [file if len(file) <= _NAME_LENGTH else "…" + file[1 - _NAME_LENGTH :] for file in files]
+    return [f"{name}{separator}{caption}" for name, caption in zip(short, captions, strict=True)]
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:

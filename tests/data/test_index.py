@@ -1,4 +1,4 @@
-"""The index of a large collection: equal to reading it again, and never used after a file has changed."""
+"""The index of a large collection gives the same dataset as the files and is not used after a file has changed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "set"
 
 
-def _unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file may be opened from now on."""
+def _forbid_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make any further scan of a file fail."""
 
     def refuse(*_: object) -> None:
         raise AssertionError("a file was scanned")
@@ -41,17 +41,17 @@ def _same(one: data.Dataset, other: data.Dataset) -> bool:
         assert (split.names, split.images, split.digests) == (again.names, again.images, again.digests)
         for array, same in ((split.labels, again.labels), (split.sizes, again.sizes), (split.groups, again.groups)):
             np.testing.assert_array_equal(array, same)
-    plain = ("classes", "channels", "size", "notes", "layout", "read_as", "span", "skipped")
-    return all(getattr(one, name) == getattr(other, name) for name in plain)
+    attributes = ("classes", "channels", "size", "notes", "layout", "read_as", "span", "skipped")
+    return all(getattr(one, name) == getattr(other, name) for name in attributes)
 
 
-def test_the_second_run_takes_what_the_first_has_found(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_load_uses_the_index_of_the_first(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load(collection)
     assert any("exact copies in train" in note for note in first.notes)
     with monkeypatch.context() as context:
-        _unread(context)
+        _forbid_scans(context)
         assert _same(first, load(collection))
-        assert len(load(collection, fraction=0.5).train) < len(first.train)  # what isn't about files stays free
+        assert len(load(collection, fraction=0.5).train) < len(first.train)  # the index allows another fraction
         with pytest.raises(AssertionError, match="a file was scanned"):
             load(collection, verify="full")
         with pytest.raises(AssertionError, match="a file was scanned"):
@@ -59,8 +59,10 @@ def test_the_second_run_takes_what_the_first_has_found(collection: Path, monkeyp
     assert _same(first, load(collection, verify="full"))
 
 
-@pytest.mark.parametrize("change", ["content", "time", "new", "gone", "name"])
-def test_any_change_of_a_file_is_seen(collection: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+@pytest.mark.parametrize("change", ["content", "time", "new", "deleted", "name"])
+def test_any_change_of_a_file_invalidates_the_index(
+    collection: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     load(collection)
     file = collection / "train" / "cat" / "3.png"
     if change == "content":
@@ -70,16 +72,16 @@ def test_any_change_of_a_file_is_seen(collection: Path, monkeypatch: pytest.Monk
         os.utime(file, ns=(1, 1))
     elif change == "new":
         write_images(collection / "train" / "cow", 2)
-    elif change == "gone":
+    elif change == "deleted":
         file.unlink()
     else:
         file.rename(file.with_name("33.png"))
-    _unread(monkeypatch)
+    _forbid_scans(monkeypatch)
     with pytest.raises(AssertionError, match="a file was scanned"):
         load(collection)
 
 
-def test_a_damaged_index_is_read_anew(collection: Path) -> None:
+def test_a_damaged_index_is_rebuilt(collection: Path) -> None:
     first = load(collection)
     (file,) = Path("outputs/cache/index").glob("*.npz")
     file.write_bytes(file.read_bytes()[:200])
@@ -87,7 +89,7 @@ def test_a_damaged_index_is_read_anew(collection: Path) -> None:
     assert _same(first, load(collection))
 
 
-def test_small_collections_leave_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_index_is_written_for_a_small_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "set" / "a", 6)
     write_images(tmp_path / "set" / "b", 6)

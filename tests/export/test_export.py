@@ -40,7 +40,7 @@ def pictures() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("letterbox", [False, True])
 @pytest.mark.parametrize("size", [(12, 12), (31, 45), (96, 48), (5, 9), (7, 3)])
-def test_resizing_by_products_equals_keras_resizing(size: tuple[int, int], letterbox: bool) -> None:
+def test_resizing_by_matrix_products_equals_keras_resizing(size: tuple[int, int], letterbox: bool) -> None:
     image = np.random.default_rng(1).uniform(0, 255, (2, *size, 3)).astype(np.float32)
     layer = keras.layers.Resizing(12, 16, antialias=True, pad_to_aspect_ratio=letterbox)
     found = resizing.resize(tf.constant(image), (12, 16), letterbox)
@@ -97,7 +97,7 @@ def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
     assert float(done.stdout) == pytest.approx(1, abs=1e-5)
 
 
-def test_int8_takes_uint8_images_and_stays_close_to_keras(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_accepts_uint8_images_and_stays_close_to_keras(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     assert cli.main(["export", str(run), "--format", "litert", "--int8", "--images", "20"]) == 0
@@ -154,7 +154,9 @@ def test_an_export_replaces_an_earlier_one_at_the_output_path(run: Path, tmp_pat
     (["{}/absent", "--format", "onnx"], "absent is not a folder"),
     (["{}", "--format", "onnx", "--images", "0"], "--images 0"),
 ])  # fmt: skip
-def test_invalid_arguments(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+def test_invalid_arguments_give_a_one_line_error(
+    run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
     assert cli.main(["export", *[argument.replace("{}", str(run)) for argument in arguments]]) == 2
     message = capsys.readouterr().err
     assert words in message
@@ -183,7 +185,7 @@ def test_an_exported_segmenter_agrees_with_keras(form: str, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def detector() -> tuple[keras.Model, np.ndarray]:
-    """A detector that overfits eight scenes, and the scenes' images."""
+    """Return a detector that overfits eight scenes, and the scenes' images."""
     network, split = learned("anchor_free", 220)
     return tasks.of("detection").inference(network), np.asarray(split.images)
 
@@ -202,7 +204,7 @@ def test_an_exported_detector_agrees_with_keras(
     assert found.difference < 1e-3
 
 
-def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_is_refused_for_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_untrained(tmp_path / "run", SMALL["detection"])
     assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
     message = capsys.readouterr().err

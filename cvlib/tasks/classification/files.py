@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy as np
 from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks import image_files
-from cvlib.tasks.base import Named
+from cvlib.tasks.base import Named, Tell
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +25,7 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one image, the most probable one first."""
+    """The most probable classes of one image, the predicted one first."""
 
     file: Path | None  # None if the image is not from a file
     classes: list[str]  # at most five
@@ -34,23 +34,30 @@ class Answer:
 
 
 def answers(
-    model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec
-) -> Iterator[Answer]:
-    """Yield an `Answer` for each image, uint8 `(height, width, channels)`, in order; `model` returns probabilities."""
+    model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec,
+    threshold: float | None = None,
+) -> Iterator[Answer]:  # fmt: skip
+    """Yield an `Answer` for each image, uint8 `(height, width, channels)`, in order; `model` returns probabilities.
+
+    With a `threshold`, the second of two classes is predicted if its probability is at least this.
+    """
     for file, pixels, row in image_files.probabilities(model, images, spec):
         order = np.argsort(-row, kind="stable")[:TOP]
+        if threshold is not None:
+            order = np.array([1, 0] if row[1] >= threshold else [0, 1])
         yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
 
 
 def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec, folder: Path,
-    tick: Callable[[], None],
+    tell: Tell, threshold: float | None = None,
 ) -> int:  # fmt: skip
     """Write predictions.json, predictions.csv and contact sheets; return the number of images."""
     found = []
-    for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec):
+    for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec, threshold):
         found.append(answer)
-        tick()
+        assert answer.file is not None
+        tell(answer.file, f"{answer.classes[0]} {answer.probabilities[0]:.2f}")
     if found:
         _write_tables(folder, found)
         image_files.write_sheets(folder, [answer.pixels for answer in found], [_caption(answer) for answer in found])

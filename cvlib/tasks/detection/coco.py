@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Detections:
     corners: np.ndarray  # float32 (n, 4): x_min, y_min, x_max, y_max in pixels of the original image
     scores: np.ndarray  # float32 (n,), 0–1
     classes: np.ndarray  # int (n,)
+    file: Path | None = None  # the image's file, if predictions are for files
 
     def __len__(self) -> int:
         return len(self.classes)

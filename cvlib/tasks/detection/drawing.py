@@ -70,27 +70,31 @@ def _caption(pen: object, left: float, top: float, text: str, background: tuple[
 
 
 def sheet(images: np.ndarray, truths: Sequence[Boxes], found: Sequence[Detections | None],
-          classes: Sequence[str]) -> np.ndarray:  # fmt: skip
-    """Draw images with their true boxes, four per row; any detections are drawn on a copy of the image below."""
+          classes: Sequence[str], names: Sequence[str] = ()) -> np.ndarray:  # fmt: skip
+    """Draw images with their true boxes, four per row; any detections are drawn on a copy of the image below.
+
+    If `names` are given, the file name of each sample is written above its true boxes.
+    """
     from PIL import Image, ImageDraw
 
-    from cvlib.viz.pictures import font
+    from cvlib.viz.pictures import font, with_names
 
     columns, gap, line = 4, 8, 16
     rows, titles = [], []
     for start in range(0, len(images), columns):
         row = slice(start, start + columns)
         rows.append([boxed(*pair, classes) for pair in zip(images[row], truths[row], strict=True)])
-        titles.append("truth")
+        titles.append(with_names(["truth"] * len(rows[-1]), names[row], ": "))
         if found[start] is not None:
             rows.append([boxed(*pair, classes) for pair in zip(images[row], found[row], strict=True)])  # type: ignore[arg-type]
-            titles.append("prediction")
+            titles.append(["prediction"])
     height, width = rows[0][0].shape[:2]
     whole = Image.new("RGB", (len(rows[0]) * (width + gap) + gap, len(rows) * (height + line + gap)), "white")
     pen = ImageDraw.Draw(whole)
-    for i, (title, row_pictures) in enumerate(zip(titles, rows, strict=True)):
+    for i, (row_titles, row_pictures) in enumerate(zip(titles, rows, strict=True)):
         top = i * (height + line + gap)
-        pen.text((gap, top + 1), title, (30, 30, 30), font=font())
+        for j, title in enumerate(row_titles if names else row_titles[:1]):
+            pen.text((gap + j * (width + gap), top + 1), title, (30, 30, 30), font=font())
         for j, picture in enumerate(row_pictures):
             whole.paste(Image.fromarray(picture), (gap + j * (width + gap), top + line))
     return np.asarray(whole)

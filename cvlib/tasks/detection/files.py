@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvlib.runtime.files import write_atomically
-from cvlib.tasks.base import Named
+from cvlib.tasks.base import Named, Tell
 from cvlib.tasks.detection.coco import Detections, as_results
 from cvlib.tasks.detection.drawing import MIN_DRAWN_SCORE, boxed
 from cvlib.tasks.detection.predictions import detections
@@ -32,7 +32,7 @@ def found_in(model: keras.Model, image: np.ndarray) -> Detections:
 
 
 def write(
-    model: keras.Model, images: Iterable[Named], classes: Sequence[str], folder: Path, tick: Callable[[], None],
+    model: keras.Model, images: Iterable[Named], classes: Sequence[str], folder: Path, tell: Tell,
     threshold: float | None,
 ) -> int:  # fmt: skip
     """List and draw the boxes of every image; return the number of images.
@@ -52,7 +52,7 @@ def write(
         pictures.save_png(boxed(image, boxes, classes, min_drawn), folder / "images" / f"{name}.png")
         read.append(file)
         found.append(boxes)
-        tick()
+        tell(file, _in_words(boxes.classes[boxes.scores >= min_drawn], classes))
     if read:
         _write_tables(folder, read, found, classes)
         if highest < min_drawn:
@@ -60,6 +60,14 @@ def write(
                   "(--threshold); longer training raises the scores"
                   + ("; all boxes are in predictions.csv" if threshold is None else ""))  # fmt: skip
     return len(read)
+
+
+def _in_words(labels: np.ndarray, classes: Sequence[str]) -> str:
+    """Return e.g. `3 boxes: 2 cat, 1 dog` for the class ids of boxes."""
+    counts = np.bincount(labels, minlength=len(classes))
+    listed = ", ".join(f"{counts[label]} {classes[label]}" for label in np.argsort(-counts, kind="stable")
+                       if counts[label])  # fmt: skip
+    return f"{len(labels)} box{'es' * (len(labels) != 1)}: {listed}" if len(labels) else "no boxes"
 
 
 def _write_tables(folder: Path, files: Sequence[Path], found: Sequence[Detections], classes: Sequence[str]) -> None:

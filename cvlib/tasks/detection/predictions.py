@@ -91,7 +91,9 @@ class BoxPredictions(Predictions):
         """Return the precision–recall curves."""
         return {"precision_recall": drawing.precision_recall(self.measures.precision, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a sheet that shows each image twice: with the true boxes and with the detections."""
         truths, found = [], []
         for i in indices:
@@ -101,7 +103,7 @@ class BoxPredictions(Predictions):
             truth, guesses = self.truths[i], self.found[i]
             truths.append(replace(truth, corners=truth.corners * scale + offset))
             found.append(replace(guesses, corners=guesses.corners * scale + offset))
-        return drawing.sheet(images, truths, found, dataset.classes)
+        return drawing.sheet(images, truths, found, dataset.classes, names)
 
 
 def _known(value: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served, Task
+from cvlib.tasks.base import Named, Picture, Served, Task, Tell
 from cvlib.tasks.detection import drawing, files, imports
 from cvlib.tasks.detection.agreement import of_boxes
 from cvlib.tasks.detection.coco import Detections
@@ -146,7 +146,7 @@ class Detection(Task):
         truths = [_unpadded(label) for label in labels]
         return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images → boxes in pixels of these images; see `serving.inference`."""
         from cvlib.tasks.detection import serving
 
@@ -168,16 +168,22 @@ class Detection(Task):
             raise UserError(f"invalid --threshold {threshold:g}: expected a score from 0 to 1")
         return {"threshold": threshold}
 
+    def image_classes(self, split: Split) -> np.ndarray:
+        """Return the class id of each image's largest box, int `(n,)`; −1 for an image without boxes."""
+        sides = [one.corners[:, 2:] - one.corners[:, :2] for one in split.labels]
+        return np.array([one.classes[side.prod(axis=1).argmax()] if len(side) else _NO_OBJECT
+                         for one, side in zip(split.labels, sides, strict=True)], int)  # fmt: skip
+
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write and draw the boxes of each image."""
-        return files.write(model, images, run.classes, folder, tick, options.get("threshold"))
+        return files.write(model, images, run.classes, folder, tell, options.get("threshold"))
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[Detections]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Detections]:
         """Return the boxes in each image, in pixels of the image."""
-        return [files.found_in(model, image) for image in images]
+        return [replace(files.found_in(model, image), file=file) for file, image in images]
 
 
 def _unpadded(label: dict[str, np.ndarray]) -> Boxes:

@@ -22,7 +22,9 @@ def labelled(images: np.ndarray, sets: Sequence[Sequence[str]]) -> np.ndarray:
     return draw.contact_sheet(images, [listed(names) for names in sets])
 
 
-def decisions(images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def decisions(
+    images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes: Sequence[str], names: Sequence[str] = ()
+) -> np.ndarray:
     """Draw images with true positives (✓), false positives (+) and false negatives (−).
 
     Captions are green if all decisions are right, else red. `found` and `truth` are bool `(n, classes)`.
@@ -33,7 +35,7 @@ def decisions(images: np.ndarray, found: np.ndarray, truth: np.ndarray, classes:
                   (("✓", predicted & true), ("+", predicted & ~true), ("−", true & ~predicted))]  # fmt: skip
         captions.append("\n".join(f"{mark} {names}" for mark, names in marked if names) or f"✓ {NOTHING}")
         colours.append(draw.GREEN if (predicted == true).all() else draw.RED)
-    return draw.contact_sheet(images, captions, colours)
+    return draw.contact_sheet(images, draw.with_names(captions, names), colours)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ import numpy as np
 from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks import image_files
-from cvlib.tasks.base import Named
+from cvlib.tasks.base import Named, Tell
 from cvlib.tasks.multilabel.drawing import listed
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ def answers(
         yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], scores, pixels)
 
 
-def write(found: Iterable[Answer], folder: Path, tick: Callable[[], None]) -> int:
+def write(found: Iterable[Answer], folder: Path, tell: Tell) -> int:
     """Write predictions.json, predictions.csv and contact sheets; return the number of images."""
     rows = []
     for answer in found:
         rows.append(answer)
-        tick()
+        assert answer.file is not None
+        pairs = zip(answer.classes, answer.probabilities, strict=True)
+        tell(answer.file, ", ".join(f"{name} {probability:.2f}" for name, probability in pairs) or "no class")
     if rows:
         content = [{"file": str(row.file), "classes": row.classes, "probabilities": row.scores} for row in rows]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -12,8 +12,8 @@ from cvlib.runtime.errors import UserError
 from cvlib.tasks import import_table
 from cvlib.tasks.import_table import Table
 from cvlib.tasks.imports import Imported, Targets, listed
-from cvlib.tasks.multilabel import measures
 from cvlib.tasks.multilabel.predictions import SetPredictions
+from cvlib.tasks.thresholds import DEFAULT_THRESHOLD
 
 _EDGE = 1e-12  # keeps the logits of the probabilities 0 and 1 finite
 
@@ -22,10 +22,11 @@ _EDGE = 1e-12  # keeps the logits of the probabilities 0 and 1 finite
 class _GivenSets(SetPredictions):
     """Predictions whose classes the tool has chosen itself."""
 
-    chosen: np.ndarray  # bool (n, classes)
+    chosen: np.ndarray | None = None  # bool (n, classes)
 
     @cached_property
     def found(self) -> np.ndarray:
+        assert self.chosen is not None
         return self.chosen
 
 
@@ -37,7 +38,8 @@ def read(source: Path, targets: Targets, truth: np.ndarray) -> Imported:
     """
     table = import_table.read(source, targets)
     classes = targets.dataset.classes
-    scores, column = table.scores(classes), table.prediction()
+    scores = table.scores(classes)
+    column = table.prediction(possible=scores is None)
     if scores is None and column is None:
         raise UserError(f"{source}: no column named prediction and none named as a class: the columns are "
                         f"{listed(table.columns, 8)}")  # fmt: skip
@@ -47,15 +49,15 @@ def read(source: Path, targets: Targets, truth: np.ndarray) -> Imported:
     if column is None:
         assert scores is not None
         notes.append("no column named prediction: a class is predicted if its probability is at least 0.5")
-        chosen = scores >= measures.DEFAULT_THRESHOLD
+        chosen = scores >= DEFAULT_THRESHOLD
     else:
         chosen = _chosen(table, column, targets)
     inner = np.clip(chosen.astype(float) if scores is None else scores, _EDGE, 1 - _EDGE)
-    thresholds = np.full(len(classes), measures.DEFAULT_THRESHOLD)
-    found = _GivenSets(np.log(inner) - np.log1p(-inner), truth, classes, thresholds, chosen)
+    thresholds = np.full(len(classes), DEFAULT_THRESHOLD)
+    found = _GivenSets(np.log(inner) - np.log1p(-inner), truth, classes, thresholds, chosen=chosen)
     if scores is not None:
         return Imported(found, "a table with a probability for each class", notes)
-    unknown = {"loss", "mAP", "ranking_precision", *(f"AP/{name}" for name in classes)}
+    unknown = {"loss", "mAP", "roc_auc", "ranking_precision", *(f"AP/{name}" for name in classes)}
     return Imported(found, "a table of predicted classes", notes, frozenset(unknown))
 
 

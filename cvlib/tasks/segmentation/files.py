@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvlib.runtime.files import write_atomically
-from cvlib.tasks.base import Named
+from cvlib.tasks.base import Named, Tell
 from cvlib.viz import masks, pictures
 
 if TYPE_CHECKING:
     import keras
+
+
+_LISTED = 5  # classes in the text for an image
 
 
 def mask_of(model: keras.Model, image: np.ndarray) -> np.ndarray:
@@ -29,7 +32,7 @@ def mask_of(model: keras.Model, image: np.ndarray) -> np.ndarray:
 
 def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], colours: np.ndarray | None, folder: Path,
-    tick: Callable[[], None],
+    tell: Tell,
 ) -> int:  # fmt: skip
     """Write a mask (indexed PNG), an overlay and the share of each class for every image; return the number of images.
 
@@ -44,7 +47,8 @@ def write(
         shares = np.bincount(mask.reshape(-1), minlength=len(classes)) / mask.size
         rows.append({"file": str(file), "mask": f"masks/{name}.png",
                      "shares": dict(zip(classes, shares.round(6).tolist(), strict=True))})  # fmt: skip
-        tick()
+        largest = np.argsort(-shares, kind="stable")[:_LISTED]
+        tell(file, ", ".join(f"{classes[label]} {shares[label]:.0%}" for label in largest if shares[label]))
     if rows:
         pictures.save_png(masks.legend(classes, palette), folder / "legend.png")
         _write_tables(folder, rows, classes)

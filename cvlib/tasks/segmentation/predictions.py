@@ -104,9 +104,12 @@ class MaskPredictions(Predictions):
         """Return the confusion matrix."""
         return {"confusion_matrix": draw.confusion_matrix(self.confusion, dataset.classes)}
 
-    def drawn(self, images: np.ndarray, indices: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def drawn(
+        self, images: np.ndarray, indices: np.ndarray, dataset: Dataset, names: Sequence[str] = ()
+    ) -> np.ndarray:  # fmt: skip
         """Return a sheet of image | truth | prediction, with each image's mIoU and a legend."""
         truths, guesses = zip(*(self.shown[int(index)] for index in indices), strict=True)
         captions = ["mIoU {:.2f}, pixels {:.1%}".format(*self.samples[int(index)]) for index in indices]
+        captions = draw.with_names(captions, names, ": ")
         colours = masks.palette(len(dataset.classes), dataset.colours)
         return masks.sheet(images, [("truth", truths), ("prediction", guesses)], captions, dataset.classes, colours)

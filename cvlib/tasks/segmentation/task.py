@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from cvlib.data.labels import IGNORE, MASK
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks import saved
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Served
+from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
 from cvlib.tasks.segmentation import files, imports
@@ -101,21 +101,21 @@ class Segmentation(LogitsTask):
         truths = np.asarray(labels)[:count]
         return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images → probabilities of every pixel; see `serving.inference`."""
         from cvlib.tasks.segmentation import serving
 
         return serving.inference(network)
 
     def predict_files(
-        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tick: Callable[[], None],
+        self, run: SavedRun, model: keras.Model, images: Iterable[Named], folder: Path, tell: Tell,
         **options: float,
     ) -> int:  # fmt: skip
         """Write a mask and an overlay for each image, in the colours of the run's data."""
         listed = saved.labels(run).get("colours")
         colours = None if listed is None else np.array(listed, np.uint8)
-        return files.write(model, images, run.classes, colours, folder, tick)
+        return files.write(model, images, run.classes, colours, folder, tell)
 
-    def values(self, run: SavedRun, model: keras.Model, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[np.ndarray]:
         """Return the class ids, uint8 `(height, width)`, of each image."""
-        return [files.mask_of(model, image) for image in images]
+        return [files.mask_of(model, image) for _, image in images]
