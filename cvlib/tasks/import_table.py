@@ -14,7 +14,8 @@ from cvlib.runtime.errors import UserError
 from cvlib.tasks.imports import Targets, listed, match, require_all
 
 FILE_COLUMNS = ("file", "name", "filename", "file_name", "image", "image_name", "image_path", "path", "image_id", "id")
-_PREDICTION = ("prediction", "predicted", "predicted_class", "pred", "label", "class", "index")
+_PREDICTION = ("prediction", "predicted", "predicted_class", "pred")
+_POSSIBLE = ("label", "class", "index")  # may be the truth if the table also has a probability for each class
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Table:
         lowered = [column.casefold() for column in self.columns]
         return next((lowered.index(name) for name in names if name in lowered), None)
 
-    def prediction(self) -> int | None:
-        """Return the index of the column with the predicted classes."""
-        return self.column(_PREDICTION)
+    def prediction(self, possible: bool) -> int | None:
+        """Return the index of the column with the predicted classes; `possible` accepts names that may be the truth."""
+        return self.column([*_PREDICTION, *(_POSSIBLE if possible else ())])
 
     def cells(self, column: int) -> list[str]:
         """Return the cells of a column."""

@@ -22,10 +22,11 @@ _EDGE = 1e-12  # keeps the logits of the probabilities 0 and 1 finite
 class _GivenSets(SetPredictions):
     """Predictions whose classes the tool has chosen itself."""
 
-    chosen: np.ndarray  # bool (n, classes)
+    chosen: np.ndarray | None = None  # bool (n, classes)
 
     @cached_property
     def found(self) -> np.ndarray:
+        assert self.chosen is not None
         return self.chosen
 
 
@@ -37,7 +38,8 @@ def read(source: Path, targets: Targets, truth: np.ndarray) -> Imported:
     """
     table = import_table.read(source, targets)
     classes = targets.dataset.classes
-    scores, column = table.scores(classes), table.prediction()
+    scores = table.scores(classes)
+    column = table.prediction(possible=scores is None)
     if scores is None and column is None:
         raise UserError(f"{source}: no column named prediction and none named as a class: the columns are "
                         f"{listed(table.columns, 8)}")  # fmt: skip
