@@ -11,6 +11,7 @@ import keras
 from cvlib.data.input_spec import InputSpec
 
 _SCALED = "scaled_to_255"  # name of the layer that outputs pixels 0–255
+_ROUNDED = "rounded_range"
 
 
 def takes_file_values(model: keras.Model, spec: InputSpec) -> keras.Model:
@@ -24,9 +25,12 @@ def takes_file_values(model: keras.Model, spec: InputSpec) -> keras.Model:
     factor = 255 / (high - low)
     image = keras.Input((None, None, spec.channels), name="image", dtype="float32")
     scaled = keras.layers.Rescaling(factor, offset=-low * factor, name="range", dtype="float32")(image)
-    pixels = keras.layers.ReLU(max_value=255.0, name=_SCALED, dtype="float32")(keras.ops.round(scaled))
-    # `call` puts the layers directly into the new graph; calling the network would hide them in a nested model.
-    return keras.Model(image, model.call(pixels), name=model.name)
+    rounded = keras.ops.round(scaled)
+    rounded._keras_history.operation.name = _ROUNDED  # an automatic name may occur in the network, too
+    pixels = keras.layers.ReLU(max_value=255.0, name=_SCALED, dtype="float32")(rounded)
+    # `Function.call` puts the layers directly into the new graph; a call of the network would nest them.
+    outputs = keras.Function(model.inputs, model.output).call([pixels])
+    return keras.Model(image, outputs, name=model.name)
 
 
 def takes_pixels(model: keras.Model) -> keras.Model:

@@ -135,7 +135,7 @@ def test_own_predictions_give_the_runs_own_metrics(
     expected = {name: value for name, value in own["metrics"].items() if name.startswith("test/")}
     if task == "segmentation":
         del expected["test/loss"]  # masks have no probabilities
-    assert found["metrics"] == pytest.approx(expected, abs=2e-6 if task != "detection" else 1e-4)
+    assert found["metrics"] == pytest.approx(expected, abs=2e-6)
     assert found["data_fingerprint"] == own["data_fingerprint"]
     assert (tmp_path / "runs/again/splits.json").read_text() == (run / "splits.json").read_text()
     assert [row["name"] for row in rows(tmp_path / "runs/again/test_results.csv")] == names
@@ -185,10 +185,23 @@ def test_class_names_or_ids_alone_give_no_loss(cells: list[str], arguments: list
                                   zip(images_of_test(tmp_path / "data"), cells, strict=True))]  # fmt: skip
     found = imported(table(tmp_path / "a.csv", lines), tmp_path / "run", *data, *arguments)
     # Cat: 1 hit, 2 true, 1 predicted. Dog: 1 hit, 2 true, 2 predicted. Hen: 2 hits, 2 true, 3 predicted.
-    expected = {"test/accuracy": 4 / 6, "test/macro_f1": (2 / 3 + 1 / 2 + 4 / 5) / 3}
-    assert {name: found["metrics"][name] for name in expected} == pytest.approx(expected)
-    assert not {"test/loss", "test/roc_auc", "test/average_precision"} & set(found["metrics"])
-    assert not {"loss", "score", "top5_accuracy"} & set(rows(tmp_path / "run/test_results.csv")[0])
+    assert found["metrics"]["test/accuracy"] == pytest.approx(4 / 6)
+    assert found["metrics"]["test/macro_f1"] == pytest.approx((2 / 3 + 1 / 2 + 4 / 5) / 3)
+    unknown = {"loss", "top5_accuracy", "roc_auc", "average_precision"}
+    assert not {f"test/{name}" for name in unknown} & set(found["metrics"])
+    hidden = {"score", "roc_auc_pseudo_value", "average_precision_pseudo_value", *unknown}
+    assert not hidden & set(rows(tmp_path / "run/test_results.csv")[0])
+
+
+def test_beside_probabilities_only_a_column_of_predictions_decides(tmp_path: Path) -> None:
+    """A column such as label may hold the truth; prediction may follow a threshold."""
+    data = photos(tmp_path / "data")
+    images = images_of_test(tmp_path / "data")
+    for heading, accuracy in (("label", 2 / 6), ("prediction", 1.0)):
+        lines = [f"file,{heading},cat,dog,hen", *(f"{image.name},{image.parent.name},0.5,0.3,0.2" for image in images)]
+        found = imported(table(tmp_path / "a.csv", lines), tmp_path / heading, *data)
+        assert found["metrics"]["test/accuracy"] == pytest.approx(accuracy)
+        assert found["metrics"]["test/loss"] == pytest.approx(-np.log([0.5, 0.3, 0.2]).mean())
 
 
 def coco_file(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,17 @@ _TIE = 1e-9  # keeps the order of classes whose rounded probabilities are equal
 _ROUNDING = 1e-2  # probabilities that were rounded to a few decimals may not sum to 1 exactly
 
 
+@dataclass(frozen=True)
+class _GivenClasses(ClassPredictions):
+    """Predictions whose classes the tool may have chosen itself, for example by a threshold."""
+
+    chosen: np.ndarray | None = None  # int (n,); None: the most probable classes
+
+    @property
+    def guesses(self) -> np.ndarray:
+        return super().guesses if self.chosen is None else self.chosen
+
+
 def read(source: Path, targets: Targets) -> Imported:
     """Return the predictions in a table.
 
@@ -28,19 +40,21 @@ def read(source: Path, targets: Targets) -> Imported:
     table = import_table.read(source, targets)
     classes, labels = targets.dataset.classes, np.asarray(targets.dataset.test.labels)
     scores = table.scores(classes)
-    if scores is None:
-        scores = _all_ranked(table, targets)
+    decides = scores is None or table.prediction(possible=False) is not None
+    ranks, by_id = _ranks(table, targets) if decides else (None, False)
+    if scores is None and ranks is not None:
+        scores = _all_ranked(table, ranks, len(classes))
     if scores is not None:
         logits, notes = _logits(scores, labels)
-        found = ClassPredictions(logits, labels, classes)
+        found = _GivenClasses(logits, labels, classes, chosen=None if ranks is None else ranks[:, 0])
         return Imported(found, "a table with a probability for each class", [*table.notes, *notes])
-    ranks, by_id = _ranks(table, targets)
+    assert ranks is not None
     logits = np.full((len(labels), len(classes)), -float(len(classes)))
     for place in reversed(range(ranks.shape[1])):  # if a class is listed twice, its higher rank counts
         logits[np.arange(len(labels)), ranks[:, place]] = -place
-    unknown = {"loss", "score", "roc_auc", "average_precision"} | (
-        {"top5_accuracy"} if ranks.shape[1] < min(_TOP, len(classes)) else set()
-    )
+    unknown = {"loss", "score", "roc_auc", "average_precision"}
+    if ranks.shape[1] < min(_TOP, len(classes)):
+        unknown.add("top5_accuracy")
     notes = [f"the predictions are class ids: {targets.order}"] if by_id else []
     return Imported(ClassPredictions(logits, labels, classes), "a table of predicted classes", [*table.notes, *notes],
                     frozenset(unknown))  # fmt: skip
@@ -57,7 +71,7 @@ def _logits(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[st
 
 def _rank_columns(table: Table) -> list[int]:
     """Return the columns of the predicted classes, the most probable first."""
-    first = table.prediction()
+    first = table.prediction(possible=True)
     if first is None:
         raise UserError(f"{table.source}: no column named prediction and none named as a class: the columns are "
                         f"{listed(table.columns, 8)}")  # fmt: skip
@@ -92,16 +106,14 @@ def _are_ids(cells: list[str], targets: Targets) -> bool:
     return all(number is not None and 0 <= int(number) < len(targets.ids) for number in numbers)
 
 
-def _all_ranked(table: Table, targets: Targets) -> np.ndarray | None:
-    """Return the probability of each class if the table ranks all classes with their probabilities, else None."""
-    columns = _rank_columns(table)
-    values = [table.column([f"probability{'' if place == 1 else place}"]) for place in range(1, len(columns) + 1)]
-    if len(columns) < len(targets.dataset.classes) or None in values:
+def _all_ranked(table: Table, ranks: np.ndarray, classes: int) -> np.ndarray | None:
+    """Return probabilities `(n, classes)` if the table ranks all classes and has their probabilities, else None."""
+    columns = [table.column([f"probability{'' if place == 1 else place}"]) for place in range(1, ranks.shape[1] + 1)]
+    if ranks.shape[1] < classes or None in columns:
         return None
-    ranks, _ = _ranks(table, targets)
     scores = np.zeros(ranks.shape)
-    for place, column in enumerate(values):
+    for place, column in enumerate(columns):
         assert column is not None
-        values_of_rank = np.array([table.number(row, column) for row in range(len(ranks))])
-        scores[np.arange(len(ranks)), ranks[:, place]] = values_of_rank - place * _TIE
+        values = np.array([table.number(row, column) for row in range(len(ranks))])
+        scores[np.arange(len(ranks)), ranks[:, place]] = values - place * _TIE
     return scores
