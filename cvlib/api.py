@@ -23,6 +23,7 @@ from cvlib.cli.compose import compose, other_data
 from cvlib.models import restore
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
+from cvlib.training.own_state import unchanged
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from cvlib.tasks.base import Picture
 
 
+@unchanged()
 def load_data(*overrides: str) -> Dataset:
     """Load the dataset that a run with these overrides would use.
 
@@ -45,6 +47,7 @@ def load_data(*overrides: str) -> Dataset:
     return _data(compose(overrides))
 
 
+@unchanged()
 def build(*overrides: str) -> keras.Model:
     """Build the network that a run with these overrides would train, with its initial weights.
 
@@ -69,6 +72,7 @@ def build(*overrides: str) -> keras.Model:
     return built.model
 
 
+@unchanged()
 def train(*overrides: str, folder: str | Path | None = None) -> SavedRun:
     """Train with these overrides, as `python run.py` does, print the progress, and return the opened run.
 
@@ -97,6 +101,7 @@ def load_run(folder: str | Path) -> SavedRun:
     return restore.open_run(Path(folder))
 
 
+@unchanged()
 def network(run: SavedRun | str | Path) -> keras.Model:
     """Load a run's best network.
 
@@ -111,6 +116,7 @@ def network(run: SavedRun | str | Path) -> keras.Model:
     return takes_file_values(saved.network(opened), opened.spec)
 
 
+@unchanged()
 def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
     """Return the predictions of a run's best network, one for each image.
 
@@ -153,6 +159,7 @@ def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
     return pixels if span is None else depth.unscaled(pixels, span)
 
 
+@unchanged()
 def evaluate(run: SavedRun | str | Path, *overrides: str, split: str | None = None, tta: bool = False) -> Evaluation:
     """Evaluate a run's best network, as `cvlib evaluate` does.
 

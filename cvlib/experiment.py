@@ -44,6 +44,9 @@ def run(
         wait: whether to wait until another process has finished writing to the folder.
         on_epoch: called after every epoch with its number and its row of metrics.csv; may raise `Pruned`.
     """
+    from cvlib.training import devices
+
+    devices.check_backend()
     tasks.check(config)
     sources.check(config)
     _refuse_in_data(config, folder)
@@ -93,6 +96,7 @@ def _load_data(config: Config, record: Record) -> Dataset:
     """Load the dataset, and record its splits by sample name."""
     task = tasks.of(config.model.task)
     dataset = data.load(config.data, config.seed, task.label_kind, task.name)
+    tasks.check_classes(config, len(dataset.classes))
     earlier = _splits_of_initial_run(config)
     if earlier is not None:
         dataset = splits.keep_apart(dataset, earlier)
@@ -262,6 +266,10 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     state.resolved = {"trainer.precision": training.config.trainer.precision}
     for remark in remarks:
         record.say(remark)
+    if not (state.epoch or state.within) and (record.folder / "metrics.csv").exists():
+        why = "are damaged" if remarks else "are missing"
+        raise UserError(f"{record.folder} holds finished epochs (metrics.csv), but its checkpoints {why}, so it can't "
+                        "be resumed: restore checkpoints/, or choose another hydra.run.dir to start again")  # fmt: skip
     if state.epoch or state.within:
         steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""
         record.say(f"resumes after epoch {state.epoch}{steps}")
@@ -300,10 +308,22 @@ def _finish(training: Training, dataset: Dataset, state: RunState) -> None:
 
 def _closing_table(training: Training) -> None:
     record, metrics = training.record, training.record.summary["metrics"]
-    record.say(f"\n{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}    validation      test")
-    for name in training.task.shown_metrics(len(training.classes)):
-        record.say(f"{name:<16}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+    title = f"{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}"
+    record.say(f"\n{title:<18}validation      test")
+    shown, monitored = training.task.shown_metrics(len(training.classes)), training.monitor.removeprefix("val/")
+    for name in dict.fromkeys([*shown, monitored]):
+        record.say(f"{name:<18}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+    _say_calibration(record)
     if earlier := [name for name in _COMMAND_OUTPUTS if (record.folder / name).exists()]:
         names = ", ".join(earlier)
         record.say(f"note: the results in {names} were created before this run was completed: create them again")
     record.say(f"recorded in {record.folder}")
+
+
+def _say_calibration(record: Record) -> None:
+    if found := record.summary.get("calibration"):
+        val, test = found["val"], found["test"]
+        record.say(f"{'ECE':<18}{val['ece']:>10.4f}{test['ece']:>10.4f}")
+        if found["temperature"] != 1:
+            record.say(f"{'  unscaled':<18}{val['ece_unscaled']:>10.4f}{test['ece_unscaled']:>10.4f}  "
+                       f"(temperature {found['temperature']:.2f})")  # fmt: skip

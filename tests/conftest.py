@@ -13,14 +13,14 @@ from tests import shape_checker
 PACKAGE = Path(__file__).parents[1] / "cvlib"
 
 
-def with_shapes() -> list[str]:
+def modules_with_shapes() -> list[str]:
     """Return the modules that annotate array shapes."""
     files = [file for file in PACKAGE.rglob("*.py") if "from jaxtyping import" in file.read_text(encoding="utf-8")]
     return [".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in files]
 
 
 install_import_hook(
-    with_shapes(), f"{shape_checker.__name__}.checked"
+    modules_with_shapes(), f"{shape_checker.__name__}.checked"
 )  # must run before a test imports one of these modules
 
 

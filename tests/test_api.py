@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow
 from PIL import Image
 
 import cvlib
@@ -34,7 +36,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         cvlib.fit  # noqa: B018
 
 
-def test_load_data_with_overrides() -> None:
+def test_load_data_applies_overrides() -> None:
     data = cvlib.load_data("data=digits", "data.classes=['3','5']")
     assert data.classes == ["3", "5"]
     assert data.train.images.shape[1:] == (8, 8, 1)
@@ -56,7 +58,7 @@ def test_build_returns_the_network_of_a_run(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_train_load_evaluate_predict(tmp_path: Path) -> None:
+def test_train_load_evaluate_and_predict_agree(tmp_path: Path) -> None:
     run = cvlib.train(*QUICK, folder=tmp_path / "run")
     assert run.summary["status"] == "completed"
     assert (tmp_path / "run/.hydra/overrides.yaml").read_text().startswith("- model.filters=[4]\n")
@@ -74,7 +76,7 @@ def test_train_load_evaluate_predict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_predict_boxes_and_masks(task: str, tmp_path: Path) -> None:
+def test_predict_returns_boxes_and_masks(task: str, tmp_path: Path) -> None:
     write_untrained(tmp_path / "run", SMALL[task])
     (found,) = cvlib.predict(str(tmp_path / "run"), np.full((50, 80, 3), 90, np.uint8))
     if task == "detection":
@@ -107,3 +109,26 @@ def test_the_example_notebook_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "the hardest class is" in done.stdout
     assert len(list((tmp_path / "outputs/runs/notebook").iterdir())) == 1
+
+
+def test_the_state_of_the_users_program_is_unchanged(tmp_path: Path) -> None:
+    """The next random numbers are those that they would have been without a call, and so are Keras' settings."""
+
+    def numbers() -> list[float]:
+        tensor = keras.ops.convert_to_numpy(keras.random.uniform((2,)))
+        return [random.random(), float(np.random.rand()), *tensor.tolist(), float(tensorflow.random.uniform(()))]
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        keras.utils.set_random_seed(7)
+        numbers()
+        expected = numbers()
+        keras.utils.set_random_seed(7)
+        numbers()
+        run = cvlib.train(*QUICK, "seed=3", folder=tmp_path / "run")
+        cvlib.evaluate(run, split="val")
+        cvlib.predict(run, np.zeros((8, 8, 1), np.uint8))
+        assert numbers() == expected
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")

@@ -19,7 +19,7 @@ from cvlib.tasks import saved
 BASE = ["data=folder", "data.image_size=16", "model=cnn", "trainer.precision=float32", "optimizer.lr=0.01"]
 
 
-def _bands(root: Path, count: int = 24) -> Path:
+def _write_five_band_images(root: Path, count: int = 24) -> Path:
     """Write noise images of two classes that differ only in the fifth band."""
     for number in range(2 * count):
         file = root / "ab"[number % 2] / f"{number}.tif"
@@ -31,7 +31,7 @@ def _bands(root: Path, count: int = 24) -> Path:
 
 
 def test_a_run_records_range_and_channels(tmp_path):
-    data = _bands(tmp_path / "data", 6)
+    data = _write_five_band_images(tmp_path / "data", 6)
     run = cvlib.train(*BASE, f"data.path={data}", "trainer.epochs=1", folder=tmp_path / "run")
     assert run.summary["channels"] == 5 and run.spec.channels == 5
     assert run.summary["range"] == pytest.approx([0, 2999], abs=5) and run.spec.span == tuple(run.summary["range"])
@@ -43,7 +43,7 @@ def test_a_run_records_range_and_channels(tmp_path):
 
 @pytest.mark.slow
 def test_classes_that_differ_only_in_band_5_are_learned(tmp_path):
-    data = _bands(tmp_path / "data")
+    data = _write_five_band_images(tmp_path / "data")
     accuracy = {}
     for channels in (5, 3):
         given = [f"data.path={data}", "trainer.epochs=8", f"data.channels={channels}", "data.test_fraction=0.4"]
@@ -53,13 +53,13 @@ def test_classes_that_differ_only_in_band_5_are_learned(tmp_path):
 
 
 def test_read_image_uses_the_range_and_channels_of_the_run(tmp_path):
-    data = _bands(tmp_path / "data", 3)
+    data = _write_five_band_images(tmp_path / "data", 3)
     run = cvlib.train(*BASE, f"data.path={data}", "trainer.epochs=1", folder=tmp_path / "run")
     pixels = cvlib.read_image(run, data / "b" / "1.tif")
     assert pixels.shape == (16, 16, 5) and pixels[..., 4] == pytest.approx(2900, abs=10)
 
 
-def _deep(root: Path, count: int = 8) -> Path:
+def _write_12_bit_images(root: Path, count: int = 8) -> Path:
     """Write 12-bit grey images of two classes: dark ones and bright ones."""
     for number in range(2 * count):
         file = root / "ab"[number % 2] / f"{number}.png"
@@ -71,9 +71,9 @@ def _deep(root: Path, count: int = 8) -> Path:
 
 @pytest.fixture(scope="module", params=["cnn", "segmenter"])
 def deep_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """Return a run on 12-bit images, and an image file of it."""
+    """Return a run on 12-bit images, and one of its image files."""
     folder = tmp_path_factory.mktemp(request.param)
-    data = _deep(folder / "data" / "images")
+    data = _write_12_bit_images(folder / "data" / "images")
     if request.param == "segmenter":
         for file in sorted(data.rglob("*.png")):
             mask = folder / "data/masks" / file.relative_to(data)
@@ -85,26 +85,26 @@ def deep_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return run, next(data.rglob("1.png"))
 
 
-def _answers(run: cvlib.SavedRun, file: Path) -> np.ndarray:
-    """Return the saved network's output for raw values, computed from 8-bit pixels with a network of our own."""
+def _expected(run: cvlib.SavedRun, file: Path) -> np.ndarray:
+    """Return the saved network's output for raw values, computed from 8-bit pixels."""
     low, high = run.spec.span
     values = np.asarray(Image.open(file)).astype(np.float64)
     pixels = np.rint((values - low) * 255 / (high - low)).clip(0, 255)
     return saved.network(run).predict_on_batch(pixels[np.newaxis, ..., np.newaxis].astype(np.float32))
 
 
-def test_the_saved_network_takes_the_values_of_the_files(deep_run):
+def test_the_saved_network_accepts_the_values_of_the_files(deep_run):
     run, file = deep_run
     raw = np.asarray(Image.open(file)).astype(np.float32)[np.newaxis, ..., np.newaxis]
     model = keras.saving.load_model(run.folder / "model.keras", safe_mode=True)
-    np.testing.assert_allclose(model.predict_on_batch(raw), _answers(run, file), atol=1e-5)
+    np.testing.assert_allclose(model.predict_on_batch(raw), _expected(run, file), atol=1e-5)
     read = cvlib.read_image(run, file)[np.newaxis]
-    np.testing.assert_allclose(cvlib.network(run).predict_on_batch(read), _answers(run, file), atol=1e-5)
+    np.testing.assert_allclose(cvlib.network(run).predict_on_batch(read), _expected(run, file), atol=1e-5)
     labels = json.loads((run.folder / "labels.json").read_text())
     assert labels["range"] == list(run.spec.span) == pytest.approx([0, 4095], abs=60)
 
 
-def test_arrays_with_the_values_of_the_files_give_the_answer_of_the_file(deep_run):
+def test_arrays_with_the_values_of_a_file_give_the_same_prediction_as_the_file(deep_run):
     run, file = deep_run
     raw = np.asarray(Image.open(file))[..., np.newaxis]
     answers = [cvlib.predict(run, given)[0] for given in (str(file), raw, cvlib.read_image(run, file))]
@@ -113,16 +113,18 @@ def test_arrays_with_the_values_of_the_files_give_the_answer_of_the_file(deep_ru
     np.testing.assert_allclose(values[2], values[0], atol=1e-5)
 
 
-def test_int8_takes_pixels_of_8_bits(tmp_path, capsys):
-    run = cvlib.train(*BASE, f"data.path={_deep(tmp_path / 'data')}", "trainer.epochs=1", folder=tmp_path / "run")
+def test_an_int8_export_agrees_on_8_bit_pixels(tmp_path, capsys):
+    run = cvlib.train(
+        *BASE, f"data.path={_write_12_bit_images(tmp_path / 'data')}", "trainer.epochs=1", folder=tmp_path / "run"
+    )
     assert main(["export", str(run.folder), "--format", "litert", "--int8"]) == 0
     assert "2 of 2 images agree" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
-def test_exports_take_the_values_of_the_files(deep_run, form):
+def test_exports_accept_the_values_of_the_files(deep_run, form):
     run, file = deep_run
     assert main(["export", str(run.folder), "--format", form, "--images", "2"]) == 0
     path = run.folder / "export" / {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}[form]
     raw = np.asarray(Image.open(file)).astype(np.float32)[np.newaxis, ..., np.newaxis]
-    np.testing.assert_allclose(reader(path, form)(raw)[0], _answers(run, file), atol=1e-3)
+    np.testing.assert_allclose(reader(path, form)(raw)[0], _expected(run, file), atol=1e-3)

@@ -1,4 +1,4 @@
-"""The benchmarks: ratios from turns, and the table of ratios."""
+"""The benchmarks: ratios over rounds, and the table of ratios."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_wall_clock_time_and_processor_time_differ(measure: ModuleType) -> None:
     assert slept.rate == 2 / slept.seconds
 
 
-def test_the_table(measure: ModuleType) -> None:
+def test_the_table_lists_ratios_and_benchmarks_left_out(measure: ModuleType) -> None:
     rows = [
         measure.Row("one", "images/s", 1234.4, "bare", 0.5, 1.255, 0.97, "≥ 0.97", "so", 3, 1.06),
         measure.left_out("two", "torch isn't installed"),

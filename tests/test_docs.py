@@ -41,7 +41,7 @@ def test_the_page_shows_every_task() -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_backbone_composes(folder: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_backbone_composes(folder: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from cvlib.cli.compose import compose
 
     monkeypatch.chdir(folder)
@@ -52,14 +52,14 @@ def test_the_backbone_composes(folder: Path, command: str, monkeypatch: pytest.M
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
-def test_the_backbone_trains(folder: Path, command: str) -> None:
+def test_the_example_backbone_trains(folder: Path, command: str) -> None:
     arguments = [sys.executable, str(ROOT / "run.py"), *command.split(), *SHORT]
     result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
 
 
 @pytest.mark.slow
-def test_the_backbone_trains_with_the_installed_command(folder: Path) -> None:
+def test_the_example_backbone_trains_with_the_installed_command(folder: Path) -> None:
     arguments = [sys.executable, "-m", "cvlib.cli", "train", "model=mine", "model.width=8", *SHORT]
     result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     assert result.returncode == 0, result.stderr[-2000:]

@@ -60,3 +60,21 @@ def test_an_unknown_freeze_layer_is_an_error_before_training(tmp_path: Path) -> 
         with pytest.raises(UserError, match=r"mode\.freeze=conv9"):
             experiment._network(config, InputSpec(24, 24, 3), dataset, record)
         record.update(status="completed")
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_run_that_lost_its_checkpoints_keeps_its_metrics_and_says_so(tmp_path: Path, damage: str) -> None:
+    config = Config(model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1))
+
+    def stop(epoch: int, _: dict[str, float]) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(config, tmp_path / "run", on_epoch=stop)
+    before = (tmp_path / "run/metrics.csv").read_bytes()
+    for file in (tmp_path / "run/checkpoints").glob("epoch*"):
+        file.unlink() if damage == "missing" else file.write_bytes(b"x")
+    with pytest.raises(UserError, match=f"its checkpoints are {damage}, so it can't be resumed"):
+        experiment.run(config, tmp_path / "run")
+    assert (tmp_path / "run/metrics.csv").read_bytes() == before

@@ -52,6 +52,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"my_images/{label}/{index}.jpg,{label}{'|young' * (index % 2)}\n"
             for label in ("cat", "dog") for index in range(6)]  # fmt: skip
     (folder / "labels.csv").write_text("file,labels\n" + "".join(rows))
+    (folder / "digits").mkdir()
+    scans = ["file,label,camera\n"]
+    for index in range(12):
+        Image.fromarray(random.integers(0, 256, (8, 8)).astype(np.uint8)).save(folder / f"digits/{index}.png")
+        scans.append(f"digits/{index}.png,{index % 3},{'AB'[index % 2]}\n")
+    (folder / "digits.csv").write_text("".join(scans))
+    predicted = [f"my_images/{label}/{index}.jpg,cat\n" for label in ("cat", "dog") for index in range(6)]
+    (folder / "predictions.csv").write_text("file,prediction\n" + "".join(predicted))
     return folder
 
 
@@ -97,7 +105,7 @@ def test_inputs_of_commands_are_created_by_commands_of_the_readme() -> None:
     assert set(MAKERS.values()) <= set(commands())
 
 
-def test_the_setup_commands_are_those_of_continuous_integration() -> None:
+def test_the_setup_commands_match_continuous_integration() -> None:
     setup = [command for command in commands() if "venv" in command]
     assert len(setup) == 2
     assert all(command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ") for command in setup)

@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cvlib"
 # From top to bottom: a package imports only packages below it.
-FLOORS = (
+LEVELS = (
     ("api",), ("cli",), ("sweeps",), ("experiment",), ("evaluation", "prediction", "export"), ("inspection",),
     ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("compare",), ("runs",), ("viz",), ("config",),
     ("runtime",),
 )  # fmt: skip
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+LEVEL = {package: number for number, packages in enumerate(LEVELS) for package in packages}
 TASKS = ("classification", "detection", "multilabel", "segmentation")
 # Comparisons with a task's name outside cvlib/tasks, with the reason for each.
 JUSTIFIED_BRANCHES: dict[str, str] = {}
@@ -60,53 +60,54 @@ def _walk(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[0] == "cvlib" else ""
 
 
 def test_every_package_is_listed_and_few_files_are_at_the_top() -> None:
-    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} <= set(FLOOR)
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} <= set(LEVEL)
     assert sum(path.is_file() for path in PACKAGE.iterdir()) <= 7
 
 
-@pytest.mark.parametrize("room", sorted(FLOOR))
-def test_a_package_imports_only_packages_below_it(room: str) -> None:
+@pytest.mark.parametrize("package", sorted(LEVEL))
+def test_a_package_imports_only_packages_below_it(package: str) -> None:
     wrong = [f"{file.relative_to(ROOT)} imports {module}" for file in files() for module in imports(file)
-             if room_of(module_of(file)) == room and room_of(module) in FLOOR
-             and room_of(module) != room and FLOOR[room_of(module)] <= FLOOR[room]]  # fmt: skip
+             if package_of(module_of(file)) == package and package_of(module) in LEVEL
+             and package_of(module) != package and LEVEL[package_of(module)] <= LEVEL[package]]  # fmt: skip
     assert wrong == []
 
 
-def test_no_circular_imports() -> None:
+def test_there_are_no_circular_imports() -> None:
     """Imports within functions count too; only type-checking imports are left out."""
-    arrows = {module_of(file): {m for m in imports(file) if m in modules()} - {module_of(file)} for file in files()}
-    done: set[str] = set()
+    imported = {module_of(file): {m for m in imports(file) if m in modules()} - {module_of(file)} for file in files()}
+    visited: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:
         assert module not in path, " → ".join([*path[path.index(module) :], module])
-        if module not in done:
-            for other in arrows[module]:
+        if module not in visited:
+            for other in imported[module]:
                 visit(other, (*path, module))
-            done.add(module)
+            visited.add(module)
 
-    for module in arrows:
+    for module in imported:
         visit(module, ())
 
 
-def test_who_may_import_hydra_and_keras() -> None:
+def test_only_some_packages_import_hydra_and_keras() -> None:
     for file in files():
-        room, found = room_of(module_of(file)), {name.split(".")[0] for name in imports(file)}
-        if room not in ("cli", "sweeps"):
+        package, found = package_of(module_of(file)), {name.split(".")[0] for name in imports(file)}
+        if package not in ("cli", "sweeps"):
             assert not found & {"hydra", "hydra_plugins"}, file
-        if room in ("compare", "runs", "viz", "config", "runtime"):
+        if package in ("compare", "runs", "viz", "config", "runtime"):
             assert not found & {"keras", "tensorflow"}, file
 
 
 def test_tensorflow_is_imported_only_where_needed() -> None:
     """The feed, TensorBoard, devices, fused operations, gradients for explanations, and exports use TensorFlow."""
     allowed = {
-        "data/tensorflow", "training/tensorboard.py", "training/devices.py", "training/batch_norm.py",
+        "data/tensorflow", "training/tensorboard.py", "training/devices.py", "training/own_state.py",
+        "training/batch_norm.py",
         "training/optimizer.py", "inspection", "export", "data/layouts/tfds.py",
     }  # fmt: skip
     for file in files():
@@ -115,10 +116,10 @@ def test_tensorflow_is_imported_only_where_needed() -> None:
             assert any(place == one or place.startswith(f"{one}/") for one in allowed), place
 
 
-def test_no_branch_on_a_tasks_name_outside_its_folder() -> None:
+def test_no_file_outside_the_tasks_compares_with_a_tasks_name() -> None:
     found = []
     for file in files():
-        if room_of(module_of(file)) == "tasks":
+        if package_of(module_of(file)) == "tasks":
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Compare) and any(
@@ -140,7 +141,7 @@ def test_only_backbone_files_name_an_architecture() -> None:
             assert not pattern.search(line), f"{place}:{number}: {line.strip()}"
 
 
-def test_no_lookup_of_the_layer_backbone_and_only_the_adapter_replaces_a_call() -> None:
+def test_no_file_looks_up_the_layer_backbone_and_only_the_adapter_replaces_calls() -> None:
     for file in files():
         text = file.read_text(encoding="utf-8")
         assert 'get_layer("backbone")' not in text, file

@@ -8,11 +8,13 @@ from jaxtyping import TypeCheckError
 
 from cvlib.compare import statistics
 from cvlib.data import resize
-from tests.conftest import with_shapes
+from tests.conftest import modules_with_shapes
 
 
 def test_a_wrong_shape_is_an_error() -> None:
-    assert {"cvlib.compare.statistics", "cvlib.data.resize", "cvlib.tasks.segmentation.counts"} <= set(with_shapes())
+    assert {"cvlib.compare.statistics", "cvlib.data.resize", "cvlib.tasks.segmentation.counts"} <= set(
+        modules_with_shapes()
+    )
     with pytest.raises(TypeCheckError, match="samples"):
         statistics.mcnemar(np.ones(3), np.ones(4))
     with pytest.raises(TypeCheckError, match="boxes 4"):

@@ -20,7 +20,7 @@ def simulation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize(("images", "seeds", "groups"), [(50, 3, 2), (300, 3, 3), (300, 5, 10)])
-def test_few_false_claims_and_intervals_that_cover(
+def test_false_claims_are_rare_and_intervals_cover(
     simulation: ModuleType, images: int, seeds: int, groups: int
 ) -> None:
     """If the true rate is 5 %, the probability of more than 11 % in 200 cases is below 0.001."""
@@ -30,7 +30,7 @@ def test_few_false_claims_and_intervals_that_cover(
     assert 0.88 <= simulation.coverage(null) <= 0.995
 
 
-def test_splits_of_their_own_give_few_false_claims(simulation: ModuleType) -> None:
+def test_false_claims_are_rare_with_different_splits(simulation: ModuleType) -> None:
     rng, draw = np.random.default_rng(1), simulation.own_splits(300, 3)
     assert np.mean([simulation.winner_on_own(draw(rng, 0.0)) for _ in range(200)]) <= 0.11
 

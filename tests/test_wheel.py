@@ -58,7 +58,7 @@ def test_conf_and_studies_are_inside_the_package(environment: Path) -> None:
     assert (site / "hydra_plugins/cvlib_sweepers.py").is_file()
 
 
-def test_a_run_an_inspection_and_the_python_interface(environment: Path, tmp_path: Path) -> None:
+def test_a_run_an_inspection_and_the_python_interface_work(environment: Path, tmp_path: Path) -> None:
     assert "recorded in " in run(environment, tmp_path, "cvlib", "train", "model=cnn", *QUICK)
     inspected = run(environment, tmp_path, "cvlib", "inspect", "model=resnet", "data.image_size=64")
     assert "total: 23,608,202 parameters" in inspected
@@ -67,13 +67,13 @@ def test_a_run_an_inspection_and_the_python_interface(environment: Path, tmp_pat
     assert Path(file).is_relative_to(environment) and status == "completed"
 
 
-def test_a_sweep_and_a_study(environment: Path, tmp_path: Path) -> None:
+def test_a_sweep_and_a_study_run(environment: Path, tmp_path: Path) -> None:
     assert "2 completed runs" in run(environment, tmp_path, "cvlib", "train", "-m", "seed=0,1", "name=both", *QUICK)
     one_seed = ("hydra.sweeper.params.seed=0", "data.pretrain_epochs=1", "data.pretrain_samples=200")
     assert "3 completed runs" in run(environment, tmp_path, "cvlib", "train", "+experiment=regimes", *one_seed, *QUICK)
 
 
-def test_user_configs_are_added_and_replace_ours(environment: Path, tmp_path: Path) -> None:
+def test_user_configs_are_added_and_take_precedence(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text("defaults: [cnn, _self_]\nfilters: [3]\n")
     (tmp_path / "conf/trainer").mkdir()

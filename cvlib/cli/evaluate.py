@@ -25,6 +25,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         "images if other data has no splits)")  # fmt: skip
     parser.add_argument("--tta", action="store_true", help="average the probabilities over each image and its "
                         "mirror image")  # fmt: skip
+    parser.add_argument("--by", metavar="COLUMN", help="also show the metric by slice, and test each slice against "
+                        "the rest: folder, size (of the images), a column of the data's table, or FILE.csv:COLUMN "
+                        "(written to by_slice.csv)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
@@ -36,17 +39,21 @@ def run(chosen: argparse.Namespace) -> int:
     opened = saved.open_run(chosen.run)
     other = other_data(opened.config, chosen.data) if chosen.data else None
     begin(opened)
-    from cvlib.evaluation import evaluate_run, samples
+    from cvlib.evaluation import evaluate_run, samples, slices
 
     wanted = samples.choose(opened, chosen.split, other)
     for note in wanted.notes:
         print(f"note: {note}")
+    names = None if chosen.by is None else slices.of_images(chosen.by, wanted, other or opened.config.data)
     found = evaluate_run.evaluate(opened, wanted, chosen.tta)
+    sliced = [] if names is None else slices.of_metrics(found, names)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     count = f"{len(wanted.split)} images" + (", each with its mirror image" if chosen.tta else "")
-    print("\n".join([f"{wanted.words}: {count}", *found.lines()]))
+    print("\n".join([f"{wanted.words}: {count}", *found.lines(), *(slices.lines(sliced, chosen.by) if sliced else [])]))
     folder = opened.folder / "evaluate" / (wanted.name + ("-tta" if chosen.tta else ""))
     evaluate_run.write(found, opened, folder)
-    print(f"written to {folder}: evaluation.json, by_class.csv, results.csv, {', '.join(found.pictures)}")
+    slices.write(sliced, folder)
+    tables = ["evaluation.json", "by_class.csv", *(["by_slice.csv"] if sliced else []), "results.csv"]
+    print(f"written to {folder}: {', '.join([*tables, *found.pictures])}")
     return 0

@@ -37,6 +37,10 @@ def explain(error: Exception, arguments: list[str]) -> str:
         problem = re.sub(r"^\w*(Exception|Error): ", "", text.splitlines()[0])
         return f"{problem}: expected key=value; a value with brackets, commas or spaces needs quotes: \"key='a value'\""
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    if sweep := re.search(r"Ambiguous value for argument '(.+)'", text.splitlines()[0] if text else ""):
+        key, _, values = sweep[1].partition("=")
+        return (f"{sweep[1]}: several values need -m, which runs a sweep; a single value with commas needs quotes: "
+                f"\"{key}='{values}'\"")  # fmt: skip
     if studies := [a for a in overrides if a.startswith("experiment=")]:
         return f"{studies[0]}: a study needs a plus sign, +{studies[0]}"
     for key in (override.split("=")[0].lstrip("+~") for override in overrides):

@@ -59,7 +59,9 @@ def typed(kind: type[_T], values: Mapping[str, Any], group: str) -> _T:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
         where = f"{group}.{key}" if key and group else key or group or "config"
-        raise UserError(f"{where}: {str(error).splitlines()[0]}") from None
+        if "Value 'None'" in (text := str(error).splitlines()[0]):
+            raise UserError(f"{where}=None: write null for no value") from None
+        raise UserError(f"{where}: {text}") from None
     assert isinstance(made, kind)
     check_bounds(made, group)
     return made

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
 
 import numpy as np
 
 from cvlib.data import labels
 from cvlib.data.labels import IGNORE, Boxes, LabelKind, MaskReader
 from cvlib.data.split import Labels, Split
+
+_IMAGES_SHOWN = 12
 
 __all__ = ["IGNORE", "Boxes", "Dataset", "Labels", "MaskReader", "Split"]
 
@@ -41,3 +45,27 @@ class Dataset:
     def splits(self) -> dict[str, Split]:
         """Map "train", "val" and "test" to the splits."""
         return {"train": self.train, "val": self.val, "test": self.test}
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name} {len(split)}" for name, split in self.splits.items())
+        return f"Dataset({self.name}, {self.task}: {len(self.classes)} classes; {counts} images)"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the splits, the classes, the notes and some training images."""
+        from cvlib.viz import notebook
+
+        rows = [{"split": name, "images": len(split)} for name, split in self.splits.items()]
+        classes = f"<div>{escape(', '.join(self.classes[:50]))}{', …' * (len(self.classes) > 50)}</div>"
+        notes = "".join(f"<div>note: {escape(note)}</div>" for note in self.notes)
+        return notebook.view(repr(self), notebook.table(rows), classes, notes, self._some_images())
+
+    def _some_images(self) -> str:
+        from cvlib.data.images import read_image
+        from cvlib.viz import notebook, pictures
+
+        chosen = pictures.spread(np.arange(len(self.train)), _IMAGES_SHOWN)
+        images = [self.train.images[index] for index in chosen]
+        pixels = [read_image(image, self.channels, self.span) if isinstance(image, Path) else image for image in images]
+        names = [self.train.names[index] for index in chosen]
+        sheet = pictures.contact_sheet(pixels, pictures.with_names([""] * len(names), names))
+        return notebook.picture(sheet, "training images")

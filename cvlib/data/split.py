@@ -32,6 +32,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        return f"Split({len(self)} samples)"
+
     def take(self, indices: np.ndarray | Sequence[int]) -> Split:
         """Return the samples at `indices`, in that order."""
 

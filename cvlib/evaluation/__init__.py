@@ -7,10 +7,12 @@ from typing import Any
 
 import keras
 
+from cvlib import tasks
 from cvlib.config.schema import as_mapping
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
+from cvlib.evaluation import calibration
 from cvlib.inspection import layer_table
 from cvlib.models.pixel_range import takes_file_values
 from cvlib.runs.summary import overridden
@@ -27,18 +29,24 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     """Evaluate the best epoch; write metrics, test_results.csv, model.keras, labels.json and TensorBoard images."""
     record, task = training.record, training.task
     validated = task.validated(training.network)
-    val = task.evaluate(validated, training.val, dataset.classes).tuned()
+    rule = tasks.threshold_rule(training.config)
+    val = task.evaluate(validated, training.val, dataset.classes).tuned(rule)
+    val = val.calibrated() if tasks.scales_temperature(training.config) else val
     decision = val.decision()
     test = task.evaluate(validated, feed(training, dataset.test), dataset.classes).decided(decision)
     metrics = {f"val/{name}": value for name, value in val.metrics().items()}
     metrics |= {f"test/{name}": value for name, value in test.metrics().items()}
     record.update(metrics=metrics)
+    if calibrated := calibration.summary(val, test, decision):
+        record.update(calibration=calibrated)
+    for remark in val.remarks(rule):
+        record.say(f"note: {remark}")
     record.write_csv("test_results.csv", test.results(dataset.test.names))
     _save_network(training, dataset, decision)
     training.board.begin_results()
     _draw(training, dataset, val, test, epoch)
-    declared = {spec.name for spec in task.metrics}
-    headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in declared}
+    shown = {*task.shown_metrics(len(dataset.classes)), training.monitor.removeprefix("val/")}
+    headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in shown}
     row = hyperparameters(as_mapping(training.config), overridden(record.folder))
     training.board.hparams(row, headline, epoch)
     training.board.close()
@@ -65,7 +73,7 @@ def show_start(training: Training, dataset: Dataset) -> None:
 
 def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]) -> None:
     record, task = training.record, training.task
-    model = takes_file_values(task.inference(training.network), training.network.spec)
+    model = takes_file_values(task.inference(training.network, decision), training.network.spec)
     save_atomically(model, record.folder / "model.keras")
     content = task.labels(dataset.classes, training.network.spec, dataset.colours) | decision
     record.write_text("labels.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")

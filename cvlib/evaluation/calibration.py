@@ -1,12 +1,16 @@
-"""Calibration of a classifier's confidence. Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
+"""Calibration of probabilities. Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float
+
+from cvlib.tasks import temperature
+from cvlib.tasks.predictions import Predictions
 
 BINS = 15
 
@@ -34,11 +38,25 @@ class Calibration:
         ]  # fmt: skip
 
 
-def calibration(
-    probabilities: Float[np.ndarray, "samples classes"], labels: Integer[np.ndarray, " samples"]
-) -> Calibration:
-    """Return the calibration of each sample's most probable class."""
-    scores, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+def summary(val: Predictions, test: Predictions, decision: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the temperature and the calibration errors with and without it; None for a task without calibration."""
+    errors = {}
+    for name, found in (("val", val), ("test", test)):
+        scaled, unscaled = calibration_of(found), calibration_of(found.decided({}))
+        if scaled is None or unscaled is None:
+            return None
+        errors[name] = {"ece": scaled.error, "ece_unscaled": unscaled.error}
+    return {"temperature": temperature.of_decision(decision), **errors}
+
+
+def calibration_of(found: Predictions) -> Calibration | None:
+    """Return the calibration of a split's predictions; None for a task without calibration."""
+    pair = found.confidences()
+    return None if pair is None else calibration(*pair)
+
+
+def calibration(scores: Float[np.ndarray, " predictions"], correct: Bool[np.ndarray, " predictions"]) -> Calibration:
+    """Return the calibration of predictions with the probabilities `scores`."""
     bins = np.clip(np.ceil(scores * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):

@@ -14,7 +14,7 @@ from cvlib import tasks
 from cvlib.data.dataset import Split
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
-from cvlib.evaluation.calibration import BINS, Calibration, calibration, diagram
+from cvlib.evaluation.calibration import BINS, Calibration, calibration_of, diagram
 from cvlib.evaluation.samples import Samples
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.files import csv_of, write_atomically
@@ -26,6 +26,7 @@ from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
 
 _MAX_ROWS = 50  # of the printed table
+_SHOWN = ("confusion_matrix", "worst")  # pictures in a notebook
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,33 @@ class Evaluation:
     metrics: dict[str, float]  # named as in the run's summary, without "test/"
     by_class: list[Row]  # a row for each class
     results: list[Row]  # a row for each sample, as in test_results.csv
-    calibration: Calibration | None  # None if a sample has no single class
+    calibration: Calibration | None  # None for a task without calibration
+    unscaled: Calibration | None  # the same without temperature
     pictures: dict[str, np.ndarray]  # uint8 (height, width, 3), by name
+
+    def __repr__(self) -> str:
+        names = self.task.shown_metrics(len(self.by_class))
+        values = ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names)
+        return f"Evaluation({self.samples.words}: {len(self.samples.split)} images; {values})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, the classes, and the worst predictions."""
+        from cvlib.viz import notebook
+
+        rows = [{"metric": name, "value": value} for name, value in self.metrics.items()]
+        drawn = "".join(notebook.picture(self.pictures[name], name) for name in _SHOWN if name in self.pictures)
+        return notebook.view(repr(self), notebook.table(rows), notebook.table(self.by_class), drawn)
 
     def lines(self) -> list[str]:
         """Return the class table and the metrics as lines of text."""
         names = self.task.shown_metrics(len(self.by_class))
         lines = [*_table(self.by_class, self.task.class_metric), ""]
         lines += [f"{name:<16}{self.metrics[name]:.4f}" for name in names]
-        return lines + ([f"{'ECE':<16}{self.calibration.error:.4f}"] if self.calibration else [])
+        if self.calibration and self.unscaled:
+            lines.append(f"{'ECE':<16}{self.calibration.error:.4f}")
+            if self.unscaled.error != self.calibration.error:
+                lines[-1] += f" (without temperature scaling {self.unscaled.error:.4f})"
+        return lines
 
 
 def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
@@ -62,8 +81,7 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     decision = saved.labels(run)
     found = task.evaluate(network, _feed(run, task, samples.split), run.classes).decided(decision)
     drawn = found.charts(samples.dataset)
-    pair = found.probabilities_and_labels()
-    calibrated = None if pair is None else calibration(*pair)
+    calibrated, unscaled = calibration_of(found), calibration_of(found.decided({}))
     if calibrated:
         drawn["reliability"] = diagram(calibrated)
     worst = found.worst(task.worst_shown)
@@ -73,7 +91,7 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
         images = _feed(run, task, subset).preview(len(subset))[0]
         drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset, subset.names)
     rows = found.results(samples.split.names)
-    return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, drawn)
+    return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, unscaled, drawn)
 
 
 def _feed(run: SavedRun, task: Task, split: Split) -> Feed:
@@ -88,8 +106,9 @@ def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
         "samples": len(found.samples.split), "tta": found.tta, "notes": found.samples.notes, "metrics": found.metrics,
         "by_class": found.by_class,
     }  # fmt: skip
-    if found.calibration:
-        content["calibration"] = {"ece": found.calibration.error, "bins": BINS, "filled": found.calibration.rows()}
+    if found.calibration and found.unscaled:
+        content["calibration"] = {"ece": found.calibration.error, "ece_unscaled": found.unscaled.error, "bins": BINS,
+                                  "filled": found.calibration.rows()}  # fmt: skip
     write_atomically(folder / "evaluation.json", (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
     write_atomically(folder / "by_class.csv", csv_of(found.by_class))
     write_atomically(folder / "results.csv", csv_of(found.results))

@@ -10,6 +10,7 @@ from cvlib.config.fields import Options, require, typed
 from cvlib.config.parse import parse, refuse_unknown
 from cvlib.config.schema import Config, ModelConfig, Suited
 from cvlib.models import backbones, heads
+from cvlib.models.heads.dense import DenseOptions
 from cvlib.runtime.errors import UserError
 
 _COMMON = ("name", "task", "head")
@@ -65,9 +66,12 @@ def _base_keys() -> list[str]:
 
 def backbone_config(model: ModelConfig) -> ModelConfig:
     """Return the options of the classifier with the same base. Its weights fit the base of `model`."""
-    if not model.feature_levels:
-        return dataclasses.replace(model, task="classification")
     head = heads.get("dense")
+    if not model.feature_levels:
+        options = model.head_options
+        if isinstance(options, DenseOptions):  # a rule for thresholds is about the model's own classes
+            options = dataclasses.replace(options, thresholds=None)
+        return dataclasses.replace(model, task="classification", head_options=options)
     return dataclasses.replace(
         model, name=model.backbone, task="classification", base_key=None, head=head.name, head_options=head.options(),
         feature_levels=False,

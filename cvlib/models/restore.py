@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,28 @@ class SavedRun:
 
     record: Run
     config: Config
+
+    def __repr__(self) -> str:
+        value = self.record.metric(self.record.headline)
+        result = "" if value is None else f", {self.record.headline} {value:.4f}"
+        return f"SavedRun({self.folder}: {self.summary.get('status')}{result})"
+
+    def _repr_html_(self) -> str:
+        """Return a view for notebooks: the metrics, and the curve of the main metric on validation."""
+        from cvlib.compare import axes, plots, runs
+        from cvlib.viz import notebook
+
+        metrics = self.summary.get("metrics") or {}
+        names = dict.fromkeys(name.split("/", 1)[1] for name in metrics if name.count("/") == 1)
+        rows = [{"metric": name, "validation": metrics.get(f"val/{name}"), "test": metrics.get(f"test/{name}")}
+                for name in names]  # fmt: skip
+        name = self.record.headline.replace("test/", "val/", 1)
+        points = [(row["epoch"], row[name]) for row in runs.epochs(self.record) if {"epoch", name} <= row.keys()]
+        if not points:
+            return notebook.view(repr(self), notebook.table(rows))
+        x, y = axes.epochs([epoch for epoch, _ in points]), axes.metric(name, [value for _, value in points])
+        curve = plots.chart([plots.Line(name, points, colour=0)], x, y)
+        return notebook.view(repr(self), notebook.table(rows), curve)
 
     @property
     def folder(self) -> Path:
@@ -87,7 +109,7 @@ class Serving(Protocol):
     def fits(self, model: keras.Model, channels: int, classes: int) -> bool:
         """Return whether a saved network has the inputs and outputs of the task."""
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network in the form that is saved."""
 
 
@@ -101,6 +123,8 @@ def open_run(folder: Path) -> SavedRun:
             f"{folder} {what}; expected a folder written by `python run.py`, such as outputs/runs/NAME/TIME"
         )
     record = read_run(folder)
+    if record.imported:
+        raise UserError(f"{folder} holds imported predictions and no network: only `cvlib compare` can use it")
     try:
         config = read_config(record.config or None)
     except UserError as error:

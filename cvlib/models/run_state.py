@@ -40,6 +40,8 @@ class RunState:
     stopped: bool = False  # by early stopping
     rows: list[dict[str, Any]] = field(default_factory=list)  # rows of metrics.csv
     phase: int = -1  # the index of the phase that the optimizer belongs to; -1: none yet
+    phase_start: int = 0  # completed epochs when this phase began
+    phases_over: int = 0  # phases that have ended, also those that patience has ended early
     first_steps: dict[str, int] = field(default_factory=dict)  # by variable, the step at which its moments start
     resolved: dict[str, str] = field(default_factory=dict)  # settings that replaced `auto`: precision
     form: int = FORM

@@ -82,11 +82,19 @@ def trained_on(run: SavedRun, files: Sequence[Path]) -> list[Path]:
 
 
 def picture_names(files: Sequence[Path]) -> Iterator[str]:
-    """Yield a name without extension for each file's picture: the file's stem, numbered if it occurred before."""
-    count: dict[str, int] = {}
+    """Yield a name without extension for each file's picture: the file's stem, numbered if it occurred before.
+
+    A numbered name is never the stem of another file. Names that differ only in capitals are numbered, too, because
+    some file systems don't distinguish them.
+    """
+    stems = {file.stem.lower() for file in files}
+    counts: dict[str, int] = {}
     for file in files:
-        count[file.stem] = count.get(file.stem, 0) + 1
-        yield file.stem if count[file.stem] == 1 else f"{file.stem}~{count[file.stem]}"
+        stem, name = file.stem.lower(), file.stem
+        counts[stem] = counts.get(stem, 0) + 1
+        while counts[stem] > 1 and (name := f"{file.stem}~{counts[stem]}").lower() in stems:
+            counts[stem] += 1
+        yield name
 
 
 def readable(

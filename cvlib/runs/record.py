@@ -21,7 +21,7 @@ from cvlib.runs.identity import NOT_THE_EXPERIMENT, identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
-from cvlib.runs.summary import read_summary
+from cvlib.runs.summary import LOCK, read_summary
 from cvlib.runs.upgrade import FORM, upgrade
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
@@ -55,7 +55,7 @@ class Record:
         self._specs = metric_specs.to_json(specs)
         self._provenance = provenance or {}
         self._created: list[Path] = []
-        self._lock = FileLock(self.folder / ".lock", timeout=-1 if wait else 0)
+        self._lock = FileLock(self.folder / LOCK, timeout=-1 if wait else 0)
         self.summary: dict[str, Any] = {}
         self.resumed = False
 
@@ -108,7 +108,7 @@ class Record:
         self.update(
             form=FORM, status="running", name=run_name(config), task=config["model"]["task"],
             model=config["model"]["name"], mode=config["mode"]["name"], data=config["data"]["name"],
-            seed=config["seed"], precision=config["trainer"]["precision"], metrics={}, epochs=0, steps=0,
+            seed=config["seed"], precision=config.get("trainer", {}).get("precision"), metrics={}, epochs=0, steps=0,
             parameters={}, weights=None, data_fingerprint=None, timing={}, peak_memory_mb=None,
             versions=versions(), git=git_state(), error=None, config_hash=identity(config),
             pid=os.getpid(), host=socket.gethostname(), started=time.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -180,7 +180,7 @@ class Record:
         if self.resumed:
             self.update(status="interrupted")
             return
-        for path in [*self._created, self.folder / ".lock"]:
+        for path in [*self._created, self.folder / LOCK]:
             path.unlink(missing_ok=True)
         for name in ("tensorboard", "checkpoints"):
             shutil.rmtree(self.folder / name, ignore_errors=True)

@@ -80,6 +80,11 @@ class Run:
         return str(self.summary["task"])
 
     @property
+    def imported(self) -> bool:
+        """Whether it holds predictions of another tool, and no network."""
+        return bool(self.summary.get("imported"))
+
+    @property
     def model(self) -> str:
         """The value of `model=`."""
         return str(self.summary.get("model"))
@@ -195,7 +200,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
         summary, config = upgrade(summary, config)
     except UserError as error:
         raise UnreadableRun(folder, str(error)) from None
-    return Run(folder, name or folder.resolve().name, settled(summary), config, overridden(folder))
+    return Run(folder, name or folder.resolve().name, settled(folder, summary), config, overridden(folder))
 
 
 def _is_summary(content: Any) -> bool:

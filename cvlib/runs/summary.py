@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from cvlib.runs.config_file import read_config
 from cvlib.runs.upgrade import upgrade
 from cvlib.runtime.errors import UserError
+
+LOCK = ".lock"  # file in a run's folder that the writing process holds locked
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
@@ -35,15 +38,15 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
         upgraded, _ = upgrade(summary, _config_or_empty(folder) if "form" not in summary else {})
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return settled(upgraded)
+    return settled(folder, upgraded)
 
 
-def settled(summary: dict[str, Any]) -> dict[str, Any]:
+def settled(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
     """Return the summary, with "interrupted" for a running run whose process is gone, and only numbers in "timing"."""
     timing = summary.get("timing")
     known = timing.items() if isinstance(timing, dict) else ()
     fields: dict[str, Any] = {"timing": {part: value for part, value in known if isinstance(value, int | float)}}
-    if summary.get("status") == "running" and process_is_gone(summary):
+    if summary.get("status") == "running" and process_is_gone(folder, summary):
         fields["status"] = "interrupted"
     return {**summary, **fields}
 
@@ -65,13 +68,24 @@ def overridden(folder: Path) -> frozenset[str]:
     return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
 
 
-def process_is_gone(summary: dict[str, Any]) -> bool:
-    """Return whether the process that wrote the summary has ended; processes of other machines count as running."""
-    pid = summary.get("pid")
-    if summary.get("host") not in (None, socket.gethostname()):
-        return False
-    if not isinstance(pid, int) or pid <= 0:
-        return True
+def process_is_gone(folder: Path, summary: dict[str, Any]) -> bool:
+    """Return whether no process is writing the run in `folder`.
+
+    A process that writes a run holds the folder's lock, on any machine. If the lock can't be tried, because
+    the folder is read-only, the process is looked up by its number; a process of another machine counts as running.
+    """
+    lock = Path(folder) / LOCK
+    if lock.is_file():
+        try:
+            with FileLock(lock, timeout=0):
+                return True
+        except Timeout:
+            return False
+        except OSError:
+            pass
+    pid, here = summary.get("pid"), summary.get("host") in (None, socket.gethostname())
+    if not here or not isinstance(pid, int) or pid <= 0:
+        return here or not lock.is_file()
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -126,11 +126,13 @@ def progress(sweep_folder: Path, folder: Path) -> str:
         waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
     except (OSError, ValueError, KeyError):  # also if the sweep has ended, and sweep.json holds its results
         return folder.name
-    done = sum((record.read_summary(place) or {}).get("status") in _FINISHED for place in waiting)
-    left = ""
+    statuses = [(record.read_summary(place) or {}).get("status") for place in waiting]
+    done = sum(status in _FINISHED for status in statuses)
+    failed = sum(status in _FAILED for status in statuses)
+    left = f", {failed} of them failed" if failed else ""
     if done:
         seconds = (time.time() - began) / done * (len(waiting) - done)
-        left = f", about {about(seconds)} left"
+        left += f", about {about(seconds)} left"
     scheduled = " scheduled jobs" * (len(waiting) < len(places))
     return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "
             f"({done} of {len(waiting)}{scheduled} done{left})")  # fmt: skip

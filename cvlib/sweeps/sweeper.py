@@ -98,6 +98,9 @@ class ResumableSweeper(Sweeper):
             raise UserError(f"{jobs[0].label}: {jobs[0].mistake}")
         running = sweep.to_run(jobs, self.rerun_failed)
         print(sweep.announce(jobs, running, self.rerun_failed), flush=True)
+        for job in jobs:
+            if job.mistake:
+                complain(f"{job.label}: {job.mistake}")
         self.folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
         sweep.write_plan(self.folder, jobs, running)

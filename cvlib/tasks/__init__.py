@@ -14,6 +14,7 @@ from cvlib.models import backbones, heads
 from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
+from cvlib.tasks.thresholds import Rule, rule_of
 
 
 def names() -> list[str]:
@@ -52,6 +53,7 @@ def check(config: Config) -> None:
     if config.trainer.patience is not None and config.trainer.kept_epoch == "last":
         raise UserError(f"trainer.patience={config.trainer.patience} waits for a better epoch, but this run keeps the "
                         "last one: add trainer.kept_epoch=best")  # fmt: skip
+    threshold_rule(config)
     _check_support(config, task)
     _check_image_size(config)
 
@@ -110,6 +112,27 @@ def _check_image_size(config: Config) -> None:
 def monitor(config: Config) -> str:
     """Return the metric that selects the best epoch: `trainer.monitor`, or the task's default."""
     return config.trainer.monitor or of_config(config).monitors()[0]
+
+
+def threshold_rule(config: Config) -> Rule | None:
+    """Return how thresholds are chosen on validation; None: the task's own rule. Raise `UserError` if it is invalid."""
+    text = getattr(config.model.head_options, "thresholds", None)
+    return None if text is None else rule_of(text)
+
+
+def check_classes(config: Config, classes: int) -> None:
+    """Raise `UserError` if a setting does not support this number of classes."""
+    if threshold_rule(config) and not of_config(config).chooses_thresholds(classes):
+        raise UserError(f"model.thresholds is only for two classes, or for task=multilabel, but there are {classes} "
+                        "classes: leave it out")  # fmt: skip
+    if monitor(config).endswith("top5_accuracy") and classes <= 5:
+        raise UserError(f"trainer.monitor={monitor(config)} is always 1, because there are {classes} classes: choose "
+                        "val/accuracy")  # fmt: skip
+
+
+def scales_temperature(config: Config) -> bool:
+    """Return whether a temperature is fitted on validation."""
+    return bool(getattr(config.model.head_options, "temperature_scaling", False))
 
 
 def resize(config: Config) -> str:

@@ -8,7 +8,7 @@ predictions are in the task's subclass of `Predictions`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,6 +23,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import agreement
 from cvlib.tasks.agreement import Agreement, Outputs
+from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Task(ABC):
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
         worst_shown: number of samples in the picture of the worst predictions.
+        import_forms: the forms of predictions by other tools that `imported` reads; see `cvlib.prediction.imported`.
     """
 
     name: ClassVar[str]
@@ -82,6 +84,7 @@ class Task(ABC):
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
     worst_shown: ClassVar[int] = 12
+    import_forms: ClassVar[tuple[str, ...]] = ()
 
     # Training.
 
@@ -125,6 +128,14 @@ class Task(ABC):
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""
         raise UserError(f"--tta is not available for {self.name}")
 
+    def chooses_thresholds(self, classes: int) -> bool:
+        """Return whether `model.thresholds` can choose thresholds for this number of classes."""
+        return False
+
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return another tool's predictions for the test split; raise `UserError` if they can't be read."""
+        raise UserError(f"cvlib import-predictions is not available for {self.name}")
+
     def metric(self, name: str) -> MetricSpec:
         """Return the metric with this name, with or without the split as a prefix (val/accuracy)."""
         return next(spec for spec in self.metrics if spec.name == name.rpartition("/")[2])
@@ -154,9 +165,10 @@ class Task(ABC):
     # Serving.
 
     @abstractmethod
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images of any size, 0–255 → predictions.
 
+        `decision` holds what was chosen on validation, see `Predictions.decision`; None before that.
         It consists of plain Keras layers and operations only, and shares the network's weights.
         """
 

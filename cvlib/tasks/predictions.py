@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.dataset import Dataset
+from cvlib.tasks.thresholds import Rule
 
 Row = dict[str, Any]  # a table row
 
@@ -18,8 +19,12 @@ class Predictions(ABC):
 
     classes: Sequence[str]
 
-    def tuned(self) -> Predictions:
-        """Return the same predictions, with decision parameters such as thresholds tuned on them (validation only)."""
+    def tuned(self, rule: Rule | None = None) -> Predictions:
+        """Return the same predictions, with thresholds chosen on them (validation only); None: the task's own rule."""
+        return self
+
+    def calibrated(self) -> Predictions:
+        """Return the same predictions and decisions, with a temperature fitted on them (validation only)."""
         return self
 
     def decision(self) -> dict[str, Any]:
@@ -64,6 +69,10 @@ class Predictions(ABC):
         file name of each sample is part of its caption.
         """
 
-    def probabilities_and_labels(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return probabilities `(n, classes)` and true class ids `(n,)`; None if a sample has no single class."""
+    def confidences(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return probabilities of predictions, and whether these are correct, each `(m,)`; None without calibration."""
         return None
+
+    def remarks(self, rule: Rule | None) -> list[str]:
+        """Return what the user should know about the thresholds that `rule` chose."""
+        return []

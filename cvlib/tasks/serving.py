@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from cvlib.data.input_spec import InputSpec
+from cvlib.tasks import temperature
 
 
 def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -39,6 +40,12 @@ def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:
 def _resizing(spec: InputSpec) -> keras.layers.Layer:
     return keras.layers.Resizing(*spec.size, antialias=True, pad_to_aspect_ratio=spec.resize == "letterbox",
                                  name="resizing", dtype="float32")  # fmt: skip
+
+
+def scaled(logits: keras.KerasTensor, decision: Mapping[str, Any] | None) -> keras.KerasTensor:
+    """Return the logits divided by the decision's temperature; without one, the logits themselves."""
+    found = temperature.of_decision(decision or {})
+    return logits if found == 1 else keras.layers.Rescaling(1 / found, name=temperature.KEY, dtype="float32")(logits)
 
 
 def flip_averaged(model: keras.Model, unflip: Callable[[Any], Any]) -> keras.Model:

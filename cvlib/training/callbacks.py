@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -95,11 +95,13 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def epoch_line(row: dict[str, Any], headline: str, epochs: int, seconds_left: float, better: bool) -> str:
-    """Return the line for a finished epoch, with the losses and the task's headline metric."""
+def epoch_line(row: dict[str, Any], metrics: Iterable[str], epochs: int, seconds_left: float, better: bool) -> str:
+    """Return the line for a finished epoch, with the losses and these metrics."""
 
     def values(split: str) -> str:
-        known = [(name, row[f"{split}/{name}"]) for name in ("loss", headline) if f"{split}/{name}" in row]
+        known = [
+            (name, row[f"{split}/{name}"]) for name in dict.fromkeys(("loss", *metrics)) if f"{split}/{name}" in row
+        ]
         return " ".join([split, *(f"{name} {value:.4f}" for name, value in known)])
 
     return (

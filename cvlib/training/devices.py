@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from cvlib.config.schema import Config
 from cvlib.runtime import hardware
+from cvlib.runtime.errors import UserError
 from cvlib.runtime.quiet import quiet_import
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -26,17 +30,29 @@ def start(config: Config) -> None:
 def import_quietly(devices: bool = True) -> None:
     """Import TensorFlow and Keras without the start-up messages of TensorFlow's C++ code.
 
-    Without `devices`, TensorFlow's runtime isn't started, so that a forked process can start its own.
+    Without `devices`, TensorFlow's runtime isn't started, so that a forked process can start its own. Settings of Keras
+    that the user's machine may have, such as `channels_first`, are set to their defaults.
     """
+    check_backend()
+    os.environ["TF_USE_LEGACY_KERAS"] = "0"  # otherwise TensorFlow needs the package of Keras 2
     with quiet_import():
         import keras
-
-        if keras.config.backend() != "tensorflow":  # TensorFlow would take GPU memory from the active backend
-            return
         import tensorflow
 
         if devices:
             tensorflow.config.list_physical_devices()
+    # The user's own file of settings must not change a run.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+
+
+def check_backend() -> None:
+    """Choose TensorFlow as the backend of Keras; raise `UserError` if the user has chosen another one."""
+    loaded = sys.modules.get("keras")
+    chosen = loaded.config.backend() if loaded else os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if chosen != "tensorflow":
+        raise UserError(f"KERAS_BACKEND={chosen} is not supported: cvlib trains with TensorFlow; unset KERAS_BACKEND")
 
 
 def import_frameworks() -> None:

@@ -90,18 +90,33 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
                         "resumed: choose another hydra.run.dir to start a new run")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
-    for number, phase in enumerate(regimes.phases(training.config.mode, training.config.trainer.epochs)):
-        if state.stopped or state.epoch >= phase.end:
+    if not state.epoch + state.within:
+        _note_limits(training)
+    phases = regimes.phases(training.config.mode, training.config.trainer.epochs)
+    for number, phase in enumerate(phases):
+        if state.stopped or state.epoch >= phase.end or number < state.phases_over:
             continue
         _begin_phase(training, number, phase, state, parts)
         before = freezing.frozen_hashes(training.network)
         with interrupt.deferred() as stop:
-            while state.epoch < phase.end and not state.stopped:
-                _epoch(training, state, parts, stop)
+            while state.epoch < phase.end and not state.stopped and number >= state.phases_over:
+                _epoch(training, state, parts, stop, phase, last=phase is phases[-1])
         verified = freezing.verify_frozen(before, freezing.frozen_hashes(training.network))
         if verified:
             training.record.say(f"verified by hash: none of {verified} frozen weights has changed")
     return state
+
+
+def _note_limits(training: Training) -> None:
+    """Note a phase that is shorter than configured, and a warm-up that doesn't end."""
+    epochs, mode, warmup = training.config.trainer.epochs, training.config.mode, training.config.schedule.warmup_epochs
+    head_epochs = getattr(mode, "head_epochs", 0)
+    if head_epochs >= epochs:
+        left = f"shortened to {epochs - 1}" if epochs > 1 else "left out"
+        training.record.say(f"note: the phase of mode.head_epochs={head_epochs} is {left}: trainer.epochs={epochs}")
+    if warmup >= epochs:
+        training.record.say(f"note: schedule.warmup_epochs={warmup:g} is not shorter than trainer.epochs={epochs}: the "
+                            "learning rate never reaches optimizer.lr")  # fmt: skip
 
 
 def _begin_phase(training: Training, number: int, phase: Phase, state: RunState, parts: Parts) -> None:
@@ -116,6 +131,7 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     if not resumed and getattr(model, "optimizer", None) is not None:
         before = run_state.values(model.optimizer.variables)
     if not resumed:
+        state.phase_start = state.epoch
         earlier = state.first_steps
         state.first_steps = {name: earlier.get(name, state.step) for name in run_state.named(variables)}
     new_optimizer = optimizer.build(
@@ -132,10 +148,11 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     steps = (phase.end - state.epoch) * epoch_cost - state.within
     training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
     state.phase = number
-    _announce(training, phase)
+    _announce(training, phase, state.epoch)
 
 
-def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> None:
+def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase: Phase, last: bool) -> None:
+    """Train and validate one epoch of a phase; `last` tells whether it is the run's last phase."""
     model = training.fitted.model
     started = time.monotonic()
     logs = _train_epoch(training, state, parts, stop)
@@ -152,10 +169,12 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> Non
         **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
         **{f"val/{name}": value for name, value in values.items()},
         "lr": learning_rate(model),
+        "lr_backbone": 0.0 if phase.freeze in (regimes.ALL, True) else learning_rate(model) * phase.backbone_lr,
+        "lr_head": learning_rate(model) * phase.head_lr,
         "seconds": round(time.monotonic() - started, 3),
     }
     state.rows.append(row)
-    better = _keep_if_best(training, state, row)
+    better = _keep_if_best(training, state, row, last)
     _report(training, state, row, better, images / trained)
     # Save last: if the process is killed before this, the epoch is repeated and its records are written again.
     run_state.save(training.checkpoints, state, training.network.model, model)
@@ -203,13 +222,13 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
 def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
     """Return the validation metrics. On a signal, stop immediately and save the epoch as trained."""
-    fitted = training.fitted
+    fitted, rule = training.fitted, tasks.threshold_rule(training.config)
     fitted.val.epoch(state.epoch)
     stop.at_once = True
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned().metrics()
+        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
     except KeyboardInterrupt:
         trained = dataclasses.replace(state, within=fitted.train.steps)
         run_state.save(training.checkpoints, trained, training.network.model, fitted.model)
@@ -218,7 +237,7 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
         stop.at_once = False
 
 
-def _keep_if_best(training: Training, state: RunState, row: dict[str, Any]) -> bool:
+def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last_phase: bool) -> bool:
     """Keep the weights if the epoch is the best so far; with `trainer.kept_epoch=last`, after every epoch.
 
     The loss breaks ties of the monitor, because accuracies of small splits often tie.
@@ -230,41 +249,43 @@ def _keep_if_best(training: Training, state: RunState, row: dict[str, Any]) -> b
     if better:
         state.best, state.best_epoch = value, state.epoch
         run_state.save_best(training.checkpoints, training.network.model, state.epoch)
-    elif trainer.patience is not None and state.epoch - state.best_epoch >= trainer.patience:
-        state.stopped = True
+    elif trainer.patience is not None and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience:
+        state.stopped, state.phases_over = last_phase, state.phase + 1
     return better
 
 
 def _report(training: Training, state: RunState, row: dict[str, Any], better: bool, speed: float) -> None:
     epochs = training.config.trainer.epochs
     record = training.record
-    record.write_csv("metrics.csv", state.rows)
+    record.write_csv("metrics.csv", [dict.fromkeys(row) | earlier for earlier in state.rows])
     record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_select(row, "val/"),
                   timing={**record.summary["timing"], "train": round(state.seconds, 2)},
                   metrics=_select(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
     training.board.scalars(state.epoch, {
         **_select(row, "train/", keep_prefix=False), "learning_rate": row["lr"],
-        "images_per_second": speed,
+        "learning_rate_backbone": row["lr_backbone"], "learning_rate_head": row["lr_head"], "images_per_second": speed,
     }, _select(row, "val/", keep_prefix=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
     marked = better and training.config.trainer.kept_epoch == "best"
-    record.say(epoch_line(row, training.task.metrics[0].name, epochs, per_epoch * (epochs - state.epoch), marked))
-    if state.stopped:
-        record.say(f"stopped early: {training.monitor} has not improved for {training.config.trainer.patience} epochs")
+    shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
+    record.say(epoch_line(row, shown, epochs, per_epoch * (epochs - state.epoch), marked))
+    if state.phases_over > state.phase:
+        what = "stopped early" if state.stopped else "this phase ends early, and the next one begins"
+        record.say(f"{what}: {training.monitor} has not improved for {training.config.trainer.patience} epochs")
 
 
 def _select(row: dict[str, Any], prefix: str, keep_prefix: bool = True) -> dict[str, float]:
     return {key if keep_prefix else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
 
 
-def _announce(training: Training, phase: Phase) -> None:
+def _announce(training: Training, phase: Phase, epoch: int) -> None:
     config, record = training.config, training.record
     rows = freezing.freeze_table(training.network, phase, config.optimizer.lr)
     counts = freezing.parameter_counts(training.network.model)
     record.update(parameters=counts, freeze_table=rows)
-    record.say(f"\nepochs {phase.start + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
+    record.say(f"\nepochs {epoch + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
                "parameters are trained")  # fmt: skip
     lines = titled(rows, left=range(len(rows[0])))
     for line in lines:
         record.say(line)
-    training.board.text("train", "freeze_table", "\n".join(["```", *lines, "```"]), phase.start)
+    training.board.text("train", "freeze_table", "\n".join(["```", *lines, "```"]), epoch)

@@ -25,6 +25,8 @@ from cvlib.config.schema import ModelConfig
 from cvlib.models import backbones
 from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
+from cvlib.transfer import channels as channels_of
+from cvlib.transfer.channels import Array
 from cvlib.transfer.sources import ALTERNATIVES, IMAGENET, WeightsUnavailable, refuse_without_imagenet, weights_file
 
 
@@ -81,27 +83,11 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
             f"mode.weights=imagenet: the ImageNet weights of {config.backbone} can't be downloaded from "
             f"{url.group().rstrip(':,.') if url else 'their server'} and aren't in {cache}; {ALTERNATIVES}"
         ) from error
-    arrays, adapted = _for_channels(loaded.get_weights(), [tuple(weight.shape) for weight in base.weights], channels)
+    arrays, adapted = channels_of.adapt_list(
+        loaded.get_weights(), [tuple(weight.shape) for weight in base.weights], channels
+    )
     base.set_weights(arrays)
     return Loaded(IMAGENET, base.count_params(), [], adapted)
-
-
-def _for_channels(
-    arrays: list[np.ndarray], shapes: list[tuple[int, ...]], channels: int
-) -> tuple[list[np.ndarray], str]:  # fmt: skip
-    """Adapt the first convolution from RGB to `channels`; return all arrays, and a line that describes the change.
-
-    Every channel gets the mean of the RGB kernels times 3 / channels, so that the sum over the input keeps its scale.
-    """
-    if channels <= 3:
-        return arrays, ""
-    changed = next(i for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)) if array.shape != shape)
-    mean = arrays[changed].mean(axis=2, keepdims=True) * (3 / channels)
-    arrays = [*arrays[:changed], np.repeat(mean, channels, axis=2), *arrays[changed + 1 :]]
-    return (
-        arrays,
-        f"the first convolution takes {channels} channels: each gets the mean of the RGB kernels × 3/{channels}",
-    )
 
 
 @contextlib.contextmanager
@@ -121,6 +107,7 @@ def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
         backbone.save_weights(own)
         with h5py.File(own, "r") as written:
             wanted = {name: array.shape for name, array in _arrays(written).items()}
+        stored, adapted = channels_of.adapt_by_name(stored, wanted)
         prefix = _common_prefix(wanted, stored, source)
         inside = {name.removeprefix(prefix): array.shape for name, array in stored.items() if name.startswith(prefix)}
         _refuse_other_layers({name: shape for name, shape in inside.items() if name not in wanted}, wanted, source)
@@ -129,10 +116,10 @@ def _from_tree(backbone: keras.Model, file: h5py.File, source: str) -> Loaded:
                 written[name][...] = _finite(name, stored[prefix + name], source)
         backbone.load_weights(own)
     others = [name for name in stored if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
-    return Loaded(source, backbone.count_params(), _by_layer({name: stored[name].shape for name in others}))
+    return Loaded(source, backbone.count_params(), _by_layer({name: stored[name].shape for name in others}), adapted)
 
 
-def _arrays(file: h5py.File) -> dict[str, h5py.Dataset]:
+def _arrays(file: h5py.File) -> dict[str, Array]:
     """Return the arrays of all layers by path, without the state of the optimizer and of random generators."""
     found: dict[str, h5py.Dataset] = {}
     file.visititems(lambda name, item: found.__setitem__(name, item) if isinstance(item, h5py.Dataset) else None)
@@ -151,7 +138,7 @@ def _refuse_other_files(file: h5py.File, arrays: dict[str, h5py.Dataset]) -> Non
             raise ValueError(f"{name} is stored in another file")
 
 
-def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
+def _finite(name: str, array: Array, source: str) -> np.ndarray:
     numbers: np.ndarray = array[...]
     if not np.isfinite(numbers).all():
         raise UserError(f"mode.weights={source}: {name} has values that aren't finite; choose weights of a run that "
@@ -159,7 +146,7 @@ def _finite(name: str, array: h5py.Dataset, source: str) -> np.ndarray:
     return numbers
 
 
-def _common_prefix(wanted: dict[str, tuple[int, ...]], stored: dict[str, h5py.Dataset], source: str) -> str:
+def _common_prefix(wanted: dict[str, tuple[int, ...]], stored: dict[str, Array], source: str) -> str:
     """Return the path under which all wanted arrays are stored; raise `UserError` naming the closest mismatch."""
     prefixes = sorted({name.removesuffix(path) for path in wanted for name in stored if name.endswith(path)}, key=len)
     best, fewest = None, len(wanted) + 1
@@ -197,6 +184,11 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
     _refuse_other_files(file, dict(stored))
     variables = [variable for layer in backbone.layers for variable in layer.weights]
     stored = _by_name(variables, stored)
+    adapted = ""
+    for number, (variable, (name, array)) in enumerate(zip(variables, stored, strict=False)):
+        if channels_of.is_first_for_rgb(array.shape, tuple(variable.shape)):
+            stored[number] = name, channels_of.spread(array[...], variable.shape[2])
+            adapted = channels_of.note(variable.shape[2])
     for variable, (name, array) in zip(variables, stored, strict=False):
         if tuple(variable.shape) != array.shape:
             raise UserError(
@@ -213,12 +205,12 @@ def _from_topological(backbone: keras.Model, file: h5py.File, source: str) -> Lo
     arrays = [_finite(name, array, source) for name, array in stored[: len(variables)]]
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
-    return Loaded(source, backbone.count_params(), _by_layer(top))
+    return Loaded(source, backbone.count_params(), _by_layer(top), adapted)
 
 
 def _by_name(
-    variables: list[Any], stored: list[tuple[str, h5py.Dataset]]
-) -> list[tuple[str, h5py.Dataset]]:  # fmt: skip
+    variables: list[Any], stored: list[tuple[str, Array]]
+) -> list[tuple[str, Array]]:  # fmt: skip
     """Return the arrays in the order of the variables if their names match, and otherwise in the given order.
 
     Sorting is needed because Keras lists the trainable arrays of a nested network first.

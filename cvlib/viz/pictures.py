@@ -23,8 +23,10 @@ _NAME_LENGTH = 18  # characters of a file name in a caption
 GREEN, RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
 
 
-def contact_sheet(images: np.ndarray, captions: Sequence[str], colours: Sequence[tuple[int, int, int]] | None = None,
-                  columns: int = 6) -> np.ndarray:  # fmt: skip
+def contact_sheet(
+    images: np.ndarray | Sequence[np.ndarray], captions: Sequence[str],
+    colours: Sequence[tuple[int, int, int]] | None = None, columns: int = 6,
+) -> np.ndarray:  # fmt: skip
     """Draw images `(n, height, width, 1 or 3)`, 0–255, in rows, each above its caption (lines separated by \\n)."""
     from PIL import Image, ImageDraw
 

@@ -1,4 +1,4 @@
-"""A folder with a run in it."""
+"""A folder with one run, for the tests of the commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUMMARY = {"status": "completed", "task": "classification", "metrics": {"test/ac
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """A folder with one run in it."""
+    """Return a folder with one run."""
     folder = tmp_path / "runs/first"
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(json.dumps(SUMMARY))

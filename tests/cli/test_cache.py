@@ -1,4 +1,4 @@
-"""`cvlib cache`: what is listed, what goes and what stays, and what is no key."""
+"""`cvlib cache`: the list, the entries that `clear` removes, and invalid keys."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FIRST, SECOND, IMAGES = "aa11" * 6, "ab22" * 6, "cd33" * 6
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Features of 3 and 1 MB, used five days and two hours ago, and six images of 32 × 32 px."""
-    kept = tmp_path / "cache/features"
+    """Return an output root with features of 3 and 1 MB, used five days and two hours ago, and six cached images."""
+    features = tmp_path / "cache/features"
     for key, size, about, age in ((FIRST, 3, "train features", 5 * 86400 + 60), (SECOND, 1, "val features", 7260)):
-        store.put(kept, key, [np.zeros(size * 2**20, np.uint8)], about, 1e9)
-        os.utime(kept / key, (time.time() - age,) * 2)
+        store.put(features, key, [np.zeros(size * 2**20, np.uint8)], about, 1e9)
+        os.utime(features / key, (time.time() - age,) * 2)
     (tmp_path / "cache/images").mkdir()
     np.save(tmp_path / "cache/images" / f"{IMAGES}.npy", np.zeros((6, 32, 32, 3), np.uint8))
     (tmp_path / "runs").mkdir()
@@ -32,11 +32,11 @@ def cache(root: Path, *arguments: str) -> int:
     return cli.main(["cache", *arguments, "--output-root", str(root)])
 
 
-def left(root: Path) -> set[str]:
+def remaining(root: Path) -> set[str]:
     return {path.name[:24] for kind in ("features", "images") for path in (root / "cache" / kind).iterdir()}
 
 
-def test_the_list_says_what_how_large_and_how_old(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_content_size_and_age(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cache(root) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[2:5] == [
@@ -47,16 +47,16 @@ def test_the_list_says_what_how_large_and_how_old(root: Path, capsys: pytest.Cap
     assert lines[-1].startswith(f"3 entries, 4.0 MB in {root / 'cache'}; features use at most 10 GB")
 
 
-def test_without_anything_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_cache_is_listed_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cache(tmp_path) == 0
     assert cache(tmp_path, "clear") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("0 entries, 0.0 MB in ")
-    assert said[1] == "removed 0 of 0 entries: 0.0 MB"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("0 entries, 0.0 MB in ")
+    assert lines[1] == "removed 0 of 0 entries: 0.0 MB"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "stays"),
+    ("arguments", "expected"),
     [
         ([], set()),
         (["aa"], {SECOND, IMAGES}),
@@ -66,9 +66,9 @@ def test_without_anything_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["ab", "--older-than", "3"], {FIRST, SECOND, IMAGES}),
     ],
 )
-def test_clear_takes_what_is_named_and_nothing_else(root: Path, arguments: list[str], stays: set[str]) -> None:
+def test_clear_removes_only_the_selected_entries(root: Path, arguments: list[str], expected: set[str]) -> None:
     assert cache(root, "clear", *arguments) == 0
-    assert left(root) == stays
+    assert remaining(root) == expected
     assert (root / "runs").is_dir()
 
 
@@ -85,12 +85,12 @@ def test_clear_takes_what_is_named_and_nothing_else(root: Path, arguments: list[
         (["--older-than", "3"], "cvlib cache clear"),
     ],
 )
-def test_a_mistake_is_one_line_and_removes_nothing(
+def test_invalid_input_gives_one_line_and_removes_nothing(
     root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     assert cache(root, *arguments) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    assert words in said.err
-    assert left(root) == {FIRST, SECOND, IMAGES}
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert words in captured.err
+    assert remaining(root) == {FIRST, SECOND, IMAGES}

@@ -1,4 +1,4 @@
-"""What overrides compose to: the task beside the model, and a model's own choices among the other groups."""
+"""Configs composed from overrides: `task=` with each model, and defaults that a model sets in other groups."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ CLASSIFIERS = [name for name in answers.choices("model") if answers.value("model
 
 
 @pytest.mark.parametrize("model", CLASSIFIERS)
-def test_every_classifier_learns_sets_of_classes(model: str) -> None:
+def test_every_classifier_supports_multilabel(model: str) -> None:
     assert compose([f"model={model}"]).model.task == "classification"
     assert compose([f"model={model}", "task=multilabel"]).model.task == "multilabel"
     assert compose(["task=multilabel", f"model={model}"]) == compose([f"model={model}", "task=multilabel"])
 
 
 @pytest.mark.parametrize("model", answers.choices("model"))
-def test_a_models_own_task_changes_nothing(model: str) -> None:
+def test_naming_a_models_own_task_changes_nothing(model: str) -> None:
     own = compose([f"model={model}"])
     assert compose([f"model={model}", f"task={own.model.task}"]) == own
 
 
-def test_a_users_own_backbone_learns_sets_of_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_model_config_supports_multilabel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text(
         "name: cnn\ntask: classification\nhead: dense\nlr: 0.001\nepochs: 2\n"
@@ -46,7 +46,7 @@ def test_a_users_own_backbone_learns_sets_of_classes(tmp_path: Path, monkeypatch
     (["task=multilabel", "task.head=dense"], "task.head: there is no such key"),
     (["task=multilabel", "data=letters"], "data=letters has .* classification only: .*, or task=classification"),
 ])  # fmt: skip
-def test_what_does_not_go_with_a_task_is_one_line(overrides: list[str], words: str) -> None:
+def test_overrides_that_do_not_fit_the_task_give_a_one_line_error(overrides: list[str], words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         compose(overrides)
     assert "\n" not in str(caught.value)
@@ -60,24 +60,24 @@ def test_a_model_may_have_epochs_for_each_regime(mode: str, epochs: int) -> None
 
 
 @pytest.mark.parametrize(("mode", "smoothing"), [("scratch", 0.1), ("feature_extractor", 0.0), ("finetune", 0.1)])
-def test_a_key_of_a_model_may_depend_on_the_regime(mode: str, smoothing: float) -> None:
+def test_a_model_key_may_depend_on_the_regime(mode: str, smoothing: float) -> None:
     options = compose(["model=efficientnet_lite", f"mode={mode}"]).model.head_options
     assert isinstance(options, DenseOptions) and options.label_smoothing == smoothing
 
 
-def test_a_model_chooses_what_suits_it_unless_something_is_given() -> None:
+def test_a_model_sets_defaults_in_other_groups_unless_overridden() -> None:
     chosen = compose(["model=efficientnet_lite", "mode=finetune"])
     assert (chosen.augment.name, chosen.optimizer.name) == ("random_crop", "adamw")
     assert isinstance(chosen.mode, Finetune)
     assert (chosen.mode.head_epochs, chosen.mode.backbone_lr, chosen.schedule.warmup_epochs) == (0, 0.3, 0.9)
-    others = ["augment=none", "optimizer=sgd", "mode.backbone_lr=0.5", "schedule=constant", "schedule.warmup_epochs=0"]
-    given = compose(["model=efficientnet_lite", "mode=finetune", *others])
-    assert (given.augment.name, given.optimizer.name, given.schedule.name) == ("none", "sgd", "constant")
-    assert isinstance(given.mode, Finetune)
-    assert (given.mode.head_epochs, given.mode.backbone_lr, given.schedule.warmup_epochs) == (0, 0.5, 0.0)
+    given = ["augment=none", "optimizer=sgd", "mode.backbone_lr=0.5", "schedule=constant", "schedule.warmup_epochs=0"]
+    custom = compose(["model=efficientnet_lite", "mode=finetune", *given])
+    assert (custom.augment.name, custom.optimizer.name, custom.schedule.name) == ("none", "sgd", "constant")
+    assert isinstance(custom.mode, Finetune)
+    assert (custom.mode.head_epochs, custom.mode.backbone_lr, custom.schedule.warmup_epochs) == (0, 0.5, 0.0)
 
 
-def test_a_model_without_choices_leaves_them_to_the_groups() -> None:
+def test_a_model_without_such_defaults_uses_those_of_the_groups() -> None:
     chosen = compose(["model=resnet", "mode=finetune"])
     assert (chosen.augment.name, chosen.optimizer.name) == ("none", "adam")
     assert isinstance(chosen.mode, Finetune)

@@ -1,4 +1,4 @@
-"""`cvlib evaluate`: the run's own numbers again, and other data with the same classes."""
+"""`cvlib evaluate`: the metrics recorded by the run, and other data with the same classes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def digits(folder: Path, run: Path, names: list[str]) -> Path:
-    """The test digits of a run as a collection of files, a folder a class; `names` are the folders'."""
+    """Write the run's test digits as image files, in one folder per class named by `names`; return `folder`."""
     split = saved.dataset(restore.open_run(run)).test
     for index, (pixels, label) in enumerate(zip(split.images, split.labels, strict=True)):
         if label < len(names):
@@ -54,7 +54,7 @@ def digits(folder: Path, run: Path, names: list[str]) -> Path:
 @pytest.mark.parametrize("task", [
     "classification", *(pytest.param(task, marks=pytest.mark.slow) for task in ("detection", "segmentation"))
 ])  # fmt: skip
-def test_the_test_split_gives_the_runs_own_numbers(task: str, tmp_path: Path) -> None:
+def test_evaluation_reproduces_the_runs_own_metrics(task: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     own = experiment.run(compose([*TASKS[task], *QUICK]), folder)["metrics"]
     assert cli.main(["evaluate", str(folder)]) == 0
@@ -70,7 +70,7 @@ def test_the_test_split_gives_the_runs_own_numbers(task: str, tmp_path: Path) ->
     )
 
 
-def test_what_is_written_and_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluation_writes_files_and_prints_the_metrics(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", str(run), "--split", "val"]) == 0
     folder = run / "evaluate/val"
     assert {path.name for path in folder.iterdir()} == {
@@ -82,15 +82,15 @@ def test_what_is_written_and_said(run: Path, capsys: pytest.CaptureFixture[str])
     assert [row["class"] for row in by_class] == [row["class"] for row in found["by_class"]] == list("0123456789")
     assert sum(int(row["support"]) for row in by_class) == 270
     assert sum(row["samples"] for row in found["calibration"]["filled"]) == 270
-    said = capsys.readouterr().out
-    assert said.startswith("digits, val: 270 images\nclass  precision  recall      f1  support\n0 ")
-    assert f"accuracy        {found['metrics']['accuracy']:.4f}" in said
-    assert f"ECE             {found['calibration']['ece']:.4f}" in said
+    output = capsys.readouterr().out
+    assert output.startswith("digits, val: 270 images\nclass  precision  recall      f1  support\n0 ")
+    assert f"accuracy        {found['metrics']['accuracy']:.4f}" in output
+    assert f"ECE             {found['calibration']['ece']:.4f}" in output
 
 
-def test_other_data_is_matched_by_the_names_of_its_classes(run: Path, tmp_path: Path) -> None:
+def test_other_data_is_matched_by_class_name(run: Path, tmp_path: Path) -> None:
     assert cli.main(["evaluate", str(run)]) == 0
-    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]  # sorted otherwise
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]  # not alphabetical
     summary = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps({**summary, "classes": names}))
     images = digits(tmp_path / "mine", run, names)
@@ -102,7 +102,7 @@ def test_other_data_is_matched_by_the_names_of_its_classes(run: Path, tmp_path: 
     assert [row["f1"] for row in other["by_class"]] == pytest.approx([row["f1"] for row in own["by_class"]])
 
 
-def test_a_collection_with_some_of_the_classes(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_note_lists_classes_without_images(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = digits(tmp_path / "some/test", run, ["0", "1"])
     assert cli.main(["evaluate", str(run), "data=folder", f"data.path={images}"]) == 0
     assert (
@@ -111,12 +111,12 @@ def test_a_collection_with_some_of_the_classes(run: Path, tmp_path: Path, capsys
     assert evaluation(run / "evaluate/some-test")["samples"] == 54
 
 
-def test_a_mirror_image_counts_half(run: Path) -> None:
+def test_tta_averages_each_image_with_its_mirror_image(run: Path) -> None:
     assert cli.main(["evaluate", str(run), "--tta"]) == 0
     opened = restore.open_run(run)
     split, model = saved.dataset(opened).test, saved.network(opened)
     images = np.asarray(split.images, np.float32)
-    # At the network's own size, for resizing and mirroring may round differently.
+    # Resize first: mirroring before resizing may round differently.
     from cvlib.inspection import graph
 
     seen = graph.as_seen(model, images)
@@ -127,7 +127,7 @@ def test_a_mirror_image_counts_half(run: Path) -> None:
     assert evaluation(run / "evaluate/test-tta")["tta"] is True
 
 
-def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_run_uses_its_best_epoch_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "run", status="interrupted")
     assert cli.main(["evaluate", str(tmp_path / "run")]) == 0
     assert "status interrupted after 1 of 3 epochs; the best epoch so far is used" in capsys.readouterr().out
@@ -146,11 +146,11 @@ def test_an_unfinished_run_uses_its_best_so_far_and_says_so(tmp_path: Path, caps
     (["{}", "model=resnet"], "model=resnet: only a run's data can be changed for evaluation"),
     (["{}", "data=folder", "data.path={}/evaluate", "--split", "val"], "evaluate has no val split, only train"),
 ])  # fmt: skip
-def test_a_mistake_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
-                               words: str) -> None:  # fmt: skip
+def test_invalid_input_gives_a_one_line_error(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
+                                              words: str) -> None:  # fmt: skip
     digits(run / "evaluate", run, ["0", "1"])
     assert cli.main(["evaluate", *[argument.replace("{}", str(run)) for argument in arguments]]) == 2
-    said = capsys.readouterr()
-    assert words in said.err
-    assert said.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
     assert {path.name for path in (run / "evaluate").iterdir()} == {"0", "1"}

@@ -12,16 +12,16 @@ import pytest
 from cvlib import cli
 
 
-def test_help_lists_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
         cli.main(["--help"])
-    assert ended.value.code == 0
+    assert raised.value.code == 0
     assert "compare " in capsys.readouterr().out
     assert cli.main([]) == 0
     assert "compare " in capsys.readouterr().out
 
 
-def test_help_waits_for_no_large_library() -> None:
+def test_help_imports_no_large_library() -> None:
     code = (
         "import sys; from cvlib.cli import main\n"
         "try: main(['compare', '--help'])\n"
@@ -32,11 +32,11 @@ def test_help_waits_for_no_large_library() -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_the_version_is_that_of_the_package_and_of_what_it_builds_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_lists_the_package_and_its_dependencies(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"cvlib {metadata.version('cvlib-experiments')} (python ") and said.count("\n") == 1
-    assert f"keras {metadata.version('keras')}" in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"cvlib {metadata.version('cvlib-experiments')} (python ") and output.count("\n") == 1
+    assert f"keras {metadata.version('keras')}" in output
 
 
 @pytest.mark.parametrize(
@@ -53,32 +53,32 @@ def test_the_version_is_that_of_the_package_and_of_what_it_builds_on(capsys: pyt
         (["compare", "{}", "--output", "{}"], "expected a file in an existing folder"),
     ],
 )
-def test_bad_input_is_one_line_on_stderr_and_2(
+def test_invalid_input_gives_one_line_on_stderr_and_exit_code_2(
     runs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     (runs / "first/empty").mkdir()
     assert cli.main([argument.replace("{}", str(runs)) for argument in arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    assert said.err.startswith("error: ")
-    assert words in said.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("error: ")
+    assert words in captured.err
 
 
-def test_a_reader_that_stops_early_is_no_error(runs: Path) -> None:
+def test_a_closed_output_pipe_is_not_an_error(runs: Path) -> None:
     command = f"{sys.executable} -m cvlib.cli compare {runs} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr == ""
 
 
-def test_a_screen_without_our_letters_shows_question_marks(runs: Path) -> None:
+def test_characters_missing_from_the_encoding_become_question_marks(runs: Path) -> None:
     command = [sys.executable, "-m", "cvlib.cli", "compare", str(runs)]
     done = subprocess.run(command, capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert b"?" in done.stdout
 
 
-def test_everything_behind_train_is_hydras(capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_after_train_are_passed_to_hydra(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--help"]) == 0
     assert "python run.py model=resnet mode=finetune" in capsys.readouterr().out
     assert cli.main(["train", "model=resnet", "seed=5", "--cfg", "job"]) == 0

@@ -26,17 +26,18 @@ from cvlib.cli import messages
             ["schedule=null: expected a choice", "cosine"],
         ),
         ("Could not override 'lr'.", ["lr=3"], ["lr:", "optimizer.lr"]),
+        ("Ambiguous value for argument 'seed=1,2'\n1. To use it as a list", ["seed=1,2"], ["seed=1,2:", "need -m"]),
         ("Could not override 'modl'.", ["modl=resnet"], ["modl:", "model"]),
         ("Could not override 'model.depth'.", ["model.depth=50"], ["model.depth:", "resnet", "vgg"]),
     ],
 )
-def test_an_error_of_hydras_names_the_nearest_right_word(text: str, arguments: list[str], words: list[str]) -> None:
+def test_hydra_errors_suggest_the_nearest_valid_name(text: str, arguments: list[str], words: list[str]) -> None:
     message = messages.explain(ValueError(text), arguments)
     assert "\n" not in message
     assert all(word in message for word in words), message
 
 
-def test_keys_are_those_of_the_chosen_files() -> None:
+def test_keys_come_from_the_selected_config_files() -> None:
     assert "model.depth" not in messages.keys([])
     assert "model.depth" in messages.keys(["model=resnet"])
     assert "data.samples" in messages.keys([]) and "data.samples" not in messages.keys(["data=mnist"])

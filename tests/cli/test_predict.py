@@ -1,4 +1,4 @@
-"""`cvlib predict` gives for files what the evaluation gives for the same samples."""
+"""`cvlib predict` predicts the same for image files as the evaluation for the same samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def picture(path: Path, seed: int = 0) -> Path:
     return path
 
 
-def test_files_get_the_answers_of_the_evaluation(run: Path, tmp_path: Path) -> None:
+def test_predictions_for_files_equal_those_of_the_evaluation(run: Path, tmp_path: Path) -> None:
     opened = restore.open_run(run)
     split = saved.dataset(opened).test
     for name, pixels in zip(split.names[:40], split.images[:40], strict=True):
@@ -55,7 +55,7 @@ def test_files_get_the_answers_of_the_evaluation(run: Path, tmp_path: Path) -> N
     )
 
 
-def test_images_that_the_run_was_trained_on_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_note_counts_images_that_the_run_was_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [picture(tmp_path / f"data/{label}/{i}.png", i).relative_to(tmp_path / "data").as_posix()
              for label in "ab" for i in range(5)]  # fmt: skip
     write_run(tmp_path / "run")
@@ -70,7 +70,7 @@ def test_images_that_the_run_was_trained_on_are_told(tmp_path: Path, capsys: pyt
     assert "trained on" not in capsys.readouterr().err
 
 
-def test_what_is_written(run: Path, tmp_path: Path) -> None:
+def test_predictions_are_written_as_json_csv_and_pictures(run: Path, tmp_path: Path) -> None:
     files = [picture(tmp_path / f"in/{number}.png", number) for number in range(50)]
     assert cli.main(["predict", str(run), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
     content = json.loads((tmp_path / "out/predictions.json").read_text())
@@ -84,26 +84,24 @@ def test_what_is_written(run: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_bad_file_is_named_and_skipped(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_file_is_named_and_skipped(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = picture(tmp_path / "good.png")
     (tmp_path / "torn.png").write_bytes(good.read_bytes()[:100])
     assert cli.main(["predict", str(run), str(tmp_path / "*.png")]) == 1
-    said = capsys.readouterr()
-    assert "torn.png" in said.err
-    assert "1 predictions in" in said.out
-    assert "1 files skipped" in said.out
+    captured = capsys.readouterr()
+    assert "torn.png" in captured.err
+    assert "1 predictions in" in captured.out
+    assert "1 files skipped" in captured.out
     assert len(json.loads((run / "predictions/predictions.json").read_text())) == 1
 
 
-def test_a_place_that_can_not_be_written_is_named(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unwritable_output_folder_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = picture(tmp_path / "good.png")
     assert cli.main(["predict", str(run), str(good), "--output", str(good / "out")]) == 2
     assert "good.png" in capsys.readouterr().err
 
 
-def test_files_folders_and_patterns(tmp_path: Path) -> None:
+def test_images_are_found_by_file_folder_and_pattern(tmp_path: Path) -> None:
     a, b = picture(tmp_path / "a.png"), picture(tmp_path / "deep/er/b.JPG")
     (tmp_path / "deep/notes.txt").write_text("")
     assert prediction.find_files([str(tmp_path)]) == [a, b]
@@ -116,19 +114,19 @@ def test_files_folders_and_patterns(tmp_path: Path) -> None:
         prediction.find_files([str(tmp_path / "absent.png")])
 
 
-def test_only_unreadable_files_are_a_mistake(run: Path, tmp_path: Path) -> None:
+def test_the_command_fails_if_every_file_is_unreadable(run: Path, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"PNG")
     assert cli.main(["predict", str(run), str(tmp_path / "torn.png")]) == 2
     assert not (run / "predictions").exists()
 
 
-def test_files_are_predicted_without_the_command_line(run: Path, tmp_path: Path) -> None:
+def test_predict_files_works_without_the_command_line(run: Path, tmp_path: Path) -> None:
     good, torn = picture(tmp_path / "good.png"), tmp_path / "torn.png"
     torn.write_bytes(good.read_bytes()[:100])
-    done: list[int] = []
-    found = prediction.predict_files(restore.open_run(run), [good, torn], tmp_path / "out", show=done.append)
+    progress: list[int] = []
+    found = prediction.predict_files(restore.open_run(run), [good, torn], tmp_path / "out", show=progress.append)
     assert found == (1, [torn])
-    assert done in ([1], [2])
+    assert progress in ([1], [2])
     assert (tmp_path / "out/predictions.csv").is_file()
     with pytest.raises(UserError, match="none of 1 files"):
         prediction.predict_files(restore.open_run(run), [torn], tmp_path / "none")

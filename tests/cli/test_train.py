@@ -1,4 +1,4 @@
-"""The command as a user gives it: exit codes, one line of error, nothing written by a mistake."""
+"""run.py as users start it: exit codes, one-line errors, and no files after invalid input."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def summary(folder: Path) -> dict[str, object]:
 
 
 def weights(folder: Path) -> dict[str, bytes]:
-    """Every array of the saved network, by its path."""
+    """Return every array of the saved network by its path."""
     found: dict[str, bytes] = {}
     with zipfile.ZipFile(folder / "model.keras") as archive, archive.open("model.weights.h5") as inner:
         h5py.File(inner, "r").visititems(
@@ -47,7 +47,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 def error_of(result: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a mistake may say."""
+    """Return the error message; assert that it is one line and that the exit code is 2."""
     assert result.returncode == 2, result.stderr
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -56,7 +56,7 @@ def error_of(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture
 def two_classes(tmp_path: Path) -> Path:
-    """Ten pictures, dark and light."""
+    """Create ten images in two classes, dark and light; return their folder."""
     random = np.random.default_rng(0)
     for label, level in (("dark", 40), ("light", 210)):
         (tmp_path / "images" / label).mkdir(parents=True)
@@ -66,21 +66,21 @@ def two_classes(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def test_a_run_leaves_every_file_of_the_contract_and_a_second_one_does_nothing(tmp_path: Path) -> None:
+def test_a_run_writes_every_documented_file_and_repeating_it_changes_nothing(tmp_path: Path) -> None:
     overrides = [*QUICK, "hydra.run.dir=here"]
     result = run(tmp_path, *overrides)
     assert result.returncode == 0, result.stderr
     folder = tmp_path / "here"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    contract = (
+    documented = (
         "config.yaml .hydra/overrides.yaml summary.json metrics.csv test_results.csv model.keras labels.json "
         "checkpoints tensorboard/train tensorboard/validation train.log"
     )
-    assert set(contract.split()) <= found
-    facts = summary(folder)
-    assert facts["status"] == "completed"
-    said = [facts[key] for key in ("model", "mode", "data", "epochs", "steps")]
-    assert said == ["cnn", "scratch", "digits", 2, 6]
+    assert set(documented.split()) <= found
+    content = summary(folder)
+    assert content["status"] == "completed"
+    values = [content[key] for key in ("model", "mode", "data", "epochs", "steps")]
+    assert values == ["cnn", "scratch", "digits", 2, 6]
     with (folder / "metrics.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["filters"] == [4]
@@ -112,7 +112,9 @@ def test_a_run_leaves_every_file_of_the_contract_and_a_second_one_does_nothing(t
         (["data=digits", "model.filters=[8,8,8,8,8]", "model.padding=valid"], ["8"]),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path: Path, overrides: list[str], words: list[str]) -> None:
+def test_invalid_input_gives_one_line_and_leaves_no_files(
+    tmp_path: Path, overrides: list[str], words: list[str]
+) -> None:
     message = error_of(run(tmp_path, *overrides))
     assert all(word in message for word in words), message
     assert list(tmp_path.iterdir()) == []
@@ -125,26 +127,26 @@ def test_an_unreadable_image_is_named(tmp_path: Path, two_classes: Path) -> None
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_ten_images_in_a_batch_larger_than_the_data(tmp_path: Path, two_classes: Path) -> None:
+def test_a_batch_size_larger_than_the_data_works(tmp_path: Path, two_classes: Path) -> None:
     result = run(tmp_path, "data=folder", "data.path=images", "data.image_size=16", "data.batch_size=64",
                  "trainer.epochs=2", "hydra.run.dir=run")  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert summary(tmp_path / "run")["status"] == "completed"
 
 
-def test_divergence_is_a_failure_that_says_where(tmp_path: Path) -> None:
+def test_divergence_fails_and_reports_the_step(tmp_path: Path) -> None:
     result = run(tmp_path, *QUICK, "optimizer=sgd", "optimizer.lr=1e20", "trainer.epochs=8", "hydra.run.dir=run")
     assert result.returncode == 1
-    facts = summary(tmp_path / "run")
-    assert facts["status"] == "diverged"
-    assert "step" in str(facts["error"])
+    content = summary(tmp_path / "run")
+    assert content["status"] == "diverged"
+    assert "step" in str(content["error"])
     assert "learning rate" in result.stderr
 
 
 @pytest.mark.parametrize(("kind", "code"), [
     (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 130, marks=pytest.mark.slow), (signal.SIGKILL, -9),
 ])  # fmt: skip
-def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Signals, code: int) -> None:
+def test_a_stopped_run_resumes_to_the_same_result(tmp_path: Path, kind: signal.Signals, code: int) -> None:
     overrides = ["trainer.deterministic=true", "model.dropout=0.3", "augment=light", "trainer.epochs=6"]
     whole = run(tmp_path, *overrides, "hydra.run.dir=whole")
     assert whole.returncode == 0, whole.stderr
@@ -173,20 +175,20 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, kind: signal.Sign
 
 
 @pytest.mark.slow
-def test_two_seeds_differ(tmp_path: Path) -> None:
+def test_different_seeds_give_different_weights(tmp_path: Path) -> None:
     for seed in (0, 1):
         assert run(tmp_path, *QUICK, f"seed={seed}", f"hydra.run.dir={seed}").returncode == 0
     assert weights(tmp_path / "0") != weights(tmp_path / "1")
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
-def test_other_precisions_train(tmp_path: Path, precision: str) -> None:
+def test_reduced_precisions_train(tmp_path: Path, precision: str) -> None:
     result = run(tmp_path, *QUICK, f"trainer.precision={precision}", "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
     assert summary(tmp_path / "run")["status"] == "completed"
 
 
-def test_automatic_precision_is_recorded_as_what_it_came_to_and_goes_on_under_that_name(tmp_path: Path) -> None:
+def test_automatic_precision_is_recorded_as_the_precision_that_it_selects(tmp_path: Path) -> None:
     chosen, why = hardware.native()
     result = run(tmp_path, *QUICK, "trainer.precision=auto", "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
@@ -199,7 +201,7 @@ def test_automatic_precision_is_recorded_as_what_it_came_to_and_goes_on_under_th
     assert f"trainer.precision: {chosen} in that run, float16 now" in error_of(other)
 
 
-def test_a_frozen_base_pretrained_offline_stays_as_it_was_pretrained(tmp_path: Path) -> None:
+def test_a_frozen_base_keeps_its_offline_pretrained_weights(tmp_path: Path) -> None:
     small = [*QUICK, "data.pretrain_samples=200", "data.pretrain_epochs=1", "mode=feature_extractor"]
     result = run(tmp_path, *small, "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
@@ -209,7 +211,7 @@ def test_a_frozen_base_pretrained_offline_stays_as_it_was_pretrained(tmp_path: P
     (pretrained,) = (tmp_path / "outputs/pretrained").iterdir()
     before, after = weights(pretrained), weights(tmp_path / "run")
     base = [name for name in before if before[name] == after.get(name)]
-    assert len(base) == 4  # a convolution and a dense layer, kernel and bias each
+    assert len(base) == 4  # kernel and bias of a convolution and of a dense layer
     again = run(tmp_path, *small, "hydra.run.dir=again", "seed=1")
     assert "already completed" in again.stdout
 

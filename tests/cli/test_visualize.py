@@ -1,4 +1,4 @@
-"""`cvlib visualize`: every picture, in the run's folder and in TensorBoard."""
+"""`cvlib visualize`: every picture in the run's folder and in TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tags(run: Path) -> list[str]:
     return sorted(board.Tags()["tensors"])
 
 
-def test_everything_of_a_run(tmp_path: Path) -> None:
+def test_all_pictures_of_a_run_are_written_and_logged(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     assert cli.main(["visualize", str(tmp_path / "run"), "--steps", "2"]) == 0
     found = sorted(path.stem for path in (tmp_path / "run/visualizations").iterdir())
@@ -37,12 +37,14 @@ def test_everything_of_a_run(tmp_path: Path) -> None:
     assert len(vectors[0].split("\t")) == 8
 
 
-def test_own_images_and_layers_of_an_unfinished_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_given_images_and_layers_of_an_unfinished_run_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_run(tmp_path / "run", status="interrupted")
     Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(tmp_path / "mine.png")
     arguments = ["visualize", str(tmp_path / "run"), "--image", str(tmp_path / "mine.png"), "--layers", "conv1",
                  "--steps", "0"]  # fmt: skip
-    for _ in range(2):  # a second call replaces what the first one showed
+    for _ in range(2):  # a second call replaces the pictures of the first one
         assert cli.main(arguments) == 0
     assert "status interrupted after 1 of 3 epochs; the best epoch so far is used" in capsys.readouterr().out
     assert tags(tmp_path / "run") == ["embedding/pca", "embedding/tsne", "explanations", "feature_maps/conv1",
@@ -51,7 +53,7 @@ def test_own_images_and_layers_of_an_unfinished_run(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_pixels_have_a_class_to_explain_and_boxes_none(
+def test_segmentation_has_explanations_and_detection_has_none(
     task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_untrained(tmp_path / "run", SMALL[task])
@@ -66,13 +68,13 @@ def test_pixels_have_a_class_to_explain_and_boxes_none(
     (["{}", "--layers", "logits"], "logits: there is no such layer"),
     (["{}", "--image", "absent.png"], "absent.png: can't be opened"),
     (["{}/absent"], "absent is not a folder"),
-    (["{}", "--steps", "-1"], "-1 is not a whole number"),
+    (["{}", "--steps", "-1"], "expected a whole number, 0 or more, not -1"),
 ])  # fmt: skip
-def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
-                               words: str) -> None:  # fmt: skip
+def test_invalid_input_gives_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
+                                              words: str) -> None:  # fmt: skip
     write_run(tmp_path / "run")
     assert cli.main(["visualize", *[argument.replace("{}", str(tmp_path / "run")) for argument in arguments]]) == 2
-    said = capsys.readouterr()
-    assert words in said.err
-    assert said.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
     assert not (tmp_path / "run/visualizations").exists()

@@ -1,4 +1,4 @@
-"""Synthetic runs: the files of a run's folder with chosen numbers in them."""
+"""Synthetic runs: the files of a run folder with chosen numbers."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ MakeRun = Callable[..., Path]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """`make_run("name", {"mode.name": "finetune", "seed": 1}, right=[1, 0, …], status="failed")` → its folder.
+    """Return a function that writes a run and returns its folder.
 
-    `right` says which test samples were predicted rightly; test/accuracy follows from it.
+    Example: `make_run("name", {"mode.name": "finetune", "seed": 1}, right=[1, 0, …], status="failed")`. `right` marks
+    the test samples that were predicted correctly. It determines test/accuracy.
     """
 
     def make(name: str, changes: dict[str, Any] | None = None, right: Any = None, **fields: Any) -> Path:
@@ -43,7 +44,7 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 
 def write_run(folder: Path, changes: dict[str, Any], right: Any = None, **fields: Any) -> Path:
-    """Write a whole run's folder."""
+    """Write a complete run folder."""
     config = copy.deepcopy(CONFIG)
     for key, value in changes.items():
         *sections, last = key.split(".")

@@ -11,7 +11,7 @@ import pytest
 from cvlib.compare import compare
 
 
-def test_sections_groups_and_comparisons(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+def test_json_holds_sections_groups_and_comparisons(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     for seed in range(3):
         make_run(
             f"a{seed}", {"seed": seed, "mode.name": "finetune"}, right=[1] * (38 + seed % 2) + [0] * (2 - seed % 2)
@@ -30,7 +30,9 @@ def test_sections_groups_and_comparisons(tmp_path: Path, make_run: Callable[...,
     assert one["interval"][0] < one["difference"] < one["interval"][1] and one["corrected_p"] >= one["p"]
 
 
-def test_one_seed_each_has_no_winner_and_no_interval_of_a_group(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+def test_one_seed_per_group_gives_no_winner_and_no_group_interval(
+    tmp_path: Path, make_run: Callable[..., Path]
+) -> None:
     make_run("a", {"mode.name": "finetune"}, right=[1] * 40)
     make_run("b", right=[1] * 10 + [0] * 30)
     (section,) = json.loads(compare([tmp_path], pytest.fail, form="json"))["sections"]

@@ -17,14 +17,14 @@ def warnings_of(root: Path) -> list[str]:
     return list(caveats.warnings(sections(runs.find([root], print), None, None)))
 
 
-def test_equal_runs_give_no_warning(tmp_path: Path, make_run: MakeRun) -> None:
+def test_comparable_runs_give_no_warning(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a1", {"seed": 1}, data_fingerprint="one")
     make_run("b1", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="one")
     make_run("a2", {"seed": 2}, data_fingerprint="two")  # the split may depend on the seed
     assert warnings_of(tmp_path) == []
 
 
-def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
+def test_changed_files_give_a_warning(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", {"seed": 1}, data_fingerprint="one")
     make_run("b", {"seed": 1, "mode.name": "finetune"}, data_fingerprint="two")
     (warning,) = warnings_of(tmp_path)
@@ -35,7 +35,7 @@ def test_changed_files_are_warned_about(tmp_path: Path, make_run: MakeRun) -> No
     ("differing", "fingerprints", "warned"),
     [
         ({"data.channels": 3}, ["one", "two", "three", "four"], ["data.channels 3, null"]),
-        ({"data.channels": 3}, ["one", "two", "one", "two"], []),  # of images in colour
+        ({"data.channels": 3}, ["one", "two", "one", "two"], []),  # the images are in colour
         ({"data.cache": "memory", "data.resize": "letterbox"}, ["one", "two", "one", "two"], []),
     ],
 )  # fmt: skip
@@ -48,7 +48,7 @@ def test_data_counts_as_changed_only_if_the_configs_dont_explain_the_difference(
     assert warnings_of(tmp_path) == [f"runs used different data, as configured: {keys}" for keys in warned]
 
 
-def test_other_data_budgets_weights_and_versions_are_warned_about(tmp_path: Path, make_run: MakeRun) -> None:
+def test_different_data_budgets_weights_and_versions_give_warnings(tmp_path: Path, make_run: MakeRun) -> None:
     imagenet = {"mode.weights": "imagenet"}
     make_run("a", imagenet, weights={"source": "imagenet"})
     make_run("b", {**imagenet, "data.fraction": 0.1, "trainer.epochs": 9}, data_fingerprint="z",

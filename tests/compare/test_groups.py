@@ -18,7 +18,7 @@ def sections_of(root: Path, by: str | None = None, metric: str | None = None) ->
     return sections(runs.find([root], print), by, metric)
 
 
-def test_runs_that_differ_only_in_their_seeds_are_a_group(tmp_path: Path, make_run: MakeRun) -> None:
+def test_runs_that_differ_only_in_their_seeds_form_a_group(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2, 3):
         make_run(f"a{seed}", {"seed": seed})
         make_run(f"b{seed}", {"seed": seed, "mode.name": "finetune"}, right=[1, 1, 1, 0])
@@ -28,14 +28,14 @@ def test_runs_that_differ_only_in_their_seeds_are_a_group(tmp_path: Path, make_r
     assert not section.by_run
 
 
-def test_split_seeds_are_repeats_too(tmp_path: Path, make_run: MakeRun) -> None:
+def test_split_seeds_count_as_repeats(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2):
         make_run(f"a{seed}", {"data.split_seed": seed})
     (section,) = sections_of(tmp_path)
     assert len(section.groups) == 1
 
 
-def test_folds_are_repeats_too_and_keys_added_later_do_not_part_runs(tmp_path: Path, make_run: MakeRun) -> None:
+def test_folds_count_as_repeats_and_keys_added_later_do_not_separate_runs(tmp_path: Path, make_run: MakeRun) -> None:
     for fold in (0, 1, 2):
         make_run(f"a{fold}", {"data.folds": 3, "data.fold": fold})
     assert [len(group.runs) for group in sections_of(tmp_path)[0].groups] == [3]
@@ -45,7 +45,7 @@ def test_folds_are_repeats_too_and_keys_added_later_do_not_part_runs(tmp_path: P
     assert [len(group.runs) for group in sections_of(tmp_path / "old")[0].groups] == [2]
 
 
-def test_single_seeds_give_a_row_per_run_unless_asked_otherwise(tmp_path: Path, make_run: MakeRun) -> None:
+def test_single_seeds_give_a_row_per_run_by_default(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     make_run("b", {"optimizer.lr": 0.01})
     assert sections_of(tmp_path)[0].by_run
@@ -53,10 +53,10 @@ def test_single_seeds_give_a_row_per_run_unless_asked_otherwise(tmp_path: Path, 
     assert [group.label for group in sections_of(tmp_path)[0].groups] == ["optimizer.lr=0.001", "optimizer.lr=0.01"]
 
 
-def test_only_given_keys_get_a_column_not_those_that_follow_from_a_choice(tmp_path: Path, make_run: MakeRun) -> None:
-    follows = {"model.name": "resnet", "model.lr": 0.0003, "optimizer.lr": 0.0003}
+def test_only_overridden_keys_get_a_column_and_implied_ones_do_not(tmp_path: Path, make_run: MakeRun) -> None:
+    implied = {"model.name": "resnet", "model.lr": 0.0003, "optimizer.lr": 0.0003}
     make_run("a")
-    resnet = make_run("b", follows)
+    resnet = make_run("b", implied)
     assert sections_of(tmp_path)[0].keys == ["model.name", "model.lr", "optimizer.lr"]
     (resnet / ".hydra/overrides.yaml").write_text("- model=resnet\n")
     assert sections_of(tmp_path)[0].keys == ["model.name"]
@@ -81,7 +81,7 @@ def test_tasks_and_datasets_are_compared_separately(tmp_path: Path, make_run: Ma
     assert caveats.apart(found[:1]) == ""
 
 
-def test_folders_are_named_and_compared_separately(tmp_path: Path, make_run: MakeRun) -> None:
+def test_image_folders_are_named_and_compared_separately(tmp_path: Path, make_run: MakeRun) -> None:
     for name, path in {"a": "my_images", "b": "/home/somebody/projects/collections/birds",
                        "c": "/home/somebody/projects/collections/moths"}.items():  # fmt: skip
         make_run(name, {"data.name": "folder", "data.path": path})
@@ -94,7 +94,7 @@ def test_folders_are_named_and_compared_separately(tmp_path: Path, make_run: Mak
     assert "datasets (folder my_images, folder …/birds, folder …/moths, tfds beans, " in caveats.apart(found)
 
 
-def test_an_unknown_metric_is_an_error_that_names_the_nearest(tmp_path: Path, make_run: MakeRun) -> None:
+def test_an_unknown_metric_is_an_error_that_suggests_the_nearest(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     with pytest.raises(UserError) as raised:
         sections_of(tmp_path, metric="loss")
@@ -105,7 +105,7 @@ def test_an_unknown_metric_is_an_error_that_names_the_nearest(tmp_path: Path, ma
         sections_of(tmp_path, metric="xyz")
 
 
-def test_groups_of_many_long_settings_are_numbered_in_order_and_their_values_cut(
+def test_groups_with_many_long_settings_are_numbered_and_their_values_shortened(
     tmp_path: Path, make_run: MakeRun
 ) -> None:
     for index, source in enumerate(("letters", "clothing")):
@@ -119,6 +119,20 @@ def test_groups_of_many_long_settings_are_numbered_in_order_and_their_values_cut
     assert [group.label for group in section.groups] == ["#1", "#2", "#3"]
     assert section.groups[0].words["mode.weights"] == "…/clothing"
     assert section.groups[0].described == "#1 model.filters=[32,64] mode.weights=…/clothing optimizer.lr=0.1"
+
+
+def test_number_1_is_the_best_group_of_the_section_also_with_several_fractions(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
+    hits = {(0.1, "scratch"): 3, (0.1, "finetune"): 6, (1.0, "scratch"): 5, (1.0, "finetune"): 8}
+    for (fraction, mode), right in hits.items():
+        for seed in (1, 2):
+            changes = {"data.fraction": fraction, "mode.name": mode, "seed": seed, "model.filters": [right] * 20}
+            make_run(f"{fraction}{mode}{seed}", changes, right=[1] * right + [0] * (10 - right))
+    (section,) = sections_of(tmp_path)
+    assert [[(group.settings["mode.name"], group.label) for group in contest] for contest in section.contests] == [
+        [("finetune", "#2"), ("scratch", "#4")], [("finetune", "#1"), ("scratch", "#3")],
+    ]  # fmt: skip
 
 
 def test_another_metric_replaces_a_missing_one_with_a_remark(tmp_path: Path, make_run: MakeRun) -> None:
@@ -142,7 +156,7 @@ def test_unfinished_runs_and_runs_without_the_metric_dont_count(tmp_path: Path, 
     assert section.remarks == ["left out because test/accuracy is missing or not finite: c"]
 
 
-def test_a_repeated_run_adds_no_evidence(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_repeated_run_is_counted_once(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("new", started="2026-01-02T00:00:00")
     make_run("old", started="2026-01-01T00:00:00")
     (section,) = sections_of(tmp_path, by="group")

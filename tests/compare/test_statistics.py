@@ -1,4 +1,4 @@
-"""Each test against SciPy, or against numbers worked out by hand."""
+"""Each statistical test, compared with SciPy or with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import stats
 from cvlib.compare import statistics
 
 
-def test_interval_is_students() -> None:
+def test_the_interval_is_students_t_interval() -> None:
     values = [0.90, 0.92, 0.97]
     mean, deviation, low, high = statistics.interval(values)
     expected = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
@@ -29,7 +29,7 @@ def test_one_value_has_no_interval() -> None:
 def test_mcnemar_by_hand_and_by_scipy() -> None:
     first = np.array([1, 1, 1, 1, 1, 0, 1, 0, 1, 1.0])
     second = np.array([0, 0, 0, 0, 0, 1, 1, 0, 1, 1.0])
-    assert statistics.mcnemar(first, second) == pytest.approx(2 * (1 + 6 / 2) / 64)  # 5 against 1
+    assert statistics.mcnemar(first, second) == pytest.approx(2 * (1 + 6 / 2) / 64)  # 5 wins, 1 loss
     random = np.random.default_rng(0)
     first, second = random.integers(0, 2, (2, 500)).astype(float)
     wins, losses = int((first > second).sum()), int((first < second).sum())
@@ -50,14 +50,14 @@ def test_sign_flip_agrees_with_scipys_permutation_test() -> None:
     assert statistics.sign_flip(np.zeros(5)) == 1.0
 
 
-def test_without_differences_between_samples_seeds_and_samples_is_welchs_test() -> None:
+def test_seeds_and_samples_equals_welchs_test_if_samples_do_not_differ() -> None:
     seeds = np.array([0.91, 0.93, 0.95]), np.array([0.85, 0.90])
     found = statistics.seeds_and_samples(*(np.repeat(group[:, None], 40, axis=1) for group in seeds))
     assert found.p == pytest.approx(stats.ttest_ind(*seeds, equal_var=False).pvalue)
     assert found.p == pytest.approx(statistics.welch(*(list(group) for group in seeds)).p)
 
 
-def test_without_differences_between_seeds_seeds_and_samples_is_the_paired_t_test() -> None:
+def test_seeds_and_samples_equals_the_paired_t_test_if_seeds_do_not_differ() -> None:
     first, second = np.random.default_rng(1).random((2, 60))
     found = statistics.seeds_and_samples(np.tile(first, (3, 1)), np.tile(second, (2, 1)))
     expected = stats.ttest_rel(first, second)
@@ -68,8 +68,8 @@ def test_without_differences_between_seeds_seeds_and_samples_is_the_paired_t_tes
 def test_seeds_and_samples_by_hand() -> None:
     first = np.array([[1, 1, 1, 0], [1, 1, 0, 1.0]])  # accuracies 3/4, 3/4
     second = np.array([[1, 0, 0, 0], [1, 0, 1, 0.0]])  # accuracies 1/4, 1/2
-    # Over seeds: 0 and (1/32) / 2. Sample differences 0, 1, 0, 1/2: variance 11/48 over 4 samples.
-    # Mean squares of the rest: 1/3 and (1/8) (by hand), each over 2 × 4 values.
+    # Variances over seeds: 0 and (1/32) / 2. Sample differences 0, 1, 0, 1/2: variance 11/48 over 4 samples.
+    # Mean squares of the residuals: 1/3 and 1/8, each over 2 × 4 values.
     residual = [sum([0, 0, 0.25, 0.25, 0, 0, 0.25, 0.25]) / 3, (6 * 0.125**2 + 2 * 0.375**2) / 3]
     samples = 11 / 48 / 4 - sum(residual) / 8
     variance = 1 / 64 + samples
@@ -80,7 +80,7 @@ def test_seeds_and_samples_by_hand() -> None:
     assert found.p == pytest.approx(2 * stats.t.sf(3 / 8 / math.sqrt(variance), freedom))
 
 
-def test_only_the_test_over_seeds_keeps_its_level_when_recipes_are_equal() -> None:
+def test_only_the_test_over_seeds_keeps_its_level_if_recipes_are_equal() -> None:
     random, level, trials = np.random.default_rng(0), 0.05, 200
     rejected = np.zeros(2)
     for _ in range(trials):
@@ -95,7 +95,7 @@ def test_only_the_test_over_seeds_keeps_its_level_when_recipes_are_equal() -> No
     assert rejected[1] / trials > 0.2
 
 
-def test_equal_results_dont_differ_and_constant_different_ones_do() -> None:
+def test_p_is_1_for_equal_results_and_0_for_constant_different_ones() -> None:
     same = np.ones((3, 10))
     assert statistics.seeds_and_samples(same, same).p == 1.0
     assert statistics.seeds_and_samples(same, np.zeros((3, 10))).p == 0.0
@@ -109,7 +109,7 @@ def test_repeated_splits_by_hand() -> None:
 
 
 def test_p_of_repeated_splits_is_continuous_and_never_below_the_plain_test() -> None:
-    """Two splits of 100 images each, whose mean gains lie ever further apart."""
+    """Use two splits of 100 images each, with an increasing gap between their mean gains."""
     base = np.array([1.0] * 40 + [-1.0] * 9 + [0.0] * 51)
     found = [statistics.repeated_splits([base - gap / 2, base + gap / 2], 0.25) for gap in np.linspace(0, 0.1, 201)]
     p = np.array([one.p for one in found])
@@ -124,14 +124,14 @@ def test_the_interval_of_a_group_covers_its_true_metric(seeds: int, samples: int
     random, truth, covered = np.random.default_rng(seeds), 0.85, 0
     for _ in range(400):
         easy = random.normal(0, 0.1, samples)  # some samples are easier for every network
-        chance = np.clip(truth + random.normal(0, 0.01, (seeds, 1)) + easy - 0.0, 0, 1)
+        chance = np.clip(truth + random.normal(0, 0.01, (seeds, 1)) + easy, 0, 1)
         chance += truth - np.clip(truth + random.normal(0, 0.1, 20000), 0, 1).mean()  # clipping moves the mean
         low, high = statistics.group_interval((random.random((seeds, samples)) < chance).astype(float), 0.0, 1.0)
         covered += low <= truth <= high
     assert 0.88 < covered / 400 < 0.995
 
 
-def test_the_interval_of_a_perfect_group_is_wilsons() -> None:
+def test_intervals_without_variation_between_seeds_equal_wilsons() -> None:
     low, high = statistics.group_interval(np.ones((3, 40)), 0.0, 1.0)
     quantile = stats.norm.ppf(0.975)
     assert high == 1.0 and low == pytest.approx(40 / (40 + quantile**2), abs=0.01)
@@ -140,8 +140,8 @@ def test_the_interval_of_a_perfect_group_is_wilsons() -> None:
     assert math.isnan(statistics.group_interval(np.ones((1, 40)), 0.0, 1.0)[0])
 
 
-def test_one_seed_takes_the_variance_over_seeds_of_the_other_group() -> None:
-    """Without differences between samples: t with k − 1 degrees of freedom and S² (1/k + 1)."""
+def test_a_single_seed_uses_the_seed_variance_of_the_other_group() -> None:
+    """If samples don't differ, t has k − 1 degrees of freedom, and the variance is S² (1/k + 1)."""
     several, single = np.array([0.90, 0.92, 0.97]), np.array([0.80])
     found = statistics.seeds_and_samples(*(np.repeat(group[:, None], 40, axis=1) for group in (several, single)))
     error = math.sqrt(np.var(several, ddof=1) * (1 / 3 + 1))
@@ -149,8 +149,8 @@ def test_one_seed_takes_the_variance_over_seeds_of_the_other_group() -> None:
     assert found.p == pytest.approx(2 * stats.t.sf((several.mean() - 0.8) / error, 2))
 
 
-def test_the_number_of_seeds_that_would_settle_a_difference() -> None:
-    """Without differences between samples it is the power calculation of a t-test with equal variances."""
+def test_seeds_needed_equals_a_power_calculation() -> None:
+    """If samples don't differ, it is the power calculation of a t-test with equal variances."""
     first, second = np.array([0.90, 0.94]), np.array([0.88, 0.92])
     needed = statistics.seeds_needed(*(np.repeat(group[:, None], 50, axis=1) for group in (first, second)))
     variance = 2 * 0.0008
@@ -161,7 +161,7 @@ def test_the_number_of_seeds_that_would_settle_a_difference() -> None:
     assert statistics.seeds_needed(one, other) is None
 
 
-def test_splits_with_equal_differences_by_chance_use_the_error_of_their_samples() -> None:
+def test_splits_with_equal_differences_use_the_standard_error_of_their_samples() -> None:
     one = np.array([1.0] * 10 + [-1.0] * 6 + [0.0] * 44)  # ahead by 4 of 60 images
     found = statistics.repeated_splits([one, np.roll(one, 7)], 0.25)
     error = math.sqrt(2 * np.var(one, ddof=1) / 60) / 2

@@ -1,4 +1,4 @@
-"""The choice of the test, and the sentences of the verdict."""
+"""The choice of the statistical test, and the sentences of the verdict."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def compared(
 def test_one_seed_each_uses_mcnemars_test(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", FINETUNE, right=[1] * 18 + [0, 0])
     make_run("b", right=[1] * 8 + [0] * 10 + [1, 0])  # worse on 10, better on 1
-    _, (one,), said = compared(tmp_path)
+    _, (one,), lines = compared(tmp_path)
     assert (one.test, one.wins, one.losses, one.over_seeds) == ("McNemar (mid-p)", 10, 1, False)
     assert one.estimate.p == pytest.approx(2 * (1 + 11 / 2) / 2**11)
     assert one.corrected == one.estimate.p
-    assert said[0] == ("these networks differ: finetune is 45.0 ± 13.5 points ahead of scratch (p = 0.006); one seed "
-                       "each doesn't show which recipe is better")  # fmt: skip
-    assert said[1] == "tested by McNemar (mid-p)"
-    assert said[2].startswith("with one seed each, p applies only to these trained networks")
+    assert lines[0] == ("these networks differ: finetune is 45.0 ± 13.5 points ahead of scratch (p = 0.006); one seed "
+                        "each doesn't show which recipe is better")  # fmt: skip
+    assert lines[1] == "tested by McNemar (mid-p)"
+    assert lines[2].startswith("with one seed each, p applies only to these trained networks")
     assert (one.is_significant, one.has_winner, one.about) == (True, False, "networks")
 
 
@@ -45,35 +45,35 @@ def test_several_seeds_are_tested_over_seeds_and_samples(tmp_path: Path, make_ru
     for seed in range(3):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=first[seed])
         make_run(f"b{seed}", {"seed": seed}, right=second[seed])
-    _, (one,), said = compared(tmp_path)
+    _, (one,), lines = compared(tmp_path)
     assert one.test == "t over seeds and paired samples"
     assert one.over_seeds
     assert one.estimate == verdict.statistics.seeds_and_samples(first.astype(float), second.astype(float))
     assert one.p_networks < 0.001
-    assert said[0].startswith("finetune beats scratch by ")
-    assert said[1:] == ["tested by t over seeds and paired samples"]
+    assert lines[0].startswith("finetune beats scratch by ")
+    assert lines[1:] == ["tested by t over seeds and paired samples"]
 
 
 def test_without_a_clear_winner_the_verdict_says_what_would_settle_it(tmp_path: Path, make_run: MakeRun) -> None:
     for seed, hits in enumerate(([1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1])):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, right=hits)
         make_run(f"b{seed}", {"seed": seed}, right=hits[::-1] if seed else [1, 0, 0, 1])
-    _, _, said = compared(tmp_path)
-    assert said[0].startswith("no clear winner yet: finetune leads scratch by 8.3 points (95 % interval -")
-    assert said[0].endswith("more seeds alone would not settle it, only more test images")
+    _, _, lines = compared(tmp_path)
+    assert lines[0].startswith("no clear winner yet: finetune leads scratch by 8.3 points (95 % interval -")
+    assert lines[0].endswith("more seeds alone would not settle it, only more test images")
 
 
-def test_one_seed_against_several_takes_their_variance(tmp_path: Path, make_run: MakeRun) -> None:
+def test_one_seed_against_several_uses_their_variance(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", FINETUNE, right=[1] * 30)
     for seed in (1, 2):
         make_run(f"b{seed}", {"seed": seed}, right=[1] * 15 + [0] * 15)
-    _, (one,), said = compared(tmp_path)
+    _, (one,), lines = compared(tmp_path)
     assert one.test == "t over seeds and paired samples"
     assert one.has_winner and one.about == "recipe"
-    assert not any("one seed" in line for line in said)
+    assert not any("one seed" in line for line in lines)
 
 
-def test_repeats_with_their_own_splits_are_paired_split_by_split(tmp_path: Path, make_run: MakeRun) -> None:
+def test_runs_on_different_splits_are_paired_by_split(tmp_path: Path, make_run: MakeRun) -> None:
     hits = {1: [1] * 9 + [0], 2: [1] * 8 + [0] * 3, 3: [1] * 11 + [0]}
     for seed, right in hits.items():
         make_run(f"a{seed}", {"data.split_seed": seed, **FINETUNE}, right=right)
@@ -84,13 +84,13 @@ def test_repeats_with_their_own_splits_are_paired_split_by_split(tmp_path: Path,
     assert (one.wins, one.losses) == (6, 0)
 
 
-def test_a_seed_that_only_one_group_has_is_not_in_the_difference(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_split_that_only_one_group_has_is_left_out_of_the_difference(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a1", {"data.split_seed": 1, **FINETUNE}, right=[1] * 10)
     make_run("b1", {"data.split_seed": 1}, right=[0] * 8 + [1] * 2)
     make_run("b2", {"data.split_seed": 2}, right=[1] * 9)
-    _, (one,), said = compared(tmp_path)
+    _, (one,), lines = compared(tmp_path)
     assert one.estimate.difference == pytest.approx(0.8)
-    assert said[0].startswith("these networks differ: finetune is 80.0 ± 13.3 points ahead of scratch (p = 0.004)")
+    assert lines[0].startswith("these networks differ: finetune is 80.0 ± 13.3 points ahead of scratch (p = 0.004)")
 
 
 def test_groups_with_different_test_samples_are_tested_over_seeds(tmp_path: Path, make_run: MakeRun) -> None:
@@ -103,13 +103,13 @@ def test_groups_with_different_test_samples_are_tested_over_seeds(tmp_path: Path
     assert one.estimate.p == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
-def test_without_samples_and_seeds_nothing_is_tested(tmp_path: Path, make_run: MakeRun) -> None:
+def test_nothing_is_tested_without_sample_results_and_several_seeds(tmp_path: Path, make_run: MakeRun) -> None:
     (make_run("a", FINETUNE) / "test_results.csv").unlink()
     make_run("b", right=[1, 0])
-    _, (one,), said = compared(tmp_path)
+    _, (one,), lines = compared(tmp_path)
     assert np.isnan(one.corrected)
     assert not one.is_significant
-    assert said == [
+    assert lines == [
         "finetune is 50.0 points ahead of scratch, not tested: no results per sample, and a group has only one seed"
     ]
 
@@ -123,21 +123,23 @@ def test_detections_are_compared_by_each_images_own_metric(tmp_path: Path, make_
     for name, changes, whole, own in (("a", FINETUNE, 0.70, [0.9, 0.8] * 10), ("b", {}, 0.55, [0.5, 0.6] * 10)):
         fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
         detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
-    _, (one,), said = compared(tmp_path, "test/mAP")
+    _, (one,), lines = compared(tmp_path, "test/mAP")
     assert one.estimate.difference == pytest.approx(0.3)
     assert (one.wins, one.losses) == (20, 0)
-    assert said[0].startswith("these networks differ: finetune is 30.0 ± 2.3 points ahead of scratch (p < 0.001)")
-    assert said[2] == ("these differences are means of the images' average precision at IoU 0.5, because test/mAP is "
-                       "computed over all images together")  # fmt: skip
+    assert lines[0].startswith("these networks differ: finetune is 30.0 ± 2.3 points ahead of scratch (p < 0.001)")
+    assert lines[2] == ("these differences are means of the images' average precision at IoU 0.5, because test/mAP is "
+                        "computed over all images together")  # fmt: skip
 
 
 def test_no_clear_winner_if_the_images_own_metric_favours_the_other_group(tmp_path: Path, make_run: MakeRun) -> None:
     for name, changes, whole, own in (("a", FINETUNE, 0.60, [0.4, 0.5] * 10), ("b", {}, 0.55, [0.5, 0.6] * 10)):
         fields = {"task": "detection", "metrics": {"val/mAP": whole, "test/mAP": whole}}
         detections(make_run(name, {"model.task": "detection", **changes}, **fields), own)
-    _, (one,), said = compared(tmp_path, "test/mAP")
+    _, (one,), lines = compared(tmp_path, "test/mAP")
     assert not one.is_significant
-    assert said[0].startswith("no clear winner yet: finetune has the better test/mAP, but scratch is 10.0 points ahead")
+    assert lines[0].startswith(
+        "no clear winner yet: finetune has the better test/mAP, but scratch is 10.0 points ahead"
+    )
 
 
 def test_masks_are_compared_by_the_miou_of_all_images(tmp_path: Path, make_run: MakeRun) -> None:
@@ -147,20 +149,20 @@ def test_masks_are_compared_by_the_miou_of_all_images(tmp_path: Path, make_run: 
         folder = make_run(name, {"model.task": "segmentation", **changes}, task="segmentation", metrics=metrics)
         rows = [f"{i},{own},{share}" for i, share in enumerate(shares)]
         (folder / "test_results.csv").write_text("\n".join(["name,mIoU,mIoU_share", *rows]))
-    _, (one,), said = compared(tmp_path, "test/mIoU")
+    _, (one,), lines = compared(tmp_path, "test/mIoU")
     assert one.estimate.difference == pytest.approx(0.2)
     assert one.wins is None
-    assert said[0].startswith("these networks differ: finetune is 20.0 ± 2.3 points ahead of scratch (p < 0.001)")
-    assert not any("own" in line for line in said)
+    assert lines[0].startswith("these networks differ: finetune is 20.0 ± 2.3 points ahead of scratch (p < 0.001)")
+    assert not any("own" in line for line in lines)
 
 
-def test_a_loss_is_not_in_percent(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_loss_is_not_shown_in_percent(tmp_path: Path, make_run: MakeRun) -> None:
     for seed in (1, 2, 3):
         make_run(f"a{seed}", {"seed": seed, **FINETUNE}, metrics={"test/loss": 0.10 + seed / 1000})
         make_run(f"b{seed}", {"seed": seed}, metrics={"test/loss": 0.30 + seed / 1000})
-    _, (one,), said = compared(tmp_path, "test/loss")
+    _, (one,), lines = compared(tmp_path, "test/loss")
     assert one.estimate.difference == pytest.approx(0.2)
-    assert said[0] == "finetune beats scratch by 0.200 ± 0.001 (p < 0.001)"
+    assert lines[0] == "finetune beats scratch by 0.200 ± 0.001 (p < 0.001)"
 
 
 def test_p_values_are_corrected_by_holm(tmp_path: Path, make_run: MakeRun) -> None:
@@ -169,7 +171,7 @@ def test_p_values_are_corrected_by_holm(tmp_path: Path, make_run: MakeRun) -> No
     make_run("c", {"optimizer.lr": 0.3}, right=[1] * 12 + [0] * 8)
     _, made, _ = compared(tmp_path)
     assert [one.estimate.p for one in made] == pytest.approx([1 / 2**6, 1 / 2**8])
-    assert [one.corrected for one in made] == pytest.approx([2 / 2**6, 3 / 2**8])  # of three pairs
+    assert [one.corrected for one in made] == pytest.approx([2 / 2**6, 3 / 2**8])  # corrected for three pairs
 
 
 def test_regimes_are_compared_at_each_fraction_of_the_training_data(tmp_path: Path, make_run: MakeRun) -> None:
@@ -177,8 +179,8 @@ def test_regimes_are_compared_at_each_fraction_of_the_training_data(tmp_path: Pa
         make_run(f"a{fraction}", {"data.fraction": fraction, **FINETUNE}, right=[1] * int(10 * fraction) + [0] * 9)
         make_run(f"b{fraction}", {"data.fraction": fraction}, right=[1] * 5 + [0] * int(5 + 9 * fraction))
         make_run(f"c{fraction}", {"data.fraction": fraction, "seed": 1}, right=[1, 0])
-    section, made, said = compared(tmp_path)
-    assert [line.split(" by")[0] for line in said[:2]] == [
+    section, made, lines = compared(tmp_path)
+    assert [line.split(" by")[0] for line in lines[:2]] == [
         "data.fraction=0.1: no clear winner yet: scratch leads finetune",
         "data.fraction=1: no clear winner yet: finetune leads scratch",
     ]
@@ -190,12 +192,12 @@ def test_regimes_are_compared_at_each_fraction_of_the_training_data(tmp_path: Pa
 def test_only_the_leading_groups_are_tested(tmp_path: Path, make_run: MakeRun) -> None:
     for index in range(15):
         make_run(f"run{index}", {"optimizer.lr": 0.1 + index}, right=[1] * (20 - index) + [0] * index)
-    _, made, said = compared(tmp_path)
+    _, made, lines = compared(tmp_path)
     assert len(made) == verdict.MOST_COMPARED
-    assert "lower-ranked groups that were not tested: 2" in said
+    assert "lower-ranked groups that were not tested: 2" in lines
 
 
-def test_one_group_and_no_group(tmp_path: Path, make_run: MakeRun) -> None:
+def test_fewer_than_two_groups_are_not_compared(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", status="failed")
     assert compared(tmp_path)[2] == []
     make_run("b")
@@ -204,7 +206,7 @@ def test_one_group_and_no_group(tmp_path: Path, make_run: MakeRun) -> None:
 
 @pytest.mark.parametrize(("p", "text"), [(0.0002, "p < 0.001"), (0.0031, "p = 0.003"), (0.049, "p = 0.049"),
                                          (0.5, "p = 0.50")])  # fmt: skip
-def test_p_in_words(p: float, text: str) -> None:
+def test_p_values_are_formatted(p: float, text: str) -> None:
     assert verdict.p_text(p) == text
 
 

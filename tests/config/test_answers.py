@@ -1,4 +1,4 @@
-"""Where answers are found: ours, a user's own, the studies."""
+"""Config files that are found: those of the package, the user's own, and the studies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cvlib.runtime.errors import UserError
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a user's own answers."""
+    """Change to a working folder with the user's own config files, and return it."""
     for name, text in {
         "model/mine.yaml": "defaults: [cnn, _self_]\nfilters: [4, 8]\n",
         "optimizer/sgd.yaml": "name: sgd\nlr: 0.5\nmomentum: 0.8\n",
@@ -27,7 +27,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_users_own_answers_add_to_ours_and_go_before_them(own: Path) -> None:
+def test_user_configs_are_added_and_take_precedence(own: Path) -> None:
     assert compose(["model=mine", "model.kernel=5"]).model.backbone_options.filters == [4, 8]
     assert compose(["optimizer=sgd"]).optimizer.lr == 0.5
     assert compose(["optimizer=adam"]).optimizer.lr == 0.001
@@ -35,7 +35,7 @@ def test_a_users_own_answers_add_to_ours_and_go_before_them(own: Path) -> None:
     assert (question.seed, question.model.backbone_options.filters) == (7, [4, 8])
 
 
-def test_the_choices_in_an_error_include_them(own: Path) -> None:
+def test_errors_suggest_user_configs_too(own: Path) -> None:
     with pytest.raises(UserError, match=r"model=mime: there is no such model; did you mean mine\?"):
         compose(["model=mime"])
     with pytest.raises(UserError, match=r"experiment=zzz: there is no such experiment; .*question, regimes"):
@@ -44,14 +44,14 @@ def test_the_choices_in_an_error_include_them(own: Path) -> None:
         compose(["model=mine", "model.depth=50"])
 
 
-def test_train_finds_them_too(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_train_command_finds_user_configs(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "model=mine", "--cfg", "job"]) == 0
     assert "  filters:\n  - 4\n  - 8\n" in capsys.readouterr().out
     assert cli.main(["train", "--help"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     shipped = {file.stem for file in (answers.CONF / "model").glob("*.yaml")}
-    assert "model: " + ", ".join(sorted({*shipped, "mine"})) in " ".join(said.split())
-    assert "experiment: architectures, " in said and "question, regimes, " in said
+    assert "model: " + ", ".join(sorted({*shipped, "mine"})) in " ".join(output.split())
+    assert "experiment: architectures, " in output and "question, regimes, " in output
 
 
 def test_studies_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,5 +64,5 @@ def test_studies_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.M
         compose(["experiment=regimes"])
 
 
-def test_no_folder_of_answers_is_a_symbolic_link() -> None:
+def test_conf_contains_no_symbolic_links() -> None:
     assert not [path for path in answers.CONF.rglob("*") if path.is_symlink()]

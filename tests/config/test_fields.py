@@ -1,4 +1,4 @@
-"""Dataclass fields with bounds: conversion, bounds, and messages of one line."""
+"""Dataclass fields with bounds: conversion, bounds, and one-line messages."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Sample(Options):
     on: bool = False
 
 
-def test_values_become_the_types_of_their_fields() -> None:
+def test_values_are_converted_to_the_types_of_their_fields() -> None:
     made = typed(Sample, {"count": "4", "share": 1, "on": "true", "widths": ("3",)}, "group")
     assert made == Sample(4, 1.0, None, "a", [3], {"x": 1.0}, True)
     assert isinstance(made.share, float)
 
 
-def test_defaults_that_may_change_are_copied_for_each_object() -> None:
+def test_mutable_defaults_are_copied_for_each_object() -> None:
     first, second = Sample(), Sample()
     first.widths.append(3)
     first.table["y"] = 2.0
     assert (second.widths, second.table) == ([1, 2], {"x": 1.0})
 
 
-def test_values_without_a_field_are_left_out() -> None:
+def test_values_without_a_field_are_ignored() -> None:
     assert typed(Sample, {"count": 4, "other": 1}, "group") == Sample(4)
 
 
@@ -47,23 +47,23 @@ def test_values_without_a_field_are_left_out() -> None:
     ({"most": 3}, "invalid group.most=3.0: expected 2.5 or less"),
     ({"kind": "c"}, "invalid group.kind=c: expected one of a, b, null"),
 ])  # fmt: skip
-def test_a_value_out_of_its_bounds_is_refused(values: dict[str, Any], message: str) -> None:
+def test_a_value_out_of_bounds_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as caught:
         typed(Sample, values, "group")
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_is_out_of_bounds(value: float) -> None:
+def test_nan_and_infinity_are_out_of_bounds(value: float) -> None:
     with pytest.raises(UserError, match=r"invalid group.most="):
         typed(Sample, {"most": value}, "group")
 
 
-BORDERS = [{"count": 1}, {"count": 9}, {"share": 0}, {"most": None}, {"kind": None}, {"widths": []}]
+AT_BOUNDS = [{"count": 1}, {"count": 9}, {"share": 0}, {"most": None}, {"kind": None}, {"widths": []}]
 
 
-@pytest.mark.parametrize("values", BORDERS)
-def test_a_value_on_its_bounds_and_none_are_taken(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("values", AT_BOUNDS)
+def test_values_at_their_bounds_and_none_are_accepted(values: dict[str, Any]) -> None:
     assert dataclasses.asdict(typed(Sample, values, "group")).items() >= values.items()
 
 
@@ -77,12 +77,17 @@ def test_a_wrong_type_is_refused_in_one_line_that_names_the_key(values: dict[str
     assert "\n" not in str(caught.value)
 
 
+def test_none_as_in_python_is_explained() -> None:
+    with pytest.raises(UserError, match=r"^group\.count=None: write null for no value$"):
+        typed(Sample, {"count": "None"}, "group")
+
+
 def test_bounds_can_be_checked_without_a_group() -> None:
     with pytest.raises(UserError, match=r"^invalid count=0: "):
         check_bounds(Sample(count=0), "")
 
 
-def test_require_and_words_as_yaml_has_them() -> None:
+def test_values_in_messages_are_written_as_in_yaml() -> None:
     require(True, "key", 1, "anything")
     with pytest.raises(UserError, match=r"^invalid key=\[1,null,true,x\]: expected less$"):
         require(False, "key", [1, None, True, "x"], "less")
@@ -91,5 +96,5 @@ def test_require_and_words_as_yaml_has_them() -> None:
     ]  # fmt: skip
 
 
-def test_no_field_is_unused_unless_the_options_say_so() -> None:
+def test_no_field_is_unused_by_default() -> None:
     assert Sample().unused() == set()

@@ -71,7 +71,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("sections", "words"), REFUSED)
-def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str, Any], words: list[str]) -> None:
+def test_an_invalid_value_is_refused_in_one_line_that_names_it(sections: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
         read_config({"model": CNN, **sections})
     message = str(caught.value)
@@ -79,13 +79,13 @@ def test_what_cannot_be_is_refused_in_one_line_that_names_it(sections: dict[str,
     assert all(word in message for word in words), message
 
 
-# What only the task knows.
+# Values that only the task can check.
 @pytest.mark.parametrize(("sections", "words"), [
     (change(trainer={"monitor": "val/acuracy"}), ["trainer.monitor=val/acuracy", "val/accuracy"]),
     (change(data={"tasks": ["segmentation"]}), ["classification", "segmentation"]),
     (change(data={"image_size": 8}, model={"name": "resnet"}), ["data.image_size=8", "32"]),
 ])  # fmt: skip
-def test_what_the_task_cannot_do_is_refused_in_one_line_that_names_it(
+def test_a_value_that_the_task_does_not_support_is_refused_in_one_line_that_names_it(
     sections: dict[str, Any], words: list[str]
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -95,10 +95,10 @@ def test_what_the_task_cannot_do_is_refused_in_one_line_that_names_it(
     assert all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("nothing", [None, "x", [1]])
-def test_a_config_without_keys_is_refused(nothing: Any) -> None:
+@pytest.mark.parametrize("content", [None, "x", [1]])
+def test_a_config_without_keys_is_refused(content: Any) -> None:
     with pytest.raises(UserError, match="the config has no keys"):
-        read_config(nothing)
+        read_config(content)
 
 
 def test_a_config_without_a_model_is_refused() -> None:
@@ -112,7 +112,7 @@ def test_values_are_converted_to_the_types_of_the_schema() -> None:
     assert built.model.backbone_options.filters == [8]
 
 
-def test_each_answer_has_a_dataclass_of_its_own() -> None:
+def test_each_choice_has_its_own_dataclass() -> None:
     chosen = {"mode": {"name": "finetune", "freeze": 0.5}, "optimizer": {"name": "sgd", "momentum": 0.5},
               "schedule": {"name": "cosine", "warmup_epochs": 2}}  # fmt: skip
     built = read_config({"model": CNN, **chosen})
@@ -124,7 +124,7 @@ def test_each_answer_has_a_dataclass_of_its_own() -> None:
     assert read_config({"model": CNN}).mode == Scratch()
 
 
-def test_what_only_another_answer_has_is_left_out() -> None:
+def test_keys_of_another_choice_are_left_out() -> None:
     built = read_config(
         {"model": CNN, "mode": {"name": "scratch", "backbone_lr": 0.5}, "schedule": {"name": "cosine", "every": 3}}
     )
@@ -133,7 +133,7 @@ def test_what_only_another_answer_has_is_left_out() -> None:
     assert "every" not in mapping["schedule"]
 
 
-def test_configs_of_omegaconf_are_read_with_their_interpolations() -> None:
+def test_interpolations_of_omegaconf_configs_are_resolved() -> None:
     composed = OmegaConf.create({"model": {**CNN, "lr": 0.5}, "optimizer": {"lr": "${model.lr}"}, "seed": 3})
     built = read_config(composed)
     assert (built.optimizer.lr, built.seed) == (0.5, 3)
@@ -142,7 +142,7 @@ def test_configs_of_omegaconf_are_read_with_their_interpolations() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_written_config_reads_as_it_was() -> None:
+def test_a_written_config_is_read_back_unchanged() -> None:
     before = Config(
         model_config("yolo"), Finetune(weights="a/run", freeze="stage2", batch_norm="frozen"), seed=7,
         optimizer=Sgd(lr=0.5, momentum=0.25), schedule=Cosine(warmup_epochs=1.5), name="some",

@@ -1,4 +1,4 @@
-"""The schema against every file of conf/, and the form of config.yaml."""
+"""The schema compared with every file of conf/, and the content of config.yaml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.configs import CONF, model_config
 
 GROUPS = ("model", "mode", "data", "augment", "optimizer", "schedule", "trainer")
 SINGLE = {"data": schema.DataConfig, "augment": schema.AugmentConfig, "trainer": schema.TrainerConfig}
-ANSWERS: dict[str, Any] = {"mode": schema.MODES, "optimizer": schema.OPTIMIZERS, "schedule": schema.SCHEDULES}
+CHOICES: dict[str, Any] = {"mode": schema.MODES, "optimizer": schema.OPTIMIZERS, "schedule": schema.SCHEDULES}
 
 
 def group_files() -> list[Path]:
@@ -34,35 +34,35 @@ def test_every_key_of_a_config_file_is_in_the_schema(path: Path) -> None:
     group, values = path.parent.name, content(path)
     if group == "model":
         plain = {key: value for key, value in values.items() if "${" not in str(value)}
-        model = read_model(plain)  # refuses a key that no backbone and no head has
+        model = read_model(plain)  # refuses keys that neither the backbone nor the head has
         suited = {one.name for one in dataclasses.fields(schema.Suited)}
         assert set(values) - set(plain) <= set(as_mapping(Config(model))["model"]) | suited
         return
-    kind: type[Options] = SINGLE[group] if group in SINGLE else ANSWERS[group][path.stem]
+    kind: type[Options] = SINGLE[group] if group in SINGLE else CHOICES[group][path.stem]
     assert set(values) <= {field.name for field in dataclasses.fields(kind)}
 
 
 @pytest.mark.parametrize("path", group_files(), ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_config_file_is_named_after_what_it_configures(path: Path) -> None:
+def test_the_name_in_a_config_file_is_its_file_name(path: Path) -> None:
     if path.parent.name != "trainer":
         assert content(path)["name"] == path.stem
 
 
 @pytest.mark.parametrize("group", ["mode", "optimizer", "schedule"])
-def test_every_answer_of_the_schema_has_its_file_and_is_named_alike(group: str) -> None:
-    assert sorted(path.stem for path in (CONF / group).glob("*.yaml")) == sorted(ANSWERS[group])
-    assert [kind().name for kind in ANSWERS[group].values()] == list(ANSWERS[group])
+def test_every_choice_of_the_schema_has_a_file_of_the_same_name(group: str) -> None:
+    assert sorted(path.stem for path in (CONF / group).glob("*.yaml")) == sorted(CHOICES[group])
+    assert [kind().name for kind in CHOICES[group].values()] == list(CHOICES[group])
 
 
-@pytest.mark.parametrize("group", ANSWERS)
+@pytest.mark.parametrize("group", CHOICES)
 def test_a_file_and_the_schema_have_the_same_defaults(group: str) -> None:
-    for name, kind in ANSWERS[group].items():
+    for name, kind in CHOICES[group].items():
         values = {key: value for key, value in content(CONF / group / f"{name}.yaml").items() if "${" not in str(value)}
         default = dataclasses.asdict(kind())
         assert values == {key: default[key] for key in values}
 
 
-def test_the_flat_form_of_a_config() -> None:
+def test_a_config_becomes_a_mapping_of_plain_values() -> None:
     mapping = as_mapping(
         Config(model_config(), data=DataConfig(image_size=[12, 20]), seed=4, name="some", output_root="there")
     )
@@ -74,7 +74,7 @@ def test_the_flat_form_of_a_config() -> None:
     assert yaml.safe_load(yaml.safe_dump(mapping)) == mapping
 
 
-def test_identity_depends_on_what_decides_the_result_only() -> None:
+def test_identity_depends_only_on_keys_that_affect_the_result() -> None:
     def of(filters: list[int] | None = None, **changes: Any) -> str:
         return identity(as_mapping(Config(model_config(filters=filters or [8]), **changes)))
 
@@ -87,7 +87,7 @@ def test_identity_depends_on_what_decides_the_result_only() -> None:
     assert len({base, *others}) == len(others) + 1
 
 
-def test_keys_that_the_answer_does_not_use_leave_the_identity_as_it_is() -> None:
+def test_unused_keys_do_not_change_the_identity() -> None:
     base = as_mapping(Config(model_config(), Scratch()))
     more = {**base, "mode": {"name": "scratch", "backbone_lr": 0.5}, "model": {**base["model"], "depth": 50}}
     assert identity(as_mapping(read_config(more))) == identity(base)

@@ -17,6 +17,6 @@ def a_feed(
     augmentation: AugmentConfig | None = None, shuffle: bool = False, kind: LabelKind = CLASS, resize: str = STRETCH,
     **options: Any,
 ) -> Feed:  # fmt: skip
-    """Return a feed of a split of images resized to `size` (height, width)."""
+    """Return a feed of the images of a split, resized to `size` (height, width)."""
     spec = InputSpec(*size, channels, resize)
     return make_feed(split, spec, kind, batch_size, seed, augmentation=augmentation, shuffle=shuffle, **options)

@@ -1,4 +1,4 @@
-"""The cache of resized images: what comes out is what came from the files, and never more than there is room for."""
+"""The cache of resized images returns the same pixels as the files and stays within its size limit."""
 
 from __future__ import annotations
 
@@ -30,56 +30,58 @@ def split(tmp_path: Path) -> Split:
     return Split([file.name for file in files], files, np.arange(7), digests=[f"digest{i}" for i in range(7)])
 
 
-def an_epoch(feed: Feed, number: int) -> dict[int, np.ndarray]:
+def images_by_label(feed: Feed, number: int) -> dict[int, np.ndarray]:
     feed.epoch(number)
     return {int(label): image for batch, labels in feed.dataset.as_numpy_iterator()
             for image, label in zip(batch, labels, strict=True)}  # fmt: skip
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
-def test_later_epochs_read_no_file_and_get_the_same_pixels(split: Split, tmp_path: Path, on_disk: bool,
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    plain = an_epoch(a_feed(split, SHAPE[:2], 3, 3, 0, shuffle=True), 0)
-    file = tmp_path / "kept/images.npy" if on_disk else None
-    kept = Cache(7, SHAPE, 1e9, file)
-    feed = a_feed(split, SHAPE[:2], 3, 3, 0, shuffle=True, cache=kept)
-    first = an_epoch(feed, 0)
-    assert kept.complete
+def test_later_epochs_read_no_files_and_return_the_same_pixels(split: Split, tmp_path: Path, on_disk: bool,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    plain = images_by_label(a_feed(split, SHAPE[:2], 3, 3, 0, shuffle=True), 0)
+    file = tmp_path / "cache/images.npy" if on_disk else None
+    image_cache = Cache(7, SHAPE, 1e9, file)
+    feed = a_feed(split, SHAPE[:2], 3, 3, 0, shuffle=True, cache=image_cache)
+    first = images_by_label(feed, 0)
+    assert image_cache.complete
     monkeypatch.setattr(reader, "read_image", lambda *_: pytest.fail("a file was read"))
-    second = an_epoch(feed, 1)
+    second = images_by_label(feed, 1)
     for found in (first, second):
         assert all(np.array_equal(found[label], plain[label]) for label in plain)
     if on_disk:
-        assert [path.name for path in (tmp_path / "kept").iterdir()] == ["images.npy"]
+        assert [path.name for path in (tmp_path / "cache").iterdir()] == ["images.npy"]
         another = a_feed(split, SHAPE[:2], 3, 3, 5, shuffle=True, cache=Cache(7, SHAPE, 1e9, file))
-        assert all(np.array_equal(image, plain[label]) for label, image in an_epoch(another, 0).items())
+        assert all(np.array_equal(image, plain[label]) for label, image in images_by_label(another, 0).items())
 
 
-def test_what_has_no_room_is_read_each_time(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = an_epoch(a_feed(split, SHAPE[:2], 3, 3, 0), 0)
-    kept = Cache(7, SHAPE, 3.5 * np.prod(SHAPE))
-    assert kept.held == 3
-    assert kept.pixels.nbytes == 3 * np.prod(SHAPE)
-    feed = a_feed(split, SHAPE[:2], 3, 3, 0, cache=kept)
-    an_epoch(feed, 0)
+def test_images_that_do_not_fit_in_the_cache_are_read_in_every_epoch(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = images_by_label(a_feed(split, SHAPE[:2], 3, 3, 0), 0)
+    image_cache = Cache(7, SHAPE, 3.5 * np.prod(SHAPE))
+    assert image_cache.held == 3
+    assert image_cache.pixels.nbytes == 3 * np.prod(SHAPE)
+    feed = a_feed(split, SHAPE[:2], 3, 3, 0, cache=image_cache)
+    images_by_label(feed, 0)
     read = []
     monkeypatch.setattr(reader, "read_image", lambda file, *how: read.append(file) or images.read_image(file, *how))
-    found = an_epoch(feed, 1)
+    found = images_by_label(feed, 1)
     assert all(np.array_equal(found[label], plain[label]) for label in plain)
     assert len(read) == 4
 
 
-def test_an_unfinished_file_never_takes_its_name(tmp_path: Path) -> None:
+def test_an_incomplete_cache_leaves_no_file(tmp_path: Path) -> None:
     file = tmp_path / "images.npy"
-    kept = Cache(2, SHAPE, 1e9, file)
-    kept.put(0, np.ones(SHAPE, np.uint8))
+    image_cache = Cache(2, SHAPE, 1e9, file)
+    image_cache.put(0, np.ones(SHAPE, np.uint8))
     assert not file.exists()
-    assert kept.get(1) is None
-    del kept
+    assert image_cache.get(1) is None
+    del image_cache
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_key_knows_content_size_channels_and_way_of_resizing(split: Split) -> None:
+def test_the_key_depends_on_content_size_channels_resizing_and_kind_of_label(split: Split) -> None:
     other = Split(split.names, split.images, split.labels, [*(split.digests or [])[:-1], "changed"])
     spec = InputSpec(8, 8, 3)
     keys = [

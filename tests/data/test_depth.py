@@ -1,4 +1,4 @@
-"""Images with more than 8 bits share one range per collection; TIFF files with many bands."""
+"""Images with more than 8 bits share one range of values per collection; TIFF files can have many bands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cvlib.data.make_feed import make_feed
 from cvlib.runtime.errors import UserError
 
 
-def _collection(root: Path, dtype: str, low: float, high: float, kind: str = "tif") -> None:
+def _write_collection(root: Path, dtype: str, low: float, high: float, kind: str = "tif") -> None:
     """Write twelve images of two classes with values from `low` to `high`; no single file covers the whole range."""
     for number in range(12):
         values = np.linspace(low, high, 24)[number : number + 12].reshape(3, 4)
@@ -40,26 +40,26 @@ def _load(root: Path, **options) -> data.Dataset:
     ("uint16", 0, 4095, "png"), ("int16", -1000, 3000, "tif"), ("float32", 0, 1.3, "tif"),
     ("uint16", 100, 60000, "png"),
 ])  # fmt: skip
-def test_one_range_for_a_whole_collection(tmp_path, dtype, low, high, kind):
-    _collection(tmp_path, dtype, low, high, kind)
+def test_all_images_of_a_collection_share_one_range(tmp_path, dtype, low, high, kind):
+    _write_collection(tmp_path, dtype, low, high, kind)
     dataset = _load(tmp_path)
     assert dataset.span == pytest.approx((low, high), abs=1e-6)
     assert any("to 255 in all images" in note for note in dataset.notes)
     files = [file for split in dataset.splits.values() for file in split.images]
     read = {file.stem: images.read_image(file, 1, dataset.span) for file in files}
     assert read["0"].min() == 0 and read["11"].max() == 255
-    assert read["0"][1, 0, 0] == read["4"][0, 0, 0]  # the same value is the same level in every file
+    assert read["0"][1, 0, 0] == read["4"][0, 0, 0]  # equal values become equal levels in every file
 
 
 def test_a_configured_range_takes_precedence(tmp_path):
-    _collection(tmp_path, "uint16", 0, 1000, "png")
+    _write_collection(tmp_path, "uint16", 0, 1000, "png")
     dataset = _load(tmp_path, range=[0, 2000])
     assert dataset.span == (0, 2000) and any("data.range" in note for note in dataset.notes)
     assert max(images.read_image(file, 1, dataset.span).max() for file in dataset.train.images) <= 128
 
 
 def test_mixed_bit_depths_are_noted(tmp_path):
-    _collection(tmp_path, "uint16", 0, 4095, "png")
+    _write_collection(tmp_path, "uint16", 0, 4095, "png")
     Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / "a" / "eight.png")
     dataset = _load(tmp_path)
     assert dataset.span is None and any("the others have 8" in note for note in dataset.notes)
@@ -74,7 +74,7 @@ def test_8_bit_collections_have_no_range(tmp_path):
 
 
 def test_the_feed_applies_the_range(tmp_path):
-    _collection(tmp_path, "uint16", 0, 4095, "png")
+    _write_collection(tmp_path, "uint16", 0, 4095, "png")
     dataset = _load(tmp_path)
     spec = InputSpec(3, 4, 1, span=dataset.span)
     ((batch, _),) = list(make_feed(dataset.train, spec, CLASS, len(dataset.train), 0).batches())
@@ -102,7 +102,7 @@ def test_bands_are_detected_from_the_files(tmp_path, axes):
         images.read_image(dataset.train.images[0], 7, dataset.span)
 
 
-def test_colours_have_no_bands(tmp_path):
+def test_an_rgb_tiff_is_not_read_as_bands(tmp_path):
     Image.new("RGB", (4, 3)).save(tmp_path / "a.tif")
     assert depth.bands((tmp_path / "a.tif").read_bytes()) is None and depth.bands(b"no tiff") is None
     with pytest.raises(UserError, match="not a TIFF file with 5 bands"):

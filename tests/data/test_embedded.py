@@ -14,7 +14,7 @@ from cvlib.data import embedded
 from cvlib.runtime.errors import UserError
 
 
-def test_digits_are_scikit_learns_scans_scaled_to_255():
+def test_digits_are_the_scans_of_scikit_learn_scaled_to_255():
     from sklearn.datasets import load_digits
 
     scans = load_digits()
@@ -44,7 +44,7 @@ def test_samples_limits_the_number_of_digits():
     assert everything.notes == ["data.samples=5000: data=digits has only 1797 scans; all are used"]
 
 
-def test_split_seed_decides_the_split_and_the_runs_seed_does_not():
+def test_the_split_depends_on_the_split_seed_and_not_on_the_run_seed():
     one, same, other = (data.load(DataConfig(split_seed=s), seed=r) for s, r in ((0, 0), (0, 9), (1, 0)))
     assert one.test.names == same.test.names != other.test.names
 
@@ -55,7 +55,7 @@ def test_channels_can_be_overridden():
     assert np.array_equal(colour.val.images, np.repeat(grey.val.images, 3, axis=-1))
 
 
-def test_letters_have_the_requested_number_and_no_digits():
+def test_letters_give_the_requested_number_of_images_and_contain_no_digits():
     dataset = data.load(DataConfig(name="letters", samples=500), seed=0)
     assert sum(len(split) for split in (dataset.train, dataset.val, dataset.test)) == 500
     assert dataset.size == (32, 32) and dataset.channels == 1 and len(dataset.classes) == 46
@@ -65,13 +65,13 @@ def test_letters_have_the_requested_number_and_no_digits():
     assert set(np.unique(dataset.train.labels)) == set(range(46))
 
 
-def test_letters_depend_only_on_the_seed():
+def test_letters_depend_only_on_the_split_seed():
     one, same, other = (data.load(DataConfig(name="letters", samples=100, split_seed=s), seed=0) for s in (3, 3, 4))
     assert np.array_equal(one.train.images, same.train.images)
     assert data.fingerprint(one) != data.fingerprint(other)
 
 
-def test_every_font_draws_every_character_its_own_way():
+def test_every_font_has_a_glyph_for_every_character():
     glyphs = {
         (font, character): embedded._glyph(font, character, 0)
         for characters in embedded.CHARACTERS.values() for character in characters
@@ -105,7 +105,7 @@ def test_an_unknown_dataset_is_refused():
         data.load(DataConfig(path="somewhere"), seed=0)
 
 
-def test_importing_brings_no_framework():
+def test_importing_the_data_package_imports_no_framework():
     code = "import cvlib.data, sys; print({'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Feeds of every kind of label with non-square input, compared with hand calculations and NumPy; shards."""
+"""Feeds of every kind of label with non-square input match hand calculations and NumPy; shards divide batches."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def nearest(mask: np.ndarray, method: str) -> np.ndarray:
     if method == "letterbox":
         rows = (max(height, width * SIZE[0] // SIZE[1]) - height) // 2
         columns = (max(width, height * SIZE[1] // SIZE[0]) - width) // 2
-    whole = np.pad(mask, ((rows, rows), (columns, columns)), constant_values=IGNORE)
-    down = ((np.arange(SIZE[0]) + 0.5) * whole.shape[0] / SIZE[0]).astype(int)
-    across = ((np.arange(SIZE[1]) + 0.5) * whole.shape[1] / SIZE[1]).astype(int)
-    return whole[down[:, None], across]
+    padded = np.pad(mask, ((rows, rows), (columns, columns)), constant_values=IGNORE)
+    row_indices = ((np.arange(SIZE[0]) + 0.5) * padded.shape[0] / SIZE[0]).astype(int)
+    column_indices = ((np.arange(SIZE[1]) + 0.5) * padded.shape[1] / SIZE[1]).astype(int)
+    return padded[row_indices[:, None], column_indices]
 
 
-def painted(shape: tuple[int, int], corners: tuple[int, int, int, int]) -> np.ndarray:
+def draw_rectangle(shape: tuple[int, int], corners: tuple[int, int, int, int]) -> np.ndarray:
     image = np.zeros((*shape, 3), np.uint8)
     x_min, y_min, x_max, y_max = corners
     image[y_min:y_max, x_min:x_max] = 255
@@ -44,22 +44,22 @@ def painted(shape: tuple[int, int], corners: tuple[int, int, int, int]) -> np.nd
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_classes_keep_their_images_at_64_by_96(method: str) -> None:
-    images = np.stack([painted((30, 30), (10, 5, 20, 25))] * 3)
+def test_images_with_class_labels_are_resized_to_64_by_96(method: str) -> None:
+    images = np.stack([draw_rectangle((30, 30), (10, 5, 20, 25))] * 3)
     split = Split(["a", "b", "c"], images, np.array([2, 0, 1]))
     feed = a_feed(split, SIZE, 3, 2, 0, resize=method)
     (first, labels), (second, _) = feed.batches()
     assert first.shape == (2, 64, 96, 3) and second.shape == (1, 64, 96, 3) and labels.tolist() == [2, 0]
     bright = np.argwhere(first[0, ..., 0] > 127)
-    # Letterbox: 30 × 30 becomes 30 × 44 with 7 columns on either side, then all of it 64 / 30 high, 96 / 44 wide.
+    # Letterbox: 7 columns on either side pad 30 × 30 to 30 × 44, which is scaled by 64 / 30 in y and 96 / 44 in x.
     x = (10 * 96 / 30, 20 * 96 / 30) if method == "stretch" else (17 * 96 / 44, 27 * 96 / 44)
     np.testing.assert_allclose(bright.min(axis=0), [5 * 64 / 30, x[0]], atol=1)
     np.testing.assert_allclose(bright.max(axis=0) + 1, [25 * 64 / 30, x[1]], atol=1)
 
 
-def test_boxes_lie_at_64_by_96_where_hand_calculation_has_them() -> None:
+def test_boxes_at_64_by_96_match_the_hand_calculation() -> None:
     boxes = Boxes(np.array([[30, 10, 60, 20], [0, 0, 90, 30]], np.float32), np.array([1, 0]), np.array([False, False]))
-    split = Split(["a"], painted((30, 90), (30, 10, 60, 20))[None], [boxes])
+    split = Split(["a"], draw_rectangle((30, 90), (30, 10, 60, 20))[None], [boxes])
     found = {}
     for method in METHODS:
         ((image, target),) = a_feed(split, SIZE, 3, 1, 0, kind=BOXES, resize=method).batches()
@@ -71,14 +71,15 @@ def test_boxes_lie_at_64_by_96_where_hand_calculation_has_them() -> None:
     scale_x, scale_y = 96 / 90, 64 / 30
     stretched = [[30 * scale_x, 10 * scale_y, 60 * scale_x, 20 * scale_y], [0, 0, 96, 64]]
     np.testing.assert_allclose(found["stretch"], stretched, rtol=1e-6)
-    # Letterbox: as wide as it is, 90 · 64 / 96 = 60 high, so 15 rows above and below; then 96 / 90 in both directions.
-    boxed = np.array([[30, 25, 60, 35], [0, 15, 90, 45]]) * (96 / 90)
-    np.testing.assert_allclose(found["letterbox"], boxed, rtol=1e-6)
+    # Letterbox: at a width of 90, the height becomes 90 · 64 / 96 = 60, so 15 rows are added above and below.
+    # Both directions are then scaled by 96 / 90.
+    letterboxed = np.array([[30, 25, 60, 35], [0, 15, 90, 45]]) * (96 / 90)
+    np.testing.assert_allclose(found["letterbox"], letterboxed, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [(32, 48), (30, 90), (80, 40), (128, 192)])
-def test_masks_at_64_by_96_are_numpys_nearest_neighbours(method: str, shape: tuple[int, int]) -> None:
+def test_masks_at_64_by_96_match_nearest_neighbour_resizing_in_numpy(method: str, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 4, (3, *shape), np.uint8)
     split = Split(["a", "b", "c"], rng.integers(0, 256, (3, *shape, 3), np.uint8), masks)
@@ -87,9 +88,9 @@ def test_masks_at_64_by_96_are_numpys_nearest_neighbours(method: str, shape: tup
     np.testing.assert_array_equal(found, [nearest(mask, method) for mask in masks])
 
 
-def test_a_flip_at_64_by_96_mirrors_image_boxes_and_mask() -> None:
+def test_a_flip_at_64_by_96_mirrors_the_image_the_boxes_and_the_mask() -> None:
     flip = AugmentConfig(horizontal_flip=1.0)
-    image = painted(SIZE, (10, 20, 40, 30))[None]
+    image = draw_rectangle(SIZE, (10, 20, 40, 30))[None]
     boxes = Boxes(np.array([[10, 20, 40, 30]], np.float32), np.array([0]), np.array([False]))
     ((seen, target),) = a_feed(Split(["a"], image, [boxes]), SIZE, 3, 1, 0, flip, kind=BOXES).batches()
     np.testing.assert_array_equal(seen, image[:, :, ::-1])
@@ -99,11 +100,11 @@ def test_a_flip_at_64_by_96_mirrors_image_boxes_and_mask() -> None:
     np.testing.assert_array_equal(ids, mask[:, :, ::-1])
 
 
-def test_a_mosaics_boxes_at_64_by_96_are_around_what_was_painted() -> None:
+def test_mosaic_boxes_at_64_by_96_match_the_drawn_rectangles() -> None:
     rng = np.random.default_rng(1)
     corners = [(x, y, x + 20, y + 15) for x, y in zip(rng.integers(2, 70, 30), rng.integers(2, 45, 30), strict=True)]
-    labels = [Boxes(np.array([one], np.float32), np.array([0]), np.array([False])) for one in corners]
-    split = Split([str(i) for i in range(30)], np.stack([painted(SIZE, one) for one in corners]), labels)
+    labels = [Boxes(np.array([box], np.float32), np.array([0]), np.array([False])) for box in corners]
+    split = Split([str(i) for i in range(30)], np.stack([draw_rectangle(SIZE, box) for box in corners]), labels)
     ((seen, target),) = a_feed(split, SIZE, 3, 30, 2, AugmentConfig(mosaic=1.0), kind=BOXES).batches()
     count = 0
     for image, boxes, classes in zip(seen[..., 0], target["boxes"], target["classes"], strict=True):
@@ -115,7 +116,7 @@ def test_a_mosaics_boxes_at_64_by_96_are_around_what_was_painted() -> None:
     assert count > 50
 
 
-def test_the_cache_keeps_an_image_and_its_mask_at_64_by_96(tmp_path: Path) -> None:
+def test_the_cache_stores_an_image_and_its_mask_at_64_by_96(tmp_path: Path) -> None:
     rng, files, masks = np.random.default_rng(0), [], []
     for i in range(4):
         pixels = rng.integers(0, 256, (40 + i, 50, 3), np.uint8)
@@ -125,25 +126,25 @@ def test_the_cache_keeps_an_image_and_its_mask_at_64_by_96(tmp_path: Path) -> No
     split = Split([file.name for file in files], files, [lambda mask=mask: mask for mask in masks])
     spec = InputSpec(*SIZE, 3)
     assert MASK.stored_shape(spec) == (64, 96, 4) and BOXES.stored_shape(spec) == (64, 96, 3)
-    kept = Cache(4, MASK.stored_shape(spec), 1e9)
-    feed = make_feed(split, spec, MASK, 2, 0, cache=kept)
+    image_cache = Cache(4, MASK.stored_shape(spec), 1e9)
+    feed = make_feed(split, spec, MASK, 2, 0, cache=image_cache)
     first = list(feed.batches())
-    assert kept.complete
+    assert image_cache.complete
     feed.epoch(1)
-    for (images, ids), (again, same) in zip(first, feed.batches(), strict=True):
-        assert np.array_equal(images, again) and np.array_equal(ids, same)
+    for (images, ids), (images_again, ids_again) in zip(first, feed.batches(), strict=True):
+        assert np.array_equal(images, images_again) and np.array_equal(ids, ids_again)
     np.testing.assert_array_equal(np.concatenate([ids for _, ids in first]), [nearest(m, "stretch") for m in masks])
 
 
-def test_shards_of_a_feed_are_disjoint_and_together_its_batches() -> None:
+def test_shards_divide_every_batch_of_a_feed() -> None:
     split = Split([str(i) for i in range(21)], np.zeros((21, 4, 4, 1), np.uint8), np.arange(21))
     whole = a_feed(split, (4, 4), 1, 6, 3, shuffle=True)
     shards = [a_feed(split, (4, 4), 1, 6, 3, shuffle=True, shard=(index, 2)) for index in range(2)]
     for feed in (whole, *shards):
         feed.epoch(2)
     assert [feed.images for feed in shards] == [11, 10] and [feed.batch_size for feed in shards] == [3, 3]
-    for (_, labels), *splits in zip(whole.batches(), *(feed.batches() for feed in shards), strict=True):
-        assert sorted(labels) == sorted(np.concatenate([own for _, own in splits]))
+    for (_, labels), *shard_batches in zip(whole.batches(), *(feed.batches() for feed in shards), strict=True):
+        assert sorted(labels) == sorted(np.concatenate([shard_labels for _, shard_labels in shard_batches]))
     with pytest.raises(ValueError, match="batch_size=5"):
         a_feed(split, (4, 4), 1, 5, 0, shard=(0, 2))
 
@@ -160,7 +161,7 @@ def test_an_invalid_input_spec_is_refused() -> None:
         InputSpec(64, 96, 3, "crop")
 
 
-def test_only_one_folder_imports_tensorflow() -> None:
+def test_only_the_tensorflow_folder_imports_tensorflow() -> None:
     folder = Path(data.__file__).parent
     modules = [".".join(["cvlib.data", *file.relative_to(folder).with_suffix("").parts])
                for file in sorted(folder.rglob("*.py")) if file.parent != folder / "tensorflow"]  # fmt: skip

@@ -30,38 +30,38 @@ def _fingerprint(path, **options):
     return data.fingerprint(data.load(DataConfig(name="folder", path=str(path), **options), seed=0))
 
 
-def test_it_is_sixteen_hex_digits_and_repeatable(collection):
+def test_the_fingerprint_has_sixteen_hex_digits_and_is_repeatable(collection):
     first = _fingerprint(collection)
     assert len(first) == 16 and int(first, 16) >= 0
     assert first == _fingerprint(collection)
 
 
-def test_it_does_not_depend_on_the_place_nor_on_the_listing(collection, tmp_path, monkeypatch):
+def test_the_fingerprint_does_not_depend_on_the_folder_or_the_listing_order(collection, tmp_path, monkeypatch):
     first = _fingerprint(collection)
     shutil.copytree(collection, tmp_path / "elsewhere" / "two")
     assert _fingerprint(tmp_path / "elsewhere" / "two") == first
     monkeypatch.chdir(collection.parent)
     assert _fingerprint("one") == first
-    plain = os.walk
-    monkeypatch.setattr(os, "walk", lambda *a, **k: ((p, d[::-1], f[::-1]) for p, d, f in plain(*a, **k)))
+    original_walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda *a, **k: ((p, d[::-1], f[::-1]) for p, d, f in original_walk(*a, **k)))
     assert _fingerprint(collection) == first
 
 
-def test_it_sees_content_names_classes_and_splits(collection):
-    prints = [_fingerprint(collection, **options) for options in ({}, {"classes": ["b", "a"]}, {"channels": 1})]
+def test_the_fingerprint_depends_on_content_names_classes_and_splits(collection):
+    fingerprints = [_fingerprint(collection, **options) for options in ({}, {"classes": ["b", "a"]}, {"channels": 1})]
     file = collection / "test" / "b" / "2.png"
     Image.new("RGB", (4, 4), (1, 2, 3)).save(file)
-    prints.append(_fingerprint(collection))
+    fingerprints.append(_fingerprint(collection))
     file = file.rename(file.with_name("3.png"))
-    prints.append(_fingerprint(collection))
+    fingerprints.append(_fingerprint(collection))
     file = file.rename(collection / "test" / "a" / "3.png")
-    prints.append(_fingerprint(collection))
+    fingerprints.append(_fingerprint(collection))
     file.rename(collection / "val" / "a" / "3.png")
-    prints.append(_fingerprint(collection))
-    assert len(set(prints)) == len(prints)
+    fingerprints.append(_fingerprint(collection))
+    assert len(set(fingerprints)) == len(fingerprints)
 
 
-def test_files_are_not_read_again(collection):
+def test_the_fingerprint_uses_the_known_file_digests(collection):
     dataset = data.load(DataConfig(name="folder", path=str(collection)), seed=0)
     first = data.fingerprint(dataset)
     without = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, digests=None))
@@ -70,28 +70,28 @@ def test_files_are_not_read_again(collection):
     assert data.fingerprint(dataset) == first
 
 
-def test_it_sees_pixels_and_split_of_arrays():
+def test_the_fingerprint_of_arrays_depends_on_pixels_and_splits():
     dataset = data.load(DataConfig(), seed=0)
     changed = dataset.train.images.copy()
     changed[5, 3, 3, 0] ^= 1
-    prints = [
+    fingerprints = [
         data.fingerprint(dataset),
         data.fingerprint(dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, images=changed))),
         data.fingerprint(dataclasses.replace(dataset, train=dataset.test, test=dataset.train)),
         data.fingerprint(data.load(DataConfig(split_seed=1), seed=0)),
         data.fingerprint(data.load(DataConfig(fraction=0.5), seed=0)),
     ]
-    assert len(set(prints)) == len(prints)
+    assert len(set(fingerprints)) == len(fingerprints)
 
 
-def test_it_does_not_depend_on_the_order_of_samples():
+def test_the_fingerprint_does_not_depend_on_the_order_of_samples():
     dataset = data.load(DataConfig(), seed=0)
     order = np.random.default_rng(0).permutation(len(dataset.train))
     shuffled = dataset.train.take(order)
     assert data.fingerprint(dataclasses.replace(dataset, train=shuffled)) == data.fingerprint(dataset)
 
 
-def test_it_sees_boxes_and_the_task():
+def test_the_fingerprint_depends_on_the_boxes_and_the_task():
     def dataset(**change):
         corners = np.array([[1, 2, 3, 4]], np.float32) + np.float32(change.get("shift", 0))
         boxes = Boxes(corners, np.array([change.get("label", 0)]), np.array([change.get("crowd", False)]))

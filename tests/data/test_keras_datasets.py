@@ -1,4 +1,4 @@
-"""The collections that Keras downloads: its own loaders, here fed from small arrays and files."""
+"""The collections that Keras downloads, read by its own loaders from small arrays and files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ SHAPES = {"mnist": (28, 28), "fashion_mnist": (28, 28), "cifar10": (32, 32, 3), 
 
 
 def _arrays(name: str):
-    """Train and test in the form of Keras' loader: labels (n, 1) for CIFAR; 10 and 2 images a class."""
+    """Return train and test as Keras' loader does: 10 and 2 images per class; labels of shape (n, 1) for CIFAR."""
     count = len(keras_datasets.CLASSES[name])
     rng = np.random.default_rng(0)
     column = (-1, 1) if name.startswith("cifar") else (-1,)
     splits = []
-    for each in (10, 2):
-        labels = np.tile(np.arange(count, dtype=np.uint8), each)
+    for per_class in (10, 2):
+        labels = np.tile(np.arange(count, dtype=np.uint8), per_class)
         splits.append((rng.integers(0, 256, (len(labels), *SHAPES[name]), np.uint8), labels.reshape(column)))
     return tuple(splits)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_own_test_split_is_kept_and_val_comes_out_of_train(name, monkeypatch):
+def test_the_original_test_split_is_kept_and_val_is_taken_from_train(name, monkeypatch):
     import keras
 
     (train, train_labels), (test, test_labels) = loaded = _arrays(name)
@@ -46,7 +46,7 @@ def test_the_own_test_split_is_kept_and_val_comes_out_of_train(name, monkeypatch
         assert np.array_equal(image.reshape(train[0].shape), train[index]) and label == train_labels.ravel()[index]
 
 
-def test_class_names():
+def test_the_class_names_are_complete_and_in_order():
     counts = {name: len(set(classes)) for name, classes in keras_datasets.CLASSES.items()}
     assert counts == {"mnist": 10, "fashion_mnist": 10, "cifar10": 10, "cifar100": 100}
     assert keras_datasets.CLASSES["fashion_mnist"][9] == "Ankle boot"
@@ -54,23 +54,23 @@ def test_class_names():
     assert list(keras_datasets.CLASSES["cifar100"]) == sorted(keras_datasets.CLASSES["cifar100"])
 
 
-def test_files_in_the_cache_are_read(tmp_path, monkeypatch):
+def test_files_in_the_cache_of_keras_are_read(tmp_path, monkeypatch):
     from keras.src.backend import config as keras_config
 
     monkeypatch.setattr(keras_config, "_KERAS_DIR", str(tmp_path))
     (train, train_labels), (test, test_labels) = _arrays("fashion_mnist")
-    place = tmp_path / "datasets" / "fashion-mnist"
-    place.mkdir(parents=True)
+    folder = tmp_path / "datasets" / "fashion-mnist"
+    folder.mkdir(parents=True)
     for prefix, pixels, labels in (("train", train, train_labels), ("t10k", test, test_labels)):
-        (place / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(16) + pixels.tobytes()))
-        (place / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + labels.tobytes()))
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(16) + pixels.tobytes()))
+        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + labels.tobytes()))
     dataset = data.load(DataConfig(name="fashion_mnist"), seed=0)
     assert np.array_equal(dataset.test.images[..., 0], test)
     assert len(dataset.train) + len(dataset.val) == 100
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_offline_the_address_the_cache_and_the_ways_on_are_named(name, tmp_path, monkeypatch):
+def test_the_offline_error_names_the_address_the_cache_and_the_alternatives(name, tmp_path, monkeypatch):
     from keras.src.backend import config as keras_config
     from keras.src.utils import file_utils
 
@@ -89,21 +89,21 @@ def test_offline_the_address_the_cache_and_the_ways_on_are_named(name, tmp_path,
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_address_and_the_cache_are_those_of_keras(name, tmp_path, monkeypatch):
-    """Keras itself is asked where it would download from, and to."""
+def test_the_address_and_the_cache_match_those_of_keras(name, tmp_path, monkeypatch):
+    """Compare with the address and the file that Keras itself uses."""
     from keras.src.backend import config as keras_config
     from keras.src.utils import file_utils
 
-    asked = []
+    downloads = []
 
-    def note(address, target, _):
-        asked.append((address, target))
+    def record(address, target, _):
+        downloads.append((address, target))
         raise urllib.error.URLError("offline")
 
     monkeypatch.setattr(keras_config, "_KERAS_DIR", str(tmp_path))
-    monkeypatch.setattr(file_utils, "urlretrieve", note)
+    monkeypatch.setattr(file_utils, "urlretrieve", record)
     with pytest.raises(UserError):
         data.load(DataConfig(name=name), seed=0)
     address, cached = keras_datasets.SOURCES[name]
-    assert asked[0][0].startswith(address)
-    assert asked[0][1].startswith(str(tmp_path / "datasets" / cached))
+    assert downloads[0][0].startswith(address)
+    assert downloads[0][1].startswith(str(tmp_path / "datasets" / cached))

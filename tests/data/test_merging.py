@@ -1,4 +1,4 @@
-"""Classes learned as one, for every kind of label."""
+"""Several classes are merged into one, for every kind of label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvlib.data import merging
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, IGNORE, MASK
 from cvlib.runtime.errors import UserError
-from tests.data.layouts.folders_on_disk import load, refused, write_images
+from tests.data.layouts.folders_on_disk import assert_refused, load, write_images
 
 CLASSES = ["bus", "cat", "sedan", "van"]
 VEHICLE = {"vehicle": ["van", "bus", "sedan"]}
@@ -28,7 +28,7 @@ def test_a_merged_class_takes_the_place_of_its_first_member() -> None:
     assert classes == ["bus", "cat", "car"] and split.labels.tolist() == [0, 1, 2, 2]
 
 
-def test_boxes_masks_and_sets_are_merged() -> None:
+def test_boxes_masks_and_class_sets_are_merged() -> None:
     boxes = Boxes(np.zeros((3, 4), np.float32), np.array([3, 1, 0]), np.zeros(3, bool))
     assert merging.merge(CLASSES, [_split([boxes], 1)], VEHICLE, BOXES)[1][0].labels[0].classes.tolist() == [0, 1, 0]
     masks = np.array([[[0, 1], [3, IGNORE]]], np.uint8)
@@ -45,12 +45,12 @@ def test_boxes_masks_and_sets_are_merged() -> None:
     ({"cat": ["sedan", "van"]}, "cat is already a class"),
     ({"all": CLASSES}, "data.merge leaves only one class"),
 ])  # fmt: skip
-def test_what_can_not_be_merged_is_refused(groups: dict[str, list[str]], words: str) -> None:
+def test_an_invalid_merge_is_refused(groups: dict[str, list[str]], words: str) -> None:
     with pytest.raises(UserError, match=words):
         merging.merge(CLASSES, [_split(np.array([0]), 1)], groups, CLASS)
 
 
-def test_folders_of_classes_are_merged_and_chosen_by_the_new_name(tmp_path: Path) -> None:
+def test_class_folders_are_merged_and_chosen_by_the_new_name(tmp_path: Path) -> None:
     for name, count in zip(CLASSES, (8, 9, 6, 7), strict=True):
         write_images(tmp_path / name, count)
     dataset = load(tmp_path, merge={"car": ["sedan", "van"]})
@@ -59,4 +59,4 @@ def test_folders_of_classes_are_merged_and_chosen_by_the_new_name(tmp_path: Path
     assert np.asarray(counts).tolist() == [8, 9, 13]
     chosen = load(tmp_path, merge={"car": ["sedan", "van"]}, classes=["car", "bus"])
     assert chosen.classes == ["car", "bus"] and sum(map(len, chosen.splits.values())) == 21
-    refused("unknown class 'sedan'", tmp_path, merge={"car": ["sedan", "van"]}, classes=["sedan", "bus"])
+    assert_refused("unknown class 'sedan'", tmp_path, merge={"car": ["sedan", "van"]}, classes=["sedan", "bus"])

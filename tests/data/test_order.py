@@ -1,4 +1,4 @@
-"""The order of samples: NumPy alone, by seed and epoch; mosaics and shards."""
+"""The order of the samples depends on seed and epoch alone; mosaics and shards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from cvlib.data.order import Order
 
 
-def test_an_epoch_is_every_sample_once_in_an_order_of_its_own() -> None:
+def test_each_epoch_has_every_sample_once_in_a_new_order() -> None:
     order = Order(23, 23, seed=1, shuffle=True, streams=("hue",))
     first, draws = order.epoch(0)
     assert sorted(first) == list(range(23)) and draws.shape == (23, 1)
@@ -18,32 +18,32 @@ def test_an_epoch_is_every_sample_once_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize("tiles", [1, 4])
 @pytest.mark.parametrize(("images", "count"), [(23, 2), (24, 3), (60, 4)])
-def test_shards_are_disjoint_and_together_are_the_whole_epoch(images: int, count: int, tiles: int) -> None:
+def test_shards_are_disjoint_and_together_form_the_whole_epoch(images: int, count: int, tiles: int) -> None:
     whole, draws = Order(23, images, 5, True, ("hue", "blur"), tiles).epoch(3)
     shards = [Order(23, images, 5, True, ("hue", "blur"), tiles, (index, count)).epoch(3) for index in range(count)]
     merged, merged_draws = np.empty_like(whole).reshape(images, tiles), np.empty_like(draws).reshape(images, tiles, 2)
-    for index, (rows, own) in enumerate(shards):
-        merged[index::count], merged_draws[index::count] = rows.reshape(-1, tiles), own.reshape(-1, tiles, 2)
+    for index, (rows, shard_draws) in enumerate(shards):
+        merged[index::count], merged_draws[index::count] = rows.reshape(-1, tiles), shard_draws.reshape(-1, tiles, 2)
     assert sum(len(rows) for rows, _ in shards) == images * tiles
     np.testing.assert_array_equal(merged.reshape(-1), whole)
     np.testing.assert_array_equal(merged_draws.reshape(-1, 2), draws)
 
 
-def test_which_images_come_together_depends_on_seed_epoch_and_index_alone() -> None:
+def test_the_images_of_a_mosaic_depend_on_seed_epoch_and_index_alone() -> None:
     order = Order(9, 9, 3, streams=("mosaic", "rotation"), tiles=4)
     rows, draws = order.epoch(1)
     assert rows.shape == (36,) and draws.shape == (36, 2)
     assert rows[::4].tolist() == list(range(9))
     assert set(rows) <= set(range(9))
-    shuffled, own = Order(9, 9, 3, True, ("mosaic", "rotation"), 4).epoch(1)
-    place = np.argsort(shuffled[::4])
-    np.testing.assert_array_equal(shuffled.reshape(9, 4)[place].reshape(-1), rows)
-    np.testing.assert_array_equal(own.reshape(9, 4, 2)[place].reshape(-1, 2), draws)
+    shuffled, shuffled_draws = Order(9, 9, 3, True, ("mosaic", "rotation"), 4).epoch(1)
+    positions = np.argsort(shuffled[::4])
+    np.testing.assert_array_equal(shuffled.reshape(9, 4)[positions].reshape(-1), rows)
+    np.testing.assert_array_equal(shuffled_draws.reshape(9, 4, 2)[positions].reshape(-1, 2), draws)
     assert order.epoch(2)[0].tolist() != rows.tolist()
-    assert len(np.unique(draws)) == draws.size  # each image of a mosaic moves by itself
+    assert len(np.unique(draws)) == draws.size  # each image of a mosaic has its own random numbers
 
 
-def test_more_images_than_the_split_has_begin_it_again() -> None:
+def test_an_epoch_longer_than_the_split_starts_it_again() -> None:
     once, draws = Order(5, 5, 0, True, ("hue",)).epoch(2)
     rows, more = Order(5, 12, 0, True, ("hue",)).epoch(2)
     assert rows[:5].tolist() == once.tolist() and np.array_equal(more[:5], draws)
@@ -62,10 +62,10 @@ def test_balanced_classes_are_drawn_equally_often(epoch: int) -> None:
     np.testing.assert_allclose(counts / 1000, [0.2, 0.8 / 3, 0.8 / 3, 0.8 / 3], atol=0.002)
     rare = np.bincount(rows[STRATA[rows] == 2])[780:800]
     assert rare.min() >= 13 and rare.max() <= 14
-    assert len(set(zip(rows.tolist(), draws[:, 0].tolist(), strict=True))) == 1000  # each time other random numbers
+    assert len(set(zip(rows.tolist(), draws[:, 0].tolist(), strict=True))) == 1000  # different random numbers each time
 
 
-def test_a_balanced_epoch_depends_on_seed_and_number_alone_and_is_sharded() -> None:
+def test_a_balanced_epoch_depends_on_seed_and_number_alone_and_can_be_sharded() -> None:
     order = Order(1000, 600, 7, True, ("hue",), strata=STRATA)
     rows, draws = order.epoch(2)
     again = Order(1000, 600, 7, True, ("hue",), strata=STRATA).epoch(2)

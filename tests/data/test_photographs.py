@@ -1,4 +1,4 @@
-"""The included photographs match their READMEs, are small, and have a licence each."""
+"""The included photographs match their READMEs, are small, and each have a licence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def files(name: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_every_folder_is_a_name_and_has_a_config() -> None:
+def test_every_folder_is_listed_and_has_a_config() -> None:
     root = Path(photographs.__file__).parent
     assert {path.name for path in root.iterdir() if (path / "README.md").exists()} == set(photographs.NAMES)
     for name in photographs.NAMES:
@@ -30,7 +30,7 @@ def test_every_folder_is_a_name_and_has_a_config() -> None:
 
 
 @pytest.mark.parametrize("name", photographs.NAMES)
-def test_it_takes_at_most_5_megabytes_and_states_its_licence(name: str) -> None:
+def test_each_collection_takes_at_most_5_megabytes_and_states_its_licence(name: str) -> None:
     assert sum(path.stat().st_size for path in files(name)) <= 5e6
     (licence,) = (path for path in files(name) if path.name == "LICENSE")
     words = {"cards": "Apache License", "cats_dogs": "Attribution-ShareAlike 4.0", "clothing": "CC0 1.0 Universal"}
@@ -43,7 +43,7 @@ def test_it_takes_at_most_5_megabytes_and_states_its_licence(name: str) -> None:
     ("clothing", CLASS, ["dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes", "shorts", "skirt",
                          "t-shirt"], [720, 127, 372]),
 ])  # fmt: skip
-def test_it_is_read_in_the_splits_that_it_names(
+def test_each_collection_is_read_with_its_own_splits(
     name: str, kind: LabelKind, classes: list[str], counts: list[int]
 ) -> None:
     dataset = load(DataConfig(name), 0, kind)

@@ -20,14 +20,14 @@ def test_scenes_have_the_documented_properties():
     assert classes == list("0123456789") and [len(split) for split in splits] == [84, 18, 18]
     assert all(split.images.shape == (len(split), 96, 96, 3) and split.images.dtype == np.uint8 for split in splits)
     boxes = [boxes for split in splits for boxes in split.labels]
-    assert set(np.bincount([len(one) for one in boxes]).nonzero()[0]) == {1, 2, 3, 4}
-    corners = np.concatenate([one.corners for one in boxes])
+    assert set(np.bincount([len(image_boxes) for image_boxes in boxes]).nonzero()[0]) == {1, 2, 3, 4}
+    corners = np.concatenate([image_boxes.corners for image_boxes in boxes])
     assert corners.min() >= 0 and corners.max() <= 96 and np.all(corners[:, 2:] > corners[:, :2])
     assert len({name for split in splits for name in split.names}) == 120
-    assert set(np.concatenate([one.classes for one in boxes])) == set(range(10))
+    assert set(np.concatenate([image_boxes.classes for image_boxes in boxes])) == set(range(10))
 
 
-def test_boxes_are_the_bounds_of_the_masks_ink():
+def test_boxes_are_the_bounds_of_the_digits_in_the_masks():
     _, detection, _ = scenes.digit_scenes(SMALL, BOXES)
     classes, segmentation, _ = scenes.digit_scenes(SMALL, MASK)
     assert classes == ["background", *"0123456789"]
@@ -44,12 +44,12 @@ def test_boxes_are_the_bounds_of_the_masks_ink():
     assert compared > 200
 
 
-def test_ink_differs_in_colour_from_its_surroundings():
+def test_digits_differ_in_colour_from_their_background():
     _, (train, _, _), _ = scenes.digit_scenes(SMALL, MASK)
     for image, mask in zip(train.images, train.labels, strict=True):
-        ground = np.median(image[mask == 0], axis=0)
+        background = np.median(image[mask == 0], axis=0)
         for label in set(np.unique(mask)) - {0}:
-            assert np.linalg.norm(np.median(image[mask == label], axis=0) - ground) > 50
+            assert np.linalg.norm(np.median(image[mask == label], axis=0) - background) > 50
 
 
 def test_scenes_depend_only_on_the_split_seed():
@@ -58,7 +58,7 @@ def test_scenes_depend_only_on_the_split_seed():
     assert not np.array_equal(one[0].images, other[0].images)
 
 
-def test_splits_are_drawn_from_their_own_scans(monkeypatch):
+def test_each_split_is_drawn_from_its_own_scans(monkeypatch):
     scans = np.full((4, 8, 8, 1), 255, np.uint8)
     pools = [Split([f"{k}{i}" for i in range(4)], scans, np.full(4, k)) for k in range(3)]
     monkeypatch.setattr(scenes, "digits", lambda config: (list("0123456789"), pools, []))
@@ -68,7 +68,7 @@ def test_splits_are_drawn_from_their_own_scans(monkeypatch):
 
 
 def test_enough_of_every_digit_is_visible(monkeypatch):
-    """At least half of the pixels of a full square of ink remain visible."""
+    """At least half of the pixels of a filled square remain visible."""
     square = np.ones((20, 20), np.float32)
     rng = np.random.default_rng(0)
     monkeypatch.setattr(scenes, "SIDE", 48)

@@ -15,7 +15,7 @@ EVERYTHING = AugmentConfig(
 )  # fmt: skip
 
 
-def test_another_stream_changes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adding_a_stream_does_not_change_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     indices = np.arange(100)
     before = streams.draw(streams.STREAMS, indices, 3, 5)
     monkeypatch.setattr(streams, "STREAMS", ("cutout", *reversed(streams.STREAMS)))
@@ -45,7 +45,7 @@ def test_draws_are_uniform_and_independent() -> None:
     assert np.abs(np.corrcoef(together.T) - np.eye(3 * len(streams.STREAMS))).max() < 0.025
 
 
-def test_only_what_is_in_use_is_drawn() -> None:
+def test_only_streams_in_use_are_drawn() -> None:
     assert streams_in_use(None) == streams_in_use(AugmentConfig()) == ()
     assert streams_in_use(AugmentConfig(hue=0.1, crop=0.5)) == ("hue", "crop_area", "crop_aspect", "crop_x", "crop_y")
     assert {*streams_in_use(EVERYTHING), "mosaic_partner"} == set(streams.STREAMS)

@@ -1,4 +1,4 @@
-"""Runs of version 0.1.0 open, predict, export and give weights; they measure what they measured then."""
+"""Runs of version 0.1.0 can be evaluated, used for predictions, exported, and loaded as initial weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RUNS = sorted(path.name for path in (FORM_1 / "runs").iterdir() if path.name != 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy, for commands write into a run's folder."""
+    """Return a copy, because commands write into a run's folder."""
     return Path(shutil.copytree(FORM_1, tmp_path / "form_1"))
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_it_measures_what_it_measured_then(name: str) -> None:
+def test_a_run_reproduces_its_recorded_metrics(name: str) -> None:
     run = cvlib.load_run(FORM_1 / "runs" / name)
     found = cvlib.evaluate(run)
     recorded = {key.removeprefix("test/"): value for key, value in run.summary["metrics"].items() if "test/" in key}
@@ -33,7 +33,7 @@ def test_it_measures_what_it_measured_then(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name.endswith("finetune")])
-def test_it_predicts(name: str) -> None:
+def test_a_run_predicts(name: str) -> None:
     run = cvlib.load_run(FORM_1 / "runs" / name)
     images = np.random.default_rng(0).integers(0, 256, (2, 50, 40, run.channels)).astype(np.uint8)
     assert len(cvlib.predict(run, images)) == 2
@@ -41,24 +41,24 @@ def test_it_predicts(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNS if name.endswith("scratch")])
-def test_it_exports(name: str, folder: Path) -> None:
+def test_a_run_is_exported(name: str, folder: Path) -> None:
     from cvlib import export
 
     run = open_run(folder / "runs" / name)
     assert export.export(run, "saved_model", False, None, 4, None, print) == 0
 
 
-def test_an_unfinished_one_gives_its_best_epoch_but_is_not_resumed(folder: Path, tmp_path: Path) -> None:
+def test_an_unfinished_run_is_evaluated_at_its_best_epoch_but_not_resumed(folder: Path, tmp_path: Path) -> None:
     from cvlib import experiment
 
     run = cvlib.load_run(folder / "runs" / "unfinished")
     assert "unfinished: status interrupted" in run.notes[-1]
-    assert cvlib.evaluate(run).metrics["accuracy"] > 0.3  # of ten classes
+    assert cvlib.evaluate(run).metrics["accuracy"] > 0.3  # ten classes: chance is 0.1
     with pytest.raises(UserError, match="earlier version"):
         experiment.run(run.config, run.folder)
 
 
-def test_a_completed_one_is_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_completed_run_is_not_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from cvlib import experiment
 
     run = cvlib.load_run(folder / "runs" / "classification-scratch")
@@ -67,7 +67,7 @@ def test_a_completed_one_is_not_run_again(folder: Path, capsys: pytest.CaptureFi
     assert summary["metrics"] == run.summary["metrics"]
 
 
-def test_its_base_starts_another_run() -> None:
+def test_a_pretrained_base_is_loaded_into_another_network() -> None:
     from cvlib.models.network import build
     from cvlib.transfer import weights
 

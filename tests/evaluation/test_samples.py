@@ -18,7 +18,7 @@ from tests import configs
 from tests.small_runs import write_record
 
 
-def test_data_with_void_masks_only_is_refused(tmp_path: Path) -> None:
+def test_data_with_only_void_masks_is_refused(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     (tmp_path / "classes.txt").write_text("background\ncat\n")

@@ -12,7 +12,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+import cvlib
 from cvlib import cli, export, tasks
 from cvlib.export import resizing
 from cvlib.runtime.errors import UserError
@@ -40,7 +42,7 @@ def pictures() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("letterbox", [False, True])
 @pytest.mark.parametrize("size", [(12, 12), (31, 45), (96, 48), (5, 9), (7, 3)])
-def test_resizing_by_products_equals_keras_resizing(size: tuple[int, int], letterbox: bool) -> None:
+def test_resizing_by_matrix_products_equals_keras_resizing(size: tuple[int, int], letterbox: bool) -> None:
     image = np.random.default_rng(1).uniform(0, 255, (2, *size, 3)).astype(np.float32)
     layer = keras.layers.Resizing(12, 16, antialias=True, pad_to_aspect_ratio=letterbox)
     found = resizing.resize(tf.constant(image), (12, 16), letterbox)
@@ -97,7 +99,7 @@ def test_a_saved_model_is_served_without_this_package(run: Path) -> None:
     assert float(done.stdout) == pytest.approx(1, abs=1e-5)
 
 
-def test_int8_takes_uint8_images_and_stays_close_to_keras(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_accepts_uint8_images_and_stays_close_to_keras(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     assert cli.main(["export", str(run), "--format", "litert", "--int8", "--images", "20"]) == 0
@@ -154,7 +156,9 @@ def test_an_export_replaces_an_earlier_one_at_the_output_path(run: Path, tmp_pat
     (["{}/absent", "--format", "onnx"], "absent is not a folder"),
     (["{}", "--format", "onnx", "--images", "0"], "--images 0"),
 ])  # fmt: skip
-def test_invalid_arguments(run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+def test_invalid_arguments_give_a_one_line_error(
+    run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
     assert cli.main(["export", *[argument.replace("{}", str(run)) for argument in arguments]]) == 2
     message = capsys.readouterr().err
     assert words in message
@@ -183,7 +187,7 @@ def test_an_exported_segmenter_agrees_with_keras(form: str, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def detector() -> tuple[keras.Model, np.ndarray]:
-    """A detector that overfits eight scenes, and the scenes' images."""
+    """Return a detector that overfits eight scenes, and the scenes' images."""
     network, split = learned("anchor_free", 220)
     return tasks.of("detection").inference(network), np.asarray(split.images)
 
@@ -202,9 +206,35 @@ def test_an_exported_detector_agrees_with_keras(
     assert found.difference < 1e-3
 
 
-def test_a_detector_in_8_bits_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_is_refused_for_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_untrained(tmp_path / "run", SMALL["detection"])
     assert cli.main(["export", str(tmp_path / "run"), "--format", "litert", "--int8"]) == 2
     message = capsys.readouterr().err
     assert "--int8 is not available for detection: 8-bit box coordinates are too imprecise" in message
     assert message.count("\n") == 1
+
+
+TINY = ["model=cnn", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=1", "trainer.steps_per_epoch=2"]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_run_in_half_precision_is_exported_in_float32(
+    tmp_path: Path, precision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = cvlib.train(*TINY, f"trainer.precision={precision}", folder=tmp_path / "run")
+    for form in ("saved_model", "onnx", "litert"):
+        assert cli.main(["export", str(trained.folder), "--format", form]) == 0
+        assert f"was trained in {precision}; the export is in float32" in capsys.readouterr().out
+
+
+def test_an_export_needs_no_images_except_for_int8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(20):
+        file = tmp_path / "images" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)).save(file)
+    trained = cvlib.train(*TINY, "data=folder", f"data.path={tmp_path / 'images'}", folder=tmp_path / "run")
+    (tmp_path / "images").rename(tmp_path / "moved")
+    assert cli.main(["export", str(trained.folder), "--format", "onnx"]) == 0
+    assert "random images, because the run's data is missing" in capsys.readouterr().out
+    assert cli.main(["export", str(trained.folder), "--format", "litert", "--int8"]) == 2
+    assert "--int8 needs the run's training images" in capsys.readouterr().err

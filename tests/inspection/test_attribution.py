@@ -22,8 +22,8 @@ METHODS = {
 }
 
 
-def test_a_class_of_pixels_is_explained_by_its_own_pixels() -> None:
-    """Class 1 is the bright pixels, which are only in the upper left quarter."""
+def test_a_pixel_class_is_explained_by_its_own_pixels() -> None:
+    """Class 1 consists of the bright pixels, which are only in the upper left quarter."""
     pixels = keras.Input((8, 8, 1))
     x = keras.layers.UpSampling2D(2)(keras.layers.AveragePooling2D(2, name="map")(pixels))
     logits = keras.layers.Conv2D(2, 1, name="logits")(x)
@@ -41,7 +41,7 @@ def test_a_class_of_pixels_is_explained_by_its_own_pixels() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_planted_patch_lights_up(name: str, planted: Planted) -> None:
+def test_heat_concentrates_on_the_planted_patch(name: str, planted: Planted) -> None:
     method: Callable[[keras.Model, np.ndarray, int], np.ndarray] = METHODS[name]
     hits, shares = 0, []
     for image, label, (row, column) in list(zip(planted.images, planted.labels, planted.places, strict=True))[:10]:
@@ -55,11 +55,11 @@ def test_the_planted_patch_lights_up(name: str, planted: Planted) -> None:
         inside[max(row - 2, 0) : row + PATCH + 2, max(column - 2, 0) : column + PATCH + 2] = True
         shares.append(heat[inside].mean() / max(heat[~inside].mean(), 1e-9))
     assert hits >= 9
-    # Evenly spread heat would give 1. Stripes anywhere would change the answer, so gradients are nowhere zero.
+    # Evenly spread heat would give 1. Stripes anywhere would change the scores, so no gradient is zero.
     assert np.median(shares) > (1.4 if name == "saliency" else 4)
 
 
-def test_a_heat_map_is_of_its_own_class(planted: Planted) -> None:
+def test_a_heat_map_depends_on_the_class(planted: Planted) -> None:
     image, label = planted.images[0], int(planted.labels[0])
     row, column = planted.places[0]
     other = attribution.grad_cam(planted.model, image, 1 - label, "conv2")
@@ -96,7 +96,7 @@ def test_occlusion_by_hand() -> None:
     model = keras.Model(image, keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")(
         keras.layers.Flatten()(x)))  # fmt: skip
     picture = np.zeros((6, 6, 1), np.float32)
-    picture[2, 4] = 36.0  # the mean is 1, so a patch over it takes 35
+    picture[2, 4] = 36.0  # the image's mean is 1, so a patch on this pixel reduces it by 35
     heat = attribution.occlusion(model, picture, 0, patch=1, stride=1)
     expected = np.zeros((6, 6))
     expected[2, 4] = 1
@@ -105,7 +105,7 @@ def test_occlusion_by_hand() -> None:
 
 @pytest.mark.parametrize(("name", "side"), [("inception", 139), ("vgg", 64), ("resnet", 64), ("alexnet", 99),
                                             ("cnn", 16)])  # fmt: skip
-def test_grad_cam_on_every_head_finds_a_map_with_places(name: str, side: int) -> None:
+def test_grad_cam_finds_a_feature_map_in_every_classifier(name: str, side: int) -> None:
     small = {"dense": [8]} if name in ("alexnet", "cnn") else {}
     model = saved_classifier(name, InputSpec(side, side, 3), **small)
     assert graph.scores(model).name == "logits"
@@ -117,13 +117,13 @@ def test_grad_cam_on_every_head_finds_a_map_with_places(name: str, side: int) ->
     assert np.isfinite(heat).all()
 
 
-def test_rounding_in_the_saved_model_stops_no_gradient() -> None:
+def test_rounding_in_the_saved_model_does_not_block_gradients() -> None:
     model = saved_classifier("cnn", InputSpec(12, 12, 1))
     image = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype(np.float32)
     assert (attribution.saliency(model, image, 1) > 0).mean() > 0.9
 
 
-def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
+def test_an_image_of_another_size_is_refused_until_it_is_resized() -> None:
     model = saved_classifier("cnn", InputSpec(12, 12, 1, "letterbox"))
     image = np.full((1, 20, 40, 1), 200.0)
     with pytest.raises(UserError, match=r"takes images of shape \(12, 12, 1\), not \(20, 40, 1\)"):
@@ -135,7 +135,7 @@ def test_an_image_of_another_size_is_refused_and_can_be_brought_to_it() -> None:
     assert attribution.occlusion(model, seen[0], 0).shape == (12, 12)
 
 
-def test_an_unknown_layer(planted: Planted) -> None:
+def test_an_unknown_layer_is_refused(planted: Planted) -> None:
     with pytest.raises(UserError, match="conv3: there is no such layer; similar names are conv"):
         attribution.grad_cam(planted.model, planted.images[0], 0, "conv3")
 

@@ -6,7 +6,7 @@ from cvlib.cli.compose import compose
 from cvlib.inspection import describe
 
 
-def test_the_network_that_a_config_would_train() -> None:
+def test_the_network_of_a_config_is_described() -> None:
     subject = describe.of_config(compose(["model.filters=[3]", "model.dense=[]"]))
     assert (subject.spec.size, subject.spec.channels, subject.classes, subject.notes) == ((8, 8), 1, 10, [])
     found = describe.describe(subject)

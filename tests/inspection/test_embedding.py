@@ -13,7 +13,7 @@ from cvlib.inspection import embedding, graph
 from tests.inspection.conftest import Planted, saved_classifier
 
 
-def test_features_are_what_the_last_layer_reads(planted: Planted) -> None:
+def test_features_are_the_input_of_the_last_layer(planted: Planted) -> None:
     assert embedding.features_step(planted.model).name == "pooled"
     found = embedding.features(planted.model, [planted.images[:3], planted.images[3:5]])
     assert found.shape == (5, 16)
@@ -22,13 +22,13 @@ def test_features_are_what_the_last_layer_reads(planted: Planted) -> None:
     np.testing.assert_allclose(found @ kernel + bias, logits, atol=1e-4)
 
 
-def test_dropout_before_the_head_changes_nothing() -> None:
+def test_the_output_of_a_last_dropout_layer_gives_the_features() -> None:
     model = saved_classifier("cnn", InputSpec(12, 12, 1), dropout=0.5)
     assert embedding.features_step(model).name == "dense1_dropout"
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
-def test_two_clouds_stay_apart(method: str) -> None:
+def test_two_clusters_stay_separate(method: str) -> None:
     random = np.random.default_rng(0)
     values = np.concatenate([random.normal(0, 1, (20, 12)), random.normal(8, 1, (20, 12))])
     points = embedding.project(values, method)
@@ -38,13 +38,13 @@ def test_two_clouds_stay_apart(method: str) -> None:
     assert np.linalg.norm(centres[0] - centres[1]) > 2 * spread
 
 
-def test_pca_is_that_of_the_singular_values() -> None:
+def test_pca_equals_a_singular_value_decomposition() -> None:
     values = np.random.default_rng(1).normal(0, (5, 3, 1, 0.1), (50, 4))
     left, singular, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
     np.testing.assert_allclose(np.abs(embedding.project(values)), np.abs((left * singular)[:, :2]), atol=1e-4)
 
 
-def test_the_picture_has_a_colour_for_each_class() -> None:
+def test_a_scatter_plot_is_drawn_with_and_without_labels() -> None:
     picture = embedding.scatter(np.eye(3, 2, dtype=np.float32), np.array([0, 1, 1]), ["a", "b"], "title")
     assert picture.shape[2] == 3
     assert embedding.scatter(np.eye(3, 2, dtype=np.float32), None, ["a"], "title").shape == picture.shape

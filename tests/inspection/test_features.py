@@ -12,7 +12,7 @@ from cvlib.runtime.errors import UserError
 from tests.inspection.conftest import SIDE, Planted
 
 
-def test_filters_are_the_kernels(planted: Planted) -> None:
+def test_filters_are_the_kernels_of_the_first_convolution(planted: Planted) -> None:
     kernels = features.first_filters(planted.model)
     kernel = planted.model.get_layer("conv1").get_weights()[0]
     assert kernels.shape == (8, 5, 5, 1)
@@ -20,7 +20,7 @@ def test_filters_are_the_kernels(planted: Planted) -> None:
     assert sheets.filters(kernels).dtype == np.uint8
 
 
-def test_no_filters_without_a_convolution() -> None:
+def test_a_network_without_a_convolution_has_no_filters() -> None:
     image = keras.Input((4, 4, 1))
     assert features.first_filters(keras.Model(image, layers.Flatten()(image))) is None
 
@@ -41,7 +41,7 @@ def test_the_most_active_channels_come_first() -> None:
     assert features.most_active(maps, 2) == [2, 1]
 
 
-def test_a_unit_that_likes_one_colour_gets_it() -> None:
+def test_maximizing_a_unit_that_detects_a_colour_gives_that_colour() -> None:
     image = keras.Input((12, 12, 3))
     kernel = np.zeros((1, 1, 3, 2), np.float32)
     kernel[0, 0, :, 0], kernel[0, 0, :, 1] = (1, -1, -1), (-1, -1, 1)
@@ -54,7 +54,7 @@ def test_a_unit_that_likes_one_colour_gets_it() -> None:
     assert blue[:2].max() < 15
 
 
-def test_a_class_that_needs_stripes_gets_stripes(planted: Planted) -> None:
+def test_maximizing_a_class_of_stripes_gives_stripes(planted: Planted) -> None:
     made = features.maximize(planted.model, "logits", [0, 1], (SIDE, SIDE), steps=60).astype(np.float32)
     assert made.shape == (2, SIDE, SIDE, 1)
     logits = graph.as_array(graph.activations(planted.model, made, ["logits"])["logits"])

@@ -28,7 +28,7 @@ def small() -> keras.Model:
     return keras.Model(image, layers.Dense(7, name="dense")(layers.Flatten(name="flat")(x)))
 
 
-def test_a_row_by_hand() -> None:
+def test_a_row_of_the_layer_table_by_hand() -> None:
     rows = {row.name: row for row in inspection.describe(small())}
     first = rows["convolution"]
     assert (first.kind, first.shape, first.change) == ("Conv2D", (5, 12, 8), (-4, 0, 5))
@@ -47,7 +47,7 @@ def test_a_row_by_hand() -> None:
     ("flat", 0, 0),
     ("dense", (2 * 16 * 4 + 1) * 7, 2 * 16 * 4 * 7),
 ])  # fmt: skip
-def test_parameters_and_work_by_hand(name: str, parameters: int, multiply_adds: int) -> None:
+def test_parameters_and_multiply_adds_by_hand(name: str, parameters: int, multiply_adds: int) -> None:
     row = next(row for row in inspection.describe(small()) if row.name == name)
     assert (row.parameters, row.formula, row.multiply_adds) == (parameters, parameters, multiply_adds)
 
@@ -65,7 +65,7 @@ def test_every_formula_agrees_with_keras_in_every_architecture(name: str) -> Non
 
 @pytest.mark.parametrize(("name", "side", "billions"), [("resnet", 224, 3.86), ("vgg", 224, 15.35),
                                                         ("alexnet", 227, 1.135)])  # fmt: skip
-def test_published_work(name: str, side: int, billions: float) -> None:
+def test_multiply_adds_equal_published_numbers(name: str, side: int, billions: float) -> None:
     model = build(model_config(name), InputSpec(side, side, 3), 1000).model
     found = inspection.total(inspection.describe(model), model)["multiply_adds"]
     assert found / 1e9 == pytest.approx(billions, abs=0.006)
@@ -82,7 +82,7 @@ def test_a_shared_layer_is_counted_once() -> None:
     assert inspection.total(rows, model)["parameters"] == 38
 
 
-def test_averages_of_a_free_batch_norm_are_not_frozen() -> None:
+def test_averages_of_an_unfrozen_batch_norm_do_not_count_as_frozen() -> None:
     network = build(model_config("cnn", filters=[4, 6], dense=[], batch_norm=True), InputSpec(12, 12, 1), 2)
     model = network.model
     whole = inspection.total(inspection.describe(model), model)
@@ -93,7 +93,7 @@ def test_averages_of_a_free_batch_norm_are_not_frozen() -> None:
     assert (whole["frozen"], whole["averages"]) == (whole["parameters"] - whole["trainable"], 0)
 
 
-def test_freezing_shows() -> None:
+def test_frozen_layers_are_marked() -> None:
     network = build(model_config("cnn"), InputSpec(12, 12, 1), 2)
     freezing.apply(network, Phase(0, 1, "conv1_pool"))
     model = network.model
@@ -106,26 +106,26 @@ def test_freezing_shows() -> None:
     assert whole["trainable"] == whole["parameters"] - 320
 
 
-def test_the_table_as_text() -> None:
+def test_the_table_is_printed_as_text() -> None:
     rows = layer_table.table(build(model_config("cnn"), InputSpec(28, 28, 1), 10).model)
-    said = layer_table.lines(rows)
-    assert said[0].startswith("layer")
-    assert said[0].split()[-3:] == ["field", "jump", "centre"]
-    conv2 = next(line for line in said if line.startswith("conv2 "))
+    lines = layer_table.lines(rows)
+    assert lines[0].startswith("layer")
+    assert lines[0].split()[-3:] == ["field", "jump", "centre"]
+    conv2 = next(line for line in lines if line.startswith("conv2 "))
     assert " ".join(conv2.split()) == (
         "conv2 Conv2D 14×14×64 0 0 +32 3×3 1×1 same 1×1 18,496 trainable 3,612,672 49.0 KiB 8×8 2×2 0.5, 0.5"
     )
-    assert said[-1].startswith("total: 421,642 parameters (421,642 trainable, 0 frozen), 4,241,152 multiply–adds and ")
+    assert lines[-1].startswith("total: 421,642 parameters (421,642 trainable, 0 frozen), 4,241,152 multiply–adds and ")
 
 
-def test_as_numbers() -> None:
+def test_records_hold_plain_numbers() -> None:
     found = layer_table.records(inspection.describe(small()))[0]
     assert found["layer"] == "convolution"
     assert (found["delta_height"], found["kernel_width"], found["field_size_y"], found["field_jump_y"]) == (-4, 5, 3, 2)
     assert found["field_centre_y"] == 0
 
 
-def test_warnings_where_objects_are_larger_than_the_field_or_smaller_than_the_jump() -> None:
+def test_objects_larger_than_the_field_or_smaller_than_the_jump_give_warnings() -> None:
     image = keras.Input((64, 64, 1))
     x = layers.Conv2D(2, 3, 2, "same")(image)
     model = keras.Model(image, layers.Conv2D(2, 3, 2, "same")(x))  # a field of 7, a unit every 4 pixels

@@ -108,7 +108,7 @@ def compare_with_gradients(model: keras.Model, names: list[str], units: Callable
 
 @pytest.mark.parametrize("name", backbones.names())
 def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
-    side = max(smallest_side(name), 29) + 90  # even and odd sides occur on the way
+    side = max(smallest_side(name), 29) + 90  # maps have both even and odd sides
     backbone = base_of(name, side, side + 9)
     maps = [layer.name for layer in describe(backbone) if len(layer.shape) == 3]
     some = [maps[i] for i in np.unique(np.linspace(0, len(maps) - 1, 7).astype(int))]
@@ -122,8 +122,8 @@ def test_theory_and_gradients_agree_in_the_decoder(decoder: str) -> None:
     assert compare_with_gradients(model, ["logits"], lambda count: [count // 2, count // 2 + 1], "float32") == 8
 
 
-def test_unpooling_sees_what_its_maxima_and_its_values_see() -> None:
-    """2×2 pooling, a 3×3 convolution on it, unpooled: units 2i and 2i + 1 see pooled units i − 1 to i + 1."""
+def test_unpooling_sees_the_pixels_of_its_values_and_of_its_maxima() -> None:
+    """After 2×2 pooling, a 3×3 convolution and unpooling, units 2i and 2i + 1 see pooled units i − 1 to i + 1."""
     image = keras.Input((8, 12, 1))
     x = layers.Conv2D(1, 3, padding="same")(layers.MaxPooling2D(2)(image))
     model = keras.Model(image, layers.ReLU(name="last")(max_unpool(x, image)))
@@ -134,7 +134,9 @@ def test_unpooling_sees_what_its_maxima_and_its_values_see() -> None:
 @pytest.mark.parametrize(("name", "last", "published"), [("resnet", "conv5_block3_out", 483),
                                                          ("inception", "mixed10", 1311), ("vgg", "block5_pool", 212),
                                                          ("alexnet", "conv5_pool", 195)])  # fmt: skip
-def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published: int) -> None:
+def test_theory_and_gradients_agree_for_a_whole_field_within_a_large_image(
+    name: str, last: str, published: int
+) -> None:
     side = published + 130
     backbone = base_of(name, side, side)
     assert fields(backbone, last)[0].size == published
@@ -150,13 +152,13 @@ def test_a_whole_field_lies_within_a_large_image(name: str, last: str, published
     ("inception", {}, "mixed10", 1311, 32),
     ("alexnet", {}, "conv5_pool", 195, 32),
 ])  # fmt: skip
-def test_published_sizes(name: str, changes: dict[str, Any], last: str, size: int, jump: int) -> None:
+def test_fields_have_their_published_sizes(name: str, changes: dict[str, Any], last: str, size: int, jump: int) -> None:
     model = build(model_config(name, **changes), InputSpec(75, 75, 3), 2).model
     vertical, horizontal = fields(model, last)
     assert (vertical.size, horizontal.size, vertical.jump) == (size, size, jump)
 
 
-def test_by_hand_two_convolutions_and_pooling() -> None:
+def test_two_convolutions_and_pooling_by_hand() -> None:
     image = keras.Input((20, 30, 1))
     x = layers.Conv2D(2, (3, 5), strides=(1, 2), name="wide")(image)  # rows 0–2, columns 0–4
     x = layers.MaxPooling2D(2, name="pool")(x)  # rows 0–3, columns 0–6
@@ -188,7 +190,7 @@ BRANCHES = {
 
 
 @pytest.mark.parametrize("kind", BRANCHES)
-def test_other_layers_against_gradients(kind: str) -> None:
+def test_theory_and_gradients_agree_in_other_layers(kind: str) -> None:
     image = keras.Input((24, 28, 2))
     x = layers.Conv2D(2, 3, 2, "same")(image)  # 12×14
     model = keras.Model(image, BRANCHES[kind](x))
@@ -219,7 +221,7 @@ def test_unknown_operations_and_later_layers_have_no_field() -> None:
     assert row(model, "after").fields is None
 
 
-def test_the_shortest_period_stands_for_the_pattern() -> None:
+def test_a_pattern_is_reduced_to_its_shortest_period() -> None:
     twice = receptive_field.through(PIXELS, receptive_field.Window(lambda i: i // 2, lambda i: i // 2, 2, 1))
     assert (twice.low, twice.shift) == ((0, 0), 1)
     pooled = receptive_field.through(twice, receptive_field.Window(lambda i: 2 * i, lambda i: 2 * i + 1, 1, 2))

@@ -11,9 +11,9 @@ from tests.small_runs import write_run
 
 def test_the_pictures_of_a_run_are_returned_and_printed(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
-    said: list[str] = []
-    written = visualize(cvlib.load_run(tmp_path / "run"), layers=["conv1"], steps=0, say=said.append)
-    assert said == [f"  {path.name}" for path in written]
+    messages: list[str] = []
+    written = visualize(cvlib.load_run(tmp_path / "run"), layers=["conv1"], steps=0, say=messages.append)
+    assert messages == [f"  {path.name}" for path in written]
     assert [path.name for path in written] == [
         "filters.png", "feature_maps_conv1.png", "explanations.png", "embedding_pca.png", "embedding_tsne.png"
     ]  # fmt: skip

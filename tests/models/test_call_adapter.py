@@ -23,7 +23,7 @@ def nested() -> keras.Model:
     return keras.Model(outer, layers.Dropout(0.5, name="outer_dropout")(inner(outer)), name="outer")
 
 
-def test_leaves_reach_into_models_within_models(nested: keras.Model) -> None:
+def test_leaves_include_layers_of_nested_models(nested: keras.Model) -> None:
     names = [layer.name for layer in call_adapter.leaves(nested)]
     assert {"outer_dropout", "inner", "inner_dropout"} <= set(names)
 
@@ -48,7 +48,7 @@ def test_frozen_layers_are_deterministic_and_unfrozen_ones_random_again(nested: 
     np.testing.assert_array_equal(inner(ONES, training=True), ONES)
     halved = np.asarray(nested(ONES, training=True))  # the outer Dropout is still random
     assert set(np.unique(halved)) == {0.0, 2.0}
-    call_adapter.run_in_inference(inner, True)  # twice is as once
+    call_adapter.run_in_inference(inner, True)  # a second call has no effect
     call_adapter.run_in_inference(inner, False)
     assert set(np.unique(np.asarray(inner(ONES, training=True)))) == {0.0, 2.0}
     assert not any("call" in layer.__dict__ and hasattr(layer.__dict__["call"], "keywords") and
@@ -56,7 +56,7 @@ def test_frozen_layers_are_deterministic_and_unfrozen_ones_random_again(nested: 
                    for layer in call_adapter.leaves(inner))  # fmt: skip
 
 
-def test_fit_does_not_bring_dropout_back(nested: keras.Model) -> None:
+def test_fit_does_not_reactivate_dropout(nested: keras.Model) -> None:
     """In `fit`, Keras passes training=True to every layer."""
     call_adapter.run_in_inference(nested, True)
     given = keras.Input((50, 4))

@@ -55,14 +55,14 @@ def predicted(model: keras.Model, given: Any) -> list[np.ndarray]:
     return keras.tree.flatten(model.predict(given, verbose=0))
 
 
-def test_every_backbone_has_its_config_as_a_classifier_and_every_other_config_builds_on_one() -> None:
+def test_every_backbone_has_a_classifier_config_and_other_configs_use_these_backbones() -> None:
     own = {name for name in MODELS if not model_config(name).feature_levels}
     assert own == set(backbones.names())
     assert all(model_config(name).backbone in own for name in MODELS)
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
-def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(name: str, tmp_path: Path) -> None:
+def test_it_trains_in_each_regime_and_the_saved_model_predicts_the_same(name: str, tmp_path: Path) -> None:
     built = small(name)
     model, task = built.model, tasks.of(TASKS[name])
     images, labels = pixels(name, 4), np.array([0, 1, 2, 1])
@@ -98,18 +98,18 @@ def test_it_trains_a_step_in_each_regime_and_the_saved_model_predicts_the_same(n
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
-def test_a_saved_model_that_is_simply_called_infers(name: str) -> None:
+def test_calling_a_saved_model_runs_inference(name: str) -> None:
     saved = tasks.of(TASKS[name]).inference(small(name))
     before = [keras.ops.convert_to_numpy(weight) for weight in saved.weights]
     first, second = (keras.tree.flatten(saved(pixels(name, 2))) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)  # no Dropout
     for weight, value in zip(saved.weights, before, strict=True):
-        np.testing.assert_array_equal(weight, value)  # no BatchNorm that follows
+        np.testing.assert_array_equal(weight, value)  # BatchNorm keeps its averages
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
-def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str) -> None:
+def test_base_and_head_equal_the_whole_network_and_share_its_weights(name: str) -> None:
     built, images = small(name), pixels(name, 3)
     freezing.apply(built, regimes.phases(FeatureExtractor(weights="x"), 1)[0])
     cut = built.cut()
@@ -129,11 +129,11 @@ def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str) -> Non
     after = predicted(built.model, images)
     for one, old, new in zip(predicted(cut.head, features), before, after, strict=True):
         np.testing.assert_allclose(one, new, rtol=1e-4, atol=1e-4)
-        assert np.abs(new - old).max() > 1e-5  # the whole network has learned with its head
+        assert np.abs(new - old).max() > 1e-5  # training the head changed the whole network
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_outputs_that_exist_in_training_only_are_left_out_of_predictions(name: str) -> None:
+def test_training_only_outputs_are_left_out_of_predictions(name: str) -> None:
     built = small(name)
     assert sorted(output.name for output in built.outputs) == sorted(built.model.output_names)
     first, *others = built.outputs
@@ -157,7 +157,7 @@ def test_outputs_that_exist_in_training_only_are_left_out_of_predictions(name: s
     ("segmenter", {"filters": [4, 4, 4], "decoder": "unpool", "skip": False}, (64, 96, 5)),
     ("segmenter", {"encoder": "darknet", "filters": [4, 4, 4], "decoder": "transpose"}, (64, 96, 5)),
     ("fcn", {"fc_kernel": 1, "fc_width": 8, "backbone": "cnn", "filters": [4] * 5}, (64, 96, 5)),
-    # cells of 8 pixels, for 64 / 8 is the coarsest grid of at least 7: 8 × 12 of them, each with 2 boxes
+    # 8 × 12 cells of 8 pixels with 2 boxes each, because 64 / 8 is the coarsest grid of at least 7
     ("yolo", {"head": "grid", "neck_channels": 8, "filters": [4] * 5}, (8 * 12, 2 * 5 + 5)),
     # strides 4, 8 and 16
     ("yolo", {"head": "anchor_free", "neck_channels": 8, "filters": [4] * 5}, (16 * 24 + 8 * 12 + 4 * 6, 4 + 5)),
@@ -171,7 +171,7 @@ def test_images_may_be_wider_than_high(name: str, changes: dict[str, Any], shape
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
-def test_names_do_not_drift_from_one_network_to_the_next(name: str) -> None:
+def test_names_are_the_same_in_every_network(name: str) -> None:
     first, second = small(name), small(name)
     assert [layer.name for layer in first.model.layers] == [layer.name for layer in second.model.layers]
     assert [layer.name for layer in first.base.layers[1:]] == [layer.name for layer in second.base.layers[1:]]
@@ -179,14 +179,14 @@ def test_names_do_not_drift_from_one_network_to_the_next(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
-def test_in_a_fresh_session_all_variables_have_the_same_names(name: str) -> None:
+def test_variables_have_the_same_names_in_a_new_session(name: str) -> None:
     """Checkpoints are restored by name, including the variables of random layers, which are numbered per session."""
     paths = []
     for _ in range(2):
         keras.utils.clear_session(free_memory=False)
         paths.append([variable.path for variable in small(name).model.variables])
     assert paths[0] == paths[1]
-    assert len(set(paths[0])) == len(paths[0])  # and no two have one name
+    assert len(set(paths[0])) == len(paths[0])  # names are unique
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
@@ -198,7 +198,7 @@ def test_an_image_below_the_minimum_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", large_ones_slow(MODELS))
-def test_mixed_precision_spares_preprocessing_and_logits_and_can_be_saved(name: str, tmp_path: Path) -> None:
+def test_mixed_precision_keeps_preprocessing_and_logits_in_float32_and_can_be_saved(name: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         built = small(name)
@@ -228,7 +228,7 @@ def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:
     assert float(result.stdout.split()[-1]) == pytest.approx(1, abs=1e-5)
 
 
-def test_resizing_inside_the_saved_model_is_the_pipelines() -> None:
+def test_resizing_in_the_saved_model_equals_that_of_the_feed() -> None:
     import tensorflow as tf
 
     built = small("cnn")

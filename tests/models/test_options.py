@@ -25,7 +25,7 @@ CNN_MAPS = {
     "batch_norm",
     "spatial_dropout",
 }
-CLASSIFIER = {"dropout", "label_smoothing"}
+CLASSIFIER = {"dropout", "label_smoothing", "thresholds", "temperature_scaling"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "neck_channels", "nms_iou"}
@@ -52,7 +52,7 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
     ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "depth"}),
     ("yolo", {"backbone": "inception"}, DETECTOR | {"strides"}),
 ])  # fmt: skip
-def test_a_config_holds_the_keys_that_its_answers_use_and_no_other(
+def test_a_config_holds_exactly_the_keys_that_its_choices_use(
     name: str, changes: dict[str, Any], keys: set[str]
 ) -> None:
     mapping = as_mapping(config(name, **changes))["model"]
@@ -62,29 +62,29 @@ def test_a_config_holds_the_keys_that_its_answers_use_and_no_other(
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_written_config_reads_back_unchanged(name: str) -> None:
+def test_a_written_config_is_read_back_unchanged(name: str) -> None:
     before = config(name)
     assert read_config(as_mapping(before)) == before
 
 
-def test_values_reach_the_options_of_the_answer_that_has_them() -> None:
+def test_values_reach_the_options_that_declare_them() -> None:
     model = model_config("segmenter", encoder="cnn", filters=[8], decoder_filters=7, dropout=0.25, lr=0.5)
     assert model.backbone_options.filters == [8]
-    assert model.backbone_options.dropout == 0.0  # the dense layers' of a classifier
+    assert model.backbone_options.dropout == 0.0  # for the dense layers of a classifier
     assert (model.head_options.decoder_filters, model.head_options.dropout) == (7, 0.25)
     assert (model.suited.lr, model.base_key, model.feature_levels) == (0.5, "encoder", True)
-    # The auxiliary classifier's weight of a decoder isn't that of Inception's own.
+    # The weight belongs to the decoder's auxiliary classifier, not to Inception's.
     inception = model_config("segmenter", encoder="inception", auxiliary_weight=0.5)
     assert inception.head_options.auxiliary_weight == 0.5
 
 
-def test_the_base_is_named_by_the_key_of_the_head_alone() -> None:
+def test_only_the_heads_own_key_selects_the_base() -> None:
     assert model_config("cnn", backbone="darknet").backbone == "cnn"
     assert model_config("yolo", encoder="cnn").backbone == "darknet"
     assert model_config("segmenter", backbone="vgg").backbone == "cnn"
 
 
-def test_a_classifiers_dropout_is_the_backbones_where_the_backbone_ends_in_dense_layers() -> None:
+def test_dropout_belongs_to_the_backbone_if_it_ends_in_dense_layers() -> None:
     assert model_config("cnn", dropout=0.5).backbone_options.dropout == 0.5
     assert model_config("resnet", dropout=0.5).head_options.dropout == 0.5
 
@@ -110,7 +110,7 @@ def test_invalid_values_are_refused_in_one_line(values: dict[str, Any], message:
 
 
 @pytest.mark.parametrize(("name", "base"), [("segmenter", "cnn"), ("yolo", "darknet"), ("fcn", "vgg")])
-def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
+def test_backbone_config_is_a_classifier_with_the_same_base(name: str, base: str) -> None:
     model = model_config(name)
     classifier = backbone_config(model)
     assert (classifier.name, classifier.task, classifier.head, classifier.feature_levels) == (
@@ -123,7 +123,7 @@ def test_the_classifier_with_the_same_base(name: str, base: str) -> None:
     assert backbone_config(classifier) == classifier
 
 
-def test_the_keys_that_decide_which_others_are_used() -> None:
+def test_deciding_lists_the_keys_that_determine_the_used_keys() -> None:
     assert deciding({"name": "cnn"}) == {}
     found = deciding({"name": "segmenter", "head": "decoder"})
     assert {"cnn", "darknet", "vgg", "resnet", "inception"} <= set(found["encoder"])
@@ -132,7 +132,7 @@ def test_the_keys_that_decide_which_others_are_used() -> None:
     assert "grid" in found["head"]
 
 
-def test_every_head_is_found_by_its_files_name() -> None:
+def test_every_head_is_found_by_its_file_name() -> None:
     assert heads.names() == ["anchor_free", "decoder", "dense", "fcn", "grid"]
     assert [heads.get(name).name for name in heads.names()] == heads.names()
 

@@ -22,7 +22,7 @@ def test_every_decoder_can_overfit_eight_images(decoder: str, skip: bool) -> Non
     keras.utils.set_random_seed(0)
     classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), MASK)
     images, truth = splits[0].images[:8].astype(np.float32), splits[0].labels[:8].astype(np.int32)
-    wide = {} if skip else {"filters": [16, 32, 64], "decoder_filters": 128}  # all must pass through the middle
+    wide = {} if skip else {"filters": [16, 32, 64], "decoder_filters": 128}  # everything passes through the bottleneck
     config = model_config("segmenter", decoder=decoder, skip=skip, **wide)
     built = network_of(config, images.shape[1:3], images.shape[3], len(classes))
     model, task = built.model, tasks.of("segmentation")

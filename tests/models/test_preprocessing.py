@@ -13,7 +13,7 @@ from cvlib.models import preprocessing
 
 pytestmark = pytest.mark.usefixtures("eager")
 
-MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # of ImageNet's blue, green and red
+MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # ImageNet's means of blue, green and red
 
 
 def computed(function: Callable[[keras.KerasTensor], Any], image: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def raw(channels: int) -> np.ndarray:
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_scales_and_channels(channels: int, policy: str) -> None:
+def test_preprocessing_equals_numpy(channels: int, policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     try:
         image = raw(channels)

@@ -25,7 +25,7 @@ TASK = tasks.of("classification")
 CLASSES = ["background", "cat", "dog"]
 
 
-def test_a_finished_run(tmp_path: Path) -> None:
+def test_a_finished_run_is_loaded(tmp_path: Path) -> None:
     model = write_run(tmp_path / "run")
     run = open_run(tmp_path / "run")
     assert (run.size, run.channels, run.classes[:2], run.notes) == ((SIDE, SIDE), 1, ["0", "1"], [])
@@ -53,12 +53,12 @@ def test_an_unfinished_run_uses_its_best_weights_so_far_with_a_note(tmp_path: Pa
     pytest.param(model_config("inception"), 75, marks=pytest.mark.slow),  # has an auxiliary classifier
     pytest.param(model_config("resnet"), 32, marks=pytest.mark.slow),
 ], ids=lambda value: getattr(value, "name", None))  # fmt: skip
-def test_the_network_as_it_was_trained(model: ModelConfig, side: int, tmp_path: Path) -> None:
+def test_as_trained_returns_the_network_as_it_was_trained(model: ModelConfig, side: int, tmp_path: Path) -> None:
     whole = Config(model, data=DataConfig(tasks=[model.task], image_size=side))
     resize, task = tasks.resize(whole), tasks.of(model.task)
     write_record(tmp_path / "run", whole, InputSpec(side, side, 3, resize), CLASSES)
     built = network_of(model, side, 3, len(CLASSES), resize)
-    for weight in built.model.weights:  # so that boxes and classes differ from place to place
+    for weight in built.model.weights:  # so that boxes and classes differ between positions
         weight.assign(weight + 0.05 * keras.random.normal(weight.shape, seed=len(weight.shape)))
     write_network(tmp_path / "run", whole, built, CLASSES)
     expected = task.validated(built)
@@ -68,7 +68,7 @@ def test_the_network_as_it_was_trained(model: ModelConfig, side: int, tmp_path: 
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_images_that_a_run_takes(tmp_path: Path) -> None:
+def test_the_input_spec_comes_from_the_summary(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     summary = tmp_path / "run/summary.json"
     changes = {"image_size": [12, 20], "resize": "letterbox"}
@@ -86,7 +86,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         as_trained(open_run(tmp_path / "run"), TASK)
 
 
-def test_a_run_without_an_epoch_has_no_network(tmp_path: Path) -> None:
+def test_a_run_without_a_finished_epoch_has_no_network(tmp_path: Path) -> None:
     write_run(tmp_path / "run", status="interrupted")
     for file in (tmp_path / "run/checkpoints").iterdir():
         file.unlink()

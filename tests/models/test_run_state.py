@@ -39,7 +39,7 @@ def restore(model: keras.Model, parts: Parts) -> None:
     run_state.restore(model.optimizer.variables, parts.optimizer, "optimizer variable")
 
 
-def test_going_on_equals_never_stopping_also_with_dropout_and_adam(tmp_path: Path) -> None:
+def test_resuming_equals_uninterrupted_training_with_dropout_and_adam(tmp_path: Path) -> None:
     whole = build()
     train(whole, 3)
     state = RunState(epoch=3, best=[0.5, -1.0], rows=[{"epoch": 3}], phase=1, first_steps={"dense/kernel": 2},
@@ -58,7 +58,7 @@ def test_going_on_equals_never_stopping_also_with_dropout_and_adam(tmp_path: Pat
         np.testing.assert_array_equal(value, expected)
 
 
-def test_without_a_checkpoint_a_run_starts_from_nothing(tmp_path: Path) -> None:
+def test_without_a_checkpoint_the_state_is_empty(tmp_path: Path) -> None:
     assert run_state.load(tmp_path / "none") == (RunState(), Parts(), [])
 
 
@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_previous_one_with_a_remark(tmp_
     assert "epoch-00003-step-0000000.npz is damaged" in remarks[0]
 
 
-def test_the_best_weights_come_back_and_a_completed_run_frees_the_space(tmp_path: Path) -> None:
+def test_the_best_weights_are_restored_and_a_completed_run_deletes_its_checkpoints(tmp_path: Path) -> None:
     model = build()
     train(model, 1)
     best = model.get_weights()
@@ -89,17 +89,17 @@ def test_the_best_weights_come_back_and_a_completed_run_frees_the_space(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["completed.json"]
 
 
-def test_the_best_of_a_state_stays_until_no_checkpoint_names_it(tmp_path: Path) -> None:
+def test_best_weights_are_kept_while_a_checkpoint_refers_to_them(tmp_path: Path) -> None:
     model = build()
     for epoch, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
         if best == epoch:
             run_state.save_best(tmp_path, model, best)
         run_state.save(tmp_path, RunState(epoch=epoch, best_epoch=best), model, model)
-    # Were the checkpoint of epoch 4 damaged, the one of epoch 3 would name epoch 2.
+    # If the checkpoint of epoch 4 were damaged, that of epoch 3 would need the weights of epoch 2.
     assert sorted(path.name for path in tmp_path.glob("best-*")) == ["best-00002.npz", "best-00004.npz"]
 
 
-def test_variables_get_their_values_by_name_in_whatever_order(tmp_path: Path) -> None:
+def test_variables_are_restored_by_name_in_any_order(tmp_path: Path) -> None:
     model = build()
     run_state.save(tmp_path, RunState(epoch=1), model, model)
     expected = run_state.values(model.variables)
@@ -119,7 +119,7 @@ def test_variables_with_the_same_name_are_matched_by_their_order() -> None:
     assert [float(variable.value[0]) for variable in variables] == [1, 2, 3]
 
 
-def test_running_metrics_are_kept_within_an_epoch_only(tmp_path: Path) -> None:
+def test_running_metrics_are_saved_only_within_an_epoch(tmp_path: Path) -> None:
     model = build()
     train(model, 1)
     run_state.save(tmp_path, RunState(epoch=1), model, model)
@@ -130,7 +130,7 @@ def test_running_metrics_are_kept_within_an_epoch_only(tmp_path: Path) -> None:
     assert parts.metrics.keys() == run_state.values(model.metrics_variables).keys() != set()
 
 
-def test_a_checkpoint_of_another_network_is_refused_by_the_variables_name(tmp_path: Path) -> None:
+def test_the_error_for_a_checkpoint_of_another_network_names_the_variable(tmp_path: Path) -> None:
     model = build()
     run_state.save(tmp_path, RunState(epoch=1), model, model)
     _, parts, _ = run_state.load(tmp_path)
@@ -145,7 +145,7 @@ def test_a_checkpoint_of_another_network_is_refused_by_the_variables_name(tmp_pa
         assert "\n" not in message
 
 
-def test_best_weights_of_the_earlier_form_are_listed_by_position(tmp_path: Path) -> None:
+def test_best_weights_of_the_earlier_format_are_read_by_position(tmp_path: Path) -> None:
     model = build()
     train(model, 1)
     best = model.get_weights()
@@ -159,8 +159,8 @@ def test_best_weights_of_the_earlier_form_are_listed_by_position(tmp_path: Path)
         run_state.load_best(tmp_path, build(9), 2)
 
 
-def test_a_checkpoint_of_the_earlier_form_is_recognized(tmp_path: Path) -> None:
-    """In the earlier form, arrays are named model/0, …, and the state has no form."""
+def test_a_checkpoint_of_the_earlier_format_is_recognized(tmp_path: Path) -> None:
+    """In the earlier format, arrays are named model/0, …, and the state has no `form`."""
     state = np.frombuffer(b'{"epoch": 2, "step": 8, "best_epoch": 1, "unknown": 1}', np.uint8)
     np.savez(tmp_path / "epoch-00002-step-0000000.npz", state=state, **{"model/0": np.ones(3)})
     found, parts, remarks = run_state.load(tmp_path)

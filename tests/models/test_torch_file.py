@@ -21,7 +21,7 @@ HEAD = (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
         + pickle.dumps({"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}, 2))  # fmt: skip
 
 
-# A small assembler of such files.
+# Helpers that assemble such files.
 
 
 def text(value: str) -> bytes:
@@ -41,13 +41,13 @@ def storage(key: str = "0", count: int = 6, kind: str = "FloatStorage", view: by
             + b"tQ")  # fmt: skip
 
 
-def tensor(held: bytes, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> bytes:
-    return (b"ctorch._utils\n_rebuild_tensor_v2\n(" + held + number(offset) + row(shape) + row(strides) + b"\x89"
+def tensor(data: bytes, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> bytes:
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n(" + data + number(offset) + row(shape) + row(strides) + b"\x89"
             + ORDERED_DICT + b"tR")  # fmt: skip
 
 
 def state(**tensors: bytes) -> bytes:
-    return PROTO + ORDERED_DICT + b"(" + b"".join(text(name) + held for name, held in tensors.items()) + b"u" + STOP
+    return PROTO + ORDERED_DICT + b"(" + b"".join(text(name) + data for name, data in tensors.items()) + b"u" + STOP
 
 
 def raw(numbers: Any, dtype: str = "<f4") -> bytes:
@@ -64,8 +64,8 @@ def with_pickle(content: bytes) -> bytes:
     return HEAD + content + pickle.dumps(["0"], 2) + SIX
 
 
-def with_tensor(held: bytes) -> bytes:
-    return with_pickle(state(a=held))
+def with_tensor(data: bytes) -> bytes:
+    return with_pickle(state(a=data))
 
 
 def refusal(content: bytes) -> str:
@@ -76,10 +76,10 @@ def refusal(content: bytes) -> str:
     return message
 
 
-# What is read.
+# Reading tensors.
 
 
-def test_the_numbers_of_several_tensors_come_out_by_name_in_order() -> None:
+def test_several_tensors_are_read_by_name_in_order() -> None:
     tensors = {
         "b.weight": tensor(storage("7"), (2, 3), (3, 1)),
         "a.weight": tensor(storage("7"), (3, 2), (1, 3)),  # the same numbers, transposed
@@ -97,12 +97,12 @@ def test_the_numbers_of_several_tensors_come_out_by_name_in_order() -> None:
 
 
 def test_the_state_of_an_ordered_dict_is_left_out() -> None:
-    held = text("a") + tensor(storage(), (6,), (1,))
-    built = PROTO + ORDERED_DICT + b"(" + held + b"u" + b"}" + text("_metadata") + ORDERED_DICT + b"sb" + STOP
+    data = text("a") + tensor(storage(), (6,), (1,))
+    built = PROTO + ORDERED_DICT + b"(" + data + b"u" + b"}" + text("_metadata") + ORDERED_DICT + b"sb" + STOP
     assert list(torch_file.parse(with_pickle(built), "some.pth")) == ["a"]
 
 
-# The file before its content.
+# Files that are refused.
 
 
 def test_only_the_file_with_the_digest_is_read(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_only_the_file_with_the_digest_is_read(tmp_path: Path) -> None:
             torch_file.read(file, digest)
 
 
-def test_a_file_that_cannot_be_read_or_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_or_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(UserError, match="can't be read: "):
             torch_file.read(file, "")
@@ -147,7 +147,7 @@ def test_big_endian_numbers_are_refused() -> None:
     assert "little-endian" in refusal(ONE.replace(b"little_endianq\x02\x88", b"little_endianq\x02\x89"))
 
 
-# Nothing runs.
+# No code runs.
 
 
 class Canary:
@@ -161,10 +161,10 @@ class Canary:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_an_object_that_python_would_run_is_refused_wherever_it_is(protocol: int, tmp_path: Path) -> None:
+def test_an_object_whose_unpickling_runs_code_is_refused_anywhere(protocol: int, tmp_path: Path) -> None:
     evil = pickle.dumps(Canary(tmp_path / "canary"), protocol)
     pickle.loads(evil)
-    assert (tmp_path / "canary").is_dir()  # the canary sings
+    assert (tmp_path / "canary").is_dir()  # unpickling it does run code
     (tmp_path / "canary").rmdir()
     pickles = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2),
                state(a=tensor(storage(), (6,), (1,))), pickle.dumps(["0"], 2)]  # fmt: skip
@@ -178,22 +178,22 @@ def test_an_object_that_python_would_run_is_refused_wherever_it_is(protocol: int
 CALLS = {
     "os.system": "cos\nsystem\n({path}tR",
     "builtins.eval": "cbuiltins\neval\n({path}tR",
-    "getattr of what is allowed": "cbuiltins\ngetattr\n(ccollections\nOrderedDict\n{path}tR",
+    "getattr of an allowed name": "cbuiltins\ngetattr\n(ccollections\nOrderedDict\n{path}tR",
     "a dotted name": "ccollections\nOrderedDict.fromkeys\n({path}tR",
-    "another name of a module that is allowed": "ctorch._utils\n_rebuild_parameter\n({path}tR",
+    "another name of an allowed module": "ctorch._utils\n_rebuild_parameter\n({path}tR",
     "torch.load": "ctorch\nload\n({path}tR",
-    "the result of a call called": "ccollections\nOrderedDict\n)R({path}tR",
+    "a call of the result of a call": "ccollections\nOrderedDict\n)R({path}tR",
     "a call within arguments": "ccollections\nOrderedDict\n(cos\nmkdir\n({path}tRtR",
     "arguments for an OrderedDict": "ccollections\nOrderedDict\n({path}tR",
-    "a storage type called": "ctorch\nFloatStorage\n({path}tR",
+    "a call of a storage type": "ctorch\nFloatStorage\n({path}tR",
     "INST": "({path}ios\nmkdir\n",
     "OBJ": "(cos\nmkdir\n{path}o",
     "NEWOBJ": "ccollections\nOrderedDict\n)\x81",
     "STACK_GLOBAL": "{os}{mkdir}\x93({path}tR",
-    "the state of a name": "ctorch._utils\n_rebuild_tensor_v2\n}b",
+    "a state for a function": "ctorch._utils\n_rebuild_tensor_v2\n}b",
     "an extension": "\x82\x01({path}tR",
     "a persistent id in text": "P0\n",
-    "a persistent id of another form": "{path}Q",
+    "a persistent id of another type": "{path}Q",
 }  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def test_a_call_is_refused(called: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "held",
+    "data",
     [
         tensor(storage(count=2**39), (2**39,), (1,)),
         tensor(storage(count=7), (7,), (1,)),  # more than the file has
@@ -230,7 +230,7 @@ def test_a_call_is_refused(called: str, tmp_path: Path) -> None:
         tensor(storage(), (6,), (1,), offset=1),
         tensor(storage(), (1,), (1,), offset=6),
         tensor(storage(), (1,), (1,), offset=-1),
-        tensor(storage(), (2**30, 2**30), (0, 0)),  # one number, an exabyte
+        tensor(storage(), (2**30, 2**30), (0, 0)),  # one number, repeated to exabytes
         tensor(storage(), (2, 3), (1,)),
         tensor(storage(), (0,), (1,)),
         tensor(storage(), (1,) * 65, (1,) * 65),
@@ -240,8 +240,8 @@ def test_a_call_is_refused(called: str, tmp_path: Path) -> None:
         b"N",
     ],
 )
-def test_a_tensor_that_does_not_lie_within_its_storage_is_refused(held: bytes) -> None:
-    refusal(with_tensor(held))
+def test_a_tensor_that_is_not_within_its_storage_is_refused(data: bytes) -> None:
+    refusal(with_tensor(data))
 
 
 A = tensor(storage(), (6,), (1,))
@@ -250,7 +250,7 @@ A = tensor(storage(), (6,), (1,))
 @pytest.mark.parametrize(
     "content",
     [
-        with_tensor(A) + b"\x00",  # bytes behind the last storage
+        with_tensor(A) + b"\x00",  # bytes after the last storage
         with_tensor(tensor(storage(view=b")"), (6,), (1,))),  # the storage is a view of another
         HEAD + state(a=A) + pickle.dumps(["0", "0"], 2) + SIX + SIX,  # a storage twice
         with_pickle(PROTO + b"ccollections\nOrderedDict\n" + row((1,)) + b"R" + text("a") + A + b"s" + STOP),
@@ -258,7 +258,7 @@ A = tensor(storage(), (6,), (1,))
         with_pickle(PROTO + ORDERED_DICT + text("a") + b"(" + A + b"s" + STOP),  # values from before the mark
     ],
 )
-def test_a_file_that_differs_in_one_thing_from_a_good_one_is_refused(content: bytes) -> None:
+def test_a_file_that_differs_from_a_valid_one_in_one_detail_is_refused(content: bytes) -> None:
     assert list(torch_file.parse(with_tensor(A), "some.pth")) == ["a"]
     refusal(content)
 
@@ -278,7 +278,7 @@ def test_a_list_of_storages_that_does_not_fit_is_refused(keys: Any) -> None:
     [b"X\xff\xff\xff\x7f", b"\x8b\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 7 + b"\x7f", b"Nr\xff\xff\xff\xff",
      b"\x95" + b"\xff" * 7 + b"\x7f", b"T\xff\xff\xff\x7f", b"\x8a\xff" + b"\x7f" * 255, b"I" + b"9" * 5000 + b"\n"],
 )  # fmt: skip
-def test_a_size_that_the_file_does_not_hold_takes_no_memory(body: bytes) -> None:
+def test_a_size_larger_than_the_file_allocates_no_memory(body: bytes) -> None:
     tracemalloc.start()
     try:
         refusal(with_pickle(PROTO + body + STOP))
@@ -287,10 +287,10 @@ def test_a_size_that_the_file_does_not_hold_takes_no_memory(body: bytes) -> None
         tracemalloc.stop()
 
 
-def test_deep_and_shared_values_are_refused_without_harm() -> None:
+def test_deeply_nested_and_shared_values_are_refused() -> None:
     refusal(with_pickle(PROTO + b")" + b"\x85" * 200_000 + STOP))  # a tuple in a tuple in …
-    refusal(with_pickle(PROTO + b")" + b"q\x00h\x00\x86" * 50_000 + STOP))  # 2**50,000 in one
-    refusal(with_pickle(PROTO + b"]q\x00h\x00a" + STOP))  # a list that holds itself
+    refusal(with_pickle(PROTO + b")" + b"q\x00h\x00\x86" * 50_000 + STOP))  # nested pairs of 2**50,000 elements
+    refusal(with_pickle(PROTO + b"]q\x00h\x00a" + STOP))  # a list that contains itself
 
 
 def test_a_file_cut_short_anywhere_is_refused() -> None:
@@ -298,7 +298,7 @@ def test_a_file_cut_short_anywhere_is_refused() -> None:
         refusal(ONE[:length])
 
 
-def test_an_altered_byte_gives_tensors_or_one_line_and_never_anything_else() -> None:
+def test_an_altered_byte_gives_tensors_or_a_one_line_error() -> None:
     for place in range(len(ONE) - len(SIX) + 8):
         for value in (0, 1, 46, 82, 113, 127, 128, 255, ONE[place] ^ 1, ONE[place] ^ 64):
             content = ONE[:place] + bytes([value]) + ONE[place + 1 :]

@@ -160,6 +160,8 @@ def test_masks_equal_those_of_the_evaluation_at_the_files_own_size(tmp_path: Pat
 def test_files_with_the_same_name_get_separate_pictures() -> None:
     names = list(picture_names([Path("a/x.png"), Path("b/x.jpg"), Path("../y.png")]))
     assert names == ["x", "x~2", "y"]
+    alike = list(picture_names([Path("a/x.png"), Path("b/x.png"), Path("b/x~2.png"), Path("c/X.png")]))
+    assert alike == ["x", "x~3", "x~2", "X~4"]
 
 
 def test_files_that_are_not_images_are_reported(tmp_path):
@@ -168,6 +170,6 @@ def test_files_that_are_not_images_are_reported(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"x")
     (tmp_path / "notes.md").write_text("x")
     (tmp_path / "b.svg").write_text("<svg/>")
-    said = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
-    assert "1 .svg file is in an unsupported format (SVG)" in said and "other files that are not images: 1" in said
+    text = prediction.left_out([str(tmp_path), str(tmp_path / "notes.md")])
+    assert "1 .svg file is in an unsupported format (SVG)" in text and "other files that are not images: 1" in text
     assert prediction.left_out([]) == ""

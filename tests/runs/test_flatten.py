@@ -12,7 +12,7 @@ def test_leaves_are_named_by_their_path_in_order() -> None:
     ]  # fmt: skip
 
 
-def test_values_can_be_hashed() -> None:
+def test_values_are_hashable() -> None:
     flat = flatten({"filters": [[4, 8], [16]], "loss": {}, "when": b"x", "on": True})
     assert flat == {"filters": ((4, 8), (16,)), "loss": "{}", "when": "b'x'", "on": True}
     assert len(set(flat.values())) == 4

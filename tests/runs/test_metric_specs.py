@@ -1,4 +1,4 @@
-"""What runs say of their metrics."""
+"""How runs describe their metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cvlib.runs.run import read_run
 from tests.runs.small_config import config_in
 
 
-def test_a_run_names_its_form_and_describes_its_metrics(tmp_path: Path) -> None:
+def test_a_run_records_its_format_and_describes_its_metrics(tmp_path: Path) -> None:
     specs = (MetricSpec("mAP", column="ap", sample="own"), MetricSpec("loss", higher_is_better=False, high=math.inf))
     with Record(tmp_path / "run", config_in(tmp_path), specs=specs) as run:
         run.update(status="completed")
@@ -27,17 +27,17 @@ def test_a_run_names_its_form_and_describes_its_metrics(tmp_path: Path) -> None:
     assert read.metric_spec("train/box_loss") == MetricSpec("box_loss", higher_is_better=False, high=math.inf)
 
 
-def test_odd_entries_are_left_out_and_missing_fields_have_their_usual_values() -> None:
+def test_invalid_entries_are_left_out_and_missing_fields_have_defaults() -> None:
     content = [{"name": "mAP", "of_tomorrow": 1}, {"column": "x"}, 7, {"name": "loss", "high": "Infinity"}]
     assert from_json(content) == (MetricSpec("mAP"), MetricSpec("loss", high=math.inf))
     assert from_json(None) == from_json({"name": "x"}) == ()
     assert from_json(to_json([MetricSpec("x", low=-math.inf)])) == (MetricSpec("x", low=-math.inf),)
 
 
-def test_the_first_one_is_the_headline() -> None:
+def test_the_first_metric_is_the_headline() -> None:
     assert headline({"metric_specs": [{"name": "mIoU"}, {"name": "loss"}]}) == "test/mIoU"
     assert headline({}) == "test/accuracy"
 
 
-def test_what_lies_between_0_and_1_is_read_in_percent() -> None:
+def test_metrics_between_0_and_1_are_shown_in_percent() -> None:
     assert [spec.in_percent for spec in (MetricSpec("a"), MetricSpec("b", high=math.inf))] == [True, False]

@@ -1,4 +1,4 @@
-"""A run's folder: statuses, atomic files, one writer, another config refused."""
+"""Run folders: statuses, atomic files, a single writer, and refusal of other configs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from cvlib.runs import record
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import Diverged, RunFailed, UserError
-from tests.runs.small_config import ASKED, config_in
+from tests.runs.small_config import CONFIG, config_in
 
 
 def status(folder: Path) -> str:
     return str(json.loads((folder / "summary.json").read_text())["status"])
 
 
-def test_the_summary_exists_from_the_start_and_holds_the_contracts_fields(tmp_path: Path) -> None:
+def test_the_summary_exists_from_the_start_with_the_documented_fields(tmp_path: Path) -> None:
     with Record(tmp_path / "run", config_in(tmp_path), {".hydra/overrides.yaml": "[]\n"}) as run:
         summary = json.loads((tmp_path / "run/summary.json").read_text())
         assert summary["status"] == "running"
@@ -43,13 +43,13 @@ def test_the_summary_exists_from_the_start_and_holds_the_contracts_fields(tmp_pa
         (MemoryError("no room"), "failed"),
     ],
 )
-def test_an_exception_leaves_the_status_it_means(tmp_path: Path, error: BaseException, expected: str) -> None:
+def test_an_exception_sets_the_matching_status(tmp_path: Path, error: BaseException, expected: str) -> None:
     with pytest.raises(type(error)), Record(tmp_path / "run", config_in(tmp_path)):
         raise error
     assert status(tmp_path / "run") == expected
 
 
-def test_a_mistake_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_user_error_leaves_no_files(tmp_path: Path) -> None:
     folder = tmp_path / "outputs/runs/name/time"
     with pytest.raises(UserError), Record(folder, config_in(tmp_path), {".hydra/config.yaml": "a: 1\n"}) as run:
         run.say("something")
@@ -57,14 +57,14 @@ def test_a_mistake_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_removes_only_its_own_files(tmp_path: Path) -> None:
+def test_a_user_error_removes_only_the_runs_own_files(tmp_path: Path) -> None:
     (tmp_path / "mine.log").write_text("kept")
     with pytest.raises(UserError), Record(tmp_path, config_in(tmp_path)):
         raise UserError("no such file")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.log"]
 
 
-def test_a_folder_of_other_things_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     (tmp_path / "tensorboard").mkdir()
     with pytest.raises(UserError, match=r"holds other files \(photo\.jpg\)"), Record(tmp_path, config_in(tmp_path)):
@@ -72,7 +72,7 @@ def test_a_folder_of_other_things_is_refused_and_left_as_it_was(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "tensorboard"]
 
 
-def test_a_run_killed_before_its_summary_is_begun_again(tmp_path: Path) -> None:
+def test_a_run_killed_before_its_summary_starts_again(tmp_path: Path) -> None:
     for name in (".lock", "config.yaml", "summary.json.77.partial", "stdout.log"):
         (tmp_path / name).touch()
     with Record(tmp_path, config_in(tmp_path)) as run:
@@ -80,7 +80,7 @@ def test_a_run_killed_before_its_summary_is_begun_again(tmp_path: Path) -> None:
         run.update(status="completed")
 
 
-def test_a_mistake_while_going_on_keeps_what_an_earlier_process_wrote(tmp_path: Path) -> None:
+def test_a_user_error_while_resuming_keeps_the_files_of_the_earlier_process(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     with pytest.raises(KeyboardInterrupt), Record(tmp_path / "run", config):
         raise KeyboardInterrupt
@@ -90,7 +90,7 @@ def test_a_mistake_while_going_on_keeps_what_an_earlier_process_wrote(tmp_path: 
     assert (tmp_path / "run/config.yaml").exists()
 
 
-def test_a_folder_of_another_config_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_folder_of_another_config_is_refused_and_unchanged(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     with Record(tmp_path / "run", config) as run:
         run.update(status="completed")
@@ -104,7 +104,7 @@ def test_a_folder_of_another_config_is_refused_and_left_as_it_was(tmp_path: Path
     assert before == after
 
 
-def test_a_run_whose_config_is_gone_goes_on_with_the_same_and_refuses_another(tmp_path: Path) -> None:
+def test_a_run_without_its_config_file_resumes_only_with_the_same_config(tmp_path: Path) -> None:
     config, file = config_in(tmp_path), tmp_path / "run/config.yaml"
     with pytest.raises(KeyboardInterrupt), Record(tmp_path / "run", config):
         raise KeyboardInterrupt
@@ -132,31 +132,31 @@ def test_a_run_has_one_writer_at_a_time(tmp_path: Path) -> None:
     assert status(tmp_path / "run") == "completed"
 
 
-def test_the_lock_dies_with_its_process_and_what_it_left_half_written_goes(tmp_path: Path) -> None:
+def test_the_lock_ends_with_its_process_and_partial_files_are_removed(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from cvlib.runs.record import Record\n"
-        f"held = Record(Path(sys.argv[1]), {ASKED}).__enter__(); print('held', flush=True); time.sleep(60)"
+        f"held = Record(Path(sys.argv[1]), {CONFIG}).__enter__(); print('held', flush=True); time.sleep(60)"
     )
     run = tmp_path / "run"
     holder = subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match="another process is writing this run"), Record(run, ASKED):
+    with pytest.raises(UserError, match="another process is writing this run"), Record(run, CONFIG):
         pass
     holder.kill()
     holder.communicate()
     (run / "checkpoints").mkdir()
-    left = [run / "summary.json.77.partial", run / "checkpoints/epoch-00001-step-0000000.npz.partial"]
-    for path in left:
+    partial_files = [run / "summary.json.77.partial", run / "checkpoints/epoch-00001-step-0000000.npz.partial"]
+    for path in partial_files:
         path.touch()
     (run / "mine.partial").touch()
-    with Record(run, ASKED) as second:
+    with Record(run, CONFIG) as second:
         assert second.resumed
         second.update(status="completed")
-    assert not any(path.exists() for path in left)
+    assert not any(path.exists() for path in partial_files)
     assert (run / "mine.partial").exists()
 
 
-def test_a_table_is_written_whole(tmp_path: Path) -> None:
+def test_a_table_is_written_completely(tmp_path: Path) -> None:
     with Record(tmp_path / "run", config_in(tmp_path)) as run:
         run.write_csv("metrics.csv", [{"epoch": 1, "name": "a,b"}, {"epoch": 2, "name": 'say "é"'}])
         run.update(status="completed")

@@ -1,4 +1,4 @@
-"""A run as it is read from its folder."""
+"""Reading a run from its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cvlib.runtime.errors import UserError
 from tests.runs.small_config import config_in
 
 
-def test_which_samples_are_in_which_split_is_kept(tmp_path: Path) -> None:
+def test_the_samples_of_each_split_are_recorded(tmp_path: Path) -> None:
     splits = {"train": ["a/1.png", "é.png"], "val": [], "test": ["a/2.png"]}
     with Record(tmp_path / "run", config_in(tmp_path)) as run:
         assert read_run(tmp_path / "run").splits is None
@@ -44,7 +44,7 @@ def test_a_damaged_size_is_refused(tmp_path: Path, size: Any) -> None:
         read_run(tmp_path / "run").require_data()
 
 
-def test_what_is_no_run_is_said_in_one_line(tmp_path: Path) -> None:
+def test_an_unreadable_run_gives_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableRun, match=r"its summary\.json can't be read") as unreadable:
         read_run(tmp_path / "absent")
     assert str(unreadable.value) == f"{tmp_path / 'absent'}: {unreadable.value.reason}"

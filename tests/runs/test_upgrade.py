@@ -1,4 +1,4 @@
-"""Run folders of version 0.1.0 are read in the present form; see tests/fixtures/form_1/README.md."""
+"""Run folders of version 0.1.0 are converted to the current format; see tests/fixtures/form_1/README.md."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ def raw(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.fixture
-def bag() -> dict[str, Any]:
-    """A config of form 1: every key of every group."""
+def legacy() -> dict[str, Any]:
+    """Return a config of format 1, with every key of every group."""
     return raw(FORM_1 / "runs/classification-scratch")[1]
 
 
-def used(bag: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The upgraded config of `bag` with keys such as `model_name` changed."""
+def upgraded(legacy: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return the upgraded config, after changing keys of `legacy` such as `model_name`."""
     for key, value in changes.items():
         group, _, name = key.partition("_")
-        bag[group][name] = value
-    return upgrade({"task": "classification"}, bag)[1]
+        legacy[group][name] = value
+    return upgrade({"task": "classification"}, legacy)[1]
 
 
 def renamed(values: Any, *names: str) -> Any:
-    """The mapping with names of keys replaced; `names` are pairs of an earlier and a present one."""
+    """Return the mapping with renamed keys; `names` are pairs of an earlier and a current name."""
     new = dict(zip(names[::2], names[1::2], strict=True))
     return {new.get(key, key): value for key, value in values.items()} if isinstance(values, dict) else values
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(FORM_1))[:40])
-def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> None:
+def test_every_folder_opens_with_the_keys_that_its_choices_use(folder: Path) -> None:
     assert len(FOLDERS) == 17
     run, (summary, config) = read_run(folder), raw(folder)
     assert (run.summary["form"], run.summary["upgraded_from"]) == (FORM, 1)
@@ -90,7 +90,7 @@ def test_every_folder_opens_with_the_keys_that_its_answers_use(folder: Path) -> 
     assert run.splits is None
 
 
-def test_what_a_run_says_of_itself_is_read() -> None:
+def test_the_properties_of_a_run_are_read() -> None:
     run = read_run(FORM_1 / "runs/segmentation-finetune")
     assert (run.task, run.model, run.mode, run.seed, run.status) == (
         "segmentation", "segmenter", "finetune", 0, "completed")  # fmt: skip
@@ -108,58 +108,58 @@ def test_what_a_run_says_of_itself_is_read() -> None:
     ]
 
 
-@pytest.mark.parametrize(("changes", "there"), [
+@pytest.mark.parametrize(("changes", "keys"), [
     ({"model_encoder": "vgg", "model_depth": None}, DECODER | {"encoder", "depth", "interpolation"}),
     ({"model_encoder": None, "model_decoder": "unpool"}, DECODER | CNN_BASE | {"encoder"}),
     ({"model_encoder": "inception", "model_decoder": "transpose"},
      DECODER | {"encoder", "transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}),
 ])  # fmt: skip
-def test_a_segmenter_keeps_what_its_encoder_and_decoder_use(
-    bag: dict[str, Any], changes: dict[str, Any], there: set[str]
+def test_a_segmenter_keeps_the_keys_that_its_encoder_and_decoder_use(
+    legacy: dict[str, Any], changes: dict[str, Any], keys: set[str]
 ) -> None:
-    model = used(bag, model_name="segmenter", **changes)["model"]
-    assert set(model) == COMMON | there
+    model = upgraded(legacy, model_name="segmenter", **changes)["model"]
+    assert set(model) == COMMON | keys
     assert (model["head"], model["encoder"]) == ("decoder", changes["model_encoder"] or "cnn")
-    assert model.get("depth", 16) == 16  # what null meant
+    assert model.get("depth", 16) == 16  # the value that null stood for
 
 
-@pytest.mark.parametrize(("changes", "there"), [
+@pytest.mark.parametrize(("changes", "keys"), [
     ({"model_head": "grid", "model_backbone": "resnet"}, {"grid", "boxes_per_cell", "depth"}),
     ({"model_head": "anchor_free", "model_backbone": None}, {"strides", "filters"}),
     ({"model_head": "anchor_free", "model_backbone": "cnn"}, {"strides"} | CNN_BASE),
 ])  # fmt: skip
-def test_a_detector_keeps_what_its_base_and_head_use(
-    bag: dict[str, Any], changes: dict[str, Any], there: set[str]
+def test_a_detector_keeps_the_keys_that_its_base_and_head_use(
+    legacy: dict[str, Any], changes: dict[str, Any], keys: set[str]
 ) -> None:
-    model = used(bag, model_name="yolo", **changes)["model"]
-    assert set(model) == COMMON | {"backbone", "head", "neck_channels", "nms_iou"} | there
-    assert model["backbone"] == changes["model_backbone"] or "darknet"
+    model = upgraded(legacy, model_name="yolo", **changes)["model"]
+    assert set(model) == COMMON | {"backbone", "head", "neck_channels", "nms_iou"} | keys
+    assert model["backbone"] == (changes["model_backbone"] or "darknet")
 
 
-def test_other_networks_and_answers_keep_their_own_keys(bag: dict[str, Any]) -> None:
+def test_other_networks_and_choices_keep_their_own_keys(legacy: dict[str, Any]) -> None:
     fcn = {"backbone", "head", "prediction_stride", "fc_kernel", "fc_width", "depth"} | MASKS
     for name, keys in {
         "alexnet": {"dense", "dropout", "batch_norm"}, "inception": {"dropout", "auxiliary_weight"},
         "resnet": {"depth", "dropout"}, "vgg": {"depth", "dropout"}, "fcn": fcn,
     }.items():  # fmt: skip
-        assert set(used(bag, model_name=name)["model"]) == COMMON | keys | {"head"}
-    assert used(bag, model_name="fcn", model_backbone="vgg")["model"]["head"] == "fcn"
-    sgd = used(bag, optimizer_name="sgd", schedule_name="step")
+        assert set(upgraded(legacy, model_name=name)["model"]) == COMMON | keys | {"head"}
+    assert upgraded(legacy, model_name="fcn", model_backbone="vgg")["model"]["head"] == "fcn"
+    sgd = upgraded(legacy, optimizer_name="sgd", schedule_name="step")
     assert set(sgd["optimizer"]) == {"name", "lr", "weight_decay", "clipnorm", "momentum"}
     assert set(sgd["schedule"]) == {"name", "warmup_epochs", "every", "factor"}
-    assert set(used(bag, schedule_name="constant")["schedule"]) == {"name", "warmup_epochs"}
-    assert used(bag, model_name="of a friend")["model"] == renamed(bag["model"], "neck", "neck_channels")
+    assert set(upgraded(legacy, schedule_name="constant")["schedule"]) == {"name", "warmup_epochs"}
+    assert upgraded(legacy, model_name="of a friend")["model"] == renamed(legacy["model"], "neck", "neck_channels")
 
 
 @pytest.mark.parametrize(("freeze", "whole"), [
     ("all", True), (True, True), (1.0, True), (1, False), (0.5, False), (None, False), ("conv1", False),
 ])  # fmt: skip
-def test_a_feature_extractor_that_was_not_frozen_whole_is_read_as_fine_tuning(
-    bag: dict[str, Any], freeze: Any, whole: bool
+def test_a_partly_frozen_feature_extractor_is_read_as_fine_tuning(
+    legacy: dict[str, Any], freeze: Any, whole: bool
 ) -> None:
-    bag["mode"] |= {"name": "feature_extractor", "weights": "imagenet", "freeze": freeze, "head_epochs": 3,
-                    "batch_norm": "frozen", "head_lr": 10.0}  # fmt: skip
-    summary, config = upgrade({"task": "classification", "mode": "feature_extractor"}, bag)
+    legacy["mode"] |= {"name": "feature_extractor", "weights": "imagenet", "freeze": freeze, "head_epochs": 3,
+                       "batch_norm": "frozen", "head_lr": 10.0}  # fmt: skip
+    summary, config = upgrade({"task": "classification", "mode": "feature_extractor"}, legacy)
     mode = config["mode"]
     assert set(mode) == MODE_KEYS["feature_extractor" if whole else "finetune"]
     if whole:
@@ -174,7 +174,7 @@ def test_a_feature_extractor_that_was_not_frozen_whole_is_read_as_fine_tuning(
                     "mode=finetune with mode.head_epochs=0")  # fmt: skip
 
 
-def test_upgrading_changes_neither_argument_and_is_done_once() -> None:
+def test_upgrading_changes_neither_argument_and_is_idempotent() -> None:
     before = raw(FORM_1 / "runs/detection-scratch")
     after = upgrade(*copy.deepcopy(before))
     assert upgrade(*before) == after
@@ -182,29 +182,29 @@ def test_upgrading_changes_neither_argument_and_is_done_once() -> None:
     assert upgrade(*after) == after
 
 
-def test_what_is_missing_or_odd_in_a_config_is_left(bag: dict[str, Any]) -> None:
-    del bag["model"]["kernel"], bag["optimizer"]
-    bag["mode"] = "scratch"
-    config = upgrade({}, bag)[1]
+def test_missing_and_unexpected_parts_of_a_config_are_left_unchanged(legacy: dict[str, Any]) -> None:
+    del legacy["model"]["kernel"], legacy["optimizer"]
+    legacy["mode"] = "scratch"
+    config = upgrade({}, legacy)[1]
     assert "kernel" not in config["model"] and "optimizer" not in config and config["mode"] == "scratch"
     assert upgrade({"config_hash": "abc"}, {})[0]["config_hash"] == "abc"
 
 
-def test_odd_values_are_no_reason_to_stop(bag: dict[str, Any]) -> None:
+def test_unexpected_values_do_not_prevent_the_upgrade(legacy: dict[str, Any]) -> None:
     for group, key, value in (("model", "name", ["cnn"]), ("mode", "name", {}), ("optimizer", "name", None),
                               ("data", 7, {None: 1, (1, 2): [3]})):  # fmt: skip
-        bag[group][key] = value
-    model = renamed(bag["model"], "neck", "neck_channels")
-    assert upgrade({}, bag)[1] == bag | {
+        legacy[group][key] = value
+    model = renamed(legacy["model"], "neck", "neck_channels")
+    assert upgrade({}, legacy)[1] == legacy | {
         "model": model,
         "schedule": {"name": "cosine", "warmup_epochs": 0.0, "final": 0.0},
     }
-    odd = used(bag, model_name="segmenter", model_encoder=["vgg"], model_decoder=[1])["model"]
-    assert odd == renamed(bag["model"], "neck", "neck_channels")
-    assert used(bag, mode_name="feature_extractor", mode_freeze=[1])["mode"]["name"] == "finetune"
+    unexpected = upgraded(legacy, model_name="segmenter", model_encoder=["vgg"], model_decoder=[1])["model"]
+    assert unexpected == renamed(legacy["model"], "neck", "neck_channels")
+    assert upgraded(legacy, mode_name="feature_extractor", mode_freeze=[1])["mode"]["name"] == "finetune"
 
 
-def test_a_later_form_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_later_format_is_refused_in_one_line(tmp_path: Path) -> None:
     shutil.copytree(FORM_1 / "runs/classification-scratch", tmp_path / "run")
     summary = raw(tmp_path / "run")[0]
     (tmp_path / "run/summary.json").write_text(json.dumps(summary | {"form": 3}))
@@ -232,9 +232,9 @@ def test_seeds_of_a_sweep_are_repeats_of_one_experiment() -> None:
 
 
 def test_a_comparison_shows_every_run() -> None:
-    said: list[str] = []
-    text = compare([FORM_1], said.append, by="run")
-    assert said == [f"{FORM_1}: pretraining runs are left out; to compare them, give their folder"]
+    messages: list[str] = []
+    text = compare([FORM_1], messages.append, by="run")
+    assert messages == [f"{FORM_1}: pretraining runs are left out; to compare them, give their folder"]
     for task in ("classification", "detection", "segmentation"):
         for mode in MODES:
             assert f"runs/{task}-{mode}" in text
@@ -243,14 +243,16 @@ def test_a_comparison_shows_every_run() -> None:
     assert "segmentation on digits, by test/mIoU: 3 completed runs\n" in text
     assert "left out because its status is interrupted: runs/unfinished" in text
     assert "these differences are means of the images' average precision at IoU 0.5, because test/mAP is" in text
-    assert "classification on digits, by test/accuracy: 5 completed runs in 3 groups" in compare([FORM_1], said.append)
+    assert "classification on digits, by test/accuracy: 5 completed runs in 3 groups" in compare(
+        [FORM_1], messages.append
+    )
 
 
 def mapping_of(folder: Path, root: Path) -> dict[str, Any]:
     return read_run(folder).config | {"output_root": str(root)}
 
 
-def test_a_completed_run_of_the_same_config_is_done_and_another_is_refused(tmp_path: Path) -> None:
+def test_a_completed_run_is_recognized_and_another_config_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(FORM_1 / "runs/detection-finetune", folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -263,7 +265,7 @@ def test_a_completed_run_of_the_same_config_is_done_and_another_is_refused(tmp_p
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"} == before
 
 
-def test_an_unfinished_run_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_refused_and_unchanged(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(FORM_1 / "runs/unfinished", folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -286,7 +288,7 @@ def test_runs_are_read_without_hydra_and_keras() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_names_that_changed_within_form_2_are_read_under_their_new_names() -> None:
+def test_names_that_changed_within_format_2_are_read_under_their_new_names() -> None:
     summary = {
         "form": 2, "task": "detection", "metrics": {"val/mAP75": 0.5, "val/recall": 0.6, "test/recall": 0.7},
         "metric_specs": [{"name": "mAP"}, {"name": "recall"}],

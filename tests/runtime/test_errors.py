@@ -1,4 +1,4 @@
-"""What no program can help, in words; and a disk that is full in the middle of a run."""
+"""Messages for external failures, and a disk that becomes full during a run."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ ROOT = Path(__file__).parents[2]
         (RuntimeError("{{function_node x}} UserError: a/b.png: can't be opened [[{{node y}}]]"), "a/b.png: can't be"),
     ],
 )  # fmt: skip
-def test_what_no_program_can_help_is_one_line(error: Exception, words: str) -> None:
-    said = user_message(error)
-    assert said is not None
-    assert words in said
-    assert "\n" not in said
-    assert "[[" not in said
+def test_external_failures_give_one_line(error: Exception, words: str) -> None:
+    message = user_message(error)
+    assert message is not None
+    assert words in message
+    assert "\n" not in message
+    assert "[[" not in message
 
 
-def test_a_fault_of_ours_keeps_its_traceback() -> None:
+def test_internal_errors_keep_their_traceback() -> None:
     assert user_message(TypeError("unhashable")) is None
     assert user_message(OSError(errno.EIO, "Input/output error")) is None
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A megabyte in memory; needs the rights to mount."""
+    """Mount a disk of one megabyte in memory, which needs permission to mount."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
@@ -52,7 +52,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_once_there_is_room(small_disk: Path) -> None:
+def test_a_run_resumes_once_the_disk_has_space(small_disk: Path) -> None:
     command = [sys.executable, str(ROOT / "run.py"), "trainer.epochs=3", f"hydra.run.dir={small_disk / 'run'}"]
     full = subprocess.run(command, cwd=small_disk, capture_output=True, text=True, check=False)
     assert full.returncode == 1, full.stdout + full.stderr

@@ -1,4 +1,4 @@
-"""Files and folders take their names whole or not at all."""
+"""Files and folders are replaced atomically."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_a_file_is_replaced_without_leaving_other_files(tmp_path: Path) -> None:
     path = tmp_path / "new/a.json"
     for content in (b"one", b"two"):
         files.write_atomically(path, content)
@@ -21,7 +21,7 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert names(tmp_path) == ["new/a.json"]
 
 
-def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_error_keeps_the_earlier_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("before")
     with pytest.raises(ValueError, match="no"), files.replacing(tmp_path / "a") as temporary:
         temporary.write_text("half")
@@ -32,7 +32,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", ["nothing", "file", "folder"])
 @pytest.mark.parametrize("count", [1, 101])
-def test_a_folder_takes_the_name_of_whatever_has_it(tmp_path: Path, before: str, count: int) -> None:
+def test_a_folder_replaces_a_file_or_folder_of_the_same_name(tmp_path: Path, before: str, count: int) -> None:
     path = tmp_path / "a"
     if before == "file":
         path.touch()
@@ -47,13 +47,13 @@ def test_a_folder_takes_the_name_of_whatever_has_it(tmp_path: Path, before: str,
     assert set(names(path)) == {str(number) for number in range(count)}
 
 
-def test_a_file_takes_the_name_of_a_folder(tmp_path: Path) -> None:
+def test_a_file_replaces_a_folder_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     files.write_atomically(tmp_path / "a", b"file")
     assert (tmp_path / "a").read_bytes() == b"file"
 
 
-def test_the_temporary_name_can_be_chosen_and_what_has_it_goes(tmp_path: Path) -> None:
+def test_the_temporary_name_can_be_chosen_and_an_earlier_file_there_is_removed(tmp_path: Path) -> None:
     (tmp_path / "partial.keras").write_text("left by a process that was killed")
     with files.replacing(tmp_path / "model.keras", "partial.keras") as temporary:
         assert temporary == tmp_path / "partial.keras" and not temporary.exists()
@@ -61,11 +61,11 @@ def test_the_temporary_name_can_be_chosen_and_what_has_it_goes(tmp_path: Path) -
     assert names(tmp_path) == ["model.keras"]
 
 
-def test_nothing_written_is_an_error(tmp_path: Path) -> None:
+def test_writing_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), files.replacing(tmp_path / "a"):
         pass
 
 
-def test_a_table_has_a_header_and_quotes_what_needs_it() -> None:
+def test_csv_has_a_header_and_quotes_special_characters() -> None:
     assert files.csv_of([{"a": 1, "b": 'x,"'}]) == b'a,b\r\n1,"x,"""\r\n'
     assert files.csv_of([]) == b"\r\n"

@@ -1,4 +1,4 @@
-"""What `trainer.precision=auto` comes to on which machine."""
+"""The precision that `trainer.precision=auto` selects on each kind of hardware."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cvlib.runtime import hardware
         ("", ("float32", "the processor has no bfloat16")),
     ],
 )
-def test_of_processors(cpuinfo: str, expected: tuple[str, str]) -> None:
+def test_the_precision_depends_on_the_processors_flags(cpuinfo: str, expected: tuple[str, str]) -> None:
     assert hardware.of_processor(cpuinfo) == expected
 
 
@@ -29,21 +29,21 @@ def test_of_processors(cpuinfo: str, expected: tuple[str, str]) -> None:
     [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 5), "float16"), ((7, 0), "float16"), ((6, 1), "float32"),
      ((0, 0), "float32")],
 )  # fmt: skip
-def test_of_gpus(capability: tuple[int, int], expected: str) -> None:
+def test_the_precision_depends_on_the_gpus_compute_capability(capability: tuple[int, int], expected: str) -> None:
     assert hardware.of_gpu(capability)[0] == expected
 
 
-def test_the_weakest_gpu_decides_and_goes_before_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weakest_gpu_decides_and_takes_precedence_over_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "_of_gpus", lambda: [(9, 0), (6, 1)])
     assert hardware.native.__wrapped__() == ("float32", "the GPU's compute capability is 6.1")
 
 
 @pytest.mark.parametrize("found", ["float32", "bfloat16", "float16"])
-def test_auto_is_what_the_hardware_computes_natively(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_selects_the_native_precision_of_the_hardware(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "native", lambda depthwise: (found, "so"))
     assert hardware.precision("auto") == found
-    for asked in ("float32", "bfloat16", "float16"):
-        assert hardware.precision(asked) == asked
+    for chosen in ("float32", "bfloat16", "float16"):
+        assert hardware.precision(chosen) == chosen
 
 
 @pytest.mark.parametrize(("gpus", "expected"), [([], "float32"), ([(8, 0)], "bfloat16")])
@@ -56,5 +56,5 @@ def test_depthwise_convolutions_stay_in_float32_on_a_processor(
 
 def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hardware, "Path", lambda name: tmp_path / "absent")
-    monkeypatch.setattr(hardware.subprocess, "run", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr(hardware.subprocess, "run", lambda *_, **__: pytest.fail("started a process"))
     assert hardware._of_gpus() == []

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own: their answer comes back, their end is told, nothing of theirs stays."""
+"""Jobs in separate processes: results are returned, crashes are reported, and the parent is unaffected."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ import pytest
 from cvlib.runtime import isolation
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the child is a fresh process")
-def test_what_is_prepared_is_there_in_every_child(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="on other platforms, the child is a new process")
+def test_preparations_in_the_parent_are_visible_in_every_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    done: list[int] = []
-    assert isolation.call_all(lambda: len(done), [(), ()], prepare=lambda: done.append(os.getpid())) == [1, 2]
-    assert set(done) == {os.getpid()}
+    prepared: list[int] = []
+    assert isolation.call_all(lambda: len(prepared), [(), ()], prepare=lambda: prepared.append(os.getpid())) == [1, 2]
+    assert set(prepared) == {os.getpid()}
 
 
-def test_the_answer_comes_back_from_another_process() -> None:
+def test_the_result_comes_from_another_process() -> None:
     assert isolation.call(lambda a, b: (a + b, os.getpid()), 1, 2)[0] == 3
     assert isolation.call(os.getpid) != os.getpid()
 
 
-def test_what_a_job_changes_stays_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_in_a_job_do_not_affect_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVLIB_TEST", "before")
     isolation.call(os.environ.__setitem__, "CVLIB_TEST", "changed")
     assert os.environ["CVLIB_TEST"] == "before"
 
 
-def test_a_killed_job_says_what_killed_it() -> None:
+def test_the_error_of_a_killed_job_names_the_cause() -> None:
     with pytest.raises(isolation.Killed, match="SIGKILL"):
         isolation.call(lambda: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(isolation.Killed, match="exit code 3"):
         isolation.call(os._exit, 3)
 
 
-def test_one_killed_call_leaves_the_others() -> None:
-    answers = isolation.call_all(lambda code: os._exit(code) if code else "well", [(0,), (3,), (0,)])
-    assert [answers[0], answers[2]] == ["well", "well"]
-    assert isinstance(answers[1], isolation.Killed)
+def test_a_killed_call_does_not_affect_the_others() -> None:
+    results = isolation.call_all(lambda code: os._exit(code) if code else "well", [(0,), (3,), (0,)])
+    assert [results[0], results[2]] == ["well", "well"]
+    assert isinstance(results[1], isolation.Killed)
 
 
-def test_an_interruption_ends_the_child_before_it_goes_up(tmp_path: pytest.TempPathFactory) -> None:
+def test_an_interruption_ends_the_child_before_it_is_raised(tmp_path: pytest.TempPathFactory) -> None:
     started, stopped = tmp_path / "started", tmp_path / "stopped"  # type: ignore[operator]
 
     def job() -> None:

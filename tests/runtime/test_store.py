@@ -1,4 +1,4 @@
-"""What is kept between runs: whole or not at all, bounded, the oldest gone first."""
+"""The cache between runs: complete entries, a size limit, and removal of the least recently used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from cvlib.runtime import store
 
 
-def test_arrays_come_back_as_they_were_put(tmp_path: Path) -> None:
+def test_stored_arrays_are_returned_unchanged(tmp_path: Path) -> None:
     arrays = [np.arange(12, dtype=np.float32).reshape(3, 4), np.ones((3, 2), np.float32)]
     assert store.get(tmp_path, "a") is None
     assert store.put(tmp_path, "a", arrays, "something", 1e6)
@@ -22,11 +22,11 @@ def test_arrays_come_back_as_they_were_put(tmp_path: Path) -> None:
     (entry,) = store.listing(tmp_path)
     assert entry.about == "something"
     assert entry.size >= sum(array.nbytes for array in arrays)
-    assert store.put(tmp_path, "a", arrays, "again", 1e6)  # by another process at the same time: no harm
+    assert store.put(tmp_path, "a", arrays, "again", 1e6)  # as if another process stored it at the same time
     assert store.get(tmp_path, "a") is not None
 
 
-def test_the_least_recently_used_goes_when_room_is_short(tmp_path: Path) -> None:
+def test_the_least_recently_used_entries_are_removed_first(tmp_path: Path) -> None:
     arrays = [np.zeros(1000, np.uint8)]
     for age, name in ((300, "old"), (200, "used again"), (100, "new")):
         store.put(tmp_path, name, arrays, name, 1e6)
@@ -38,12 +38,12 @@ def test_the_least_recently_used_goes_when_room_is_short(tmp_path: Path) -> None
     assert {entry.path.name for entry in store.listing(tmp_path)} == {"newest", "last"}
 
 
-def test_more_than_the_limit_is_not_kept(tmp_path: Path) -> None:
+def test_an_entry_above_the_limit_is_not_stored(tmp_path: Path) -> None:
     assert not store.put(tmp_path, "a", [np.zeros(1000, np.uint8)], "a", 999)
     assert store.listing(tmp_path) == []
 
 
-def test_half_written_and_damaged_ones_are_no_hits(tmp_path: Path) -> None:
+def test_partial_and_damaged_entries_are_not_returned(tmp_path: Path) -> None:
     (tmp_path / "b.77.partial").mkdir(parents=True)
     store.put(tmp_path, "a", [np.zeros(1000, np.uint8)], "a", 1e6)
     (tmp_path / "a/0.npy").write_bytes(b"\x93NUMPY")
@@ -53,12 +53,12 @@ def test_half_written_and_damaged_ones_are_no_hits(tmp_path: Path) -> None:
     assert store.get(tmp_path, "a") is not None
 
 
-def test_what_a_killed_process_left_half_written_counts_after_a_day_and_goes_first(tmp_path: Path) -> None:
-    left = tmp_path / "b.77.partial"
-    left.mkdir(parents=True)
-    (left / "0.npy").write_bytes(b"0" * 1000)
+def test_partial_entries_count_after_a_day_and_are_removed_first(tmp_path: Path) -> None:
+    partial_entry = tmp_path / "b.77.partial"
+    partial_entry.mkdir(parents=True)
+    (partial_entry / "0.npy").write_bytes(b"0" * 1000)
     store.put(tmp_path, "a", [np.zeros(100, np.uint8)], "a", 1e6)
-    os.utime(left, (time.time() - 90000,) * 2)
+    os.utime(partial_entry, (time.time() - 90000,) * 2)
     assert {entry.path.name for entry in store.listing(tmp_path)} == {"a", "b.77.partial"}
     store.make_room(tmp_path, 1100)
     assert [entry.path.name for entry in store.listing(tmp_path)] == ["a"]

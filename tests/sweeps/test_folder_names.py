@@ -1,4 +1,4 @@
-"""Folder names: readable, short, distinct."""
+"""Folder names are readable, short and distinct."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from cvlib.sweeps.folder_names import folder_name
 
 
-def test_a_folders_name_is_the_overrides_where_it_can_be() -> None:
+def test_a_short_folder_name_consists_of_the_overrides() -> None:
     assert folder_name("mode=finetune,model=resnet") == "mode=finetune,model=resnet"
 
 
-def test_a_folders_name_is_flat_and_short_and_still_distinct() -> None:
+def test_folder_names_are_flat_short_and_distinct() -> None:
     first = folder_name("data.path=a/b,seed=1")
     second = folder_name("data.path=a_b,seed=1")
     assert "/" not in first

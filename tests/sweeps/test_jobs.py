@@ -1,4 +1,4 @@
-"""What is done and what is left of a sweep, and how far it is; runs are written by hand."""
+"""Completed and remaining jobs of a sweep, and its progress. The files of the runs are written by hand."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def write(folder: Path, status: str, **fields: Any) -> None:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> list[Job]:
-    """One of each kind."""
-    states = ("completed", "failed", "diverged", "interrupted", "pending", "running", "mistaken")
+    """Return one job for each status, with its files."""
+    states = ("completed", "failed", "diverged", "interrupted", "pending", "running", "invalid")
     for state in states[:-3]:
         write(tmp_path / state, state, error="it was bad" if state in ("failed", "diverged") else None)
     write(tmp_path / "running", "running")
-    mistakes = {"mistaken": "seed=x can't be"}
-    return [Job(state, (f"seed={state}",), tmp_path / state, mistakes.get(state)) for state in states]
+    errors = {"invalid": "invalid seed=x"}
+    return [Job(state, (f"seed={state}",), tmp_path / state, errors.get(state)) for state in states]
 
 
-def test_completed_and_failed_jobs_are_left_and_failed_ones_run_again_when_asked(jobs: list[Job]) -> None:
+def test_only_unfinished_jobs_run_unless_failed_ones_are_requested(jobs: list[Job]) -> None:
     assert [job.label for job in sweep.to_run(jobs, rerun_failed=False)] == ["interrupted", "pending"]
-    again = [job.label for job in sweep.to_run(jobs, rerun_failed=True)]
-    assert again == ["failed", "diverged", "interrupted", "pending"]
+    rerun = [job.label for job in sweep.to_run(jobs, rerun_failed=True)]
+    assert rerun == ["failed", "diverged", "interrupted", "pending"]
 
 
-def test_a_run_whose_process_is_gone_is_run_again(tmp_path: Path) -> None:
+def test_a_job_whose_process_is_gone_runs_again(tmp_path: Path) -> None:
     write(tmp_path / "dead", "running", pid=2**22 + 1)
     job = Job("dead", (), tmp_path / "dead")
     assert sweep.to_run([job], rerun_failed=False) == [job]
 
 
-def test_a_damaged_record_is_a_failed_job_and_no_crash(tmp_path: Path) -> None:
+def test_a_damaged_record_counts_as_a_failed_job(tmp_path: Path) -> None:
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/summary.json").write_text('{"status": "comp')
     job = Job("torn", (), tmp_path / "torn", identity="some")
@@ -58,7 +58,7 @@ def test_a_damaged_record_is_a_failed_job_and_no_crash(tmp_path: Path) -> None:
     assert "summary.json" in str(row.error)
 
 
-def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> None:
+def test_a_completed_run_of_another_config_does_not_complete_the_job(tmp_path: Path) -> None:
     write(tmp_path / "a", "completed", config_hash="old")
     assert sweep.to_run([Job("a", (), tmp_path / "a", identity="old")], False) == []
     changed = Job("a", (), tmp_path / "a", identity="new")
@@ -68,15 +68,15 @@ def test_a_completed_run_of_another_config_is_not_this_job(tmp_path: Path) -> No
     assert (late.status, late.error) == ("completed", None)
 
 
-def test_the_announcement_counts(jobs: list[Job]) -> None:
-    said = sweep.announce(jobs, sweep.to_run(jobs, False), False)
-    assert said == (
+def test_the_announcement_counts_jobs_by_status(jobs: list[Job]) -> None:
+    text = sweep.announce(jobs, sweep.to_run(jobs, False), False)
+    assert text == (
         "7 jobs, 1 rejected as invalid, 1 already completed, 2 failed before "
         "(hydra.sweeper.rerun_failed=true runs them again), 1 running in another process; 2 to run"
     )
 
 
-def test_progress_counts_what_this_sweep_runs_and_estimates_the_rest(
+def test_progress_counts_the_scheduled_jobs_and_estimates_the_remaining_time(
     jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = sweep.to_run(jobs, rerun_failed=False)
@@ -85,12 +85,12 @@ def test_progress_counts_what_this_sweep_runs_and_estimates_the_rest(
     assert sweep.progress(tmp_path, tmp_path / "interrupted") == "job 4 of 7: interrupted (0 of 2 scheduled jobs done)"
     summary = json.loads((tmp_path / "interrupted/summary.json").read_text())
     (tmp_path / "interrupted/summary.json").write_text(json.dumps(summary | {"status": "completed"}))
-    monkeypatch.setattr("time.time", lambda: 1300.0)  # 300 s for one of two: as long again
-    said = sweep.progress(tmp_path, tmp_path / "pending")
-    assert said == "job 5 of 7: pending (1 of 2 scheduled jobs done, about 5 min left)"
+    monkeypatch.setattr("time.time", lambda: 1300.0)  # one of two jobs took 300 s
+    text = sweep.progress(tmp_path, tmp_path / "pending")
+    assert text == "job 5 of 7: pending (1 of 2 scheduled jobs done, about 5 min left)"
 
 
-def test_the_end_is_a_table_two_files_and_a_failure_that_lists_what_is_missing(
+def test_a_sweep_ends_with_a_table_two_files_and_an_error_for_incomplete_jobs(
     jobs: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RunFailed, match="6 of 7 jobs"):
@@ -109,14 +109,14 @@ def test_the_end_is_a_table_two_files_and_a_failure_that_lists_what_is_missing(
     assert written["status"] == "unfinished"
 
 
-def test_a_sweep_with_everything_completed_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_succeeds_if_every_job_is_completed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "only", "completed")
     sweep.conclude(tmp_path, [Job("only", (), tmp_path / "only")], {})
     assert "1 of 1 jobs completed" in capsys.readouterr().out
     assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "completed"
 
 
-def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path) -> None:
+def test_rows_of_earlier_sweeps_are_kept_while_their_runs_exist(tmp_path: Path) -> None:
     for name in ("lr=0.1,seed=0", "lr=0.1,seed=1", "lr=0.2,seed=0"):
         write(tmp_path / name, "completed")
     (tmp_path / "no run").mkdir()
@@ -130,7 +130,7 @@ def test_the_rows_of_earlier_sweeps_stay_as_long_as_their_runs_do(tmp_path: Path
     assert len(json.loads((tmp_path / "sweep.json").read_text())["jobs"]) == 1
 
 
-def test_labels_leave_out_what_all_jobs_share() -> None:
+def test_labels_leave_out_overrides_that_all_jobs_share() -> None:
     assert sweep.labels([("name=x", "seed=0"), ("name=x", "seed=1")]) == ["seed=0", "seed=1"]
     assert sweep.labels([("name=x", "seed=0")]) == ["name=x seed=0"]
     assert sweep.labels([("name=$\\{model.name\\}",)]) == ["name=${model.name}"]

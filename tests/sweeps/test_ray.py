@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster of two nodes, one job killed; in a network of its own, for Ray listens to everyone."""
+"""A killed job in a sweep on a two-node Ray cluster, in an isolated network because Ray accepts any connection."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ pytestmark = [
 ]
 
 
-def test_in_a_network_of_its_own() -> None:
-    """Runs the other test of this file again where there is a loopback device only."""
+def test_the_other_test_passes_in_an_isolated_network() -> None:
+    """Run the other test of this file in a network that has only a loopback device."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
-        pytest.skip("needs the right to make a network namespace: unshare -n")
+        pytest.skip("needs permission to create a network namespace: unshare -n")
     inner = f"ip link set lo up && exec {sys.executable} -m pytest -m slow -k cluster {__file__}"
     environment = {**os.environ, ISOLATED: "1"}
     result = subprocess.run(["unshare", "-n", "sh", "-c", inner], cwd=ROOT, env=environment, timeout=900,
@@ -42,19 +42,19 @@ def test_in_a_network_of_its_own() -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[None]:
-    """A head and a second node with one core each, on this machine."""
+    """Start a head node and a second node, with one core each, on this machine."""
     if ISOLATED not in os.environ:
-        pytest.skip("is run by the test before it")
+        pytest.skip("runs only as part of the test above")
     ray = [str(Path(sys.executable).parent / "ray"), "start", "--num-cpus=1", "--object-store-memory=100000000"]
     head = [*ray, "--head", "--node-ip-address=127.0.0.1", "--port=6379", "--include-dashboard=false", "--block"]
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     nodes = []
     for command in (head, [*ray, f"--address={ADDRESS}", "--block"]):
-        said = tmp_path / f"node-{len(nodes)}.log"
-        with said.open("w") as log:
+        log_file = tmp_path / f"node-{len(nodes)}.log"
+        with log_file.open("w") as log:
             nodes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=tmp_path))
         deadline = time.monotonic() + 180
-        while "Ray runtime started" not in said.read_text() and time.monotonic() < deadline:
+        while "Ray runtime started" not in log_file.read_text() and time.monotonic() < deadline:
             time.sleep(0.5)
     yield
     for node in reversed(nodes):
@@ -63,14 +63,14 @@ def cluster(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_killed_job_goes_on_and_the_others_are_unhurt_on_a_cluster(tmp_path: Path) -> None:
+def test_a_killed_job_resumes_on_a_cluster_without_affecting_the_others(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "run.py"), "-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12",
                "seed=0,1,2", "hydra.sweep.dir=sweep", "hydra/launcher=ray_cluster",
                f"hydra.launcher.ray.init.address={ADDRESS}"]  # fmt: skip
     with (tmp_path / "out").open("w") as out:
         sweep = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out)
     try:
-        victim = _kill_the_first(sweep, tmp_path)
+        victim = _kill_first_job(sweep, tmp_path)
         assert sweep.wait(timeout=600) == 0, (tmp_path / "out").read_text()[-4000:]
     finally:
         sweep.kill()
@@ -81,7 +81,7 @@ def test_a_killed_job_goes_on_and_the_others_are_unhurt_on_a_cluster(tmp_path: P
     assert {name for name, text in logs.items() if "resumes after epoch" in text} == {victim.parent.name}
 
 
-def _kill_the_first(sweep: subprocess.Popen[bytes], folder: Path) -> Path:
+def _kill_first_job(sweep: subprocess.Popen[bytes], folder: Path) -> Path:
     """Kill the process of one job after its first checkpoint; return its run's summary."""
     deadline = time.monotonic() + 300
     while not list(folder.glob("sweep/*seed=0*/checkpoints/epoch-*.npz")) and time.monotonic() < deadline:

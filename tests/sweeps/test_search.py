@@ -1,4 +1,4 @@
-"""Searches: never more trials than asked, whatever is killed; runs are played, Optuna is real."""
+"""Searches never run too many trials, even if workers are killed. Runs are simulated; Optuna is real."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SPACE: trials.Space = {
 }
 
 
-def play(folder: Path, status: str = "completed", value: float | None = 0.5) -> Outcome:
-    """What a run leaves behind."""
+def simulate(folder: Path, status: str = "completed", value: float | None = 0.5) -> Outcome:
+    """Write the summary of a simulated run, and return its outcome."""
     folder.mkdir(exist_ok=True)
     metrics = {} if value is None else {"val/accuracy": value, "test/accuracy": value - 0.1}
     facts = {"status": status, "task": "classification", "metrics": metrics, "timing": {"train": 2.0}}
@@ -36,13 +36,13 @@ def play(folder: Path, status: str = "completed", value: float | None = 0.5) -> 
 
 
 @pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The trials that were run, by the overrides that make their folders."""
+def trials_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Simulate runs, and return the folder names of the trials that ran."""
     ran: list[str] = []
 
     def run(config: Any, folder: Path, provenance: Any, on_epoch: Any, quiet: bool) -> Outcome:
         ran.append(folder.name)
-        return play(folder)
+        return simulate(folder)
 
     monkeypatch.setattr(one_job, "run_isolated", run)
     return ran
@@ -51,7 +51,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def compose(tmp_path: Path) -> Compose:
     def compose_job(overrides: Sequence[str]) -> Prepared:
-        used = tuple(one for one in overrides if not one.startswith("mode.weights="))  # which no trial here uses
+        used = tuple(one for one in overrides if not one.startswith("mode.weights="))  # no trial here uses these
         return Prepared({}, tmp_path / folder_name(",".join(overrides)), {}, used)
 
     return compose_job
@@ -73,20 +73,20 @@ def states(given: Search) -> list[str]:
 
 
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
-def test_as_many_trials_as_asked_and_no_more_when_asked_again(
-    make: Callable[..., Search], compose: Compose, played: list[str], storage: str
+def test_a_repeated_search_runs_only_the_missing_trials(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str], storage: str
 ) -> None:
     search.run(make(trials=3, storage=storage), compose)
-    assert len(played) == 3
+    assert len(trials_run) == 3
     search.run(make(trials=3, storage=storage), compose)
-    assert len(played) == 3
+    assert len(trials_run) == 3
     search.run(make(trials=4, storage=storage), compose)
-    assert len(played) == 4
+    assert len(trials_run) == 4
     assert states(make(storage=storage)) == ["COMPLETE"] * 4
 
 
-def test_half_a_line_that_a_full_disk_left_does_no_harm(
-    make: Callable[..., Search], compose: Compose, played: list[str], tmp_path: Path
+def test_a_partial_line_in_the_journal_is_ignored(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str], tmp_path: Path
 ) -> None:
     search.run(make(trials=2), compose)
     with (tmp_path / "study.journal").open("ab") as journal:
@@ -97,15 +97,17 @@ def test_half_a_line_that_a_full_disk_left_does_no_harm(
     assert states(make()) == ["COMPLETE"] * 4
 
 
-def test_the_best_trials_overrides_can_be_given_again(
-    make: Callable[..., Search], compose: Compose, played: list[str], capsys: pytest.CaptureFixture[str]
+def test_the_printed_overrides_of_the_best_trial_are_valid(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fixed = ("+sweep=lr_mode", "mode.weights=x", "name=b")
     search.run(make(trials=1, space={"mode": ("scratch",), "seed": (7,)}, fixed=fixed), compose)
     assert "its overrides: name=b mode=scratch seed=7\n" in capsys.readouterr().out  # weights would be refused
 
 
-def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
+def test_draws_are_within_the_space_and_distinct(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str]
+) -> None:
     given = make(trials=12)
     search.run(given, compose)
     drawn = [trial.params for trial in trials.opened(given).trials]
@@ -113,28 +115,28 @@ def test_draws_lie_in_the_space_and_differ(make: Callable[..., Search], compose:
     assert {one["model.depth"] for one in drawn} <= {1, 2, 3, 4, 5}
     assert {one["mode"] for one in drawn} == {"scratch", "finetune"}
     assert len({one["optimizer.lr"] for one in drawn}) == 12
-    below = sum(one["optimizer.lr"] < 10**-2.5 for one in drawn)  # the middle of the interval's logarithm
+    below = sum(one["optimizer.lr"] < 10**-2.5 for one in drawn)  # the middle of the interval on a log scale
     assert 2 <= below <= 10
 
 
-def test_the_same_seed_draws_the_same(
-    make: Callable[..., Search], compose: Compose, played: list[str], tmp_path: Path
+def test_the_same_seed_gives_the_same_draws(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str], tmp_path: Path
 ) -> None:
     for name in ("a", "b", "c"):
         search.run(make(folder=tmp_path / name, startup_trials=5, seed=name == "c"), compose)
-    assert played[:5] == played[5:10]
-    assert played[:5] != played[10:]
+    assert trials_run[:5] == trials_run[5:10]
+    assert trials_run[:5] != trials_run[10:]
 
 
-def test_a_trial_whose_worker_was_killed_goes_on_and_counts_once(
-    make: Callable[..., Search], compose: Compose, played: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_trial_whose_worker_was_killed_resumes_and_counts_once(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = one_job.run_isolated
 
-    def die(*arguments: Any, **options: Any) -> Outcome:
+    def interrupt(*arguments: Any, **options: Any) -> Outcome:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(one_job, "run_isolated", die)
+    monkeypatch.setattr(one_job, "run_isolated", interrupt)
     with pytest.raises(KeyboardInterrupt):
         search.run(make(trials=2), compose)
     assert states(make()) == ["RUNNING"]
@@ -142,12 +144,12 @@ def test_a_trial_whose_worker_was_killed_goes_on_and_counts_once(
     monkeypatch.setattr(one_job, "run_isolated", run)
     search.run(make(trials=2), compose)
     assert states(make()) == ["COMPLETE", "COMPLETE"]
-    assert len(played) == 2
+    assert len(trials_run) == 2
     assert trials.opened(make()).trials[0].params == begun
 
 
-def test_a_trial_that_another_worker_runs_is_neither_taken_nor_exceeded(
-    make: Callable[..., Search], compose: Compose, played: list[str]
+def test_a_trial_that_another_worker_runs_counts_and_is_not_claimed(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str]
 ) -> None:
     given = make(trials=3)
     (given.folder / ".locks").mkdir()
@@ -164,7 +166,7 @@ def _work(given: Search, compose: Compose) -> None:
     search._work(given, compose, quiet=False)
 
 
-def test_three_workers_share_the_trials(make: Callable[..., Search], compose: Compose, played: list[str]) -> None:
+def test_three_workers_share_the_trials(make: Callable[..., Search], compose: Compose, trials_run: list[str]) -> None:
     given = make(trials=7)
     (given.folder / ".locks").mkdir()
     trials.create(given)
@@ -177,7 +179,7 @@ def test_three_workers_share_the_trials(make: Callable[..., Search], compose: Co
     assert len(list(given.folder.glob("*/summary.json"))) == 7
 
 
-def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Search], compose: Compose) -> None:
+def test_a_trial_below_the_median_of_the_others_is_pruned(make: Callable[..., Search], compose: Compose) -> None:
     given = make(startup_trials=3, warmup_epochs=2)
     given.folder.joinpath(".locks").mkdir()
     study = trials.create(given)
@@ -187,7 +189,7 @@ def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Se
             trial.report(value, epoch)
         study.tell(trial, curve[-1])
     good, bad = (search.Reporter(given, study.ask().number) for _ in range(2))
-    good(1, {"val/accuracy": 0.1})  # within the warm-up
+    good(1, {"val/accuracy": 0.1})  # during warm-up
     good(2, {"val/accuracy": 0.61})  # the median is 0.6
     bad(1, {"val/accuracy": 0.1})
     with pytest.raises(Pruned, match=r"epoch 2: val/accuracy 0.5900"):
@@ -197,12 +199,12 @@ def test_a_trial_under_the_median_of_the_others_is_pruned(make: Callable[..., Se
 @pytest.mark.parametrize(
     ("status", "state"), [("pruned", "PRUNED"), ("diverged", "PRUNED"), ("failed", "FAIL"), ("interrupted", "FAIL")]
 )
-def test_what_a_run_came_to_is_told(
+def test_the_status_of_a_run_determines_the_state_of_its_trial(
     make: Callable[..., Search], compose: Compose, monkeypatch: pytest.MonkeyPatch, status: str, state: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     def run(config: Any, folder: Path, provenance: Any, on_epoch: Any, quiet: bool) -> Outcome:
-        return play(folder, status)
+        return simulate(folder, status)
 
     monkeypatch.setattr(one_job, "run_isolated", run)
     with pytest.raises(RunFailed):  # no trial completed
@@ -211,8 +213,8 @@ def test_what_a_run_came_to_is_told(
     assert ("error: trial 1" in capsys.readouterr().err) == (state == "FAIL")
 
 
-def test_an_impossible_combination_is_a_failed_trial_and_the_search_goes_on(
-    make: Callable[..., Search], compose: Compose, played: list[str], tmp_path: Path
+def test_an_invalid_combination_is_a_failed_trial_and_the_search_continues(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str], tmp_path: Path
 ) -> None:
     def refuse(overrides: Sequence[str]) -> Prepared:
         if "mode=finetune" in overrides:
@@ -225,8 +227,8 @@ def test_an_impossible_combination_is_a_failed_trial_and_the_search_goes_on(
     assert len(states(make())) == 8
 
 
-def test_another_space_in_the_same_folder_is_refused(
-    make: Callable[..., Search], compose: Compose, played: list[str]
+def test_a_different_search_in_the_same_folder_is_refused(
+    make: Callable[..., Search], compose: Compose, trials_run: list[str]
 ) -> None:
     search.run(make(trials=1), compose)
     for changes, words in (({"space": {"optimizer.lr": Range(1e-4, 1)}}, "another search space"),
@@ -236,7 +238,7 @@ def test_another_space_in_the_same_folder_is_refused(
             search.run(make(**changes), compose)
 
 
-def test_the_best_is_the_largest_accuracy_or_the_smallest_loss(
+def test_the_best_trial_has_the_largest_accuracy_or_the_smallest_loss(
     make: Callable[..., Search],
     compose: Compose,
     monkeypatch: pytest.MonkeyPatch,
@@ -246,7 +248,7 @@ def test_the_best_is_the_largest_accuracy_or_the_smallest_loss(
     values = iter([0.2, 0.9, 0.4] * 2)
 
     def run(config: Any, folder: Path, provenance: Any, on_epoch: Any, quiet: bool) -> Outcome:
-        outcome = play(folder, value=None)
+        outcome = simulate(folder, value=None)
         summary = json.loads((folder / "summary.json").read_text())
         summary["metrics"] = {"val/accuracy": (value := next(values)), "val/loss": value}
         (folder / "summary.json").write_text(json.dumps(summary))

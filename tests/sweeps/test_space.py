@@ -1,4 +1,4 @@
-"""The space of a search."""
+"""Search spaces."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from cvlib.sweeps import space
 from cvlib.sweeps.trials import Range
 
 
-def test_corners_are_every_choice_and_the_ends_of_every_range() -> None:
+def test_corners_combine_every_choice_with_the_ends_of_every_range() -> None:
     found = list(space.corners({"mode": ("scratch", "finetune"), "optimizer.lr": Range(0.1, 0.2)}))
     assert found == [["mode=scratch", "optimizer.lr=0.1"], ["mode=scratch", "optimizer.lr=0.2"],
                      ["mode=finetune", "optimizer.lr=0.1"], ["mode=finetune", "optimizer.lr=0.2"]]  # fmt: skip
 
 
-def test_kinds_differ_in_what_decides_which_keys_are_used() -> None:
-    asked = {"mode": ("scratch", "finetune"), "optimizer.lr": Range(0.1, 0.2), "seed": ("0", "1", "2"),
-             "model.encoder": ("cnn", "vgg"), "model.dropout": ("0.1", "0.2")}  # fmt: skip
-    found, complete = space.kinds(asked)
+def test_kinds_differ_in_values_that_determine_the_used_keys() -> None:
+    choices = {"mode": ("scratch", "finetune"), "optimizer.lr": Range(0.1, 0.2), "seed": ("0", "1", "2"),
+               "model.encoder": ("cnn", "vgg"), "model.dropout": ("0.1", "0.2")}  # fmt: skip
+    found, complete = space.kinds(choices)
     assert complete
     assert [one[0] + " " + one[3] for one in found] == [
         "mode=scratch model.encoder=cnn", "mode=scratch model.encoder=vgg", "mode=finetune model.encoder=cnn",

@@ -1,4 +1,4 @@
-"""Sweeps and searches as a user gives them: what goes on after a failure, a kill, a second time."""
+"""Sweeps and searches as users start them: after failures, after kills, and when repeated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_for(folder: Path, pattern: str, seconds: float = 120) -> Path:
     raise AssertionError(f"no {pattern} in {folder}")
 
 
-def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_failed_jobs_are_recorded_and_the_others_run(tmp_path: Path) -> None:
     overrides = ["-m", *TINY, "optimizer=sgd", "optimizer.lr=1e+20,0.01,0", "trainer.epochs=6", "hydra.sweep.dir=sweep"]
     result = run(tmp_path, *overrides)
     assert result.returncode == 1
@@ -48,7 +48,13 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert found == {"optimizer.lr=1e+20": "diverged", "optimizer.lr=0.01": "completed", "optimizer.lr=0": "failed"}
     assert "error: optimizer.lr=1e+20: the loss became" in result.stderr
     assert "error: optimizer.lr=0: invalid optimizer.lr=0.0" in result.stderr
-    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 scheduled jobs done, about" in result.stdout
+    assert "job 2 of 3: optimizer.lr=0.01 (1 of 2 scheduled jobs done, 1 of them failed, about" in result.stdout
+    lines = result.stderr.splitlines()  # each error when it occurs, and again at the end
+    assert [sum(job in line for line in lines) for job in ("optimizer.lr=1e+20: the loss", "optimizer.lr=0: inv")] == [
+        2,
+        2,
+    ]
+    assert any(line.startswith("error: job 1 of 3: optimizer.lr=1e+20: the loss") for line in lines)
 
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
@@ -58,13 +64,13 @@ def test_bad_jobs_are_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert "0 to run" in again.stdout
     assert "tensorflow" not in again.stderr
 
-    asked = run(tmp_path, *overrides, "hydra.sweeper.rerun_failed=true")
-    assert "1 to run" in asked.stdout
-    assert "job 1 of 3" in asked.stdout
+    rerun = run(tmp_path, *overrides, "hydra.sweeper.rerun_failed=true")
+    assert "1 to run" in rerun.stdout
+    assert "job 1 of 3" in rerun.stdout
     assert rows(tmp_path / "sweep")["optimizer.lr=1e+20"]["status"] == "diverged"
 
 
-def test_weights_in_a_sweep_over_modes_are_for_those_that_take_them(tmp_path: Path) -> None:
+def test_in_a_sweep_only_modes_that_use_weights_get_them(tmp_path: Path) -> None:
     overrides = [*TINY, "mode=scratch,finetune", "mode.weights=nowhere,neither", "hydra.sweep.dir=sweep"]
     result = run(tmp_path, "-m", *overrides)
     assert "mode.weights applies to finetune: mode=scratch leaves it out" in result.stdout
@@ -76,17 +82,17 @@ def test_weights_in_a_sweep_over_modes_are_for_those_that_take_them(tmp_path: Pa
     assert yaml.safe_load(scratch.read_text())["mode"].get("weights") is None
 
 
-def test_a_mistake_in_every_job_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    wrongs = ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x", "optimizer.lr=range(0)", "hydra.sweep.subdir=a",
-              "hydra.sweep.dir=/proc/a")  # fmt: skip
-    for wrong in wrongs:
-        result = run(tmp_path, "-m", "seed=0,1", "mode=scratch", wrong)
+def test_an_error_in_every_job_is_reported_before_anything_is_written(tmp_path: Path) -> None:
+    invalid = ("model.depth=3", "trainer.epoch=1,2", "mode.weights=x", "optimizer.lr=range(0)", "hydra.sweep.subdir=a",
+               "hydra.sweep.dir=/proc/a")  # fmt: skip
+    for override in invalid:
+        result = run(tmp_path, "-m", "seed=0,1", "mode=scratch", override)
         assert result.returncode == 2
         assert len(result.stderr.strip().splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interval_without_a_number_of_trials_and_a_search_without_a_choice(tmp_path: Path) -> None:
+def test_a_search_requires_a_number_of_trials_and_something_to_choose(tmp_path: Path) -> None:
     interval = run(tmp_path, "-m", "optimizer.lr=interval(0.001,0.1)")
     assert interval.returncode == 2
     assert "hydra.sweeper.trials" in interval.stderr
@@ -95,7 +101,7 @@ def test_an_interval_without_a_number_of_trials_and_a_search_without_a_choice(tm
     assert "no override has several values or an interval" in nothing.stderr
 
 
-def test_a_mistake_in_every_trial_is_said_before_a_search_starts(tmp_path: Path) -> None:
+def test_an_error_in_every_trial_is_reported_before_a_search_starts(tmp_path: Path) -> None:
     choices = ["model=cnn,resnet", "optimizer.lr=interval(1e-4,1e-2)", "hydra.sweeper.trials=4"]
     done = run(tmp_path, "-m", *choices, "data=folder", "data.path=nowhere")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
@@ -104,8 +110,8 @@ def test_a_mistake_in_every_trial_is_said_before_a_search_starts(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_nothing_carries_over_from_job_to_job(tmp_path: Path) -> None:
-    """A job alone and the same after others of another precision, determinism and data: equal to the bit."""
+def test_a_job_does_not_affect_later_jobs(tmp_path: Path) -> None:
+    """A job has bit-identical weights when run alone and after jobs with other precisions."""
     job = [*TINY, "model.dropout=0.3", "augment=light"]
     alone = run(tmp_path, *job, "trainer.precision=float32", "hydra.run.dir=alone")
     assert alone.returncode == 0, alone.stderr
@@ -116,7 +122,7 @@ def test_nothing_carries_over_from_job_to_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_memory_stays_flat_over_30_jobs(tmp_path: Path) -> None:
+def test_memory_does_not_grow_over_30_jobs(tmp_path: Path) -> None:
     process = start(tmp_path, "-m", *TINY, "trainer.epochs=1", "seed=range(30)", "hydra.sweep.dir=sweep")
     resident = {}
     for done in (3, 30):
@@ -131,7 +137,7 @@ def test_memory_stays_flat_over_30_jobs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_job_is_one_line_and_a_killed_sweep_goes_on(tmp_path: Path) -> None:
+def test_a_killed_job_and_a_killed_sweep_resume(tmp_path: Path) -> None:
     overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1", "hydra.sweep.dir=sweep"]
     process = start(tmp_path, *overrides)
     wait_for(tmp_path, "sweep/*seed=0*/checkpoints/epoch-00002*.npz")
@@ -141,7 +147,7 @@ def test_a_killed_job_is_one_line_and_a_killed_sweep_goes_on(tmp_path: Path) -> 
     (job,) = psutil.Process(process.pid).children()
     process.kill()
     process.communicate()
-    psutil.wait_procs([job], timeout=60)  # it notices, and stops with its checkpoint written
+    psutil.wait_procs([job], timeout=60)  # the job notices, writes its checkpoint and stops
     assert not job.is_running()
 
     result = run(tmp_path, *overrides)
@@ -164,7 +170,7 @@ def test_ctrl_c_stops_the_whole_sweep(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="needs .[joblib]")
-def test_two_jobs_at_a_time_and_one_worker_killed(tmp_path: Path) -> None:
+def test_a_sweep_of_two_jobs_at_a_time_survives_a_killed_worker(tmp_path: Path) -> None:
     overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1,2",
                  "hydra.sweep.dir=sweep", "hydra/launcher=parallel"]  # fmt: skip
     process = start(tmp_path, *overrides)
@@ -179,15 +185,15 @@ def test_two_jobs_at_a_time_and_one_worker_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_is_killed_and_ends_with_as_many_trials_as_asked(tmp_path: Path) -> None:
+def test_a_killed_search_resumes_to_the_requested_number_of_trials(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=6", "hydra.sweep.dir=search",
                  "optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.kernel=1,3", "hydra.sweeper.trials=4",
                  "hydra.sweeper.workers=2"]  # fmt: skip
     process = start(tmp_path, *overrides)
     wait_for(tmp_path, "search/*/checkpoints/epoch-00002*.npz")
-    below = psutil.Process(process.pid).children(recursive=True)
-    for one in [psutil.Process(process.pid), *below]:
+    descendants = psutil.Process(process.pid).children(recursive=True)
+    for one in [psutil.Process(process.pid), *descendants]:
         one.kill()
     process.communicate()
     result = run(tmp_path, *overrides)

@@ -1,4 +1,4 @@
-"""Every task goes through fit, evaluate, predict, visualize and export: a tiny network, embedded data, wide images."""
+"""Every task runs fit, evaluate, predict, visualize and export, with a tiny network on wide images of embedded data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.configs import CONF
 
 pytestmark = pytest.mark.slow
 
-# By task, what makes its shipped network small. A task that isn't listed is run as it is shipped.
+# For each task, changes that make its shipped network small. A task that isn't listed runs unchanged.
 TINY: dict[str, dict[str, Any]] = {
     "classification": {"name": "cnn", "filters": [4, 6], "dense": [8]},
     "multilabel": {"name": "cnn", "filters": [4, 6], "dense": [8]},
@@ -31,7 +31,7 @@ TINY: dict[str, dict[str, Any]] = {
 
 
 def shipped(task: str) -> dict[str, Any]:
-    """The smallest answer to `model=` whose head does the task, with `task=` where that isn't its own."""
+    """Return a small version of a shipped model that supports the task, with the keys of `task=`."""
     models = [yaml.safe_load(path.read_text()) for path in sorted((CONF / "model").glob("*.yaml"))]
     able = [model for model in models if model["head"] in tasks.of(task).heads]
     assert able, f"no file in conf/model does {task}"
@@ -41,7 +41,7 @@ def shipped(task: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=tasks.names())
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SavedRun:
-    """A run of one epoch of two steps."""
+    """Return a run of one epoch with two steps."""
     folder = tmp_path_factory.mktemp(request.param)
     config = tasks.config_of({
         "model": shipped(request.param),
@@ -70,7 +70,7 @@ def test_fit_records_every_declared_metric_and_a_row_for_each_test_sample(run: S
 
 
 def test_values_of_the_test_samples_average_to_every_metric(run: SavedRun) -> None:
-    """`cvlib compare` tests what it ranks by, except for metrics that it compares by a measure of the single image."""
+    """`cvlib compare` tests the metric that it ranks by, except for metrics with a separate measure of each image."""
     for spec in tasks.of_config(run.config).metrics:
         found = sample_values(run.record, f"test/{spec.name}")
         assert found is not None
@@ -78,7 +78,7 @@ def test_values_of_the_test_samples_average_to_every_metric(run: SavedRun) -> No
             assert np.mean(found[1]) == pytest.approx(run.record.metric(f"test/{spec.name}"), abs=1e-5)
 
 
-def test_evaluate_gives_the_runs_own_metrics(run: SavedRun, tmp_path: Path) -> None:
+def test_evaluate_reproduces_the_runs_own_metrics(run: SavedRun, tmp_path: Path) -> None:
     from cvlib.evaluation import evaluate_run, samples
 
     found = evaluate_run.evaluate(run, samples.choose(run, "test"))
@@ -91,7 +91,7 @@ def test_evaluate_gives_the_runs_own_metrics(run: SavedRun, tmp_path: Path) -> N
     assert {"evaluation.json", "by_class.csv", "results.csv"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_predict_writes_tables_and_pictures_and_gives_values(run: SavedRun, tmp_path: Path) -> None:
+def test_predict_writes_tables_and_pictures_and_returns_values(run: SavedRun, tmp_path: Path) -> None:
     from cvlib import prediction
 
     (tmp_path / "in").mkdir()
@@ -115,7 +115,7 @@ def test_predict_writes_tables_and_pictures_and_gives_values(run: SavedRun, tmp_
     assert run.record.task == "segmentation" or [answer.file for answer in answers] == files[:3]
 
 
-def test_visualize_draws_what_was_learned(run: SavedRun) -> None:
+def test_visualize_draws_filters_and_explanations(run: SavedRun) -> None:
     from cvlib.inspection.visualize import visualize
 
     written = visualize(run, steps=1, say=lambda line: None)
@@ -124,9 +124,9 @@ def test_visualize_draws_what_was_learned(run: SavedRun) -> None:
     assert ("explanations.png" in names) == tasks.of_config(run.config).explains_classes
 
 
-def test_export_answers_as_keras(run: SavedRun) -> None:
+def test_export_agrees_with_keras(run: SavedRun) -> None:
     from cvlib import export
 
-    said: list[str] = []
-    assert export.export(run, "saved_model", False, None, 3, None, said.append) == 0
-    assert "written" in said[0]
+    messages: list[str] = []
+    assert export.export(run, "saved_model", False, None, 3, None, messages.append) == 0
+    assert "written" in messages[0]

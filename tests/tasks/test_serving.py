@@ -1,4 +1,4 @@
-"""Images are brought to the network's size in predictions as in training."""
+"""Images are resized for predictions as in training."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def test_an_image_is_resized_as_in_the_feed(height: int, width: int, channels: i
     np.testing.assert_array_equal(found, resize.image(image, (12, 16), method))
 
 
-def test_an_image_of_the_networks_size_stays_as_it_is() -> None:
+def test_an_image_of_the_networks_size_is_unchanged() -> None:
     image = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16, 1)
     assert serving.resizer(InputSpec(12, 16, 1))(image) is image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 
 from cvlib import tasks
-from cvlib.config.schema import Config
+from cvlib.config.schema import Config, TrainerConfig
 from cvlib.models import heads
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from tests.configs import CONF, shipped_model
+from tests.configs import CONF, model_config, shipped_model
 
 
 def mapping(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def config(name: str = "cnn", model: dict[str, Any] | None = None, **groups: dic
     return tasks.config_of(mapping(name, model, **groups))
 
 
-def test_the_folders_are_the_tasks() -> None:
+def test_every_folder_is_a_task() -> None:
     folders = sorted(path.parent.name for path in Path(tasks.__file__).parent.glob("*/__init__.py"))
     assert tasks.names() == folders == ["classification", "detection", "multilabel", "segmentation"]
     with pytest.raises(UserError, match="invalid task=colouring: expected one of classification, detection"):
@@ -73,7 +74,7 @@ def test_every_shipped_model_has_a_head_of_its_task(name: str) -> None:
      "model=yolo does detection, but data=digits has labels for classification only: choose data="),
     ("cnn", {"trainer": {"patience": 2, "kept_epoch": "last"}}, "add trainer.kept_epoch=best"),
     ("cnn", {"trainer": {"monitor": "val/mAP"}}, "invalid trainer.monitor=val/mAP: expected one of val/accuracy"),
-    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "val/top5_accuracy, val/macro_f1, val/loss for classification"),
+    ("cnn", {"trainer": {"monitor": "val/mAP"}}, "val/top5_accuracy, val/macro_f1, .*val/loss for classification"),
     ("yolo", {"trainer": {"monitor": "val/mAP75"}}, "one of val/mAP, val/mAP50, val/ar_100 for detection"),
     ("yolo", {"model": {"head": "dense", "backbone": "vgg"}},
      "model.head=dense doesn't fit model=yolo, whose backbone is set by model.backbone: remove model.head"),
@@ -135,7 +136,9 @@ def test_mosaic_requires_boxes() -> None:
     ("yolo", {"data": {"image_size": 640}}, (96, 96), (640, 640)),
     ("segmenter", {}, (100, 70), (100, 100)),
 ])  # fmt: skip
-def test_the_size_of_images(name: str, changes: dict[str, Any], own: tuple[int, int], size: tuple[int, int]) -> None:
+def test_the_input_size_depends_on_the_model_and_the_images(
+    name: str, changes: dict[str, Any], own: tuple[int, int], size: tuple[int, int]
+) -> None:
     assert tasks.input_size(config(name, **changes), own) == size
 
 
@@ -143,7 +146,9 @@ def test_the_size_of_images(name: str, changes: dict[str, Any], own: tuple[int, 
     ("cnn", {}, "stretch"), ("yolo", {}, "letterbox"), ("segmenter", {}, "stretch"),
     ("cnn", {"data": {"resize": "letterbox"}}, "letterbox"), ("yolo", {"data": {"resize": "stretch"}}, "stretch"),
 ])  # fmt: skip
-def test_how_images_are_resized(name: str, changes: dict[str, Any], resize: str) -> None:
+def test_the_resizing_method_depends_on_the_model_and_the_config(
+    name: str, changes: dict[str, Any], resize: str
+) -> None:
     assert tasks.resize(config(name, **changes)) == resize
 
 
@@ -155,3 +160,10 @@ def test_the_default_monitor_is_the_tasks_first() -> None:
 def test_only_a_classifiers_features_are_cached() -> None:
     assert tasks.caches_features(config("cnn"))
     assert not tasks.caches_features(config("yolo"))
+
+
+@pytest.mark.parametrize(("classes", "refused"), [(2, True), (5, True), (6, False)])
+def test_top_5_accuracy_of_at_most_five_classes_is_not_monitored(classes: int, refused: bool) -> None:
+    config = Config(model_config("cnn"), trainer=TrainerConfig(monitor="val/top5_accuracy"))
+    with pytest.raises(UserError, match="is always 1") if refused else contextlib.nullcontext():
+        tasks.check_classes(config, classes)

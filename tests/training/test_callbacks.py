@@ -1,4 +1,4 @@
-"""What happens from step to step of a fit."""
+"""Callbacks at every step of a fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cvlib.training.callbacks import Estimate
 
 
 class Counted(Announcement):
-    """Counts the steps that it is told of."""
+    """An announcement that counts its steps."""
 
     steps = 0
 
@@ -18,7 +18,7 @@ class Counted(Announcement):
         self.steps += 1
 
 
-def test_the_estimate_of_a_phase_is_told_of_every_step() -> None:
+def test_the_estimate_of_a_phase_counts_every_step() -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     counted = Counted("these epochs take", 6, print)

@@ -17,11 +17,11 @@ DIGITS = DataConfig(name="digits", samples=60, image_size=12)
 MOVED = AugmentConfig(rotation=30)
 
 
-def means(mode: ModeConfig, augment: AugmentConfig, said: list[str]) -> list[float]:
-    """The mean of each training image of the first epoch, sorted."""
+def means(mode: ModeConfig, augment: AugmentConfig, messages: list[str]) -> list[float]:
+    """Return the sorted means of the training images of the first epoch."""
     conf = config("cnn", mode=mode, data=DIGITS, augment=augment)
     dataset = loading.load(conf.data, conf.seed)
-    feed = feeds.training_feed(conf, dataset, InputSpec(12, 12, 1, "stretch"), said.append)
+    feed = feeds.training_feed(conf, dataset, InputSpec(12, 12, 1, "stretch"), messages.append)
     feed.epoch(0)
     return sorted(float(image.mean()) for images, _ in feed.batches() for image in images)
 
@@ -29,19 +29,21 @@ def means(mode: ModeConfig, augment: AugmentConfig, said: list[str]) -> list[flo
 @pytest.mark.parametrize(("mode", "augmented"), [
     (Scratch(), True), (FeatureExtractor(views=2), True), (FeatureExtractor(views=0), False)
 ])  # fmt: skip
-def test_a_frozen_base_may_see_the_images_as_they_are_and_that_is_said(mode: ModeConfig, augmented: bool) -> None:
-    said: list[str] = []
-    plain, moved = means(mode, AugmentConfig(), said), means(mode, MOVED, said)
+def test_without_views_a_frozen_base_sees_unaugmented_images_and_a_note_is_printed(
+    mode: ModeConfig, augmented: bool
+) -> None:
+    messages: list[str] = []
+    plain, moved = means(mode, AugmentConfig(), messages), means(mode, MOVED, messages)
     assert (not np.allclose(plain, moved)) == augmented
-    stated = ["mode.views=0: the frozen base sees the training images without augmentation"]
-    assert said == ([] if augmented else stated)
+    note = ["mode.views=0: the frozen base sees the training images without augmentation"]
+    assert messages == ([] if augmented else note)
 
 
 def test_validation_is_never_augmented() -> None:
     conf = config("cnn", data=DIGITS, augment=MOVED)
     dataset = loading.load(conf.data, conf.seed)
-    still = replace(conf, augment=AugmentConfig())
+    unaugmented = replace(conf, augment=AugmentConfig())
     spec = InputSpec(12, 12, 1, "stretch")
     for one, other in zip(feeds.validation_feed(conf, dataset, spec, print).batches(),
-                          feeds.validation_feed(still, dataset, spec, print).batches(), strict=True):  # fmt: skip
+                          feeds.validation_feed(unaugmented, dataset, spec, print).batches(), strict=True):  # fmt: skip
         np.testing.assert_array_equal(one[0], other[0])

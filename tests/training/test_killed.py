@@ -1,4 +1,4 @@
-"""A run that is killed outright, at any moment, goes on by the same command to the end of one that never was."""
+"""A run that is killed at any moment and resumed gives the same results as an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from tests.training.test_resume import curves, rows, weights
 
 ROOT = Path(__file__).parents[2]
-KILLS = 4  # and one at the end
+KILLS = 4  # and one while the results are written
 RESULTS = "run/test_results.csv"
-SEED = int(os.environ.get("CVLIB_KILL_SEED", "0"))  # other moments: CVLIB_KILL_SEED=1 pytest -m slow …
+SEED = int(os.environ.get("CVLIB_KILL_SEED", "0"))  # for other moments: CVLIB_KILL_SEED=1 pytest -m slow …
 TINY = ["model.filters=[4,4]", "model.dense=[8]", "model.dropout=0.4", "model.batch_norm=true", "data.fraction=0.2",
         "augment=light", "trainer.epochs=8", "trainer.deterministic=true", "trainer.checkpoint_every=1",
         "data.pretrain_samples=300", "data.pretrain_epochs=2", "hydra.run.dir=run"]  # fmt: skip
@@ -37,19 +37,21 @@ def start(folder: Path, mode: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    said, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, said[-2000:] + errors[-2000:]
-    return said
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, output[-2000:] + errors[-2000:]
+    return output
 
 
 def lines(folder: Path) -> int:
-    """How much the run, and the one that pretrains for it, have said so far."""
+    """Return the number of log lines so far of the run and of its pretraining run."""
     return sum(len(log.read_bytes().splitlines()) for log in folder.rglob("train.log"))
 
 
 def kill_within(process: subprocess.Popen[str], folder: Path, after: int, delay: float) -> bool:
-    """Kill when `after` more lines have been said (0: when the results are being written), and some moment later;
-    whether it still ran."""
+    """Wait for `after` more log lines and another `delay` seconds, kill the process, and return whether it still ran.
+
+    With `after` 0, wait for the file of the results instead of log lines.
+    """
     wanted = lines(folder) + after
     while process.poll() is None and not (lines(folder) >= wanted if after else (folder / RESULTS).exists()):
         time.sleep(0.01)
@@ -70,27 +72,27 @@ def test_a_second_run_in_one_folder_is_refused_until_the_first_is_killed(tmp_pat
     while not lines(tmp_path) and first.poll() is None:
         time.sleep(0.01)
     second = start(tmp_path, "scratch")
-    said = second.communicate(timeout=60)
+    output, errors = second.communicate(timeout=60)
     first.kill()
     first.communicate()
     assert first.returncode == -signal.SIGKILL
     assert second.returncode == 2
-    assert said[0] == "" and said[1].count("\n") == 1
-    assert "another process is writing this run; wait for it or choose another hydra.run.dir" in said[1]
+    assert output == "" and errors.count("\n") == 1
+    assert "another process is writing this run; wait for it or choose another hydra.run.dir" in errors
     assert ", resumed: " in finish(start(tmp_path, "scratch"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["scratch", "finetune", "feature_extractor"])
-def test_killed_at_random_moments_it_ends_the_same(tmp_path: Path, mode: str) -> None:
-    chance = random.Random(f"{mode} {SEED}")
-    moments = [(chance.randint(1, 12), chance.uniform(0, 0.5)) for _ in range(KILLS)]
-    moments.append((0, chance.uniform(0, 0.5)))
+def test_a_run_killed_at_random_moments_gives_the_same_results(tmp_path: Path, mode: str) -> None:
+    rng = random.Random(f"{mode} {SEED}")
+    moments = [(rng.randint(1, 12), rng.uniform(0, 0.5)) for _ in range(KILLS)]
+    moments.append((0, rng.uniform(0, 0.5)))
     print(f"kills in {mode}, after lines and seconds: {[(after, round(delay, 3)) for after, delay in moments]}")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(whole, mode))
     done = [kill_within(start(killed, mode), killed, *moment) for moment in moments]
-    assert sum(done) >= 2, "too few of them met the run alive"
+    assert sum(done) >= 2, "too few kills hit a running process"
     finish(start(killed, mode))
     first, second = whole / "run", killed / "run"
     assert rows(second) == rows(first)

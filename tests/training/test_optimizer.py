@@ -1,4 +1,4 @@
-"""Schedules, rates and moments against numbers worked out by hand and NumPy."""
+"""Schedules, rates and moments compared with numbers computed by hand and with NumPy."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def rates(config: ScheduleConfig, steps: list[int]) -> list[float]:
     return [float(schedule(step)) for step in steps]
 
 
-def test_constant() -> None:
+def test_the_constant_schedule_by_hand() -> None:
     assert rates(Constant(), [0, 39]) == pytest.approx([0.1, 0.1])
 
 
-def test_cosine_with_warmup() -> None:
+def test_the_cosine_schedule_with_warmup_by_hand() -> None:
     config = Cosine(warmup_epochs=1, final=0.5)
     expected = [0.01, 0.1, 0.1, 0.1 * (0.5 + 0.5 * 0.5 * (1 + math.cos(math.pi * 0.5))), 0.05]
     assert rates(config, [0, 9, 10, 25, 40]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_steps() -> None:
+def test_the_step_schedule_by_hand() -> None:
     assert rates(Step(every=2, factor=0.1), [0, 19, 20, 39, 40]) == pytest.approx(
         [0.1, 0.1, 0.01, 0.01, 0.001], rel=1e-5
     )
@@ -63,7 +63,7 @@ def network() -> Network:
 
 
 def one_step(network: Network, chosen: OptimizerConfig, phase: Phase = WHOLE) -> list[float]:
-    """Trainable variables after one step with gradients of 1; kernels start at 1, biases at 0."""
+    """Return the trainable variables after one step with gradients of 1; kernels start at 1, biases at 0."""
     variables = network.model.trainable_variables
     built = optimizer.build(
         Config(model_config(), optimizer=chosen), network, phase, variables, steps_per_epoch=10, first_steps={}
@@ -94,7 +94,7 @@ def test_weight_decay_is_decoupled_scaled_by_the_rate_and_spares_biases(network:
     assert after == pytest.approx([-0.5, -0.05, 0.4, 0.94], abs=1e-5)
 
 
-def test_gradients_are_clipped_to_a_norm_each(network: Network) -> None:
+def test_each_gradient_is_clipped_to_the_norm(network: Network) -> None:
     variables = network.model.trainable_variables
     chosen = Sgd(lr=1.0, momentum=0.0, clipnorm=0.25)
     built = optimizer.build(
@@ -105,7 +105,7 @@ def test_gradients_are_clipped_to_a_norm_each(network: Network) -> None:
     assert after == pytest.approx([-0.25, -0.25, 0.75, 0.75])
 
 
-def test_adam_in_one_operation_is_adam_by_hand() -> None:
+def test_adam_in_one_operation_equals_adam_by_hand() -> None:
     random = np.random.default_rng(0)
     variables = [keras.Variable(random.normal(size=shape).astype("float32")) for shape in ((3, 4), (5,))]
     adam = optimizer.GroupedAdam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
@@ -128,7 +128,7 @@ def test_adam_in_one_operation_is_adam_by_hand() -> None:
 
 
 class NumpyAdam:
-    """Adam that counts the steps of each variable by itself, from the variable's own first one."""
+    """Adam that counts the steps of each variable separately, from the variable's first step."""
 
     def __init__(self) -> None:
         self.m: dict[str, np.ndarray] = {}
@@ -155,7 +155,7 @@ class NumpyNesterov:
 
 
 def curve(step: int) -> float:
-    """The rate of a step in a run of 8 steps: half a cosine from 0.01 on."""
+    """Return the rate of a step in a run of 8 steps: half a cosine that starts at 0.01."""
     return 0.01 * 0.5 * (1 + math.cos(math.pi * step / 8))
 
 
@@ -164,7 +164,7 @@ PHASES = [Phase(0, 3, "all", head_lr=10), Phase(3, 8, None, backbone_lr=0.1)]
 
 def phase_of(network: Network, number: int, chosen: OptimizerConfig,
              first_steps: dict[str, int]) -> keras.optimizers.Optimizer:  # fmt: skip
-    """The optimizer of a phase: in the first one the base is frozen. One step is an epoch."""
+    """Return the optimizer of a phase. The base is frozen in the first phase. An epoch has one step."""
     network.base.trainable = number > 0
     whole = Config(model_config(), optimizer=chosen, schedule=Cosine(), trainer=TrainerConfig(epochs=8))
     variables = network.model.trainable_variables
@@ -174,7 +174,7 @@ def phase_of(network: Network, number: int, chosen: OptimizerConfig,
 
 
 @pytest.mark.parametrize(("chosen", "by_hand"), [(Adam(lr=0.01), NumpyAdam), (Sgd(lr=0.01), NumpyNesterov)])
-def test_moments_of_what_goes_on_learning_outlast_the_phase(network: Network, chosen: OptimizerConfig,
+def test_moments_of_variables_that_keep_learning_carry_over(network: Network, chosen: OptimizerConfig,
                                                             by_hand: type[NumpyAdam]) -> None:  # fmt: skip
     random, reference = np.random.default_rng(0), by_hand()
     model = network.model

@@ -1,4 +1,4 @@
-"""A run that is stopped within its epochs, again and again, ends as one that never was: bit for bit."""
+"""A run that is stopped repeatedly within its epochs gives bit-identical results to an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# Runs one experiment, stopped after so many steps each time, or in its next validation (v), until it is completed.
+# Run one experiment to completion. Each stop comes after a number of steps, or in the next validation (v).
 SCRIPT = """
 import sys
 from dataclasses import replace
@@ -130,7 +130,7 @@ SLOWER = [pytest.param(mode, "2,v,v,1,3,6", marks=pytest.mark.slow) for mode in 
 
 
 @pytest.mark.parametrize(("mode", "stops"), [("feature_extractor", "2,v"), *SLOWER])
-def test_stopped_at_any_step_it_ends_the_same(tmp_path: Path, mode: str, stops: str) -> None:
+def test_a_run_stopped_at_any_step_gives_the_same_results(tmp_path: Path, mode: str, stops: str) -> None:
     whole = finished(tmp_path, mode, "")
     stopped = finished(tmp_path, mode, stops)
     assert rows(stopped) == rows(whole)

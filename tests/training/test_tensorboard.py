@@ -1,4 +1,4 @@
-"""What TensorBoard reads back: curves under the same tags, pictures, text, hyperparameters; no point twice."""
+"""TensorBoard logs: curves with the same tags, pictures, text and hyperparameters, without duplicate points."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_training_and_validation_have_the_same_tags(tmp_path: Path) -> None:
     assert tags(tmp_path / "train") == {"loss", "learning_rate"}
 
 
-def test_a_run_that_goes_on_has_no_point_twice(tmp_path: Path) -> None:
+def test_a_resumed_run_has_no_duplicate_points(tmp_path: Path) -> None:
     write(tmp_path, range(1, 4))
     write(tmp_path, range(3, 5), done=2)
     points = [point for file in sorted((tmp_path / "train").iterdir()) for point in tensors(file, "loss")]
     assert sorted(points) == [(1, 0.5), (2, 1.0), (3, 1.5), (4, 2.0)]
 
 
-def test_results_that_a_kill_cut_off_are_taken_back_and_what_is_shown_at_the_start_too(tmp_path: Path) -> None:
+def test_results_and_initial_entries_of_a_killed_run_are_not_duplicated(tmp_path: Path) -> None:
     for done in (0, 0, 2):
         board = TensorBoardLogger(tmp_path, done)
         if not done:
@@ -66,7 +66,7 @@ def test_results_that_a_kill_cut_off_are_taken_back_and_what_is_shown_at_the_sta
     assert len(EventAccumulator(str(tmp_path / "train")).Reload().Tensors("config")) == 1
 
 
-def test_an_event_file_cut_short_keeps_what_came_before(tmp_path: Path) -> None:
+def test_a_truncated_event_file_keeps_its_earlier_events(tmp_path: Path) -> None:
     write(tmp_path, range(1, 4))
     (file,) = (tmp_path / "train").iterdir()
     file.write_bytes(file.read_bytes()[:-5])
@@ -74,7 +74,7 @@ def test_an_event_file_cut_short_keeps_what_came_before(tmp_path: Path) -> None:
     assert tensors(file, "loss")[:2] == [(1, 0.5), (2, 1.0)]
 
 
-def test_pictures_text_graph_and_hyperparameters_are_there(tmp_path: Path) -> None:
+def test_pictures_text_graph_and_hyperparameters_are_logged(tmp_path: Path) -> None:
     board = TensorBoardLogger(tmp_path, 0)
     board.image("train", "augmented_samples", np.zeros((4, 6, 3), np.uint8), 0)
     board.text("train", "config", "```\nseed: 0\n```", 0)
@@ -90,7 +90,7 @@ def test_pictures_text_graph_and_hyperparameters_are_there(tmp_path: Path) -> No
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """TensorBoard on two runs of a sweep; ask it for `path`, or post `content` there."""
+    """Start TensorBoard on two runs of a sweep; return a function that requests `path` or posts `content` there."""
     for mode, lr in (("scratch", 0.1), ("finetune", 0.1)):
         board = TensorBoardLogger(tmp_path / f"sweep/mode={mode}/tensorboard", 0)
         board.scalars(1, {"loss": 0.5}, {"loss": 0.75, "accuracy": 0.5})
@@ -110,11 +110,11 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         "--port",
         "0",
     ]
-    with (tmp_path / "said").open("w") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     deadline = time.monotonic() + 120
-    while not (found := re.search(r"http://127.0.0.1:\d+/", (tmp_path / "said").read_text())):
-        assert time.monotonic() < deadline, (tmp_path / "said").read_text()
+    while not (found := re.search(r"http://127.0.0.1:\d+/", (tmp_path / "log").read_text())):
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.2)
 
     def ask(path: str, content: dict[str, Any] | None = None) -> Any:
@@ -122,7 +122,7 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         request = urllib.request.Request(f"{found[0]}data/{path}", data, {"Content-Type": "application/json"})
         return json.loads(urllib.request.urlopen(request).read())
 
-    while len(ask("runs")) < 6 and time.monotonic() < deadline:  # it reads them one by one
+    while len(ask("runs")) < 6 and time.monotonic() < deadline:  # TensorBoard reads the runs one by one
         time.sleep(0.2)
     yield ask
     process.terminate()
@@ -130,7 +130,7 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.mark.slow
-def test_tensorboard_shows_runs_by_name_in_shared_charts_and_what_varies(server: Callable[..., Any]) -> None:
+def test_tensorboard_shows_runs_by_name_shared_charts_and_varying_hyperparameters(server: Callable[..., Any]) -> None:
     runs = [f"sweep/mode={mode}/tensorboard/{part}" for mode in ("scratch", "finetune")
             for part in ("train", "validation", "result")]  # fmt: skip
     assert sorted(server("runs")) == sorted(runs)
@@ -149,24 +149,24 @@ def test_tensorboard_shows_runs_by_name_in_shared_charts_and_what_varies(server:
     assert {group["hparams"]["model.filters"] for group in groups["sessionGroups"]} == {"[8, 16]"}
 
 
-def test_the_time_of_some_steps_is_recorded(tmp_path: Path) -> None:
+def test_a_profile_of_the_requested_steps_is_recorded(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     model.compile("sgd", "mse")
-    for done in (0, 4):  # steps 3 and 4 of an epoch of four, 5 of the next
+    for done in (0, 4):  # steps 3 and 4 of an epoch of four, and step 5 in the next
         profile = Profile(tmp_path, [3, 5], done)
         model.fit(np.zeros((8, 4)), np.zeros((8, 2)), batch_size=2, verbose=0, callbacks=[profile])
         assert not profile.active
     assert list(tmp_path.glob("train/plugins/profile/*/*.xplane.pb"))
 
 
-def test_metrics_of_classes_stand_in_a_section_of_their_own(tmp_path: Path) -> None:
+def test_metrics_of_classes_have_their_own_section(tmp_path: Path) -> None:
     board = TensorBoardLogger(tmp_path, 0)
     board.scalars(1, {}, {"mAP": 0.5, "AP/cat": 0.25})
     board.close()
     assert tags(tmp_path / "validation") == {"mAP", "per_class/AP/cat"}
 
 
-def test_hyperparameters_are_choices_usual_knobs_and_what_was_given() -> None:
+def test_hyperparameters_are_choices_common_settings_and_overridden_keys() -> None:
     config = {"model": {"name": "cnn", "depth": 50, "loss": {"dice": 1.0, "focal": 0.0}},
               "optimizer": {"lr": 0.1, "clipnorm": None}, "seed": 1, "name": "mine"}  # fmt: skip
     usual = {"model": "cnn", "optimizer.lr": 0.1, "seed": 1}

@@ -1,4 +1,4 @@
-"""Cached features: training equals that with the base in the graph, and the cache is never stale."""
+"""Cached features: training gives the same results as with the base in the graph, and the cache is never stale."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def feed_of(split: Split, side: int = 12, seed: int = 0, augmentation: AugmentCo
     ("name", "side", "changes"),
     [("cnn", 12, {"dropout": 0.5}), ("vgg", 32, {})],
 )
-def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str, side: int, changes: dict[str, Any]) -> None:
+def test_base_and_head_equal_the_whole_network_and_share_its_weights(
+    name: str, side: int, changes: dict[str, Any]
+) -> None:
     built = frozen(name, side, **changes)
     model, cut = built.model, built.cut()
     pixels = images(5, side).images.astype(np.float32)
@@ -63,13 +65,13 @@ def test_head_after_base_is_the_whole_network_and_learns_in_it(name: str, side: 
     for one, other in zip(keras.tree.flatten(whole), keras.tree.flatten(splits), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     if name == "vgg":
-        assert given.shape == (5, model.get_layer("logits").input.shape[-1])  # behind the pooling
+        assert given.shape == (5, model.get_layer("logits").input.shape[-1])  # after the pooling
     for variable in cut.head.trainable_variables:
         variable.assign(np.zeros(variable.shape))
     assert np.abs(built.predictive().predict(pixels, verbose=0)).max() == 0
 
 
-def test_epochs_go_through_the_views_in_the_feeds_own_order() -> None:
+def test_epochs_cycle_through_the_views_in_the_order_of_the_feed() -> None:
     split = images(11, 12)
     base = frozen("cnn", 12).cut().base
     feed = feed_of(split, 12, 7, MOVES, shuffle=True)
@@ -81,7 +83,7 @@ def test_epochs_go_through_the_views_in_the_feeds_own_order() -> None:
         feed.epoch(epoch)
         order = np.concatenate([indices for _, indices in feed.batches()])
         assert labels.tolist() == order.tolist()
-        if epoch < 2:  # the very images of that epoch
+        if epoch < 2:  # the same images as in that epoch
             feed.epoch(epoch)
             pixels = np.concatenate([batch for batch, _ in feed.batches()])
             np.testing.assert_allclose(found, base.predict(pixels, verbose=0), rtol=1e-4, atol=1e-5)
@@ -94,14 +96,14 @@ def config(tmp_path: Path, **changes: Any) -> Config:
     return replace(Config(model_config(), FROZEN, output_root=str(tmp_path)), **changes)
 
 
-def test_each_part_of_the_key_matters(tmp_path: Path) -> None:
+def test_everything_that_affects_the_features_changes_the_key(tmp_path: Path) -> None:
     split, base = images(6, 12), frozen("cnn", 12).cut().base
     plain, moved = AugmentConfig(), MOVES
 
     def key(conf: Config | None = None, network: keras.Model = base, split: Split = split, size: int = 12,
-            strengths: AugmentConfig | None = plain, seed: int = 0, view: int = 0, how: str = "stretch",
+            strengths: AugmentConfig | None = plain, seed: int = 0, view: int = 0, resize_method: str = "stretch",
             fingerprint: str = "a") -> str:  # fmt: skip
-        feed = feed_of(split, size, seed, strengths, resize=how)
+        feed = feed_of(split, size, seed, strengths, resize=resize_method)
         return cached_features.key(conf or config(tmp_path), network, feed, view, fingerprint)
 
     same = key()
@@ -114,35 +116,35 @@ def test_each_part_of_the_key_matters(tmp_path: Path) -> None:
         key(network=weights), key(network=frozen("cnn", 12, kernel=5).cut().base), key(size=16),
         key(split=Split([*split.names[:5], "z"], split.images, split.labels)), key(strengths=moved),
         key(strengths=moved, seed=1), key(strengths=moved, view=1), key(strengths=replace(moved, rotation=21)),
-        key(how="letterbox"), key(fingerprint="b"), key(conf=config(tmp_path, trainer=bfloat16)),
+        key(resize_method="letterbox"), key(fingerprint="b"), key(conf=config(tmp_path, trainer=bfloat16)),
     ]  # fmt: skip
     assert len({same, *others}) == len(others) + 1
 
 
-def test_features_are_computed_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, said = frozen("cnn", 12).cut().base, []
+def test_features_are_computed_once_and_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, messages = frozen("cnn", 12).cut().base, []
     feed = feed_of(images(6, 12), augmentation=MOVES, shuffle=True)
     conf = config(tmp_path, augment=MOVES, mode=replace(FROZEN, views=3))
-    first = cached_features.cached(conf, base, feed, "train", "a", said.append)
+    first = cached_features.cached(conf, base, feed, "train", "a", messages.append)
     assert len(first) == 3
     monkeypatch.setattr(cached_features, "compute", lambda *_: pytest.fail("computed again"))
-    again = cached_features.cached(conf, base, feed, "train", "a", said.append)
+    again = cached_features.cached(conf, base, feed, "train", "a", messages.append)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
     assert len(store.listing(tmp_path / "cache/features")) == 3
     monkeypatch.undo()
-    assert len(cached_features.cached(conf, base, feed_of(images(6, 12)), "val", "a", said.append)) == 1
+    assert len(cached_features.cached(conf, base, feed_of(images(6, 12)), "val", "a", messages.append)) == 1
 
 
 def test_a_long_computation_is_announced_once_for_all_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, said = frozen("cnn", 12).cut().base, []
+    base, messages = frozen("cnn", 12).cut().base, []
     feed = feed_of(images(150, 12), augmentation=MOVES)  # 5 batches for each of 3 views
     conf = config(tmp_path, augment=MOVES, mode=replace(FROZEN, views=3))
     clock = itertools.count(step=10.0)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    cached_features.cached(conf, base, feed, "train", "a", said.append)
-    assert sum(line.startswith("computing them takes about ") for line in said) == 1
-    assert said.index("computing the features of 150 train images (view 1 of 3)") == 0 and len(said) == 4
+    cached_features.cached(conf, base, feed, "train", "a", messages.append)
+    assert sum(line.startswith("computing them takes about ") for line in messages) == 1
+    assert messages.index("computing the features of 150 train images (view 1 of 3)") == 0 and len(messages) == 4
 
 
 def test_features_above_the_limit_are_used_but_not_cached(tmp_path: Path) -> None:

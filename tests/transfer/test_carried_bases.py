@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 CNN: dict[str, Any] = {"filters": [4, 6, 8], "spatial_dropout": 0.1, "batch_norm": True, "convolutions": 1}
 
-# family, side → (side, channels) of each level, worked out from the published layer tables
+# family, side, and (side, channels) of each level, computed from the published layer tables
 LEVELS = [
     ("cnn", 20, [(20, 4), (10, 6), (5, 8), (2, 8)]),
     ("vgg", 96, [(96, 64), (48, 128), (24, 256), (12, 512), (6, 512), (3, 512)]),
@@ -55,7 +55,7 @@ def test_levels_are_the_last_maps_of_each_resolution(family: str, side: int, lev
     ("family", "side"),
     [("cnn", 16), ("vgg", 32), ("resnet", 32), pytest.param("inception", 75, marks=pytest.mark.slow)],
 )
-def test_a_saved_classification_run_gives_its_base(family: str, side: int, tmp_path: Path) -> None:
+def test_the_base_of_a_classification_run_is_loaded(family: str, side: int, tmp_path: Path) -> None:
     source = classifier(family, side)
     for layer in source.base.layers:  # moving statistics that aren't the initial ones
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -75,7 +75,7 @@ def test_a_saved_classification_run_gives_its_base(family: str, side: int, tmp_p
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_a_segmentation_run_gives_its_base_and_another_family_is_refused(tmp_path: Path) -> None:
+def test_the_base_of_a_segmentation_run_is_loaded_and_another_family_is_refused(tmp_path: Path) -> None:
     source = segmenter("cnn", 16).base
     source.save(tmp_path / "model.keras")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "completed", "model": "segmenter"}))
@@ -89,7 +89,7 @@ def test_a_segmentation_run_gives_its_base_and_another_family_is_refused(tmp_pat
 
 @pytest.mark.parametrize("family", large_ones_slow(["vgg", "resnet", "inception"]))
 @pytest.mark.parametrize("channels", [1, 3])
-def test_preprocessing_is_the_classifiers(family: str, channels: int) -> None:
+def test_preprocessing_equals_that_of_the_classifier(family: str, channels: int) -> None:
     side = 75
     image = np.random.default_rng(0).integers(0, 256, (1, side, side, channels)).astype(np.float32)
     theirs = seen_by_base(classifier(family, side, channels), image)
@@ -98,7 +98,7 @@ def test_preprocessing_is_the_classifiers(family: str, channels: int) -> None:
 
 
 @pytest.mark.parametrize(("family", "side", "least"), [("cnn", 7, 8), ("vgg", 31, 32), ("inception", 74, 75)])
-def test_an_image_that_leaves_nothing_at_the_coarsest_level_is_refused(family: str, side: int, least: int) -> None:
+def test_an_image_too_small_for_the_coarsest_level_is_refused(family: str, side: int, least: int) -> None:
     with pytest.raises(UserError, match=f"{side}×{side} pixels are too small.*at least {least} pixels"):
         segmenter(family, side)
 

@@ -42,20 +42,20 @@ def weights(layer: keras.layers.Layer) -> list[np.ndarray]:
     return [np.array(value) for value in layer.get_weights()]
 
 
-def moved(before: list[np.ndarray], after: list[np.ndarray]) -> list[bool]:
+def changed(before: list[np.ndarray], after: list[np.ndarray]) -> list[bool]:
     return [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
 
 
-def test_a_frozen_base_leaves_the_head_alone_to_move(small: Network) -> None:
+def test_only_the_head_changes_if_the_base_is_frozen(small: Network) -> None:
     before, head = weights(small.base), weights(small.model.get_layer("logits"))
     train(small, FROZEN)
-    assert not any(moved(before, weights(small.base)))
-    assert all(moved(head, weights(small.model.get_layer("logits"))))
+    assert not any(changed(before, weights(small.base)))
+    assert all(changed(head, weights(small.model.get_layer("logits"))))
 
 
-def test_a_frozen_base_works_as_in_inference_also_while_training(small: Network) -> None:
+def test_a_frozen_base_runs_in_inference_mode_during_training(small: Network) -> None:
     images = np.random.default_rng(2).normal(size=(4, 6, 6, 1)).astype("float32")
-    trained = np.array(small.model(images, training=True))  # moves the averages, too
+    trained = np.array(small.model(images, training=True))  # also changes the averages
     inference = np.array(small.model(images, training=False))
     assert not np.allclose(trained, inference)
     freezing.apply(small, FROZEN)
@@ -70,29 +70,29 @@ def test_an_unfrozen_dropout_is_active_again(small: Network) -> None:
     assert (np.array(layer(np.ones((1, 1000)), training=True)) == 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_only_the_first_layers_are_frozen_up_to_the_named_one(small: Network) -> None:
+def test_only_the_layers_up_to_the_named_one_are_frozen(small: Network) -> None:
     first, second = weights(small.base.get_layer("conv1_bn")), weights(small.base.get_layer("conv2_bn"))
     train(small, Phase(0, 1, "conv1_drop"))
-    assert not any(moved(first, weights(small.base.get_layer("conv1_bn"))))
-    assert all(moved(second, weights(small.base.get_layer("conv2_bn"))))
+    assert not any(changed(first, weights(small.base.get_layer("conv1_bn"))))
+    assert all(changed(second, weights(small.base.get_layer("conv2_bn"))))
 
 
-def test_batch_norm_may_stay_as_loaded_while_the_rest_learns(small: Network) -> None:
+def test_batch_norm_can_be_frozen_while_other_layers_learn(small: Network) -> None:
     norm, kernel = weights(small.base.get_layer("conv2_bn")), weights(small.base.get_layer("conv2"))
     train(small, Phase(0, 1, batch_norm="frozen"))
-    assert not any(moved(norm, weights(small.base.get_layer("conv2_bn"))))
-    assert all(moved(kernel, weights(small.base.get_layer("conv2"))))
+    assert not any(changed(norm, weights(small.base.get_layer("conv2_bn"))))
+    assert all(changed(kernel, weights(small.base.get_layer("conv2"))))
 
 
 @pytest.mark.parametrize(
     ("freeze", "expected"),
     [(None, 0), ("all", 7), (0, 0), (3, 3), (0.0, 0), (0.5, 4), (1.0, 7), ("conv1", 2), ("flatten", 7)],
 )
-def test_freeze_by_name_count_and_fraction(small: Network, freeze: object, expected: int) -> None:
+def test_freeze_accepts_a_name_a_count_or_a_fraction(small: Network, freeze: object, expected: int) -> None:
     assert freezing.frozen_layers(small, freeze) == expected
 
 
-def test_freeze_by_a_blocks_name_goes_to_its_last_layer_with_weights() -> None:
+def test_freezing_by_block_name_ends_at_the_blocks_last_layer_with_weights() -> None:
     resnet = network("resnet", 32)
     names = [layer.name for layer in resnet.base.layers]
     assert freezing.frozen_layers(resnet, "conv2") == names.index("conv2_block3_3_bn") + 1
@@ -100,7 +100,7 @@ def test_freeze_by_a_blocks_name_goes_to_its_last_layer_with_weights() -> None:
 
 
 @pytest.mark.parametrize("freeze", ["conv3", 8, -1, 1.5, [1]])
-def test_a_freeze_that_means_nothing_is_refused(small: Network, freeze: object) -> None:
+def test_an_invalid_freeze_is_refused(small: Network, freeze: object) -> None:
     with pytest.raises(UserError, match=re.escape(f"mode.freeze={freeze}")):
         freezing.frozen_layers(small, freeze)
 
@@ -123,7 +123,7 @@ def test_the_freeze_table_lists_the_rate_of_a_head_phase(small: Network) -> None
     assert [row["rate"] for row in freezing.freeze_table(small, phase, 0.01)] == ["0", "0", "0.1"]
 
 
-def test_the_proof_names_a_frozen_weight_that_moved(small: Network) -> None:
+def test_the_check_names_a_frozen_weight_that_changed(small: Network) -> None:
     freezing.apply(small, FROZEN)
     before = freezing.frozen_hashes(small)
     assert freezing.verify_frozen(before, freezing.frozen_hashes(small)) == 12

@@ -25,7 +25,7 @@ def test_a_segmenters_base_is_pretrained_as_a_classifier(family: str) -> None:
     assert [w.shape for w in target.weights] == [w.shape for w in base.weights][: len(target.weights)]
 
 
-def test_it_starts_from_random_weights_with_the_networks_settings() -> None:
+def test_pretraining_starts_from_random_weights_with_the_networks_settings() -> None:
     run = Config(model_config(), FeatureExtractor(), seed=5, trainer=TrainerConfig(epochs=7, patience=2),
                  data=DataConfig(pretrain_on="letters", pretrain_samples=300, pretrain_epochs=2))  # fmt: skip
     pretraining = pretraining_config(run, (20, 30), channels=1)
@@ -33,11 +33,11 @@ def test_it_starts_from_random_weights_with_the_networks_settings() -> None:
     assert (pretraining.data.name, pretraining.data.samples, pretraining.data.image_size) == ("letters", 300, [20, 30])
     assert (pretraining.trainer.epochs, pretraining.trainer.patience) == (2, None)
     assert (pretraining.optimizer.lr, pretraining.optimizer.clipnorm) == (run.model.suited.lr, 1.0)
-    assert pretraining.seed == 0  # one stand-in for all seeds
+    assert pretraining.seed == 0  # all seeds share one pretraining run
     assert pretraining.name == "letters-cnn-20x30px"
 
 
-def test_runs_with_the_same_base_share_it_and_others_do_not() -> None:
+def test_runs_share_a_pretraining_run_only_if_their_bases_are_the_same() -> None:
     def folder(epochs: int = 3, filters: list[int] | None = None, **changes: Any) -> str:
         model = model_config(filters=filters or [8])
         run = Config(model, data=DataConfig(pretrain_on="letters", pretrain_epochs=epochs), **changes)
@@ -48,7 +48,7 @@ def test_runs_with_the_same_base_share_it_and_others_do_not() -> None:
     assert len({folder(), folder(filters=[4]), folder(epochs=9)}) == 3
 
 
-def test_tasks_with_the_same_head_share_it() -> None:
+def test_tasks_with_the_same_head_share_a_pretraining_run() -> None:
     runs = [Config(model_config(task=task), data=DataConfig(pretrain_on="letters"))
             for task in ("classification", "multilabel")]  # fmt: skip
     one, other = (pretraining_config(run, (20, 20), 1) for run in runs)

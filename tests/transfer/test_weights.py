@@ -58,7 +58,7 @@ def run_folder(tmp_path: Path) -> tuple[Path, Network]:
     return tmp_path, source
 
 
-def test_a_run_gives_its_base_and_keeps_its_head(run_folder: tuple[Path, Network]) -> None:
+def test_the_base_of_a_run_is_loaded_without_its_head(run_folder: tuple[Path, Network]) -> None:
     folder, source = run_folder
     target = cnn()
     loaded = weights.load_into(target.base, CNN, str(folder))
@@ -67,7 +67,7 @@ def test_a_run_gives_its_base_and_keeps_its_head(run_folder: tuple[Path, Network
     assert loaded.skipped == ["dense (63 parameters)"]  # the head: (8 + 1) · 7
 
 
-def test_a_classifier_on_a_loaded_base_has_no_opinion_at_first(run_folder: tuple[Path, Network]) -> None:
+def test_the_logits_of_a_classifier_on_a_loaded_base_start_at_zero(run_folder: tuple[Path, Network]) -> None:
     folder, source = run_folder
     built = cnn(classes=4)
     weights.start_from(built, str(folder))
@@ -76,7 +76,7 @@ def test_a_classifier_on_a_loaded_base_has_no_opinion_at_first(run_folder: tuple
 
 
 @pytest.mark.parametrize("name", ["segmenter", "yolo"])
-def test_a_head_of_several_layers_keeps_its_random_start(name: str) -> None:
+def test_a_head_of_several_layers_keeps_its_random_weights(name: str) -> None:
     built = network(name)
     before = built.model.get_weights()
     built.start_on_loaded_base()
@@ -85,7 +85,7 @@ def test_a_head_of_several_layers_keeps_its_random_start(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["whole.keras", "base.keras", "whole.weights.h5", "base.weights.h5"])
-def test_keras_3_files_of_the_whole_network_or_of_its_base(tmp_path: Path, name: str) -> None:
+def test_keras_3_files_of_the_whole_network_or_its_base_are_loaded(tmp_path: Path, name: str) -> None:
     source, target = cnn(), cnn()
     saved = source.model if name.startswith("whole") else source.base
     saved.save_weights(tmp_path / name) if name.endswith("h5") else saved.save(tmp_path / name)
@@ -97,7 +97,7 @@ def test_keras_3_files_of_the_whole_network_or_of_its_base(tmp_path: Path, name:
 @pytest.mark.parametrize(
     "name", ["notop.h5", "notop.weights.h5", "notop.keras", "top.h5", "top.weights.h5", "top.keras"]
 )
-def test_files_of_keras_applications_with_and_without_their_top(tmp_path: Path, name: str) -> None:
+def test_files_of_keras_applications_are_loaded_with_and_without_the_top(tmp_path: Path, name: str) -> None:
     options = {"include_top": False} if name.startswith("notop") else {"include_top": True, "classes": 5}
     source = vgg(1, **options)
     source.save_weights(tmp_path / name) if name.endswith("weights.h5") else source.save(tmp_path / name)
@@ -117,7 +117,7 @@ def test_another_architecture_is_refused(run_folder: tuple[Path, Network], chang
     assert_unchanged_after_refusal(cnn(**changes).base, CNN, folder, "different architecture")
 
 
-def test_weights_for_grey_images_say_so_to_coloured_ones(run_folder: tuple[Path, Network]) -> None:
+def test_the_error_for_weights_of_grey_images_suggests_data_channels(run_folder: tuple[Path, Network]) -> None:
     target = network_of(CNN, 8, 3, 3)
     assert_unchanged_after_refusal(target.base, CNN, run_folder[0], "set data.channels=1, or", "data.channels=3")
 
@@ -147,7 +147,7 @@ def test_a_file_without_weights_is_refused(tmp_path: Path, name: str, content: b
     assert_unchanged_after_refusal(cnn().base, CNN, tmp_path / name, *words)
 
 
-def test_a_folder_that_is_no_run_and_an_unfinished_run_are_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_and_an_unfinished_run_are_refused(tmp_path: Path) -> None:
     assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "not a run")
     (tmp_path / "summary.json").write_text(json.dumps({"status": "interrupted", "model": "cnn"}))
     assert_unchanged_after_refusal(cnn().base, CNN, tmp_path, "interrupted")
@@ -158,11 +158,11 @@ def _hostile(x: Any, path: str) -> Any:
     return x
 
 
-def test_nothing_in_a_file_can_run(tmp_path: Path) -> None:
+def test_no_code_in_a_file_runs(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
     hostile = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(_hostile, arguments={"path": str(touched)})])
     hostile.save(tmp_path / "hostile.keras")
-    touched.unlink()  # building it once ran it
+    touched.unlink()  # building the model ran the function
     assert_unchanged_after_refusal(cnn().base, CNN, tmp_path / "hostile.keras")
     assert not touched.exists()
 
@@ -183,7 +183,7 @@ def _infinite(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) 
 
 
 def _enormous(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
-    file.create_dataset(name, (10**6,) * len(shape), "f4", chunks=True)  # takes no room where it is kept
+    file.create_dataset(name, (10**6,) * len(shape), "f4", chunks=True)  # unwritten chunks take no space
 
 
 def _pickled(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -> None:
@@ -197,9 +197,7 @@ def _pickled(file: h5py.File, name: str, shape: tuple[int, ...], folder: Path) -
     (False, _enormous, "different architecture"), (True, _enormous, "different architecture"),
     (False, _pickled, "different architecture"), (True, _pickled, "different architecture"),
 ])  # fmt: skip
-def test_arrays_that_no_weights_file_has_are_refused(
-    tmp_path: Path, topological: bool, make: Callable[..., None], words: str
-) -> None:
+def test_abnormal_arrays_are_refused(tmp_path: Path, topological: bool, make: Callable[..., None], words: str) -> None:
     target = cnn().base
     with h5py.File(tmp_path / "strange.weights.h5", "w") as file:
         target.save_weights(tmp_path / "own.weights.h5")
@@ -226,10 +224,10 @@ def test_archives_are_read_without_being_unpacked(run_folder: tuple[Path, Networ
     assert sorted(folder.parent.rglob("*")) == before
 
 
-def test_an_encrypted_archive_is_said_to_be_unreadable(run_folder: tuple[Path, Network]) -> None:
+def test_an_encrypted_archive_is_reported_as_unreadable(run_folder: tuple[Path, Network]) -> None:
     file = run_folder[0] / "model.keras"
     content = bytearray(file.read_bytes())
-    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # of a member, and of it in the list of members
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # headers of a member and of its directory entry
         start = content.find(signature)
         while start >= 0:
             content[start + flags] |= 1
@@ -238,7 +236,7 @@ def test_an_encrypted_archive_is_said_to_be_unreadable(run_folder: tuple[Path, N
     assert_unchanged_after_refusal(cnn().base, CNN, file, "can't be read", "encrypted")
 
 
-def test_imagenet_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_failed_download_lists_alternatives(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> None:
         raise Exception("URL fetch failure on https://host.example/vgg16_notop.h5: None -- [Errno -3]")
 
@@ -256,13 +254,23 @@ def test_an_architecture_without_imagenet_weights_is_refused() -> None:
         weights.load_into(cnn().base, CNN, "imagenet")
 
 
-def test_the_first_convolution_is_adapted_to_more_channels() -> None:
-    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype(np.float32)
-    other = np.ones(4, np.float32)
-    arrays, said = weights._for_channels([kernel, other], [(3, 3, 5, 4), (4,)], 5)
-    assert arrays[0].shape == (3, 3, 5, 4) and "takes 5 channels" in said and arrays[1] is other
-    np.testing.assert_allclose(arrays[0].sum(axis=2), kernel.sum(axis=2), rtol=1e-5)  # as much for a grey image
-    assert weights._for_channels([kernel], [kernel.shape], 3) == ([kernel], "")
+@pytest.mark.parametrize("file", ["model.keras", "base.h5", "base.weights.h5"])
+def test_a_base_for_rgb_is_adapted_to_five_channels(tmp_path: Path, file: str) -> None:
+    source = network_of(CNN, 8, 3, 7)
+    if file == "model.keras":
+        tasks.of("classification").inference(source).save(tmp_path / file)
+    elif file == "base.h5":
+        source.base.save(tmp_path / file)
+    else:
+        source.base.save_weights(tmp_path / file)
+    target = network_of(CNN, 8, 5, 3).base
+    loaded = weights.load_into(target, CNN, str(tmp_path / file))
+    kernel, adapted = source.base.get_weights()[0], target.get_weights()[0]
+    assert "takes 5 channels" in loaded.adapted
+    for channel in range(5):
+        np.testing.assert_allclose(adapted[:, :, channel], kernel.mean(axis=2) * 3 / 5, rtol=1e-6)
+    for own, theirs in zip(target.get_weights()[1:], source.base.get_weights()[1:], strict=True):
+        np.testing.assert_array_equal(own, theirs)
 
 
 def test_arrays_of_a_nested_base_are_matched_by_name() -> None:
@@ -271,12 +279,12 @@ def test_arrays_of_a_nested_base_are_matched_by_name() -> None:
             self.path = path
 
     wanted = [Variable(f"backbone/bn/{name}") for name in ("gamma", "beta", "moving_mean")]
-    held: list[Any] = [
+    stored: list[Any] = [
         ("resnet/bn/gamma:0", 1),
         ("resnet/bn/moving_mean:0", 3),
         ("resnet/bn/beta:0", 2),
         ("d/kernel", 4),
     ]
-    assert [array for _, array in weights._by_name(wanted, held)] == [1, 2, 3, 4]
+    assert [array for _, array in weights._by_name(wanted, stored)] == [1, 2, 3, 4]
     twice: list[Any] = [("a/kernel", 1), ("b/a/kernel", 2)]
-    assert weights._by_name([Variable("x/a/kernel")], twice) == twice  # names that don't tell which is which
+    assert weights._by_name([Variable("x/a/kernel")], twice) == twice  # ambiguous names keep the given order

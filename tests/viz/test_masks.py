@@ -11,7 +11,7 @@ from cvlib.data.dataset import IGNORE
 from cvlib.viz import masks
 
 
-def test_made_colours_can_be_told_apart() -> None:
+def test_generated_colours_are_distinguishable() -> None:
     colours = masks.palette(20)[[*range(20), IGNORE]].astype(int)
     assert tuple(colours[0]) == (0, 0, 0)
     distances = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
@@ -27,7 +27,7 @@ def test_a_datasets_own_colours_come_first() -> None:
     assert tuple(colours[IGNORE]) == (224, 224, 224)
 
 
-def test_an_overlay_colours_objects_only() -> None:
+def test_an_overlay_colours_only_objects() -> None:
     image = np.full((1, 3, 1), 100, np.uint8)
     colours = masks.palette(2, np.array([[9, 9, 9], [200, 0, 50]], np.uint8))
     found = masks.overlay(image, np.array([[0, 1, IGNORE]]), colours, opacity=0.5)
@@ -53,7 +53,7 @@ def test_a_sheet_shows_each_mask_and_a_legend() -> None:
         assert (drawn == colour).all(axis=-1).sum() >= least * 144 * 144
 
 
-def test_a_legend_has_every_classs_colour() -> None:
+def test_a_legend_shows_the_colour_of_every_class() -> None:
     colours = masks.palette(3)
     picture = masks.legend(["background", "cat", "dog"], colours)
     assert {tuple(colour) for colour in colours[:3].tolist()} <= set(map(tuple, picture.reshape(-1, 3).tolist()))

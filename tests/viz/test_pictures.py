@@ -1,4 +1,4 @@
-"""Pictures have the size, the place and the colours that they promise."""
+"""Sizes, positions and colours of pictures."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def test_a_small_image_is_enlarged_pixel_by_pixel() -> None:
     assert (tile[56:, 56:] == 0).all()
 
 
-def test_a_wide_image_keeps_its_shape() -> None:
+def test_a_wide_image_keeps_its_aspect_ratio() -> None:
     sheet = pictures.contact_sheet(np.zeros((1, 100, 200, 3)), [""])
     tile = sheet[8 : 8 + 112, 8 : 8 + 112]
     assert (tile[28:84] == 0).all()
     assert (tile[:27] == 235).all()
 
 
-def test_right_is_green_and_wrong_is_red() -> None:
+def test_correct_predictions_are_green_and_wrong_ones_are_red() -> None:
     images = np.full((2, 9, 9, 3), 255.0)
     sheet = pictures.predictions(images, np.array([0, 1]), np.array([0, 0]), np.array([0.9, 0.6]), ["cat", "dog"])
     left, right = sheet[122:, :125].astype(int), sheet[122:, 130:].astype(int)
@@ -46,7 +46,7 @@ def test_a_confusion_matrix_is_a_picture_for_few_and_many_classes(count: int) ->
     assert 0 < dark < 0.6
 
 
-def test_long_names_are_shortened_and_a_picture_is_saved_whole(tmp_path: Path) -> None:
+def test_long_names_are_shortened_and_pictures_are_saved_unchanged(tmp_path: Path) -> None:
     assert pictures.shortened("Bernhardiner", 8) == "Bernhar…"
     assert pictures.shortened("Dackel", 8) == "Dackel"
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)

@@ -19,6 +19,10 @@ class DenseOptions(Options):
 
     dropout: float = option(0.0, low=0, high=0.95)  # before the last layer, if the base outputs a map
     label_smoothing: float = option(0.0, low=0, high=0.9)  # share of the target spread evenly over all classes
+    # How thresholds are chosen on validation: f1 | precision:P | recall:R, see `cvlib.tasks.thresholds.Rule`. None: f1
+    # for several classes per image; otherwise no threshold, and the most probable class is predicted.
+    thresholds: str | None = None
+    temperature_scaling: bool = True  # calibrate probabilities on validation, see `cvlib.tasks.temperature`
 
 
 class Dense(Head):

@@ -25,7 +25,7 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one image, the most probable one first."""
+    """The most probable classes of one image, the predicted one first."""
 
     file: Path | None  # None if the image is not from a file
     classes: list[str]  # at most five
@@ -34,21 +34,27 @@ class Answer:
 
 
 def answers(
-    model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec
-) -> Iterator[Answer]:
-    """Yield an `Answer` for each image, uint8 `(height, width, channels)`, in order; `model` returns probabilities."""
+    model: keras.Model, images: Iterable[tuple[Path | None, np.ndarray]], classes: Sequence[str], spec: InputSpec,
+    threshold: float | None = None,
+) -> Iterator[Answer]:  # fmt: skip
+    """Yield an `Answer` for each image, uint8 `(height, width, channels)`, in order; `model` returns probabilities.
+
+    With a `threshold`, the second of two classes is predicted if its probability is at least this.
+    """
     for file, pixels, row in image_files.probabilities(model, images, spec):
         order = np.argsort(-row, kind="stable")[:TOP]
+        if threshold is not None:
+            order = np.array([1, 0] if row[1] >= threshold else [0, 1])
         yield Answer(file, [classes[i] for i in order], [float(row[i]) for i in order], pixels)
 
 
 def write(
     model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec, folder: Path,
-    tell: Tell,
+    tell: Tell, threshold: float | None = None,
 ) -> int:  # fmt: skip
     """Write predictions.json, predictions.csv and contact sheets; return the number of images."""
     found = []
-    for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec):
+    for answer in answers(model, ((file, pixels) for file, _, pixels in images), classes, spec, threshold):
         found.append(answer)
         assert answer.file is not None
         tell(answer.file, f"{answer.classes[0]} {answer.probabilities[0]:.2f}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ from cvlib.runtime.errors import UserError
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Served, Task, Tell
-from cvlib.tasks.detection import drawing, files
+from cvlib.tasks.detection import drawing, files, imports
 from cvlib.tasks.detection.agreement import of_boxes
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import BoxPredictions, detections
+from cvlib.tasks.imports import Imported, Targets
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +54,7 @@ class Detection(Task):
         answers="high-scoring boxes",
         refuses_int8="--int8 is not available for detection: 8-bit box coordinates are too imprecise",
     )
+    import_forms = ("json", "texts")
     worst_shown = 8
 
     def compile_arguments(self, network: Network, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
@@ -127,6 +129,10 @@ class Detection(Task):
         ]
         return BoxPredictions(rescaled, list(feed.split.labels), classes, sizes, spec.resize)
 
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return the boxes in COCO results or YOLO text files; see `imports.read`."""
+        return imports.read(source, targets)
+
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Raise `UserError`, because two sets of boxes can't be averaged."""
         raise UserError("--tta is not available for detection: boxes from two views can't be averaged")
@@ -140,7 +146,7 @@ class Detection(Task):
         truths = [_unpadded(label) for label in labels]
         return drawing.sheet(images, truths, [None] * len(images), dataset.classes)
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images → boxes in pixels of these images; see `serving.inference`."""
         from cvlib.tasks.detection import serving
 

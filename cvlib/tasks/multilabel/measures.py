@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-DEFAULT_THRESHOLD = 0.5  # without tuning, or for a class without positive samples in validation
+from cvlib.tasks import thresholds
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -14,26 +14,11 @@ def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
         scores: scores of one class, float `(n,)`; equal scores share a threshold.
         truth: whether the class is present, bool `(n,)`.
     """
-    hits, chosen, _ = _counts_by_threshold(scores, truth)
+    hits, chosen, _ = thresholds.cuts(scores, truth)
     if not truth.any():
         return float("nan")
     recall_steps = np.diff(hits, prepend=0) / truth.sum()
     return float((recall_steps * hits / chosen).sum())
-
-
-def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Return the threshold with the highest F1, and the one nearest to 0.5 if several tie; 0.5 without positives.
-
-    It is midway between two probabilities, so that rounding can't change a decision.
-    """
-    if not truth.any():
-        return DEFAULT_THRESHOLD
-    hits, chosen, levels = _counts_by_threshold(probabilities, truth)
-    f1 = 2 * hits / (chosen + truth.sum())
-    below = np.append(levels[1:], 0.0)  # the next lower probability, which is decided as negative
-    middles = (levels + below) / 2
-    best = middles[f1 >= f1.max() - 1e-12]
-    return float(best[np.argmin(np.abs(best - DEFAULT_THRESHOLD))])
 
 
 def ranking_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -54,14 +39,3 @@ def f1(hits: np.ndarray, predicted: np.ndarray, actual: np.ndarray, empty: float
     """Return F1 = 2·hits / (predicted + actual), or `empty` where both are 0."""
     total = np.asarray(predicted + actual, float)
     return np.where(total > 0, 2 * hits / np.maximum(total, 1), empty)
-
-
-def _counts_by_threshold(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the number of true positives and of samples at or above each threshold, and the thresholds.
-
-    The thresholds are the different scores, highest first.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)  # of equal scores
-    return np.cumsum(truth[order])[last], last + 1, ordered[last]

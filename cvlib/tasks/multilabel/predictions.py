@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.dataset import Dataset
-from cvlib.tasks import pseudo_values
+from cvlib.tasks import pseudo_values, temperature
 from cvlib.tasks.multilabel import drawing, measures
 from cvlib.tasks.predictions import Predictions, Row
+from cvlib.tasks.thresholds import DEFAULT_THRESHOLD, Rule, best, falls_short
 from cvlib.viz import pictures as draw
 
 _IMAGES_SHOWN = 24
@@ -27,11 +28,12 @@ class SetPredictions(Predictions):
     truth: np.ndarray  # bool (n, classes)
     classes: Sequence[str]
     thresholds: np.ndarray  # float (classes,): the minimum probability at which a class is predicted
+    temperature: float = 1.0  # divides the logits
 
     @cached_property
     def probabilities(self) -> np.ndarray:
         """The probability of each class, `(n, classes)` in 0–1."""
-        return 1 / (1 + np.exp(-np.clip(self.logits.astype(np.float64), -500, 500)))
+        return temperature.sigmoid(self.logits.astype(np.float64) / self.temperature)
 
     @cached_property
     def found(self) -> np.ndarray:
@@ -53,63 +55,90 @@ class SetPredictions(Predictions):
     @property
     def losses(self) -> np.ndarray:
         """Each sample's mean binary cross-entropy in nats, `(n,)`."""
-        logits = self.logits.astype(np.float64)
+        logits = self.logits.astype(np.float64) / self.temperature
         losses: np.ndarray = np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
         return losses
 
     # Thresholds, which are tuned on validation.
 
-    def tuned(self) -> SetPredictions:
-        """Return the same predictions; the threshold of each class is the one that maximizes its F1 on them."""
+    def tuned(self, rule: Rule | None = None) -> SetPredictions:
+        """Return the same predictions, with the threshold of each class chosen on them; by default, for its F1."""
         columns = zip(self.probabilities.T, self.truth.T, strict=True)
-        best = np.array([measures.best_threshold(column, true) for column, true in columns])
-        return replace(self, thresholds=best)
+        return replace(self, thresholds=np.array([best(column, true, rule or Rule()) for column, true in columns]))
+
+    def calibrated(self) -> SetPredictions:
+        """Return the same decisions, with a temperature fitted on them, and thresholds that allow for it."""
+        fitted = temperature.of_class_sets(self.logits, self.truth)
+        return replace(self, temperature=fitted, thresholds=temperature.scaled(self.thresholds, fitted))
 
     def decision(self) -> dict[str, Any]:
-        """Return the thresholds, in class order."""
-        return {THRESHOLDS: self.thresholds.tolist()}
+        """Return the thresholds, in class order, and the temperature."""
+        return {THRESHOLDS: self.thresholds.tolist(), temperature.KEY: self.temperature}
 
     def decided(self, decision: Mapping[str, Any]) -> SetPredictions:
-        """Return the same predictions with the thresholds in `decision`, or 0.5 if it has none."""
-        return replace(self, thresholds=thresholds_of(decision, len(self.classes)))
+        """Return the same predictions with a decision's thresholds (default 0.5) and temperature (default 1)."""
+        thresholds = thresholds_of(decision, len(self.classes))
+        return replace(self, thresholds=thresholds, temperature=temperature.of_decision(decision))
+
+    def confidences(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability of each class for each sample, and whether the sample has it, `(n · classes,)`."""
+        return self.probabilities.ravel(), self.truth.ravel()
+
+    def remarks(self, rule: Rule | None) -> list[str]:
+        """Return the classes that reach the required precision at no threshold."""
+        columns = zip(self.classes, self.found.T, self.truth.T, strict=True)
+        short = [name for name, found, true in columns if falls_short(found, true, rule)]
+        return [f"no threshold reaches model.thresholds on validation for {', '.join(short)}"] if short else []
 
     # Results.
 
     def metrics(self) -> dict[str, float]:
-        """Return mean average precision (mAP), macro and micro F1, exact match (all 0–1), and the loss.
+        """Return the loss, exact match (0–1), the metrics of `_contributions`, and average precisions as AP/CLASS.
 
-        mAP averages over the classes that occur in the truth, macro F1 over those that occur in truth or prediction.
-        Both are 0 if there are no such classes. The average precision of each class is included as AP/CLASS.
+        Each mean over classes covers the classes for which the metric is defined: macro F1, those in truth or
+        prediction; sensitivity and mAP, the mean average precision, those in the truth; ROC AUC and balanced accuracy,
+        those that some samples have and others don't. Without any such class, the metric is 0.
         """
-        hits, predicted, actual = self._counts()
-        known, occurring = ~np.isnan(self.precisions), predicted + actual > 0
-        by_class = measures.f1(hits, predicted, actual)[occurring]
+        known = np.flatnonzero(~np.isnan(self.precisions)).tolist()
         return {
             "loss": float(self.losses.mean()),
-            "mAP": float(self.precisions[known].mean()) if known.any() else 0.0,
-            "macro_f1": float(by_class.mean()) if len(by_class) else 0.0,
-            "micro_f1": float(measures.f1(hits.sum(), predicted.sum(), actual.sum())),
             "exact_match": float(self.exact.mean()),
-        } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in np.flatnonzero(known).tolist()}
+            **{name: float(values.mean()) for name, values in self._contributions().items()},
+        } | {f"AP/{self.classes[i]}": float(self.precisions[i]) for i in known}
+
+    def _contributions(self) -> dict[str, np.ndarray]:
+        """Return what each sample contributes to the metrics that are no means over samples, `(n,)` by metric."""
+        found, truth = self.found.astype(int), self.truth.astype(int)
+        hits, marks = found * truth, found + truth
+        rest, absent = (1 - found) * (1 - truth), 1 - truth
+        both = self.truth.any(axis=0) & ~self.truth.all(axis=0)
+        return {
+            "mAP": pseudo_values.macro(pseudo_values.average_precision, self.logits, self.truth),
+            "macro_f1": pseudo_values.of_ratios(2 * hits, marks),
+            "micro_f1": pseudo_values.of_ratios(2 * hits.sum(axis=1, keepdims=True), marks.sum(axis=1, keepdims=True)),
+            "roc_auc": pseudo_values.macro(pseudo_values.roc_auc, self.logits, self.truth),
+            "balanced_accuracy": pseudo_values.of_ratios(
+                np.hstack([hits[:, both], rest[:, both]]), np.hstack([truth[:, both], absent[:, both]])
+            ),
+            "sensitivity": pseudo_values.of_ratios(hits, truth),
+            "specificity": pseudo_values.of_ratios(rest, absent),
+        }
 
     def results(self, names: Sequence[str]) -> list[Row]:
         """Return a row for each sample.
 
         It contains the name, the true and the predicted classes, F1 and ranking precision (0–1), the loss, and the
-        sample's contributions to macro and micro F1. `cvlib compare` uses these contributions for paired comparisons.
+        sample's contributions to the other metrics. `cvlib compare` uses these contributions for paired comparisons.
         """
         hits, predicted, actual = ((self.found & self.truth).sum(1), self.found.sum(1), self.truth.sum(1))
         own = measures.f1(hits, predicted, actual, empty=1.0)
         rankings = measures.ranking_precision(self.logits, self.truth)
-        right, marks = 2 * (self.found & self.truth), self.found.astype(int) + self.truth
-        macro = pseudo_values.of_ratios(right, marks)
-        micro = pseudo_values.of_ratios(right.sum(axis=1, keepdims=True), marks.sum(axis=1, keepdims=True))
-        rows = zip(names, self.truth, self.found, own, rankings, macro, micro, self.losses, strict=True)
+        rows = zip(names, self.truth, self.found, own, rankings, self.losses, strict=True)
+        columns = pseudo_values.columns(self._contributions())
         return [
             {"name": name, "truth": self.joined(truth), "prediction": self.joined(found), "f1": f"{f1:.6f}",
-             "ranking_precision": f"{ranking:.6f}", "macro_f1_pseudo_value": f"{one:.6f}",
-             "micro_f1_pseudo_value": f"{other:.6f}", "loss": f"{np.mean(loss):.6f}"}
-            for name, truth, found, f1, ranking, one, other, loss in rows
+             "ranking_precision": f"{ranking:.6f}", "loss": f"{np.mean(loss):.6f}", **contributions}
+            for (name, truth, found, f1, ranking, loss), contributions in zip(rows, columns, strict=True)
         ]  # fmt: skip
 
     def joined(self, marks: np.ndarray) -> str:
@@ -161,7 +190,7 @@ def thresholds_of(decision: Mapping[str, Any], classes: int) -> np.ndarray:
     found = decision.get(THRESHOLDS)
     if isinstance(found, list) and len(found) == classes and all(isinstance(value, int | float) for value in found):
         return np.array(found, float)
-    return np.full(classes, measures.DEFAULT_THRESHOLD)
+    return np.full(classes, DEFAULT_THRESHOLD)
 
 
 def _if_defined(value: float, defined: bool) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS_SET
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
-from cvlib.tasks import saved
+from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.base import Named, Picture, Served, Tell
+from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
-from cvlib.tasks.multilabel import drawing, files, measures
+from cvlib.tasks.multilabel import drawing, files, imports
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
+from cvlib.tasks.thresholds import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     import keras
@@ -35,10 +37,14 @@ class Multilabel(LogitsTask):
     name = "multilabel"
     label_kind = CLASS_SET
     metrics = (
-        MetricSpec("mAP", column="ranking_precision", sample="own", sample_name="ranking precision"),
-        MetricSpec("macro_f1", column="macro_f1_pseudo_value", sample="share"),
-        MetricSpec("micro_f1", column="micro_f1_pseudo_value", sample="share"),
+        pseudo_values.spec("mAP"),
+        pseudo_values.spec("macro_f1"),
+        pseudo_values.spec("micro_f1"),
         MetricSpec("exact_match", column="prediction", sample="right"),
+        pseudo_values.spec("roc_auc"),
+        pseudo_values.spec("balanced_accuracy"),
+        pseudo_values.spec("sensitivity"),
+        pseudo_values.spec("specificity"),
         MetricSpec("loss", higher_is_better=False, high=math.inf),
     )
     class_metric = "AP"
@@ -46,6 +52,7 @@ class Multilabel(LogitsTask):
     heads = ("dense",)
     caches_features = True
     served = Served(tolerance=1e-3, answers="class decisions")
+    import_forms = ("table",)
     worst_shown = 24
 
     # Training.
@@ -83,8 +90,12 @@ class Multilabel(LogitsTask):
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> SetPredictions:
         """Return the predictions for a whole split, in the split's order, with thresholds of 0.5."""
         logits = validated.predict(feed.dataset, verbose=0)
-        thresholds = np.full(len(classes), measures.DEFAULT_THRESHOLD)
+        thresholds = np.full(len(classes), DEFAULT_THRESHOLD)
         return SetPredictions(logits, _marks(feed.split, len(classes)), classes, thresholds)
+
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return the classes in a table; see `imports.read`."""
+        return imports.read(source, targets, _marks(targets.dataset.test, len(targets.dataset.classes)))
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network whose logits correspond to the mean probability over an image and its mirror image."""
@@ -96,6 +107,14 @@ class Multilabel(LogitsTask):
         positive, negative = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
         logits = ops.log(ops.maximum(positive, 1e-37)) - ops.log(ops.maximum(negative, 1e-37))
         return keras.Model(image, logits, name="flip_averaged")
+
+    def chooses_thresholds(self, classes: int) -> bool:
+        """Return True: each class has a threshold."""
+        return True
+
+    def shown_metrics(self, classes: int) -> list[str]:
+        """Return the names of the most usual metrics."""
+        return ["mAP", "macro_f1", "micro_f1", "exact_match", "loss"]
 
     # Visualization.
 
@@ -111,18 +130,19 @@ class Multilabel(LogitsTask):
 
     # Serving.
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images of any size, 0–255 → class probabilities `(batch, classes)`.
 
         The probabilities of the classes are independent. The network includes resizing as in training. It omits the
-        optimizer and everything that is used only in training.
+        optimizer and everything that is used only in training. The temperature in `decision` divides the logits.
         """
         import keras
 
         from cvlib.tasks import serving
 
         image, pixels = serving.raw_input(network.spec)
-        logits = network.predictive().call(pixels)  # in the same graph; see `Classification.inference`
+        # In the same graph; see `Classification.inference`.
+        logits = serving.scaled(network.predictive().call(pixels), decision)
         probabilities = keras.layers.Activation("sigmoid", name="probabilities", dtype="float32")(logits)
         return keras.Model(image, probabilities, name="multilabel_classifier")
 
@@ -131,8 +151,7 @@ class Multilabel(LogitsTask):
         total = Agreement()
         for name, reference in expected.items():
             output = found[name]
-            threshold = measures.DEFAULT_THRESHOLD
-            same = np.isfinite(output) & ((reference >= threshold) == (output >= threshold))
+            same = np.isfinite(output) & ((reference >= DEFAULT_THRESHOLD) == (output >= DEFAULT_THRESHOLD))
             total += Agreement(float(np.abs(reference - output).max()), int(same.sum()), same.size)
         return total
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks import saved
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Served, Tell
+from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
-from cvlib.tasks.segmentation import files
+from cvlib.tasks.segmentation import files, imports
 from cvlib.tasks.segmentation.predictions import MaskPredictions
 from cvlib.viz import masks
 
@@ -48,6 +49,7 @@ class Segmentation(LogitsTask):
     # A resized pixel value that ends in .5 may be rounded differently. Over millions of pixels, the largest
     # difference is larger than for a classifier.
     served = Served(tolerance=1e-2, answers="pixels")
+    import_forms = ("images",)
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
         """Return the weighted sum of the losses in the head's options."""
@@ -80,6 +82,10 @@ class Segmentation(LogitsTask):
             found.add(truth, np.asarray(validated.predict_on_batch(images)), keep)
         return found
 
+    def imported(self, source: Path, targets: Targets) -> Imported:
+        """Return the masks in a folder; see `imports.read`."""
+        return imports.read(source, targets)
+
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network whose logits correspond to the mean probability over an image and its mirror image."""
         from keras import ops
@@ -95,7 +101,7 @@ class Segmentation(LogitsTask):
         truths = np.asarray(labels)[:count]
         return masks.sheet(images[:count], [("truth", truths)], [""] * count, dataset.classes, colours, columns=3)
 
-    def inference(self, network: Network) -> keras.Model:
+    def inference(self, network: Network, decision: Mapping[str, Any] | None = None) -> keras.Model:
         """Return the network to save: raw images → probabilities of every pixel; see `serving.inference`."""
         from cvlib.tasks.segmentation import serving
 

@@ -1,8 +1,8 @@
-"""What becomes of every entry of the messy collection: the finding that names it, or how it is shown to be read right.
+"""The expected finding for every entry of the messy collection, or the comparison that shows that it is read correctly.
 
-Keys are paths of the manifest without the task's folder. A value is a kind of finding, told of the same path; a pair
-of kind and path where the finding is told of another file; or `Right(how)`, where nothing is wrong for us.
-Entries of kind `good` aren't listed: nothing may be said of them.
+Keys are paths of the manifest without the task's folder. A value is a kind of finding that is reported for the same
+path; a pair of kind and path if the finding is reported for another file; or `ReadCorrectly(how)` if the entry needs no
+finding. Entries of kind `good` aren't listed, because there must be no finding for them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Right:
-    """Read right: `how` names the comparison that shows it."""
+class ReadCorrectly:
+    """The entry is read correctly; `how` names the comparison that shows it."""
 
     how: str
 
 
 HAT = "train/hat/"
-SOURCE = Right("pixels of the photograph it was made from, and the label hat")
+SOURCE = ReadCorrectly("pixels of the photograph it was made from, and the label hat")
 IGNORED = "stray file"
 
 CLASSIFICATION = {
@@ -68,11 +68,11 @@ CLASSIFICATION = {
     f"{HAT}real_Abyssinian_5.jpg": "wrong extension",
     "train/empty_class": "empty class",
     "train/only_hidden/.gitkeep": IGNORED,
-    "train/nested_class/sub/deeper/img.jpg": Right("pixels of the photograph, and the label nested_class"),
+    "train/nested_class/sub/deeper/img.jpg": ReadCorrectly("pixels of the photograph, and the label nested_class"),
     "train/loose.jpg": "loose image",
     "train/single_image_class/only.jpg": "single-image class",
     "test/unseen_class/a.jpg": ("class set", "test/unseen_class"),
-    "train/Ünïcode class/a.jpg": Right("pixels of the photograph, and the label Ünïcode class"),
+    "train/Ünïcode class/a.jpg": ReadCorrectly("pixels of the photograph, and the label Ünïcode class"),
     "train/Hat/a.jpg": ("class name", "Hat"),
     "train/2/a.jpg": "single-image class",
     "train/10/a.jpg": "single-image class",
@@ -85,7 +85,7 @@ CLASSIFICATION = {
 }
 
 XML = "Annotations/"
-AS_WRITTEN = Right("the boxes of the XML, parsed here")
+AS_WRITTEN = ReadCorrectly("the boxes of the XML, parsed here")
 VOC = {
     f"{XML}box_outside.xml": "box outside",
     f"{XML}box_fully_outside.xml": "box fully outside",
@@ -134,12 +134,12 @@ COCO = {
     f"{JSON}image_id_unknown.json": "unknown image",
     f"{JSON}duplicate_image_id.json": "duplicate image id",
     f"{JSON}duplicate_annotation_id.json": "duplicate annotation id",
-    f"{JSON}category_zero.json": Right("the boxes of the JSON, parsed here"),
-    f"{JSON}iscrowd.json": Right("the boxes of the JSON, and which of them is a crowd"),
+    f"{JSON}category_zero.json": ReadCorrectly("the boxes of the JSON, parsed here"),
+    f"{JSON}iscrowd.json": ReadCorrectly("the boxes of the JSON, and which of them is a crowd"),
     f"{JSON}image_missing.json": "missing image",
-    f"{JSON}file_name_subfolder.json": Right("the boxes of the JSON, parsed here"),
+    f"{JSON}file_name_subfolder.json": ReadCorrectly("the boxes of the JSON, parsed here"),
     f"{JSON}size_wrong.json": "size tag",
-    f"{JSON}no_annotations.json": Right("six images without boxes"),
+    f"{JSON}no_annotations.json": ReadCorrectly("six images without boxes"),
     f"{JSON}no_annotations_key.json": "no annotations",
     f"{JSON}top_level_list.json": "can't be read",
     f"{JSON}truncated.json": "can't be read",
@@ -150,7 +150,7 @@ YOLO = {
     f"{TXT}train_cam_image47.txt": "box fully outside",
     f"{TXT}train_cam_image48.txt": "unknown class",
     f"{TXT}train_cam_image50.txt": "polygon among boxes",
-    f"{TXT}train_cam_image52.txt": Right("an image without boxes"),
+    f"{TXT}train_cam_image52.txt": ReadCorrectly("an image without boxes"),
     "images/train/train_cam_image9.jpg": "missing label file",
     f"{TXT}no_image.txt": "missing image",
     f"{TXT}classes.txt": IGNORED,
@@ -158,7 +158,7 @@ YOLO = {
 }
 
 MASK = "masks/"
-IDS = Right("the mask it was made from")
+IDS = ReadCorrectly("the mask it was made from")
 SEGMENTATION = {
     f"{MASK}mask_smaller.png": "mask size",
     f"{MASK}mask_transposed.png": "mask size",
@@ -169,12 +169,12 @@ SEGMENTATION = {
     f"{MASK}mask_grey.png": IDS,
     f"{MASK}mask_0_255.png": "binary mask",
     f"{MASK}mask_16bit.png": IDS,
-    f"{MASK}mask_1bit.png": Right("the cat's pixels of the mask it was made from"),
+    f"{MASK}mask_1bit.png": ReadCorrectly("the cat's pixels of the mask it was made from"),
     f"{MASK}mask_palette_permuted.png": "palette reordered",
     "images/mask_jpeg.jpg": ("lossy mask", f"{MASK}mask_jpeg.jpg"),
     f"{MASK}mask_antialiased.png": "undefined ids",
     f"{MASK}mask_all_void.png": "mask all void",
-    f"{MASK}mask_all_background.png": Right("zeros"),
+    f"{MASK}mask_all_background.png": ReadCorrectly("zeros"),
     "images/mask_missing.jpg": "missing mask",
     f"{MASK}mask_empty_file.png": "unreadable mask",
     f"{MASK}mask_truncated.png": "unreadable mask",
@@ -187,7 +187,7 @@ SEGMENTATION = {
     "train.txt": "missing image",
 }
 
-TABLE: dict[str, dict[str, str | tuple[str, str] | Right]] = {
+TABLE: dict[str, dict[str, str | tuple[str, str] | ReadCorrectly]] = {
     "classification": CLASSIFICATION,
     "detection_voc": VOC,
     "detection_coco": COCO,

@@ -18,18 +18,18 @@ from cvlib.data.labels import BOXES, CLASS
 from cvlib.runtime.errors import UserError
 
 
-def _photograph(path: Path, seed: int, size: tuple[int, int] = (60, 40)) -> None:
+def _write_photograph(path: Path, seed: int, size: tuple[int, int] = (60, 40)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
 
 
-def _collection(root: Path, numbers: dict[str, int]) -> Path:
+def _write_collection(root: Path, numbers: dict[str, int]) -> Path:
     """Write `numbers[folder]` images to each folder."""
     seeds = iter(range(10_000))
     for folder, number in numbers.items():
         for i in range(number):
-            _photograph(root / folder / f"{i:03}.jpg", next(seeds))
+            _write_photograph(root / folder / f"{i:03}.jpg", next(seeds))
     return root
 
 
@@ -37,9 +37,9 @@ def _kinds(root: Path, **options) -> list[tuple[str, str, str]]:
     return [(f.severity, f.kind, f.path) for f in check(str(root), workers=1, **options).findings]
 
 
-def test_a_sound_collection(tmp_path, capsys):
-    _collection(tmp_path, {"train/cat": 3, "train/dog": 4, "val/cat": 1, "val/dog": 2})
-    _photograph(tmp_path / "train/dog/large.jpg", 5000, (200, 100))
+def test_a_collection_without_problems_is_summarised(tmp_path, capsys):
+    _write_collection(tmp_path, {"train/cat": 3, "train/dog": 4, "val/cat": 1, "val/dog": 2})
+    _write_photograph(tmp_path / "train/dog/large.jpg", 5000, (200, 100))
     assert main(["check", str(tmp_path)]) == 0
     assert (
         capsys.readouterr().out
@@ -61,21 +61,21 @@ no problems found
     )
 
 
-def test_exit_codes(tmp_path, capsys):
-    _collection(tmp_path / "warned", {"cat": 2, "dog": 30})
-    _collection(tmp_path / "spoiled", {"cat": 3, "dog": 3})
+def test_the_exit_code_is_1_for_errors_and_2_for_invalid_arguments(tmp_path, capsys):
+    _write_collection(tmp_path / "warned", {"cat": 2, "dog": 30})
+    _write_collection(tmp_path / "spoiled", {"cat": 3, "dog": 3})
     (tmp_path / "spoiled/cat/000.jpg").write_bytes(b"")
     assert main(["check", str(tmp_path / "warned")]) == 0
     assert main(["check", str(tmp_path / "spoiled")]) == 1
     capsys.readouterr()
-    for wrong in ([str(tmp_path / "nowhere")], [str(tmp_path), "--layout", "zip"], [str(tmp_path), "--task", "sleep"],
-                  [str(tmp_path), "--output", str(tmp_path / "no" / "file")], []):  # fmt: skip
-        assert main(["check", *wrong]) == 2
+    for invalid in ([str(tmp_path / "nowhere")], [str(tmp_path), "--layout", "zip"], [str(tmp_path), "--task", "sleep"],
+                    [str(tmp_path), "--output", str(tmp_path / "no" / "file")], []):  # fmt: skip
+        assert main(["check", *invalid]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_json_has_all_and_the_table_the_first_ten(tmp_path, capsys):
-    _collection(tmp_path, {"cat": 25, "dog": 25})
+def test_the_json_lists_every_finding_and_the_table_the_first_ten(tmp_path, capsys):
+    _write_collection(tmp_path, {"cat": 25, "dog": 25})
     for i in range(13):
         (tmp_path / f"cat/{i:03}.jpg").write_bytes(b"no picture")
     assert main(["check", str(tmp_path)]) == 1
@@ -95,7 +95,7 @@ def test_json_has_all_and_the_table_the_first_ten(tmp_path, capsys):
 
 
 def test_findings_are_ordered_by_severity(tmp_path):
-    _collection(tmp_path, {"train/cat": 4, "train/dog": 4, "test/cat": 2, "test/dog": 2})
+    _write_collection(tmp_path, {"train/cat": 4, "train/dog": 4, "test/cat": 2, "test/dog": 2})
     (tmp_path / "test/cat/000.jpg").write_bytes((tmp_path / "train/cat/000.jpg").read_bytes())
     Image.open(tmp_path / "train/dog/001.jpg").save(tmp_path / "train/dog/001.png")
     (tmp_path / "train/dog/.DS_Store").write_bytes(b"x")
@@ -109,8 +109,8 @@ def test_findings_are_ordered_by_severity(tmp_path):
     ]
 
 
-def test_classes_that_are_hard_to_learn(tmp_path):
-    _collection(tmp_path, {"1": 1, "2": 30, "10": 3})
+def test_classes_that_are_hard_to_learn_are_reported(tmp_path):
+    _write_collection(tmp_path, {"1": 1, "2": 30, "10": 3})
     assert _kinds(tmp_path) == [
         ("warning", "imbalance", "class 1"),
         ("warning", "single-image class", "1/000.jpg"),
@@ -119,15 +119,15 @@ def test_classes_that_are_hard_to_learn(tmp_path):
     assert "30 times as many" in check(str(tmp_path), workers=1).findings[0].message
 
 
-def test_class_names_that_are_one(tmp_path):
-    _collection(tmp_path, {"Cat": 2, "cat": 3, "c at ": 1, "dog": 4})
+def test_class_names_that_differ_only_in_case_or_spaces_are_reported(tmp_path):
+    _write_collection(tmp_path, {"Cat": 2, "cat": 3, "c at ": 1, "dog": 4})
     assert ("warning", "class name", "Cat") in _kinds(tmp_path)
     assert ("warning", "class name", "c at ") in _kinds(tmp_path)
     assert ("warning", "class name", "cat") not in _kinds(tmp_path)
 
 
 def test_long_tables_show_the_most_common_and_the_rarest_classes(tmp_path, capsys):
-    _collection(tmp_path, {f"class{i:02}": 4 if i == 20 else 2 if i == 21 else 3 for i in range(40)})
+    _write_collection(tmp_path, {f"class{i:02}": 4 if i == 20 else 2 if i == 21 else 3 for i in range(40)})
     assert main(["check", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split()[0] for line in lines if line.startswith("  class")]
@@ -137,33 +137,33 @@ def test_long_tables_show_the_most_common_and_the_rarest_classes(tmp_path, capsy
     assert "  only the most common and the rarest classes are shown; --format json lists 10 more" in lines
 
 
-def test_a_link_to_the_whole_collection_adds_nothing(tmp_path):
-    _collection(tmp_path, {"cat": 3, "dog": 3})
+def test_a_link_to_the_whole_collection_adds_no_images(tmp_path):
+    _write_collection(tmp_path, {"cat": 3, "dog": 3})
     (tmp_path / "cat" / "up").symlink_to(tmp_path)
     report = check(str(tmp_path), workers=1)
     assert [(f.kind, f.path) for f in report.findings] == [("circular link", "cat/up")]
     assert report.collections[0].images == {"train": 6}
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are of POSIX")
-def test_a_pipe_is_not_waited_for(tmp_path):
-    _collection(tmp_path, {"cat": 3, "dog": 3})
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes need POSIX")
+def test_a_named_pipe_does_not_block_the_check(tmp_path):
+    _write_collection(tmp_path, {"cat": 3, "dog": 3})
     os.mkfifo(tmp_path / "cat" / "pipe.jpg")
     os.mkfifo(tmp_path / "cat" / "pipe")
     assert {(kind, path) for _, kind, path in _kinds(tmp_path)} == {
         ("stray file", "cat/pipe"), ("stray file", "cat/pipe.jpg")}  # fmt: skip
 
 
-def test_ten_to_one_is_where_imbalance_begins(tmp_path):
-    _collection(tmp_path / "nine", {"a": 2, "b": 19})
-    _collection(tmp_path / "ten", {"a": 2, "b": 20})
+def test_imbalance_is_reported_from_ten_to_one(tmp_path):
+    _write_collection(tmp_path / "nine", {"a": 2, "b": 19})
+    _write_collection(tmp_path / "ten", {"a": 2, "b": 20})
     assert _kinds(tmp_path / "nine") == []
     assert _kinds(tmp_path / "ten") == [("warning", "imbalance", "class a")]
 
 
-def _coco(folder: Path, name: str, boxes: list[list[float]]) -> None:
+def _write_coco(folder: Path, name: str, boxes: list[list[float]]) -> None:
     """Write one image of 60 × 40 pixels with these boxes of a single category."""
-    _photograph(folder / "images" / "1.jpg", 1)
+    _write_photograph(folder / "images" / "1.jpg", 1)
     content = {
         "images": [{"id": 7, "file_name": "1.jpg", "width": 60, "height": 40}],
         "categories": [{"id": 3, "name": "king"}],
@@ -174,8 +174,8 @@ def _coco(folder: Path, name: str, boxes: list[list[float]]) -> None:
 
 
 def test_coco_files_without_a_split_name_are_checked_separately(tmp_path):
-    _coco(tmp_path, "first.json", [[1, 1, 20, 20]])
-    _coco(tmp_path, "second.json", [[1, 1, 200, 20], [0, 0, 0, 5]])
+    _write_coco(tmp_path, "first.json", [[1, 1, 20, 20]])
+    _write_coco(tmp_path, "second.json", [[1, 1, 200, 20], [0, 0, 0, 5]])
     (tmp_path / "annotations" / "third.json").write_text('{"images": [')
     report = check(str(tmp_path), workers=1)
     assert [(f.severity, f.kind, f.path, f.place) for f in report.findings] == [
@@ -190,8 +190,8 @@ def test_coco_files_without_a_split_name_are_checked_separately(tmp_path):
     ]
 
 
-def test_a_label_file_can_be_given_itself(tmp_path, capsys):
-    _coco(tmp_path, "first.json", [[1, 1, 20, 20], [30, 1, 20, 20]])
+def test_the_path_can_be_a_label_file(tmp_path, capsys):
+    _write_coco(tmp_path, "first.json", [[1, 1, 20, 20], [30, 1, 20, 20]])
     assert main(["check", str(tmp_path / "annotations" / "first.json")]) == 0
     out = capsys.readouterr().out
     assert "detection (layout coco), boxes by class" in out
@@ -199,20 +199,20 @@ def test_a_label_file_can_be_given_itself(tmp_path, capsys):
 
 
 def test_a_wrong_size_in_a_coco_file_names_its_image(tmp_path):
-    _coco(tmp_path, "train.json", [[1, 1, 20, 20]])
+    _write_coco(tmp_path, "train.json", [[1, 1, 20, 20]])
     file = tmp_path / "annotations" / "train.json"
     content = json.loads(file.read_text())
     for number in (2, 3):
-        _photograph(tmp_path / "images" / f"{number}.jpg", number)
+        _write_photograph(tmp_path / "images" / f"{number}.jpg", number)
         content["images"].append({"id": number, "file_name": f"{number}.jpg", "width": 50, "height": 40})
     file.write_text(json.dumps(content))
     places = [(f.kind, f.place) for f in check(str(tmp_path), workers=1).findings if f.kind == "size tag"]
     assert places == [("size tag", "image 2 (images[1])"), ("size tag", "image 3 (images[2])")]
 
 
-def test_masks_count_images_and_pixels(tmp_path):
+def test_images_and_pixels_of_masks_are_counted(tmp_path):
     for i in range(3):
-        _photograph(tmp_path / "images" / f"{i}.png", i)
+        _write_photograph(tmp_path / "images" / f"{i}.png", i)
         (tmp_path / "masks").mkdir(exist_ok=True)
         mask = np.zeros((40, 60), np.uint8)
         mask[:10, :6] = i  # 60 pixels
@@ -226,22 +226,22 @@ def test_masks_count_images_and_pixels(tmp_path):
 
 
 def test_a_folder_without_labels_is_still_checked(tmp_path):
-    _photograph(tmp_path / "1.jpg", 1)
+    _write_photograph(tmp_path / "1.jpg", 1)
     (tmp_path / "2.jpg").write_bytes(b"")
     assert _kinds(tmp_path) == [("error", "empty file", "2.jpg"), ("error", "layout", ".")]
 
 
 def test_a_collection_in_a_subfolder_is_suggested(tmp_path):
-    _collection(tmp_path / "mine" / "photographs", {"train/cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1})
+    _write_collection(tmp_path / "mine" / "photographs", {"train/cat": 2, "train/dog": 2, "val/cat": 1, "val/dog": 1})
     (finding,) = [f for f in check(str(tmp_path / "mine"), workers=1).findings if f.severity == "error"]
     assert "photographs" in finding.message
 
 
-def test_unused_images_are_no_errors(tmp_path):
-    _coco(tmp_path, "train.json", [[1, 1, 20, 20]])
+def test_unused_images_are_not_errors(tmp_path):
+    _write_coco(tmp_path, "train.json", [[1, 1, 20, 20]])
     (tmp_path / "images" / "empty.jpg").write_bytes(b"")
-    _photograph(tmp_path / "images" / "sound.jpg", 2)
-    _photograph(tmp_path / "elsewhere" / "sound.jpg", 3)
+    _write_photograph(tmp_path / "images" / "sound.jpg", 2)
+    _write_photograph(tmp_path / "elsewhere" / "sound.jpg", 3)
     assert _kinds(tmp_path) == [
         ("warning", "empty file", "images/empty.jpg"),
         ("warning", "not read", "."),
@@ -250,7 +250,7 @@ def test_unused_images_are_no_errors(tmp_path):
 
 
 def test_copies_in_two_tasks_are_reported_once(tmp_path):
-    _collection(tmp_path / "classification", {"cat": 3, "dog": 3})
+    _write_collection(tmp_path / "classification", {"cat": 3, "dog": 3})
     (tmp_path / "classification/cat/copy.jpg").write_bytes((tmp_path / "classification/cat/000.jpg").read_bytes())
     for name in ("000.jpg", "copy.jpg"):
         (tmp_path / "images").mkdir(exist_ok=True)
@@ -261,8 +261,8 @@ def test_copies_in_two_tasks_are_reported_once(tmp_path):
     assert reported == ["classification/cat/copy.jpg"]
 
 
-def test_another_task_or_layout_can_be_asked_for(tmp_path):
-    _collection(tmp_path, {"cat": 2, "dog": 2})
+def test_the_task_and_the_layout_can_be_given(tmp_path):
+    _write_collection(tmp_path, {"cat": 2, "dog": 2})
     assert check(str(tmp_path), layout="folder", kind=CLASS, workers=1).collections[0].layout == "folder"
     (finding,) = check(str(tmp_path), kind=BOXES, workers=1).findings
     assert (finding.severity, finding.kind) == ("error", "layout")
@@ -270,10 +270,10 @@ def test_another_task_or_layout_can_be_asked_for(tmp_path):
         check(str(tmp_path), layout="zip")
 
 
-def test_help_and_mistakes_are_answered_without_tensorflow(tmp_path):
+def test_checks_and_errors_do_not_import_tensorflow(tmp_path):
     code = "import sys; from cvlib.cli import main; c = main(sys.argv[1:]); print(c, 'tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, "check", str(tmp_path / "no")], capture_output=True, text=True)
     assert done.stdout == "2 False\n"
-    _collection(tmp_path, {"cat": 2, "dog": 2})
+    _write_collection(tmp_path, {"cat": 2, "dog": 2})
     done = subprocess.run([sys.executable, "-c", code, "check", str(tmp_path)], capture_output=True, text=True)
     assert done.stdout.endswith("0 False\n")

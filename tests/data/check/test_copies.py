@@ -39,9 +39,9 @@ def test_a_changed_copy_is_found_among_many(tmp_path, change, mirrored):
     assert near_pairs(thumbnails) == [(60, 33, mirrored)]
 
 
-def test_nothing_else_is_found(tmp_path):
-    turned_over = [ImageOps.flip(_scene(0)), _scene(0).transpose(Image.Transpose.ROTATE_90)]
-    assert near_pairs([_thumbnail(image, tmp_path) for image in (_scene(0), *turned_over, _scene(1))]) == []
+def test_other_images_are_not_found(tmp_path):
+    flipped_and_rotated = [ImageOps.flip(_scene(0)), _scene(0).transpose(Image.Transpose.ROTATE_90)]
+    assert near_pairs([_thumbnail(image, tmp_path) for image in (_scene(0), *flipped_and_rotated, _scene(1))]) == []
     assert near_pairs([bytes([grey]) * THUMBNAIL**2 for grey in range(50)]) == []  # blank pages
     assert near_pairs([]) == near_pairs([bytes(THUMBNAIL**2)]) == []
 
@@ -52,8 +52,8 @@ def test_similar_small_drawings_are_rarely_reported():
     assert len(near_pairs(thumbnails)) <= 2
 
 
-def test_the_pairs_are_those_of_comparing_all_with_all():
-    """Compare with brute force, the correlation of all pairs, for a thousand images in families of four."""
+def test_the_pairs_match_a_brute_force_comparison():
+    """Compare with the correlations of all pairs, for a thousand images in families of four."""
     random = np.random.default_rng(0)
     base = random.integers(0, 256, (250, 16, 16)).repeat(2, 1).repeat(2, 2)
     family = base[:, None] + random.normal(0, 1, (250, 4, 32, 32)) * np.array([4, 8, 16, 60])[:, None, None]
@@ -81,22 +81,22 @@ def _item(name: str, digest: str, label: str | None = "hat", split: str = "train
     return Copyable(name, split, label, digest, grey.tobytes())
 
 
-def _told(items: list[Copyable]) -> list[tuple[str, str, str]]:
+def _reported(items: list[Copyable]) -> list[tuple[str, str, str]]:
     return [
         (f.severity, f.kind, f.path) for repetition in repetitions(items) for f in findings(repetition, drawn=False)
     ]
 
 
-def test_the_one_in_train_with_the_common_label_is_no_copy():
+def test_the_training_image_with_the_common_label_is_the_original():
     items = [_item("a", "1", "cap"), _item("b", "1", "hat"), _item("c", "1", "hat", "test"), _item("d", "2")]
-    assert _told(items) == [
+    assert _reported(items) == [
         ("error", "duplicate in another split", "c"),
         ("error", "duplicate with another label", "a"),
     ]
 
 
-def test_a_copy_beside_its_original_is_only_a_warning():
-    assert _told([_item("a", "1"), _item("b", "1")]) == [("warning", "duplicate", "b")]
+def test_a_copy_in_the_same_split_and_class_is_only_a_warning():
+    assert _reported([_item("a", "1"), _item("b", "1")]) == [("warning", "duplicate", "b")]
 
 
 def test_the_advice_mentions_splits_that_are_yet_to_be_drawn():
@@ -105,13 +105,13 @@ def test_the_advice_mentions_splits_that_are_yet_to_be_drawn():
         "keep one of them", "keep one of them: held-out splits could receive a copy of a training image"]  # fmt: skip
 
 
-def test_near_copies_are_less_certain():
+def test_near_copies_are_warnings_instead_of_errors():
     near = Copyable("n", "val", "cap", "other", _item("a", "1").thumbnail)
-    assert _told([_item("a", "1"), near]) == [
+    assert _reported([_item("a", "1"), near]) == [
         ("warning", "near duplicate with another label", "n"),
         ("warning", "near duplicate in another split", "n"),
     ]
 
 
 def test_without_classes_labels_are_not_compared():
-    assert _told([_item("a", "1", None), _item("b", "1", None)]) == [("warning", "duplicate", "b")]
+    assert _reported([_item("a", "1", None), _item("b", "1", None)]) == [("warning", "duplicate", "b")]

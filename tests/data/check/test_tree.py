@@ -1,4 +1,4 @@
-"""Files below a folder: links, hidden ones, names that some systems can't tell apart."""
+"""Files below a folder: links, hidden files, and names that some systems can't tell apart."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def _found(root) -> list[tuple[str, str]]:
     return [(finding.kind, finding.path) for finding in walk(root).findings]
 
 
-def test_files_are_told_in_order_with_slashes(tmp_path):
+def test_files_are_listed_in_order_with_slashes(tmp_path):
     _write(tmp_path, "b/2.jpg", "b/deeper/1.jpg", "a.jpg")
     tree = walk(tmp_path)
     assert tree.files == ["a.jpg", "b/2.jpg", "b/deeper/1.jpg"]
     assert tree.findings == []
 
 
-def test_what_desktops_and_tools_leave_is_named_and_left_out(tmp_path):
+def test_files_of_desktops_and_tools_are_reported_and_left_out(tmp_path):
     _write(tmp_path, ".DS_Store", "a/Thumbs.db", "a/._x.jpg", "a/x.jpg", ".git/config", "__MACOSX/a.jpg")
     assert walk(tmp_path).files == ["a/x.jpg"]
     assert sorted(_found(tmp_path)) == [
@@ -46,16 +46,16 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     ]  # fmt: skip
 
 
-def test_names_alike(tmp_path):
+def test_names_that_differ_only_in_case_or_unicode_form_are_reported(tmp_path):
     _write(tmp_path, "cafe\u0301.jpg", "caf\u00e9.jpg", "UP.jpg", "up.jpg", "up.png")
     found = walk(tmp_path).findings
-    if len(walk(tmp_path).files) == 5:  # a system that folds names keeps fewer
+    if len(walk(tmp_path).files) == 5:  # a file system that folds names stores fewer files
         assert [(f.kind, f.path) for f in found] == [("names alike", "UP.jpg"), ("names alike", "caf\u00e9.jpg")]
         assert "up.jpg" in found[0].message and "upper and lower case" in found[0].message
         assert "Unicode form" in found[1].message
 
 
-def test_a_name_that_is_no_text(tmp_path):
+def test_a_name_that_is_not_valid_text_is_listed(tmp_path):
     name = os.path.join(os.fsencode(tmp_path), b"\xff.jpg")  # noqa: PTH118 (bytes)
     with open(name, "wb") as file:  # noqa: PTH123 (bytes)
         file.write(b"x")

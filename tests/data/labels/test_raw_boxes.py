@@ -1,4 +1,4 @@
-"""The rule for boxes: clipped, dropped, turned; against corners worked out by hand and by painting."""
+"""Clipping, dropping and rotating boxes, compared with corners computed by hand and with drawn rectangles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cvlib.data.labels import raw_boxes as boxes
 HEADER = Header((100, 200), 1)  # height 100, width 200
 
 
-def _settled(corners, classes=None, **options):
+def _settle(corners, classes=None, **options):
     classes = classes or [0] * len(corners)
     label = boxes.raw(corners, classes, [False] * len(classes), [f"object {i + 1}" for i in range(len(classes))],
                       **options)  # fmt: skip
@@ -23,26 +23,26 @@ def _kinds(findings):
     return [(finding.severity, finding.kind, finding.place) for finding in findings]
 
 
-def test_a_good_box_stays_as_it_is():
-    found, findings = _settled([(10.25, 20, 30, 40.5)], [3])
+def test_a_valid_box_is_unchanged():
+    found, findings = _settle([(10.25, 20, 30, 40.5)], [3])
     assert found.corners.tolist() == [[10.25, 20, 30, 40.5]] and found.corners.dtype == np.float32
     assert found.classes.tolist() == [3] and found.crowd.tolist() == [False] and findings == []
 
 
-def test_none_at_all_is_a_negative_image():
-    found, findings = _settled([])
+def test_an_image_without_boxes_is_a_negative_example():
+    found, findings = _settle([])
     assert len(found) == 0 and found.corners.shape == (0, 4) and findings == []
 
 
-def test_what_reaches_out_is_clipped():
-    found, findings = _settled([(-20, -5, 30, 40), (150, 50, 260, 160)])
+def test_boxes_that_extend_beyond_the_image_are_clipped():
+    found, findings = _settle([(-20, -5, 30, 40), (150, 50, 260, 160)])
     assert found.corners.tolist() == [[0, 0, 30, 40], [150, 50, 200, 100]]
     assert _kinds(findings) == [("warning", "box outside", "object 1"), ("warning", "box outside", "object 2")]
     assert "(150, 50, 260, 160) extends beyond the 200×100 image" in findings[1].message
 
 
-def test_one_pixel_over_the_edge_is_another_way_to_count():
-    found, findings = _settled([(-1, 0, 201, 101)])
+def test_a_box_one_pixel_beyond_the_edge_is_clipped_without_a_warning():
+    found, findings = _settle([(-1, 0, 201, 101)])
     assert found.corners.tolist() == [[0, 0, 200, 100]] and findings == []
 
 
@@ -56,37 +56,37 @@ def test_one_pixel_over_the_edge_is_another_way_to_count():
     ((0, 0, float("inf"), 40), "invalid box number"),
     ((0, 0, 1e308, 40), "invalid box number"),
 ])  # fmt: skip
-def test_what_cannot_be_a_box_is_dropped_alone(corners, kind):
-    found, findings = _settled([corners, (1, 2, 30, 40)], [0, 5])
+def test_an_invalid_box_is_dropped_and_the_others_are_kept(corners, kind):
+    found, findings = _settle([corners, (1, 2, 30, 40)], [0, 5])
     assert found.corners.tolist() == [[1, 2, 30, 40]] and found.classes.tolist() == [5]
     assert _kinds(findings) == [("error", kind, "object 1")]
 
 
-def test_the_same_box_twice_is_kept_once_and_another_class_is_told():
-    found, findings = _settled([(1, 2, 30, 40)] * 3, [4, 4, 6])
+def test_a_repeated_box_is_kept_once_and_a_second_class_is_reported():
+    found, findings = _settle([(1, 2, 30, 40)] * 3, [4, 4, 6])
     assert found.classes.tolist() == [4, 6]
     assert _kinds(findings) == [
         ("warning", "repeated box", "object 2"), ("warning", "box with two classes", "object 3")]  # fmt: skip
 
 
-def test_tiny_boxes_are_told_and_kept():
-    found, findings = _settled([(10, 10, 11, 40)])
+def test_tiny_boxes_are_reported_and_kept():
+    found, findings = _settle([(10, 10, 11, 40)])
     assert len(found) == 1 and _kinds(findings) == [("warning", "tiny box", "object 1")]
 
 
-def test_shares_become_pixels():
-    found, findings = _settled([(0.25, 0.5, 0.75, 1.0)], relative=True)
+def test_relative_coordinates_are_converted_to_pixels():
+    found, findings = _settle([(0.25, 0.5, 0.75, 1.0)], relative=True)
     assert found.corners.tolist() == [[50, 50, 150, 100]] and findings == []
 
 
-def test_another_size_in_the_annotation_is_told_and_boxes_stay():
-    found, findings = _settled([(1, 2, 30, 40)], size=(200, 100))
+def test_a_wrong_size_in_the_annotation_is_reported_and_boxes_are_unchanged():
+    found, findings = _settle([(1, 2, 30, 40)], size=(200, 100))
     assert found.corners.tolist() == [[1, 2, 30, 40]]
     assert _kinds(findings) == [("warning", "size tag", "")]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_turn_with_an_image_that_was_labelled_lying(orientation):
+def test_boxes_annotated_on_the_stored_image_are_rotated_with_it(orientation):
     stored = np.zeros((60, 100), np.uint8)
     stored[10:25, 30:70] = 1
     picture = images.upright(stored, orientation)
@@ -94,20 +94,20 @@ def test_boxes_turn_with_an_image_that_was_labelled_lying(orientation):
     label = boxes.raw([(30, 10, 70, 25)], [0], [False], ["object 1"], size=(60, 100))
     found, findings = boxes.settle(label, header, "a.xml")
     rows, columns = np.nonzero(picture)
-    painted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    if orientation >= 5:  # the size shows it
-        assert found.corners[0].tolist() == painted and findings == []
+    expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    if orientation >= 5:  # the annotated size shows that the boxes belong to the image as stored
+        assert found.corners[0].tolist() == expected and findings == []
     elif orientation == 1:
-        assert found.corners[0].tolist() == [30, 10, 70, 25] == painted
+        assert found.corners[0].tolist() == [30, 10, 70, 25] == expected
 
 
-def test_boxes_of_the_upright_picture_stay():
+def test_boxes_of_the_upright_image_are_unchanged():
     label = boxes.raw([(5, 6, 50, 90)], [0], [False], ["object 1"], size=(100, 60))
     found, findings = boxes.settle(label, Header((100, 60), 6), "a.xml")
     assert found.corners.tolist() == [[5, 6, 50, 90]] and findings == []
 
 
-def test_all_difficult_is_remarked():
+def test_an_image_with_only_difficult_boxes_gives_a_remark():
     label = boxes.raw([(5, 6, 50, 90)], [0], [True], ["object 1"])
     found, findings = boxes.settle(label, HEADER, "a.xml")
     assert found.crowd.tolist() == [True] and _kinds(findings) == [("remark", "all difficult", "")]

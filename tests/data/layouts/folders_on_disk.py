@@ -1,4 +1,4 @@
-"""Folders of images as tests write and load them."""
+"""Helpers that write and load folders of images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cvlib.data import labels
 from cvlib.runtime.errors import UserError
 
 
-def write_images(place: Path, count: int, kind: str = "png", colour: bool = True, size=(6, 4)) -> None:
-    place.mkdir(parents=True, exist_ok=True)
+def write_images(folder: Path, count: int, kind: str = "png", colour: bool = True, size=(6, 4)) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         shape = (size[1], size[0], 3) if colour else (size[1], size[0])
-        noise = np.random.default_rng([i, *place.as_posix().encode()]).integers(0, 256, shape, np.uint8)
-        Image.fromarray(noise).save(place / f"{i}.{kind}")
+        noise = np.random.default_rng([i, *folder.as_posix().encode()]).integers(0, 256, shape, np.uint8)
+        Image.fromarray(noise).save(folder / f"{i}.{kind}")
 
 
 def load(path: Path, task: str = "classification", **options) -> data.Dataset:
@@ -30,7 +30,7 @@ def sizes_of(dataset: data.Dataset) -> list[int]:
     return [len(split) for split in (dataset.train, dataset.val, dataset.test)]
 
 
-def refused(words: str, path: Path, task: str = "classification", **options) -> str:
+def assert_refused(words: str, path: Path, task: str = "classification", **options) -> str:
     with pytest.raises(UserError, match=words) as caught:
         load(path, task, **options)
     assert "\n" not in str(caught.value)

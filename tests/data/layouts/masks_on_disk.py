@@ -1,4 +1,4 @@
-"""Images and masks, 9 by 6 pixels, as tests write them: what each helper leaves in a folder."""
+"""Helpers that write images and masks of 9 by 6 pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def indexed(ids: np.ndarray, colours=COLOURS) -> Image.Image:
     return picture
 
 
-def painted(ids: np.ndarray) -> np.ndarray:
+def coloured(ids: np.ndarray) -> np.ndarray:
     table = np.zeros((256, 3), np.uint8)
     for index, colour in COLOURS.items():
         table[index] = colour

@@ -22,7 +22,7 @@ def _working_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz"])
 @pytest.mark.parametrize("top", ["", "my set/"])
-def test_a_collection_in_an_archive(tmp_path, ending, top):
+def test_a_collection_is_read_from_an_archive(tmp_path, ending, top):
     for name in ("a", "b"):
         write_images(tmp_path / "source" / name, 6)
     files = list((tmp_path / "source").rglob("*.png"))
@@ -42,26 +42,26 @@ def test_a_collection_in_an_archive(tmp_path, ending, top):
     assert sorted(tmp_path.iterdir()) == before and archives.unpacked(archive) == archives.unpacked(archive)
 
 
-def _zip(place: Path, name: str, content: bytes = b"x", mode: int = 0) -> Path:
-    with zipfile.ZipFile(place, "w") as opened:
+def _write_zip(file: Path, name: str, content: bytes = b"x", mode: int = 0) -> Path:
+    with zipfile.ZipFile(file, "w") as opened:
         entry = zipfile.ZipInfo(name)
         entry.external_attr = mode << 16
         opened.writestr(entry, content)
-    return place
+    return file
 
 
 @pytest.mark.parametrize(
     "name", ["../out.png", "/tmp/out.png", "a/../../out.png", "C:/out.png", "..\\out.png"]
 )  # fmt: skip
-def test_members_that_would_lie_outside_are_refused(tmp_path, name):
+def test_members_that_would_be_written_outside_are_refused(tmp_path, name):
     with pytest.raises(UserError, match="would be written outside") as caught:
-        archives.unpacked(_zip(tmp_path / "bad.zip", name))
+        archives.unpacked(_write_zip(tmp_path / "bad.zip", name))
     assert "\n" not in str(caught.value) and not list(tmp_path.rglob("out.png"))
 
 
 def test_links_and_devices_are_refused(tmp_path):
     with pytest.raises(UserError, match="links are not unpacked"):
-        archives.unpacked(_zip(tmp_path / "link.zip", "a", b"/etc/passwd", 0o120777))
+        archives.unpacked(_write_zip(tmp_path / "link.zip", "a", b"/etc/passwd", 0o120777))
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
         with tarfile.open(tmp_path / "bad.tar", "w") as opened:
             entry = tarfile.TarInfo("a")
@@ -76,7 +76,7 @@ def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path, monkeypa
     monkeypatch.setattr(archives, "_MAX_GROWTH", 0)
     monkeypatch.setattr(archives, "_FREE_GROWTH", 1000)
     with pytest.raises(UserError, match="unpacks to more than"):
-        archives.unpacked(_zip(tmp_path / "bomb.zip", "a.png", bytes(100_000)))
+        archives.unpacked(_write_zip(tmp_path / "bomb.zip", "a.png", bytes(100_000)))
     assert not list((tmp_path / "work").rglob("a.png"))
 
 

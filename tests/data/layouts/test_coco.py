@@ -1,4 +1,4 @@
-"""COCO: arbitrary ids, crowds, polygons and RLE compared with pycocotools, and faults reported by annotation."""
+"""COCO: arbitrary ids, crowds, polygons and RLE compared with pycocotools, and errors reported by annotation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MESSY = Path(__file__).parents[4] / "shared" / "data" / "messy" / "detection_coc
 CATEGORIES = [{"id": 44, "name": "dog"}, {"id": 7, "name": "cat"}]
 
 
-def _image(file: Path, size=(40, 20), **options) -> None:
+def _write_image(file: Path, size=(40, 20), **options) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng([*str(file).encode()]).integers(0, 256, (size[1], size[0], 3), np.uint8)
     Image.fromarray(noise).save(file, **options)
@@ -51,7 +51,7 @@ def _findings(collection, severity="error"):
 
 def test_ids_need_not_be_consecutive(tmp_path):
     for name in ("b.png", "a.png"):
-        _image(tmp_path / "images" / name)
+        _write_image(tmp_path / "images" / name)
     _write(tmp_path / "annotations" / "instances.json", [_entry(900, "b.png"), _entry(13, "a.png")], [
         _object(5, 13, 44, (1, 2, 10, 12.5)), _object(70, 13, 7, (0, 0, 40, 20), iscrowd=1)])  # fmt: skip
     collection = _read(tmp_path)
@@ -62,9 +62,9 @@ def test_ids_need_not_be_consecutive(tmp_path):
     assert second.label.classes.tolist() == [1, 0] and second.label.crowd.tolist() == [False, True]
 
 
-def test_one_file_per_split_with_the_names_of_coco(tmp_path):
+def test_each_split_can_have_a_file_with_the_usual_coco_name(tmp_path):
     for split in ("train", "val"):
-        _image(tmp_path / f"{split}2017" / f"{split}.png")
+        _write_image(tmp_path / f"{split}2017" / f"{split}.png")
         _write(
             tmp_path / "annotations" / f"instances_{split}2017.json", [_entry(1, f"{split}.png")], [_object(1, 1, 7)]
         )
@@ -74,19 +74,19 @@ def test_one_file_per_split_with_the_names_of_coco(tmp_path):
         "train": ["train2017/train.png"], "val": ["val2017/val.png"]}  # fmt: skip
 
 
-def test_a_file_in_the_folder_of_each_split(tmp_path):
+def test_each_split_folder_can_contain_its_own_file(tmp_path):
     for split in ("train", "valid", "test"):
-        _image(tmp_path / split / "a.png")
+        _write_image(tmp_path / split / "a.png")
         _write(tmp_path / split / "_annotations.coco.json", [_entry(0, "a.png")], [_object(1, 0, 7)])
     collection = _read(tmp_path)
     assert {split: [s.name for s in samples] for split, samples in collection.splits.items()} == {
         "train": ["train/a.png"], "val": ["valid/a.png"], "test": ["test/a.png"]}  # fmt: skip
 
 
-def _shapes(tmp_path):
-    """Four images with polygons, compressed and plain RLE, and overlapping objects."""
+def _write_shapes(tmp_path):
+    """Write four images with polygons, compressed and plain RLE, and overlapping objects."""
     for i in range(4):
-        _image(tmp_path / f"{i}.png")
+        _write_image(tmp_path / f"{i}.png")
     square = np.zeros((20, 40), np.uint8)
     square[5:15, 10:30] = 1
     packed = coco_mask.encode(np.asfortranarray(square))
@@ -104,24 +104,24 @@ def _shapes(tmp_path):
 
 
 def test_masks_match_pycocotools(tmp_path, capsys):
-    file = _shapes(tmp_path)
+    file = _write_shapes(tmp_path)
     collection = _read(tmp_path, MASK)
     assert collection.classes == ["background", "cat", "dog"] and collection.findings == []
     coco = COCO(str(file))
     capsys.readouterr()
     masks = [pickle.loads(pickle.dumps(sample.label))() for sample in collection.splits["train"]]
-    own = {number: coco.annToMask(coco.loadAnns(number)[0]).astype(bool) for number in range(1, 6)}
-    first = np.where(own[1], 2, 0)
-    first[own[2]] = 1  # the smaller object lies on top, whatever the order in the file
-    second = np.where(own[4], 255, 0)
-    second[own[3]] = 1
-    for found, expected in zip(masks, (first, second, np.where(own[5], 2, 0), np.zeros((20, 40))), strict=True):
+    objects = {number: coco.annToMask(coco.loadAnns(number)[0]).astype(bool) for number in range(1, 6)}
+    first = np.where(objects[1], 2, 0)
+    first[objects[2]] = 1  # the smaller object lies on top, whatever the order in the file
+    second = np.where(objects[4], 255, 0)
+    second[objects[3]] = 1
+    for found, expected in zip(masks, (first, second, np.where(objects[5], 2, 0), np.zeros((20, 40))), strict=True):
         assert found.dtype == np.uint8 and np.array_equal(found, expected)
-    assert (masks[1] == 255).sum() == 200 - 100  # the crowd without the square that covers it
+    assert (masks[1] == 255).sum() == 200 - 100  # the crowd minus the square that covers half of it
 
 
-def test_a_dataset_of_masks_is_loaded(tmp_path):
-    _shapes(tmp_path)
+def test_segmentations_are_loaded_as_a_dataset_of_masks(tmp_path):
+    _write_shapes(tmp_path)
     dataset = data.load(DataConfig(name="folder", path=str(tmp_path)), 0, MASK)
     assert dataset.layout == "coco" and dataset.size == (20, 40)
     assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 4
@@ -131,7 +131,7 @@ def test_a_dataset_of_masks_is_loaded(tmp_path):
 def test_a_mask_is_rotated_with_its_image(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    _image(tmp_path / "0.png", exif=exif)
+    _write_image(tmp_path / "0.png", exif=exif)
     shape = [[0, 0, 20, 0, 20, 10, 0, 10]]
     _write(tmp_path / "labels.json", [_entry(0, "0.png")], [_object(1, 0, 7, segmentation=shape)])
     mask = _read(tmp_path, MASK).splits["train"][0].label()
@@ -151,8 +151,8 @@ def test_a_mask_is_rotated_with_its_image(tmp_path):
     ({"category_id": {}}, "unknown class", "category_id {}"),
     ({"bbox": [1, 2, float("nan"), 4]}, "invalid box number", "four numbers"),
 ])  # fmt: skip
-def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
-    _image(tmp_path / "a.png")
+def test_bad_annotations_are_reported_and_left_out(tmp_path, change, kind, words):
+    _write_image(tmp_path / "a.png")
     _write(tmp_path / "x.json", [_entry(1, "a.png")], [_object(3, 1, 7), {**_object(8, 1, 44), **change}])
     collection = _read(tmp_path)
     assert _findings(collection) == [(kind, "x.json", "annotation 8 (annotations[1])")]
@@ -160,17 +160,17 @@ def test_bad_annotations_are_named_and_left_out(tmp_path, change, kind, words):
 
 
 @pytest.mark.parametrize("shape", [[], [[1, 2, 3, 4]], [[1, 2, 3, 4, 5]], None, {"counts": "x"}])
-def test_bad_segmentations_are_named(tmp_path, shape):
-    _image(tmp_path / "a.png")
+def test_bad_segmentations_are_reported(tmp_path, shape):
+    _write_image(tmp_path / "a.png")
     good = _object(3, 1, 7, segmentation=[[1, 1, 9, 1, 9, 9]])
     _write(tmp_path / "x.json", [_entry(1, "a.png")], [good, _object(8, 1, 44, segmentation=shape)])
     collection = _read(tmp_path, MASK)
     assert _findings(collection) == [("bad segmentation", "x.json", "annotation 8 (annotations[1])")]
 
 
-def test_an_rle_of_another_size_is_an_error(tmp_path):
+def test_an_rle_of_the_wrong_size_is_an_error(tmp_path):
     for name in "abcd":
-        _image(tmp_path / f"{name}.png")
+        _write_image(tmp_path / f"{name}.png")
     objects = [_object(i, i, 7, segmentation=[[1, 1, 9, 1, 9, 9]]) for i in range(3)]
     objects.append(_object(3, 3, 7, segmentation={"size": [9, 9], "counts": [40, 41]}))
     _write(tmp_path / "x.json", [_entry(i, f"{name}.png") for i, name in enumerate("abcd")], objects)
@@ -178,8 +178,8 @@ def test_an_rle_of_another_size_is_an_error(tmp_path):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, MASK)
 
 
-def test_broken_characters_can_be_written(tmp_path):
-    _image(tmp_path / "a.png")
+def test_invalid_characters_are_escaped(tmp_path):
+    _write_image(tmp_path / "a.png")
     _write(tmp_path / "x.json", [_entry(1, "a.png"), _entry(2, "\ud800.png")], [_object(1, 1, 7)],
            [{"id": 7, "name": "ca\ud800t"}])  # fmt: skip
     collection = _read(tmp_path)
@@ -189,9 +189,9 @@ def test_broken_characters_can_be_written(tmp_path):
     ]
 
 
-def test_images_that_are_missing_shared_or_outside(tmp_path):
+def test_missing_images_duplicate_ids_and_paths_outside_are_reported(tmp_path):
     for name in ("in/a.png", "in/b.png", "in/c.png", "secret.png"):
-        _image(tmp_path / name)
+        _write_image(tmp_path / name)
     pictures = [_entry(1, "a.png"), _entry(2, "b.png"), _entry(2, "c.png"), _entry(3, "gone.png"),
                 _entry(6, "x" * 300), _entry([7], "a.png"),
                 _entry(4, "../secret.png"), _entry(5, "/etc/hostname")]  # fmt: skip
@@ -207,14 +207,14 @@ def test_images_that_are_missing_shared_or_outside(tmp_path):
 
 def test_an_image_has_the_classes_of_its_annotations(tmp_path):
     for name in ("a.png", "b.png", "c.png"):
-        _image(tmp_path / "images" / name)
+        _write_image(tmp_path / "images" / name)
     without_a_box = {"id": 3, "image_id": 2, "category_id": 7}
     _write(tmp_path / "labels.json", [_entry(1, "a.png"), _entry(2, "b.png"), _entry(3, "c.png")],
            [_object(1, 1, 44), _object(2, 1, 44), _object(4, 2, 44, iscrowd=1), without_a_box])  # fmt: skip
     collection = _read(tmp_path, CLASS_SET)
     assert collection.classes == ["cat", "dog"] and collection.findings == []
     assert [sample.label for sample in collection.splits["train"]] == [{1}, {0, 1}, set()]
-    assert CLASS_SET not in layouts.available(tmp_path)  # not detected: only read on request
+    assert CLASS_SET not in layouts.available(tmp_path)  # not detected, only read on request
 
 
 @pytest.mark.parametrize(("content", "words"), [
@@ -224,7 +224,7 @@ def test_an_image_has_the_classes_of_its_annotations(tmp_path):
     ('{"images": [], "annotations": [], "categories": [{"name": "a"}]}', "a category has no valid id"),
     ('{"images": [], "annotations": [], "categories": []}', "no categories"),
 ])  # fmt: skip
-def test_other_json_files_are_refused(tmp_path, content, words):
+def test_invalid_json_files_are_refused(tmp_path, content, words):
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "x.json").write_text(content)
     with pytest.raises(UserError, match=words) as caught:
@@ -232,8 +232,8 @@ def test_other_json_files_are_refused(tmp_path, content, words):
     assert "x.json" in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't here")
-def test_the_messy_files_one_by_one():
+@pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't available")
+def test_each_messy_file_gives_the_expected_errors():
     with pytest.raises(UserError, match="several COCO files, and their names don't identify"):
         _read(MESSY)
     expected = {

@@ -1,4 +1,4 @@
-"""Which files of a collection are images, and the names of the samples."""
+"""Which files of a collection are images, and how the samples are named."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 import numpy as np
 import pytest
-from folders_on_disk import load, refused, sizes_of, write_images
+from folders_on_disk import assert_refused, load, sizes_of, write_images
 from PIL import Image
 
 
-def test_all_extensions_in_any_case_and_nothing_else(tmp_path):
+def test_images_are_found_by_extension_in_any_case_and_other_files_are_left_out(tmp_path):
     write_images(tmp_path / "a", 1)
     picture = Image.open(tmp_path / "a" / "0.png")
     for extension in ("jpg", "JPEG", "bmp", "Gif", "webp", "tif", "TIFF", "PNG"):
@@ -28,8 +28,8 @@ def test_all_extensions_in_any_case_and_nothing_else(tmp_path):
     assert "loose.png: not in a class folder: left out" in notes
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-def test_links_are_followed_and_circles_end(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="links need special permissions on Windows")
+def test_links_are_followed_but_not_in_circles(tmp_path):
     write_images(tmp_path / "store" / "x", 4)
     write_images(tmp_path / "data" / "b", 4)
     (tmp_path / "data" / "a").symlink_to(tmp_path / "store" / "x")
@@ -40,7 +40,7 @@ def test_links_are_followed_and_circles_end(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("Ünïcode class", "帽子 😀"), ("a'b,c;d#e%20", "glob[1]*"), ("-dash", "10")])
-def test_odd_names_work(tmp_path, names):
+def test_unusual_names_work(tmp_path, names):
     for name in names:
         write_images(tmp_path / "my däta [1]" / name, 3)
         (tmp_path / "my däta [1]" / name / "0.png").rename(tmp_path / "my däta [1]" / name / "é 'x' #1.png")
@@ -48,7 +48,7 @@ def test_odd_names_work(tmp_path, names):
     assert dataset.classes == sorted(names) and sum(sizes_of(dataset)) == 6
 
 
-def test_decomposed_unicode_is_the_same_class(tmp_path):
+def test_composed_and_decomposed_unicode_name_the_same_class(tmp_path):
     write_images(tmp_path / "train" / "caf\u00e9", 5)
     write_images(tmp_path / "train" / "bar", 5)
     write_images(tmp_path / "test" / "cafe\u0301", 2)
@@ -58,7 +58,7 @@ def test_decomposed_unicode_is_the_same_class(tmp_path):
     assert "test/caf\u00e9/0.png" in dataset.test.names
 
 
-def test_content_decides_if_the_name_has_no_known_extension(tmp_path):
+def test_files_without_a_known_extension_are_recognised_by_content(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name, 3)
     kinds = {"PNG": "x", "JPEG": "photo", "GIF": "y.dat", "BMP": "z", "TIFF": "t", "WEBP": "w"}
@@ -70,9 +70,9 @@ def test_content_decides_if_the_name_has_no_known_extension(tmp_path):
     assert {f"a/{name}" for name in kinds.values()} <= names and len(names) == 12
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-def test_a_broken_link_is_named(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="links need special permissions on Windows")
+def test_a_broken_link_is_named_in_the_error(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name, 3)
     (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    refused(r"a/gone\.png: can't be opened", tmp_path)
+    assert_refused(r"a/gone\.png: can't be opened", tmp_path)

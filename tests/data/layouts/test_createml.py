@@ -1,4 +1,4 @@
-"""CreateML: centre coordinates, one file per split, and faults reported by annotation."""
+"""CreateML: centre coordinates, one file per split, and errors reported by annotation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.data.layouts.folders_on_disk import write_images
 NAME = "_annotations.createml.json"
 
 
-def _box(label="cat", **given):
-    return {"label": label, "coordinates": {"x": 3, "y": 2, "width": 4, "height": 3} | given}
+def _box(label="cat", **coordinates):
+    return {"label": label, "coordinates": {"x": 3, "y": 2, "width": 4, "height": 3} | coordinates}
 
 
 def _write(folder: Path, *entries) -> None:
@@ -30,7 +30,7 @@ def _read(root: Path, layout=None):
     return layouts.read(root, layout, BOXES, DataConfig())
 
 
-def test_centres_become_corners(tmp_path):
+def test_centres_are_converted_to_corners(tmp_path):
     _write(tmp_path, ("0.png", [_box(), _box("ant", x=1.5, width=1)]), ("1.png", []))
     collection = _read(tmp_path)
     assert collection.layout == "createml" and collection.classes == ["ant", "cat"] and collection.findings == []
@@ -39,7 +39,7 @@ def test_centres_become_corners(tmp_path):
     assert first.label.classes.tolist() == [1, 0] and len(second.label) == 0
 
 
-def test_one_file_per_split_folder(tmp_path):
+def test_each_split_folder_can_contain_its_own_file(tmp_path):
     for folder in ("train", "valid", "test"):
         _write(tmp_path / folder, ("0.png", [_box()]), ("1.png", [_box(folder)]))
     collection = _read(tmp_path)
@@ -49,7 +49,7 @@ def test_one_file_per_split_folder(tmp_path):
     assert collection.classes == ["cat", "test", "train", "valid"] and collection.findings == []
 
 
-def test_the_json_file_itself_can_be_the_collection(tmp_path):
+def test_the_path_can_be_the_json_file(tmp_path):
     _write(tmp_path / "train", ("0.png", [_box()]))
     file = tmp_path / "train" / NAME
     assert layouts.detect(file) == "createml"
@@ -75,7 +75,7 @@ def test_damaged_entries_are_reported_and_left_out(tmp_path):
     ('[{"image": "0.png", "annotations": [', "can't be read as JSON"),
     ('{"images": []}', "not a CreateML JSON file.*found a dict"),
     ('[{"image": "0.png", "annotations": []}]', "no class to learn")])  # fmt: skip
-def test_a_damaged_file_is_one_message(tmp_path, content, words):
+def test_a_damaged_file_is_refused_in_one_line(tmp_path, content, words):
     write_images(tmp_path, 2)
     (tmp_path / NAME).write_text(content)
     with pytest.raises(UserError, match=words) as caught:

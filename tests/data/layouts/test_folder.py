@@ -1,4 +1,4 @@
-"""User collections: layouts, and files that are left out or refused."""
+"""Collections of class folders, and files that are left out or refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from folders_on_disk import load, refused, sizes_of, write_images
+from folders_on_disk import assert_refused, load, sizes_of, write_images
 
-from cvlib.runtime import clock as spans
+from cvlib.runtime import clock
 
 CLOTHING = Path(__file__).parents[4] / "shared" / "data" / "clothing10"
 
 
-def test_one_folder_per_class_is_split(tmp_path):
+def test_a_collection_without_splits_is_divided(tmp_path):
     write_images(tmp_path / "dog", 20)
     write_images(tmp_path / "cat" / "deeper" / "still", 20)
     dataset = load(tmp_path)
@@ -33,7 +33,7 @@ def test_one_folder_per_class_is_split(tmp_path):
     ("train", "val", "test"), ("training", "valid", "testing"), ("Train", "validation", "TEST"),
     ("train", "dev", "test"),
 ])  # fmt: skip
-def test_given_splits_are_kept(tmp_path, train, val, test):
+def test_existing_splits_are_kept(tmp_path, train, val, test):
     for split, count in ((train, 5), (val, 2), (test, 3)):
         for name in ("a", "b"):
             write_images(tmp_path / split / name, count)
@@ -64,7 +64,7 @@ def test_a_class_may_be_called_train(tmp_path):
 
 
 @pytest.mark.parametrize("sizes", [(9, 1), (5, 5), (4, 3, 3)])
-def test_ten_images_and_one_in_a_class(tmp_path, sizes):
+def test_ten_images_give_three_splits_with_every_class_in_train(tmp_path, sizes):
     for label, count in enumerate(sizes):
         write_images(tmp_path / f"class {label}", count)
     dataset = load(tmp_path)
@@ -89,7 +89,7 @@ def test_an_empty_class_folder_is_skipped_and_noted(tmp_path):
     assert dataset.notes[0].startswith("empty: the class folder holds no images: left out")
 
 
-def test_grey_collections_are_grey_unless_overridden(tmp_path):
+def test_grey_collections_have_one_channel_unless_overridden(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name, 3, colour=False)
     assert load(tmp_path).channels == 1
@@ -104,7 +104,7 @@ def test_the_size_is_the_median_and_does_not_depend_on_the_fraction(tmp_path):
     assert load(tmp_path).size == load(tmp_path, fraction=0.2).size == (40, 30)
 
 
-def test_a_relative_path_starts_at_the_working_directory(tmp_path, monkeypatch):
+def test_a_relative_path_is_resolved_against_the_working_directory(tmp_path, monkeypatch):
     for name in ("a", "b"):
         write_images(tmp_path / "data" / name, 3)
     monkeypatch.chdir(tmp_path)
@@ -121,43 +121,43 @@ def test_identical_files_in_train_and_test_are_noted(tmp_path):
     assert load(tmp_path).notes == ["1 of 7 test images have exact copies in train, such as test/b/twin.png"]
 
 
-def test_a_progress_line_only_where_it_takes_long(tmp_path, monkeypatch, capsys):
+def test_a_progress_line_appears_only_if_checking_takes_long(tmp_path, monkeypatch, capsys):
     for name in ("a", "b"):
         write_images(tmp_path / name, 3)
     load(tmp_path)
     assert capsys.readouterr() == ("", "")
-    clock = iter(range(0, 100, 1))
-    monkeypatch.setattr(spans, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    seconds = iter(range(0, 100, 1))
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     load(tmp_path)
     out, err = capsys.readouterr()
     assert out == "" and "checking files: 3 of 6, about" in err
 
 
-def test_folders_that_cannot_be_trained_on(tmp_path):
-    refused("nowhere is not a folder", tmp_path / "nowhere")
-    refused("no images found", tmp_path)
+def test_unusable_folders_and_layouts_are_refused(tmp_path):
+    assert_refused("nowhere is not a folder", tmp_path / "nowhere")
+    assert_refused("no images found", tmp_path)
     write_images(tmp_path / "one", 5)
-    refused(r"only one class \(one\)", tmp_path)
+    assert_refused(r"only one class \(one\)", tmp_path)
     (tmp_path / "file").write_text("x")
-    refused("file is not a folder", tmp_path / "file")
-    refused("invalid data.layout=vocc: expected one of folder, csv, voc", tmp_path, layout="vocc")
-    refused("no VOC labels for detection", tmp_path, "detection", layout="voc")
-    refused("has labels for classification, not for detection", tmp_path, "detection", layout="folder")
+    assert_refused("file is not a folder", tmp_path / "file")
+    assert_refused("invalid data.layout=vocc: expected one of folder, csv, voc", tmp_path, layout="vocc")
+    assert_refused("no VOC labels for detection", tmp_path, "detection", layout="voc")
+    assert_refused("has labels for classification, not for detection", tmp_path, "detection", layout="folder")
 
 
-def test_a_folder_too_far_up_or_down_is_explained(tmp_path):
+def test_a_path_above_or_below_the_collection_is_explained(tmp_path):
     for split in ("train", "test"):
         for name in ("a", "b"):
             write_images(tmp_path / "set" / split / name, 3)
     write_images(tmp_path / "other", 3)
-    assert f"did you mean data.path={tmp_path / 'set'}?" in refused("contains train and other splits", tmp_path)
+    assert f"did you mean data.path={tmp_path / 'set'}?" in assert_refused("contains train and other splits", tmp_path)
     write_images(tmp_path / "flat" / "train", 3)
     write_images(tmp_path / "flat" / "test", 3)
-    refused("train has no class folders", tmp_path / "flat")
+    assert_refused("train has no class folders", tmp_path / "flat")
     write_images(tmp_path / "wrapped" / "inner" / "a", 3)
     write_images(tmp_path / "wrapped" / "inner" / "b", 3)
-    assert f"did you mean data.path={tmp_path / 'wrapped' / 'inner'}?" in refused(
+    assert f"did you mean data.path={tmp_path / 'wrapped' / 'inner'}?" in assert_refused(
         "only one class", tmp_path / "wrapped"
     )
 
@@ -166,24 +166,24 @@ def test_two_folders_for_one_split_are_refused(tmp_path):
     for split in ("train", "val", "validation"):
         for name in ("a", "b"):
             write_images(tmp_path / split / name, 3)
-    refused("val and validation both mean val", tmp_path)
+    assert_refused("val and validation both mean val", tmp_path)
 
 
-def test_a_class_that_only_test_has_is_refused(tmp_path):
+def test_a_class_that_is_only_in_test_is_refused(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / "train" / name, 3)
     write_images(tmp_path / "test" / "c", 3)
-    refused("test/c: class c is in test but not in train", tmp_path)
+    assert_refused("test/c: class c is in test but not in train", tmp_path)
 
 
-def test_unreadable_images_are_counted_and_the_first_is_named(tmp_path):
+def test_unreadable_images_are_counted_and_named(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name, 10)
     (tmp_path / "b" / "3.png").write_bytes(b"no image")
-    refused(r"1 error in the data: b/3\.png: can't be read as an image", tmp_path)
+    assert_refused(r"1 error in the data: b/3\.png: can't be read as an image", tmp_path)
     cut = tmp_path / "b" / "5.png"
     cut.write_bytes(cut.read_bytes()[:-40])
-    refused(r"2 errors in the data: b/3\.png: can't be read as an image: .* · b/5\.png: ", tmp_path)
+    assert_refused(r"2 errors in the data: b/3\.png: can't be read as an image: .* · b/5\.png: ", tmp_path)
 
 
 def test_unreadable_images_and_unseen_classes_are_left_out_on_request(tmp_path):
@@ -194,7 +194,7 @@ def test_unreadable_images_and_unseen_classes_are_left_out_on_request(tmp_path):
     (tmp_path / "train" / "b" / "3.png").write_bytes(b"no image")
     (tmp_path / "test" / "a" / "0.png").write_bytes(b"")
     dataset = load(tmp_path, on_error="skip", val_fraction=0.1)
-    assert sizes_of(dataset) == [17, 2, 3]  # 19 good ones for training, a tenth of them to val
+    assert sizes_of(dataset) == [17, 2, 3]  # of 19 readable training images, a tenth goes to val
     assert sorted(dataset.skipped) == ["test/a/0.png", "test/c", "train/b/3.png"]
     words = "data.on_error=skip: 3 items left out because of errors: test/c, "
     assert any(note.startswith(words) for note in dataset.notes)
@@ -210,8 +210,8 @@ def test_unselected_classes_need_not_be_readable(tmp_path):
     assert sum(sizes_of(load(tmp_path, classes=["c", "a"]))) == 20
 
 
-@pytest.mark.skipif(not CLOTHING.is_dir(), reason="the shared clothing10 photographs aren't here")
-def test_a_real_collection():
+@pytest.mark.skipif(not CLOTHING.is_dir(), reason="the shared clothing10 photographs aren't available")
+def test_a_real_collection_is_read():
     dataset = load(CLOTHING)
     assert sizes_of(dataset) == [3068, 341, 372] and dataset.notes == []
     assert dataset.classes == (CLOTHING / "classes.txt").read_text().split()

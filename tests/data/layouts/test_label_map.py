@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from masks_on_disk import IDS, painted, read, write_image, write_mask
+from masks_on_disk import IDS, coloured, read, write_image, write_mask
 
 from cvlib.runtime.errors import UserError
 
@@ -19,7 +19,7 @@ def test_ids_need_not_be_consecutive_and_void_may_have_any_id(tmp_path):
     assert mask[0, 0] == 1 and mask[0, 8] == 0 and mask[5, 0] == 255 and mask[5, 8] == 255
 
 
-def test_a_list_of_names_numbers_the_ids(tmp_path):
+def test_the_position_in_a_list_of_names_is_the_id(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", IDS)
     (tmp_path / "classes.txt").write_text("sky\ncat\ndog\n")
@@ -33,10 +33,10 @@ def test_a_list_of_names_numbers_the_ids(tmp_path):
     ("class_dict.csv", "name, r, g, b\nbackground, 0, 0, 0\ncat, 220, 60, 60\ndog, 60, 110, 220\n"),
     ("labels.csv", "id,label,rgb\n0,background,#000000\n1,cat,dc3c3c\n2,dog,60 110 220\n"),
 ])  # fmt: skip
-def test_other_label_files(tmp_path, name, text):
+def test_other_forms_of_label_files_are_read(tmp_path, name, text):
     write_image(tmp_path, "a")
     ids = np.where(IDS == 255, 0, IDS)
-    write_mask(tmp_path, "a", painted(ids))
+    write_mask(tmp_path, "a", coloured(ids))
     (tmp_path / name).write_text(text)
     collection = read(tmp_path)
     assert collection.classes == ["background", "cat", "dog"]
@@ -48,7 +48,7 @@ def test_other_label_files(tmp_path, name, text):
     ("id,name\n0,cat\n1\n", "row 2 has no name"),
     ("id,name,colour\n0,cat,blue\n", "'blue' is not a colour"),
 ])  # fmt: skip
-def test_a_label_file_that_cannot_be_understood(tmp_path, text, words):
+def test_an_invalid_label_file_is_refused(tmp_path, text, words):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", IDS)
     (tmp_path / "labels.csv").write_text(text)

@@ -1,4 +1,4 @@
-"""Detecting a collection's layout and the tasks that it serves, and the errors for other tasks."""
+"""Detection of a collection's layout and of the tasks that it serves, and the errors for other tasks."""
 
 from __future__ import annotations
 
@@ -19,80 +19,81 @@ TASKS = ("classification", "detection", "segmentation")
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
-def _image(file: Path) -> None:
+def _write_image(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng([*str(file).encode()]).integers(0, 256, (8, 8, 3), np.uint8)
     Image.fromarray(noise).save(file)
 
 
-def _folders(root: Path) -> None:
+def _write_folders(root: Path) -> None:
     for name in ("a", "b"):
         for i in range(6):
-            _image(root / name / f"{i}.png")
+            _write_image(root / name / f"{i}.png")
 
 
-def _voc(root: Path) -> None:
+def _write_voc(root: Path) -> None:
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
     (root / "Annotations").mkdir(parents=True)
     for i in range(6):
-        _image(root / "JPEGImages" / f"{i}.png")
+        _write_image(root / "JPEGImages" / f"{i}.png")
         xml = f"<annotation><object><name>cat</name>{box}</object></annotation>"
         (root / "Annotations" / f"{i}.xml").write_text(xml)
 
 
-def _coco(root: Path) -> None:
+def _write_coco(root: Path) -> None:
     images = [{"id": i, "file_name": f"{i}.png", "width": 8, "height": 8} for i in range(6)]
     objects = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 4, 4], "segmentation": [[1, 1, 5, 1, 5, 5]]}
                for i in range(6)]  # fmt: skip
     for i in range(6):
-        _image(root / "images" / f"{i}.png")
+        _write_image(root / "images" / f"{i}.png")
     content = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "cat"}]}
     (root / "labels.json").write_text(json.dumps(content))
 
 
-def _createml(root: Path) -> None:
+def _write_createml(root: Path) -> None:
     boxes = [{"label": "cat", "coordinates": {"x": 3, "y": 3, "width": 4, "height": 4}}]
     for i in range(6):
-        _image(root / f"{i}.png")
+        _write_image(root / f"{i}.png")
     (root / "labels.json").write_text(json.dumps([{"image": f"{i}.png", "annotations": boxes} for i in range(6)]))
 
 
-def _yolo(root: Path) -> None:
+def _write_yolo(root: Path) -> None:
     (root / "labels").mkdir(parents=True)
     for i in range(6):
-        _image(root / "images" / f"{i}.png")
+        _write_image(root / "images" / f"{i}.png")
         (root / "labels" / f"{i}.txt").write_text("0 0.5 0.5 0.5 0.5")
 
 
-def _masks(root: Path) -> None:
+def _write_masks(root: Path) -> None:
     (root / "masks").mkdir(parents=True)
     for i in range(6):
-        _image(root / "images" / f"{i}.png")
+        _write_image(root / "images" / f"{i}.png")
         Image.fromarray(np.eye(8, dtype=np.uint8)).save(root / "masks" / f"{i}.png")
 
 
-def _table(root: Path) -> None:
+def _write_table(root: Path) -> None:
     for i in range(6):
-        _image(root / "pictures" / f"{i}.png")
+        _write_image(root / "pictures" / f"{i}.png")
     lines = "".join(f"pictures/{i}.png,{'ab'[i % 2]}\n" for i in range(6))
     (root / "labels.csv").write_text("file,label\n" + lines)
 
 
-def _table_of_boxes(root: Path) -> None:
-    _table(root)
+def _write_table_of_boxes(root: Path) -> None:
+    _write_table(root)
     lines = "".join(f"pictures/{i}.png,cat,1,1,5,5\n" for i in range(6))
     (root / "labels.csv").write_text("file,label,xmin,ymin,xmax,ymax\n" + lines)
 
 
-def _yolo_polygons(root: Path) -> None:
-    _yolo(root)
+def _write_yolo_polygons(root: Path) -> None:
+    _write_yolo(root)
     for file in (root / "labels").iterdir():
         file.write_text("0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n")
 
 
-MAKERS = {"folder": _folders, "voc": _voc, "coco": _coco, "yolo": _yolo, "masks": _masks, "csv": _table,
-          "createml": _createml}  # fmt: skip
-OF_KINDS = {("csv", BOXES): _table_of_boxes, ("yolo", MASK): _yolo_polygons}  # kinds that need other files
+MAKERS = {"folder": _write_folders, "voc": _write_voc, "coco": _write_coco, "yolo": _write_yolo, "masks": _write_masks,
+          "csv": _write_table, "createml": _write_createml}  # fmt: skip
+# Makers for kinds of label that need other files.
+MAKERS_FOR_KINDS = {("csv", BOXES): _write_table_of_boxes, ("yolo", MASK): _write_yolo_polygons}
 SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["detection"], "yolo": ["detection"],
           "coco": ["detection", "segmentation"], "masks": ["segmentation"], "createml": ["detection"]}  # fmt: skip
 
@@ -114,10 +115,10 @@ def test_the_layout_is_detected_and_named(tmp_path, layout):
             data.load(DataConfig(name="folder", path=str(tmp_path)), 0, named(task))
 
 
-@pytest.mark.parametrize(("layout", "kind"), [(name, kind) for name, one in layouts.LAYOUTS.items()
-                                              for kind in one.kinds])  # fmt: skip
+@pytest.mark.parametrize(("layout", "kind"), [(name, kind) for name, layout in layouts.LAYOUTS.items()
+                                              for kind in layout.kinds])  # fmt: skip
 def test_every_layout_reads_an_example_of_every_kind_that_it_declares(tmp_path, layout, kind):
-    OF_KINDS.get((layout, kind), MAKERS[layout])(tmp_path)
+    MAKERS_FOR_KINDS.get((layout, kind), MAKERS[layout])(tmp_path)
     if (layout, kind) == ("voc", MASK):
         (tmp_path / "SegmentationClass").mkdir()
         for image in (tmp_path / "JPEGImages").iterdir():
@@ -141,14 +142,14 @@ def test_every_layout_reads_an_example_of_every_kind_that_it_declares(tmp_path, 
             layouts.read(tmp_path, layout, other, DataConfig())
 
 
-def test_every_layout_has_an_example_here():
+def test_every_layout_has_an_example():
     assert set(MAKERS) == set(layouts.LAYOUTS)
 
 
-def test_one_collection_can_serve_every_task(tmp_path):
-    _voc(tmp_path)
-    _folders(tmp_path / "classification")
-    _masks(tmp_path / "segmentation")
+def test_one_collection_can_have_labels_for_every_task(tmp_path):
+    _write_voc(tmp_path)
+    _write_folders(tmp_path / "classification")
+    _write_masks(tmp_path / "segmentation")
     found = layouts.available(tmp_path)
     assert found == {CLASS: ("folder", tmp_path / "classification"), BOXES: ("voc", tmp_path),
                      MASK: ("masks", tmp_path / "segmentation")}  # fmt: skip
@@ -156,13 +157,13 @@ def test_one_collection_can_serve_every_task(tmp_path):
     assert kinds == ["folder", "voc", "masks"]
 
 
-def test_no_labels_at_all_for_a_task(tmp_path):
+def test_a_folder_without_labels_is_refused(tmp_path):
     with pytest.raises(UserError, match="no labels for detection found: expected Pascal VOC, COCO, YOLO"):
         data.load(DataConfig(name="folder", path=str(tmp_path)), 0, BOXES)
 
 
 @pytest.mark.parametrize("layout", ["voc", "yolo", "coco", "createml"])
-def test_boxes_give_an_image_the_set_of_their_classes(tmp_path, layout):
+def test_an_image_has_the_set_of_classes_of_its_boxes(tmp_path, layout):
     MAKERS[layout](tmp_path)
     collection = layouts.read(tmp_path, None, CLASS_SET, DataConfig())
     assert collection.kind == CLASS_SET and collection.layout == layout
@@ -172,8 +173,8 @@ def test_boxes_give_an_image_the_set_of_their_classes(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", ["voc", "coco", "createml", "masks"])
-def test_a_wrong_layout_is_explained(tmp_path, layout):
-    _folders(tmp_path)
+def test_a_wrong_layout_is_refused_in_one_line(tmp_path, layout):
+    _write_folders(tmp_path)
     task = SERVES[layout][-1]
     with pytest.raises(UserError, match=str(tmp_path)) as caught:
         data.load(DataConfig(name="folder", path=str(tmp_path), layout=layout), 0, named(task))
@@ -181,7 +182,7 @@ def test_a_wrong_layout_is_explained(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", MAKERS)
-def test_nothing_of_the_collection_is_changed(tmp_path, layout):
+def test_loading_changes_nothing_in_the_collection(tmp_path, layout):
     MAKERS[layout](tmp_path)
     before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in tmp_path.rglob("*") if file.is_file()}
     for task in SERVES[layout]:
@@ -200,8 +201,8 @@ def test_fractions_are_nested_for_every_task(tmp_path, layout, task):
     assert names[0] < names[1] < names[2]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
-def test_three_tasks_on_the_same_pets():
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't available")
+def test_the_shared_pets_are_read_for_three_tasks():
     config = DataConfig(name="folder", path=str(SHARED / "pets3"))
     datasets = {task: data.load(config, 0, named(task)) for task in TASKS}
     sizes = {task: [len(split) for split in (d.train, d.val, d.test)] for task, d in datasets.items()}
@@ -214,8 +215,8 @@ def test_three_tasks_on_the_same_pets():
     assert len({data.fingerprint(dataset) for dataset in datasets.values()}) == 3
 
 
-def test_a_table_of_other_facts_beside_class_folders_is_not_a_list_of_labels(tmp_path):
-    _folders(tmp_path)
+def test_a_table_beside_class_folders_is_used_only_if_it_has_labels(tmp_path):
+    _write_folders(tmp_path)
     (tmp_path / "sizes.csv").write_text("path,width,height\na/0.png,8,8\nb/0.png,8,8\n")
     assert layouts.detect(tmp_path) == "folder"
     (tmp_path / "sizes.csv").write_text("path,label\na/0.png,x\na/1.png,x\nb/0.png,y\nb/1.png,y\n")
@@ -224,20 +225,20 @@ def test_a_table_of_other_facts_beside_class_folders_is_not_a_list_of_labels(tmp
 
 def test_split_folders_take_precedence_over_a_table(tmp_path):
     for split in ("train", "test"):
-        _folders(tmp_path / split)
+        _write_folders(tmp_path / split)
     lines = "".join(f"{split}/{name}/0.png,{name}\n" for split in ("train", "test") for name in "ab")
     (tmp_path / "labels.csv").write_text("file,label\n" + lines)
     assert layouts.detect(tmp_path) == "folder"
     assert len(data.load(DataConfig(name="folder", path=str(tmp_path)), 0).test) == 12
 
 
-def test_the_original_folders_of_the_pets(tmp_path):
+def test_the_original_folders_of_the_pets_dataset_are_read(tmp_path):
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
-    for place in ("trimaps", "xmls"):
-        (tmp_path / "annotations" / place).mkdir(parents=True)
+    for folder in ("trimaps", "xmls"):
+        (tmp_path / "annotations" / folder).mkdir(parents=True)
     trimap = np.array([[1, 3, 2, 2, 2, 2, 2, 2]] * 8, np.uint8)
     for i in range(6):
-        _image(tmp_path / "images" / f"{i}.jpg")
+        _write_image(tmp_path / "images" / f"{i}.jpg")
         Image.fromarray(trimap).save(tmp_path / "annotations" / "trimaps" / f"{i}.png")
         xml = f"<annotation><object><name>cat</name>{box}</object></annotation>"
         (tmp_path / "annotations" / "xmls" / f"{i}.xml").write_text(xml)

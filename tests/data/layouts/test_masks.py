@@ -1,4 +1,4 @@
-"""Images with masks beside them: every way to write a mask gives the same ids; what is wrong is named."""
+"""Images with masks beside them: every way to write a mask gives the same ids, and errors are reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from masks_on_disk import COLOURS, IDS, LABELS, indexed, painted, read, write_image, write_mask
+from masks_on_disk import COLOURS, IDS, LABELS, coloured, indexed, read, write_image, write_mask
 from PIL import Image
 
 from cvlib import data
@@ -23,8 +23,8 @@ def _load(root: Path, **options):
     return data.load(DataConfig(name="folder", path=str(root), **options), 0, MASK)
 
 
-def _examined(root: Path) -> dict[str, tuple]:
-    """Each sample's mask and findings by its stem."""
+def _examine(root: Path) -> dict[str, tuple]:
+    """Return each sample's mask and findings by file stem."""
     collection = read(root)
     return {Path(sample.name).stem: sample.label.examine(images.header(sample.image), sample.name)
             for sample in collection.splits["train"]}  # fmt: skip
@@ -36,12 +36,12 @@ def _examined(root: Path) -> dict[str, tuple]:
     (Image.fromarray(IDS), "bmp"),
     (Image.fromarray(IDS.astype(np.uint16)), "png"),
     (Image.fromarray(IDS.astype(np.int32)), "tif"),
-    (Image.fromarray(painted(IDS)), "png"),
-    (Image.fromarray(np.dstack([painted(IDS), np.full(IDS.shape, 9, np.uint8)])), "png"),
+    (Image.fromarray(coloured(IDS)), "png"),
+    (Image.fromarray(np.dstack([coloured(IDS), np.full(IDS.shape, 9, np.uint8)])), "png"),
     (Image.fromarray(np.dstack([IDS] * 3)), "png"),
     (Image.fromarray(np.dstack([IDS, np.full(IDS.shape, 255, np.uint8)])), "png"),
 ])  # fmt: skip
-def test_ids_are_read_however_they_are_written(tmp_path, picture, kind):
+def test_ids_are_read_from_every_kind_of_mask_file(tmp_path, picture, kind):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", picture, kind)
     (tmp_path / "labels.csv").write_text(LABELS)
@@ -50,11 +50,11 @@ def test_ids_are_read_however_they_are_written(tmp_path, picture, kind):
     assert collection.colours.tolist() == [list(COLOURS[0]), list(COLOURS[1]), list(COLOURS[2])]
     reader = pickle.loads(pickle.dumps(collection.splits["train"][0].label))
     assert reader().dtype == np.uint8 and np.array_equal(reader(), IDS)
-    mask, findings = _examined(tmp_path)["a"]
+    mask, findings = _examine(tmp_path)["a"]
     assert np.array_equal(mask, IDS) and findings == []
 
 
-def test_two_levels_are_the_ids_0_and_1(tmp_path):
+def test_a_bilevel_mask_has_the_ids_0_and_1(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", Image.fromarray(IDS == 1))
     (tmp_path / "labels.csv").write_text(LABELS)
@@ -67,11 +67,11 @@ def test_a_reordered_palette_is_read_by_its_colours(tmp_path):
     ids = np.select([IDS == 0, IDS == 1, IDS == 2, IDS == 255], [2, 1, 0, 3]).astype(np.uint8)
     write_mask(tmp_path, "a", indexed(ids, swapped))
     (tmp_path / "labels.csv").write_text(LABELS)
-    mask, findings = _examined(tmp_path)["a"]
+    mask, findings = _examine(tmp_path)["a"]
     assert np.array_equal(mask, IDS) and [finding.kind for finding in findings] == ["palette reordered"]
 
 
-def test_what_makes_a_mask_unusable(tmp_path):
+def test_unusable_masks_are_reported(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "labels.csv").write_text(LABELS)
     undefined = IDS.copy()
@@ -84,13 +84,13 @@ def test_what_makes_a_mask_unusable(tmp_path):
         write_mask(tmp_path, name, mask)
     for name in ("lossy", "smoothed"):
         write_image(tmp_path, name, size=(90, 60))
-    write_mask(tmp_path, "lossy", Image.fromarray(painted(big)), "jpg")
+    write_mask(tmp_path, "lossy", Image.fromarray(coloured(big)), "jpg")
     sharp = Image.fromarray(np.where(big, 200, 0).astype(np.uint8))
     write_mask(tmp_path, "smoothed", sharp.resize((45, 30)).resize((90, 60)))
     for name, content in {"empty": b"", "cut": (tmp_path / "masks" / "undefined.png").read_bytes()[:60]}.items():
         write_image(tmp_path, name)
         (tmp_path / "masks" / f"{name}.png").write_bytes(content)
-    found = _examined(tmp_path)
+    found = _examine(tmp_path)
     assert all(mask is None for mask, _ in found.values())
     kinds = {name: [finding.kind for finding in findings] for name, (_, findings) in found.items()}
     assert kinds == {
@@ -102,39 +102,39 @@ def test_what_makes_a_mask_unusable(tmp_path):
     assert found["smaller"][1][0].message == "the mask is 9×5, but its image is 9×6"
 
 
-def test_a_mask_without_pixels_to_learn_from_is_told(tmp_path):
+def test_void_masks_and_binary_masks_give_warnings(tmp_path):
     write_image(tmp_path, "a")
     write_mask(tmp_path, "a", np.full((6, 9), 255, np.uint8))
     write_image(tmp_path, "b")
     write_mask(tmp_path, "b", np.where(IDS == 1, 255, 0).astype(np.uint8))
     (tmp_path / "labels.csv").write_text(LABELS)
-    kinds = {name: [(f.severity, f.kind) for f in findings] for name, (_, findings) in _examined(tmp_path).items()}
+    kinds = {name: [(f.severity, f.kind) for f in findings] for name, (_, findings) in _examine(tmp_path).items()}
     assert kinds == {"a": [("warning", "mask all void")], "b": [("warning", "binary mask")]}
 
 
 @pytest.mark.parametrize("orientation", [6, 8])
-@pytest.mark.parametrize("lying", [True, False])
-def test_masks_of_rotated_photographs(tmp_path, orientation, lying):
+@pytest.mark.parametrize("as_stored", [True, False])
+def test_masks_of_rotated_photographs_are_read_upright(tmp_path, orientation, as_stored):
     exif = Image.Exif()
     exif[0x0112] = orientation
     write_image(tmp_path, "a", exif=exif)
     upright = np.rot90(IDS, -1 if orientation == 6 else 1)
-    write_mask(tmp_path, "a", np.ascontiguousarray(IDS if lying else upright))
+    write_mask(tmp_path, "a", np.ascontiguousarray(IDS if as_stored else upright))
     (tmp_path / "labels.csv").write_text(LABELS)
-    mask, findings = _examined(tmp_path)["a"]
+    mask, findings = _examine(tmp_path)["a"]
     assert np.array_equal(mask, upright) and findings == []
     assert np.array_equal(read(tmp_path).splits["train"][0].label(), upright)
 
 
-def _many(root: Path, names: str) -> None:
+def _write_samples(root: Path, names: str) -> None:
     for name in names:
         write_image(root, name)
         write_mask(root, name, IDS)
     (root / "labels.csv").write_text(LABELS)
 
 
-def test_lists_split_and_their_faults_are_named(tmp_path):
-    _many(tmp_path, "abcdef")
+def test_lists_define_the_splits_and_their_errors_are_reported(tmp_path):
+    _write_samples(tmp_path, "abcdef")
     (tmp_path / "train.txt").write_text("a\nb.png\nimages/c.png\nnowhere\ne\n")
     (tmp_path / "val.txt").write_text("d\ne\n")
     (tmp_path / "masks" / "c.png").unlink()
@@ -148,10 +148,10 @@ def test_lists_split_and_their_faults_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_folders_split(tmp_path, inside):
+def test_folders_define_the_splits(tmp_path, inside):
     for split, names in (("train", "abc"), ("val", "d"), ("test", "ef")):
         root = tmp_path / split if inside else tmp_path / "new"
-        _many(root, names)
+        _write_samples(root, names)
         if not inside:
             for kind in ("images", "masks"):
                 (tmp_path / kind / split).parent.mkdir(exist_ok=True)
@@ -163,23 +163,23 @@ def test_folders_split(tmp_path, inside):
     assert dataset.layout == "masks" and dataset.task == "segmentation"
 
 
-def test_what_no_list_splits_is_split_by_us(tmp_path):
-    _many(tmp_path, "abcdefghij")
+def test_a_collection_without_lists_is_split_by_the_fractions(tmp_path):
+    _write_samples(tmp_path, "abcdefghij")
     (tmp_path / "masks" / "b.png").rename(tmp_path / "masks" / "b_mask.png")
     dataset = _load(tmp_path, val_fraction=0.2, test_fraction=0.2)
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [6, 2, 2]
 
 
-def test_one_of_two_images_of_the_same_stem_is_left_out(tmp_path):
-    _many(tmp_path, "ab")
+def test_one_of_two_images_with_the_same_stem_is_left_out(tmp_path):
+    _write_samples(tmp_path, "ab")
     Image.new("RGB", (9, 6)).save(tmp_path / "images" / "a.bmp")
     collection = read(tmp_path)
     assert [sample.name for sample in collection.splits["train"]] == ["images/a.bmp", "images/b.png"]
     assert [(f.severity, f.kind, f.path) for f in collection.findings] == [("warning", "same stem", "images/a.png")]
 
 
-def test_chosen_classes_and_what_becomes_of_the_others(tmp_path):
-    _many(tmp_path, "abcdef")
+def test_pixels_of_other_classes_become_background_or_are_ignored(tmp_path):
+    _write_samples(tmp_path, "abcdef")
     dogs = _load(tmp_path, classes=["background", "dog"])
     assert dogs.classes == ["background", "dog"] and dogs.colours.tolist() == [list(COLOURS[0]), list(COLOURS[2])]
     mask = pickle.loads(pickle.dumps(dogs.train.labels[0]))()
@@ -188,8 +188,8 @@ def test_chosen_classes_and_what_becomes_of_the_others(tmp_path):
     assert np.array_equal(pets.train.labels[0](), np.select([IDS == 2, IDS == 1], [0, 1], 255))
 
 
-def test_the_fingerprint_sees_a_pixel_of_a_mask(tmp_path):
-    _many(tmp_path, "abcdef")
+def test_the_fingerprint_depends_on_the_ids_of_the_masks(tmp_path):
+    _write_samples(tmp_path, "abcdef")
     first = _load(tmp_path)
     changed = IDS.copy()
     changed[0, 0] = 2
@@ -199,8 +199,8 @@ def test_the_fingerprint_sees_a_pixel_of_a_mask(tmp_path):
     assert data.fingerprint(_load(tmp_path)) == data.fingerprint(first)
 
 
-@pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't here")
-def test_the_messy_collection():
+@pytest.mark.skipif(not MESSY.is_dir(), reason="the shared data isn't available")
+def test_the_bad_entries_of_the_messy_collection_are_skipped():
     dataset = _load(MESSY, on_error="skip")
     assert dataset.classes == ["background", "cat", "dog"]
     assert sorted(dataset.skipped) == sorted([
@@ -218,7 +218,7 @@ def test_the_messy_collection():
 @pytest.mark.parametrize(
     ("value", "words"), [(0, r"training masks contain only one class \((0|sky)\)"), (255, "train masks is void")]
 )
-def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int, words: str, labelled: bool) -> None:
+def test_training_masks_with_a_single_class_are_refused(tmp_path: Path, value: int, words: str, labelled: bool) -> None:
     if labelled:
         (tmp_path / "classes.txt").write_text("sky\ncat\n")
     for number in range(9):
@@ -229,8 +229,8 @@ def test_masks_with_nothing_to_tell_apart_are_refused(tmp_path: Path, value: int
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_void_masks_of_a_held_out_split_are_refused(tmp_path: Path, split: str) -> None:
-    _many(tmp_path, "abcdef")
+def test_a_held_out_split_with_only_void_masks_is_refused(tmp_path: Path, split: str) -> None:
+    _write_samples(tmp_path, "abcdef")
     for name, ids in (("train", "abcd"), ("val", "e"), ("test", "f")):
         (tmp_path / f"{name}.txt").write_text("\n".join(ids))
     void = "e" if split == "val" else "f"
@@ -240,7 +240,7 @@ def test_void_masks_of_a_held_out_split_are_refused(tmp_path: Path, split: str) 
 
 
 def test_classes_without_a_training_pixel_are_noted(tmp_path: Path) -> None:
-    _many(tmp_path, "abcdef")
+    _write_samples(tmp_path, "abcdef")
     (tmp_path / "labels.csv").unlink(missing_ok=True)
     (tmp_path / "classes.txt").write_text("background\ncat\ndog\ncow\n")
     assert "no training mask has a pixel of cow" in _load(tmp_path).notes

@@ -15,14 +15,14 @@ from PIL import Image
 
 from cvlib import data
 from cvlib.data.labels import BOXES, CLASS_SET
-from tests.data.layouts.folders_on_disk import load, refused
+from tests.data.layouts.folders_on_disk import assert_refused, load
 
 CLASSES = ["cat, small", "dog/large"]
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache lies below the folder where one works."""
+def _working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change to a new working folder, because the cache is written there."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
 
@@ -43,7 +43,7 @@ def _write(file: Path, labels: list[Any], feature: Any, column: str = "label", s
     pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), file)
 
 
-def test_classes_are_read_by_name_and_splits_by_the_files_names(tmp_path: Path) -> None:
+def test_class_names_come_from_the_metadata_and_splits_from_the_file_names(tmp_path: Path) -> None:
     feature = {"names": CLASSES, "_type": "ClassLabel"}
     _write(tmp_path / "set/data/train-00000-of-00002.parquet", [0, 1] * 4, feature)
     _write(tmp_path / "set/data/train-00001-of-00002-abc.parquet", [0, 1], feature, start=8)
@@ -58,7 +58,7 @@ def test_classes_are_read_by_name_and_splits_by_the_files_names(tmp_path: Path) 
         assert [numbers[Path(str(file)).read_bytes()] % 2 for file in split.images] == list(split.labels)
 
 
-def test_one_file_is_read_once_and_again_after_it_has_changed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_file_is_unpacked_once_and_again_after_a_change(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     file = tmp_path / "some.parquet"
     _write(file, ["b", "a"] * 5, {"_type": "Value"})
     assert load(file).classes == ["a", "b"] and "to the cache" in capsys.readouterr().out
@@ -67,13 +67,13 @@ def test_one_file_is_read_once_and_again_after_it_has_changed(tmp_path: Path, ca
     assert load(file).classes == ["a", "c"]
 
 
-def test_lists_of_classes_and_boxes(tmp_path: Path) -> None:
+def test_lists_of_classes_and_lists_of_boxes_are_read(tmp_path: Path) -> None:
     sets = tmp_path / "sets.parquet"
     _write(sets, [[0], [1], [0, 1], []] * 3, {"feature": {"names": ["x", "y"]}}, "labels")
     dataset = data.load(_config(sets), 0, CLASS_SET)
     assert (
         dataset.classes == ["x", "y"]
-        and sum(len(one) for split in dataset.splits.values() for one in split.labels) == 12
+        and sum(len(class_set) for split in dataset.splits.values() for class_set in split.labels) == 12
     )
     boxes = tmp_path / "boxes.parquet"
     objects = [{"bbox": [[2.0, 1.0, 4.0, 6.0], [0.0, 0.0, 3.0, 3.0]], "category": [1, 0]}] * 6
@@ -90,15 +90,15 @@ def _config(path: Path) -> Any:
     return DataConfig("folder", path=str(path))
 
 
-def test_what_can_not_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_unusable_files_are_refused_in_one_line(tmp_path: Path) -> None:
     _write(tmp_path / "named.parquet", [0, 1, 0], {}, bytes=None)
-    refused("an image is given only by its path", tmp_path / "named.parquet")
+    assert_refused("an image is given only by its path", tmp_path / "named.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), tmp_path / "table.parquet")
-    refused("no column holds images", tmp_path / "table.parquet")
+    assert_refused("no column holds images", tmp_path / "table.parquet")
     _write(tmp_path / "unlabelled.parquet", [0, 1], {}, "caption")
-    refused("no column holds labels", tmp_path / "unlabelled.parquet")
+    assert_refused("no column holds labels", tmp_path / "unlabelled.parquet")
     whole = tmp_path / "whole.parquet"
     _write(whole, [0, 1] * 6, {})
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:300])
-    refused("can't be read", tmp_path / "cut.parquet")
+    assert_refused("can't be read", tmp_path / "cut.parquet")
     assert not list((tmp_path / "work" / "outputs" / "cache" / "parquet").glob("*"))

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: a tiny dataset made here, read by name; what is not available is one line."""
+"""TensorFlow Datasets: a tiny dataset is written here and read by name; each error is one line."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from cvlib.config.schema import DataConfig
 from cvlib.data.labels import BOXES, CLASS, MASK
 from cvlib.runtime.errors import UserError
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of the library itself
 
 IDS = np.array([[0, 1], [1, 1]], np.uint8).repeat(8, 0).repeat(10, 1)  # 16×20
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """A data_dir where `tiny` is prepared, as a download leaves it."""
+    """Return a data_dir in which `tiny` is prepared as after a download."""
     tfds = pytest.importorskip("tensorflow_datasets")
-    place = tmp_path_factory.mktemp("tfds")
+    folder = tmp_path_factory.mktemp("tfds")
     noise = np.random.default_rng(0)
 
     def examples(count):
         for i in range(count):
             image = noise.integers(0, 256, (16, 20, 3), np.uint8)
-            image[0, 0] = i  # tells the examples apart, for the library shuffles them
+            image[0, 0] = i  # identifies the example, because the library shuffles them
             boxes = [tfds.features.BBox(0.25, 0.1, 0.75, 0.6)] * (i % 2)
             yield i, {
                 "image": image, "label": i % 2,
@@ -54,12 +54,12 @@ def data_dir(tmp_path_factory):
         def _generate_examples(self):
             raise AssertionError("the splits are generators already")
 
-    Tiny(data_dir=place).download_and_prepare()
-    return place
+    Tiny(data_dir=folder).download_and_prepare()
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def _there(request, monkeypatch):
+def _use_data_dir(request, monkeypatch):
     if "data_dir" in request.fixturenames:
         monkeypatch.setenv("TFDS_DATA_DIR", str(request.getfixturevalue("data_dir")))
 
@@ -68,7 +68,7 @@ def _load(kind, **options):
     return data.load(DataConfig(name="tfds", tfds="tiny", **options), 0, kind)
 
 
-def test_classification(data_dir):
+def test_class_labels_are_read(data_dir):
     dataset = _load(CLASS, val_fraction=0.25)
     assert dataset.layout == "tfds" and dataset.classes == ["even", "odd"] and dataset.size == (16, 20)
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [9, 3, 4]
@@ -79,7 +79,7 @@ def test_classification(data_dir):
     assert sorted(numbers[0] + numbers[1]) == list(range(12)) and sorted(numbers[2]) == list(range(4))
 
 
-def test_detection(data_dir):
+def test_boxes_are_read(data_dir):
     dataset = _load(BOXES)
     assert dataset.classes == ["cat", "dog"]
     labels = [label for split in (dataset.train, dataset.val) for label in split.labels]
@@ -89,34 +89,34 @@ def test_detection(data_dir):
     assert sum(int(label.crowd.sum()) for label in labels) == 1
 
 
-def test_segmentation(data_dir):
+def test_masks_are_read(data_dir):
     dataset = _load(MASK)
     assert dataset.classes == ["nothing", "thing"]
     assert np.array_equal(dataset.train.labels[0](), IDS)
 
 
-def test_the_second_time_nothing_is_written(data_dir):
+def test_loading_again_writes_nothing(data_dir):
     first = data.fingerprint(_load(CLASS))
     files = {file: file.stat().st_mtime_ns for file in data_dir.rglob("*")}
     assert data.fingerprint(_load(CLASS)) == first
     assert {file: file.stat().st_mtime_ns for file in data_dir.rglob("*")} == files
 
 
-def test_what_it_has_no_labels_for_is_said_before_any_download(tmp_path, monkeypatch):
+def test_a_task_without_labels_is_refused_before_any_download(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(UserError, match=r"data\.tfds=beans has labels for classification, not for detection"):
         data.load(DataConfig(name="tfds", tfds="beans"), 0, BOXES)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_name_is_one_line(tmp_path, monkeypatch):
+def test_an_unknown_name_is_refused_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(UserError, match=r"data\.tfds=beens is not a dataset of TensorFlow Datasets") as caught:
         data.load(DataConfig(name="tfds", tfds="beens"), 0)
     assert "\n" not in str(caught.value)
 
 
-def test_without_internet_it_is_one_line(tmp_path, monkeypatch):
+def test_a_failed_download_is_reported_in_one_line(tmp_path, monkeypatch):
     import requests
 
     def refuse(*args, **options):

@@ -1,4 +1,4 @@
-"""Pascal VOC: boxes, lists, masks; faults named by file and object."""
+"""Pascal VOC: boxes, lists and masks; errors are reported by file and object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _object(name="cat", box=(1, 2, 11, 12), difficult=0):
     return f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{tags}</bndbox></object>"
 
 
-def _write(root: Path, name: str, *objects: str, size=(30, 20), image=True, noise=True) -> None:
+def _write(root: Path, name: str, *objects: str, size=(30, 20), image=True) -> None:
     (root / "JPEGImages").mkdir(parents=True, exist_ok=True)
     (root / "Annotations").mkdir(exist_ok=True)
     width, height = size
@@ -32,7 +32,7 @@ def _write(root: Path, name: str, *objects: str, size=(30, 20), image=True, nois
     (root / "Annotations" / f"{name}.xml").write_text(f"<annotation>{head}{''.join(objects)}</annotation>")
 
 
-def _list(root: Path, split: str, *lines: str, kind="Main", end="\n") -> None:
+def _write_list(root: Path, split: str, *lines: str, kind="Main", end="\n") -> None:
     (root / "ImageSets" / kind).mkdir(parents=True, exist_ok=True)
     (root / "ImageSets" / kind / f"{split}.txt").write_bytes(end.join([*lines, ""]).encode())
 
@@ -45,11 +45,11 @@ def _load(root: Path, task="detection", **options):
     return data.load(DataConfig(name="folder", path=str(root), **options), 0, labels.named(task))
 
 
-def _told(collection, severity="error"):
+def _findings(collection, severity="error"):
     return [(f.kind, f.path, f.place) for f in collection.findings if f.severity == severity]
 
 
-def test_boxes_classes_and_difficult(tmp_path):
+def test_boxes_classes_and_the_difficult_flag_are_read(tmp_path):
     _write(tmp_path, "a", _object("dog", (1, 2, 11.5, 12)), _object("cat", (3, 4, 30, 20), 1))
     _write(tmp_path, "b")
     collection = _read(tmp_path)
@@ -62,13 +62,13 @@ def test_boxes_classes_and_difficult(tmp_path):
     assert len(second.label) == 0
 
 
-def test_own_lists_are_kept_and_the_rest_is_left_out(tmp_path):
+def test_split_lists_are_kept_and_unlisted_images_are_left_out(tmp_path):
     for name in "abcdef":
         _write(tmp_path, name, _object())
-    _list(tmp_path, "train", "a", "b  ", "", "c", end="\r\n")
-    _list(tmp_path, "val", "d 1")
-    _list(tmp_path, "test", "e")
-    _list(tmp_path, "trainval", "a", "b", "c", "d")
+    _write_list(tmp_path, "train", "a", "b  ", "", "c", end="\r\n")
+    _write_list(tmp_path, "val", "d 1")
+    _write_list(tmp_path, "test", "e")
+    _write_list(tmp_path, "trainval", "a", "b", "c", "d")
     dataset = _load(tmp_path)
     names = [[Path(name).stem for name in split.names] for split in (dataset.train, dataset.val, dataset.test)]
     assert names == [["a", "b", "c"], ["d"], ["e"]]
@@ -76,7 +76,7 @@ def test_own_lists_are_kept_and_the_rest_is_left_out(tmp_path):
     assert dataset.notes == ["JPEGImages/f.png: not in any split list: left out"]
 
 
-def test_what_is_missing_is_taken_out_of_train_by_the_rarest_class(tmp_path):
+def test_missing_splits_are_stratified_by_the_rarest_class(tmp_path):
     for i in range(20):
         _write(tmp_path, f"{i:02}", _object("cat"), *([_object("dog", (5, 5, 9, 9))] if i < 10 else []))
     dataset = _load(tmp_path, val_fraction=0.2, test_fraction=0.2)
@@ -85,15 +85,15 @@ def test_what_is_missing_is_taken_out_of_train_by_the_rarest_class(tmp_path):
         assert with_dog == count and len(split) == 2 * count
 
 
-def test_a_class_list_names_the_classes_and_an_unknown_one_is_an_error(tmp_path):
+def test_a_class_list_defines_the_classes_and_an_unknown_class_is_an_error(tmp_path):
     _write(tmp_path, "a", _object("joker"), _object("king"), _object(" ACE "), _object(""))
     (tmp_path / "classes.txt").write_text("king\nace\nqueen\n")
     collection = _read(tmp_path)
     assert collection.classes == ["king", "ace", "queen"]
     assert collection.splits["train"][0].label.classes.tolist() == [0, 1]
-    assert _told(collection) == [("unknown class", "Annotations/a.xml", "object 1 (joker)"),
-                                 ("unknown class", "Annotations/a.xml", "object 4")]  # fmt: skip
-    assert _told(collection, "warning") == [("class name", "Annotations/a.xml", "object 3 (ACE)")]
+    assert _findings(collection) == [("unknown class", "Annotations/a.xml", "object 1 (joker)"),
+                                     ("unknown class", "Annotations/a.xml", "object 4")]  # fmt: skip
+    assert _findings(collection, "warning") == [("class name", "Annotations/a.xml", "object 3 (ACE)")]
 
 
 @pytest.mark.parametrize(("content", "reason"), [
@@ -101,48 +101,48 @@ def test_a_class_list_names_the_classes_and_an_unknown_one_is_an_error(tmp_path)
     (b"<annotation><object>", "no element found"),
     (b'<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY c "&b;&b;">]><annotation>&c;</annotation>', "EntitiesForbidden"),
 ])  # fmt: skip
-def test_bad_xml_is_named(tmp_path, content, reason):
+def test_bad_xml_is_reported(tmp_path, content, reason):
     _write(tmp_path, "a", _object())
     _write(tmp_path, "b", _object())
     (tmp_path / "Annotations" / "b.xml").write_bytes(content)
     collection = _read(tmp_path)
-    assert _told(collection) == [("bad XML", "Annotations/b.xml", "")] and reason in collection.findings[0].message
+    assert _findings(collection) == [("bad XML", "Annotations/b.xml", "")] and reason in collection.findings[0].message
     assert [sample.name for sample in collection.splits["train"]] == ["JPEGImages/a.png"]
 
 
-def test_missing_images_and_annotations_are_named(tmp_path):
+def test_missing_images_and_annotations_are_reported(tmp_path):
     _write(tmp_path, "a", _object())
     _write(tmp_path, "b", _object(), image=False)
     _write(tmp_path, "c", _object())
     (tmp_path / "Annotations" / "c.xml").unlink()
-    _list(tmp_path, "train", "a", "b", "c", "d", "a")
+    _write_list(tmp_path, "train", "a", "b", "c", "d", "a")
     collection = _read(tmp_path)
-    assert _told(collection) == [("missing image", "Annotations/b.xml", ""),
-                                 ("missing annotation", "JPEGImages/c.png", ""),
-                                 ("missing image", "ImageSets/Main/train.txt", "line 4")]  # fmt: skip
-    assert _told(collection, "warning") == [("listed twice", "ImageSets/Main/train.txt", "line 5")]
+    assert _findings(collection) == [("missing image", "Annotations/b.xml", ""),
+                                     ("missing annotation", "JPEGImages/c.png", ""),
+                                     ("missing image", "ImageSets/Main/train.txt", "line 4")]  # fmt: skip
+    assert _findings(collection, "warning") == [("listed twice", "ImageSets/Main/train.txt", "line 5")]
 
 
-def test_a_sample_in_two_lists_stays_in_the_held_out_one(tmp_path):
+def test_a_sample_in_two_lists_stays_in_the_held_out_split(tmp_path):
     for name in "abc":
         _write(tmp_path, name, _object())
-    _list(tmp_path, "train", "a", "b", "c")
-    _list(tmp_path, "val", "b")
+    _write_list(tmp_path, "train", "a", "b", "c")
+    _write_list(tmp_path, "val", "b")
     collection = _read(tmp_path)
-    assert _told(collection) == [("in two splits", "ImageSets/Main/val.txt", "line 1")]
+    assert _findings(collection) == [("in two splits", "ImageSets/Main/val.txt", "line 1")]
     assert [len(collection.splits[split]) for split in ("train", "val")] == [2, 1]
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_held_out_split_without_a_box_is_told(tmp_path, split):
+def test_a_held_out_split_without_a_box_is_noted(tmp_path, split):
     for name in "abcdef":
         _write(tmp_path, name, *([] if name == {"val": "e", "test": "f"}[split] else [_object()]))
     for listed, names in (("train", "abcd"), ("val", "e"), ("test", "f")):
-        _list(tmp_path, listed, *names)
+        _write_list(tmp_path, listed, *names)
     assert f"no {split} image has a box, so the {split} mAP is always 0" in _load(tmp_path).notes
 
 
-def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
+def test_errors_stop_the_loading_or_are_skipped_on_request(tmp_path):
     for name in "abcdef":
         _write(tmp_path, name, _object())
     _write(tmp_path, "a", _object(box=(9, 2, 3, 12)), _object(box=(1, 1, 20, 20)))
@@ -164,7 +164,7 @@ def test_stop_names_the_first_and_skip_leaves_out(tmp_path):
     assert boxes["a"].corners.tolist() == [[1, 1, 20, 20]] and len(boxes["b"]) == 0
 
 
-def test_chosen_classes_keep_their_boxes_and_every_image(tmp_path):
+def test_choosing_classes_keeps_their_boxes_and_every_image(tmp_path):
     for i, objects in enumerate([("cat", "dog"), ("dog",), ("bird", "cat"), ("dog", "bird")] * 3):
         named = [_object(name, (1 + j, 2, 11 + j, 12)) for j, name in enumerate(objects)]
         _write(tmp_path, f"{i:02}", *named)
@@ -178,7 +178,7 @@ def test_chosen_classes_keep_their_boxes_and_every_image(tmp_path):
     assert dataset.classes == ["dog", "bird"] and total == 12 and counts.tolist() == [9, 6]
 
 
-def test_masks_of_the_challenge(tmp_path):
+def test_masks_of_the_challenge_are_read(tmp_path):
     for name in "abcd":
         _write(tmp_path, name)
         ids = np.zeros((20, 30), np.uint8)
@@ -187,9 +187,9 @@ def test_masks_of_the_challenge(tmp_path):
         picture = Image.fromarray(ids, "P")
         picture.putpalette(list(range(256)) * 3)
         picture.save(tmp_path / "SegmentationClass" / f"{name}.png")
-    _list(tmp_path, "train", "a", "b", kind="Segmentation")
-    _list(tmp_path, "val", "c", kind="Segmentation")
-    _list(tmp_path, "test", "d", kind="Segmentation")
+    _write_list(tmp_path, "train", "a", "b", kind="Segmentation")
+    _write_list(tmp_path, "val", "c", kind="Segmentation")
+    _write_list(tmp_path, "test", "d", kind="Segmentation")
     dataset = _load(tmp_path, "segmentation")
     assert dataset.classes[:2] == ["background", "aeroplane"] and dataset.classes[8] == "cat"
     mask = dataset.train.labels[0]()
@@ -201,11 +201,11 @@ def test_masks_of_the_challenge(tmp_path):
 
 
 @pytest.mark.parametrize(("chosen", "expected", "unlearned"), [
-    (["background", "cat", "dog"], [0, 1, 2], None),  # names of its own for ids that count from 0 on
+    (["background", "cat", "dog"], [0, 1, 2], None),  # new names for ids that count from 0
     (["background", "bicycle", "aeroplane"], [0, 2, 1], None),  # a selection from the challenge's classes
     (["background", "person", "aeroplane"], [0, 2, 0], "person"),
 ])  # fmt: skip
-def test_chosen_classes_name_ids_that_mean_none_of_them(tmp_path, chosen, expected, unlearned):
+def test_chosen_classes_name_the_ids_or_select_from_the_challenges_classes(tmp_path, chosen, expected, unlearned):
     (tmp_path / "SegmentationClass").mkdir()
     for name in "abcdef":
         _write(tmp_path, name)
@@ -218,8 +218,8 @@ def test_chosen_classes_name_ids_that_mean_none_of_them(tmp_path, chosen, expect
     assert noted == ([f"no training mask has a pixel of {unlearned}"] if unlearned else [])
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
-def test_real_collections():
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't available")
+def test_real_collections_are_read():
     cards = _load(SHARED / "cards6")
     splits = (cards.train, cards.val, cards.test)
     assert [len(split) for split in splits] == [247, 49, 67] and cards.notes == [] and cards.skipped == []
@@ -231,12 +231,12 @@ def test_real_collections():
         "classification": "folder", "detection": "voc", "segmentation": "voc"}  # fmt: skip
     collection = _read(SHARED / "pets3")
     assert collection.classes == ["cat", "dog"]
-    assert {finding.kind for finding in collection.findings} <= {"unused images"}  # those of the other tasks
+    assert {finding.kind for finding in collection.findings} <= {"unused images"}  # images of the other tasks
     assert [len(collection.splits[split]) for split in ("train", "val")] == [236, 60]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't here")
-def test_the_messy_collection():
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data isn't available")
+def test_the_bad_entries_of_the_messy_collection_are_skipped():
     dataset = _load(SHARED / "messy" / "detection_voc", on_error="skip")
     bad_boxes = [f"Annotations/{name}.xml" for name in (
         "box_text", "box_empty_tag", "box_missing", "class_unknown", "class_empty", "box_fully_outside", "box_swapped",

@@ -1,4 +1,4 @@
-"""Augmentation against painted shapes, NumPy by hand and SciPy."""
+"""Augmentation compared with drawn shapes, NumPy and SciPy."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ EVERYTHING = AugmentConfig(
 )  # fmt: skip
 
 
-def pictures(*shape: int) -> np.ndarray:
+def random_images(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
 
 
-def applied(images: np.ndarray, config: AugmentConfig, every_draw: float) -> np.ndarray:
-    """With all draws alike: 0 and 1 are the ends of each range, 0.5 its middle."""
+def augmented(images: np.ndarray, config: AugmentConfig, every_draw: float) -> np.ndarray:
+    """Augment with all draws equal: 0 and 1 are the ends of each range, and 0.5 is its middle."""
     draws = Draws(dict.fromkeys(streams.STREAMS, np.full(len(images), every_draw, np.float32)), len(images))
     return augment.apply(images, draws, config).numpy()
 
 
-def drawn(indices: np.ndarray, seed: int, epoch: int) -> Draws:
+def draw(indices: np.ndarray, seed: int, epoch: int) -> Draws:
     return Draws(streams.draw(streams.STREAMS, indices, seed, epoch), len(indices))
 
 
-def some_of(draws: Draws, indices: list[int]) -> Draws:
+def select(draws: Draws, indices: list[int]) -> Draws:
     return Draws({name: column[indices] for name, column in draws.columns.items()}, len(indices))
 
 
-def preset(path: Path) -> AugmentConfig:
+def load_preset(path: Path) -> AugmentConfig:
     return AugmentConfig(**yaml.safe_load(path.read_text()))
 
 
@@ -50,51 +50,51 @@ def preset(path: Path) -> AugmentConfig:
 
 @pytest.mark.parametrize("shape", [(2, 8, 8, 1), (2, 7, 9, 3), (1, 1, 1, 1)])
 @pytest.mark.parametrize("every_draw", [0.0, 0.3, 1.0])
-def test_neutral_strengths_change_no_bit(shape, every_draw):
-    images = pictures(*shape)
-    assert np.array_equal(applied(images, AugmentConfig(), every_draw), images)
+def test_neutral_strengths_leave_images_unchanged(shape, every_draw):
+    images = random_images(*shape)
+    assert np.array_equal(augmented(images, AugmentConfig(), every_draw), images)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 10)])
 def test_flips_are_exact_reversals(size):
-    images = pictures(3, *size, 3)
-    assert np.array_equal(applied(images, AugmentConfig(horizontal_flip=1), 0.3), images[:, :, ::-1])
-    assert np.array_equal(applied(images, AugmentConfig(vertical_flip=1), 0.3), images[:, ::-1])
+    images = random_images(3, *size, 3)
+    assert np.array_equal(augmented(images, AugmentConfig(horizontal_flip=1), 0.3), images[:, :, ::-1])
+    assert np.array_equal(augmented(images, AugmentConfig(vertical_flip=1), 0.3), images[:, ::-1])
     both = AugmentConfig(horizontal_flip=1, vertical_flip=1)
-    assert np.array_equal(applied(images, both, 0.3), images[:, ::-1, ::-1])
+    assert np.array_equal(augmented(images, both, 0.3), images[:, ::-1, ::-1])
 
 
-def test_flips_are_independent_and_as_probable_as_asked():
+def test_flips_are_independent_and_have_the_configured_probabilities():
     config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.25)
-    found = augment.matrices(drawn(np.arange(4000), 0, 0), config, 8, 8).numpy()
+    found = augment.matrices(draw(np.arange(4000), 0, 0), config, 8, 8).numpy()
     mirrored_x, mirrored_y = found[:, 0, 0] < 0, found[:, 1, 1] < 0
     shares = [mirrored_x.mean(), mirrored_y.mean(), (mirrored_x & mirrored_y).mean()]
     assert shares == pytest.approx([0.5, 0.25, 0.125], abs=0.03)
 
 
-def test_a_quarter_turn_is_numpys():
-    images = pictures(2, 9, 9, 3)
-    turned = applied(images, AugmentConfig(rotation=90), 1.0)
+def test_a_quarter_turn_matches_numpy():
+    images = random_images(2, 9, 9, 3)
+    turned = augmented(images, AugmentConfig(rotation=90), 1.0)
     np.testing.assert_allclose(turned, np.rot90(images, axes=(1, 2)), atol=0.01)
-    np.testing.assert_allclose(applied(turned, AugmentConfig(rotation=90), 0.0), images, atol=0.02)
+    np.testing.assert_allclose(augmented(turned, AugmentConfig(rotation=90), 0.0), images, atol=0.02)
 
 
 @pytest.mark.parametrize("size", [(24, 24), (17, 30)])
-def test_rotation_against_scipy(size):
-    image = ndimage.gaussian_filter(pictures(*size), 1)
+def test_rotation_matches_scipy(size):
+    image = ndimage.gaussian_filter(random_images(*size), 1)
     angle = np.deg2rad(25)
     y, x = np.mgrid[: size[0], : size[1]].astype(float)
     middle_y, middle_x = (size[0] - 1) / 2, (size[1] - 1) / 2
     from_x = middle_x + np.cos(angle) * (x - middle_x) - np.sin(angle) * (y - middle_y)
     from_y = middle_y + np.sin(angle) * (x - middle_x) + np.cos(angle) * (y - middle_y)
     expected = ndimage.map_coordinates(image, [from_y, from_x], order=1, mode="nearest")
-    result = applied(image[None, ..., None], AugmentConfig(rotation=25), 1.0)[0, ..., 0]
+    result = augmented(image[None, ..., None], AugmentConfig(rotation=25), 1.0)[0, ..., 0]
     np.testing.assert_allclose(result, expected, atol=0.05)
 
 
-def test_a_painted_box_moves_where_the_matrix_says():
+def test_a_drawn_box_moves_as_the_matrix_says():
     config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.5, rotation=30, crop=0.6)
-    draws = drawn(np.arange(40), 0, 0)
+    draws = draw(np.arange(40), 0, 0)
     images = np.zeros((40, 80, 100, 1), np.float32)
     images[:, 30:42, 44:60] = 255
     inverse = np.linalg.inv(augment.matrices(draws, config, 80, 100).numpy())
@@ -115,9 +115,9 @@ def test_a_painted_box_moves_where_the_matrix_says():
     assert whole >= 20
 
 
-def test_crops_keep_the_share_the_shape_and_lie_inside():
+def test_crops_have_the_configured_area_and_aspect_and_lie_inside():
     config = AugmentConfig(crop=0.4)
-    draws = drawn(np.arange(3000), 0, 0)
+    draws = draw(np.arange(3000), 0, 0)
     found = augment.matrices(draws, config, 60, 90).numpy()
     scale_x, scale_y = found[:, 0, 0], found[:, 1, 1]
     area, aspect = scale_x * scale_y, scale_x / scale_y
@@ -126,91 +126,91 @@ def test_crops_keep_the_share_the_shape_and_lie_inside():
     first = (found @ [-0.5, -0.5, 1])[:, :2]  # the outer edges: half a pixel beyond the centres
     last = (found @ [89.5, 59.5, 1])[:, :2]
     spare = (1 - found[:, [0, 1], [0, 1]]) * [90, 60]
-    where = ((first + 0.5) / np.maximum(spare, 1e-9))[spare.min(axis=1) > 3]
-    assert abs(np.corrcoef(where.T)[0, 1]) < 0.05  # across and down independently
-    assert np.quantile(where, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
+    position = ((first + 0.5) / np.maximum(spare, 1e-9))[spare.min(axis=1) > 3]
+    assert abs(np.corrcoef(position.T)[0, 1]) < 0.05  # horizontal and vertical positions are independent
+    assert np.quantile(position, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
     assert first.min() >= -0.501 and (last <= [89.501, 59.501]).all()
     assert first.min(axis=0) == pytest.approx([-0.5, -0.5], abs=0.1)
     assert last.max(axis=0) == pytest.approx([89.5, 59.5], abs=0.1)
 
 
-def test_what_touches_the_edge_goes_on_outside():
+def test_edge_pixels_are_repeated_outside_the_image():
     bright = np.full((1, 16, 16, 1), 200, np.float32)
-    np.testing.assert_allclose(applied(bright, AugmentConfig(rotation=45), 1.0), bright, atol=1e-3)
+    np.testing.assert_allclose(augmented(bright, AugmentConfig(rotation=45), 1.0), bright, atol=1e-3)
 
 
 # Colour
 
 
-def test_brightness_adds_its_share_of_the_range():
-    images = pictures(2, 5, 6, 3)
+def test_brightness_adds_a_share_of_the_range():
+    images = random_images(2, 5, 6, 3)
     config = AugmentConfig(brightness=0.2)
-    np.testing.assert_allclose(applied(images, config, 1.0), np.clip(images + 51, 0, 255), atol=1e-3)
-    np.testing.assert_allclose(applied(images, config, 0.0), np.clip(images - 51, 0, 255), atol=1e-3)
+    np.testing.assert_allclose(augmented(images, config, 1.0), np.clip(images + 51, 0, 255), atol=1e-3)
+    np.testing.assert_allclose(augmented(images, config, 0.0), np.clip(images - 51, 0, 255), atol=1e-3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_contrast_spreads_about_each_channels_mean(channels):
-    images = pictures(2, 5, 6, channels)
+def test_contrast_scales_around_the_mean_of_each_channel(channels):
+    images = random_images(2, 5, 6, channels)
     mean = images.mean(axis=(1, 2), keepdims=True)
     config = AugmentConfig(contrast=0.5)
-    np.testing.assert_allclose(applied(images, config, 0.0), mean + 0.5 * (images - mean), atol=1e-3)
+    np.testing.assert_allclose(augmented(images, config, 0.0), mean + 0.5 * (images - mean), atol=1e-3)
     expected = np.clip(mean + 1.5 * (images - mean), 0, 255)
-    np.testing.assert_allclose(applied(images, config, 1.0), expected, atol=1e-3)
+    np.testing.assert_allclose(augmented(images, config, 1.0), expected, atol=1e-3)
 
 
-def test_saturation_mixes_with_the_luma():
-    images = pictures(2, 5, 6, 3)
+def test_saturation_blends_with_the_luma():
+    images = random_images(2, 5, 6, 3)
     grey = images @ np.array([[0.299], [0.587], [0.114]], np.float32)
-    np.testing.assert_allclose(applied(images, AugmentConfig(saturation=1), 0.0), np.repeat(grey, 3, -1), atol=0.05)
+    np.testing.assert_allclose(augmented(images, AugmentConfig(saturation=1), 0.0), np.repeat(grey, 3, -1), atol=0.05)
     expected = np.clip(grey + 1.4 * (images - grey), 0, 255)
-    np.testing.assert_allclose(applied(images, AugmentConfig(saturation=0.4), 1.0), expected, atol=0.05)
+    np.testing.assert_allclose(augmented(images, AugmentConfig(saturation=0.4), 1.0), expected, atol=0.05)
 
 
-def test_hue_turns_the_colour_circle_of_yiq():
-    images = pictures(1, 4, 4, 3)
+def test_hue_rotates_the_chroma_of_yiq():
+    images = random_images(1, 4, 4, 3)
     expected = []
     for red, green, blue in images.reshape(-1, 3) / 255:
         y, i, q = colorsys.rgb_to_yiq(red, green, blue)
         turned = complex(i, q) * np.exp(2j * np.pi * 0.1)
         expected.append(colorsys.yiq_to_rgb(y, turned.real, turned.imag))
-    result = applied(images, AugmentConfig(hue=0.1), 1.0).reshape(-1, 3)
+    result = augmented(images, AugmentConfig(hue=0.1), 1.0).reshape(-1, 3)
     np.testing.assert_allclose(result, 255 * np.array(expected), atol=3)  # colorsys rounds to two digits and clips
     luma = np.array([0.299, 0.587, 0.114])
     inner = (result > 0).all(axis=1) & (result < 255).all(axis=1)
     np.testing.assert_allclose(result[inner] @ luma, images.reshape(-1, 3)[inner] @ luma, atol=0.05)
 
 
-def test_colours_compose_as_one_after_the_other():
-    images = 100 + 0.2 * pictures(2, 5, 6, 3)
+def test_combined_colour_changes_match_single_ones_in_sequence():
+    images = 100 + 0.2 * random_images(2, 5, 6, 3)
     config = AugmentConfig(brightness=0.05, contrast=0.2, saturation=0.3, hue=0.03)
     step = images
-    for split in ("brightness", "contrast", "saturation", "hue"):
-        step = applied(step, AugmentConfig(**{split: getattr(config, split)}), 0.9)
-    np.testing.assert_allclose(applied(images, config, 0.9), step, atol=0.01)
+    for name in ("brightness", "contrast", "saturation", "hue"):
+        step = augmented(step, AugmentConfig(**{name: getattr(config, name)}), 0.9)
+    np.testing.assert_allclose(augmented(images, config, 0.9), step, atol=0.01)
 
 
-def test_grey_pixels_and_grey_images_have_no_colour_to_change():
+def test_saturation_and_hue_leave_grey_pixels_and_grey_images_unchanged():
     config = AugmentConfig(saturation=0.8, hue=0.3)
-    one_channel = pictures(2, 5, 6, 1)
-    assert np.array_equal(applied(one_channel, config, 0.9), one_channel)
+    one_channel = random_images(2, 5, 6, 1)
+    assert np.array_equal(augmented(one_channel, config, 0.9), one_channel)
     grey = np.repeat(one_channel, 3, axis=-1)
-    np.testing.assert_allclose(applied(grey, config, 0.9), grey, atol=0.1)
+    np.testing.assert_allclose(augmented(grey, config, 0.9), grey, atol=0.1)
 
 
 # Blur
 
 
 @pytest.mark.parametrize("shape", [(20, 24, 1), (20, 24, 3), (3, 3, 1), (1, 1, 3)])
-@pytest.mark.parametrize("most", [0.5, 1.5, 4.0])
-def test_blur_against_scipy_with_a_sigma_per_image(shape, most):
-    config = AugmentConfig(blur=most)
-    images = pictures(4, *shape)
+@pytest.mark.parametrize("max_sigma", [0.5, 1.5, 4.0])
+def test_blur_matches_scipy_with_a_sigma_per_image(shape, max_sigma):
+    config = AugmentConfig(blur=max_sigma)
+    images = random_images(4, *shape)
     shares = np.array([0, 0.3, 0.7, 0.999], np.float32)
     result = augment.apply(images, Draws({"blur": shares}, 4), config).numpy()
     assert np.array_equal(result[0], images[0])
     for image, blurred, share in zip(images, result, shares, strict=True):
-        expected = ndimage.gaussian_filter(image, (share * most, share * most, 0), mode="nearest", truncate=4)
+        expected = ndimage.gaussian_filter(image, (share * max_sigma, share * max_sigma, 0), mode="nearest", truncate=4)
         np.testing.assert_allclose(blurred, expected, atol=1)
 
 
@@ -218,25 +218,25 @@ def test_blur_against_scipy_with_a_sigma_per_image(shape, most):
 
 
 @pytest.mark.parametrize("shape", [(16, 32, 32, 3), (16, 8, 8, 1), (3, 1, 5, 3)])
-def test_everything_at_once_keeps_shape_type_and_range(shape):
-    images = pictures(*shape)
-    result = augment.apply(images, drawn(np.arange(len(images)), 0, 0), EVERYTHING).numpy()
+def test_all_augmentations_together_keep_shape_type_and_range(shape):
+    images = random_images(*shape)
+    result = augment.apply(images, draw(np.arange(len(images)), 0, 0), EVERYTHING).numpy()
     assert result.shape == shape and result.dtype == np.float32
     assert result.min() >= 0 and result.max() <= 255 and np.isfinite(result).all()
 
 
 def test_a_sample_looks_the_same_in_every_batch():
-    images = pictures(33, 13, 15, 3)
-    draws = drawn(np.arange(33), 0, 0)
+    images = random_images(33, 13, 15, 3)
+    draws = draw(np.arange(33), 0, 0)
     whole = augment.apply(images, draws, EVERYTHING).numpy()
     for some in ([0], [32], [5, 1], list(range(17)), list(range(32, -1, -1))):
-        split = augment.apply(images[some], some_of(draws, some), EVERYTHING).numpy()
-        np.testing.assert_allclose(split, whole[some], atol=1e-3)
+        part = augment.apply(images[some], select(draws, some), EVERYTHING).numpy()
+        np.testing.assert_allclose(part, whole[some], atol=1e-3)
 
 
-def test_parallel_calls_give_the_bits_of_serial_ones():
-    images = pictures(64, 16, 16, 3)
-    draws = drawn(np.arange(64), 0, 0)
+def test_parallel_and_serial_calls_give_identical_results():
+    images = random_images(64, 16, 16, 3)
+    draws = draw(np.arange(64), 0, 0)
     stream = tf.data.Dataset.from_tensor_slices((images, dict(draws.columns))).batch(4)
 
     def run(calls: int) -> np.ndarray:
@@ -246,26 +246,26 @@ def test_parallel_calls_give_the_bits_of_serial_ones():
     assert np.array_equal(run(1), run(8))
 
 
-def test_another_epoch_looks_different():
-    images = pictures(8, 16, 16, 3)
-    one, two = (augment.apply(images, drawn(np.arange(8), 0, epoch), EVERYTHING).numpy() for epoch in (0, 1))
+def test_each_epoch_looks_different():
+    images = random_images(8, 16, 16, 3)
+    one, two = (augment.apply(images, draw(np.arange(8), 0, epoch), EVERYTHING).numpy() for epoch in (0, 1))
     assert (np.abs(one - two).max(axis=(1, 2, 3)) > 1).all()
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_presets_say_their_name_and_work(path):
-    config = preset(path)
+def test_presets_have_the_name_of_their_file_and_work(path):
+    config = load_preset(path)
     assert config.name == path.stem
-    images = pictures(4, 12, 12, 3)
-    result = augment.apply(images, drawn(np.arange(4), 0, 0), config).numpy()
+    images = random_images(4, 12, 12, 3)
+    result = augment.apply(images, draw(np.arange(4), 0, 0), config).numpy()
     assert np.array_equal(result, images) == (config.name == "none")
 
 
 def test_presets_go_from_weak_to_strong():
-    found = {path.stem: preset(path) for path in PRESETS}
+    found = {path.stem: load_preset(path) for path in PRESETS}
     assert set(found) == {"none", "light", "random_crop", "standard", "strong"}
     ordered = [found[name] for name in ("none", "light", "standard", "strong")]
-    for split in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
-        strengths = [getattr(config, split) for config in ordered]
+    for strength in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
+        strengths = [getattr(config, strength) for config in ordered]
         assert strengths == sorted(strengths)
     assert found["light"].horizontal_flip == found["light"].vertical_flip == 0  # it must suit digits and letters

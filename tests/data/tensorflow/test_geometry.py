@@ -1,4 +1,4 @@
-"""Boxes and masks against painted shapes: after every move they lie where the pixels lie."""
+"""Boxes and masks match drawn shapes after every geometric augmentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cvlib.data.tensorflow import augment, geometry
 from tests.data.feeds import a_feed
 
 SIDE = 64
-MOVES = {
+AUGMENTATIONS = {
     "flip": AugmentConfig(horizontal_flip=0.5, vertical_flip=0.5),
     "crop": AugmentConfig(crop=0.4),
     "zoom out": AugmentConfig(zoom_out=3.0),
@@ -23,8 +23,8 @@ MOVES = {
 }
 
 
-def painted(count: int, seed: int = 0) -> tuple[np.ndarray, list[Boxes]]:
-    """White rectangles on black, one a picture, with their boxes of class 1."""
+def draw_rectangles(count: int, seed: int = 0) -> tuple[np.ndarray, list[Boxes]]:
+    """Return images with one white rectangle each on black, and boxes of class 1 around them."""
     rng = np.random.default_rng(seed)
     images, labels = np.zeros((count, SIDE, SIDE, 1), np.uint8), []
     for image in images:
@@ -35,23 +35,23 @@ def painted(count: int, seed: int = 0) -> tuple[np.ndarray, list[Boxes]]:
     return images, labels
 
 
-def extent(image: np.ndarray) -> tuple[float, float, float, float] | None:
-    """The upright box around what is brighter than half."""
+def bounding_box(image: np.ndarray) -> tuple[float, float, float, float] | None:
+    """Return the bounding box of the bright pixels, if there are any."""
     rows, columns = np.nonzero(image > 180)
     if len(rows) == 0:
         return None
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
-@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
-def test_boxes_enclose_what_was_painted(moves: AugmentConfig) -> None:
-    images, labels = painted(60)
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_boxes_enclose_the_drawn_rectangles(augmentation: AugmentConfig) -> None:
+    images, labels = draw_rectangles(60)
     split = Split([str(i) for i in range(60)], images, labels)
-    feed = a_feed(split, (SIDE, SIDE), 1, 60, seed=1, augmentation=moves, kind=BOXES)
+    feed = a_feed(split, (SIDE, SIDE), 1, 60, seed=1, augmentation=augmentation, kind=BOXES)
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     kept = 0
     for image, corners, classes in zip(seen[..., 0], target["boxes"], target["classes"], strict=True):
-        found = extent(image)
+        found = bounding_box(image)
         if classes[0] == NO_OBJECT:
             assert found is None or (image > 180).sum() < 0.5 * 30 * 30
             continue
@@ -64,24 +64,24 @@ def test_boxes_enclose_what_was_painted(moves: AugmentConfig) -> None:
     assert kept >= 30
 
 
-@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
-def test_masks_cover_what_was_painted(moves: AugmentConfig) -> None:
-    images, _ = painted(40)
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_masks_cover_the_drawn_rectangles(augmentation: AugmentConfig) -> None:
+    images, _ = draw_rectangles(40)
     masks = (images[..., 0] > 0).astype(np.uint8) * 2
     split = Split([str(i) for i in range(40)], images, masks)
-    feed = a_feed(split, (SIDE, SIDE), 1, 40, seed=1, augmentation=moves, kind=MASK)
+    feed = a_feed(split, (SIDE, SIDE), 1, 40, seed=1, augmentation=augmentation, kind=MASK)
     ((seen, ids),) = feed.dataset.as_numpy_iterator()
     assert set(np.unique(ids)) <= {0, 2, IGNORE}
     known = ids != IGNORE
     agree = (seen[..., 0] > 127) == (ids == 2)
     assert agree[known].mean() > 0.985
     assert known.mean() > 0.3
-    if moves is MOVES["flip"]:
+    if augmentation is AUGMENTATIONS["flip"]:
         assert known.all()
         assert agree.all()
 
 
-def test_ignored_pixels_are_what_the_picture_does_not_show() -> None:
+def test_pixels_outside_the_image_are_ignored() -> None:
     images = np.full((8, SIDE, SIDE, 1), 255, np.uint8)
     split = Split([str(i) for i in range(8)], images, np.ones((8, SIDE, SIDE), np.uint8))
     feed = a_feed(split, (SIDE, SIDE), 1, 8, 0, AugmentConfig(zoom_out=4.0, rotation=45), kind=MASK)
@@ -91,54 +91,54 @@ def test_ignored_pixels_are_what_the_picture_does_not_show() -> None:
     assert np.median(seen[ids == 1]) == 255
 
 
-def test_a_box_is_dropped_by_the_rule_it_states() -> None:
+def test_boxes_that_are_mostly_clipped_or_too_narrow_are_dropped() -> None:
     boxes = np.array([[[0, 0, 10, 10], [0, 0, 100, 10], [5, 5, 5.5, 30], [60, 60, 90, 90]]], np.float32)
     classes = np.array([[0, 1, 2, 3]], np.int32)
     corners, kept = geometry.clip(boxes, classes, np.array([[0, 0, 64, 64]], np.float32))
-    # whole; 64 of 100 wide left; half a pixel wide; 4·4 of 30·30 left
+    # unchanged; clipped to 64 of 100 columns; only half a pixel wide; clipped to 4·4 of 30·30 pixels
     assert kept.numpy().tolist() == [[0, 1, -1, -1]]
     assert corners.numpy()[0, :2].tolist() == [[0, 0, 10, 10], [0, 0, 64, 10]]
     assert corners.numpy()[0, 2:].max() == 0
 
 
-def test_boxes_are_placed_as_their_letterboxed_image() -> None:
+def test_boxes_are_placed_like_their_letterboxed_image() -> None:
     image = np.zeros((30, 90, 1), np.uint8)
     image[10:20, 30:60] = 255
     boxes = Boxes(np.array([[30, 10, 60, 20]], np.float32), np.array([0]), np.array([False]))
     split = Split(["a"], image[None], [boxes])
     feed = a_feed(split, (SIDE, SIDE), 1, 1, 0, kind=BOXES, resize="letterbox")
     ((seen, target),) = feed.dataset.as_numpy_iterator()
-    np.testing.assert_allclose(target["boxes"][0, 0], extent(seen[0, ..., 0]), atol=1)
+    np.testing.assert_allclose(target["boxes"][0, 0], bounding_box(seen[0, ..., 0]), atol=1)
 
 
 # Mosaic
 
 
-def test_a_mosaics_boxes_are_around_what_was_painted_in_each_quarter() -> None:
-    images, labels = painted(40)
+def test_mosaic_boxes_match_the_drawn_rectangles_in_each_quarter() -> None:
+    images, labels = draw_rectangles(40)
     split = Split([str(i) for i in range(40)], images, labels)
     feed = a_feed(split, (SIDE, SIDE), 1, 40, seed=2, augmentation=AugmentConfig(mosaic=1.0), kind=BOXES)
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     boxes = 0
     for image, corners, classes in zip(seen[..., 0], target["boxes"], target["classes"], strict=True):
-        painted_here = np.zeros((SIDE, SIDE), bool)
+        in_a_box = np.zeros((SIDE, SIDE), bool)
         for x_min, y_min, x_max, y_max in corners[classes >= 0]:
             inside = image[int(y_min + 1.5) : int(y_max - 0.5), int(x_min + 1.5) : int(x_max - 0.5)]
             assert inside.size == 0 or (inside > 200).mean() > 0.95
-            painted_here[max(0, int(y_min) - 1) : int(y_max) + 2, max(0, int(x_min) - 1) : int(x_max) + 2] = True
+            in_a_box[max(0, int(y_min) - 1) : int(y_max) + 2, max(0, int(x_min) - 1) : int(x_max) + 2] = True
             boxes += 1
-        # What is bright and in no box was too little of its object to keep.
-        assert ((image > 200) & ~painted_here).sum() < 0.3 * 30 * 30 * 2
+        # Bright pixels outside all boxes belong to objects of which too little is left.
+        assert ((image > 200) & ~in_a_box).sum() < 0.3 * 30 * 30 * 2
     assert boxes > 60
 
 
-def test_without_luck_a_mosaic_leaves_the_first_picture_as_it_is() -> None:
-    images, labels = painted(6)
+def test_images_without_a_mosaic_are_unchanged() -> None:
+    images, labels = draw_rectangles(6)
     split = Split([str(i) for i in range(6)], images, labels)
     feed = a_feed(split, (SIDE, SIDE), 1, 6, seed=2, augmentation=AugmentConfig(mosaic=1e-9), kind=BOXES)
     ((seen, target),) = feed.dataset.as_numpy_iterator()
     np.testing.assert_array_equal(seen, images)
-    np.testing.assert_allclose(target["boxes"][:, 0], [one.corners[0] for one in labels], atol=1e-3)
+    np.testing.assert_allclose(target["boxes"][:, 0], [label.corners[0] for label in labels], atol=1e-3)
     assert target["classes"].shape[1] == 1
 
 

@@ -1,4 +1,4 @@
-"""Feeds: which samples come when, with which pixels."""
+"""Feeds: the order of the samples and their pixels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANGES = AugmentConfig(horizontal_flip=0.5, rotation=20, crop=0.6, brightness=0
 
 
 def array_split(count: int = 23, size: tuple[int, int] = (8, 8), channels: int = 1) -> Split:
-    """Sample i is of class i, so that a label tells which sample it is."""
+    """Return a split in which sample i has class i, so that a label identifies its sample."""
     images = np.random.default_rng(0).integers(0, 256, (count, *size, channels), np.uint8)
     return Split([f"some/{i}" for i in range(count)], images, np.arange(count))
 
@@ -39,79 +39,81 @@ def file_split(tmp_path: Path) -> Split:
     return Split([file.name for file in files], files, np.arange(7))
 
 
-def an_epoch(feed: Feed, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def run_epoch(feed: Feed, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
     feed.epoch(number)
     images, labels = zip(*feed.dataset.as_numpy_iterator(), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 
 def by_sample(feed: Feed, number: int = 0) -> np.ndarray:
-    images, labels = an_epoch(feed, number)
+    images, labels = run_epoch(feed, number)
     return images[np.argsort(labels)]
 
 
-# Which samples come when
+# Order of the samples
 
 
 @pytest.mark.parametrize(("batch_size", "batches"), [(5, [5, 5, 5, 5, 3]), (23, [23]), (64, [23]), (1, [1] * 23)])
-def test_every_sample_comes_once_also_in_a_smaller_last_batch(batch_size, batches):
+def test_every_sample_occurs_once_even_if_the_last_batch_is_smaller(batch_size, batches):
     feed = a_feed(array_split(), (8, 8), 1, batch_size, seed=0, shuffle=True)
     assert [len(labels) for _, labels in feed.dataset] == batches
     assert feed.steps == len(batches) == int(feed.dataset.cardinality()) and feed.images == 23
-    assert sorted(an_epoch(feed)[1]) == list(range(23))
+    assert sorted(run_epoch(feed)[1]) == list(range(23))
 
 
 def test_without_shuffling_samples_keep_their_order_and_pixels():
     split = array_split(channels=3)
-    images, labels = an_epoch(a_feed(split, (8, 8), 3, 5, seed=0), 4)
+    images, labels = run_epoch(a_feed(split, (8, 8), 3, 5, seed=0), 4)
     assert images.dtype == np.float32 and labels.dtype == np.int32
     assert np.array_equal(labels, split.labels) and np.array_equal(images, split.images)
 
 
-def test_order_depends_on_seed_and_epoch_alone():
+def test_the_order_depends_on_seed_and_epoch_alone():
     split = array_split()
     feed, same, other = (a_feed(split, (8, 8), 1, size, seed, shuffle=True) for size, seed in ((5, 0), (7, 0), (5, 1)))
-    orders = [an_epoch(feed, number)[1].tolist() for number in (0, 1, 0)]
+    orders = [run_epoch(feed, number)[1].tolist() for number in (0, 1, 0)]
     assert orders[0] == orders[2] != orders[1]
-    assert an_epoch(same, 1)[1].tolist() == orders[1] != an_epoch(other, 1)[1].tolist()
+    assert run_epoch(same, 1)[1].tolist() == orders[1] != run_epoch(other, 1)[1].tolist()
 
 
-def test_pixels_belong_to_their_label_when_shuffled():
+def test_images_stay_with_their_labels_when_shuffled():
     split = array_split()
-    images, labels = an_epoch(a_feed(split, (8, 8), 1, 5, seed=3, shuffle=True), 2)
+    images, labels = run_epoch(a_feed(split, (8, 8), 1, 5, seed=3, shuffle=True), 2)
     assert np.array_equal(images, split.images[labels])
 
 
 @pytest.mark.parametrize(("steps", "images"), [(2, 10), (5, 23)])
-def test_steps_limit_an_epoch(steps, images):
+def test_steps_limit_the_length_of_an_epoch(steps, images):
     feed = a_feed(array_split(), (8, 8), 1, 5, seed=0, shuffle=True, steps=steps)
-    found = [set(an_epoch(feed, number)[1]) for number in (0, 1)]
+    found = [set(run_epoch(feed, number)[1]) for number in (0, 1)]
     assert feed.images == len(found[0]) == images and feed.steps == min(steps, 5)
-    assert (found[0] != found[1]) == (images < 23)  # each epoch takes other samples
+    assert (found[0] != found[1]) == (images < 23)  # each epoch has different samples
 
 
-def test_more_steps_than_the_split_has_begin_it_again_in_another_order():
-    strengths = AugmentConfig(rotation=90)
-    feed = a_feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True, steps=9)
-    images, labels = an_epoch(feed, 0)
+def test_an_epoch_longer_than_the_split_starts_it_again_in_another_order():
+    rotation = AugmentConfig(rotation=90)
+    feed = a_feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=rotation, shuffle=True, steps=9)
+    images, labels = run_epoch(feed, 0)
     assert feed.images == len(labels) == 45
-    plain = a_feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=strengths, shuffle=True)
-    once, first = an_epoch(plain, 0)
-    np.testing.assert_array_equal(labels[:23], first)  # the first pass is the epoch as it always was
-    assert sorted(labels[23:]) != sorted(first) or list(labels[23:]) != list(first[:22])
-    np.testing.assert_allclose(images[:20], once[:20], atol=0.5)
+    normal_feed = a_feed(array_split(), (8, 8), 1, 5, seed=0, augmentation=rotation, shuffle=True)
+    normal_images, normal_labels = run_epoch(normal_feed, 0)
+    np.testing.assert_array_equal(labels[:23], normal_labels)  # the first pass equals an epoch of normal length
+    assert sorted(labels[23:]) != sorted(normal_labels) or list(labels[23:]) != list(normal_labels[:22])
+    np.testing.assert_allclose(images[:20], normal_images[:20], atol=0.5)
 
 
-# What is done to them
+# Augmentation and resizing
 
 
-def test_an_epochs_augmentation_repeats_and_another_epochs_differs():
-    first, again, second = (by_sample(a_feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True), e) for e in (0, 0, 1))
+def test_augmentation_repeats_for_the_same_epoch_and_differs_between_epochs():
+    first, again, second = (
+        by_sample(a_feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True), number) for number in (0, 0, 1)
+    )
     assert np.array_equal(first, again)
     assert (np.abs(first - second).max(axis=(1, 2, 3)) > 1).all()
 
 
-def test_batch_size_order_and_number_of_samples_change_no_augmentation():
+def test_augmentation_does_not_depend_on_batch_size_order_or_number_of_samples():
     split = array_split()
     expected = by_sample(a_feed(split, (8, 8), 1, 5, 0, CHANGES, shuffle=True), 3)
     for size, shuffle in ((1, True), (23, False), (8, False)):
@@ -127,7 +129,7 @@ def test_arrays_are_resized_as_in_the_saved_model(size, in_memory, monkeypatch):
     monkeypatch.setattr(reader, "IN_MEMORY", in_memory)
     split = array_split(channels=3)
     expected = np.rint(keras.layers.Resizing(*size, antialias=True)(split.images.astype(np.float32)))
-    assert np.array_equal(an_epoch(a_feed(split, size, 3, 5, seed=0))[0], expected)
+    assert np.array_equal(run_epoch(a_feed(split, size, 3, 5, seed=0))[0], expected)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -139,70 +141,70 @@ def test_files_are_read_and_resized_as_in_the_saved_model(file_split, channels):
         assert np.array_equal(image, np.rint(resizing(read_image(file, channels).astype(np.float32))))
 
 
-def test_files_and_arrays_of_the_same_pixels_feed_the_same(file_split):
+def test_files_and_arrays_with_the_same_pixels_give_the_same_batches(file_split):
     resized = np.stack([np.asarray(Image.open(file).resize((9, 9))) for file in file_split.images])
     for file, pixels in zip(file_split.images, resized, strict=True):
         Image.fromarray(pixels).save(file.with_suffix(".bmp"))
     files = Split(file_split.names, [file.with_suffix(".bmp") for file in file_split.images], file_split.labels)
     arrays = Split(file_split.names, resized, file_split.labels)
-    from_files, from_arrays = (an_epoch(a_feed(split, (9, 9), 3, 3, 0, CHANGES, True), 2) for split in (files, arrays))
+    from_files, from_arrays = (run_epoch(a_feed(split, (9, 9), 3, 3, 0, CHANGES, True), 2) for split in (files, arrays))
     assert np.array_equal(from_files[0], from_arrays[0]) and np.array_equal(from_files[1], from_arrays[1])
 
 
-def test_a_file_that_spoils_during_training_is_named(file_split):
+def test_a_file_damaged_during_training_is_named_in_the_error(file_split):
     feed = a_feed(file_split, (8, 8), 3, 2, seed=0)
     Path(file_split.images[5]).write_bytes(b"no image any more")
     with pytest.raises(tf.errors.OpError, match=r"UserError: .*5\.png: can't be read as an image"):
-        an_epoch(feed)
+        run_epoch(feed)
 
 
-# How it is built
+# Construction
 
 
-def test_a_new_epoch_traces_nothing_again(monkeypatch, file_split):
+def test_a_new_epoch_does_not_retrace_the_graph(monkeypatch, file_split):
     traced = []
     original = augment.apply_photometric
     monkeypatch.setattr(augment, "apply_photometric", lambda *arguments: traced.append(1) or original(*arguments))
     for split in (array_split(7, (20, 20), 3), file_split):
         feed = a_feed(split, (8, 8), 3, 2, 0, CHANGES, True)
-        built = len(traced)
+        traced_at_first = len(traced)
         for number in range(3):
-            an_epoch(feed, number)
-        assert len(traced) == built
+            run_epoch(feed, number)
+        assert len(traced) == traced_at_first
         traced.clear()
 
 
-def test_a_feed_that_nobody_needs_is_freed(file_split):
+def test_an_unreferenced_feed_is_freed(file_split):
     for split in (array_split(channels=3), file_split):
         feed = a_feed(split, (8, 8), 3, 5, 0, CHANGES, True)
-        an_epoch(feed)
+        run_epoch(feed)
         gone = weakref.ref(feed)
         del feed
         gc.collect()
         assert gone() is None
 
 
-def test_no_iterator_is_tuned_for_it_would_wait_when_it_is_let_go_of():
+def test_autotuning_is_off_because_it_can_block_the_deletion_of_an_iterator():
     feed = a_feed(array_split(), (8, 8), 1, 4, 0, shuffle=True)
     for number in range(2):
         feed.epoch(number, start=number)
         assert not feed.dataset.map(lambda *batch: batch).options().autotune.enabled
 
 
-def test_shapes_are_known_to_the_network():
+def test_the_shapes_of_images_are_static():
     images, labels = a_feed(array_split(channels=3), (16, 12), 3, 5, 0, CHANGES).dataset.element_spec
     assert images.shape.as_list() == [None, 16, 12, 3] and images.dtype == tf.float32
     assert labels.shape.as_list() == [None] and labels.dtype == tf.int32
 
 
-def test_masks_have_a_known_size_also_when_they_are_moved():
+def test_the_shapes_of_masks_are_static_even_with_augmentation():
     split = Split([str(i) for i in range(6)], np.zeros((6, 8, 8, 3), np.uint8), np.ones((6, 8, 8), np.uint8))
     for augmentation in (None, CHANGES):
         masks = a_feed(split, (16, 12), 3, 5, 0, augmentation, kind=MASK).dataset.element_spec[1]
         assert masks.shape.as_list() == [None, 16, 12] and masks.dtype == tf.int32
 
 
-def test_keras_fits_an_epoch_and_predicts_in_order():
+def test_keras_trains_on_an_epoch_and_predicts_in_order():
     split = array_split()
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(23)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -214,10 +216,10 @@ def test_keras_fits_an_epoch_and_predicts_in_order():
 # Preview
 
 
-def test_a_preview_shows_what_is_trained_on():
+def test_a_preview_shows_the_training_images():
     feed = a_feed(array_split(), (8, 8), 1, 5, 0, CHANGES, True)
-    images, labels = an_epoch(feed, 1)
-    shown, named = feed.preview(7)
-    assert shown.dtype == np.uint8 and np.array_equal(named, labels[:7])
+    images, labels = run_epoch(feed, 1)
+    shown, shown_labels = feed.preview(7)
+    assert shown.dtype == np.uint8 and np.array_equal(shown_labels, labels[:7])
     assert np.array_equal(shown, np.rint(images[:7]))
     assert len(feed.preview(100)[0]) == 23

@@ -1,4 +1,4 @@
-"""Resizing against Keras' own layer, and places against painted marks."""
+"""Resizing matches Keras' own layer, and placements match drawn boxes."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ def test_images_are_resized_as_in_the_saved_model(method: str, shape: tuple[int,
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [(200, 300), (300, 200), (160, 1000)])
-def test_a_painted_box_is_where_its_placement_says(method: str, shape: tuple[int, int]) -> None:
+def test_a_drawn_box_lies_where_its_placement_says(method: str, shape: tuple[int, int]) -> None:
     box = np.array([40, 60, 110, 140], np.float32)  # x_min, y_min, x_max, y_max
     pixels = np.zeros((*shape, 1), np.uint8)
     pixels[60:140, 40:110] = 255
     seen = np.asarray(resize.image(pixels, (96, 96), method), np.float32)[..., 0] / 255
     scale_x, scale_y, offset_x, offset_y = placement(*shape, (96, 96), method)
     expected = box * [scale_x, scale_y, scale_x, scale_y] + [offset_x, offset_y, offset_x, offset_y]
-    middles = np.arange(96) + 0.5
-    centre = (seen * middles).sum() / seen.sum(), (seen * middles[:, None]).sum() / seen.sum()
+    pixel_centres = np.arange(96) + 0.5
+    centre = (seen * pixel_centres).sum() / seen.sum(), (seen * pixel_centres[:, None]).sum() / seen.sum()
     assert centre == pytest.approx(((expected[0] + expected[2]) / 2, (expected[1] + expected[3]) / 2), abs=0.1)
     area = (expected[2] - expected[0]) * (expected[3] - expected[1])
     assert seen.sum() == pytest.approx(area, rel=0.02)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_boxes_come_back_to_the_original_image(method: str) -> None:
+def test_boxes_are_mapped_back_to_the_original_image(method: str) -> None:
     boxes = np.array([[0, 0, 300, 200], [10.5, 20, 30, 199]], np.float64)
     scale_x, scale_y, offset_x, offset_y = placement(200, 300, (64, 64), method)
-    there = boxes * np.array([scale_x, scale_y] * 2) + np.array([offset_x, offset_y] * 2)
-    np.testing.assert_allclose(back(there, 200, 300, (64, 64), method), boxes, atol=1e-3)
-    beyond = there + np.array([-50, -50, 50, 50])
+    resized = boxes * np.array([scale_x, scale_y] * 2) + np.array([offset_x, offset_y] * 2)
+    np.testing.assert_allclose(back(resized, 200, 300, (64, 64), method), boxes, atol=1e-3)
+    beyond = resized + np.array([-50, -50, 50, 50])
     clipped = back(beyond, 200, 300, (64, 64), method)
     assert clipped.min() == 0
     assert clipped[:, 2].max() == 300
@@ -53,7 +53,7 @@ def test_boxes_come_back_to_the_original_image(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [(16, 16), (64, 40)])
-def test_no_id_of_a_mask_is_invented_and_padding_is_ignored(method: str, size: tuple[int, int]) -> None:
+def test_resizing_a_mask_adds_no_ids_and_marks_padding_as_ignored(method: str, size: tuple[int, int]) -> None:
     mask = np.zeros((20, 50), np.uint8)
     mask[:, 25:] = 3
     found = np.asarray(resize.mask(mask, size, method))
@@ -61,7 +61,7 @@ def test_no_id_of_a_mask_is_invented_and_padding_is_ignored(method: str, size: t
     assert set(np.unique(found)) == {0, 3} | ({IGNORE} if method == "letterbox" else set())
 
 
-def test_a_mask_lies_where_its_image_lies() -> None:
+def test_a_mask_is_aligned_with_its_image() -> None:
     shape = np.zeros((60, 100), bool)
     shape[10:50, 30:90] = True
     image = np.asarray(resize.image((shape * 255).astype(np.uint8)[..., None], (48, 48), "letterbox"))[..., 0]

@@ -1,11 +1,11 @@
-"""AlexNet's published count, layer by layer."""
+"""AlexNet's published parameter count, layer by layer."""
 
 from __future__ import annotations
 
 from tests.networks import network
 
 
-def test_the_published_count_at_227_pixels_and_1000_classes() -> None:
+def test_it_has_the_published_parameter_count_at_227_pixels_and_1000_classes() -> None:
     model = network("alexnet", 227, 3, 1000).model
     convolutions = [(11, 3, 96), (5, 96, 256), (3, 256, 384), (3, 384, 384), (3, 384, 256)]
     dense = [(6 * 6 * 256, 4096), (4096, 4096), (4096, 1000)]
@@ -14,6 +14,6 @@ def test_the_published_count_at_227_pixels_and_1000_classes() -> None:
     assert model.count_params() == by_hand
 
 
-def test_it_takes_images_down_to_its_minimum() -> None:
+def test_it_accepts_images_of_its_smallest_side() -> None:
     built = network("alexnet", 67, 1, 2, dense=[8])
     assert built.base.get_layer("conv5_pool").output.shape == (None, 1, 1, 256)

@@ -18,7 +18,7 @@ def build(side: int = 28, **changes: Any) -> Network:
     return network("cnn", side, 1, 10, **changes)
 
 
-def test_the_textbook_network_has_the_textbook_count() -> None:
+def test_the_textbook_network_has_the_textbook_parameter_count() -> None:
     # 3·3·1·32+32, 3·3·32·64+64, 7·7·64·128+128, 128·10+10
     assert build().model.count_params() == 320 + 18_496 + 401_536 + 1_290
 
@@ -33,13 +33,13 @@ def test_the_textbook_network_has_the_textbook_count() -> None:
         ({"kernel": 5, "padding": "valid"}, (None, 4, 4, 64)),
     ],
 )
-def test_the_last_pools_shape_by_hand(changes: dict[str, Any], shape: tuple[int | None, ...]) -> None:
+def test_the_shape_of_the_last_pooling_by_hand(changes: dict[str, Any], shape: tuple[int | None, ...]) -> None:
     assert build(**changes).base.get_layer("conv2_pool").output.shape == shape
 
 
-def test_its_choices_become_layers() -> None:
-    choices = {"batch_norm": True, "spatial_dropout": 0.1, "dropout": 0.5, "pooling": "average", "dense": [16, 8]}
-    backbone = build(features="global_average", **choices).base
+def test_its_options_become_layers() -> None:
+    chosen = {"batch_norm": True, "spatial_dropout": 0.1, "dropout": 0.5, "pooling": "average", "dense": [16, 8]}
+    backbone = build(features="global_average", **chosen).base
     kinds = [type(layer).__name__ for layer in backbone.layers]
     stage = ["Conv2D", "BatchNormalization", "ReLU", "AveragePooling2D", "SpatialDropout2D"]
     assert kinds == ["InputLayer", *stage * 2, "GlobalAveragePooling2D", "Dense", "Dropout", "Dense", "Dropout"]
@@ -53,7 +53,7 @@ def test_an_image_too_small_for_its_layers_is_refused(changes: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("key", ["filters", "dense"])
-def test_layers_of_no_width_are_refused(key: str) -> None:
+def test_layers_of_zero_width_are_refused(key: str) -> None:
     with pytest.raises(UserError, match=rf"invalid model\.{key}=\[8,0\]: expected whole numbers of 1 or more"):
         model_config("cnn", **{key: [8, 0]})
 
@@ -64,7 +64,7 @@ def test_stride_with_dilation_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("stride", "convolutions"), [(1, 1), (2, 1), (2, 2)])
-def test_strides_of_its_levels_count_convolutions_and_poolings(stride: int, convolutions: int) -> None:
+def test_strides_of_its_levels_depend_on_convolutions_and_poolings(stride: int, convolutions: int) -> None:
     """Each stage divides the 96 pixels by `stride`, and its pooling by 2."""
     built = network("segmenter", 96, filters=[4, 6], stride=stride, convolutions=convolutions)
     first, second = stride, 2 * stride * stride

@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 NAMES = backbones.names()
 WITH_LEVELS = [name for name in NAMES if backbones.get(name).has_feature_levels]
-LOST = 4  # units of a map's side that convolutions without padding may take off in all
+MOST_LOST = 4  # units that convolutions without padding may remove from a map's side in total
 
 
 def model(name: str, feature_levels: bool = False) -> ModelConfig:
@@ -43,13 +43,13 @@ def model(name: str, feature_levels: bool = False) -> ModelConfig:
     return read_model({**(base if feature_levels else {"name": name, "head": "dense"}), **SMALL.get(name, {})})
 
 
-def least(name: str, feature_levels: bool = False) -> int:
+def smallest_side(name: str, feature_levels: bool = False) -> int:
     return backbones.get(name).smallest_side(model(name).backbone_options, feature_levels)
 
 
 def side(name: str) -> int:
     """Return the smallest multiple of 64 pixels that the backbone supports."""
-    return 64 * -(-least(name, name in WITH_LEVELS) // 64)
+    return 64 * -(-smallest_side(name, name in WITH_LEVELS) // 64)
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def test_it_declares_its_options_with_defaults_in_bounds(name: str) -> None:
     check_bounds(backbone.options(), "model")
     assert set(backbone.shape_options) <= {field.name for field in dataclasses.fields(backbone.options)}
     assert backbone.channels in (None, 3)
-    assert least(name) >= 1
+    assert smallest_side(name) >= 1
 
 
 def test_declarations_need_no_keras() -> None:
@@ -91,7 +91,7 @@ def test_declarations_need_no_keras() -> None:
 
 
 @pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
-def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> None:
+def test_strides_and_channels_of_its_levels_match_the_maps(name: str) -> None:
     backbone, options = backbones.get(name), model(name, feature_levels=True).backbone_options
     levels, names, strides = backbone.feature_levels(options), backbone.feature_maps(options), backbone.strides(options)
     assert names[: len(levels)] == [level.layer for level in levels]
@@ -101,8 +101,8 @@ def test_strides_and_channels_of_its_levels_are_those_of_the_maps(name: str) -> 
     for layer, stride, width, tensor in zip(names, strides, channels, levels_base(name).outputs, strict=True):
         rows, columns, depth = tensor.shape[1:]
         assert depth == width, layer
-        assert columns - rows == 64 / stride, layer  # 64 more pixels are 64 / stride more units, whatever borders lose
-        assert 0 <= side(name) // stride - rows <= LOST, layer
+        assert columns - rows == 64 / stride, layer  # 64 pixels are 64 / stride units; border losses cancel
+        assert 0 <= side(name) // stride - rows <= MOST_LOST, layer
 
 
 @pytest.mark.parametrize("name", large_ones_slow(WITH_LEVELS))
@@ -137,11 +137,11 @@ def test_its_blocks_cover_every_layer_with_weights_in_order(name: str) -> None:
     assert len({block.name for block in blocks}) == len(blocks)
 
 
-def assert_frozen_part_is_still(built: Network, freeze: Any) -> None:
+def assert_frozen_part_is_unchanged(built: Network, freeze: Any) -> None:
     """Assert that the first layers always run in inference mode and keep their weights."""
     freezing.apply(built, Phase(0, 1, freeze))
     last = built.base.layers[freezing.frozen_layers(built, freeze) - 1]
-    part = keras.Model(built.base.input, last._inbound_nodes[-1].outputs[0])  # .output of a model is within it
+    part = keras.Model(built.base.input, last._inbound_nodes[-1].outputs[0])  # a nested model's .output is internal
     pixels = np.random.default_rng(1).uniform(-1, 1, (2, *built.base.input_shape[1:])).astype(np.float32)
     inference = np.asarray(part(pixels, training=False))
     before = [np.array(weight) for weight in part.weights]
@@ -156,7 +156,7 @@ def assert_frozen_part_is_still(built: Network, freeze: Any) -> None:
 def test_frozen_layers_run_in_inference_mode_regardless_of_training(name: str, freeze: Any) -> None:
     built = classifier(name)
     try:
-        assert_frozen_part_is_still(built, freeze)
+        assert_frozen_part_is_unchanged(built, freeze)
     finally:
         freezing.apply(built, Phase(0, 1))
 
@@ -164,7 +164,7 @@ def test_frozen_layers_run_in_inference_mode_regardless_of_training(name: str, f
 @pytest.mark.parametrize("name", NAMES)
 def test_an_image_below_its_smallest_side_is_refused(name: str) -> None:
     for levels in {False, name in WITH_LEVELS}:
-        smallest = least(name, levels)
+        smallest = smallest_side(name, levels)
         with pytest.raises(
             UserError, match=f"images of {smallest - 1}×300 pixels are too small.*at least {smallest} p"
         ):
@@ -172,9 +172,9 @@ def test_an_image_below_its_smallest_side_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", large_ones_slow(NAMES))
-def test_it_takes_images_of_its_smallest_side(name: str) -> None:
+def test_it_accepts_images_of_its_smallest_side(name: str) -> None:
     levels = name in WITH_LEVELS
-    smallest = least(name, levels)
+    smallest = smallest_side(name, levels)
     assert network_of(model(name, levels), smallest, 1).model.input_shape == (None, smallest, smallest, 1)
 
 

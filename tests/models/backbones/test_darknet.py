@@ -12,7 +12,7 @@ def _convolution(size: int, inputs: int, outputs: int) -> int:
     return size * size * inputs * outputs + 4 * outputs
 
 
-def test_the_parameters_of_two_stages() -> None:
+def test_the_parameters_of_two_stages_by_hand() -> None:
     half = 4
     block = 2 * _convolution(1, 8, half) + 2 * _convolution(3, half, half) + _convolution(1, 8, 8)
     by_hand = _convolution(3, 3, 6) + _convolution(3, 6, 8) + block

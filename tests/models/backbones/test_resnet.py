@@ -1,4 +1,4 @@
-"""ResNet's published counts and preprocessing."""
+"""ResNet's published parameter counts and preprocessing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.usefixtures("eager")
     pytest.param(101, 44_707_176, marks=pytest.mark.slow),
     pytest.param(152, 60_419_944, marks=pytest.mark.slow),
 ])  # fmt: skip
-def test_a_network_of_1000_classes_has_the_published_count(depth: int, with_top: int) -> None:
+def test_a_network_of_1000_classes_has_the_published_parameter_count(depth: int, with_top: int) -> None:
     model = network("resnet", 32, 3, 1000, depth=depth).model
     assert model.count_params() == with_top
     assert model.get_layer("logits").count_params() == (2048 + 1) * 1000
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_base_sees_what_its_own_preprocessing_makes(channels: int) -> None:
+def test_the_input_of_the_base_equals_keras_preprocessing(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, channels)).astype(np.float32)
     expected = keras.applications.resnet.preprocess_input(np.repeat(image, 3 // channels, axis=-1))
     np.testing.assert_allclose(seen_by_base(network("resnet", 32, channels, 2), image), expected, atol=1e-4)
@@ -36,5 +36,5 @@ def test_a_depth_that_does_not_exist_is_refused() -> None:
         model_config("resnet", depth=51)
 
 
-def test_no_depth_means_the_smallest_network() -> None:
+def test_without_a_depth_the_smallest_network_is_chosen() -> None:
     assert model_config("segmenter", encoder="resnet", depth=None).backbone_options.depth == 50

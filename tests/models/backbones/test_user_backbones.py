@@ -17,7 +17,7 @@ from cvlib.models.restore import open_run
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
-from tests.models.backbones.test_contract import assert_frozen_part_is_still
+from tests.models.backbones.test_contract import assert_frozen_part_is_unchanged
 from tests.networks import network_of
 
 TOY = '''
@@ -58,7 +58,7 @@ class Toy(Backbone):
 BACKBONE = Toy()
 '''
 
-# Random layers within a model within the base: Dropout, and stochastic depth as packages have it.
+# Random layers in nested models of the base: Dropout, and stochastic depth as in other packages.
 RESTLESS = """
 import keras
 from keras import layers
@@ -137,7 +137,7 @@ def test_it_is_found_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("values", "shape"), NETWORKS)
-def test_it_carries_every_head(values: dict[str, Any], shape: tuple[int, ...]) -> None:
+def test_every_head_works_on_it(values: dict[str, Any], shape: tuple[int, ...]) -> None:
     built = network_of(read_model({**values, "toy_width": 6}), 64)
     output = built.predictive()(np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32))
     assert output.shape == (2, *shape)
@@ -146,7 +146,7 @@ def test_it_carries_every_head(values: dict[str, Any], shape: tuple[int, ...]) -
     assert built.base.get_layer("stage1_conv").kernel.shape == (3, 3, 3, 6)
 
 
-def test_its_options_are_checked_as_any() -> None:
+def test_its_options_are_checked() -> None:
     with pytest.raises(UserError, match=r"invalid model.toy_width=65: expected a value between 1 and 64"):
         read_model({"name": "toy", "toy_width": 65})
     with pytest.raises(UserError, match=r"model.toy_widht: there is no such key; did you mean model.toy_width\?"):
@@ -154,14 +154,14 @@ def test_its_options_are_checked_as_any() -> None:
 
 
 @pytest.mark.parametrize("freeze", ["all", 2, 0.5])
-def test_random_layers_within_models_within_it_are_frozen_as_well(freeze: Any) -> None:
+def test_random_layers_in_nested_models_are_frozen_too(freeze: Any) -> None:
     built = network_of(read_model({"name": "restless"}), 6)
     pixels = np.ones((2, 6, 6, 3), np.float32)
     assert not np.array_equal(built.base(pixels, training=True), built.base(pixels, training=True))
-    assert_frozen_part_is_still(built, freeze)
+    assert_frozen_part_is_unchanged(built, freeze)
 
 
-def test_batch_norm_within_models_within_it_may_stay_as_loaded() -> None:
+def test_batch_norm_in_nested_models_can_be_frozen() -> None:
     built = network_of(read_model({"name": "restless"}), 6)
     freezing.apply(built, Phase(0, 1, batch_norm="frozen"))
     norms = [built.base.get_layer(stage).get_layer("bn") for stage in ("stage1", "stage2")]
@@ -191,7 +191,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
     ("def broken(:\n", "can't be imported: SyntaxError"),
     ("raise ValueError('first\\nsecond')\n", "can't be imported: ValueError: first"),
 ])  # fmt: skip
-def test_a_file_that_cannot_be_used_is_named_in_one_line(folder: Path, text: str, words: str) -> None:
+def test_an_invalid_file_is_named_in_one_line(folder: Path, text: str, words: str) -> None:
     (folder / "broken.py").write_text(text)
     with pytest.raises(UserError) as caught:
         backbones.get("broken")
@@ -199,7 +199,7 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(folder: Path, text: str
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_cannot_be_used_are_in_nobodys_way(folder: Path) -> None:
+def test_invalid_files_do_not_affect_other_backbones(folder: Path) -> None:
     for name, text in (("__init__", ""), ("_notes", "x = 1"), ("helpers", "x = 1"), ("half", "def broken(:")):
         (folder / f"{name}.py").write_text(text)
     assert {"toy", "cnn"} <= {one.name for one in backbones.usable()}
@@ -214,8 +214,8 @@ def test_files_that_cannot_be_used_are_in_nobodys_way(folder: Path) -> None:
     ("options.toy_width, f", "options.toy_width + 1, f",
      "feature_levels declares 5 channels for layer stage1_conv, but build gives it 4"),
 ])  # fmt: skip
-def test_levels_that_are_not_those_of_the_layers_are_refused(folder: Path, before: str, after: str,
-                                                             words: str) -> None:  # fmt: skip
+def test_levels_that_do_not_match_the_layers_are_refused(folder: Path, before: str, after: str,
+                                                         words: str) -> None:  # fmt: skip
     assert before in TOY
     (folder / "toy.py").write_text(TOY.replace(before, after))
     os.utime(folder / "toy.py", ns=(2, 2))
@@ -236,7 +236,7 @@ def test_a_run_notes_that_the_backbones_file_has_changed(folder: Path, tmp_path:
 @pytest.mark.parametrize(
     ("name", "near"), [("toyy", "toy"), ("resnets", "resnet"), ("../x", "alexnet"), ("", "alexnet")]
 )
-def test_a_name_that_no_file_has_is_refused_in_one_line(name: str, near: str) -> None:
+def test_an_unknown_name_is_refused_in_one_line(name: str, near: str) -> None:
     with pytest.raises(UserError) as caught:
         backbones.get(name)
     message = str(caught.value)

@@ -34,7 +34,7 @@ def test_iou_by_hand(first, second, expected):
 
 
 def ciou(truth, guess) -> float:
-    """Return equations 7 to 11 of the paper for one pair of boxes."""
+    """Return the complete IoU of one pair of boxes by equations 7 to 11 of the paper."""
     width = max(0, min(truth[2], guess[2]) - max(truth[0], guess[0]))
     height = max(0, min(truth[3], guess[3]) - max(truth[1], guess[1]))
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (truth, guess)]
@@ -47,7 +47,7 @@ def ciou(truth, guess) -> float:
     return iou - apart / diagonal - alpha * v
 
 
-def test_complete_iou_is_the_papers():
+def test_complete_iou_equals_the_papers_formula():
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 50, (2, 40, 2))
     pairs = np.concatenate([corners, corners + rng.uniform(1, 40, (2, 40, 2))], axis=-1).astype(np.float32)
@@ -77,7 +77,7 @@ def iou(first, second) -> float:
     return width * height / (sum(areas) - width * height)
 
 
-def test_suppression_is_the_greedy_loops():
+def test_suppression_equals_the_greedy_loop():
     rng = np.random.default_rng(1)
     low = rng.uniform(0, 40, (3, 60, 2))
     corners = np.concatenate([low, low + rng.uniform(8, 30, (3, 60, 2))], axis=-1).astype(np.float32)
@@ -93,8 +93,8 @@ def test_suppression_is_the_greedy_loops():
         assert np.all(found[1][image][count:] == 0) and np.all(found[2][image][count:] == -1)
 
 
-def test_a_chain_is_followed():
-    """Each box overlaps only its neighbours: the greedy rule keeps every other one."""
+def test_suppression_keeps_every_other_box_of_a_chain():
+    """Each box overlaps only its neighbours, so the greedy rule keeps every other box."""
     left = np.arange(12) * 4.0
     corners = np.stack([left, np.zeros(12), left + 10, np.full(12, 10.0)], axis=-1).astype(np.float32)[None]
     scores = np.linspace(0.9, 0.3, 12, dtype=np.float32)[None, :, None]
@@ -118,7 +118,7 @@ def test_suppression_can_be_saved_in_a_model(tmp_path):
         assert np.array_equal(own, loaded)
 
 
-def test_a_model_suppresses_in_one_image_as_in_many():
+def test_suppression_in_a_model_works_on_single_images():
     rng = np.random.default_rng(3)
     low = rng.uniform(0, 40, (4, 30, 2))
     corners = np.concatenate([low, low + rng.uniform(8, 30, (4, 30, 2))], axis=-1).astype(np.float32)

@@ -30,7 +30,7 @@ def numpy_unpool(x: np.ndarray, level: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("side", [(6, 8), (7, 9), (2, 3)])
-def test_unpooling_puts_values_where_the_pooling_took_them(side: tuple[int, int]) -> None:
+def test_unpooling_puts_values_where_pooling_found_the_maxima(side: tuple[int, int]) -> None:
     level = np.maximum(RNG.normal(size=(2, *side, 3)), 0).astype(np.float32)  # as after ReLU: many equal zeros
     x = RNG.normal(size=(2, side[0] // 2, side[1] // 2, 3)).astype(np.float32)
     coarse, fine = keras.Input(x.shape[1:]), keras.Input(level.shape[1:])
@@ -68,7 +68,7 @@ TEXTBOOK = [
     (2, 5, 3, 2, 0, 0),  # no padding, stride 2
     (3, 5, 3, 2, 1, 0),  # padding, stride 2
     (3, 6, 3, 2, 1, 1),  # padding, stride 2, odd: one row of output padding
-    (3, 6, 2, 2, 0, 0),  # U-Net's
+    (3, 6, 2, 2, 0, 0),  # as in U-Net
     (3, 6, 4, 2, 1, 0),  # twice as large, overlapping
     (3, 9, 2, 3, 0, 1),  # a kernel smaller than the stride leaves gaps
     (2, 7, 3, 2, 0, 2),  # more output padding than the kernel reaches
@@ -76,20 +76,20 @@ TEXTBOOK = [
 
 
 @pytest.mark.parametrize(("side", "result", "kernel", "stride", "padding", "output_padding"), TEXTBOOK)
-def test_transposed_convolution(
+def test_transposed_convolution_equals_numpy(
     side: int, result: int, kernel: int, stride: int, padding: int, output_padding: int
 ) -> None:
     x = RNG.normal(size=(1, side, side, 2)).astype(np.float32)
     given = keras.Input(x.shape[1:])
-    made = decoders.transposed_convolution(given, 3, kernel, stride, padding, output_padding, "up")
-    model = keras.Model(given, made)
-    assert made.shape == (None, result, result, 3)
+    output = decoders.transposed_convolution(given, 3, kernel, stride, padding, output_padding, "up")
+    model = keras.Model(given, output)
+    assert output.shape == (None, result, result, 3)
     expected = numpy_transpose(x[0], model.get_layer("up").kernel.numpy(), stride, padding, output_padding)
     assert expected.shape == (result, result, 3)
     np.testing.assert_allclose(model.predict_on_batch(x)[0], expected, atol=1e-5)
 
 
-def test_padding_that_leaves_nothing_is_refused() -> None:
+def test_padding_that_leaves_no_output_is_refused() -> None:
     with pytest.raises(UserError, match=r"model\.transpose_padding=8 leaves no output for a map of 4×6"):
         decoders.transposed_convolution(keras.Input((4, 6, 2)), 2, 2, 2, 8, 0, "up")
 
@@ -98,15 +98,15 @@ def test_padding_that_leaves_nothing_is_refused() -> None:
 @pytest.mark.parametrize("side", [(8, 12), (7, 11)])
 def test_every_decoder_reaches_the_finer_maps_size(name: str, side: tuple[int, int]) -> None:
     coarse, fine = keras.Input((side[0] // 2, side[1] // 2, 6)), keras.Input((*side, 4))
-    made = getattr(decoders, name)(model_config("segmenter").head_options, coarse, fine, 5, "up1")
-    assert made.shape == (None, *side, 4 if name == "unpool" else 5)  # whose maxima are those of 4 channels
+    output = getattr(decoders, name)(model_config("segmenter").head_options, coarse, fine, 5, "up1")
+    assert output.shape == (None, *side, 4 if name == "unpool" else 5)  # unpooling keeps the finer map's 4 channels
 
 
 @pytest.mark.parametrize(("method", "middle"), [("nearest", [1.0, 1.0, 3.0, 3.0]), ("bilinear", [1.0, 1.5, 2.5, 3.0])])
 def test_interpolation_uses_the_chosen_method(method: str, middle: list[float]) -> None:
     coarse, fine = keras.Input((1, 2, 2)), keras.Input((1, 4, 1))
-    made = decoders.interpolate(model_config("segmenter", interpolation=method).head_options, coarse, fine, 1, "up1")
-    model = keras.Model([coarse, fine], made)
+    output = decoders.interpolate(model_config("segmenter", interpolation=method).head_options, coarse, fine, 1, "up1")
+    model = keras.Model([coarse, fine], output)
     model.get_layer("up1_interpolate").kernel.assign(np.array([[[[1.0], [0.5]]]]))  # first channel + half the second
     x = np.array([[[[0.5, 1.0], [2.0, 2.0]]]], np.float32)
     found = model.predict_on_batch([x, np.zeros((1, 1, 4, 1), np.float32)])

@@ -15,16 +15,16 @@ def levels(sizes: dict[int, tuple[int, int]], channels: int = 2) -> neck.Levels:
     return {stride: keras.Input((*size, channels)) for stride, size in sizes.items()}
 
 
-def test_maps_that_lost_their_borders_are_brought_to_the_images_size_over_the_stride() -> None:
+def test_maps_that_lost_their_borders_are_resized_to_the_image_size_over_the_stride() -> None:
     image = keras.Input((64, 96, 3))
     maps = [keras.Input((15, 22, 2)), keras.Input((8, 12, 2))]
     found = neck.by_stride(Features(image, maps, [4, 8]))
     assert {stride: tuple(one.shape[1:3]) for stride, one in found.items()} == {4: (16, 24), 8: (8, 12)}
-    assert found[8] is maps[1]  # what fits stays as it is
+    assert found[8] is maps[1]  # a map that fits is unchanged
     assert keras.Model(maps[0], found[4]).get_layer("level4_resized") is not None
 
 
-def test_a_stride_beyond_the_coarsest_is_reached_by_halving_and_a_finer_one_is_refused() -> None:
+def test_coarser_levels_are_created_by_halving_and_finer_ones_are_refused() -> None:
     found = levels({4: (16, 24), 8: (8, 12)})
     neck.require(found, 32, 5, "a stride of 32 pixels")
     assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {
@@ -34,7 +34,7 @@ def test_a_stride_beyond_the_coarsest_is_reached_by_halving_and_a_finer_one_is_r
         neck.require(found, 2, 5, "a cell of 2 pixels")
 
 
-def test_a_level_takes_up_the_coarser_one_and_no_level_is_finer_than_asked() -> None:
+def test_top_down_adds_the_coarser_level_and_stops_at_the_requested_stride() -> None:
     given = levels({2: (8, 8), 4: (4, 4), 8: (2, 2)})
     found = neck.top_down(dict(given), 4, 3)
     assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {8: (2, 2, 3), 4: (4, 4, 3)}
@@ -49,7 +49,7 @@ def _layers(output: keras.KerasTensor, given: neck.Levels) -> list[keras.layers.
     return [model.get_layer(name) for name in ("lateral4_relu", "down8_relu", "joined4")]
 
 
-def test_on_the_way_down_again_a_level_takes_up_the_finer_one_whatever_lies_between() -> None:
+def test_bottom_up_adds_the_finer_level_across_missing_strides() -> None:
     given = levels({4: (16, 16), 16: (4, 4)}, channels=3)
     found = neck.bottom_up(dict(given), [4, 16], 3)
     model = keras.Model([given[4], given[16]], found[16])

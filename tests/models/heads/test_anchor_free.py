@@ -16,7 +16,7 @@ def numpy(value) -> np.ndarray:
     return keras.ops.convert_to_numpy(value)
 
 
-def test_points_are_the_middles_of_the_cells():
+def test_points_are_the_centres_of_the_cells():
     places = anchor_free.points(SIZE, STRIDES)
     assert places.shape == (30, 3)
     assert places[0].tolist() == [4, 4, 8] and places[7].tolist() == [12, 12, 8]
@@ -28,7 +28,7 @@ def test_boxes_are_decoded_from_their_points():
     raw[0, 0, :4] = [0.5, -0.25, np.log(2), 0]
     raw[0, 24, 4:] = [0, 100]
     corners, scores = (numpy(part)[0] for part in anchor_free.decode(raw, SIZE, STRIDES))
-    # Centre (4 + 4, 4 − 2), sides 4 strides of 8 times (2, 1).
+    # The centre is (4 + 4, 4 − 2), and the sides are 4 strides of 8 pixels times (2, 1).
     assert corners[0] == pytest.approx([8 - 32, 2 - 16, 8 + 32, 2 + 16], abs=1e-4)
     assert corners[24] == pytest.approx([8 - 32, 8 - 32, 8 + 32, 8 + 32], abs=1e-4)
     assert scores[24].tolist() == [0.5, 1]
@@ -48,7 +48,7 @@ def case(seed: int):
 
 
 def loop(targets, guesses, scores, places, most):
-    """Return for each point of one image its object (−1: none) and its target score."""
+    """Return the object of each point of one image (−1: none), and the points' target scores."""
     overlaps = numpy(boxes.iou(targets[:, None, :4], guesses[None]))
     alignment = np.zeros(overlaps.shape)
     for m, (left, top, right, bottom, label) in enumerate(targets):
@@ -96,7 +96,7 @@ def test_even_the_smallest_object_has_a_point():
     assert numpy(goals)[0, :, 1].max() > 0 and numpy(goals)[0, :, 0].max() == 0
 
 
-def test_the_loss_falls_to_nothing_for_right_and_sure_answers():
+def test_the_loss_is_zero_for_certain_correct_predictions():
     targets = np.array([[[4, 4, 20, 28, 1], [0, 0, 0, 0, -1]]], np.float32)
     places = anchor_free.points(SIZE, STRIDES)
     raw = np.full((1, 30, 6), -30, np.float32)
@@ -110,7 +110,7 @@ def test_the_loss_falls_to_nothing_for_right_and_sure_answers():
     assert float(numpy(anchor_free.loss_parts(targets, raw, SIZE, STRIDES)["class_loss"])[0]) > 20
 
 
-def test_class_weights_are_factors_of_what_the_points_of_a_class_cost():
+def test_class_weights_scale_the_loss_of_the_points_of_a_class():
     targets = np.array([[[4, 4, 20, 28, 1], [0, 0, 0, 0, -1]]], np.float32)
     raw = np.random.default_rng(0).normal(0, 1, (1, 30, 6)).astype(np.float32)
     weights = [None, np.ones(2), np.array([9.0, 1.0]), np.array([1.0, 2.0]), np.array([1.0, 3.0])]
@@ -133,6 +133,6 @@ def test_images_and_batches_without_boxes_give_finite_gradients(empty):
     gradient = tape.gradient(total, raw).numpy()
     assert np.isfinite(float(total)) and np.isfinite(gradient).all()
     for image in empty:
-        # Without boxes nothing pulls at the boxes, and all scores are pushed down.
+        # Without objects, the predicted boxes get no gradient, and all scores are pushed down.
         assert float(parts["box_loss"][image]) == 0 and np.all(gradient[image, :, :4] == 0)
         assert np.all(gradient[image, :, 4:] > 0)

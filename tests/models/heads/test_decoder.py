@@ -21,7 +21,7 @@ def build(side: int = 20, channels: int = 3, **changes: Any) -> Network:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("skip", [True, False])
-def test_logits_for_every_pixel(decoder: str, skip: bool) -> None:
+def test_the_network_gives_logits_for_every_pixel(decoder: str, skip: bool) -> None:
     model = build(22, decoder=decoder, skip=skip).model
     assert model.output.shape == (None, 22, 22, 5)
     joined = [layer.name for layer in model.layers if layer.name.endswith("_skip")]
@@ -32,7 +32,7 @@ def test_logits_for_every_pixel(decoder: str, skip: bool) -> None:
     ("encoder", "side"), [("vgg", 32), ("resnet", 32), pytest.param("inception", 75, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("decoder", ["interpolate", "transpose"])
-def test_every_encoder_comes_back_to_the_images_size(encoder: str, side: int, decoder: str) -> None:
+def test_the_output_has_the_image_size_with_every_encoder(encoder: str, side: int, decoder: str) -> None:
     built = build(side, 1, encoder=encoder, decoder=decoder, decoder_filters=8)
     assert built.model.output.shape == (None, side, side, 5)
 
@@ -56,13 +56,13 @@ def test_unpooling_without_max_pooling_is_refused(changes: dict[str, Any], level
 def test_the_parameters_of_the_segnet_by_hand() -> None:
     model = build(filters=[4, 6], convolutions=1, batch_norm=False, decoder="unpool", skip=False).model
     encoder = (3 * 9 + 1) * 4 + (4 * 9 + 1) * 6
-    first = 2 * (9 * 6 * 6 + 4 * 6)  # a level up: two convolutions, each with BatchNorm
-    second = (6 * 4 + 4 * 4) + 2 * (9 * 4 * 4 + 4 * 4)  # 6 channels are made 4 before they are unpooled
+    first = 2 * (9 * 6 * 6 + 4 * 6)  # a decoder level: two convolutions, each with BatchNorm
+    second = (6 * 4 + 4 * 4) + 2 * (9 * 4 * 4 + 4 * 4)  # 6 channels are reduced to 4 before unpooling
     assert model.count_params() == encoder + first + second + (4 + 1) * 5
 
 
 @pytest.mark.parametrize(("side", "filters", "cells"), [(64, [4] * 5, 8), (57, [4] * 5, 7), (20, [4, 6], 10)])
-def test_the_auxiliary_classifier_looks_at_an_eighth_or_the_first_level_up(
+def test_the_auxiliary_classifier_uses_the_first_decoder_level_of_at_least_an_eighth(
     side: int, filters: list[int], cells: int
 ) -> None:
     built = build(side, filters=filters, auxiliary_weight=0.4)

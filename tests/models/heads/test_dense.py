@@ -1,4 +1,4 @@
-"""The classifier's head: the layers between the base and the logits, and the cut of the network."""
+"""The classifier's head: the layers between the base and the logits, and where the network is cut."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from tests.networks import network
 
 
-def test_a_map_is_pooled_then_dropped_then_scored() -> None:
+def test_a_feature_map_is_pooled_before_dropout_and_logits() -> None:
     built = network("darknet", 64, 3, 5, filters=[4, 8], dropout=0.5)
     assert [type(layer).__name__ for layer in built.model.layers[-4:]] == [
         "Functional", "GlobalAveragePooling2D", "Dropout", "Dense",
@@ -23,7 +23,7 @@ def test_a_vector_needs_no_pooling() -> None:
     assert [tuple(tensor.shape) for tensor in built.cut_at] == [(None, 7)]
 
 
-def test_logits_are_the_weighted_mean_of_the_map() -> None:
+def test_logits_are_a_linear_function_of_the_mean_features() -> None:
     built = network("darknet", 64, 3, 2, filters=[4, 8])
     image = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     features = np.asarray(built.base(image / 255))
@@ -32,7 +32,7 @@ def test_logits_are_the_weighted_mean_of_the_map() -> None:
     np.testing.assert_allclose(built.model.predict(image, verbose=0), expected, atol=1e-5)
 
 
-def test_on_a_loaded_base_all_scores_begin_at_zero_while_others_begin_at_random() -> None:
+def test_initial_logits_are_zero_on_a_loaded_base_and_random_otherwise() -> None:
     built = network("darknet", 64, 3, 3, filters=[4, 8])
     image = np.full((1, 64, 64, 3), 200, np.float32)
     assert np.abs(built.model.predict(image, verbose=0)).max() > 0

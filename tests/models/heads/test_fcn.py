@@ -23,7 +23,7 @@ def build(side: int = 64, **changes: Any) -> Network:
     return network("fcn", side, 3, 4, **{"fc_width": 16, "fc_kernel": 3, **changes})
 
 
-def test_a_dense_layer_is_this_convolution_with_the_same_weights() -> None:
+def test_a_convolution_with_the_weights_of_a_dense_layer_gives_the_same_output() -> None:
     features = RNG.normal(size=(2, 7, 7, 8)).astype(np.float32)
     flat = keras.Sequential([keras.Input((7, 7, 8)), keras.layers.Flatten(), keras.layers.Dense(5, "relu")])
     given = keras.Input((7, 7, 8))
@@ -34,7 +34,7 @@ def test_a_dense_layer_is_this_convolution_with_the_same_weights() -> None:
     np.testing.assert_allclose(found[:, 3, 3], flat.predict_on_batch(features), rtol=1e-4, atol=1e-5)
 
 
-def test_vggs_own_dense_layers_are_the_networks_first_convolutions() -> None:
+def test_the_first_convolutions_accept_the_weights_of_vggs_dense_layers() -> None:
     published = keras.applications.VGG16(weights=None, input_shape=(96, 96, 3), classes=3)
     features = RNG.uniform(size=(1, 3, 3, 512)).astype(np.float32)
     given = keras.Input((3, 3, 512))
@@ -56,11 +56,11 @@ def test_upsampling_is_initialized_to_bilinear_interpolation(stride: int) -> Non
     given = keras.Input(x.shape[1:])
     found = keras.Model(given, fcn._bilinear(given, stride, "up")).predict_on_batch(x)
     expected = tf.image.resize(x, (5 * stride, 6 * stride)).numpy()
-    inner = slice(stride, -stride)  # at the border the convolution sees zeros where resizing repeats the edge
+    inner = slice(stride, -stride)  # at the border, the convolution sees zeros, but resizing repeats the edge
     np.testing.assert_allclose(found[:, inner, inner], expected[:, inner, inner], atol=1e-5)
 
 
-def test_the_finer_scores_change_nothing_until_they_learn() -> None:
+def test_scores_of_finer_maps_have_no_effect_before_training() -> None:
     image = RNG.uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     networks = build(prediction_stride=32), build(prediction_stride=8)
     coarse, fine = (built.model for built in networks)
@@ -72,12 +72,12 @@ def test_the_finer_scores_change_nothing_until_they_learn() -> None:
             fine.get_layer(layer.name).set_weights(layer.get_weights())
     networks[1].base.set_weights(networks[0].base.get_weights())
     a, b = (model.predict_on_batch(image)[:, 24:40, 24:40] for model in (coarse, fine))
-    # 32 times at once, or 2, 2 and 8 times: both bilinear, so equal up to how straight lines are cut into steps
+    # Upsampling by 32, or by 2, 2 and 8, is bilinear in both cases, so the results are nearly equal.
     assert np.abs(a - b).max() < 0.15 * np.abs(a).max()
 
 
 @pytest.mark.parametrize(("stride", "joins"), [(32, []), (16, ["join16"]), (8, ["join16", "join8"])])
-def test_each_variant_joins_its_maps_and_ends_at_the_images_size(stride: int, joins: list[str]) -> None:
+def test_each_variant_joins_its_maps_and_returns_the_image_size(stride: int, joins: list[str]) -> None:
     model = build(prediction_stride=stride).model
     assert [layer.name for layer in model.layers if layer.name.startswith("join")] == joins
     assert model.output.shape == (None, 64, 64, 4)
@@ -85,14 +85,14 @@ def test_each_variant_joins_its_maps_and_ends_at_the_images_size(stride: int, jo
 
 
 @pytest.mark.slow
-def test_the_published_count() -> None:
+def test_it_has_the_published_parameter_count() -> None:
     model = network("fcn", 32, 3, 21, prediction_stride=32).model
     convolutions = 14_714_688
     dense = (7 * 7 * 512 + 1) * 4096 + (4096 + 1) * 4096
     assert model.count_params() == convolutions + dense + (4096 + 1) * 21 + 64 * 64 * 21 * 21
 
 
-def test_a_size_that_does_not_halve_five_times_is_refused() -> None:
+def test_a_size_that_cannot_be_halved_five_times_is_refused() -> None:
     with pytest.raises(UserError, match=r"images of 80×80 pixels don't fit model.head=fcn.*multiple of 32"):
         build(80)
 
@@ -103,7 +103,7 @@ def test_a_size_that_does_not_halve_five_times_is_refused() -> None:
     ({"backbone": "cnn", "filters": [8, 8]}, "cnn"), ({"backbone": "cnn", "stride": 2}, "cnn"),
     ({"backbone": "cnn", "padding": "valid"}, "cnn"),
 ])  # fmt: skip
-def test_a_base_that_does_not_halve_by_five_poolings_is_refused(changes: dict[str, Any], base: str) -> None:
+def test_a_base_without_five_poolings_is_refused(changes: dict[str, Any], base: str) -> None:
     with pytest.raises(
         UserError, match=f"model.head=fcn needs a backbone with five 2×2 poolings.*unlike {base} .*model.backbone=vgg"
     ):
@@ -111,7 +111,7 @@ def test_a_base_that_does_not_halve_by_five_poolings_is_refused(changes: dict[st
 
 
 @pytest.mark.parametrize("changes", [{}, {"pooling": "average"}, {"spatial_dropout": 0.1}])
-def test_a_small_base_gives_the_same_network(changes: dict[str, Any]) -> None:
+def test_a_small_cnn_works_as_the_base(changes: dict[str, Any]) -> None:
     built = build(backbone="cnn", filters=[4, 4, 6, 6, 8], prediction_stride=8, **changes)
     assert [tuple(output.shape[1:]) for output in built.base.outputs] == [(8, 8, 6), (4, 4, 6), (2, 2, 8)]
     assert built.model.output.shape == (None, 64, 64, 4)

@@ -23,7 +23,7 @@ def iou(first, second) -> float:
 
 
 def loop(targets, raw) -> np.ndarray:
-    """Return equation 3 of the paper for one image: (coordinates, objectness, classes)."""
+    """Return the loss of one image by equation 3 of the paper: (coordinates, objectness, classes)."""
     objects: dict[tuple[int, int], np.ndarray] = {}
     for row in targets:
         if row[4] >= 0:
@@ -32,22 +32,22 @@ def loop(targets, raw) -> np.ndarray:
     coordinates = objectness = classes = 0.0
     for index in range(6):
         y, x = divmod(index, 3)
-        said = raw[index, : 5 * COUNT].reshape(COUNT, 5)
+        pred = raw[index, : 5 * COUNT].reshape(COUNT, 5)
         if (y, x) not in objects:
-            objectness += 0.5 * (said[:, 4] ** 2).sum()
+            objectness += 0.5 * (pred[:, 4] ** 2).sum()
             continue
         left, top, right, bottom, label = objects[y, x]
         overlaps = []
-        for bx, by, root_w, root_h, _ in said:
+        for bx, by, root_w, root_h, _ in pred:
             centre, sides = np.array([(x + bx) * 32, (y + by) * 32]), np.array([root_w**2 * 96, root_h**2 * 64])
             overlaps.append(iou([*(centre - sides / 2), *(centre + sides / 2)], (left, top, right, bottom)))
         best = int(np.argmax(overlaps))
-        bx, by, root_w, root_h, confidence = said[best]
+        bx, by, root_w, root_h, confidence = pred[best]
         coordinates += 5 * (
             (bx - ((left + right) / 2 / 32 - x)) ** 2 + (by - ((top + bottom) / 2 / 32 - y)) ** 2
             + (root_w - ((right - left) / 96) ** 0.5) ** 2 + (root_h - ((bottom - top) / 64) ** 0.5) ** 2
         )  # fmt: skip
-        objectness += (confidence - overlaps[best]) ** 2 + 0.5 * sum(said[k, 4] ** 2 for k in range(2) if k != best)
+        objectness += (confidence - overlaps[best]) ** 2 + 0.5 * sum(pred[k, 4] ** 2 for k in range(2) if k != best)
         classes += ((raw[index, 5 * COUNT :] - np.eye(CLASSES)[int(label)]) ** 2).sum()
     return np.array([coordinates, objectness, classes])
 
@@ -61,7 +61,7 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
     return targets, rng.uniform(0.1, 0.9, (5, 6, 5 * COUNT + CLASSES)).astype(np.float32)
 
 
-def test_the_loss_is_the_published_one():
+def test_the_loss_equals_the_published_one():
     targets, raw = batch()
     parts = grid.loss_parts(targets, raw, SIZE, CELLS, COUNT)
     got = np.stack([numpy(parts[name]) for name in ("box_loss", "objectness_loss", "class_loss")], axis=-1)
@@ -69,7 +69,7 @@ def test_the_loss_is_the_published_one():
     assert got[3, 0] == got[3, 2] == 0 and got[3, 1] > 0
 
 
-def test_class_weights_are_factors_of_the_class_loss_of_their_cells():
+def test_class_weights_scale_the_class_loss_of_their_cells():
     targets = np.array([[[32, 0, 64, 32, 2]], [[0, 0, 32, 32, 1]]], np.float32)
     raw = np.random.default_rng(1).uniform(0.1, 0.9, (2, 6, 5 * COUNT + CLASSES)).astype(np.float32)
     plain, weighted = (grid.loss_parts(targets, raw, SIZE, CELLS, COUNT, weights)
@@ -78,7 +78,7 @@ def test_class_weights_are_factors_of_the_class_loss_of_their_cells():
     assert numpy(weighted["box_loss"]) == pytest.approx(numpy(plain["box_loss"]))
 
 
-def test_a_perfect_answer_costs_nothing():
+def test_a_perfect_prediction_has_zero_loss():
     targets = np.array([[[32, 0, 64, 32, 2]]], np.float32)  # fills the cell in row 0, column 1
     raw = np.zeros((1, 6, 5 * COUNT + CLASSES), np.float32)
     raw[0, 1, :5] = [0.5, 0.5, (1 / 3) ** 0.5, (1 / 2) ** 0.5, 1]
@@ -91,7 +91,7 @@ def test_a_perfect_answer_costs_nothing():
     assert scores[2].tolist() == [0, 0, 1, 0] and scores.sum() == 1
 
 
-def test_of_boxes_without_overlap_the_nearest_answers():
+def test_the_nearest_box_is_responsible_if_no_box_overlaps():
     targets = np.array([[[0, 0, 4, 4, 0]]], np.float32)
     raw = np.zeros((1, 6, 5 * COUNT + CLASSES), np.float32)
     raw[0, 0, [0, 1, 5, 6]] = [0.9, 0.9, 0.5, 0.5]  # both have no area; the second is nearer
@@ -108,7 +108,7 @@ def test_crowded_cells_are_counted():
     assert numpy(grid.crowded(targets, SIZE, CELLS)).tolist() == [2, 0]
 
 
-def test_gradients_are_finite_without_any_box():
+def test_gradients_are_finite_without_objects():
     import tensorflow as tf
 
     raw = tf.Variable(np.zeros((2, 6, 5 * COUNT + CLASSES), np.float32))

@@ -1,4 +1,4 @@
-"""Average precision equal to pycocotools; one image's by hand."""
+"""Average precision compared with pycocotools, and of one image by hand."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import BoxPredictions
 
-CLASSES = 5  # of which the last never occurs as truth, and class 3 never as a guess
+CLASSES = 5  # class 4 never occurs as truth, and class 3 is never predicted
 
 
-def fixture(seed: int, images: int = 40) -> tuple[list[Boxes], list[Detections]]:
-    """Truths of all three sizes with crowds and empty images; guesses near them, doubled, misplaced, mislabelled."""
+def random_boxes(seed: int, images: int = 40) -> tuple[list[Boxes], list[Detections]]:
+    """Return true boxes of all three sizes, with crowds and empty images, and detections.
+
+    The detections are near true boxes, duplicated, misplaced or mislabelled.
+    """
     rng = np.random.default_rng(seed)
     truths, found = [], []
     for _ in range(images):
@@ -41,7 +44,7 @@ def fixture(seed: int, images: int = 40) -> tuple[list[Boxes], list[Detections]]
 
 
 def reference(truths: list[Boxes], found: list[Detections]):
-    """pycocotools' twelve numbers, and its precision array."""
+    """Return the twelve metrics of pycocotools and its precision array."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -70,8 +73,8 @@ def reference(truths: list[Boxes], found: list[Detections]):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_measures_are_pycocotools(seed):
-    truths, found = fixture(seed)
+def test_metrics_equal_pycocotools(seed):
+    truths, found = random_boxes(seed)
     assert any(one.crowd.any() for one in truths) and any(not len(one) for one in truths)
     stats, precision = reference(truths, found)
     got = coco.measure(truths, found, CLASSES)
@@ -88,8 +91,8 @@ def test_measures_are_pycocotools(seed):
     assert got.per_class[3] == 0
 
 
-def test_nothing_found_and_nothing_there():
-    truths, _ = fixture(0)
+def test_metrics_are_0_without_detections_and_without_objects():
+    truths, _ = random_boxes(0)
     none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     assert coco.measure(truths, [none] * len(truths), CLASSES).metrics["mAP"] == 0
     empty = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
@@ -108,34 +111,34 @@ def detections(*rows, classes=None) -> Detections:
     return Detections(table[:, :4], table[:, 4], np.array(classes or [0] * len(rows), np.int64))
 
 
-def test_one_images_precision_by_hand():
+def test_the_precision_of_one_image_by_hand():
     truth = boxes([0, 0, 10, 10], [20, 0, 30, 10])
     assert coco.image_precision(truth, detections([0, 0, 10, 10, 0.9], [20, 0, 30, 10, 0.8])) == 1
     # Right, wrong, right: precision 1 at recall 1/2, then 2/3 at recall 1.
     mixed = detections([0, 0, 10, 10, 0.9], [50, 0, 60, 10, 0.8], [20, 0, 30, 10, 0.7])
     assert coco.image_precision(truth, mixed) == pytest.approx((1 + 2 / 3) / 2)
-    # The second box on the same object is a mistake; the other object isn't found.
+    # The second box on the same object is a false positive; the other object isn't found.
     double = detections([0, 0, 10, 10, 0.9], [0, 0, 10, 9, 0.8])
     assert coco.image_precision(truth, double) == pytest.approx(0.5)
     assert coco.image_precision(truth, detections([0, 0, 10, 10, 0.9], classes=[1])) == 0
     assert coco.image_precision(truth, detections()) == 0
 
 
-def test_an_image_without_objects_is_right_when_nothing_is_found_surely():
+def test_an_image_without_objects_is_correct_without_confident_detections():
     assert coco.image_precision(boxes(), detections()) == 1
     assert coco.image_precision(boxes(), detections([0, 0, 10, 10, 0.1])) == 1
     assert coco.image_precision(boxes(), detections([0, 0, 10, 10, 0.3])) == 0
 
 
-def test_what_lies_in_a_crowd_counts_neither_way():
+def test_detections_in_a_crowd_are_ignored():
     truth = boxes([0, 0, 10, 10], [40, 40, 90, 90], crowd=[False, True])
     found = detections([45, 45, 60, 60, 0.9], [0, 0, 10, 10, 0.8], [0, 50, 10, 60, 0.7])
     assert coco.match(truth, found).tolist() == [-1, 1, 0]
     assert coco.image_precision(truth, found) == 1
 
 
-def test_rows_by_class_are_pycocotools_and_count_no_crowds():
-    truths, found = fixture(0)
+def test_rows_by_class_equal_pycocotools_and_exclude_crowds():
+    truths, found = random_boxes(0)
     _, precision = reference(truths, found)  # (IoUs, recalls, classes, sizes, most detections)
     names = list("abcde")
     rows = BoxPredictions(found, truths, names, np.full((len(truths), 2), 500), "stretch").by_class()

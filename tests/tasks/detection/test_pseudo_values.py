@@ -1,4 +1,4 @@
-"""Contributions of images to a detector's metrics: they average to pycocotools' figures and are its jackknife."""
+"""Contributions of images to a detector's metrics, compared with pycocotools and a jackknife of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from cvlib.data.dataset import Boxes
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.pseudo_values import pseudo_values
-from tests.tasks.detection.test_coco import CLASSES, fixture, reference
+from tests.tasks.detection.test_coco import CLASSES, random_boxes, reference
 
 _STATS = {"mAP": 0, "mAP50": 1, "mAP75": 2, "ar_100": 8}  # positions in pycocotools' list
 
@@ -19,8 +19,8 @@ def _stats(truths: list[Boxes], found: list[Detections]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_mean_is_the_metric_and_the_differences_are_those_of_leaving_an_image_out(seed: int) -> None:
-    truths, found = fixture(seed, images=25)
+def test_contributions_average_to_the_metric_and_differ_like_jackknife_values(seed: int) -> None:
+    truths, found = random_boxes(seed, images=25)
     values, whole = pseudo_values(truths, found, CLASSES), _stats(truths, found)
     without = [_stats(truths[:i] + truths[i + 1 :], found[:i] + found[i + 1 :]) for i in range(len(truths))]
     assert values.keys() == whole.keys()

@@ -1,4 +1,4 @@
-"""From padded boxes to the saved detector: its answers lie where the objects are in the original image."""
+"""From padded boxes to the saved detector, which predicts boxes in the original image's coordinates."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ def dataset_of(split: Split) -> Dataset:
 
 
 def edges(image: np.ndarray) -> list[float]:
-    """Where the brightness of a white rectangle on black passes one half: left, top, right, bottom, in pixels."""
+    """Return where the brightness of a white rectangle on black is one half: left, top, right, bottom in pixels."""
     found = []
     for profile in (image.max(axis=0), image.max(axis=1)):
         inside = np.flatnonzero(profile >= 127.5)
         first, last = inside[0], inside[-1]
         before = profile[first - 1] if first else 0
         after = profile[last + 1] if last + 1 < len(profile) else 0
-        # Pixel i's middle lies at i + 0.5; between middles brightness is linear.
+        # The centre of pixel i is at i + 0.5; between centres, brightness is linear.
         low = first + 0.5 - (profile[first] - 127.5) / (profile[first] - before)
         high = last + 0.5 + (profile[last] - 127.5) / (profile[last] - after)
         found.append((low, high))
     return [found[0][0], found[1][0], found[0][1], found[1][1]]
 
 
-@pytest.mark.parametrize("how", ["letterbox", "stretch"])
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
 @pytest.mark.parametrize(("height", "width"), [(96, 96), (131, 60), (77, 200), (300, 301), (48, 31)])
-def test_resizing_is_undone_to_half_a_pixel(how, height, width):
+def test_resizing_is_undone_within_half_a_pixel(resize, height, width):
     box = np.array([0.2 * width, 0.3 * height, 0.7 * width, 0.9 * height]).round()
     image = np.zeros((1, height, width, 1), np.float32)
     image[0, int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = 255
-    layer = keras.layers.Resizing(96, 128, antialias=True, pad_to_aspect_ratio=how == "letterbox")
+    layer = keras.layers.Resizing(96, 128, antialias=True, pad_to_aspect_ratio=resize == "letterbox")
     resized = keras.ops.convert_to_numpy(layer(image))[0, ..., 0]
     found = np.array(edges(resized), np.float32).reshape(1, 1, 4)
-    back = keras.ops.convert_to_numpy(serving.undo_resizing(found, image, InputSpec(96, 128, 1, how)))[0, 0]
+    back = keras.ops.convert_to_numpy(serving.undo_resizing(found, image, InputSpec(96, 128, 1, resize)))[0, 0]
     assert np.abs(back - box).max() < 0.5
 
 
@@ -80,24 +80,24 @@ def test_boxes_are_clipped_to_the_image():
     assert back[0].tolist() == [0, 0, 100, 50] and back[1, 1] == 0
 
 
-@pytest.mark.parametrize(("head", "how"), [("anchor_free", "letterbox"), ("grid", "stretch")])
-def test_the_saved_detector_says_what_evaluation_measured(tmp_path, head, how):
+@pytest.mark.parametrize(("head", "resize"), [("anchor_free", "letterbox"), ("grid", "stretch")])
+def test_the_saved_detector_gives_the_boxes_of_the_evaluation(tmp_path, head, resize):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, 70, 50, 3)).astype(np.uint8)
     labels = [Boxes(np.array([[5, 5, 30, 40]], np.float32), np.array([k]), np.array([False])) for k in range(3)]
-    network = small(head, side=64, resize=how)
-    feed = feed_of(Split(list("abc"), images, labels), 2, 64, how)
+    network = small(head, side=64, resize=resize)
+    feed = feed_of(Split(list("abc"), images, labels), 2, 64, resize)
     whole = TASK.evaluate(TASK.validated(network), feed, CLASSES)
     assert whole.truths == labels and all(len(found) > 20 for found in whole.found)
     TASK.inference(network).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    said = {name: np.asarray(part) for name, part in loaded(images.astype(np.float32)).items()}
-    assert said["boxes"].shape == (3, 100, 4) and said["classes"].dtype == np.int32
+    output = {name: np.asarray(part) for name, part in loaded(images.astype(np.float32)).items()}
+    assert output["boxes"].shape == (3, 100, 4) and output["classes"].dtype == np.int32
     for i, found in enumerate(whole.found):
         count = len(found)
-        assert said["scores"][i, :count] == pytest.approx(found.scores, abs=1e-5)
-        assert said["boxes"][i, :count] == pytest.approx(found.corners, abs=0.01)
-        assert np.all(said["classes"][i, count:] == -1) and np.all(said["scores"][i, count:] == 0)
+        assert output["scores"][i, :count] == pytest.approx(found.scores, abs=1e-5)
+        assert output["boxes"][i, :count] == pytest.approx(found.corners, abs=0.01)
+        assert np.all(output["classes"][i, count:] == -1) and np.all(output["scores"][i, count:] == 0)
         assert found.corners.min() >= 0 and found.corners[:, 2].max() <= 50 and found.corners[:, 3].max() <= 70
     other = loaded(images[:1, :, :20].astype(np.float32))
     assert np.asarray(other["boxes"])[..., 2].max() <= 20
@@ -120,8 +120,8 @@ def test_batches_without_boxes_train_without_nan(head):
 
 
 def learned(head: str, steps: int) -> tuple[Network, Split]:
-    """A detector after so many steps on eight scenes, and these."""
-    split = some_scenes(8, seed=1)  # where no digit hides most of another: a grid can't say both
+    """Return a detector trained for `steps` steps on eight scenes, and the scenes."""
+    split = some_scenes(8, seed=1)  # no digit hides most of another: a grid can't predict both
     network = small(head, neck_channels=24, filters=[8, 16, 24, 32, 32])
     for layer in network.base.layers + network.model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -135,7 +135,7 @@ def learned(head: str, steps: int) -> tuple[Network, Split]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
-def test_eight_images_can_be_learned_by_heart(head):
+def test_eight_images_can_be_overfitted(head):
     network, split = learned(head, 220)
     assert TASK.evaluate(TASK.validated(network), feed_of(split, 8), CLASSES).metrics()["mAP50"] >= 0.99
 
@@ -145,7 +145,7 @@ def perfect(split: Split) -> BoxPredictions:
     return BoxPredictions(found, list(split.labels), CLASSES, np.tile([96, 96], (len(split), 1)), "letterbox")
 
 
-def test_metrics_and_rows_of_perfect_and_of_missing_answers():
+def test_metrics_and_rows_of_perfect_and_missing_detections():
     split = some_scenes(6)
     whole = perfect(split)
     metrics = whole.metrics()
@@ -161,30 +161,30 @@ def test_metrics_and_rows_of_perfect_and_of_missing_answers():
     assert rows[1]["average_precision50"] == "1.000000"
 
 
-def test_pictures_show_boxes_in_their_colours():
+def test_pictures_show_boxes_in_the_colours_of_their_classes():
     split = some_scenes(5)
     whole, dataset = perfect(split), dataset_of(split)
     shown = whole.representative()
     assert shown.tolist() == [0, 1, 2, 3, 4]
     images, labels = feed_of(split, 5).preview(5)
     picture = whole.drawn(images, shown, dataset)
-    # Two rows of pairs, four images a row, 96 pixels enlarged threefold, a line above each row and a gap below.
+    # Two rows of pairs, four images per row, 96 pixels enlarged threefold, a line above each row and a gap below.
     step = 16 + 288 + 8
     assert picture.shape == (4 * step, 4 * 296 + 8, 3) and picture.dtype == np.uint8
     left = int(split.labels[0].corners[0][0] * 3)
-    ground = drawing.colour(int(split.labels[0].classes[0]))
+    expected = drawing.colour(int(split.labels[0].classes[0]))
     bottom = int(split.labels[0].corners[0][3] * 3) - 1
-    assert tuple(picture[16 + bottom, 8 + left + 3]) == ground == tuple(picture[16 + step + bottom, 8 + left + 3])
+    assert tuple(picture[16 + bottom, 8 + left + 3]) == expected == tuple(picture[16 + step + bottom, 8 + left + 3])
     assert TASK.samples(images, labels, dataset).shape == (2 * step, 4 * 296 + 8, 3)
     curves = whole.charts(dataset)["precision_recall"]
     assert curves.ndim == 3 and curves.std() > 10
 
 
-def test_class_weights_are_by_boxes():
+def test_class_weights_count_boxes():
     labels = [Boxes(np.zeros((4, 4), np.float32), np.array([0, 0, 0, 1]), np.array([False] * 4)),
               Boxes(np.zeros((2, 4), np.float32), np.array([1, 1]), np.array([False, True]))]  # fmt: skip
     split = Split(["a", "b"], np.zeros((2, 8, 8, 3), np.uint8), labels)
-    # 3 boxes and 2 without the crowd: each class is to count half.
+    # 3 and 2 boxes without the crowd: each class gets half of the total weight.
     assert TASK.class_weights(split, 3, "balanced") == pytest.approx([5 / 6, 5 / 4, 0])
 
 

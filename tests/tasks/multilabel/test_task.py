@@ -1,4 +1,4 @@
-"""What a multi-label network learns: the loss, weights of classes, targets, and how it is saved."""
+"""Training a multi-label network: the loss, class weights, targets, and the saved network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS = [frozenset({0}), frozenset({0, 2}), frozenset({0}), frozenset()]
 
 
 def ids(truth: np.ndarray) -> np.ndarray:
-    """The ids of the classes that are there, as a feed gives them."""
+    """Return the ids of each sample's classes, padded with −1 as in a feed."""
     found = [np.flatnonzero(row) for row in truth]
     return np.array([[*row, *[-1] * (truth.shape[1] - len(row))] for row in found], np.int32)
 
@@ -30,7 +30,7 @@ def split() -> Split:
 
 
 @pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0, 3.0])])
-def test_the_loss_is_binary_cross_entropy_with_weights_for_what_is_there(weights: np.ndarray | None) -> None:
+def test_the_loss_is_binary_cross_entropy_with_weights_for_present_classes(weights: np.ndarray | None) -> None:
     random = np.random.default_rng(0)
     logits, truth = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 2, (7, 3)).astype(np.float32)
     found = float(BinaryCrossEntropy(weights)(ids(truth), logits))
@@ -40,7 +40,7 @@ def test_the_loss_is_binary_cross_entropy_with_weights_for_what_is_there(weights
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_smoothing_is_that_of_keras_and_extreme_logits_are_finite() -> None:
+def test_smoothing_equals_that_of_keras_and_extreme_logits_give_finite_losses() -> None:
     random = np.random.default_rng(0)
     logits, truth = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 2, (7, 3)).astype(np.float32)
     keras_own = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)
@@ -53,12 +53,12 @@ def test_smoothing_is_that_of_keras_and_extreme_logits_are_finite() -> None:
 
 
 def test_class_weights_by_hand() -> None:
-    # Of 4 images 3 show the first class and 1 the last; the second is in none.
+    # Of 4 images, 3 show the first class, 1 shows the last, and none shows the second.
     np.testing.assert_allclose(TASK.class_weights(split(), 3, "balanced"), [1 / 3, 1, 3])
     np.testing.assert_allclose(TASK.class_weights(split(), 3, "sqrt"), [(1 / 3) ** 0.5, 1, 3**0.5])
 
 
-def test_ids_become_marks_whatever_fills_their_rows() -> None:
+def test_padded_ids_become_marks() -> None:
     feed = a_feed(split(), (12, 12), 1, 4, 0, kind=CLASS_SET)
     ((_, fed),) = feed.batches()
     expected = [[1, 0, 0], [1, 0, 1], [1, 0, 0], [0, 0, 0]]
@@ -73,7 +73,7 @@ def test_every_output_has_the_loss() -> None:
     assert {type(loss) for loss in arguments["loss"].values()} == {BinaryCrossEntropy}
 
 
-def test_the_share_of_right_decisions_by_hand() -> None:
+def test_the_share_of_correct_decisions_by_hand() -> None:
     metric = TASK.accuracy()
     metric.update_state(np.array([[0, -1], [1, -1]]), np.array([[2.0, 1.0], [-1.0, 3.0]]))
     assert float(metric.result()) == 0.75
@@ -91,7 +91,7 @@ def test_the_saved_network_gives_a_probability_for_each_class(tmp_path) -> None:
     assert tuple(again(np.zeros((1, 30, 20, 1), np.float32)).shape) == (1, 3)
 
 
-def test_the_mean_over_mirror_images_is_of_probabilities() -> None:
+def test_flip_averaging_averages_probabilities() -> None:
     network = build(model_config("cnn", filters=[4, 6], dense=[8], task="multilabel"), InputSpec(12, 12, 1), 3)
     validated = TASK.validated(network)
     images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 1)).astype(np.float32)
@@ -100,7 +100,7 @@ def test_the_mean_over_mirror_images_is_of_probabilities() -> None:
     np.testing.assert_allclose(found, np.mean(both, axis=0), atol=1e-5)
 
 
-def test_answers_agree_where_they_are_on_the_same_side_of_one_half() -> None:
+def test_predictions_agree_on_the_same_side_of_one_half() -> None:
     one, other = {"p": np.array([[0.2, 0.6, 0.9]])}, {"p": np.array([[0.3, 0.4, 0.9]])}
     found = TASK.agreement(one, other, 12)
     assert (found.same, found.answers) == (2, 3)

@@ -36,7 +36,7 @@ def dataset(truth: Any = TRUTH) -> Dataset:
     return Dataset("d", "segmentation", CLASSES, 3, (6, 7), split, split, split, [])
 
 
-def test_metrics_are_scikit_learns_over_the_labelled_pixels() -> None:
+def test_metrics_equal_scikit_learns_over_the_labelled_pixels() -> None:
     truth, guess = TRUTH[VALID], GUESS[VALID]
     exponentials = np.exp(LOGITS[VALID].astype(np.float64))
     metrics = scored().metrics()
@@ -51,7 +51,7 @@ def test_metrics_are_scikit_learns_over_the_labelled_pixels() -> None:
     assert list(metrics)[:4] == [spec.name for spec in TASK.metrics]
 
 
-def test_rows_by_class_are_scikit_learns() -> None:
+def test_rows_by_class_equal_scikit_learns() -> None:
     rows = scored().by_class()
     assert [row["IoU"] for row in rows] == pytest.approx(jaccard_score(TRUTH[VALID], GUESS[VALID], average=None))
     assert [row["pixels"] for row in rows] == pytest.approx(np.bincount(TRUTH[VALID]) / VALID.sum())
@@ -81,7 +81,7 @@ def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
     assert scored(np.array([[[0, 0]]]), logits).metrics()["mIoU"] == pytest.approx((0.5 + 0) / 2)
 
 
-def test_nothing_labelled_gives_zeros_and_no_loss() -> None:
+def test_without_labelled_pixels_metrics_are_0_and_the_loss_is_nan() -> None:
     metrics = scored(np.full((1, 2, 2), IGNORE), np.zeros((1, 2, 2, 4), np.float32)).metrics()
     assert np.isnan(metrics.pop("loss"))
     assert metrics == {"mIoU": 0.0, "pixel_accuracy": 0.0, "dice": 0.0}
@@ -142,7 +142,7 @@ def test_pictures_have_the_datasets_colours() -> None:
     assert found.charts(data)["confusion_matrix"].shape[-1] == 3
 
 
-def test_an_auxiliary_classifiers_loss_counts_in_training_only() -> None:
+def test_an_auxiliary_classifiers_loss_counts_only_in_training() -> None:
     from cvlib.data.input_spec import InputSpec
     from cvlib.models.network import build
     from tests.configs import config

@@ -1,4 +1,4 @@
-"""The saved segmenter's way back to the image's size."""
+"""The saved segmenter returns masks of the image's size."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_saved_model_labels_images_of_any_size(decoder: str, policy: str, tm
 
 
 @pytest.mark.parametrize(("height", "width"), [(33, 47), (50, 9), (20, 20)])
-def test_letterboxed_images_come_back_without_their_margins(height: int, width: int) -> None:
+def test_masks_of_letterboxed_images_have_no_margins(height: int, width: int) -> None:
     network = build(resize="letterbox", pooling="average")
     image = RNG.integers(0, 256, (1, height, width, 3)).astype(np.float32)
     side = max(height, width)
@@ -81,7 +81,7 @@ def test_a_saved_model_opens_without_this_package(tmp_path: Path) -> None:
     assert result.stdout.strip().endswith("(1, 9, 31, 5)")
 
 
-def test_mirrored_probabilities_are_brought_back() -> None:
+def test_flip_averaging_mirrors_the_probabilities_back() -> None:
     network = build(auxiliary_weight=0.4)
     images = RNG.integers(0, 256, (2, 20, 20, 3)).astype(np.float32)
     model = TASK.validated(network)
