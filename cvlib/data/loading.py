@@ -108,6 +108,7 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
         notes.append(_fold_note(config, given))
     notes += _group_notes(given, config, seen.compared)
     _note_leaks([train, val, test], notes)
+    train, val, test = (replace(part, image_digests=None) for part in (train, val, test))  # only for the notes
     span = _span(seen, config, notes)
     channels = _channels(seen, config, notes)
     colours = seen.colours

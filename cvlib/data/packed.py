@@ -56,11 +56,10 @@ class Packed(Sequence[T]):
     def from_arrays(cls, arrays: tuple[np.ndarray, np.ndarray], codec: Codec[T]) -> Packed[T]:
         """Return the sequence that `arrays` was called on."""
         content, ends = arrays
-        offsets = np.concatenate([np.zeros(1, np.int64), ends])
-        return cls(content.tobytes(), offsets[:-1], offsets[1:], codec)
+        return cls._at(content.tobytes(), np.concatenate([np.zeros(1, np.int64), ends]), codec)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bytes, uint8, and the offset after each item, int64 (n,)."""
+        """Return the bytes, uint8, and the offset after each item, int (n,)."""
         whole = self._of_parts(list(self._parts()), self.codec)
         return np.frombuffer(whole.content, np.uint8), whole.ends
 
@@ -72,7 +71,13 @@ class Packed(Sequence[T]):
     @classmethod
     def _of_parts(cls, parts: list[bytes], codec: Codec[T]) -> Packed[T]:
         offsets = np.fromiter(accumulate(map(len, parts), initial=0), np.int64, len(parts) + 1)
-        return cls(b"".join(parts), offsets[:-1], offsets[1:], codec)
+        return cls._at(b"".join(parts), offsets, codec)
+
+    @classmethod
+    def _at(cls, content: bytes, offsets: np.ndarray, codec: Codec[T]) -> Packed[T]:
+        if len(content) < 2**32:
+            offsets = offsets.astype(np.uint32)
+        return cls(content, offsets[:-1], offsets[1:], codec)
 
     def _parts(self) -> Iterable[bytes]:
         return (self.content[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True))
