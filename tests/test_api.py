@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import keras
@@ -132,3 +133,14 @@ def test_the_state_of_the_users_program_is_unchanged(tmp_path: Path) -> None:
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def test_pixels_between_0_and_1_are_reported(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    run, image = cvlib.load_run(tmp_path / "run"), np.linspace(0, 1, 144, dtype=np.float32).reshape(12, 12, 1)
+    with pytest.warns(UserWarning, match="multiply them by 255"):
+        cvlib.predict(run, image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for silent in (255 * image, np.zeros_like(image), (image > 0.5).astype(np.uint8)):
+            cvlib.predict(run, silent)
