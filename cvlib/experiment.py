@@ -13,7 +13,6 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
-from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runtime import hardware
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from cvlib.models.network import Network
     from cvlib.models.run_state import RunState
     from cvlib.training.loop import Fitted, OnEpoch, Training
-
-_COMMAND_OUTPUTS = ("evaluate", "export", "predictions", "visualizations")  # subfolders that cvlib commands write
 
 
 def run(
@@ -66,7 +63,9 @@ def run(
         training = _training(config, dataset, network, record)
         training.on_epoch = on_epoch
         state = _fit(training, dataset, time.monotonic() - started)
-        _finish(training, dataset, state)
+        from cvlib.evaluation import closing
+
+        closing.finish(training, dataset, state)
         return record.summary
 
 
@@ -279,51 +278,3 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     timing = record.summary["timing"]
     record.update(timing={**timing, "setup": round(timing.get("setup", 0.0) + setup_seconds, 2)})
     return loop.fit(training, state, parts)
-
-
-# evaluate and record
-
-
-def _finish(training: Training, dataset: Dataset, state: RunState) -> None:
-    """Evaluate the best epoch's network on validation and test, save it, and complete the record."""
-    from cvlib import evaluation
-    from cvlib.models import run_state
-
-    record, started = training.record, time.monotonic()
-    run_state.load_best(training.checkpoints, training.network.model, state.best_epoch)
-    evaluation.record_results(training, dataset, state.best_epoch)
-    record.update(
-        status="completed",
-        timing={
-            **record.summary["timing"],
-            "train": round(state.seconds, 2),
-            "evaluate": round(time.monotonic() - started, 2),
-            "images_per_second": round(state.images / max(state.seconds, 1e-9), 1),
-        },
-        peak_memory_mb=peak_memory_mb(),
-    )
-    run_state.clear(training.checkpoints, state)
-    _closing_table(training)
-
-
-def _closing_table(training: Training) -> None:
-    record, metrics = training.record, training.record.summary["metrics"]
-    title = f"{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}"
-    record.say(f"\n{title:<18}validation      test")
-    shown, monitored = training.task.shown_metrics(len(training.classes)), training.monitor.removeprefix("val/")
-    for name in dict.fromkeys([*shown, monitored]):
-        record.say(f"{name:<18}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
-    _say_calibration(record)
-    if earlier := [name for name in _COMMAND_OUTPUTS if (record.folder / name).exists()]:
-        names = ", ".join(earlier)
-        record.say(f"note: the results in {names} were created before this run was completed: create them again")
-    record.say(f"recorded in {record.folder}")
-
-
-def _say_calibration(record: Record) -> None:
-    if found := record.summary.get("calibration"):
-        val, test = found["val"], found["test"]
-        record.say(f"{'ECE':<18}{val['ece']:>10.4f}{test['ece']:>10.4f}")
-        if found["temperature"] != 1:
-            record.say(f"{'  unscaled':<18}{val['ece_unscaled']:>10.4f}{test['ece_unscaled']:>10.4f}  "
-                       f"(temperature {found['temperature']:.2f})")  # fmt: skip
