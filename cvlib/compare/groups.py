@@ -26,6 +26,7 @@ class Group:
     settings: dict[str, Any]  # values of the keys that differ in the section
     words: dict[str, str]  # the same values as text
     runs: list[Run]
+    place: int = 1  # 1 for the best group of the section
 
     @property
     def numbered(self) -> bool:
@@ -82,6 +83,15 @@ class Section:
     def described(self, group: Group) -> str:
         """Return the group's label within its contest, followed by the settings if the label is a number."""
         return f"{group.label} {self._settings_text(group)}" if group.numbered else self.label_of(group)
+
+    def legend(self, groups: list[Group]) -> list[str]:
+        """Return a text for each of `groups` that leaves out the fraction and the settings that are all the same."""
+        apart = [FRACTION] if len(self.contests) > 1 else []
+        keys = [key for key in self.keys if key not in apart and len({group.words[key] for group in groups}) > 1]
+        texts = [group.settings_text(keys) for group in groups]
+        if len(set(texts)) < len(texts) or not all(texts):
+            return [self.described(group) for group in groups]
+        return [f"{group.label} {text}" if group.numbered else text for group, text in zip(groups, texts, strict=True)]
 
     def _settings_text(self, group: Group) -> str:
         """Return the group's settings, or its first run's name; with several contests, omit the fraction."""
@@ -148,11 +158,16 @@ def _section(title: str, runs: list[Run], by: str | None, asked: str | None) -> 
     apart = not by_run and FRACTION in keys and len(keys) > 1
     sign = -1 if spec.higher_is_better else 1
 
-    def rank(members: list[Run]) -> tuple[bool, float, float]:
-        fraction = members[0].settings.get(FRACTION) if apart else None
-        return fraction is None, fraction or 0.0, sign * _mean([run.metric(metric) or 0.0 for run in members])
+    def loss(members: list[Run]) -> float:
+        return sign * _mean([run.metric(metric) or 0.0 for run in members])
 
-    groups = _named(sorted(alike, key=rank), keys)
+    def by_fraction(members: list[Run]) -> tuple[bool, float]:
+        fraction = members[0].settings.get(FRACTION) if apart else None
+        return fraction is None, fraction or 0.0
+
+    ranked = sorted(alike, key=loss)
+    in_order = sorted(enumerate(ranked, 1), key=lambda placed: by_fraction(placed[1]))
+    groups = _named(in_order, keys)
     contests = [list(same) for _, same in groupby(groups, lambda group: group.settings[FRACTION] if apart else None)]
     others = [run for run in runs if run.status != "completed"]
     return Section(title, metric, spec, keys, contests, others, remarks, by_run)
@@ -192,20 +207,23 @@ def _by_experiment(runs: list[Run]) -> dict[Any, list[Run]]:
     return alike
 
 
-def _named(alike: list[list[Run]], keys: list[str]) -> list[Group]:
-    """Return the groups, labelled by settings, by run names if settings are ambiguous, or by numbers if too long."""
-    firsts = [members[0] for members in alike]
+def _named(alike: list[tuple[int, list[Run]]], keys: list[str]) -> list[Group]:
+    """Return the groups, given as (place, runs), each with a label.
+
+    Labels are the settings, the runs' names if settings are ambiguous, or the places if labels are too long.
+    """
+    firsts = [members[0] for _, members in alike]
     short = {key: names.shortened(_word(run, key) for run in firsts) for key in keys}
     groups = [
         Group(_plain_label(run), {key: run.settings.get(key) for key in keys},
-              {key: short[key][_word(run, key)] for key in keys}, members)
-        for run, members in zip(firsts, alike, strict=True)
+              {key: short[key][_word(run, key)] for key in keys}, members, place)
+        for run, (place, members) in zip(firsts, alike, strict=True)
     ]  # fmt: skip
     labels = [group.settings_text(keys) or group.label for group in groups]
     if len(set(labels)) < len(labels):
         labels = [run.name for run in firsts]
     if max(map(len, labels), default=0) > names.LONGEST and len(labels) > 1:
-        labels = [f"#{place}" for place in range(1, len(labels) + 1)]
+        labels = [f"#{group.place}" for group in groups]
     return [replace(group, label=label) for group, label in zip(groups, labels, strict=True)]
 
 

@@ -31,14 +31,14 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
     row |= {
         "run": runs[0].name if len(runs) == 1 else "", "seeds": len(runs), "metric": metric,
         "mean": mean, "deviation": deviation, "ci95_low": low, "ci95_high": high, "best_metric": val,
-        "best": _average([run.metric(val) for run in runs]),
-        "best_epoch": _average([run.number("best_epoch") for run in runs]),
-        "last": _average([run.metric(val, last=True) for run in runs]),
-        "last_epoch": _average([run.number("epochs") for run in runs]),
-        "parameters": _average([run.number("parameters", "total") for run in runs]),
-        "trainable": _average([run.number("parameters", "trainable") for run in runs]),
-        "train_seconds": _average([run.number("timing", "train") for run in runs]),
-        "peak_memory_mb": _average([run.number("peak_memory_mb") for run in runs]),
+        "best": average([run.metric(val) for run in runs]),
+        "best_epoch": average([run.number("best_epoch") for run in runs]),
+        "last": average([run.metric(val, last=True) for run in runs]),
+        "last_epoch": average([run.number("epochs") for run in runs]),
+        "parameters": average([run.number("parameters", "total") for run in runs]),
+        "trainable": average([run.number("parameters", "trainable") for run in runs]),
+        "train_seconds": average([run.number("timing", "train") for run in runs]),
+        "peak_memory_mb": average([run.number("peak_memory_mb") for run in runs]),
     }  # fmt: skip
     return row | (_compared(comparison) if comparison else {})
 
@@ -102,7 +102,7 @@ def display(section: Section, comparisons: list[Comparison]) -> list[Row]:
         named = {"group": group.label} if group.numbered or not (section.by_run or section.keys) else {}
         run = {"run": runs[group.runs[0].name]} if section.by_run else {}
         rows.append(
-            {**named, **run, **{_heading(key): word for key, word in group.words.items()}, **_results(section, row)}
+            {**named, **run, **{heading(key): word for key, word in group.words.items()}, **_results(section, row)}
         )
     filled = [column for column in (rows[0] if rows else {}) if any(row[column] for row in rows)]
     return [{column: row[column] or "–" for column in filled} for row in rows]
@@ -123,7 +123,8 @@ def _results(section: Section, row: dict[str, Any]) -> Row:
     return shown
 
 
-def _heading(key: str) -> str:
+def heading(key: str) -> str:
+    """Return the heading of a setting's column."""
     return key.removesuffix(".name")
 
 
@@ -176,10 +177,11 @@ def _at_epoch(value: float | None, epoch: float | None, spec: MetricSpec) -> str
 def _parameters(total: float | None, trainable: float | None) -> str:
     if total is None:
         return ""
-    return _count(total) if trainable in (None, total) else f"{_count(total)}, {_count(trainable or 0)} trained"
+    return count(total) if trainable in (None, total) else f"{count(total)}, {count(trainable or 0)} trained"
 
 
-def _count(number: float) -> str:
+def count(number: float) -> str:
+    """Return a number as text, such as `3.43 M`."""
     for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if number >= size:
             return f"{number / size:.3g}{unit}"
@@ -193,7 +195,8 @@ def memory(megabytes: float | None) -> str:
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
-def _average(values: list[float | None]) -> float | None:
+def average(values: list[float | None]) -> float | None:
+    """Return the mean of the known values, or None if no value is known."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,13 +20,14 @@ def fingerprint(dataset: Dataset) -> str:
     """
     whole = hashlib.sha256(repr((dataset.task, dataset.classes, dataset.channels)).encode())
     for split_name, split in dataset.splits.items():
-        keys = [dataset.kind.key(label) for label in split.labels]
-        for name, key, digest in sorted(zip(split.names, keys, _digests(split, dataset.kind), strict=True)):
-            whole.update(repr((split_name, name, key, digest)).encode())
+        digests = _digests(split, dataset.kind)
+        for index in sorted(range(len(split)), key=split.names.__getitem__):
+            key = dataset.kind.key(split.labels[index])
+            whole.update(repr((split_name, split.names[index], key, digests[index])).encode())
     return whole.hexdigest()[:16]
 
 
-def _digests(split: Split, kind: LabelKind) -> list[str]:
+def _digests(split: Split, kind: LabelKind) -> Sequence[str]:
     if split.digests is not None:
         return split.digests
     if isinstance(split.images, np.ndarray):

@@ -138,12 +138,27 @@ def _placed(units: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> 
     order = rng.permutation(len(units))
     order = order[np.argsort(-units[order].sum(axis=1), kind="stable")]
     place = np.zeros(len(units), np.int64)
-    for unit in order:
+    single = int((units.sum(axis=1) == 1).sum())
+    for unit in order[: len(order) - single]:
         missing = (wanted * units[unit] / totals).sum(axis=1)
         place[unit] = int(np.argmax(np.where(shares > 0, missing, -np.inf)))
         wanted[place[unit]] -= units[unit]
+    alone = order[len(order) - single :]
+    place[alone] = _placed_alone(units[alone].argmax(axis=1), wanted, totals, shares)
     _fill_empty(units, shares, place)
     _train_every_class(units, place)
+    return place
+
+
+def _placed_alone(classes: np.ndarray, wanted: np.ndarray, totals: np.ndarray, shares: np.ndarray) -> list[int]:
+    """Return the splits of groups of one sample by the same rule; they are most groups, and NumPy is slow for each."""
+    splits, missing, sizes = np.flatnonzero(shares > 0).tolist(), wanted.T.tolist(), totals.tolist()
+    place = []
+    for label in classes.tolist():
+        own, size = missing[label], sizes[label]
+        chosen = max(splits, key=lambda split: own[split] / size)
+        own[chosen] -= 1
+        place.append(chosen)
     return place
 
 

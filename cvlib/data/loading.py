@@ -107,7 +107,7 @@ def _of_collection(config: DataConfig, kind: LabelKind, training: bool = True) -
     else:
         notes.append(_fold_note(config, given))
     notes += _group_notes(given, config, seen.compared)
-    _note_leaks([train, val, test], seen, notes)
+    _note_leaks([train, val, test], notes)
     span = _span(seen, config, notes)
     channels = _channels(seen, config, notes)
     colours = seen.colours
@@ -191,11 +191,12 @@ def _group_notes(given: dict[str, Split], config: DataConfig, drawn: bool) -> li
     return notes
 
 
-def _note_leaks(subsets: list[Split], seen: Scanned, notes: list[str]) -> None:
+def _note_leaks(subsets: list[Split], notes: list[str]) -> None:
     """Note val and test images with byte-identical copies in train."""
-    trained = {seen.image_digests[name] for name in subsets[0].names}
+    trained = set(subsets[0].image_digests or ())
     for name, split in zip(splits.SPLITS[1:], subsets[1:], strict=True):
-        copies = [sample for sample in split.names if seen.image_digests[sample] in trained]
+        named = zip(split.names, split.image_digests or (), strict=True)
+        copies = [sample for sample, digest in named if digest in trained]
         if copies:
             notes.append(f"{len(copies)} of {len(split)} {name} images have exact copies in train, such as {copies[0]}")
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from cvlib.data import depth, grouping, images
+from cvlib.data import depth, grouping, images, label_codecs
 from cvlib.data.depth import Range
 from cvlib.data.findings import ERROR, Finding
 from cvlib.data.labels import LabelKind, Settled
 from cvlib.data.layouts.collection import Collection, Sample, name_of
+from cvlib.data.packed import Codec, HexCodec, Packed, PathCodec
 from cvlib.data.split import Split
 from cvlib.runtime.clock import Progress
 from cvlib.runtime.errors import UserError
 
+_BLOCK = 4096  # samples that wait for a thread
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class SampleScan:
     """Properties of one sample, found by decoding it."""
 
@@ -35,6 +39,9 @@ class SampleScan:
     thumbnail: bytes = field(default=b"", repr=False)
 
 
+_Result = SampleScan | list[Finding]
+
+
 @dataclass(frozen=True)
 class CollectionScan:
     """The result of decoding every sample: the usable samples by split, the findings, and common properties."""
@@ -45,7 +52,7 @@ class CollectionScan:
     channels: int  # 1 if every image is grey; more than 3 if all have that number of bands; else 3
     span: Range | None  # joint range of the training images, if all images have more than 8 bits
     deep: int  # number of images with more than 8 bits
-    image_digests: dict[str, str] = field(repr=False)  # maps sample names to the sha256 of the image file
+    codec: Codec[Any] | None  # of the labels in `splits`, unless they are arrays
 
 
 def scan_collection(collection: Collection, compare: bool = True) -> CollectionScan:
@@ -58,7 +65,8 @@ def scan_collection(collection: Collection, compare: bool = True) -> CollectionS
     samples = [sample for split in collection.splits.values() for sample in split]
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
-        results = list(_with_progress(pool.map(partial(scan_sample, collection), samples), len(samples)))
+        scanned = _in_blocks(pool, partial(scan_sample, collection, compare), samples)
+        results = list(_with_progress(scanned, len(samples)))
     finally:
         pool.shutdown(cancel_futures=True)
     findings = [finding for result in results
@@ -68,7 +76,8 @@ def scan_collection(collection: Collection, compare: bool = True) -> CollectionS
     if not good:
         raise UserError(f"{collection.root}: no usable samples: {next(iter(findings), 'it is empty')}")
     groups = _groups([sample for sample in samples if sample.name in good], good, compare)
-    splits = {name: _split([s for s in split if s.name in good], good, groups, collection.kind)
+    codec = label_codecs.for_kind(collection.kind)
+    splits = {name: _split([s for s in split if s.name in good], good, groups, collection.kind, codec)
              for name, split in collection.splits.items()}  # fmt: skip
     scans = list(good.values())
     height, width = (int(np.median([scan.size[axis] for scan in scans])) for axis in (0, 1))
@@ -78,12 +87,14 @@ def scan_collection(collection: Collection, compare: bool = True) -> CollectionS
     deep = [scan for scan in scans if scan.span is not None]
     trained = [good[sample.name] for sample in collection.splits.get("train", []) if sample.name in good] or scans
     span = depth.joint([scan.span for scan in trained if scan.span is not None]) if len(deep) == len(scans) else None
-    digests = {name: scan.image_digest for name, scan in good.items()}
-    return CollectionScan(splits, findings, (height, width), channels, span, len(deep), digests)
+    return CollectionScan(splits, findings, (height, width), channels, span, len(deep), codec)
 
 
-def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Finding]:
-    """Decode the sample and its label; return only the findings if the image or its label can't be used."""
+def scan_sample(collection: Collection, compare: bool, sample: Sample) -> _Result:
+    """Decode the sample and its label; return only the findings if the image or its label can't be used.
+
+    The thumbnail, which takes most of the memory, is kept only to `compare` images.
+    """
     try:
         content = images.content_of(sample.image)
         seen = images.look(sample.image, content)
@@ -94,13 +105,16 @@ def scan_sample(collection: Collection, sample: Sample) -> SampleScan | list[Fin
     settled = collection.kind.settle(sample.label, seen.header, path)
     if settled.label is None:
         return settled.findings
-    digest = hashlib.sha256(content)
-    image_digest = digest.hexdigest()
-    digest.update(settled.content)
+    hashed = hashlib.sha256(content)
+    digest = image_digest = hashed.hexdigest()
+    if settled.content:
+        hashed.update(settled.content)
+        digest = hashed.hexdigest()
     kept = replace(settled, content=b"")
     return SampleScan(
-        digest.hexdigest(), image_digest, seen.size, seen.grey, kept, seen.span, seen.bands, seen.thumbnail
-    )
+        digest, image_digest, seen.size, seen.grey, kept, seen.span, seen.bands,
+        seen.thumbnail if compare else b"",
+    )  # fmt: skip
 
 
 def _groups(samples: list[Sample], scans: dict[str, SampleScan], compare: bool) -> dict[str, int]:
@@ -112,15 +126,34 @@ def _groups(samples: list[Sample], scans: dict[str, SampleScan], compare: bool) 
     return dict(zip((sample.name for sample in samples), numbers.tolist(), strict=True))
 
 
-def _split(samples: list[Sample], scans: dict[str, SampleScan], groups: dict[str, int], kind: LabelKind) -> Split:
-    labels, ids = kind.collected([scans[sample.name].label for sample in samples])
-    digests = [scans[sample.name].digest for sample in samples]
-    sizes = np.array([scans[sample.name].size for sample in samples], np.int64).reshape(-1, 2)
-    numbers = np.array([groups[sample.name] for sample in samples], np.int64)
-    return Split([s.name for s in samples], [s.image for s in samples], labels, digests, sizes, ids, numbers)
+def _split(
+    samples: list[Sample], scans: dict[str, SampleScan], groups: dict[str, int], kind: LabelKind,
+    codec: Codec[Any] | None,
+) -> Split:  # fmt: skip
+    own = [scans[sample.name] for sample in samples]
+    labels, ids = kind.collected([scan.label for scan in own])
+    digests = Packed.of((scan.digest for scan in own), HexCodec())
+    with_masks = any(scan.digest != scan.image_digest for scan in own)
+    image_digests = Packed.of((scan.image_digest for scan in own), HexCodec()) if with_masks else digests
+    return Split(
+        [sample.name for sample in samples],
+        Packed.of((sample.image for sample in samples), PathCodec()),
+        labels if codec is None else Packed.of(labels, codec),
+        digests,
+        np.array([scan.size for scan in own], np.int64).reshape(-1, 2),
+        None if ids is None else Packed.of(ids, label_codecs.ClassSetCodec()),
+        np.array([groups[sample.name] for sample in samples], np.int64),
+        image_digests,
+    )
 
 
-def _with_progress(results: Iterable[SampleScan | list[Finding]], total: int) -> Iterator[SampleScan | list[Finding]]:
+def _in_blocks(pool: ThreadPoolExecutor, scan: Callable[[Sample], _Result], samples: list[Sample]) -> Iterator[_Result]:
+    """Map `samples` in parallel, some at a time: a waiting call takes more memory than its result."""
+    for start in range(0, len(samples), _BLOCK):
+        yield from pool.map(scan, samples[start : start + _BLOCK])
+
+
+def _with_progress(results: Iterable[_Result], total: int) -> Iterator[_Result]:
     progress = Progress("checking files", total)
     for done, result in enumerate(results, 1):
         yield result

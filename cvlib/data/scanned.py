@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +14,12 @@ from cvlib.data.depth import Range
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import Collection
+from cvlib.data.packed import Codec
 from cvlib.data.split import Split
 from cvlib.runtime.errors import UserError
 
 _SHOWN = 3  # maximum number of findings listed in a message
-# The fields of `Scanned` that the index stores as JSON. It stores `splits` and `image_digests` as arrays. Masks, which
-# alone have `colours`, are not indexed.
+# The fields of `Scanned` that the index stores as they are. It stores `splits` as arrays.
 _JSON_FIELDS = ("layout", "read_as", "classes", "size", "channels", "span", "deep", "compared", "notes", "skipped")
 
 
@@ -36,7 +38,6 @@ class Scanned:
     compared: bool  # whether images that look the same were put into one group
     notes: list[str]
     skipped: list[str]  # items with errors that data.on_error=skip left out
-    image_digests: dict[str, str] = field(repr=False)  # maps sample names to the sha256 of the image file
     colours: np.ndarray | None = None  # uint8 (classes, 3): mask colours that the collection defines
 
 
@@ -47,18 +48,43 @@ def scanned(config: DataConfig, kind: LabelKind, training: bool = True) -> Scann
     be read, and for errors in files or labels unless `data.on_error` is skip.
     """
     key = index.key(config, kind, training)
-    known = index.load(key) if key is not None and config.verify == "quick" else None
-    if known is not None:
-        about = known.about | {name: known.about[name] and tuple(known.about[name]) for name in ("size", "span")}
-        return Scanned(splits=known.splits, image_digests=known.image_digests, **about)
-    seen = _scan(read_collection(config, kind, training), config, training)
-    if key is not None:
+    if key is not None and config.verify == "quick":
+        try:
+            known = index.load(key.file, kind)
+        except ValueError as error:
+            known = None
+            print(f"the index of {key.folder} can't be read ({error}): all files are checked again", file=sys.stderr)
+        if known is not None:
+            return _as_scanned(known)
+    collection = read_collection(config, kind, training)
+    seen, codec = _scan(collection, config, training)
+    if key is not None and _is_covered(collection, key):
         about = {name: getattr(seen, name) for name in _JSON_FIELDS}
-        index.save(key, index.Found(seen.splits, seen.image_digests, about))
+        about["colours"] = None if seen.colours is None else seen.colours.tolist()
+        try:
+            index.save(key.file, index.Found(seen.splits, codec, about))
+        except OSError as error:
+            print(f"the index of {key.folder} can't be written ({error}): the next run checks all files again",
+                  file=sys.stderr)  # fmt: skip
     return seen
 
 
-def _scan(collection: Collection, config: DataConfig, training: bool) -> Scanned:
+def _as_scanned(known: index.Found) -> Scanned:
+    about = known.about | {name: known.about[name] and tuple(known.about[name]) for name in ("size", "span")}
+    colours = about.pop("colours")
+    return Scanned(splits=known.splits, colours=None if colours is None else np.array(colours, np.uint8), **about)
+
+
+def _is_covered(collection: Collection, key: index.Key) -> bool:
+    """Return whether the key covers the image and the label of every sample: an annotation can name any file."""
+    for sample in (sample for samples in collection.splits.values() for sample in samples):
+        files = [sample.image, *([sample.label_file] if sample.label_file else []), *getattr(sample.label, "paths", ())]
+        if not all(index.covers(key, file) for file in files):
+            return False
+    return True
+
+
+def _scan(collection: Collection, config: DataConfig, training: bool) -> tuple[Scanned, Codec[Any] | None]:
     collection.kind.check_classes(collection.root, collection.classes)
     if config.classes is not None:
         _narrow(collection, config)
@@ -73,10 +99,11 @@ def _scan(collection: Collection, config: DataConfig, training: bool) -> Scanned
     if skipped:
         items = "1 item" if len(skipped) == 1 else f"{len(skipped)} items"
         notes.append(f"data.on_error=skip: {items} left out because of errors: {_some(skipped)}")
-    return Scanned(
+    seen = Scanned(
         collection.layout, collection.read_as, collection.classes, scan.splits, scan.size, scan.channels, scan.span,
-        scan.deep, compared, notes, skipped, scan.image_digests, collection.colours,
+        scan.deep, compared, notes, skipped, collection.colours,
     )  # fmt: skip
+    return seen, scan.codec
 
 
 def read_collection(config: DataConfig, kind: LabelKind, training: bool = True) -> Collection:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from cvlib.data.images import size_of
+from cvlib.data.packed import Packed
 
-# The format depends on the split's `LabelKind`: an array with one row per sample, or a list of Boxes or mask readers.
-Labels = np.ndarray | list[Any]
+# The format depends on the split's `LabelKind`: an array with one row per sample, or sets, Boxes or mask readers.
+Labels = np.ndarray | Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,13 @@ class Split:
     """One split of a dataset: sample i has the name names[i], the image images[i] and the label labels[i]."""
 
     names: list[str]  # unique in the dataset: the path relative to the data's root, or a name like "digits/0123"
-    images: np.ndarray | list[Path]  # uint8 (n, height, width, channels), or files
+    images: np.ndarray | Sequence[Path]  # uint8 (n, height, width, channels), or files
     labels: Labels
-    digests: list[str] | None = None  # sha256 of each sample's image file (and mask), if images are files
+    digests: Sequence[str] | None = None  # sha256 of each sample's image file (and mask), if images are files
     sizes: np.ndarray | None = None  # int (n, 2): height and width of each upright image, if images are files
-    ids: list[frozenset[int]] | None = None  # class ids in each sample's mask, if masks are files
+    ids: Sequence[frozenset[int]] | None = None  # class ids in each sample's mask, if masks are files
     groups: np.ndarray | None = None  # int (n,): samples with equal numbers stay in one split
+    image_digests: Sequence[str] | None = None  # sha256 of each sample's image file alone, if images are files
 
     def __len__(self) -> int:
         return len(self.names)
@@ -41,6 +43,8 @@ class Split:
                 return None
             if isinstance(values, np.ndarray):
                 return values[np.asarray(indices, np.int64)]
+            if isinstance(values, Packed):
+                return values.take(indices)
             return [values[i] for i in indices]
 
         return Split(*(chosen(getattr(self, field.name)) for field in fields(self)))
@@ -55,6 +59,8 @@ def joined(splits: Sequence[Split]) -> Split:
             return None
         if all(isinstance(value, np.ndarray) for value in values):
             return np.concatenate(values)
+        if all(isinstance(value, Packed) and value.codec == values[0].codec for value in values):
+            return Packed.joined(values)
         return [item for value in values for item in value]
 
     return Split(*(concatenated(field.name) for field in fields(Split)))

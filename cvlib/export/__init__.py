@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from cvlib import tasks
 from cvlib.data import depth
-from cvlib.data.dataset import Split
+from cvlib.data.dataset import Dataset, Split
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
 from cvlib.export.agreement import compare
@@ -27,6 +28,7 @@ from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
 from cvlib.tasks.agreement import Agreement
+from cvlib.tasks.base import Task
 
 _NAMES = {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
 _TOLERANCE_INT8 = 0.25
@@ -37,8 +39,8 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
            say: Callable[[str], None]) -> int:  # fmt: skip
     """Write the run's network in format `form` and compare it with Keras on test images.
 
-    Returns 0, or 1 if the difference exceeds the tolerance. Raises `UserError` if the format can't be written, or if
-    the data for the comparison is not available.
+    Without the run's data, the comparison uses random images. Returns 0, or 1 if the difference exceeds the tolerance.
+    Raises `UserError` if the format can't be written, and for int8 without training images.
     """
     require(form)
     task = tasks.of_config(run.config)
@@ -46,24 +48,54 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
         raise UserError(task.served.refuses_int8)
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
     _refuse_overwrite(path, form)
-    model, dataset = takes_file_values(saved.network(run), run.spec), saved.dataset(run)
+    model = takes_file_values(_in_float32(run, task, say), run.spec)
+    dataset, missing = _data_of(run, needed=int8)
     labels = saved.labels(run)
     if form == "saved_model":
         write_saved_model(model, path, labels)
     elif form == "onnx":
         write_onnx(model, path, labels)
     else:
-        write_litert(model, path, labels, _sample_images(dataset.train, _CALIBRATION, run.spec) if int8 else None)
-    pictures = _sample_images(dataset.test, images, run.spec)
+        calibration = _sample_images(dataset.train, _CALIBRATION, run.spec) if int8 and dataset else None
+        write_litert(model, path, labels, calibration)
+    pictures = _sample_images(dataset.test, images, run.spec) if dataset else _random_images(images, run.spec)
     if int8:  # the int8 format takes pixels 0–255 of the network's own size
         pictures = [graph.as_seen(model, picture[np.newaxis])[0] for picture in pictures]
         model = takes_pixels(model)
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
     found = compare(task, model, reader(path, form), pictures)
-    say(f"compared with Keras on {len(pictures)} test images of {dataset.name}: "
-        + _summary(found, bound, task.served.answers))  # fmt: skip
+    which = (
+        f"test images of {dataset.name}" if dataset else f"random images, because the run's data is missing ({missing})"
+    )
+    say(f"compared with Keras on {len(pictures)} {which}: " + _summary(found, bound, task.served.answers))
     return 0 if found.difference <= bound else 1  # also 1 if the difference is NaN
+
+
+def _in_float32(run: SavedRun, task: Task, say: Callable[[str], None]) -> keras.Model:
+    """Return the run's network in float32, which all runtimes support; after training in half precision, rebuild it."""
+    precision = str(run.summary.get("precision") or "float32")
+    if precision == "float32":
+        return saved.network(run)
+    say(f"the run was trained in {precision}; the export is in float32")
+    keras.config.set_dtype_policy("float32")
+    return task.inference(saved.as_trained(run), saved.labels(run))
+
+
+def _data_of(run: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
+    """Return the run's data; if it is not available, None and the reason. If it is needed, raise `UserError`."""
+    try:
+        return saved.dataset(run), ""
+    except UserError as error:
+        if needed:
+            raise UserError(f"--int8 needs the run's training images to choose the 8-bit ranges: {error}") from None
+        return None, str(error)
+
+
+def _random_images(count: int, spec: InputSpec) -> list[np.ndarray]:
+    """Return uint8 noise (height, width, channels) in the range that the export takes."""
+    noise = np.random.default_rng(0).integers(0, 256, (count, *spec.shape), np.uint8)
+    return list(noise if spec.span is None else depth.unscaled(noise, spec.span))
 
 
 def _refuse_overwrite(path: Path, form: str) -> None:

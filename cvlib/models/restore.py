@@ -42,7 +42,7 @@ class SavedRun:
 
     def _repr_html_(self) -> str:
         """Return a view for notebooks: the metrics, and the curve of the main metric on validation."""
-        from cvlib.compare import plots, runs
+        from cvlib.compare import axes, plots, runs
         from cvlib.viz import notebook
 
         metrics = self.summary.get("metrics") or {}
@@ -51,7 +51,10 @@ class SavedRun:
                 for name in names]  # fmt: skip
         name = self.record.headline.replace("test/", "val/", 1)
         points = [(row["epoch"], row[name]) for row in runs.epochs(self.record) if {"epoch", name} <= row.keys()]
-        curve = plots.chart([plots.Line(name, points)], "epoch", name) if points else ""
+        if not points:
+            return notebook.view(repr(self), notebook.table(rows))
+        x, y = axes.epochs([epoch for epoch, _ in points]), axes.metric(name, [value for _, value in points])
+        curve = plots.chart([plots.Line(name, points, colour=0)], x, y)
         return notebook.view(repr(self), notebook.table(rows), curve)
 
     @property

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,11 @@ def _about(path: Path) -> str:
 
             count, height, width, *_ = np.load(path, mmap_mode="r", allow_pickle=False).shape
             return f"{count:,} resized images of {height}×{width} px"
+        if path.suffix == ".npz":
+            import numpy as np
+
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
+                return f"index of {json.loads(kept['about'].tobytes())['images']:,} images"
         return str(json.loads((path / _ABOUT).read_text())["about"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return "unknown"

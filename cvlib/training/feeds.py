@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from cvlib.config.schema import Config
 from cvlib.data import cache
 from cvlib.data.augmentation import changes
@@ -39,7 +41,7 @@ def validation_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say)
 
 def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say: Say) -> Cache | None:
     """Return the cache for the resized images of a split; None without a cache, or if the images are in memory."""
-    if config.data.cache is None or not isinstance(split.images, list):
+    if config.data.cache is None or isinstance(split.images, np.ndarray):
         return None
     file = None
     if config.data.cache == "disk":

@@ -16,6 +16,7 @@ _STYLE = """<style>
 .cvlib td, .cvlib th { padding: 1px 8px; text-align: right; } .cvlib td:first-child { text-align: left; }
 .cvlib svg { max-width: 480px; font-size: 11px; fill: currentColor; } .cvlib svg path { fill: none; stroke-width: 2; }
 .cvlib svg .grid { stroke: var(--rule); stroke-width: 1; } .cvlib svg .tick { stroke: var(--soft); stroke-width: 1; }
+.cvlib svg .line { stroke: var(--c0); } .cvlib svg .mark { fill: var(--c0); }
 .cvlib img { max-width: 100%; }
 </style>"""
 

@@ -92,12 +92,13 @@ def ours(name: str, precision: str, count: int) -> Turn:
     training = loop.Training(config, record, task, network, fitted, train, val, [str(i) for i in range(CLASSES)])
     training.open_board(0)
     state, parts, stop = RunState(), Parts(), Stop()
-    loop._begin_phase(training, 0, regimes.phases(config.mode, config.trainer.epochs)[0], state, parts)
+    phase = regimes.phases(config.mode, config.trainer.epochs)[0]
+    loop._begin_phase(training, 0, phase, state, parts)
 
     def turn() -> dict[str, Cost]:
         costs = {"training": timed(lambda: loop._train_epoch(training, state, parts, stop), count)}
         if name == "cnn":
-            costs["epoch"] = timed(lambda: loop._epoch(training, state, parts, stop))
+            costs["epoch"] = timed(lambda: loop._epoch(training, state, parts, stop, phase, last=True))
         return costs
 
     return turn

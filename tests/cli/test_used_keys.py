@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("overrides", "words"),
     [
         ("model=resnet model.kernel=5", "model.kernel=5: model=resnet doesn't use this key; model=cnn, "),
-        ("model=resnet model.kernel=5", "the nearest key of model=resnet is model.depth"),
+        ("model=resnet model.kernel=5", "the nearest key of model=resnet is model."),
         ("model=resnet ++model.kernel=5", "model.kernel=5: model=resnet doesn't use this key"),
         ("mode=scratch mode.head_epochs=3", "mode=scratch doesn't use this key; only mode=finetune does"),
         ("mode=feature_extractor mode.freeze=2", "mode=feature_extractor doesn't use this key; only mode=finetune"),

@@ -68,7 +68,7 @@ def test_segmentation_has_explanations_and_detection_has_none(
     (["{}", "--layers", "logits"], "logits: there is no such layer"),
     (["{}", "--image", "absent.png"], "absent.png: can't be opened"),
     (["{}/absent"], "absent is not a folder"),
-    (["{}", "--steps", "-1"], "-1 is not a whole number"),
+    (["{}", "--steps", "-1"], "expected a whole number, 0 or more, not -1"),
 ])  # fmt: skip
 def test_invalid_input_gives_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
                                               words: str) -> None:  # fmt: skip

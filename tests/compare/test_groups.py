@@ -121,6 +121,20 @@ def test_groups_with_many_long_settings_are_numbered_and_their_values_shortened(
     assert section.groups[0].described == "#1 model.filters=[32,64] mode.weights=…/clothing optimizer.lr=0.1"
 
 
+def test_number_1_is_the_best_group_of_the_section_also_with_several_fractions(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
+    hits = {(0.1, "scratch"): 3, (0.1, "finetune"): 6, (1.0, "scratch"): 5, (1.0, "finetune"): 8}
+    for (fraction, mode), right in hits.items():
+        for seed in (1, 2):
+            changes = {"data.fraction": fraction, "mode.name": mode, "seed": seed, "model.filters": [right] * 20}
+            make_run(f"{fraction}{mode}{seed}", changes, right=[1] * right + [0] * (10 - right))
+    (section,) = sections_of(tmp_path)
+    assert [[(group.settings["mode.name"], group.label) for group in contest] for contest in section.contests] == [
+        [("finetune", "#2"), ("scratch", "#4")], [("finetune", "#1"), ("scratch", "#3")],
+    ]  # fmt: skip
+
+
 def test_another_metric_replaces_a_missing_one_with_a_remark(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a", metrics={"val/accuracy": 0.9, "val/loss": 0.1})
     make_run("c", {"model.task": "segmentation"}, metrics={"test/mIoU": 0.5})

@@ -60,7 +60,7 @@ def test_the_test_split_is_decided_by_them(run: SavedRun) -> None:
     scaled = test.decided(decision)
     metrics, calibrated = run.summary["metrics"], run.summary["calibration"]
     assert metrics["test/sensitivity"] == pytest.approx(recall_score(test.labels, scaled.guesses))
-    assert metrics["test/loss"] == pytest.approx(test.metrics()["loss"], rel=1e-4)  # without temperature
+    assert metrics["test/loss"] == pytest.approx(scaled.metrics()["loss"], rel=1e-4)
     assert set(calibrated) == {"temperature", "val", "test"}
     assert calibrated["temperature"] == decision["temperature"]
     with (run.folder / "test_results.csv").open() as file:

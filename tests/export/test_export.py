@@ -12,7 +12,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+import cvlib
 from cvlib import cli, export, tasks
 from cvlib.export import resizing
 from cvlib.runtime.errors import UserError
@@ -210,3 +212,29 @@ def test_int8_is_refused_for_a_detector(tmp_path: Path, capsys: pytest.CaptureFi
     message = capsys.readouterr().err
     assert "--int8 is not available for detection: 8-bit box coordinates are too imprecise" in message
     assert message.count("\n") == 1
+
+
+TINY = ["model=cnn", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=1", "trainer.steps_per_epoch=2"]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_run_in_half_precision_is_exported_in_float32(
+    tmp_path: Path, precision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = cvlib.train(*TINY, f"trainer.precision={precision}", folder=tmp_path / "run")
+    for form in ("saved_model", "onnx", "litert"):
+        assert cli.main(["export", str(trained.folder), "--format", form]) == 0
+        assert f"was trained in {precision}; the export is in float32" in capsys.readouterr().out
+
+
+def test_an_export_needs_no_images_except_for_int8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(20):
+        file = tmp_path / "images" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)).save(file)
+    trained = cvlib.train(*TINY, "data=folder", f"data.path={tmp_path / 'images'}", folder=tmp_path / "run")
+    (tmp_path / "images").rename(tmp_path / "moved")
+    assert cli.main(["export", str(trained.folder), "--format", "onnx"]) == 0
+    assert "random images, because the run's data is missing" in capsys.readouterr().out
+    assert cli.main(["export", str(trained.folder), "--format", "litert", "--int8"]) == 2
+    assert "--int8 needs the run's training images" in capsys.readouterr().err

@@ -26,7 +26,8 @@ CNN_MAPS = {
     "spatial_dropout",
 }
 CLASSIFIER = {"dropout", "label_smoothing", "thresholds", "temperature_scaling"}
-DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma"}
+DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma",
+           "backbone_lr"}  # fmt: skip
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "neck_channels", "nms_iou"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}

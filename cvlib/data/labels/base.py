@@ -28,7 +28,7 @@ class Form(Enum):
     PIXELS = "pixels"  # an id per pixel: resized, cached and transformed with the image as an extra channel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Settled:
     """A raw label after it has been checked against its image."""
 

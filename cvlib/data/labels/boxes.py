@@ -23,7 +23,7 @@ NO_OBJECT = -1  # the class of padding rows
 
 
 class BoxLabels(LabelKind):
-    """Boxes for each image: `Split.labels` is a list of `Boxes`."""
+    """Boxes for each image: `Split.labels` is a sequence of `Boxes`."""
 
     name = "boxes"
     subfolder = "detection"

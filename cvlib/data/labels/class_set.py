@@ -1,4 +1,4 @@
-"""Zero or more classes for each image: `Split.labels` is a list of frozensets of class ids."""
+"""Zero or more classes for each image: `Split.labels` is a sequence of frozensets of class ids."""
 
 from __future__ import annotations
 

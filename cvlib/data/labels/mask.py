@@ -34,7 +34,7 @@ class Mask(Protocol):
 
 
 class MaskLabels(LabelKind):
-    """A mask for each image: `Split.labels` is uint8 (n, height, width), or a list of readers for image files."""
+    """A mask for each image: `Split.labels` is uint8 (n, height, width), or a sequence of readers for image files."""
 
     name = "mask"
     subfolder = "segmentation"

@@ -22,7 +22,7 @@ from cvlib.runtime.errors import UserError
 Label = int | frozenset[int] | RawBoxes | Mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and its label."""
 

@@ -26,7 +26,7 @@ class ClassPredictions(Predictions):
     logits: np.ndarray  # float (n, classes)
     labels: np.ndarray  # int (n,): the true class ids
     classes: Sequence[str]
-    temperature: float = 1.0  # divides the logits for the probabilities, but not for metrics
+    temperature: float = 1.0  # divides the logits
     threshold: float | None = None  # of two classes, the minimum probability at which the second one is predicted
 
     @property
@@ -112,7 +112,7 @@ class ClassPredictions(Predictions):
     def _ranked(self) -> dict[str, np.ndarray]:
         """Return the samples' contributions to the metrics that need no counts for each class, `(n,)`."""
         judged, classes = self._judged, self.logits.shape[1]
-        scores, true = np.exp(_log_softmax(self.logits))[:, judged], self.labels[:, None] == np.arange(classes)[judged]
+        scores, true = self.probabilities[:, judged], self.labels[:, None] == np.arange(classes)[judged]
         return {
             "roc_auc": pseudo_values.macro(pseudo_values.roc_auc, scores, true),
             "average_precision": pseudo_values.macro(pseudo_values.average_precision, scores, true),
@@ -134,7 +134,7 @@ class ClassPredictions(Predictions):
 
     @property
     def _losses(self) -> np.ndarray:
-        losses: np.ndarray = -_log_softmax(self.logits)[np.arange(len(self.labels)), self.labels]
+        losses: np.ndarray = -_log_softmax(self.logits / self.temperature)[np.arange(len(self.labels)), self.labels]
         return losses
 
     @property

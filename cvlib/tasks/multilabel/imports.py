@@ -18,7 +18,7 @@ from cvlib.tasks.thresholds import DEFAULT_THRESHOLD
 _EDGE = 1e-12  # keeps the logits of the probabilities 0 and 1 finite
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _GivenSets(SetPredictions):
     """Predictions whose classes the tool has chosen itself."""
 

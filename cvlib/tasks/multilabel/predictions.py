@@ -54,8 +54,8 @@ class SetPredictions(Predictions):
 
     @property
     def losses(self) -> np.ndarray:
-        """Each sample's mean binary cross-entropy in nats, `(n,)`, without temperature."""
-        logits = self.logits.astype(np.float64)
+        """Each sample's mean binary cross-entropy in nats, `(n,)`."""
+        logits = self.logits.astype(np.float64) / self.temperature
         losses: np.ndarray = np.where(self.truth, np.logaddexp(0, -logits), np.logaddexp(0, logits)).mean(axis=1)
         return losses
 

@@ -119,12 +119,14 @@ def test_a_rule_chooses_the_threshold_of_each_class(some: SetPredictions, rule: 
     assert remark.startswith("no threshold reaches model.thresholds on validation for bird")
 
 
-def test_temperature_changes_probabilities_but_no_metric_and_no_decision(some: SetPredictions) -> None:
+def test_temperature_changes_probabilities_but_no_decision(some: SetPredictions) -> None:
     tuned = some.tuned()
     scaled = tuned.calibrated()
     assert scaled.temperature != 1
     np.testing.assert_array_equal(scaled.found, tuned.found)
-    assert scaled.metrics() == tuned.metrics()
+    assert scaled.metrics() == tuned.metrics() | {
+        "loss": pytest.approx(log_loss(some.truth.ravel(), scaled.probabilities.ravel()))
+    }
     again = some.decided(scaled.decision())
     assert again.temperature == scaled.temperature
     np.testing.assert_array_equal(again.found, tuned.found)
