@@ -27,4 +27,4 @@ def augment_config(name: str) -> AugmentConfig:
 
 def _values(group: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
-    return found
+    return {key: value for key, value in found.items() if "${" not in str(value)}  # Hydra would resolve the others

@@ -17,7 +17,7 @@ from cvlib import experiment, tasks
 from cvlib.compare.runs import sample_values
 from cvlib.models.restore import SavedRun, open_run
 from cvlib.tasks import saved
-from tests.configs import CONF
+from tests.configs import CONF, shipped_model
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ TINY: dict[str, dict[str, Any]] = {
 
 def shipped(task: str) -> dict[str, Any]:
     """Return a small version of a shipped model that supports the task, with the keys of `task=`."""
-    models = [yaml.safe_load(path.read_text()) for path in sorted((CONF / "model").glob("*.yaml"))]
+    models = [shipped_model(path.stem) for path in sorted((CONF / "model").glob("*.yaml"))]
     able = [model for model in models if model["head"] in tasks.of(task).heads]
     assert able, f"no file in conf/model does {task}"
     tiny, asked = TINY.get(task, {}), yaml.safe_load((CONF / "task" / f"{task}.yaml").read_text())
