@@ -209,7 +209,7 @@ def _pictures(given: Any, opened: SavedRun) -> list[Picture]:
     if span is not None and given.dtype != np.uint8:
         images = depth.scaled(given, span)
     else:
-        if given.dtype.kind == "f" and 0 < given.max() <= 1 and given.min() >= 0:
+        if given.size and given.dtype.kind == "f" and 0 < given.max() <= 1 and given.min() >= 0:
             warnings.warn("all pixels are between 0 and 1, but the network takes 0 to 255: multiply them by 255 if "
                           "they were scaled", stacklevel=4)  # fmt: skip
         images = np.rint(given).clip(0, 255).astype(np.uint8)
