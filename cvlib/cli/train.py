@@ -86,10 +86,9 @@ def job(composed: Any) -> str | None:
     if OmegaConf.is_missing(hydra_config.job, "num"):
         _outcomes.append(one_job.run_job(composed, folder, provenance))
         return None
-    progress = sweep.progress(Path(hydra_config.sweep.dir), folder)
-    print("\n" + progress, flush=True)
+    print("\n" + sweep.progress(Path(hydra_config.sweep.dir), folder), flush=True)
     run = one_job.run_isolated if launchers.shares_process(hydra_config.launcher._target_) else one_job.run_job
     outcome = run(composed, folder, provenance)
     if outcome.error:
-        complain(f"{progress.partition(' (')[0]}: {outcome.error}")
+        complain(f"{sweep.title(Path(hydra_config.sweep.dir), folder)}: {outcome.error}")
     return outcome.error

@@ -94,10 +94,7 @@ def permutation(values: Float[np.ndarray, " images"], member: np.ndarray, seed: 
 def _interval(values: Float[np.ndarray, " images"], spec: MetricSpec) -> tuple[float, float]:
     """Return the 95 % interval of the mean: Wilson's (1927) for values of 0 and 1, otherwise the t-interval."""
     if set(np.unique(values)) <= {0.0, 1.0}:
-        n, share = len(values), float(values.mean())
-        centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-        return max(centre - half, 0.0), min(centre + half, 1.0)
+        return statistics.wilson(float(values.mean()), len(values), _Z)
     bounds = (-math.inf, math.inf) if spec.sample == "share" else (spec.low, spec.high)  # shares may lie outside
     _, _, low, high = statistics.interval(values.tolist(), *bounds)
     return low, high

@@ -77,13 +77,21 @@ def group_interval(
         return mean - half * error, mean + half * error
     share = (mean - least) / width
     if not 0 < share < 1 or error == 0:
-        centre = (share + half**2 / (2 * n)) / (1 + half**2 / n)
-        spread = half * math.sqrt(share * (1 - share) / n + half**2 / (4 * n**2)) / (1 + half**2 / n)
-        low, high = max(centre - spread, 0.0), min(centre + spread, 1.0)
+        low, high = wilson(share, n, half)
     else:
         logit, step = math.log(share / (1 - share)), half * error / width / (share * (1 - share))
         low, high = (1 / (1 + math.exp(-(logit + sign * step))) for sign in (-1, 1))
     return least + width * low, least + width * high
+
+
+def wilson(share: float, count: int, quantile: float) -> tuple[float, float]:
+    """Return the interval of a share, 0–1, of `count` samples: Wilson, Probable Inference, 1927.
+
+    `quantile` is that of the standardized share, such as 1.96 for 95 %.
+    """
+    centre = (share + quantile**2 / (2 * count)) / (1 + quantile**2 / count)
+    half = quantile * math.sqrt(share * (1 - share) / count + quantile**2 / (4 * count**2)) / (1 + quantile**2 / count)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def mcnemar(first: Shaped[np.ndarray, " samples"], second: Shaped[np.ndarray, " samples"]) -> float:

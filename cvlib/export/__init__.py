@@ -16,7 +16,7 @@ import numpy as np
 
 from cvlib import tasks
 from cvlib.data import depth
-from cvlib.data.dataset import Dataset, Split
+from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
 from cvlib.export.agreement import compare
@@ -49,7 +49,9 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
     path = output or run.folder / "export" / ("model_int8.tflite" if int8 else _NAMES[form])
     _refuse_overwrite(path, form)
     model = takes_file_values(_in_float32(run, task, say), run.spec)
-    dataset, missing = _data_of(run, needed=int8)
+    dataset, missing = saved.dataset_or_reason(run)
+    if int8 and dataset is None:
+        raise UserError(f"--int8 needs the run's training images to choose the 8-bit ranges: {missing}")
     labels = saved.labels(run)
     if form == "saved_model":
         write_saved_model(model, path, labels)
@@ -80,16 +82,6 @@ def _in_float32(run: SavedRun, task: Task, say: Callable[[str], None]) -> keras.
     say(f"the run was trained in {precision}; the export is in float32")
     keras.config.set_dtype_policy("float32")
     return task.inference(saved.as_trained(run), saved.labels(run))
-
-
-def _data_of(run: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
-    """Return the run's data; if it is not available, None and the reason. If it is needed, raise `UserError`."""
-    try:
-        return saved.dataset(run), ""
-    except UserError as error:
-        if needed:
-            raise UserError(f"--int8 needs the run's training images to choose the 8-bit ranges: {error}") from None
-        return None, str(error)
 
 
 def _random_images(count: int, spec: InputSpec) -> list[np.ndarray]:

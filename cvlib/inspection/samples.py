@@ -37,12 +37,10 @@ def data_of(opened: SavedRun, needed: bool) -> tuple[Dataset | None, str]:
     """
     from cvlib.tasks import saved
 
-    try:
-        return saved.dataset(opened), ""
-    except UserError as error:
-        if needed:
-            raise UserError(f"{error}; pass images with --image to continue without the run's data") from None
-        return None, str(error)
+    dataset, reason = saved.dataset_or_reason(opened)
+    if dataset is None and needed:
+        raise UserError(f"{reason}; pass images with --image to continue without the run's data")
+    return dataset, reason
 
 
 def choose(model: keras.Model, opened: SavedRun, dataset: Dataset | None, files: Sequence[Path]) -> list[Sample]:

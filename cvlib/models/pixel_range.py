@@ -35,9 +35,8 @@ def takes_file_values(model: keras.Model, spec: InputSpec) -> keras.Model:
 
 def takes_pixels(model: keras.Model) -> keras.Model:
     """Return a saved network with an input of 0–255: the reverse of `takes_file_values`."""
-    if not any(layer.name == _SCALED for layer in model.layers):
-        return model
-    return keras.Model(model.get_layer(_SCALED).output, model.output, name=model.name)
+    scaled = scaled_layer(model)
+    return model if scaled is None else keras.Model(model.get_layer(scaled).output, model.output, name=model.name)
 
 
 def scaled_layer(model: keras.Model) -> str | None:

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cvlib.runs import record
 from cvlib.runs.metric_specs import headline
@@ -122,7 +123,7 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     try:
         plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
         places = [sweep_folder / job["folder"] for job in plan["jobs"]]
-        index, began = places.index(folder), plan["began"]
+        title, began = _title(plan, places.index(folder)), plan["began"]
         waiting = [place for place, job in zip(places, plan["jobs"], strict=True) if job["to_run"]]
     except (OSError, ValueError, KeyError):  # also if the sweep has ended, and sweep.json holds its results
         return folder.name
@@ -134,8 +135,20 @@ def progress(sweep_folder: Path, folder: Path) -> str:
         seconds = (time.time() - began) / done * (len(waiting) - done)
         left += f", about {about(seconds)} left"
     scheduled = " scheduled jobs" * (len(waiting) < len(places))
-    return (f"job {index + 1} of {len(places)}: {plan['jobs'][index]['job']} "
-            f"({done} of {len(waiting)}{scheduled} done{left})")  # fmt: skip
+    return f"{title} ({done} of {len(waiting)}{scheduled} done{left})"
+
+
+def title(sweep_folder: Path, folder: Path) -> str:
+    """Return e.g. `job 3 of 12: model=cnn seed=1`; works in any process."""
+    try:
+        plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
+        return _title(plan, [sweep_folder / job["folder"] for job in plan["jobs"]].index(folder))
+    except (OSError, ValueError, KeyError):
+        return folder.name
+
+
+def _title(plan: dict[str, Any], index: int) -> str:
+    return f"job {index + 1} of {len(plan['jobs'])}: {plan['jobs'][index]['job']}"
 
 
 def write_results(folder: Path, rows: list[Row], status: str) -> None:

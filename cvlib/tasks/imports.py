@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.errors import UserError
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 
 _LISTED = 3
@@ -72,7 +73,7 @@ class Imported:
 
     def results(self, names: Sequence[str]) -> list[Row]:
         """Return the rows of test_results.csv."""
-        hidden = {*self.unknown, *(f"{name}_pseudo_value" for name in self.unknown)}
+        hidden = {*self.unknown, *map(pseudo_values.column, self.unknown)}
         return [{key: value for key, value in row.items() if key not in hidden}
                 for row in self.predictions.results(names)]  # fmt: skip
 

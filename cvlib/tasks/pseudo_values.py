@@ -16,17 +16,18 @@ from cvlib.runs.metric_specs import MetricSpec
 
 def spec(metric: str, low: float = 0.0) -> MetricSpec:
     """Return the spec of a metric in `low`–1 whose contributions are a column of test_results.csv."""
-    return MetricSpec(metric, low=low, column=_column(metric), sample="share")
+    return MetricSpec(metric, low=low, column=column(metric), sample="share")
 
 
 def columns(contributions: Mapping[str, np.ndarray]) -> Iterator[dict[str, str]]:
     """Yield each sample's columns of test_results.csv; `contributions` are `(samples,)` by metric."""
-    names = [_column(metric) for metric in contributions]
+    names = [column(metric) for metric in contributions]
     for values in zip(*contributions.values(), strict=True):
         yield {name: f"{value:.6f}" for name, value in zip(names, values, strict=True)}
 
 
-def _column(metric: str) -> str:
+def column(metric: str) -> str:
+    """Return the name of the column of test_results.csv with the contributions to a metric."""
     return f"{metric}_pseudo_value"
 
 

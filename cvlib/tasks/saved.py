@@ -42,6 +42,14 @@ def dataset(run: SavedRun) -> Dataset:
     return splits.divided_as(everything, run.splits)
 
 
+def dataset_or_reason(run: SavedRun) -> tuple[Dataset | None, str]:
+    """Return the run's data and an empty text; if it is not available, None and the reason."""
+    try:
+        return dataset(run), ""
+    except UserError as error:
+        return None, str(error)
+
+
 def labels(run: SavedRun) -> dict[str, Any]:
     """Return the content of labels.json; if the file is missing, generate the content."""
     path = run.folder / "labels.json"

@@ -90,9 +90,9 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
                         "resumed: choose another hydra.run.dir to start a new run")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
-    if not state.epoch + state.within:
-        _note_limits(training)
     phases = regimes.phases(training.config.mode, training.config.trainer.epochs)
+    if not state.epoch + state.within:
+        _note_limits(training, phases)
     for number, phase in enumerate(phases):
         if state.stopped or state.epoch >= phase.end or number < state.phases_over:
             continue
@@ -107,12 +107,13 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
     return state
 
 
-def _note_limits(training: Training) -> None:
+def _note_limits(training: Training, phases: list[Phase]) -> None:
     """Note a phase that is shorter than configured, and a warm-up that doesn't end."""
     epochs, mode, warmup = training.config.trainer.epochs, training.config.mode, training.config.schedule.warmup_epochs
     head_epochs = getattr(mode, "head_epochs", 0)
-    if head_epochs >= epochs:
-        left = f"shortened to {epochs - 1}" if epochs > 1 else "left out"
+    planned = phases[0].end if len(phases) > 1 else 0
+    if head_epochs > planned:
+        left = f"shortened to {planned}" if planned else "left out"
         training.record.say(f"note: the phase of mode.head_epochs={head_epochs} is {left}: trainer.epochs={epochs}")
     if warmup >= epochs:
         training.record.say(f"note: schedule.warmup_epochs={warmup:g} is not shorter than trainer.epochs={epochs}: the "
@@ -164,13 +165,14 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
     state.images += images
+    rate = learning_rate(model)
     row = {
         "epoch": state.epoch,
         **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
         **{f"val/{name}": value for name, value in values.items()},
-        "lr": learning_rate(model),
-        "lr_backbone": 0.0 if phase.freeze in (regimes.ALL, True) else learning_rate(model) * phase.backbone_lr,
-        "lr_head": learning_rate(model) * phase.head_lr,
+        "lr": rate,
+        "lr_backbone": 0.0 if phase.base_is_frozen else rate * phase.backbone_lr,
+        "lr_head": rate * phase.head_lr,
         "seconds": round(time.monotonic() - started, 3),
     }
     state.rows.append(row)

@@ -29,6 +29,11 @@ class Phase:
     head_lr: float = 1.0  # times optimizer.lr
     batch_norm: str = "train"  # train | frozen: BatchNorm in the trainable part of the base
 
+    @property
+    def base_is_frozen(self) -> bool:
+        """Whether only the head is trained."""
+        return self.freeze in (ALL, True)
+
 
 def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
     """Return the phases of a run. The head-only phase always leaves at least one epoch for the next phase."""

@@ -35,7 +35,7 @@ def test_a_slice_by_hand() -> None:
     half = z * math.sqrt(3 / 64 + z * z / 64)
     assert first.low == pytest.approx((3 / 4 + z * z / 8 - half) / (1 + z * z / 4))
     assert first.high == pytest.approx((3 / 4 + z * z / 8 + half) / (1 + z * z / 4))
-    # Of the 70 slices of four images, those with 0, 1, 3 or 4 correct ones are as extreme: 1 + 16 + 16 + 1.
+    # 34 of the 70 possible slices of four images are as extreme: 1, 16, 16 and 1 with 0, 1, 3 and 4 correct images.
     assert first.p == pytest.approx(34 / 70, abs=0.02)
 
 

@@ -184,8 +184,8 @@ def _first_id(ids: Sequence[int], targets: Targets, source: Path) -> int:
         raise UserError(f"{source}: category ids {low} to {high} don't fit the {count} classes of the data: list the "
                         "names of the tool's classes with --classes")  # fmt: skip
     if low > 0 and high < count:
-        raise UserError(f"{source}: category ids {low} to {high} may count from 0 or from 1: add the name of the class "
-                        "to each entry, as category")  # fmt: skip
+        raise UserError(f"{source}: category ids {low} to {high} may count from 0 or from 1: add the class name to "
+                        "each entry under the key category")  # fmt: skip
     return int(low > 0)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from cvlib.data import resize
 from cvlib.data.dataset import Boxes, Dataset
-from cvlib.tasks.detection import coco, drawing
+from cvlib.tasks import pseudo_values
+from cvlib.tasks.detection import coco, drawing, jackknife
 from cvlib.tasks.detection.coco import Detections, Measures
-from cvlib.tasks.detection.pseudo_values import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
 
@@ -51,8 +51,9 @@ class BoxPredictions(Predictions):
         An object counts as found if a detection of its class, with any score, matches it at an IoU of at least 0.5.
         "average_precision50" is `coco.image_precision`. The pseudo-values are for paired comparisons.
         """
-        shares = pseudo_values(self.truths, self.found, len(self.classes))
-        rows = zip(names, self.truths, self.found, self.image_precisions, *shares.values(), strict=True)
+        shares = jackknife.contributions(self.truths, self.found, len(self.classes))
+        columns = pseudo_values.columns(shares)
+        rows = zip(names, self.truths, self.found, self.image_precisions, columns, strict=True)
         return [
             {
                 "name": name,
@@ -60,8 +61,8 @@ class BoxPredictions(Predictions):
                 "found": int((coco.match(truth, found) == 1).sum()),
                 "average_precision50": f"{precision:.6f}",
             }
-            | {f"{metric}_pseudo_value": f"{value:.6f}" for metric, value in zip(shares, values, strict=True)}
-            for name, truth, found, precision, *values in rows
+            | contributions
+            for name, truth, found, precision, contributions in rows
         ]
 
     def by_class(self) -> list[Row]:

@@ -14,8 +14,8 @@ from cvlib.data import resize
 from cvlib.data.dataset import Boxes, Dataset, Split
 from cvlib.data.labels import BOXES
 from cvlib.data.split import image_sizes
-from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Served, Task, Tell
@@ -40,9 +40,7 @@ class Detection(Task):
 
     name = "detection"
     label_kind = BOXES
-    metrics = tuple(
-        MetricSpec(name, column=f"{name}_pseudo_value", sample="share") for name in ("mAP", "mAP50", "mAP75", "ar_100")
-    )
+    metrics = tuple(map(pseudo_values.spec, ("mAP", "mAP50", "mAP75", "ar_100")))
     class_metric = "AP"
     heads = ("anchor_free", "grid")
     default_resize = "letterbox"

@@ -76,11 +76,10 @@ class MaskPredictions(Predictions):
         pixels = np.array([[int(one[1].sum() + one[0].sum()) / 2] for one in self.counts])
         parts = counts.contributions(np.array(self.counts))
         parts["loss"] = pseudo_values.of_ratios(np.array(self.losses)[:, None], pixels)
-        rows = zip(names, self.samples, *parts.values(), strict=True)
+        rows = zip(names, self.samples, pseudo_values.columns(parts), strict=True)
         return [
-            {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}"}
-            | {f"{metric}_pseudo_value": f"{value:.6f}" for metric, value in zip(parts, values, strict=True)}
-            for name, (miou, accuracy), *values in rows
+            {"name": name, "mIoU": f"{miou:.6f}", "pixel_accuracy": f"{accuracy:.6f}"} | contributions
+            for name, (miou, accuracy), contributions in rows
         ]
 
     def by_class(self) -> list[Row]:

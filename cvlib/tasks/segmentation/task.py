@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,7 @@ import numpy as np
 from cvlib.config.schema import Config
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import IGNORE, MASK
-from cvlib.runs.metric_specs import MetricSpec
-from cvlib.tasks import saved
+from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Served, Tell
 from cvlib.tasks.imports import Imported, Targets
@@ -38,10 +38,8 @@ class Segmentation(LogitsTask):
     name = "segmentation"
     label_kind = MASK
     metrics = (
-        MetricSpec("mIoU", column="mIoU_pseudo_value", sample="share"),
-        MetricSpec("pixel_accuracy", column="pixel_accuracy_pseudo_value", sample="share"),
-        MetricSpec("dice", column="dice_pseudo_value", sample="share"),
-        MetricSpec("loss", higher_is_better=False, high=math.inf, column="loss_pseudo_value", sample="share"),
+        *map(pseudo_values.spec, ("mIoU", "pixel_accuracy", "dice")),
+        replace(pseudo_values.spec("loss"), higher_is_better=False, high=math.inf),
     )
     class_metric = "IoU"
     training_metric = "pixel_accuracy"

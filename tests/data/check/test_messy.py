@@ -193,7 +193,7 @@ def test_an_empty_yolo_file_is_an_image_without_boxes(messy):
 
 
 def _read_mask(name: str, messy: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mask as it is read, and the ids of the mask that it was made from."""
+    """Return the ids that cvlib reads from a mask, and those of the original mask."""
     samples = {s.label_file.name: s for _, s in _samples(messy / "segmentation", "segmentation").values()}
     source = Path(ENTRIES[f"segmentation/masks/{name}"]["derived_from"]).name
     with Image.open(SHARED / "pets3" / "SegmentationClass" / f"{source}.png") as image:

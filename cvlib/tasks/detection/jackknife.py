@@ -52,7 +52,7 @@ class _Ranking:
         return bool(self.objects[image]) or image in self.errors_of
 
 
-def pseudo_values(
+def contributions(
     truths: Sequence[Boxes], found: Sequence[Detections], classes: int
 ) -> dict[str, Float[np.ndarray, " images"]]:  # fmt: skip
     """Return each image's contribution to mAP, mAP50, mAP75 and ar_100; their means are the metrics."""
