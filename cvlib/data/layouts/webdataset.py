@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cvlib.data.layouts import names
+from cvlib.data.layouts import containers, names
 from cvlib.runtime import store
 from cvlib.runtime.errors import UserError
 
@@ -25,7 +25,14 @@ _CLASS_NAMES = "classnames.txt"
 
 def shards_of(root: Path) -> list[Path]:
     """Return the shards that `root` is or contains; [] if the first archive has no sample with a label."""
-    found = [root] if root.is_file() else sorted(file for depth in ("*", "*/*") for file in root.glob(f"{depth}.tar"))
+    found = (
+        [root]
+        if root.is_file()
+        else (
+            containers.files_in(root, ".tar", 2, {f".{suffix}" for suffix in _IMAGES})
+            or containers.files_in(root, ".tar", 1)
+        )
+    )
     if not found or found[0].suffix.lower() != ".tar":
         return []
     try:
