@@ -7,7 +7,9 @@ import time
 from typing import Any
 
 from cvlib.runtime import store
+from cvlib.runtime.clock import ago
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import size_text
 
 _KEY_LENGTH = 12  # characters of a key that are shown; the user can give any unambiguous prefix
 _DAY = 86400
@@ -48,15 +50,15 @@ def run(chosen: argparse.Namespace) -> int:
         print("\n".join(ruled([_row(entry) for entry in entries])) + "\n")
     from cvlib.config.schema import FeatureExtractor  # imports OmegaConf, which clearing doesn't need
 
-    total = _size(sum(entry.size for entry in entries))
+    total = size_text(sum(entry.size for entry in entries))
     print(f"{len(entries)} entries, {total} in {root}; features use at most {FeatureExtractor().cache_gb:g} GB "
           "(mode.cache_gb), and the least recently used are removed first")  # fmt: skip
     return 0
 
 
 def _row(entry: store.Entry) -> dict[str, str]:
-    return {"key": entry.path.name[:_KEY_LENGTH], "what": entry.about, "size": _size(entry.size),
-            "last used": _ago(entry.used)}  # fmt: skip
+    return {"key": entry.path.name[:_KEY_LENGTH], "what": entry.about, "size": size_text(entry.size),
+            "last used": ago(max(time.time() - entry.used, 0))}  # fmt: skip
 
 
 def _clear(entries: list[store.Entry], keys: list[str], days: float | None) -> int:
@@ -66,7 +68,7 @@ def _clear(entries: list[store.Entry], keys: list[str], days: float | None) -> i
         store.remove(entry)
         if entry.path.exists():
             raise UserError(f"{entry.path} can't be removed: check its owner and permissions")
-    print(f"removed {len(expired)} of {len(entries)} entries: {_size(sum(entry.size for entry in expired))}")
+    print(f"removed {len(expired)} of {len(entries)} entries: {size_text(sum(entry.size for entry in expired))}")
     return 0
 
 
@@ -76,19 +78,3 @@ def _find(entries: list[store.Entry], key: str) -> store.Entry:
         return found[0]
     why = f"{len(found)} keys begin with it: give more characters" if found else "no cached entry has this key"
     raise UserError(f"{key}: {why}; `cvlib cache` lists all keys")
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes as text; 1 GB is 2³⁰ bytes, as in `mode.cache_gb`."""
-    if count >= store.GIGABYTE:
-        return f"{count / store.GIGABYTE:.1f} GB"
-    return f"{count / 2**20:.1f} MB"
-
-
-def _ago(when: float) -> str:
-    minutes = max(time.time() - when, 0) / 60
-    for unit, size in (("day", 1440), ("hour", 60), ("minute", 1)):
-        if minutes >= size:
-            number = int(minutes // size)
-            return f"{number} {unit}{'s' * (number > 1)} ago"
-    return "just now"

@@ -25,6 +25,15 @@ def about(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
+def ago(seconds: float) -> str:
+    """Return how long ago something happened, in its largest unit: `3 days ago`, or `just now` below a minute."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {unit}{'s' * (number > 1)} ago"
+    return "just now"
+
+
 class Announcement:
     """Announce once, after the first seconds of steps, how long all steps will take, if it is a minute or more.
 

@@ -97,3 +97,8 @@ def _sync(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as text; 1 GB is 2³⁰ bytes, as in `mode.cache_gb`."""
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.1f} MB"
