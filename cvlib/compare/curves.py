@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cvlib.compare import axes, plots
-from cvlib.compare.figures import Panel, Series, axis_name, contest_titles, figure, placed, scale
+from cvlib.compare.figures import Series, axis_name, contest_titles, placed, scale
 from cvlib.compare.groups import Group, Section
-from cvlib.compare.plots import Line, Point
 from cvlib.compare.runs import epochs
 from cvlib.compare.tables import validation_metric
 from cvlib.runs.run import Run
+from cvlib.viz import axes, plots
+from cvlib.viz.plots import Line, Panel, Point, figure
 
 MOST_PANELS = 24  # groups that get a chart of their own
 _Curve = list[tuple[float, float, float]]  # (epoch, seconds since the start, value) of each epoch

@@ -1,15 +1,14 @@
-"""Figures of the page: series with their colours, panels with a shared legend, and data efficiency."""
+"""Figures of the page: series with their colours, and data efficiency."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
-from cvlib.compare import axes, plots, statistics
+from cvlib.compare import statistics
 from cvlib.compare.groups import FRACTION, Group, Section, plain
-from cvlib.compare.plots import Line
 from cvlib.runs.metric_specs import MetricSpec
+from cvlib.viz import axes, plots
+from cvlib.viz.plots import Line, Panel, figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +24,6 @@ class Series:
         return next((group for group in self.groups if group in contest), None)
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One chart of a figure, with a title and a note below it."""
-
-    title: str
-    lines: list[Line]
-    note: str = ""
-
-
 def series(section: Section) -> list[Series]:
     """Return the section's series, best first; with several contests, in the order of the last one."""
     others = [key for key in section.keys if key != FRACTION or len(section.contests) < 2]
@@ -45,28 +35,6 @@ def series(section: Section) -> list[Series]:
     labels = [*section.legend(firsts[: plots.COLOURS]), *map(section.described, firsts[plots.COLOURS :])]
     return [Series(label, groups, index if index < plots.COLOURS else None)
             for index, (label, groups) in enumerate(zip(labels, alike.values(), strict=True))]  # fmt: skip
-
-
-def figure(caption: str, panels: Sequence[Panel], x: axes.Axis, y: axes.Axis, legend: Sequence[Line]) -> str:
-    """Return one chart, or small multiples with the same axes, as HTML; empty if there is nothing to draw."""
-    size = plots.LARGE if len(panels) == 1 else plots.SMALL
-    drawn = [(panel, drawing) for panel in panels if (drawing := plots.chart(panel.lines, x, y, size))]
-    if not drawn:
-        return ""
-    shown = "".join(f"<li{plots.places([line])}>{plots.key(line)}{escape(line.label)}</li>"
-                    for line in legend if line.label)  # fmt: skip
-    listed = f'<ul class="legend">{shown}</ul>' if shown else ""
-    if len(panels) == 1:
-        (panel, drawing), *_ = drawn
-        return f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}{_note(panel)}{listed}</figure>"
-    small = "".join(f'<div class="panel"{plots.places(panel.lines)}><p class="title">{escape(panel.title)}</p>'
-                    f"{drawing}{_note(panel)}</div>" for panel, drawing in drawn)  # fmt: skip
-    return (f'<figure class="wide"><figcaption>{escape(caption)}</figcaption>{listed}'
-            f'<div class="panels">{small}</div></figure>')  # fmt: skip
-
-
-def _note(panel: Panel) -> str:
-    return f'<p class="soft note">{escape(panel.note)}</p>' if panel.note else ""
 
 
 def contest_titles(section: Section) -> list[str]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from cvlib.compare import axes, statistics
-from cvlib.compare.figures import Panel, Series, axis_name, contest_titles, figure, placed, scale
+from cvlib.compare import statistics
+from cvlib.compare.figures import Series, axis_name, contest_titles, placed, scale
 from cvlib.compare.groups import Group, Section
-from cvlib.compare.plots import Line, Point
 from cvlib.compare.tables import average, count, with_error
 from cvlib.runtime.clock import duration
+from cvlib.viz import axes
+from cvlib.viz.plots import Line, Panel, Point, figure
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from pathlib import Path
 
-from cvlib.compare import caveats, curves, figures, html_table, pareto, wording
+from cvlib.compare import caveats, curves, figures, pareto, wording
 from cvlib.compare.groups import Section, differing_keys, listed, plain
 from cvlib.compare.tables import Row, heading
 from cvlib.compare.verdict import Comparison, words
 from cvlib.runs.run import SEED_KEYS, Run
+from cvlib.viz import html_table, page
 
 _MOST_COLUMNS = 8
 _PLACES = "#: place in its section by the metric."
-_HERE = Path(__file__).parent
 
 
 def html(
@@ -29,17 +28,7 @@ def html(
     for section, compared, rows in zip(sections, comparisons, drawn, strict=True):
         body += _section(section, compared, *rows)
     body.append(f'<p class="soft">{escape(" ".join(filter(None, [_PLACES, wording.explanation(drawn)])))}</p>')
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>Comparison of runs</title><style>\n{_part('page.css')}</style></head>\n<body>\n" + "\n".join(body)
-        + f"\n<script>\n{_part('page.js')}</script>\n</body></html>\n"
-    )  # fmt: skip
-
-
-def _part(name: str) -> str:
-    """Return the text of a file beside this one."""
-    return (_HERE / name).read_text(encoding="utf-8")
+    return page.whole("Comparison of runs", body)
 
 
 def _section(section: Section, comparisons: list[Comparison], shown: list[Row], against: list[Row]) -> Iterator[str]:

@@ -42,8 +42,8 @@ class SavedRun:
 
     def _repr_html_(self) -> str:
         """Return a view for notebooks: the metrics, and the curve of the main metric on validation."""
-        from cvlib.compare import axes, plots, runs
-        from cvlib.viz import notebook
+        from cvlib.compare import runs
+        from cvlib.viz import axes, notebook, plots
 
         metrics = self.summary.get("metrics") or {}
         names = dict.fromkeys(name.split("/", 1)[1] for name in metrics if name.count("/") == 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from cvlib.compare.axes import Axis
+from cvlib.viz.axes import Axis
 
 COLOURS = 8  # the style sheet defines the classes s0 … s7
 LARGE, SMALL = (560, 330), (340, 230)  # width and height
@@ -58,6 +58,15 @@ class Line:
         return [*self.points, *(point for run in self.thin for point in run), *ends]
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One chart of a figure, with a title and a note below it."""
+
+    title: str
+    lines: list[Line]
+    note: str = ""
+
+
 def chart(lines: Sequence[Line], x: Axis, y: Axis, size: tuple[int, int] = LARGE) -> str:
     """Return an SVG figure of the lines within the axes' limits; an empty string if there are no points."""
     if not any(line.everything for line in lines):
@@ -68,6 +77,28 @@ def chart(lines: Sequence[Line], x: Axis, y: Axis, size: tuple[int, int] = LARGE
     for line in lines:
         parts += _drawn(line, frame)
     return f'<svg viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def figure(caption: str, panels: Sequence[Panel], x: Axis, y: Axis, legend: Sequence[Line]) -> str:
+    """Return one chart, or small multiples with the same axes, as HTML; empty if there is nothing to draw."""
+    size = LARGE if len(panels) == 1 else SMALL
+    drawn = [(panel, drawing) for panel in panels if (drawing := chart(panel.lines, x, y, size))]
+    if not drawn:
+        return ""
+    shown = "".join(f"<li{places([line])}>{key(line)}{escape(line.label)}</li>"
+                    for line in legend if line.label)  # fmt: skip
+    listed = f'<ul class="legend">{shown}</ul>' if shown else ""
+    if len(panels) == 1:
+        (panel, drawing), *_ = drawn
+        return f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}{_note(panel)}{listed}</figure>"
+    small = "".join(f'<div class="panel"{places(panel.lines)}><p class="title">{escape(panel.title)}</p>'
+                    f"{drawing}{_note(panel)}</div>" for panel, drawing in drawn)  # fmt: skip
+    return (f'<figure class="wide"><figcaption>{escape(caption)}</figcaption>{listed}'
+            f'<div class="panels">{small}</div></figure>')  # fmt: skip
+
+
+def _note(panel: Panel) -> str:
+    return f'<p class="soft note">{escape(panel.note)}</p>' if panel.note else ""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
-from cvlib.compare.names import LONGEST
-from cvlib.compare.tables import Row
 from cvlib.viz.text_table import number_columns
 
+LONGEST = 40  # characters; a cell with more is wide and may be broken
+Row = Mapping[str, str]
 _UNITS = {
     "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0,
     "k": 1e3, "M": 1e6, "B": 1e9, "MB": 1.0, "GB": 1e3,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cvlib.compare import axes
+from cvlib.viz import axes
 
 
 def test_marks_are_round_numbers() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvlib.compare import plots, report
+from cvlib.viz import plots
 
-STYLE = Path(report.__file__).with_name("page.css").read_text(encoding="utf-8")
+STYLE = Path(plots.__file__).with_name("page.css").read_text(encoding="utf-8")
 LIGHT, DARK = STYLE.split("@media (prefers-color-scheme: dark)")
 # Machado, Oliveira and Fernandes 2009, severity 1, for linear RGB
 DEFICIENCIES = {

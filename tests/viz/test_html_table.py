@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from cvlib.compare import html_table
+from cvlib.viz import html_table
 
 
 @pytest.mark.parametrize(

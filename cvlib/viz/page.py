@@ -1,0 +1,25 @@
+"""A self-contained HTML page: the style sheet and the script are inside, and nothing is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def whole(title: str, body: Iterable[str]) -> str:
+    """Return a page whose body consists of the given HTML parts; empty parts are left out."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{escape(title)}</title><style>\n{_text('page.css')}</style></head>\n<body>\n"
+        + "\n".join(part for part in body if part)
+        + f"\n<script>\n{_text('page.js')}</script>\n</body></html>\n"
+    )  # fmt: skip
+
+
+def _text(name: str) -> str:
+    """Return the text of a file beside this one."""
+    return (_HERE / name).read_text(encoding="utf-8")
