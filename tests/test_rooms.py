@@ -14,8 +14,8 @@ PACKAGE = ROOT / "cvlib"
 # From top to bottom: a package imports only packages below it.
 LEVELS = (
     ("api",), ("cli",), ("sweeps",), ("experiment",), ("evaluation", "prediction", "export"), ("inspection",),
-    ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("compare",), ("runs",), ("viz",), ("config",),
-    ("runtime",),
+    ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("report",), ("compare",), ("runs",), ("viz",),
+    ("config",), ("runtime",),
 )  # fmt: skip
 LEVEL = {package: number for number, packages in enumerate(LEVELS) for package in packages}
 TASKS = ("classification", "detection", "multilabel", "segmentation")
@@ -99,7 +99,7 @@ def test_only_some_packages_import_hydra_and_keras() -> None:
         package, found = package_of(module_of(file)), {name.split(".")[0] for name in imports(file)}
         if package not in ("cli", "sweeps"):
             assert not found & {"hydra", "hydra_plugins"}, file
-        if package in ("compare", "runs", "viz", "config", "runtime"):
+        if package in ("report", "compare", "runs", "viz", "config", "runtime"):
             assert not found & {"keras", "tensorflow"}, file
 
 

@@ -17,6 +17,7 @@ from cvlib.cli import (
     import_predictions,
     inspect,
     predict,
+    report,
     runs,
     train,
     visualize,
@@ -24,7 +25,7 @@ from cvlib.cli import (
 from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, user_message
 
 _COMMANDS = (  # in the order of --help
-    train, check, compare, runs, inspect, visualize, evaluate, predict, import_predictions, export, cache,
+    train, check, compare, runs, report, inspect, visualize, evaluate, predict, import_predictions, export, cache,
 )  # fmt: skip
 
 

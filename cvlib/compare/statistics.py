@@ -71,7 +71,25 @@ def group_interval(
     if seeds + samples <= _ZERO:
         samples = between_samples
     freedom, error = _freedom([(seeds, k - 1), (samples, n - 1)]), math.sqrt(seeds + samples)
-    half = _quantile(freedom)
+    return _within(mean, error, _quantile(freedom), n, least, most)
+
+
+def network_interval(
+    values: Float[np.ndarray, " samples"], least: float = -math.inf, most: float = math.inf
+) -> tuple[float, float]:  # fmt: skip
+    """Return the 95 % confidence interval of one network's metric for new test samples; NaN for a single sample.
+
+    `values` are the metric's values for each sample; their mean is the metric. For the bounds, see `group_interval`.
+    """
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    error = float(np.std(values, ddof=1)) / math.sqrt(n)
+    return _within(float(values.mean()), error, _quantile(n - 1), n, least, most)
+
+
+def _within(mean: float, error: float, half: float, n: int, least: float, most: float) -> tuple[float, float]:
+    """Return the interval of `half` standard errors around a metric of n samples, within its bounds."""
     width = most - least
     if not math.isfinite(width):
         return mean - half * error, mean + half * error

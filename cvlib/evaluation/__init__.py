@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import keras
+import numpy as np
 
 from cvlib import tasks
 from cvlib.config.schema import as_mapping
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
-from cvlib.evaluation import calibration
+from cvlib.evaluation import calibration, report_parts
 from cvlib.inspection import layer_table
 from cvlib.models.pixel_range import takes_file_values
 from cvlib.runs.summary import overridden
@@ -42,9 +43,14 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     for remark in val.remarks(rule):
         record.say(f"note: {remark}")
     record.write_csv("test_results.csv", test.results(dataset.test.names))
-    _save_network(training, dataset, decision)
+    model = _save_network(training, dataset, decision)
     training.board.begin_results()
-    _draw(training, dataset, val, test, epoch)
+    drawn = _draw(training, dataset, val, test, epoch)
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        return feed(training, dataset.test.take(indices)).preview(len(indices))[0]
+
+    report_parts.write(record.folder, task, test, dataset, read, model, drawn)
     shown = {*task.shown_metrics(len(dataset.classes)), training.monitor.removeprefix("val/")}
     headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in shown}
     row = hyperparameters(as_mapping(training.config), overridden(record.folder))
@@ -71,12 +77,14 @@ def show_start(training: Training, dataset: Dataset) -> None:
     training.record.write_text("layers.txt", "\n".join(layer_table.lines(rows)) + "\n")
 
 
-def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]) -> None:
+def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]) -> keras.Model:
+    """Write model.keras and labels.json; return the saved network."""
     record, task = training.record, training.task
     model = takes_file_values(task.inference(training.network, decision), training.network.spec)
     save_atomically(model, record.folder / "model.keras")
     content = task.labels(dataset.classes, training.network.spec, dataset.colours) | decision
     record.write_text("labels.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return model
 
 
 def save_atomically(model: keras.Model, path: Any) -> None:
@@ -85,12 +93,18 @@ def save_atomically(model: keras.Model, path: Any) -> None:
         model.save(temporary)
 
 
-def _draw(training: Training, dataset: Dataset, val: Predictions, test: Predictions, epoch: int) -> None:
-    board = training.board
+def _draw(
+    training: Training, dataset: Dataset, val: Predictions, test: Predictions, epoch: int
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Write the pictures of the results to TensorBoard; return those that the run's page shows, by name."""
+    board, drawn = training.board, {}
     for prefix, predictions in (("", val), ("test_", test)):
         for tag, picture in predictions.charts(dataset).items():
             board.image("validation", prefix + tag, picture, epoch)
+            drawn[tag] = picture  # the last one is that of the test split
     shown = val.representative()
     subset = dataset.val.take(shown)
     images = feed(training, subset, len(shown)).preview(len(shown))[0]
-    board.image("validation", "predictions", val.drawn(images, shown, dataset), epoch)
+    drawn["predictions"] = val.drawn(images, shown, dataset)
+    board.image("validation", "predictions", drawn["predictions"], epoch)
+    return drawn

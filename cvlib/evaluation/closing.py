@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from cvlib import evaluation
+from cvlib import evaluation, report
 from cvlib.data.dataset import Dataset
 from cvlib.models import run_state
 from cvlib.models.run_state import RunState
@@ -31,6 +31,7 @@ def finish(training: Training, dataset: Dataset, state: RunState) -> None:
         peak_memory_mb=peak_memory_mb(),
     )
     run_state.clear(training.checkpoints, state)
+    report.write(record.folder)
     _closing_table(training)
 
 
@@ -45,7 +46,7 @@ def _closing_table(training: Training) -> None:
     if earlier := [name for name in _COMMAND_OUTPUTS if (record.folder / name).exists()]:
         names = ", ".join(earlier)
         record.say(f"note: the results in {names} were created before this run was completed: create them again")
-    record.say(f"recorded in {record.folder}")
+    record.say(f"recorded in {record.folder}; {report.NAME} shows it")
 
 
 def _say_calibration(record: Record) -> None:

@@ -87,9 +87,8 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     worst = found.worst(task.worst_shown)
     if len(worst):
         subset = samples.split.take(worst)
-        shown = task.evaluate(network, _feed(run, task, subset), run.classes).decided(decision)
         images = _feed(run, task, subset).preview(len(subset))[0]
-        drawn["worst"] = shown.drawn(images, np.arange(len(subset)), samples.dataset, subset.names)
+        drawn["worst"] = found.drawn(images, worst, samples.dataset, subset.names)
     rows = found.results(samples.split.names)
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, unscaled, drawn)
 

@@ -47,6 +47,25 @@ class Predictions(ABC):
     def by_class(self) -> list[Row]:
         """Return a row for each class; the task's `class_metric` is among its columns."""
 
+    def tables(self) -> dict[str, list[Row]]:
+        """Return the tables of a run's report by name, one row for each class."""
+        return {"by_class": self.by_class()}
+
+    def confusions(self) -> np.ndarray | None:
+        """Return how often each class (row) is predicted as each class (column), int `(classes, classes)`.
+
+        None if a sample has no single class.
+        """
+        return None
+
+    def confused(self, truth: int, prediction: int) -> np.ndarray:
+        """Return the indices of the samples in a cell of `confusions`, the most confident prediction first."""
+        raise NotImplementedError
+
+    def decided_classes(self, index: int) -> tuple[int, int]:
+        """Return the true and the predicted class of a sample, for a task with `confusions`."""
+        raise NotImplementedError
+
     @abstractmethod
     def worst(self, count: int) -> np.ndarray:
         """Return the indices of at most `count` samples with the worst predictions, worst first."""

@@ -284,7 +284,9 @@ def _announce(training: Training, phase: Phase, epoch: int) -> None:
     config, record = training.config, training.record
     rows = freezing.freeze_table(training.network, phase, config.optimizer.lr)
     counts = freezing.parameter_counts(training.network.model)
-    record.update(parameters=counts, freeze_table=rows)
+    earlier = [one for one in record.summary.get("phases", []) if one["first_epoch"] <= epoch]
+    own = {"first_epoch": epoch + 1, "last_epoch": phase.end, "trained": counts["trainable"]}
+    record.update(parameters=counts, freeze_table=rows, phases=[*earlier, own])
     record.say(f"\nepochs {epoch + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
                "parameters are trained")  # fmt: skip
     lines = titled(rows, left=range(len(rows[0])))

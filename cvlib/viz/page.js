@@ -58,7 +58,7 @@ function choice(heading, rows) {
 
 function filterable(table, section) {
   const rows = [...table.tBodies[0].rows];
-  if (rows.length < 4) return;
+  if (rows.length < (table.dataset.figures ? 4 : 15)) return;
   const bar = document.createElement("div");
   const words = document.createElement("input");
   const shown = document.createElement("output");
@@ -97,7 +97,7 @@ function select(section, places) {
 }
 
 document.querySelectorAll("section").forEach((section) => {
-  section.querySelectorAll("table").forEach((table) => {
+  section.querySelectorAll("table:not(.confusion)").forEach((table) => {
     filterable(table, section);
     sortable(table);
   });

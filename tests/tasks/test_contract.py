@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 import cvlib
-from cvlib import experiment, tasks
+from cvlib import experiment, report, tasks
 from cvlib.compare.runs import sample_values
 from cvlib.models.restore import SavedRun, open_run
 from cvlib.tasks import saved
@@ -67,6 +67,17 @@ def test_fit_records_every_declared_metric_and_a_row_for_each_test_sample(run: S
     assert [row["name"] for row in rows] == saved.dataset(run).test.names
     assert {spec.sample_column for spec in task.metrics if spec.sample} <= set(rows[0])
     assert set(json.loads((run.folder / "labels.json").read_text())) >= {"task", "classes", "channels", "image_size"}
+
+
+def test_the_run_has_a_page_with_pictures_and_tables(run: SavedRun) -> None:
+    page = (run.folder / report.NAME).read_text(encoding="utf-8")
+    assert f"{run.record.headline} " in page
+    assert len(page) < 1_500_000
+    names = {path.name for path in (run.folder / "report").iterdir()}
+    assert {"by_class.csv", "predictions.png", "worst.png"} <= names
+    assert page.count("data:image/webp;base64,") >= 2
+    with (run.folder / "report/by_class.csv").open() as text:
+        assert [row["class"] for row in csv.DictReader(text)] == run.classes
 
 
 def test_values_of_the_test_samples_average_to_every_metric(run: SavedRun) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from cvlib.data import resize
 from cvlib.data.dataset import Boxes, Dataset
 from cvlib.tasks import pseudo_values
-from cvlib.tasks.detection import coco, drawing, jackknife
+from cvlib.tasks.detection import coco, drawing, errors, jackknife
 from cvlib.tasks.detection.coco import Detections, Measures
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.viz import pictures as draw
@@ -75,6 +75,10 @@ class BoxPredictions(Predictions):
         at50 = self.measures.precision.mean(axis=1)
         return [{"class": name, "AP": _known(self.measures.per_class[i]), "AP50": _known(at50[i]),
                  "objects": int(objects[i])} for i, name in enumerate(self.classes)]  # fmt: skip
+
+    def tables(self) -> dict[str, list[Row]]:
+        """Return the results by class, and the errors by kind."""
+        return super().tables() | {"errors": errors.by_kind(self.truths, self.found, self.classes)}
 
     def worst(self, count: int) -> np.ndarray:
         """Return the indices of at most `count` imperfect images, lowest average precision first."""

@@ -15,6 +15,7 @@ from cvlib.tasks.segmentation import counts
 from cvlib.viz import masks
 from cvlib.viz import pictures as draw
 
+_WORST_KEPT = 12  # images whose masks are kept because their mIoU is the lowest
 Masks = tuple[np.ndarray, np.ndarray]  # truth and prediction, uint8 (height, width)
 
 
@@ -28,6 +29,8 @@ class MaskPredictions(Predictions):
     samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
     counts: list[np.ndarray] = field(default_factory=list)  # each image's intersections and unions (2, classes)
     shown: dict[int, Masks] = field(default_factory=dict)  # by image index
+    chosen: list[int] = field(default_factory=list)  # indices of the representative images in `shown`
+    lowest: list[int] = field(default_factory=list)  # indices of the images with the lowest mIoU, lowest first
 
     @classmethod
     def none(cls, classes: Sequence[str]) -> MaskPredictions:
@@ -35,7 +38,7 @@ class MaskPredictions(Predictions):
         return cls(classes, np.zeros((len(classes), len(classes)), np.int64))
 
     def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
-        """Add a batch, and keep the masks of the images whose index is in `keep`.
+        """Add a batch; keep the masks of the images whose index is in `keep`, and of those with the lowest mIoU.
 
         `truth` is `(batch, height, width)` class ids or IGNORE, `logits` are `(batch, height, width, classes)`.
         """
@@ -43,11 +46,22 @@ class MaskPredictions(Predictions):
         for mask, guess in zip(truth, guesses, strict=True):
             matrix = counts.confusion(mask, guess, len(self.classes))
             self.confusion += matrix
-            if keep and len(self.samples) in keep:
-                self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
+            self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
             self.samples.append((counts.mean_iou(matrix), counts.pixel_accuracy(matrix)))
             self.counts.append(np.stack(counts.by_class(matrix)[:2]))
+            self._forget(bool(keep and len(self.samples) - 1 in keep))
         self.losses += [counts.loss_sum(mask[None], own[None]) for mask, own in zip(truth, logits, strict=True)]
+
+    def _forget(self, chosen: bool) -> None:
+        """Drop the masks that are neither chosen nor among the worst; `chosen` is about the newest image."""
+        newest = len(self.samples) - 1
+        if chosen:
+            self.chosen.append(newest)
+        self.lowest = sorted([*self.lowest, newest], key=lambda index: self.samples[index][0])
+        for index in self.lowest[_WORST_KEPT:]:
+            if index not in self.chosen:
+                del self.shown[index]
+        del self.lowest[_WORST_KEPT:]
 
     def metrics(self) -> dict[str, float]:
         """Return mIoU, pixel accuracy and mean dice of the whole split, 0–1, and the mean cross-entropy (nats).
@@ -96,8 +110,8 @@ class MaskPredictions(Predictions):
         return order[values[order] < 1]
 
     def representative(self) -> np.ndarray:
-        """Return the indices of the images whose masks were kept, evenly spaced over the split."""
-        return np.array(sorted(self.shown))
+        """Return the indices that `add` was asked to keep, evenly spaced over the split."""
+        return np.array(self.chosen)
 
     def charts(self, dataset: Dataset) -> dict[str, np.ndarray]:
         """Return the confusion matrix."""

@@ -1,0 +1,93 @@
+"""The pictures and tables of a run's page, written at the end of the run into RUN/report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from cvlib.data.dataset import Dataset
+from cvlib.evaluation.calibration import calibration_of, diagram
+from cvlib.inspection import attribution, graph, sheets
+from cvlib.report import confusion, parts
+from cvlib.runtime.files import csv_of, write_atomically
+from cvlib.tasks.base import Task
+from cvlib.tasks.predictions import Predictions
+from cvlib.viz import pictures
+
+_CELLS, _OF_A_CELL = 24, 6  # cells of the confusion matrix that get a picture, and images in it
+_EXPLAINED = 4  # images with Grad-CAM
+Read = Callable[[np.ndarray], np.ndarray]  # indices of test images → images, uint8 (n, height, width, channels)
+_Cell = tuple[int, int]  # true and predicted class id
+
+
+def write(
+    folder: Path, task: Task, test: Predictions, dataset: Dataset, read: Read, model: keras.Model,
+    drawn: Mapping[str, np.ndarray],
+) -> None:  # fmt: skip
+    """Write the tables and pictures of the test results.
+
+    Args:
+        folder: the run's folder.
+        read: reads test images at the network's input size.
+        model: the network that the run saves.
+        drawn: further pictures, uint8 `(height, width, 3)`, by name.
+    """
+    worst, cells = test.worst(task.worst_shown), _largest_errors(test)
+    needed = np.unique(np.concatenate([worst, *cells.values()]).astype(int))
+    images = dict(zip(needed.tolist(), read(needed), strict=True)) if len(needed) else {}
+    shown = dict(drawn)
+    if calibrated := calibration_of(test):
+        shown["reliability"] = diagram(calibrated)
+    if len(worst):
+        names = [dataset.test.names[index] for index in worst]
+        shown["worst"] = test.drawn(np.stack([images[index] for index in worst.tolist()]), worst, dataset, names)
+        if cells and graph.stages(model):  # Grad-CAM needs a feature map
+            shown["explained"] = _explained(model, test, dataset, worst[:_EXPLAINED].tolist(), images)
+    for name, rows in test.tables().items():
+        write_atomically(folder / parts.FOLDER / f"{name}.csv", csv_of(rows))
+    for (truth, prediction), indices in cells.items():
+        captions = pictures.with_names([""] * len(indices), [dataset.test.names[index] for index in indices])
+        sheet = pictures.contact_sheet([images[index] for index in indices.tolist()], captions)
+        shown[f"cell_{truth}_{prediction}"] = sheet
+    for name, picture in shown.items():
+        pictures.save_png(picture, folder / parts.FOLDER / f"{name}.png")
+    _write_confusions(folder, test, dataset, list(cells))
+
+
+def _largest_errors(test: Predictions) -> dict[_Cell, np.ndarray]:
+    """Return the cells of the confusion matrix with the most errors, and the samples to show of each."""
+    counts = test.confusions()
+    if counts is None:
+        return {}
+    errors = counts - np.diag(np.diag(counts))
+    order = [int(index) for index in np.argsort(-errors, axis=None, kind="stable")[:_CELLS] if errors.flat[index]]
+    cells = [(index // len(counts), index % len(counts)) for index in order]
+    return {cell: test.confused(*cell)[:_OF_A_CELL] for cell in cells}
+
+
+def _explained(
+    model: keras.Model, test: Predictions, dataset: Dataset, chosen: list[int], images: Mapping[int, np.ndarray]
+) -> np.ndarray:  # fmt: skip
+    """Draw wrongly classified images, each with the evidence for the prediction and for the truth."""
+    rows = []
+    for index in chosen:
+        truth, prediction = test.decided_classes(index)
+        heats = {f"{kind}\n{pictures.shortened(dataset.classes[label], 16)}":
+                 attribution.grad_cam(model, images[index].astype(np.float32), label)
+                 for kind, label in (("prediction", prediction), ("truth", truth))}  # fmt: skip
+        rows.append((images[index], pictures.with_names([""], [dataset.test.names[index]])[0], heats))
+    return sheets.explanations(rows)
+
+
+def _write_confusions(folder: Path, test: Predictions, dataset: Dataset, cells: list[_Cell]) -> None:
+    counts = test.confusions()
+    if counts is None or len(dataset.classes) > confusion.MOST_CLASSES:
+        return
+    shown = {f"{truth},{prediction}": f"cell_{truth}_{prediction}.png" for truth, prediction in cells}
+    content = {"classes": list(dataset.classes), "counts": counts.tolist(), "pictures": shown}
+    path = folder / parts.FOLDER / parts.CONFUSION
+    write_atomically(path, json.dumps(content, ensure_ascii=False).encode())

@@ -1,0 +1,89 @@
+"""The files in a run's folder that only its page needs: pictures and tables of the results, in RUN/report."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvlib.viz.html_table import Row
+
+FOLDER = "report"
+CONFUSION = "confusion.json"
+TITLES = {  # of the pictures, in the order of the page
+    "confusion_matrix": "Confusion matrix",
+    "precision_recall": "Precision and recall",
+    "reliability": "Calibration: accuracy against predicted probability",
+    "worst": "The worst predictions",
+    "explained": "Worst predictions explained by Grad-CAM: the prediction and the truth",
+    "predictions": "Predictions on validation images",
+}
+_TABLES = {"by_class": "By class", "errors": "Errors by kind, detections with a score of at least 0.25"}
+_MOST_BYTES = 150_000  # of a picture in the page
+_WIDEST = 1600  # pixels
+
+
+def pictures(folder: Path) -> dict[str, tuple[str, Path]]:
+    """Return title and file of each picture of the run in `folder`, by name."""
+    files = {name: folder / FOLDER / f"{name}.png" for name in TITLES}
+    return {name: (TITLES[name], file) for name, file in files.items() if file.is_file()}
+
+
+def tables(folder: Path) -> list[tuple[str, list[Row]]]:
+    """Return title and rows of each table; a table that can't be read is left out."""
+    found: list[tuple[str, list[Row]]] = []
+    for name, title in _TABLES.items():
+        try:
+            with (folder / FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+                rows: list[Row] = [{key: _cell(text) for key, text in row.items()} for row in csv.DictReader(file)]
+        except (OSError, UnicodeDecodeError, csv.Error):
+            continue
+        found.append((title, rows))
+    return found
+
+
+def _cell(text: str | None) -> str:
+    """Return a cell for people: fractions with four digits, and a dash for an unknown value."""
+    if not text:
+        return "–"
+    try:
+        return f"{float(text):.4f}" if "." in text else text
+    except ValueError:
+        return text
+
+
+def embedded(path: Path) -> str:
+    """Return a picture as a data URL of at most about 200 kB; a larger one is made smaller."""
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    image.thumbnail((_WIDEST, 10 * _WIDEST))
+    while len(content := _webp(image)) > _MOST_BYTES:
+        image = image.resize((max(image.width * 4 // 5, 1), max(image.height * 4 // 5, 1)))
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+
+
+def _webp(image: Any) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "WEBP", quality=80)
+    return content.getvalue()
+
+
+def overrides(folder: Path) -> list[str] | None:
+    """Return the overrides that started the run, or None if they were not recorded."""
+    try:
+        found = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return [str(one) for one in found] if isinstance(found, list) else None
+
+
+def command(given: list[str]) -> str:
+    """Return the shell command that starts a run with these overrides."""
+    return " ".join(["cvlib train", *(shlex.quote(one) for one in given)])
