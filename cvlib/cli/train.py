@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
+from cvlib.runtime.errors import COMPLETED, FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
 
 _outcomes: list[Any] = []  # of a single run, not of a sweep's jobs
 
@@ -85,6 +87,8 @@ def job(composed: Any) -> str | None:
     provenance = one_job.provenance(composed, hydra_config)
     if OmegaConf.is_missing(hydra_config.job, "num"):
         _outcomes.append(one_job.run_job(composed, folder, provenance))
+        if _outcomes[-1].code == COMPLETED:
+            print("\n".join(_next_commands(folder)))
         return None
     print("\n" + sweep.progress(Path(hydra_config.sweep.dir), folder), flush=True)
     run = one_job.run_isolated if launchers.shares_process(hydra_config.launcher._target_) else one_job.run_job
@@ -92,3 +96,11 @@ def job(composed: Any) -> str | None:
     if outcome.error:
         complain(f"{sweep.title(Path(hydra_config.sweep.dir), folder)}: {outcome.error}")
     return outcome.error
+
+
+def _next_commands(folder: Path) -> list[str]:
+    """Return the commands that a user usually runs after a run, with its paths."""
+    with contextlib.suppress(ValueError):  # the run is outside the working folder
+        folder = folder.relative_to(Path.cwd())
+    run, above = shlex.quote(str(folder)), shlex.quote(str(folder.parent))
+    return ["next:", f"  tensorboard --logdir {run}", f"  cvlib compare {above}", f"  cvlib predict {run} IMAGES"]

@@ -25,7 +25,9 @@ from cvlib.export.writers import write_litert, write_onnx, write_saved_model
 from cvlib.inspection import graph
 from cvlib.models.pixel_range import takes_file_values, takes_pixels
 from cvlib.models.restore import SavedRun
+from cvlib.report import model_card
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import write_atomically
 from cvlib.tasks import saved
 from cvlib.tasks.agreement import Agreement
 from cvlib.tasks.base import Task
@@ -66,12 +68,24 @@ def export(run: SavedRun, form: str, int8: bool, output: Path | None, images: in
         model = takes_pixels(model)
     bound = tolerance if tolerance is not None else _TOLERANCE_INT8 if int8 else task.served.tolerance
     say(f"written: {path} ({_size(path) / 2**20:.1f} MiB)")
+    _write_card(run, task, path, say)
     found = compare(task, model, reader(path, form), pictures)
     which = (
         f"test images of {dataset.name}" if dataset else f"random images, because the run's data is missing ({missing})"
     )
     say(f"compared with Keras on {len(pictures)} {which}: " + _summary(found, bound, task.served.answers))
     return 0 if found.difference <= bound else 1  # also 1 if the difference is NaN
+
+
+def _write_card(run: SavedRun, task: Task, path: Path, say: Callable[[str], None]) -> None:
+    """Write MODEL_CARD.md beside the export, unless the folder has such a file from somewhere else."""
+    place = path.parent / model_card.NAME
+    if not model_card.may_replace(place):
+        say(f"note: {place} was not written by cvlib, so it is not replaced")
+        return
+    files = sorted(name for name in {*_NAMES.values(), path.name} if (path.parent / name).exists())
+    write_atomically(place, model_card.card(run.record, task.hub_task, files).encode())
+    say(f"written: {place}")
 
 
 def _in_float32(run: SavedRun, task: Task, say: Callable[[str], None]) -> keras.Model:

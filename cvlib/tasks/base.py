@@ -68,6 +68,7 @@ class Task(ABC):
         mosaic: whether `augment.mosaic` is supported.
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
+        hub_task: what hubs for models call the task.
         worst_shown: number of samples in the picture of the worst predictions.
         import_forms: the forms of predictions by other tools that `imported` reads; see `cvlib.prediction.imported`.
     """
@@ -83,6 +84,7 @@ class Task(ABC):
     mosaic: ClassVar[bool] = False
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
+    hub_task: ClassVar[str]
     worst_shown: ClassVar[int] = 12
     import_forms: ClassVar[tuple[str, ...]] = ()
 

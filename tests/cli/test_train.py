@@ -70,11 +70,13 @@ def test_a_run_writes_every_documented_file_and_repeating_it_changes_nothing(tmp
     overrides = [*QUICK, "hydra.run.dir=here"]
     result = run(tmp_path, *overrides)
     assert result.returncode == 0, result.stderr
+    commands = ["tensorboard --logdir here", "cvlib compare .", "cvlib predict here IMAGES"]
+    assert result.stdout.endswith("\n  ".join(["next:", *commands]) + "\n")
     folder = tmp_path / "here"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     documented = (
         "config.yaml .hydra/overrides.yaml summary.json metrics.csv test_results.csv model.keras labels.json "
-        "checkpoints tensorboard/train tensorboard/validation train.log"
+        "checkpoints tensorboard/train tensorboard/validation train.log report.html report/by_class.csv"
     )
     assert set(documented.split()) <= found
     content = summary(folder)

@@ -56,6 +56,7 @@ class Classification(LogitsTask):
     caches_features = True
     # A resized pixel value that ends in .5 may be rounded differently; this changes a probability by about 1e-4.
     served = Served(tolerance=1e-3, answers="images")
+    hub_task = "image-classification"
     import_forms = ("table",)
     worst_shown = 24
 

@@ -52,6 +52,7 @@ class Detection(Task):
         answers="high-scoring boxes",
         refuses_int8="--int8 is not available for detection: 8-bit box coordinates are too imprecise",
     )
+    hub_task = "object-detection"
     import_forms = ("json", "texts")
     worst_shown = 8
 

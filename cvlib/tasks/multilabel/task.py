@@ -52,6 +52,7 @@ class Multilabel(LogitsTask):
     heads = ("dense",)
     caches_features = True
     served = Served(tolerance=1e-3, answers="class decisions")
+    hub_task = "image-classification"
     import_forms = ("table",)
     worst_shown = 24
 

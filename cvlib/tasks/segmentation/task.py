@@ -47,6 +47,7 @@ class Segmentation(LogitsTask):
     # A resized pixel value that ends in .5 may be rounded differently. Over millions of pixels, the largest
     # difference is larger than for a classifier.
     served = Served(tolerance=1e-2, answers="pixels")
+    hub_task = "image-segmentation"
     import_forms = ("images",)
 
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
