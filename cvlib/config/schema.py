@@ -42,18 +42,19 @@ class ModelConfig:
 class Suited(Options):
     """Recommended training settings of a network, which serve as defaults for other groups."""
 
-    lr: float = option(1e-3, low=1e-12, high=1e30)  # for training from scratch
-    batch_size: int = option(32, low=1, high=1e6)
-    class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))
-    epochs: int = option(20, low=1, high=1e6)
+    lr: float = option(1e-3, low=1e-12, high=1e30)  # default of optimizer.lr
+    batch_size: int = option(32, low=1, high=1e6)  # default of data.batch_size
+    class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))  # default of data.class_weights
+    epochs: int = option(20, low=1, high=1e6)  # default of trainer.epochs
     largest_side: int | None = option(None, low=1, high=1e5)  # pixels; larger images are shrunk to it; null: no limit
-    # Defaults for the mode, the schedule and the trainer; null: their own defaults.
-    head_lr: float | None = option(None, low=0)  # times optimizer.lr, while only the head learns
-    head_epochs: int | None = option(None, low=0)
-    backbone_lr: float | None = option(None, low=0)  # times optimizer.lr
-    views: int | None = option(None, low=0)
-    warmup_epochs: float | None = option(None, low=0)
-    kept_epoch: str | None = option(None, choices=(None, "best", "last"))
+    # null in the following fields: the default of the mode, the schedule or the trainer
+
+    head_lr: float | None = option(None, low=0)  # default of mode.head_lr
+    head_epochs: int | None = option(None, low=0)  # default of mode.head_epochs
+    backbone_lr: float | None = option(None, low=0)  # default of mode.backbone_lr
+    views: int | None = option(None, low=0)  # default of mode.views
+    warmup_epochs: float | None = option(None, low=0)  # default of schedule.warmup_epochs
+    kept_epoch: str | None = option(None, choices=(None, "best", "last"))  # default of trainer.kept_epoch
 
     def unused(self) -> set[str]:
         """Return the settings that the model leaves to other groups."""
@@ -118,9 +119,9 @@ class OptimizerConfig(Options):
     """An optimizer and its settings."""
 
     name: str = "adam"
-    lr: float = option(1e-3, low=1e-12, high=1e30)
-    weight_decay: float = option(0.0, low=0, high=1e3)
-    clipnorm: float | None = option(None, low=1e-12)
+    lr: float = option(1e-3, low=1e-12, high=1e30)  # learning rate after the warm-up
+    weight_decay: float = option(0.0, low=0, high=1e3)  # of kernels; biases and normalization are not decayed
+    clipnorm: float | None = option(None, low=1e-12)  # largest norm of the whole gradient; null: no limit
 
 
 @dataclass
@@ -142,7 +143,7 @@ class Sgd(OptimizerConfig):
 
     name: str = "sgd"
     lr: float = option(0.01, low=1e-12, high=1e30)
-    momentum: float = option(0.9, low=0, high=1)
+    momentum: float = option(0.9, low=0, high=1)  # share of the previous step that is kept
 
 
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}
@@ -156,7 +157,7 @@ class ScheduleConfig(Options):
     """The learning rate over the epochs, after a linear warm-up."""
 
     name: str = "constant"
-    warmup_epochs: float = option(0.0, low=0)
+    warmup_epochs: float = option(0.0, low=0)  # epochs in which the rate rises from 0; fractions are allowed
 
 
 @dataclass
@@ -208,9 +209,9 @@ class DataConfig(Options):
     fraction: float = option(1.0, low=1e-9, high=1)  # of the training split, stratified and nested
     # A subset of the classes in this order, or the class ids' names for masks without a label file; null: all.
     classes: list[str] | None = None
-    batch_size: int = option(32, low=1, high=1e6)  # above the limit, shuffling an epoch takes too long
+    batch_size: int = option(32, low=1, high=1e6)  # images of a training step
     val_fraction: float = option(0.15, low=0, high=0.9)  # taken from the training split if there is no val split
-    test_fraction: float = option(0.15, low=0, high=0.9)
+    test_fraction: float = option(0.15, low=0, high=0.9)  # of all images, if there is no test split
     split_seed: int = option(0, low=0)
     folds: int | None = option(None, low=2)  # cross-validation: divide all images into this many folds
     fold: int = option(0, low=0)  # the fold that is the test split
@@ -221,8 +222,8 @@ class DataConfig(Options):
     sampling: str = option("all", choices=("all", "balanced"))
     samples: int | None = option(None, low=1)  # the number of images of a generated dataset
     pretrain_on: str | None = None  # an embedded dataset for pretraining if ImageNet weights aren't available
-    pretrain_samples: int = option(4000, low=1)
-    pretrain_epochs: int = option(3, low=1)
+    pretrain_samples: int = option(4000, low=1)  # images for this pretraining
+    pretrain_epochs: int = option(3, low=1)  # epochs of this pretraining
 
 
 @dataclass
@@ -247,7 +248,7 @@ class AugmentConfig(Options):
 class TrainerConfig(Options):
     """The settings of the training loop."""
 
-    epochs: int = option(20, low=1, high=1e6)  # each with its own random numbers
+    epochs: int = option(20, low=1, high=1e6)  # passes over the training split
     patience: int | None = option(None, low=1)  # epochs without improvement of the monitor before stopping; null: never
     monitor: str | None = None  # the metric that selects the best epoch; null: the task's default
     kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps

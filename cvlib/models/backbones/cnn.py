@@ -22,15 +22,16 @@ class CnnOptions(Options):
 
     filters: list[int] = option([32, 64])  # one stage per entry; each stage ends in a 2×2 pooling
     convolutions: int = option(1, low=1, high=99)  # before each pooling
-    kernel: int = option(3, low=1, high=99)
-    padding: str = option("same", choices=("same", "valid"))
+    kernel: int = option(3, low=1, high=99)  # side of each convolution
+    padding: str = option("same", choices=("same", "valid"))  # valid: a convolution makes the map smaller
     stride: int = option(1, low=1, high=99)  # stride of each stage's first convolution
-    dilation: int = option(1, low=1, high=99)
-    pooling: str = option("max", choices=("max", "average"))
-    batch_norm: bool = False
-    spatial_dropout: float = option(0.0, low=0, high=0.95)
+    dilation: int = option(1, low=1, high=99)  # distance between the taps of a kernel
+    pooling: str = option("max", choices=("max", "average"))  # at the end of each stage
+    batch_norm: bool = False  # normalization after each convolution
+    spatial_dropout: float = option(0.0, low=0, high=0.95)  # share of the channels that a block drops
+    # flatten: the dense layers see every position | global_average: they see the mean over the positions
     features: str = option("flatten", choices=("flatten", "global_average"), classifier_only=True)
-    dense: list[int] = option([128], classifier_only=True)
+    dense: list[int] = option([128], classifier_only=True)  # width of each dense layer before the logits
     dropout: float = option(0.0, low=0, high=0.95, classifier_only=True)  # after each dense layer
 
     def __post_init__(self) -> None:

@@ -25,16 +25,17 @@ _DECODERS = ("interpolate", "unpool", "transpose")
 class DecoderOptions(MaskOptions):
     """The options of a decoder."""
 
+    # how maps are enlarged: bilinear interpolation, unpooling with remembered indices, or transposed convolution
     decoder: str = option("interpolate", choices=_DECODERS)
     skip: bool = True  # whether the encoder's maps are concatenated in the decoder (U-Net)
     auxiliary_weight: float = option(0.3, low=0, high=10)  # loss weight of the decoder's auxiliary classifier; 0: none
     decoder_filters: int = option(128, low=1)  # maximum channels; no level exceeds its encoder level
     dropout: float = option(0.0, low=0, high=0.95)
-    interpolation: str = option("bilinear", choices=("bilinear", "nearest"))
-    transpose_kernel: int = option(2, low=1, high=99)
-    transpose_stride: int = option(2, low=1, high=99)
-    transpose_padding: int = option(0, low=0, high=99)
-    transpose_output_padding: int = option(0, low=0, high=99)
+    interpolation: str = option("bilinear", choices=("bilinear", "nearest"))  # method of decoder=interpolate
+    transpose_kernel: int = option(2, low=1, high=99)  # side of a transposed convolution
+    transpose_stride: int = option(2, low=1, high=99)  # factor by which it enlarges
+    transpose_padding: int = option(0, low=0, high=99)  # pixels removed at each border of its output
+    transpose_output_padding: int = option(0, low=0, high=99)  # pixels added at the lower and right border
 
     def unused(self) -> set[str]:
         """Return the options that the chosen decoder doesn't use."""

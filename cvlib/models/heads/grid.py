@@ -29,7 +29,7 @@ class GridOptions(DetectorOptions):
 
     # Cells along the shorter side; None: the coarsest grid with at least 7.
     grid: int | None = option(None, low=1, high=1024)
-    boxes_per_cell: int = option(2, low=1, high=16)
+    boxes_per_cell: int = option(2, low=1, high=16)  # boxes that a cell predicts; the best one is responsible
 
 
 class Grid(DetectorHead):
