@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 
 _SECONDS = 2.0  # for each of latency and throughput
-_WARM_UP = 0.5  # seconds
+_WARM_UP = 0.25  # as a share of these seconds
 _MOST_CALLS = 2000
 
 
-def measure(path: Path, form: str, images: Path, threads: int) -> dict[str, float] | str:
+def measure(
+    path: Path, form: str, images: Path, threads: int, seconds: float = _SECONDS
+) -> dict[str, float] | str:  # fmt: skip
     """Return the speed and the memory of a stored network, or the reason why it can't be measured.
 
     Args:
@@ -32,12 +34,13 @@ def measure(path: Path, form: str, images: Path, threads: int) -> dict[str, floa
         form: its format, one of `cvlib.export.forms`.
         images: a .npy file with a batch `(batch, height, width, channels)`, float32, as the network takes them.
         threads: the number of threads that the runtime uses.
+        seconds: how long to measure each of latency and throughput.
 
     Returns:
         "latency_ms" and "latency_p95_ms", the median and the 95th percentile for one image, "images_per_second" for
         the whole batch, and "peak_memory_mib", the peak memory of the process.
     """
-    given = json.dumps([str(path), form, str(images), threads])
+    given = json.dumps([str(path), form, str(images), threads, seconds])
     # All formats run on the processor. The program is given as text, so that it doesn't import the parent's program.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", f"from {__name__} import main; main()", given]
@@ -53,11 +56,11 @@ def measure(path: Path, form: str, images: Path, threads: int) -> dict[str, floa
 
 def main() -> None:
     """Measure what the only argument describes, and print the result as the last line; called in the new process."""
-    path, form, images, threads = json.loads(sys.argv[1])
-    print(json.dumps(_of(Path(path), form, np.load(images), threads)))
+    path, form, images, threads, seconds = json.loads(sys.argv[1])
+    print(json.dumps(_of(Path(path), form, np.load(images), threads, seconds)))
 
 
-def _of(path: Path, form: str, images: np.ndarray, threads: int) -> dict[str, float]:
+def _of(path: Path, form: str, images: np.ndarray, threads: int, seconds: float) -> dict[str, float]:
     from cvlib.export import runtimes
     from cvlib.runs.provenance import peak_memory_mb
 
@@ -68,8 +71,8 @@ def _of(path: Path, form: str, images: np.ndarray, threads: int) -> dict[str, fl
         runtimes.set_threads(threads)
     predict = runtimes.reader(path, form, threads)
     singles = [images[index : index + 1] for index in range(len(images))]
-    latencies = durations(lambda number: predict(singles[number % len(singles)]), least=10)
-    batches = durations(lambda number: predict(images), least=2)
+    latencies = durations(lambda number: predict(singles[number % len(singles)]), 10, seconds)
+    batches = durations(lambda number: predict(images), 2, seconds)
     return {
         "latency_ms": 1000 * statistics.median(latencies), "latency_p95_ms": 1000 * float(np.percentile(latencies, 95)),
         "images_per_second": len(images) / statistics.median(batches), "peak_memory_mib": peak_memory_mb(),
@@ -77,14 +80,14 @@ def _of(path: Path, form: str, images: np.ndarray, threads: int) -> dict[str, fl
 
 
 def durations(
-    call: Callable[[int], object], least: int, seconds: float = _SECONDS, clock: Callable[[], float] = time.perf_counter
+    call: Callable[[int], object], least: int, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:  # fmt: skip
     """Return how long calls take, in seconds. `call` receives the number of the call, from 0.
 
-    Calls during the first half second, at least one, are warm-up and don't count. Then calls are timed for about
-    `seconds`, but at least `least` of them.
+    Calls during the first quarter of `seconds`, at least one, are warm-up and don't count. Then calls are timed for
+    about `seconds`, but at least `least` of them.
     """
-    for _ in _until(clock, clock() + _WARM_UP, 1):
+    for _ in _until(clock, clock() + _WARM_UP * seconds, 1):
         call(0)
     found: list[float] = []
     for number in _until(clock, clock() + seconds, least):

@@ -92,7 +92,8 @@ def _notes(results: Sequence[Benchmarked]) -> list[str]:
         height, width = conditions["image_size"]
         without = f"random images, and no {conditions['metric']}, because the run's data is missing"
         data = f"{conditions['images']} images of {conditions['data']}" if conditions["data"] else without
-        lines.append(f"{prefix}{data}; {height}×{width} pixels, {conditions['channels']} channels")
+        channels = f"{conditions['channels']} channel{'s' * (conditions['channels'] > 1)}"
+        lines.append(f"{prefix}{data}; {height}×{width} pixels, {channels}")
         lines += [f"{prefix}left out: {form}: {reason}" for form, reason in one.found.left_out.items()]
     return lines
 
