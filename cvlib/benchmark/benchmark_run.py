@@ -146,8 +146,9 @@ def _exported(opened: _Opened, form: str, plan: Plan, say: Say) -> dict[str, Any
         path = _export_of(opened, form, say)
         span = None if form == forms.INT8 else opened.run.spec.span
         names = sorted(output_names(opened.servable(say)))
-        served = Served(reader(path, form), names, opened.task, saved.labels(opened.run), span)
-        return _measured(opened, path, form, plan, opened.value(served), span)
+        with silenced_stderr():  # LiteRT prints technical messages
+            value = opened.value(Served(reader(path, form), names, opened.task, saved.labels(opened.run), span))
+        return _measured(opened, path, form, plan, value, span)
     except UserError as error:
         return str(error)
     except Exception as error:  # of a converter or a runtime, which don't support every network
