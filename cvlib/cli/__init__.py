@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from cvlib.cli import (
+    benchmark,
     cache,
     check,
     compare,
@@ -25,7 +26,8 @@ from cvlib.cli import (
 from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, user_message
 
 _COMMANDS = (  # in the order of --help
-    train, check, compare, runs, report, inspect, visualize, evaluate, predict, import_predictions, export, cache,
+    train, check, compare, runs, report, inspect, visualize, evaluate, predict, import_predictions, export, benchmark,
+    cache,
 )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cvlib.cli.output import refuse_output, say, write_output
+from cvlib.cli.output import format_of, refuse_output, say, write_output
 
-_FORMATS = {".html": "html", ".htm": "html", ".csv": "csv", ".json": "json", ".md": "md"}
+_FORMATS = ("table", "md", "csv", "json", "html")
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("table", "md", "csv", "json", "html"),
+        choices=_FORMATS,
         help="html is one self-contained file with curves (default: by --output's extension, else table)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
@@ -38,7 +38,7 @@ def run(chosen: argparse.Namespace) -> int:
     from cvlib.compare import compare
 
     output: Path | None = chosen.output
-    form = chosen.format or (_FORMATS.get(output.suffix.lower()) if output else None) or "table"
+    form = format_of(output, chosen.format, _FORMATS)
     refuse_output(output)
     write_output(compare(chosen.folders, say, chosen.by, chosen.metric, form), output)
     return 0

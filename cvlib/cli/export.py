@@ -45,6 +45,6 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.int8 and refusal:
         raise UserError(refusal)
     begin(opened)
-    from cvlib import export
+    from cvlib.export import export_run
 
-    return export.export(opened, chosen.format, chosen.int8, chosen.output, chosen.images, chosen.tolerance, print)
+    return export_run.export(opened, chosen.format, chosen.int8, chosen.output, chosen.images, chosen.tolerance, print)

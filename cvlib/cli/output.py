@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cvlib.runtime.errors import UserError
+
+_BY_SUFFIX = {".html": "html", ".htm": "html", ".csv": "csv", ".json": "json", ".md": "md"}
+
+
+def format_of(output: Path | None, given: str | None, known: Sequence[str]) -> str:
+    """Return the format of the output: the given one, that of the file's extension, or table.
+
+    Raises `UserError` if the extension's format isn't among the known ones.
+    """
+    found = given or (_BY_SUFFIX.get(output.suffix.lower()) if output else None) or "table"
+    if found not in known:
+        raise UserError(f"--output {output}: {found} is not available: choose from {', '.join(known)}")
+    return found
 
 
 def refuse_output(output: Path | None) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from cvlib.compare import tables
+from cvlib.compare import benchmarks, tables
 from cvlib.compare.groups import Group, Section
 from cvlib.compare.verdict import Comparison
 from cvlib.compare.wording import remarks
@@ -36,7 +36,7 @@ def _group(group: Group, row: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": group.described, "settings": group.settings, "seeds": len(group.runs), "mean": _known(row["mean"]),
         "deviation": _known(row["deviation"]), "interval": _interval(row["ci95_low"], row["ci95_high"]),
-        "folders": [str(run.folder) for run in group.runs],
+        "folders": [str(run.folder) for run in group.runs], "latency_ms": benchmarks.latencies(group),
     }  # fmt: skip
 
 

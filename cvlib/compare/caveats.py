@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from cvlib.compare import benchmarks
 from cvlib.compare.groups import Section, differing_keys, listed, plain
 from cvlib.runs.run import Run
 
@@ -25,6 +26,7 @@ def warnings(sections: list[Section]) -> Iterator[str]:
         yield from _budgets(section.runs)
         yield from _weights(section.runs)
     yield from _versions(runs)
+    yield from benchmarks.warnings(runs)
 
 
 def apart(sections: list[Section]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from cvlib.compare import statistics
+from cvlib.compare import benchmarks, statistics
 from cvlib.compare.figures import Series, axis_name, contest_titles, placed, scale
 from cvlib.compare.groups import Group, Section
 from cvlib.compare.tables import average, count, with_error
@@ -18,23 +18,37 @@ from cvlib.viz.plots import Line, Panel, Point, figure
 
 @dataclass(frozen=True)
 class Cost:
-    """A number in summary.json that should be low."""
+    """A number of a group that should be low."""
 
     name: str
-    path: tuple[str, ...]
+    of: Callable[[Group], float | None]
     text: Callable[[float], str]
     tick: Callable[[float], str]
 
 
-def _latency(value: float) -> str:
-    return f"{1000 * value:.3g} ms"
+def _recorded(*path: str) -> Callable[[Group], float | None]:
+    """Return a function that gives the mean of a number in the summaries of a group's runs."""
+    return lambda group: average([run.number(*path) for run in group.runs])
 
 
-COSTS = (
-    Cost("training time", ("timing", "train"), duration, axes.seconds),
-    Cost("parameters", ("parameters", "total"), count, count),
-    Cost("latency", ("timing", "latency"), _latency, axes.seconds),  # seconds per image
-)
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms"
+
+
+def costs(section: Section) -> list[Cost]:
+    """Return the costs that are known: training time, parameters, and the latency of one format in seconds."""
+    found = [
+        Cost("training time", _recorded("timing", "train"), duration, axes.seconds),
+        Cost("parameters", _recorded("parameters", "total"), count, count),
+    ]
+    if form := benchmarks.common_format(section):
+
+        def latency(group: Group) -> float | None:
+            value = benchmarks.measured(group, form, benchmarks.LATENCY)
+            return None if value is None else value / 1000
+
+        found.append(Cost(f"latency ({form})", latency, _milliseconds, axes.seconds))
+    return found
 
 
 def front(points: Sequence[Point], higher_is_better: bool) -> list[int]:
@@ -53,17 +67,17 @@ def front(points: Sequence[Point], higher_is_better: bool) -> list[int]:
     return found
 
 
-def costs(section: Section, cost: Cost) -> dict[Group, float]:
-    """Return the mean cost of each group; empty if fewer than two groups have one, or if all costs are equal."""
-    means = {group: average([run.number(*cost.path) for run in group.runs]) for group in section.groups}
+def differing(section: Section, cost: Cost) -> dict[Group, float]:
+    """Return the cost of each group; empty if fewer than two groups have one, or if all costs are equal."""
+    means = {group: cost.of(group) for group in section.groups}
     known = {group: mean for group, mean in means.items() if mean is not None and mean >= 0}
     return known if len(set(known.values())) > 1 else {}
 
 
 def figures(section: Section, all_series: list[Series]) -> Iterator[str]:
     """Yield a figure for each cost that differs between the groups, with a panel for each training-data fraction."""
-    for cost in COSTS:
-        if known := costs(section, cost):
+    for cost in costs(section):
+        if known := differing(section, cost):
             yield _Plot(section, all_series, cost, known).html()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cvlib.compare import names, statistics
+from cvlib.compare import benchmarks, names, statistics
 from cvlib.compare.groups import FRACTION, Group, Section, plain
 from cvlib.compare.runs import sample_values
 from cvlib.compare.verdict import Comparison, same_test, scaling
@@ -40,7 +40,7 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
         "train_seconds": average([run.number("timing", "train") for run in runs]),
         "peak_memory_mb": average([run.number("peak_memory_mb") for run in runs]),
     }  # fmt: skip
-    return row | (_compared(comparison) if comparison else {})
+    return row | benchmarks.columns(group) | (_compared(comparison) if comparison else {})
 
 
 def _by_sample(group: Group, metric: str) -> np.ndarray | None:
@@ -120,6 +120,9 @@ def _results(section: Section, row: dict[str, Any]) -> Row:
     seconds = row["train_seconds"]
     shown["training"] = "" if seconds is None else duration(seconds)
     shown["memory"] = memory(row["peak_memory_mb"])
+    for form in benchmarks.formats(section.runs):
+        latency = row.get(f"{benchmarks.LATENCY}/{form}")
+        shown[f"latency ({form})"] = "" if latency is None else f"{latency:.3g} ms"
     return shown
 
 

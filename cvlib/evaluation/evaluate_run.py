@@ -19,8 +19,8 @@ from cvlib.evaluation.samples import Samples
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.files import csv_of, write_atomically
 from cvlib.tasks import saved
-from cvlib.tasks.base import Task
-from cvlib.tasks.predictions import Row
+from cvlib.tasks.base import Predictor, Task
+from cvlib.tasks.predictions import Predictions, Row
 from cvlib.training import devices
 from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
@@ -78,8 +78,7 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     network = task.validated(saved.as_trained(run))
     if tta:
         network = task.flip_averaged(network)
-    decision = saved.labels(run)
-    found = task.evaluate(network, _feed(run, task, samples.split), run.classes).decided(decision)
+    found = predictions(run, network, samples.split)
     drawn = found.charts(samples.dataset)
     calibrated, unscaled = calibration_of(found), calibration_of(found.decided({}))
     if calibrated:
@@ -87,14 +86,25 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     worst = found.worst(task.worst_shown)
     if len(worst):
         subset = samples.split.take(worst)
-        images = _feed(run, task, subset).preview(len(subset))[0]
+        images = feed(run, subset).preview(len(subset))[0]
         drawn["worst"] = found.drawn(images, worst, samples.dataset, subset.names)
     rows = found.results(samples.split.names)
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, unscaled, drawn)
 
 
-def _feed(run: SavedRun, task: Task, split: Split) -> Feed:
-    return make_feed(split, run.spec, task.label_kind, run.config.data.batch_size, run.config.seed)
+def predictions(run: SavedRun, network: Predictor, split: Split) -> Predictions:
+    """Return the predictions for a split, with what the run has chosen on validation.
+
+    `network` has the outputs of the task's `validated`.
+    """
+    found = tasks.of_config(run.config).evaluate(network, feed(run, split), run.classes)
+    return found.decided(saved.labels(run))
+
+
+def feed(run: SavedRun, split: Split) -> Feed:
+    """Return a feed of a split, preprocessed as in the run's evaluation."""
+    kind = tasks.of_config(run.config).label_kind
+    return make_feed(split, run.spec, kind, run.config.data.batch_size, run.config.seed)
 
 
 def write(found: Evaluation, run: SavedRun, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Functions that run exported files in their own runtimes."""
+"""Functions that run a stored network in its own runtime. Each imports only its runtime."""
 
 from __future__ import annotations
 
@@ -6,18 +6,51 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-# image (1, height, width, channels), 0–255 → the outputs, sorted by name
+# images (batch, height, width, channels), float32 → the outputs, sorted by name
 Predict = Callable[[np.ndarray], list[np.ndarray]]
+TENSORFLOW = ("keras", "saved_model")  # the formats that TensorFlow runs
 
 
-def reader(path: Path, form: str) -> Predict:
-    """Return a function that runs an exported file in its own runtime and returns the outputs sorted by name."""
-    return {"saved_model": _saved_model, "onnx": _onnx, "litert": _litert}[form](path)
+def reader(path: Path, form: str, threads: int | None = None) -> Predict:
+    """Return a function that runs a file in a format of `forms` and returns the outputs sorted by name.
+
+    `threads` is the number of threads of ONNX and LiteRT; None for their default. TensorFlow, which runs the other
+    formats, has one number of threads for the whole process; see `set_threads`.
+    """
+    if form == "onnx":
+        return _onnx(path, threads)
+    if form.startswith("litert"):
+        return _litert(path, threads)
+    return _saved_model(path) if form == "saved_model" else _keras(path)
+
+
+def set_threads(threads: int) -> None:
+    """Set TensorFlow's number of threads; call it before TensorFlow computes anything."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _keras(path: Path) -> Predict:
+    """Open a run's own model.keras, which `cvlib.models.restore` has checked for foreign code before."""
+    import keras
+
+    from cvlib.export.writers import named
+
+    model = keras.saving.load_model(path, compile=False)
+
+    def predict(image: np.ndarray) -> list[np.ndarray]:
+        outputs = named(model, model.predict_on_batch(image))
+        return [np.asarray(value) for _, value in sorted(outputs.items())]
+
+    return predict
 
 
 def _saved_model(path: Path) -> Predict:
+    import tensorflow as tf
+
     loaded = tf.saved_model.load(str(path))
 
     def predict(image: np.ndarray) -> list[np.ndarray]:
@@ -27,10 +60,12 @@ def _saved_model(path: Path) -> Predict:
     return predict
 
 
-def _onnx(path: Path) -> Predict:
+def _onnx(path: Path, threads: int | None) -> Predict:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = sorted(output.name for output in session.get_outputs())
 
     def predict(image: np.ndarray) -> list[np.ndarray]:
@@ -39,13 +74,17 @@ def _onnx(path: Path) -> Predict:
     return predict
 
 
-def _litert(path: Path) -> Predict:
+def _litert(path: Path, threads: int | None) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(path)).get_signature_runner("serving_default")
-    dtype = runner.get_input_details()["image"]["dtype"]
+    runner = Interpreter(str(path), num_threads=threads).get_signature_runner("serving_default")
+    details = runner.get_input_details()["image"]
+    takes_batches = details["shape_signature"][0] < 0  # the int8 format takes a single image
 
     def predict(image: np.ndarray) -> list[np.ndarray]:
-        return [value for _, value in sorted(runner(image=image.astype(dtype)).items())]
+        pixels = image.astype(details["dtype"])
+        batches = [pixels] if takes_batches else np.split(pixels, len(pixels))
+        found = [[value for _, value in sorted(runner(image=batch).items())] for batch in batches]
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
     return predict

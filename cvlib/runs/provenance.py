@@ -38,5 +38,10 @@ def git_state() -> dict[str, Any] | None:
 
 def peak_memory_mb() -> float:
     """Return the peak resident memory of this process, in MiB."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    for line in lines:  # Linux' getrusage would include the memory of the process that started this one
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) / 2**10, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from cvlib.runs import metric_specs
+from cvlib.runs.benchmark import Benchmark, read
 from cvlib.runs.config_file import read_config, regular
 from cvlib.runs.flatten import flatten
 from cvlib.runs.identity import NOT_THE_EXPERIMENT, is_later_default
@@ -145,6 +146,11 @@ class Run:
             return {str(split): [str(name) for name in names] for split, names in content.items()}
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             raise UserError(f"{path} can't be read as JSON: restore or remove it") from None
+
+    @cached_property
+    def benchmark(self) -> Benchmark | None:
+        """What `cvlib benchmark` measured; None before."""
+        return read(self.folder)
 
     @cached_property
     def metric_specs(self) -> tuple[MetricSpec, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +57,16 @@ def _of_gpus() -> list[tuple[int, int]]:
         return []
     result = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)
     return [(major, minor) for major, minor in json.loads(result.stdout.splitlines()[-1])] if result.stdout else []
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,7 +17,7 @@ def quiet_import() -> Iterator[None]:
     # On feature maps of a few pixels, TensorFlow's own convolution gradient is up to 60 times slower than oneDNN's (a
     # whole ResNet50 at 32 px: twice as slow). Without AVX-512, TensorFlow doesn't use oneDNN by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _silenced_stderr(), _no_collection():
+    with silenced_stderr(), _no_collection():
         yield
 
 
@@ -36,7 +36,7 @@ def _no_collection() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
+def silenced_stderr() -> Iterator[None]:
     """Redirect the stderr file descriptor, because TensorFlow's C++ start-up ignores its own log level."""
     saved = os.dup(2)
     with Path(os.devnull).open("w") as sink:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import traceback
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from cvlib.runtime import hardware
 from cvlib.runtime.errors import (
     COMPLETED,
     FAILED,
@@ -82,8 +82,7 @@ def provenance(composed: Any, hydra_config: Any) -> dict[str, str]:
 
 def cores_per_job(jobs: int) -> int:
     """Return the number of threads for each of `jobs` parallel jobs (−1: one job per core)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(cores // jobs, 1) if jobs > 0 else 1
+    return max(hardware.usable_cores() // jobs, 1) if jobs > 0 else 1
 
 
 def conclude(outcomes: list[Outcome]) -> int:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -51,6 +51,16 @@ class Served:
     tolerance: float
     answers: str
     refuses_int8: str | None = None
+
+
+class Predictor(Protocol):
+    """What `Task.evaluate` uses of a Keras network, so that networks in other runtimes can be evaluated, too."""
+
+    def predict(self, dataset: Any, verbose: int) -> Any:
+        """Return the outputs for all images of a feed's dataset."""
+
+    def predict_on_batch(self, images: Any) -> Any:
+        """Return the outputs for images `(batch, height, width, channels)`, 0–255."""
 
 
 class Task(ABC):
@@ -123,8 +133,15 @@ class Task(ABC):
         return keras.Model(head.input, outputs[network.outputs[0].name]) if isinstance(outputs, dict) else head
 
     @abstractmethod
-    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> Predictions:
+    def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> Predictions:
         """Return the network's predictions for a whole split, in the split's order."""
+
+    def as_validated(self, served: Outputs, decision: Mapping[str, Any]) -> Any:
+        """Convert the outputs of the saved network, for images of the network's size, to those of `validated`.
+
+        `served` are the outputs for a batch, by name. `decision` is the one that the saved network includes.
+        """
+        return dict(served)
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from cvlib.config.schema import Config
+from cvlib.tasks import temperature
+from cvlib.tasks.agreement import Outputs
 from cvlib.tasks.base import Task
 
 if TYPE_CHECKING:
     import keras
 
     from cvlib.models.network import Network
+
+_LEAST = 1e-37  # about the smallest probability above 0 in float32
 
 
 class LogitsTask(Task):
@@ -60,3 +65,13 @@ class LogitsTask(Task):
         reported = next((key for key in logs if key == shown or key.endswith(f"_{shown}")), shown)
         prefix = reported.removesuffix(shown)
         return {"loss": float(logs.get(f"{prefix}loss", logs["loss"])), shown: float(logs.get(reported, float("nan")))}
+
+    def as_validated(self, served: Outputs, decision: Mapping[str, Any]) -> np.ndarray:
+        """Return logits for the probabilities of the saved network, `(batch, …, classes)`; see `Task.as_validated`."""
+        (probabilities,) = served.values()
+        return self.logits_of(probabilities.astype(np.float64)) * temperature.of_decision(decision)
+
+    def logits_of(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return logits whose softmax is `probabilities`. The lowest one is −85, that of the smallest float32."""
+        logits: np.ndarray = np.log(np.maximum(probabilities, _LEAST))
+        return logits

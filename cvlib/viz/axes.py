@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _LOG_FROM = 10  # a scale is logarithmic if its values span at least this factor
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _ROUND_SECONDS = [
-    *(10.0**power * factor for power in range(-4, 0) for factor in (1, 2, 5)), 1, 2, 5, 10, 15, 30,
+    *(10.0**power * factor for power in range(-6, 0) for factor in (1, 2, 5)), 1, 2, 5, 10, 15, 30,
     *(_MINUTE * count for count in (1, 2, 5, 10, 15, 30)), *(_HOUR * count for count in (1, 2, 3, 6, 12)),
     *(_DAY * count for count in (1, 2, 5, 10, 20, 50)),
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from cvlib.compare import compare, figures, pareto, runs
 from cvlib.compare.groups import Section, sections
+from cvlib.runs.benchmark import Benchmark
 
 MakeRun = Callable[..., Path]
 
@@ -71,13 +72,15 @@ def test_the_figure_shows_the_means_and_the_front(tmp_path: Path, make_run: Make
 
 
 def test_only_costs_that_differ_get_a_figure(tmp_path: Path, make_run: MakeRun) -> None:
-    make_run("a", {"model.name": "cnn"}, right=[1, 0], timing={"train": 5.0, "latency": 0.002})
-    make_run("b", {"model.name": "vgg"}, right=[1, 1], timing={"train": 5.0, "latency": 0.031},
-             parameters={"total": 7_000_000, "trainable": 7_000_000})  # fmt: skip
+    first = make_run("a", {"model.name": "cnn"}, right=[1, 0], timing={"train": 5.0})
+    second = make_run("b", {"model.name": "vgg"}, right=[1, 1], timing={"train": 5.0},
+                      parameters={"total": 7_000_000, "trainable": 7_000_000})  # fmt: skip
+    for folder, latency in ((first, 2), (second, 31)):
+        Benchmark({}, {"onnx": {"latency_ms": latency}}).write(folder)
     found = figure_texts(tmp_path)
-    assert list(found) == ["test/accuracy against parameters", "test/accuracy against latency"]
+    assert list(found) == ["test/accuracy against parameters", "test/accuracy against latency (onnx)"]
     assert "#2 cnn (50.00 %, 225 k), #1 vgg (100.00 %, 7 M)" in found["test/accuracy against parameters"]
-    assert "#2 cnn (50.00 %, 2 ms), #1 vgg (100.00 %, 31 ms)" in found["test/accuracy against latency"]
+    assert "#2 cnn (50.00 %, 2 ms), #1 vgg (100.00 %, 31 ms)" in found["test/accuracy against latency (onnx)"]
 
 
 def test_a_single_run_and_runs_without_timing_have_no_figure(tmp_path: Path, make_run: MakeRun) -> None:

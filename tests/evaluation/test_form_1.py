@@ -42,10 +42,10 @@ def test_a_run_predicts(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNS if name.endswith("scratch")])
 def test_a_run_is_exported(name: str, folder: Path) -> None:
-    from cvlib import export
+    from cvlib.export import export_run
 
     run = open_run(folder / "runs" / name)
-    assert export.export(run, "saved_model", False, None, 4, None, print) == 0
+    assert export_run.export(run, "saved_model", False, None, 4, None, print) == 0
 
 
 def test_an_unfinished_run_is_evaluated_at_its_best_epoch_but_not_resumed(folder: Path, tmp_path: Path) -> None:

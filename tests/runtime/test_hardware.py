@@ -58,3 +58,11 @@ def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(hardware, "Path", lambda name: tmp_path / "absent")
     monkeypatch.setattr(hardware.subprocess, "run", lambda *_, **__: pytest.fail("started a process"))
     assert hardware._of_gpus() == []
+
+
+def test_the_processor_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("vendor_id\t: x\nmodel name\t: Fast: CPU\n\nmodel name\t: Other\n")
+    monkeypatch.setattr(hardware, "Path", lambda name: tmp_path / "cpuinfo")
+    assert hardware.processor() == "Fast: CPU"
+    (tmp_path / "cpuinfo").unlink()
+    assert hardware.processor()

@@ -136,8 +136,8 @@ def test_visualize_draws_filters_and_explanations(run: SavedRun) -> None:
 
 
 def test_export_agrees_with_keras(run: SavedRun) -> None:
-    from cvlib import export
+    from cvlib.export import export_run
 
     messages: list[str] = []
-    assert export.export(run, "saved_model", False, None, 3, None, messages.append) == 0
+    assert export_run.export(run, "saved_model", False, None, 3, None, messages.append) == 0
     assert "written" in messages[0]

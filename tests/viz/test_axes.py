@@ -48,3 +48,8 @@ def test_every_length_of_time_has_some_marks(last: float) -> None:
         axis = axes.elapsed("time", [[first, last / 10], [first, last]])
         assert 1 <= len(axis.marks(6)) <= 8
         assert all(axis.low <= value <= axis.high * (1 + 1e-9) for value in axis.marks(6))
+
+
+def test_latencies_below_a_millisecond_have_marks() -> None:
+    axis = axes.cost("latency", [4e-5, 1.3e-4], axes.seconds)
+    assert [axis.text(value) for value in axis.marks(6)] == ["0.04 ms", "0.06 ms", "0.08 ms", "0.1 ms", "0.12 ms"]

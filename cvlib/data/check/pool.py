@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -21,6 +20,7 @@ from cvlib.data.findings import ERROR
 from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import Label
 from cvlib.runtime.clock import Progress
+from cvlib.runtime.hardware import usable_cores
 
 _PATIENCE = 1.5  # seconds, about the cost of starting processes; shorter work is faster without them
 _CHUNK = 32  # files per task: limits communication, and Ctrl-C still takes effect in a fraction of a second
@@ -60,7 +60,7 @@ def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIE
 
     The processes are started only after `patience` seconds, if at least as much work remains.
     """
-    workers = workers or _cores()
+    workers = workers or usable_cores()
     progress = Progress("checking files", len(jobs))
     started = time.monotonic()
     seen: Results = {}
@@ -75,10 +75,6 @@ def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIE
         progress.show(len(seen))
     progress.clear()
     return seen
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _by_processes(jobs: list[Job], workers: int) -> Iterator[Results]:

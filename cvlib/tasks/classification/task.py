@@ -15,7 +15,7 @@ from cvlib.data.labels import CLASS
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Picture, Served, Tell
+from cvlib.tasks.base import Named, Picture, Predictor, Served, Tell
 from cvlib.tasks.classification import files, imports
 from cvlib.tasks.classification.predictions import ClassPredictions, threshold_of
 from cvlib.tasks.imports import Imported, Targets
@@ -79,7 +79,7 @@ class Classification(LogitsTask):
         """Return class weights computed from the number of samples of each class."""
         return balanced(np.bincount(np.asarray(split.labels), minlength=classes), scheme)
 
-    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> ClassPredictions:
+    def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> ClassPredictions:
         """Return the logits of a whole split, in the split's order."""
         return ClassPredictions(validated.predict(feed.dataset, verbose=0), np.asarray(feed.split.labels), classes)
 

@@ -18,7 +18,7 @@ from cvlib.runtime.errors import UserError
 from cvlib.tasks import pseudo_values
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Picture, Served, Task, Tell
+from cvlib.tasks.base import Named, Picture, Predictor, Served, Task, Tell
 from cvlib.tasks.detection import drawing, files, imports
 from cvlib.tasks.detection.agreement import of_boxes
 from cvlib.tasks.detection.coco import Detections
@@ -118,7 +118,7 @@ class Detection(Task):
 
         return keras.Model(head.input, serving.found(network, head.output), name="found")
 
-    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> BoxPredictions:
+    def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> BoxPredictions:
         """Return the detections in a whole split, in the split's order, in pixels of the original images."""
         sizes, spec = image_sizes(feed.split), feed.spec
         found = detections(validated.predict(feed.dataset, verbose=0))

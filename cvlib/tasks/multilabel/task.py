@@ -16,7 +16,7 @@ from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.agreement import Agreement, Outputs
-from cvlib.tasks.base import Named, Picture, Served, Tell
+from cvlib.tasks.base import Named, Picture, Predictor, Served, Tell
 from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
 from cvlib.tasks.multilabel import drawing, files, imports
@@ -88,7 +88,7 @@ class Multilabel(LogitsTask):
 
     # Evaluation.
 
-    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> SetPredictions:
+    def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> SetPredictions:
         """Return the predictions for a whole split, in the split's order, with thresholds of 0.5."""
         logits = validated.predict(feed.dataset, verbose=0)
         thresholds = np.full(len(classes), DEFAULT_THRESHOLD)
@@ -116,6 +116,11 @@ class Multilabel(LogitsTask):
     def shown_metrics(self, classes: int) -> list[str]:
         """Return the names of the most usual metrics."""
         return ["mAP", "macro_f1", "micro_f1", "exact_match", "loss"]
+
+    def logits_of(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return logits whose sigmoid is `probabilities`, −85 to 85."""
+        logits: np.ndarray = super().logits_of(probabilities) - super().logits_of(1 - probabilities)
+        return logits
 
     # Visualization.
 

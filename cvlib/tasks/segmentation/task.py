@@ -15,7 +15,7 @@ from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import IGNORE, MASK
 from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.balance import balanced
-from cvlib.tasks.base import Named, Picture, Served, Tell
+from cvlib.tasks.base import Named, Picture, Predictor, Served, Tell
 from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
 from cvlib.tasks.segmentation import files, imports
@@ -73,7 +73,7 @@ class Segmentation(LogitsTask):
             counts += np.bincount(pixels.ravel(), minlength=IGNORE + 1)
         return balanced(counts[:classes], scheme)
 
-    def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> MaskPredictions:
+    def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> MaskPredictions:
         """Return the predictions for a whole split, in the split's order, at the network's input size."""
         found = MaskPredictions.none(classes)
         keep = set(np.linspace(0, len(feed.split) - 1, _IMAGES_SHOWN).astype(int).tolist())

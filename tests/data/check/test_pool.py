@@ -17,6 +17,7 @@ from cvlib.data.check import pool
 from cvlib.data.check.pool import Job, Labelled, do_all
 from cvlib.data.labels import BOXES
 from cvlib.data.labels.raw_boxes import raw
+from cvlib.runtime import hardware
 
 
 def _write_photographs(folder: Path, number: int, side: int = 40) -> list[Path]:
@@ -48,7 +49,7 @@ def test_short_jobs_start_no_processes(tmp_path, monkeypatch):
     assert len(pool.do_all(jobs, workers=1, patience=0)) == 5
 
 
-@pytest.mark.skipif(pool._cores() < 2, reason="no processes are started on a single core")
+@pytest.mark.skipif(hardware.usable_cores() < 2, reason="no processes are started on a single core")
 def test_ctrl_c_ends_all_processes(tmp_path):
     paths = _write_photographs(tmp_path, 30, side=800)
     for i in range(9000):  # enough links to keep the check busy for seconds

@@ -15,8 +15,8 @@ import tensorflow as tf
 from PIL import Image
 
 import cvlib
-from cvlib import cli, export, tasks
-from cvlib.export import resizing
+from cvlib import cli, tasks
+from cvlib.export import agreement, forms, resizing, runtimes, writers
 from cvlib.runtime.errors import UserError
 from tests.prediction.test_prediction import SMALL
 from tests.prediction.test_prediction import write_run as write_untrained
@@ -24,8 +24,8 @@ from tests.small_runs import CLASSES, write_run
 from tests.tasks.detection.test_task import learned
 
 WRITERS = {
-    "saved_model": export.write_saved_model, "onnx": export.write_onnx,
-    "litert": lambda model, path, labels: export.write_litert(model, path, labels, None),
+    "saved_model": writers.write_saved_model, "onnx": writers.write_onnx,
+    "litert": lambda model, path, labels: writers.write_litert(model, path, labels, None),
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_each_format_agrees_with_keras_and_contains_the_labels(form: str, labels
     path = run / "export" / {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}[form]
     assert json.loads(labels_of(path))["classes"] == CLASSES  # type: ignore[operator]
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    predict, model = export.reader(path, form), keras.saving.load_model(run / "model.keras")
+    predict, model = runtimes.reader(path, form), keras.saving.load_model(run / "model.keras")
     for picture in pictures():  # sizes that the export's own comparison did not use
         image = picture[np.newaxis].astype(np.float32)
         np.testing.assert_allclose(predict(image)[0], model.predict(image, verbose=0), atol=1e-3)
@@ -120,7 +120,7 @@ def test_export_fails_above_the_tolerance(run: Path, capsys: pytest.CaptureFixtu
 
 def test_nan_outputs_never_agree(run: Path) -> None:
     model = keras.saving.load_model(run / "model.keras")
-    found = export.compare(tasks.of("classification"), model, lambda image: [np.full((1, 10), np.nan)], pictures())
+    found = agreement.compare(tasks.of("classification"), model, lambda image: [np.full((1, 10), np.nan)], pictures())
     assert np.isnan(found.difference)
     assert (found.same, found.answers) == (0, 3)
 
@@ -132,11 +132,11 @@ def test_several_outputs_keep_their_names(form: str, tmp_path: Path) -> None:
     low, high = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
     model = keras.Model(image, {"mean": low, "least": -high, "most": high})
     WRITERS[form](model, tmp_path / "model", {})
-    found = export.compare(tasks.of("classification"), model, export.reader(tmp_path / "model", form), pictures())
+    found = agreement.compare(tasks.of("classification"), model, runtimes.reader(tmp_path / "model", form), pictures())
     assert found.difference < 1e-3
     assert found.same == found.answers == 9  # three outputs of three images
     one = np.full((1, 4, 4, 1), 7.0, np.float32)
-    assert [value.item() for value in export.reader(tmp_path / "model", form)(one)] == [-7, 7, 7]
+    assert [value.item() for value in runtimes.reader(tmp_path / "model", form)(one)] == [-7, 7, 7]
 
 
 def test_an_export_replaces_an_earlier_one_at_the_output_path(run: Path, tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_invalid_arguments_give_a_one_line_error(
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tf2onnx" else object())
+    monkeypatch.setattr(forms, "find_spec", lambda name: None if name == "tf2onnx" else object())
     with pytest.raises(UserError, match=r"needs tf2onnx: pip install -e '\.\[export\]'"):
-        export.require("onnx")
+        forms.require("onnx")
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_an_exported_segmenter_agrees_with_keras(form: str, tmp_path: Path) -> N
     model = keras.saving.load_model(tmp_path / "run/model.keras")
     WRITERS[form](model, tmp_path / "model", {})
     colour = [np.repeat(picture, 3, axis=-1) for picture in pictures()]
-    found = export.compare(tasks.of("segmentation"), model, export.reader(tmp_path / "model", form), colour)
+    found = agreement.compare(tasks.of("segmentation"), model, runtimes.reader(tmp_path / "model", form), colour)
     assert found.answers == sum(picture.shape[0] * picture.shape[1] for picture in colour)
     assert found.same > 0.999 * found.answers
     assert found.difference < 1e-2
@@ -200,7 +200,7 @@ def test_an_exported_detector_agrees_with_keras(
     model, images = detector
     WRITERS[form](model, tmp_path / "model", {})
     seen = [*images, images[0, :70]]
-    found = export.compare(tasks.of("detection"), model, export.reader(tmp_path / "model", form), seen)
+    found = agreement.compare(tasks.of("detection"), model, runtimes.reader(tmp_path / "model", form), seen)
     assert found.answers > 20
     assert found.same == found.answers
     assert found.difference < 1e-3
