@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cvlib.cli import cache, check, compare, evaluate, export, import_predictions, inspect, predict, train, visualize
-from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, user_message
+from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, complain, user_message
+from cvlib.runtime.output import lasting
 
 
 class _Parser(argparse.ArgumentParser):
@@ -21,6 +20,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    with lasting():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     try:
         chosen = parser.parse_args(arguments)
@@ -35,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(str(error))
     except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         return complain(f"{error.filename}: {error.strerror}: choose another path")
+    except RunFailed as error:
+        complain(str(error))
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # a reader such as `head` closed the pipe; Python would report an error at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         message = user_message(error)
         if message is None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
 from cvlib.runs.summary import LOCK, read_summary
 from cvlib.runs.upgrade import FORM, upgrade
-from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, user_message
+from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, cause_and_advice, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
 
 # Incomplete files that killed processes may have left in a run's folder.
@@ -122,20 +123,36 @@ class Record:
 
     def update(self, **fields: Any) -> None:
         """Set fields of summary.json and write it immediately."""
-        self.summary.update(fields)
-        self.write_text("summary.json", json.dumps(self.summary, indent=2) + "\n")
+        changed = self.summary | fields
+        self.write_text("summary.json", json.dumps(changed, indent=2) + "\n")
+        self.summary = changed
+
+    def keep_data(self, fingerprint: str) -> None:
+        """Check that a resumed run has the same data as before; if the data has moved, record its new place.
+
+        Raises `UserError` if the data is different.
+        """
+        before, path = self.summary.get("data_fingerprint"), self.mapping["data"].get("path")
+        if self.resumed and before not in (None, fingerprint):
+            named = f"data.path={path}" if path else f"data={self.mapping['data']['name']}"
+            raise UserError(f"{self.folder}: {named} has other images, labels or splits than when this run began: "
+                            "restore them, or choose another hydra.run.dir to start a new run")  # fmt: skip
+        if self.resumed and self.summary.get("config_hash") != identity(self.mapping):
+            self._write_config()
+            self.update(config_hash=identity(self.mapping))
+            self.say(f"note: the images have moved to data.path={path}")
 
     def say(self, line: str = "") -> None:
         """Print a line and append it to train.log."""
         print(line, flush=True)
         self._claim(self.folder / "train.log")
-        with (self.folder / "train.log").open("a", encoding="utf-8") as log:
+        with (self.folder / "train.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(line + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the run atomically."""
         self._claim(self.folder / name)
-        write_atomically(self.folder / name, text.encode())
+        write_atomically(self.folder / name, text)
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write rows with equal keys as a table, atomically."""
@@ -147,30 +164,49 @@ class Record:
         content = {split: [str(name) for name in names] for split, names in splits.items()}
         self.write_text(SPLITS, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
 
+    def check_place(self) -> None:
+        """Raise `RunFailed` if the folder was moved or removed, because writing would create half a run."""
+        if self.summary and not (self.folder / "summary.json").is_file():
+            raise RunFailed(f"{self.folder} was moved or removed while the run was writing to it: the run stops; if it "
+                            "was moved, the same command with its new hydra.run.dir resumes it")  # fmt: skip
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:  # fmt: skip
+                 trace: TracebackType | None) -> bool:  # fmt: skip
         try:
-            if isinstance(error, UserError):
-                self._discard()
-            elif isinstance(error, KeyboardInterrupt):
-                self.update(status="interrupted")
-                self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
-            elif isinstance(error, Diverged):
-                self.update(status="diverged", error=str(error))
-            elif isinstance(error, Pruned):
-                self.update(status="pruned", error=str(error))
-            elif isinstance(error, RunFailed):
-                self.update(status="failed", error=str(error))
-            elif error is not None:
-                self.update(status="failed", error=user_message(error) or f"{type(error).__name__}: {error}"[:2000])
-        except OSError:
+            if self.completed:
+                return self._finished_despite(error)
+            self._conclude(error)
+        except (OSError, RunFailed):
             if error is None:
                 raise
-            # The disk is full or gone, as the raised error reports. Without an update, the run counts as interrupted.
+            # The disk or the folder is gone, as the raised error reports. Without an update, the run counts as
+            # interrupted.
         finally:
             self._lock.release()
+        return False
+
+    def _finished_despite(self, error: BaseException | None) -> bool:
+        """Return whether the error can be ignored: an error of the environment after the run was completed."""
+        cause = cause_and_advice(error) if error is not None else None
+        if cause is not None:
+            print(f"note: the run is completed, but {cause[0]}", file=sys.stderr)
+        return cause is not None
+
+    def _conclude(self, error: BaseException | None) -> None:
+        """Write the status of a run that ends unfinished."""
+        if isinstance(error, UserError):
+            self._discard()
+        elif isinstance(error, KeyboardInterrupt):
+            self.update(status="interrupted")
+            self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
+        elif isinstance(error, RunFailed):
+            statuses = {Diverged: "diverged", Pruned: "pruned"}
+            self.update(status=statuses.get(type(error), "failed"), error=str(error))
+        elif error is not None:
+            self.update(status="failed", error=user_message(error) or f"{type(error).__name__}: {error}"[:2000])
 
     def _claim(self, path: Path) -> None:
+        self.check_place()
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             self._created.append(path)
@@ -213,7 +249,7 @@ def _refuse_unfinished_of_form_1(folder: Path, summary: Mapping[str, Any]) -> No
 
 
 def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> None:
-    if summary.get("config_hash") == identity(mapping):
+    if summary.get("config_hash") == identity(mapping) or _has_moved_data(folder, summary, mapping):
         return
     try:
         earlier = read_config(folder / "config.yaml")
@@ -231,6 +267,17 @@ def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapp
         f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
         "choose another hydra.run.dir, or pass the overrides of that run"
     )
+
+
+def _has_moved_data(folder: Path, summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> bool:
+    """Return whether only data.path differs from an unfinished run whose data is known and can be compared."""
+    if summary.get("status") == "completed" or not summary.get("data_fingerprint") or "upgraded_from" in summary:
+        return False
+    try:
+        earlier = read_config(folder / "config.yaml")["data"]["path"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return False
+    return identity({**mapping, "data": {**mapping["data"], "path": earlier}}) == summary.get("config_hash")
 
 
 def _plain(value: Any) -> Any:

@@ -67,5 +67,5 @@ def test_writing_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_csv_has_a_header_and_quotes_special_characters() -> None:
-    assert files.csv_of([{"a": 1, "b": 'x,"'}]) == b'a,b\r\n1,"x,"""\r\n'
-    assert files.csv_of([]) == b"\r\n"
+    assert files.csv_of([{"a": 1, "b": 'x,"'}]) == 'a,b\r\n1,"x,"""\r\n'
+    assert files.csv_of([]) == "\r\n"

@@ -81,7 +81,9 @@ def place(path: str) -> Path:
     if found is not None and (files := parquet.files_of(found)):
         return parquet.unpacked(found, files)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
-        raise UserError(f"data.path={path}: {root} is not a folder, a label file or an archive")
+        problem = "is not" if root.exists() else "does not exist: it must be"
+        advice = "" if root.exists() else "; if the images have moved, set data.path to their new place"
+        raise UserError(f"data.path={path}: {root} {problem} a folder, a label file or an archive{advice}")
     return found
 
 
