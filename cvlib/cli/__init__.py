@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     try:
-        chosen = parser.parse_args(arguments)
+        chosen = _parsed(parser, arguments)
         if chosen.version:
             print(_versions())
             return 0
@@ -52,12 +52,22 @@ def _run(arguments: Sequence[str] | None) -> int:
         return FAILED
 
 
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments; options may stand between the values of a list, which argparse alone rejects."""
+    chosen, rest = parser.parse_known_args(arguments)
+    if rest and (chosen.listed is None or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        setattr(chosen, chosen.listed, [*getattr(chosen, chosen.listed), *rest])
+    return chosen
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cvlib",
         description="Trains networks, checks data and networks before a run, and compares and applies finished runs.",
     )
-    parser.set_defaults(command=None)
+    parser.set_defaults(command=None, listed=None)  # `listed`: the argument that takes a list of values
     parser.add_argument("--version", action="store_true", help="show the versions of cvlib and its dependencies")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (train, check, compare, inspect, visualize, evaluate, predict, import_predictions, export, cache):

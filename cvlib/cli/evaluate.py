@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         "the rest: folder, size (of the images), a column of the data's table, or FILE.csv:COLUMN "
                         "(written to by_slice.csv)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: RUN/evaluate/…)")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, listed="data")
 
 
 def run(chosen: argparse.Namespace) -> int:

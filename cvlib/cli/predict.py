@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         "scoring at least this, 0 to 1 (default: list all boxes, draw those scoring at least 0.25); "
                         "for task=multilabel: minimum probability of a class (default: chosen on the validation "
                         "split)")  # fmt: skip
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, listed="paths")
 
 
 def run(chosen: argparse.Namespace) -> int:
