@@ -17,6 +17,7 @@ from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runtime import hardware
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
 from cvlib.transfer import pretraining, regimes, sources
 
@@ -47,6 +48,7 @@ def run(
     devices.check_backend()
     tasks.check(config)
     sources.check(config)
+    require_utf8(folder)
     _refuse_in_data(config, folder)
     requested, config = config, _resolved(config, folder)
     started = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 
 from cvlib.cli.common import begin
 from cvlib.runtime.errors import UserError
-from cvlib.runtime.files import require_writable
+from cvlib.runtime.files import require_utf8, require_writable
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -38,6 +38,7 @@ def run(chosen: argparse.Namespace) -> int:
     folder: Path = chosen.output or opened.folder
     if folder.is_file():
         raise UserError(f"--output {folder} is a file: give a folder")
+    require_utf8(folder)
     require_writable(folder, "give another folder with --output")
     begin(opened)
     from cvlib.inspection.visualize import visualize

@@ -17,20 +17,18 @@ import yaml
 from filelock import FileLock, Timeout
 
 from cvlib.runs import metric_specs
-from cvlib.runs.config_file import read_config
-from cvlib.runs.identity import NOT_THE_EXPERIMENT, identity
+from cvlib.runs.folder_checks import plain, refuse_foreign, refuse_other_config, refuse_unfinished_of_form_1
+from cvlib.runs.identity import identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
 from cvlib.runs.summary import LOCK, read_summary
-from cvlib.runs.upgrade import FORM, upgrade
+from cvlib.runs.upgrade import FORM
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, cause_and_advice, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
 
 # Incomplete files that killed processes may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
-# Files that a run's folder may hold before summary.json is written.
-_BEFORE = (".*", "config.yaml", "*.partial", "*.log", "*.out", "*.err")
 
 
 class Record:
@@ -61,7 +59,7 @@ class Record:
         self.resumed = False
 
     def __enter__(self) -> Record:
-        _refuse_foreign(self.folder)
+        refuse_foreign(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -74,6 +72,12 @@ class Record:
             raise UserError(
                 f"{self.folder}: another process is writing this run; wait for it or choose another hydra.run.dir"
             ) from None
+        except OSError:  # the folder is read-only, which is enough for a completed run
+            before = read_summary(self.folder) or {}
+            if before.get("status") != "completed" or before.get("config_hash") != identity(self.mapping):
+                raise
+            self.summary, self.resumed = before, True
+            return self
         try:
             self._open()
         except BaseException:
@@ -89,8 +93,8 @@ class Record:
         if before is None:
             self._start()
             return
-        _refuse_unfinished_of_form_1(self.folder, before)
-        _refuse_other_config(self.folder, before, self.mapping)
+        refuse_unfinished_of_form_1(self.folder, before)
+        refuse_other_config(self.folder, before, self.mapping)
         self.resumed = True
         if not (self.folder / "config.yaml").exists():
             self._write_config()
@@ -99,7 +103,7 @@ class Record:
             self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
 
     def _write_config(self) -> None:
-        self.write_text("config.yaml", yaml.safe_dump(_plain(self.mapping), sort_keys=False))
+        self.write_text("config.yaml", yaml.safe_dump(plain(self.mapping), sort_keys=False))
 
     def _start(self) -> None:
         self._write_config()
@@ -228,70 +232,6 @@ def run_name(mapping: Mapping[str, Any]) -> str:
     """Return the run's name as configured, or model-mode-data."""
     default = "-".join(str(mapping[group]["name"]) for group in ("model", "mode", "data"))
     return str(mapping.get("name") or default)
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds files other than those of a run, such as the user's photos.
-
-    Before summary.json, a run writes only its config. The program that starts the run may also keep a log there.
-    """
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    others = [file.name for file in found if not any(file.match(pattern) for pattern in _BEFORE)]
-    if others and not (folder / "summary.json").exists():
-        raise UserError(f"{folder} is not a run's folder (it has no summary.json) and holds other files ({others[0]}): "
-                        "choose another hydra.run.dir that is empty or doesn't exist yet")  # fmt: skip
-
-
-def _refuse_unfinished_of_form_1(folder: Path, summary: Mapping[str, Any]) -> None:
-    if "upgraded_from" in summary and summary.get("status") != "completed":
-        raise UserError(f"{folder} holds an unfinished run of an earlier version of cvlib, whose checkpoints can't be "
-                        "resumed: choose another hydra.run.dir to start it again")  # fmt: skip
-
-
-def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> None:
-    if summary.get("config_hash") == identity(mapping) or _has_moved_data(folder, summary, mapping):
-        return
-    try:
-        earlier = read_config(folder / "config.yaml")
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError):
-        raise UserError(f"{folder} holds a run of another config, and its config.yaml can't be read to show the "
-                        "differences: choose another hydra.run.dir") from None  # fmt: skip
-    if "upgraded_from" in summary:
-        earlier = upgrade({}, earlier)[1]
-    differing = [
-        f"{key}: {was} in that run, {is_now} now"
-        for key, was, is_now in _differences(earlier, _plain(mapping))
-        if key not in NOT_THE_EXPERIMENT
-    ]
-    raise UserError(
-        f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
-        "choose another hydra.run.dir, or pass the overrides of that run"
-    )
-
-
-def _has_moved_data(folder: Path, summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> bool:
-    """Return whether only data.path differs from an unfinished run whose data is known and can be compared."""
-    if summary.get("status") == "completed" or not summary.get("data_fingerprint") or "upgraded_from" in summary:
-        return False
-    try:
-        earlier = read_config(folder / "config.yaml")["data"]["path"]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return False
-    return identity({**mapping, "data": {**mapping["data"], "path": earlier}}) == summary.get("config_hash")
-
-
-def _plain(value: Any) -> Any:
-    """Return mappings and sequences as plain dicts and lists, for YAML."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    if isinstance(first, dict) and isinstance(second, dict):
-        keys = dict.fromkeys([*first, *second])
-        return [d for key in keys for d in _differences(first.get(key), second.get(key), f"{prefix}.{key}".lstrip("."))]
-    return [] if first == second else [(prefix, first, second)]
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:

@@ -44,6 +44,14 @@ def require_writable(folder: Path, advice: str) -> None:
         raise UserError(f"{folder} can't be written ({error.strerror}): {advice}") from None
 
 
+def require_utf8(folder: Path) -> None:
+    """Raise `UserError` if the path is not valid UTF-8, because TensorFlow can't write there."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{folder}: the name is not valid UTF-8: choose another folder") from None
+
+
 @contextlib.contextmanager
 def replacing(path: Path, temporary_name: str | None = None) -> Iterator[Path]:
     """Yield a temporary path next to `path`, and rename it to `path` when the block ends.

@@ -142,7 +142,10 @@ def _shown(value: Any) -> bool | int | float | str:
     """Return a value in a type that the HParams tab supports: a number, a Boolean or a string."""
     if isinstance(value, tuple):
         value = _listed(value)
-    return value if isinstance(value, bool | int | float | str) else "null" if value is None else str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    # The name of a folder may contain bytes that are not UTF-8.
+    return "null" if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _listed(values: tuple[Any, ...]) -> list[Any]:

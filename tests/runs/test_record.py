@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from cvlib.runs import record
 from cvlib.runs.record import Record
@@ -235,3 +236,17 @@ def test_only_empty_folders_within_the_root_are_removed(tmp_path: Path) -> None:
     record.remove_if_empty(tmp_path / "x/y", tmp_path / "elsewhere")
     assert (tmp_path / "x").exists()
     assert not (tmp_path / "x/y").exists()
+
+
+def test_a_completed_run_in_a_read_only_folder_stays_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: FileLock) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "run/.lock"))
+
+    config = config_in(tmp_path)
+    with Record(tmp_path / "run", config) as run:
+        run.update(status="completed")
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with Record(tmp_path / "run", config) as again:
+        assert again.completed
+    with pytest.raises(OSError, match="Read-only"), Record(tmp_path / "run", config | {"seed": 1}):
+        pass
