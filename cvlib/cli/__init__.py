@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cvlib.cli import cache, check, compare, evaluate, export, import_predictions, inspect, predict, train, visualize
 from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, complain, user_message
-from cvlib.runtime.output import lasting
+from cvlib.runtime.output import lasting, lost_by_error
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,7 +35,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         if chosen.command is None:
             parser.print_help()
             return 0
-        return int(chosen.command(chosen))
+        code = int(chosen.command(chosen))
+        sys.stdout.flush()
+        return code or FAILED * (chosen.prints and lost_by_error() is not None)
     except UserError as error:
         return complain(str(error))
     except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
@@ -67,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="cvlib",
         description="Trains networks, checks data and networks before a run, and compares and applies finished runs.",
     )
-    parser.set_defaults(command=None, listed=None)  # `listed`: the argument that takes a list of values
+    # `listed`: the argument that takes a list of values; `prints`: whether the output is the command's result.
+    parser.set_defaults(command=None, listed=None, prints=False)
     parser.add_argument("--version", action="store_true", help="show the versions of cvlib and its dependencies")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (train, check, compare, inspect, visualize, evaluate, predict, import_predictions, export, cache):

@@ -6,9 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from cvlib.runtime.errors import RunFailed, UserError
+from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import write_atomically
-from cvlib.runtime.output import lost_by_error
 
 
 def refuse_output(output: Path | None) -> None:
@@ -18,15 +17,10 @@ def refuse_output(output: Path | None) -> None:
 
 
 def write_output(text: str, output: Path | None) -> None:
-    """Write the text to the file, or to the screen if no file is given.
-
-    Raises `UserError` if the file can't be written, and `RunFailed` if the screen can't.
-    """
+    """Write the text to the file, or to the screen if no file is given; raise `UserError` if it can't be written."""
     if output is None:
         sys.stdout.write(_printable(text))
         sys.stdout.flush()
-        if error := lost_by_error():
-            raise RunFailed(f"the output is incomplete: stdout can't be written ({error.strerror})")
         return
     try:
         write_atomically(output, text)

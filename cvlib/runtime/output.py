@@ -82,6 +82,8 @@ def lasting() -> Iterator[None]:
         yield
     finally:
         sys.stdout.flush()
+        if not isinstance(before[0], LastingStream):
+            _note_loss()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
 
@@ -90,6 +92,12 @@ def lost_by_error() -> OSError | None:
     """Return the error because of which stdout is incomplete; None also if the reader of a pipe has closed it."""
     error: OSError | None = getattr(sys.stdout, "lost", None)
     return None if error is None or error.errno in (errno.EPIPE, errno.EBADF) else error
+
+
+def _note_loss() -> None:
+    error = lost_by_error()
+    if error is not None:
+        print(f"note: the output is incomplete: stdout can't be written ({error.strerror})", file=sys.stderr)
 
 
 def _lasting(stream: TextIO | None) -> Any:

@@ -13,7 +13,6 @@ import pytest
 from cvlib.cli import main
 from cvlib.cli.output import write_output
 from cvlib.cli.train import train
-from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.output import lasting, lost_by_error
 
 ROOT = Path(__file__).parents[2]
@@ -64,11 +63,15 @@ def test_training_alone_lasts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     broken_pipe.close()
 
 
-def test_a_full_disk_below_stdout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("command", "code"), [(["cache"], 1), (["train", "--hydra-help"], 0)])
+def test_a_full_disk_below_stdout_fails_commands_whose_result_is_lost(
+    command: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        with lasting(), pytest.raises(RunFailed, match="No space left"):
-            write_output("a table\n", None)
+        assert main(command) == code
+    assert "output is incomplete: stdout can't be written (No space left on device)" in capsys.readouterr().err
 
 
 def test_letters_that_the_terminal_lacks_become_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
