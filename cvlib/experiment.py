@@ -17,6 +17,8 @@ from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runtime import hardware
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import require_utf8
+from cvlib.runtime.output import lasting
 from cvlib.transfer import pretraining, regimes, sources
 
 if TYPE_CHECKING:
@@ -46,10 +48,12 @@ def run(
     devices.check_backend()
     tasks.check(config)
     sources.check(config)
+    require_utf8(folder)
     _refuse_in_data(config, folder)
     requested, config = config, _resolved(config, folder)
     started = time.monotonic()
-    with Record(folder, as_mapping(config), provenance, wait, tasks.of(config.model.task).metrics) as record:
+    specs = tasks.of(config.model.task).metrics
+    with lasting(), Record(folder, as_mapping(config), provenance, wait, specs) as record:
         if record.completed:
             print(f"already completed: {folder}")
             return record.summary
@@ -66,7 +70,7 @@ def run(
         from cvlib.evaluation import closing
 
         closing.finish(training, dataset, state)
-        return record.summary
+    return record.summary
 
 
 def _refuse_in_data(config: Config, folder: Path) -> None:
@@ -106,10 +110,12 @@ def _load_data(config: Config, record: Record) -> Dataset:
         record.say(dataset.read_as)
     for note in dataset.notes:
         record.say(f"note: {note}")
+    fingerprint = data.fingerprint(dataset)
+    record.keep_data(fingerprint)
     record.update(
-        data_fingerprint=data.fingerprint(dataset), classes=dataset.classes, notes=dataset.notes,
-        layout=dataset.layout, read_as=dataset.read_as, skipped=dataset.skipped,
-        samples={name: len(split.names) for name, split in dataset.splits.items()},
+        data_fingerprint=fingerprint, split_fingerprints=data.split_fingerprints(dataset),
+        classes=dataset.classes, notes=dataset.notes, layout=dataset.layout, read_as=dataset.read_as,
+        skipped=dataset.skipped, samples={name: len(split.names) for name, split in dataset.splits.items()},
     )  # fmt: skip
     record.write_splits({name: split.names for name, split in dataset.splits.items()})
     return dataset

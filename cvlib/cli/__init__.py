@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -23,7 +22,8 @@ from cvlib.cli import (
     train,
     visualize,
 )
-from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, user_message
+from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, complain, user_message
+from cvlib.runtime.output import lasting, lost_by_error
 
 _COMMANDS = (  # in the order of --help
     train, check, compare, runs, report, inspect, visualize, evaluate, predict, import_predictions, export, benchmark,
@@ -40,25 +40,32 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    with lasting():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     try:
-        chosen = parser.parse_args(arguments)
+        chosen = _parsed(parser, arguments)
         if chosen.version:
             print(_versions())
             return 0
         if chosen.command is None:
             parser.print_help()
             return 0
-        return int(chosen.command(chosen))
+        code = int(chosen.command(chosen))
+        sys.stdout.flush()
+        return code or FAILED * (chosen.prints and lost_by_error() is not None)
     except UserError as error:
         return complain(str(error))
     except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         return complain(f"{error.filename}: {error.strerror}: choose another path")
+    except RunFailed as error:
+        complain(str(error))
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # a reader such as `head` closed the pipe; Python would report an error at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         message = user_message(error)
         if message is None:
@@ -67,12 +74,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments; options may stand between the values of a list, which argparse alone rejects."""
+    chosen, rest = parser.parse_known_args(arguments)
+    if rest and (chosen.listed is None or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        setattr(chosen, chosen.listed, [*getattr(chosen, chosen.listed), *rest])
+    return chosen
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cvlib",
         description="Trains networks, checks data and networks before a run, and compares and applies finished runs.",
     )
-    parser.set_defaults(command=None)
+    # `listed`: the argument that takes a list of values; `prints`: whether the output is the command's result.
+    parser.set_defaults(command=None, listed=None, prints=False)
     parser.add_argument("--version", action="store_true", help="show the versions of cvlib and its dependencies")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in _COMMANDS:

@@ -31,7 +31,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         help="clear: only entries that no run has used for this many days")  # fmt: skip
     parser.add_argument("--output-root", default="outputs", metavar="DIR",
                         help="the runs' output_root (default: outputs)")  # fmt: skip
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, prints=True, listed="keys")
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--format", choices=("table", "json"), help="json lists every finding, table the first ten "
                         "of each kind (default: by --output's extension, else table)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, prints=True)
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         help="html is one self-contained file with curves (default: by --output's extension, else table)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the screen")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, prints=True, listed="folders")
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from cvlib.cli.common import begin
+from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import require_writable
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -28,7 +29,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--by", metavar="COLUMN", help="also show the metric by slice, and test each slice against "
                         "the rest: folder, size (of the images), a column of the data's table, or FILE.csv:COLUMN "
                         "(written to by_slice.csv)")  # fmt: skip
-    parser.set_defaults(command=run)
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: RUN/evaluate/…)")
+    parser.set_defaults(command=run, listed="data")
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -37,6 +39,9 @@ def run(chosen: argparse.Namespace) -> int:
     from cvlib.models import restore as saved
 
     opened = saved.open_run(chosen.run)
+    if chosen.output is not None and chosen.output.is_file():
+        raise UserError(f"--output {chosen.output} is a file: give a folder")
+    require_writable(chosen.output or opened.folder / "evaluate", "give another folder with --output")
     other = other_data(opened.config, chosen.data) if chosen.data else None
     begin(opened)
     from cvlib.evaluation import evaluate_run, samples, slices
@@ -47,11 +52,9 @@ def run(chosen: argparse.Namespace) -> int:
     names = None if chosen.by is None else slices.of_images(chosen.by, wanted, other or opened.config.data)
     found = evaluate_run.evaluate(opened, wanted, chosen.tta)
     sliced = [] if names is None else slices.of_metrics(found, names)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
     count = f"{len(wanted.split)} images" + (", each with its mirror image" if chosen.tta else "")
     print("\n".join([f"{wanted.words}: {count}", *found.lines(), *(slices.lines(sliced, chosen.by) if sliced else [])]))
-    folder = opened.folder / "evaluate" / (wanted.name + ("-tta" if chosen.tta else ""))
+    folder = chosen.output or opened.folder / "evaluate" / (wanted.name + ("-tta" if chosen.tta else ""))
     evaluate_run.write(found, opened, folder)
     slices.write(sliced, folder)
     tables = ["evaluation.json", "by_class.csv", *(["by_slice.csv"] if sliced else []), "results.csv"]

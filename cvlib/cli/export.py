@@ -8,6 +8,7 @@ from typing import Any
 
 from cvlib.cli.common import begin
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import require_utf8, require_writable
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -39,6 +40,9 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.images < 1:
         raise UserError(f"--images {chosen.images}: expected at least 1")
     opened = saved.open_run(chosen.run)
+    require_utf8(chosen.output or opened.folder)
+    require_writable(chosen.output.parent if chosen.output else opened.folder / "export",
+                     "give another place with --output")  # fmt: skip
     from cvlib import tasks
 
     refusal = tasks.of_config(opened.config).served.refuses_int8

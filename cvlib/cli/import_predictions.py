@@ -33,7 +33,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         "their own order)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR",
                         help="the run's folder (default: outputs/runs/NAME-imported-DATA/TIME)")  # fmt: skip
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, listed="data")
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for run.py, such as model=resnet "
                         "data.image_size=224 mode=feature_extractor; or one run's folder")  # fmt: skip
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, prints=True, listed="overrides")
 
 
 def run(chosen: argparse.Namespace) -> int:

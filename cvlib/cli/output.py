@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import write_atomically
 
 _BY_SUFFIX = {".html": "html", ".htm": "html", ".csv": "csv", ".json": "json", ".md": "md"}
 
@@ -29,20 +31,25 @@ def refuse_output(output: Path | None) -> None:
 
 
 def write_output(text: str, output: Path | None) -> None:
-    """Write the text to the file, or to the screen if no file is given."""
+    """Write the text to the file, or to the screen if no file is given; raise `UserError` if it can't be written."""
     if output is None:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="replace")  # a terminal without ± or – shows ?, not a traceback
-        sys.stdout.write(text)
+        sys.stdout.write(_printable(text))
         sys.stdout.flush()
         return
-    from cvlib.runs.record import write_atomically
-
     try:
-        write_atomically(output, text.encode(errors="replace"))
+        write_atomically(output, text)
     except OSError as error:
         raise UserError(f"--output {output}: can't be written, {error.strerror}") from None
     print(f"written: {output}")
+
+
+def _printable(text: str) -> str:
+    """Return JSON with escapes if the screen can't show all its letters; other text is returned as it is."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(json.loads(text), indent=2) + "\n" if text.startswith("{") else text
+    return text
 
 
 def say(line: str) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 from cvlib.cli.common import begin
 from cvlib.runtime.clock import Progress
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import require_writable
+
+_PICTURES = ("images", "masks", "overlays")  # subfolders of the output, depending on the task
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -27,7 +30,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         "scoring at least this, 0 to 1 (default: list all boxes, draw those scoring at least 0.25); "
                         "for task=multilabel: minimum probability of a class (default: chosen on the validation "
                         "split)")  # fmt: skip
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, listed="paths")
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -43,12 +46,13 @@ def run(chosen: argparse.Namespace) -> int:
     if _is_a_collection(output, files):
         raise UserError(f"--output {output} holds the images themselves, and some of its files would be replaced: "
                         "give another folder")  # fmt: skip
+    require_writable(output, "give another folder with --output")
     options = tasks.of_config(opened.config).prediction_options(chosen.threshold)
     begin(opened)
     if trained := prediction.trained_on(opened, files):
         print(f"note: the run was trained on {len(trained)} of these {len(files)} images (such as {trained[0]}): "
               "its predictions on them are better than on new images", file=sys.stderr)  # fmt: skip
-    progress = Progress("predicting", len(files))
+    progress, before = Progress("predicting", len(files)), _pictures(output)
 
     def report_skipped(file: Path, why: str) -> None:
         progress.clear()
@@ -61,6 +65,9 @@ def run(chosen: argparse.Namespace) -> int:
     count, failed = prediction.predict_files(opened, files, output, report_skipped, progress.show, report, **options)
     progress.clear()
     print(f"{count} predictions in {output}" + (f", {len(failed)} files skipped" if failed else ""))
+    if stale := [picture for picture, when in _pictures(output).items() if before.get(picture) == when]:
+        print(f"note: {len(stale)} pictures in {output} are from an earlier prediction (such as "
+              f"{stale[0].relative_to(output)}): delete them, or give another --output", file=sys.stderr)  # fmt: skip
     if skipped := prediction.left_out(chosen.paths):
         print(f"note: left out: {skipped}", file=sys.stderr)
     return 1 if failed else 0
@@ -69,6 +76,10 @@ def run(chosen: argparse.Namespace) -> int:
 def _is_a_collection(output: Path, files: list[Path]) -> bool:
     """Return whether writing pictures to `output` could replace images or masks of the collection."""
     place = output.resolve()
-    return any((place / name).exists() for name in ("images", "masks", "overlays")) and any(
-        place in file.resolve().parents for file in files
-    )
+    return any((place / name).exists() for name in _PICTURES) and any(place in file.resolve().parents for file in files)
+
+
+def _pictures(output: Path) -> dict[Path, int]:
+    """Return the pictures in the output folder with their times of writing."""
+    found = [file for name in (".", *_PICTURES) for file in sorted((output / name).glob("*.png"))]
+    return {file: file.stat().st_mtime_ns for file in found}

@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "run writes this page at its end. This command writes it for an unfinished run, or again.",
     )  # fmt: skip
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, listed="runs")
 
 
 def run(chosen: argparse.Namespace) -> int:

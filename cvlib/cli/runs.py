@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--sort", metavar="KEY", help="a column, or a metric such as test/accuracy, whose best value "
                         "is then the first (default: age)")  # fmt: skip
     parser.add_argument("--format", choices=("table", "json"), default="table")
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, prints=True, listed="folders")
 
 
 def run(chosen: argparse.Namespace) -> int:

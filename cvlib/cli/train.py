@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cvlib.runtime.errors import COMPLETED, FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
+from cvlib.runtime.output import lasting
 
 _outcomes: list[Any] = []  # of a single run, not of a sweep's jobs
 
@@ -27,6 +28,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def train(arguments: Sequence[str]) -> int:
     """Run the job or the sweep; return the exit code (see the README)."""
+    with lasting():
+        return _train(arguments)
+
+
+def _train(arguments: Sequence[str]) -> int:
     from cvlib.cli import messages
 
     before = signal.signal(signal.SIGTERM, interrupt)  # clusters preempt jobs with SIGTERM
@@ -76,6 +82,11 @@ def _run_with_hydra(arguments: list[str]) -> int:
 
 def job(composed: Any) -> str | None:
     """Run one config, alone or as a job of a sweep. An error becomes the run's outcome, so that the sweep continues."""
+    with lasting():  # again, because a launcher may have started this process
+        return _job(composed)
+
+
+def _job(composed: Any) -> str | None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
@@ -83,6 +94,8 @@ def job(composed: Any) -> str | None:
     from cvlib.sweeps import launchers, one_job
 
     hydra_config = HydraConfig.get()
+    if hydra_config.job.chdir:  # Hydra has changed to the run's folder, where relative paths would be wrong
+        os.chdir(hydra_config.runtime.cwd)
     folder = Path(hydra_config.runtime.output_dir)
     provenance = one_job.provenance(composed, hydra_config)
     if OmegaConf.is_missing(hydra_config.job, "num"):

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cvlib.cli.common import begin
+from cvlib.runtime.errors import UserError
+from cvlib.runtime.files import require_utf8, require_writable
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -23,6 +25,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
                         help="layers whose feature maps are shown and maximized; the last one is also used for "
                         "Grad-CAM (default: the last of each resolution; `cvlib inspect` lists layers)")  # fmt: skip
     parser.add_argument("--steps", type=_count, default=128, help="steps of activation maximization; 0 skips it")
+    parser.add_argument("--output", type=Path, metavar="DIR",
+                        help="where to write visualizations/ and tensorboard/ (default: RUN)")  # fmt: skip
     parser.set_defaults(command=run)
 
 
@@ -31,11 +35,16 @@ def run(chosen: argparse.Namespace) -> int:
     from cvlib.models import restore as saved
 
     opened = saved.open_run(chosen.run)
+    folder: Path = chosen.output or opened.folder
+    if folder.is_file():
+        raise UserError(f"--output {folder} is a file: give a folder")
+    require_utf8(folder)
+    require_writable(folder, "give another folder with --output")
     begin(opened)
     from cvlib.inspection.visualize import visualize
 
-    written = visualize(opened, chosen.image, chosen.layers, chosen.steps)
-    print(f"{len(written)} pictures in {opened.folder / 'visualizations'}")
+    written = visualize(opened, chosen.image, chosen.layers, chosen.steps, folder=folder)
+    print(f"{len(written)} pictures in {folder / 'visualizations'}")
     return 0
 
 

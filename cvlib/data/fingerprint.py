@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -20,11 +20,26 @@ def fingerprint(dataset: Dataset) -> str:
     """
     whole = hashlib.sha256(repr((dataset.task, dataset.classes, dataset.channels)).encode())
     for split_name, split in dataset.splits.items():
-        digests = _digests(split, dataset.kind)
-        for index in sorted(range(len(split)), key=split.names.__getitem__):
-            key = dataset.kind.key(split.labels[index])
-            whole.update(repr((split_name, split.names[index], key, digests[index])).encode())
+        for part in _parts(split, dataset.kind):
+            whole.update(repr((split_name, *part)).encode())
     return whole.hexdigest()[:16]
+
+
+def split_fingerprints(dataset: Dataset) -> dict[str, str]:
+    """Return a hash of 16 hex digits over the samples of each split, by which `cvlib evaluate` finds a split again."""
+    return {name: split_fingerprint(split, dataset.kind) for name, split in dataset.splits.items()}
+
+
+def split_fingerprint(split: Split, kind: LabelKind) -> str:
+    """Return a hash of 16 hex digits over names, labels and contents of the samples, in any order."""
+    return hashlib.sha256(repr(list(_parts(split, kind))).encode()).hexdigest()[:16]
+
+
+def _parts(split: Split, kind: LabelKind) -> Iterator[tuple[object, ...]]:
+    """Yield the name, the label and the digest of each sample, by name."""
+    digests = _digests(split, kind)
+    for index in sorted(range(len(split)), key=split.names.__getitem__):
+        yield split.names[index], kind.key(split.labels[index]), digests[index]
 
 
 def _digests(split: Split, kind: LabelKind) -> Sequence[str]:

@@ -118,7 +118,7 @@ def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
     if found.calibration and found.unscaled:
         content["calibration"] = {"ece": found.calibration.error, "ece_unscaled": found.unscaled.error, "bins": BINS,
                                   "filled": found.calibration.rows()}  # fmt: skip
-    write_atomically(folder / "evaluation.json", (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / "evaluation.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     write_atomically(folder / "by_class.csv", csv_of(found.by_class))
     write_atomically(folder / "results.csv", csv_of(found.results))
     for earlier in folder.glob("*.png"):

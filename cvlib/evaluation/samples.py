@@ -10,6 +10,7 @@ from cvlib.config.schema import DataConfig
 from cvlib.data import layouts, splits
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.layouts.names import split_of
+from cvlib.data.split import joined
 from cvlib.models.restore import SavedRun
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
@@ -65,12 +66,15 @@ def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
             f"{_name(config)} has classes that the run was not trained on: {_listed(unknown)}; the run's classes are "
             f"{_listed(run.classes)}: {advice}, or select classes with data.classes=[…]"
         )
+    if (moved := _moved(run, split or "test", dataset)) is not None:
+        return moved
     name, chosen = _name(config), _split(config, dataset, split)
     if chosen is not dataset.train or split:
         name += f"-{next(key for key, candidate in dataset.splits.items() if candidate is chosen)}"
     absent = [name for name in run.classes if name not in dataset.classes]
     notes = [
         *dataset.notes,
+        *_seen_in_training(run, chosen),
         *([f"no images of {_listed(absent)}: the metrics do not cover these classes"] if absent else []),
     ]
     chosen = splits.renumber(chosen, dataset.classes, run.classes, dataset.kind)
@@ -78,6 +82,35 @@ def _other(run: SavedRun, split: str | None, config: DataConfig) -> Samples:
         raise UserError(f"{name}: {why}")
     words = name if config.path is None else f"{name} ({layouts.place(config.path)})"
     return Samples(name, words, replace(dataset, classes=run.classes, colours=None), chosen, notes)
+
+
+def _moved(run: SavedRun, split: str, dataset: Dataset) -> Samples | None:
+    """Return the run's own split if `dataset` has the same images and labels, for example after the images moved."""
+    pool = joined(list(dataset.splits.values()))
+    positions = {name: index for index, name in enumerate(pool.names)}
+    own_splits = run.splits or {}
+    listed = own_splits.get(split, [])
+    if not listed or not all(name in positions for name in listed):
+        return None
+    own = splits.renumber(pool.take([positions[name] for name in listed]), dataset.classes, run.classes, dataset.kind)
+    if (recorded := run.summary.get("split_fingerprints")) is not None:
+        same = recorded.get(split) == data.split_fingerprint(own, dataset.kind)
+    else:  # a run of an earlier version has a fingerprint of all splits only
+        same = all(name in positions for names in own_splits.values() for name in names)
+        same = same and run.summary.get("data_fingerprint") == data.fingerprint(splits.divided_as(dataset, own_splits))
+    if not same:
+        return None
+    note = f"these are the images of the run: only its own {split} split is evaluated"
+    return Samples(split, f"{dataset.name}, {split}", replace(dataset, classes=run.classes), own, [note])
+
+
+def _seen_in_training(run: SavedRun, chosen: Split) -> list[str]:
+    """Return a note if samples have the names of training images but may be others."""
+    trained = set((run.splits or {}).get("train", []))
+    count = sum(name in trained for name in chosen.names)
+    note = (f"{count} of these {len(chosen)} images have the names of images that the run was trained on: if they are "
+            "the same images, the metrics are too high")  # fmt: skip
+    return [note] if count else []
 
 
 def _split(config: DataConfig, dataset: Dataset, split: str | None) -> Split:

@@ -99,16 +99,16 @@ def write_projector(folder: Path, values: np.ndarray, names: Sequence[str], labe
     `images` are uint8 (height, width, 1 or 3). Without images, the projector shows plain points.
     """
     vectors = "".join("\t".join(f"{value:.6g}" for value in row) + "\n" for row in values)
-    write_atomically(folder / "features.tsv", vectors.encode())
+    write_atomically(folder / "features.tsv", vectors)
     rows = [f"{_cell(name)}\t{_cell(label)}" for name, label in zip(names, labels, strict=True)]
-    write_atomically(folder / "features_metadata.tsv", "\n".join(["name\tclass", *rows, ""]).encode())
+    write_atomically(folder / "features_metadata.tsv", "\n".join(["name\tclass", *rows, ""]))
     config = ['embeddings {', '  tensor_name: "features"', '  tensor_path: "features.tsv"',
               '  metadata_path: "features_metadata.tsv"']  # fmt: skip
     if len(images):
         side = min(_SPRITE, _SPRITE_SHEET // int(np.ceil(np.sqrt(len(images)))))
         write_atomically(folder / "features_sprite.png", _sprite(images, side))
         config.append(f'  sprite {{ image_path: "features_sprite.png" single_image_dim: [{side}, {side}] }}')
-    write_atomically(folder / "projector_config.pbtxt", "\n".join([*config, "}", ""]).encode())
+    write_atomically(folder / "projector_config.pbtxt", "\n".join([*config, "}", ""]))
 
 
 def _cell(text: str) -> str:

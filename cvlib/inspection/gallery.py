@@ -10,13 +10,13 @@ import numpy as np
 
 
 class Gallery:
-    """A writer of pictures to RUN/visualizations/NAME.png and to RUN/tensorboard/visualizations."""
+    """A writer of pictures to FOLDER/visualizations/NAME.png and to FOLDER/tensorboard/visualizations."""
 
-    def __init__(self, run_folder: Path, say: Callable[[str], None]):
+    def __init__(self, folder: Path, say: Callable[[str], None]):
         import tensorflow as tf
 
-        self.folder = run_folder / "visualizations"
-        self.board = run_folder / "tensorboard" / "visualizations"
+        self.folder = folder / "visualizations"
+        self.board = folder / "tensorboard" / "visualizations"
         for earlier in self.board.glob("events.out.tfevents.*"):
             earlier.unlink()  # pictures of an earlier call would look like another epoch next to the new ones
         self._writer = tf.summary.create_file_writer(str(self.board))

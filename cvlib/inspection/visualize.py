@@ -26,7 +26,7 @@ _BATCH = 32
 
 def visualize(
     run: SavedRun, images: Sequence[str | Path] = (), layers: Sequence[str] = (), steps: int = 128,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print, folder: Path | None = None,
 ) -> list[Path]:  # fmt: skip
     """Draw what a run's network has learned, into RUN/visualizations and TensorBoard.
 
@@ -37,6 +37,7 @@ def visualize(
             feature map of every resolution.
         steps: number of steps of activation maximization; 0 skips it.
         say: receives the name of each picture, and the reason for each omission.
+        folder: where to create `visualizations` and `tensorboard`; None: the run's folder.
 
     Returns:
         The picture files.
@@ -53,7 +54,7 @@ def visualize(
         graph.check_name(layer, names)
     data, remark = data_of(run, needed=not images)
     shown = choose(model, run, data, [Path(image) for image in images])
-    gallery = Gallery(run.folder, say)
+    gallery = Gallery(folder or run.folder, say)
     _learned(gallery, model, shown, layers, steps)
     task = tasks.of_config(run.config)
     if task.explains_classes:

@@ -173,6 +173,9 @@ def as_trained(run: SavedRun, task: Serving) -> Network:
             raise UserError(f"{run.folder}: model.keras is missing: restore it, or train again in another folder")
         checkpoints = run.folder / "checkpoints"
         state = run_state.load(checkpoints)[0]
+        if not state.best_epoch and run.summary.get("epochs"):
+            raise UserError(f"{run.folder}: model.keras and the checkpoints are missing or damaged, so this run has no "
+                            "network: restore them")  # fmt: skip
         if not state.best_epoch:
             raise UserError(f"{run.folder}: this run has not finished an epoch, so it has no network yet")
         with _loading(checkpoints):

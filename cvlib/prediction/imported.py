@@ -93,7 +93,7 @@ def import_predictions(
     with Record(folder, mapping_of(config, task, name), specs=task.metrics) as record:
         record.update(imported={"file": str(source), "read_as": found.read_as})
         _write(record, task, targets, found)
-        return record.summary
+    return record.summary
 
 
 def _write(record: Record, task: Task, targets: Targets, found: Imported) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,20 +17,18 @@ import yaml
 from filelock import FileLock, Timeout
 
 from cvlib.runs import metric_specs
-from cvlib.runs.config_file import read_config
-from cvlib.runs.identity import NOT_THE_EXPERIMENT, identity
+from cvlib.runs.folder_checks import plain, refuse_foreign, refuse_other_config, refuse_unfinished_of_form_1
+from cvlib.runs.identity import identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
 from cvlib.runs.summary import LOCK, read_summary
-from cvlib.runs.upgrade import FORM, upgrade
-from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, user_message
+from cvlib.runs.upgrade import FORM
+from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, cause_and_advice, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
 
 # Incomplete files that killed processes may have left in a run's folder.
 _HALF_WRITTEN = ("*.*.[0-9]*.partial", ".hydra/*.partial", "checkpoints/*.partial", "partial.keras")
-# Files that a run's folder may hold before summary.json is written.
-_BEFORE = (".*", "config.yaml", "*.partial", "*.log", "*.out", "*.err")
 
 
 class Record:
@@ -60,7 +59,7 @@ class Record:
         self.resumed = False
 
     def __enter__(self) -> Record:
-        _refuse_foreign(self.folder)
+        refuse_foreign(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -73,6 +72,12 @@ class Record:
             raise UserError(
                 f"{self.folder}: another process is writing this run; wait for it or choose another hydra.run.dir"
             ) from None
+        except OSError:  # the folder is read-only, which is enough for a completed run
+            before = read_summary(self.folder) or {}
+            if before.get("status") != "completed" or before.get("config_hash") != identity(self.mapping):
+                raise
+            self.summary, self.resumed = before, True
+            return self
         try:
             self._open()
         except BaseException:
@@ -88,8 +93,8 @@ class Record:
         if before is None:
             self._start()
             return
-        _refuse_unfinished_of_form_1(self.folder, before)
-        _refuse_other_config(self.folder, before, self.mapping)
+        refuse_unfinished_of_form_1(self.folder, before)
+        refuse_other_config(self.folder, before, self.mapping)
         self.resumed = True
         if not (self.folder / "config.yaml").exists():
             self._write_config()
@@ -98,7 +103,7 @@ class Record:
             self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
 
     def _write_config(self) -> None:
-        self.write_text("config.yaml", yaml.safe_dump(_plain(self.mapping), sort_keys=False))
+        self.write_text("config.yaml", yaml.safe_dump(plain(self.mapping), sort_keys=False))
 
     def _start(self) -> None:
         self._write_config()
@@ -122,20 +127,36 @@ class Record:
 
     def update(self, **fields: Any) -> None:
         """Set fields of summary.json and write it immediately."""
-        self.summary.update(fields)
-        self.write_text("summary.json", json.dumps(self.summary, indent=2) + "\n")
+        changed = self.summary | fields
+        self.write_text("summary.json", json.dumps(changed, indent=2) + "\n")
+        self.summary = changed
+
+    def keep_data(self, fingerprint: str) -> None:
+        """Check that a resumed run has the same data as before; if the data has moved, record its new place.
+
+        Raises `UserError` if the data is different.
+        """
+        before, path = self.summary.get("data_fingerprint"), self.mapping["data"].get("path")
+        if self.resumed and before not in (None, fingerprint):
+            named = f"data.path={path}" if path else f"data={self.mapping['data']['name']}"
+            raise UserError(f"{self.folder}: {named} has other images, labels or splits than when this run began: "
+                            "restore them, or choose another hydra.run.dir to start a new run")  # fmt: skip
+        if self.resumed and self.summary.get("config_hash") != identity(self.mapping):
+            self._write_config()
+            self.update(config_hash=identity(self.mapping))
+            self.say(f"note: the images have moved to data.path={path}")
 
     def say(self, line: str = "") -> None:
         """Print a line and append it to train.log."""
         print(line, flush=True)
         self._claim(self.folder / "train.log")
-        with (self.folder / "train.log").open("a", encoding="utf-8") as log:
+        with (self.folder / "train.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(line + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the run atomically."""
         self._claim(self.folder / name)
-        write_atomically(self.folder / name, text.encode())
+        write_atomically(self.folder / name, text)
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write rows with equal keys as a table, atomically."""
@@ -147,30 +168,49 @@ class Record:
         content = {split: [str(name) for name in names] for split, names in splits.items()}
         self.write_text(SPLITS, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
 
+    def check_place(self) -> None:
+        """Raise `RunFailed` if the folder was moved or removed, because writing would create half a run."""
+        if self.summary and not (self.folder / "summary.json").is_file():
+            raise RunFailed(f"{self.folder} was moved or removed while the run was writing to it: the run stops; if it "
+                            "was moved, the same command with its new hydra.run.dir resumes it")  # fmt: skip
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:  # fmt: skip
+                 trace: TracebackType | None) -> bool:  # fmt: skip
         try:
-            if isinstance(error, UserError):
-                self._discard()
-            elif isinstance(error, KeyboardInterrupt):
-                self.update(status="interrupted")
-                self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
-            elif isinstance(error, Diverged):
-                self.update(status="diverged", error=str(error))
-            elif isinstance(error, Pruned):
-                self.update(status="pruned", error=str(error))
-            elif isinstance(error, RunFailed):
-                self.update(status="failed", error=str(error))
-            elif error is not None:
-                self.update(status="failed", error=user_message(error) or f"{type(error).__name__}: {error}"[:2000])
-        except OSError:
+            if self.completed:
+                return self._finished_despite(error)
+            self._conclude(error)
+        except (OSError, RunFailed):
             if error is None:
                 raise
-            # The disk is full or gone, as the raised error reports. Without an update, the run counts as interrupted.
+            # The disk or the folder is gone, as the raised error reports. Without an update, the run counts as
+            # interrupted.
         finally:
             self._lock.release()
+        return False
+
+    def _finished_despite(self, error: BaseException | None) -> bool:
+        """Return whether the error can be ignored: an error of the environment after the run was completed."""
+        cause = cause_and_advice(error) if error is not None else None
+        if cause is not None:
+            print(f"note: the run is completed, but {cause[0]}", file=sys.stderr)
+        return cause is not None
+
+    def _conclude(self, error: BaseException | None) -> None:
+        """Write the status of a run that ends unfinished."""
+        if isinstance(error, UserError):
+            self._discard()
+        elif isinstance(error, KeyboardInterrupt):
+            self.update(status="interrupted")
+            self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
+        elif isinstance(error, RunFailed):
+            statuses = {Diverged: "diverged", Pruned: "pruned"}
+            self.update(status=statuses.get(type(error), "failed"), error=str(error))
+        elif error is not None:
+            self.update(status="failed", error=user_message(error) or f"{type(error).__name__}: {error}"[:2000])
 
     def _claim(self, path: Path) -> None:
+        self.check_place()
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             self._created.append(path)
@@ -192,59 +232,6 @@ def run_name(mapping: Mapping[str, Any]) -> str:
     """Return the run's name as configured, or model-mode-data."""
     default = "-".join(str(mapping[group]["name"]) for group in ("model", "mode", "data"))
     return str(mapping.get("name") or default)
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds files other than those of a run, such as the user's photos.
-
-    Before summary.json, a run writes only its config. The program that starts the run may also keep a log there.
-    """
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    others = [file.name for file in found if not any(file.match(pattern) for pattern in _BEFORE)]
-    if others and not (folder / "summary.json").exists():
-        raise UserError(f"{folder} is not a run's folder (it has no summary.json) and holds other files ({others[0]}): "
-                        "choose another hydra.run.dir that is empty or doesn't exist yet")  # fmt: skip
-
-
-def _refuse_unfinished_of_form_1(folder: Path, summary: Mapping[str, Any]) -> None:
-    if "upgraded_from" in summary and summary.get("status") != "completed":
-        raise UserError(f"{folder} holds an unfinished run of an earlier version of cvlib, whose checkpoints can't be "
-                        "resumed: choose another hydra.run.dir to start it again")  # fmt: skip
-
-
-def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> None:
-    if summary.get("config_hash") == identity(mapping):
-        return
-    try:
-        earlier = read_config(folder / "config.yaml")
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError):
-        raise UserError(f"{folder} holds a run of another config, and its config.yaml can't be read to show the "
-                        "differences: choose another hydra.run.dir") from None  # fmt: skip
-    if "upgraded_from" in summary:
-        earlier = upgrade({}, earlier)[1]
-    differing = [
-        f"{key}: {was} in that run, {is_now} now"
-        for key, was, is_now in _differences(earlier, _plain(mapping))
-        if key not in NOT_THE_EXPERIMENT
-    ]
-    raise UserError(
-        f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
-        "choose another hydra.run.dir, or pass the overrides of that run"
-    )
-
-
-def _plain(value: Any) -> Any:
-    """Return mappings and sequences as plain dicts and lists, for YAML."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    if isinstance(first, dict) and isinstance(second, dict):
-        keys = dict.fromkeys([*first, *second])
-        return [d for key in keys for d in _differences(first.get(key), second.get(key), f"{prefix}.{key}".lstrip("."))]
-    return [] if first == second else [(prefix, first, second)]
 
 
 def remove_if_empty(folder: Path, root: Path) -> None:

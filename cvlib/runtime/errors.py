@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 
@@ -34,17 +35,25 @@ def user_message(error: BaseException) -> str | None:
     Errors of the environment are a full disk, a folder without write permission, too little memory, and a file that was
     damaged during training.
     """
+    parts = cause_and_advice(error)
+    return None if parts is None else ": ".join(part for part in parts if part)
+
+
+def cause_and_advice(error: BaseException) -> tuple[str, str] | None:
+    """Return the cause of an error of the environment, and what to do; None for any other error."""
     text = " ".join(str(error).split())
-    if (isinstance(error, OSError) and error.errno in _NO_ROOM) or "No space left on device" in text:
-        place = getattr(error, "filename", None)
-        return (f"no space left on the disk{f' for {place}' if place else ''}: free some space and run the same "
-                "command again; the saved files are complete, and the run resumes from them")  # fmt: skip
-    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
-        return f"{error.filename}: can't be written ({error.strerror}): choose another path or change its permissions"
+    number, place = (error.errno, error.filename) if isinstance(error, OSError) else (None, None)
+    if number in _NO_ROOM or "No space left on device" in text:
+        return (f"no space left on the disk{f' for {place}' if place else ''}",
+                "free some space and run the same command again; an unfinished run resumes")  # fmt: skip
+    refused = re.search(r"(?:(/[^;]*); )?(Permission denied|Read-only file system)", text)  # TensorFlow's own errors
+    if number in _NOT_ALLOWED or (refused and number is None):
+        place, reason = (place, os.strerror(number)) if number else refused.groups() if refused else (None, "")
+        return f"{place or 'a file'}: can't be written ({reason})", "choose another path or change its permissions"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out of memory: try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
+        return "out of memory", "try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
     spoiled = re.search(r"UserError: (.*?)(?: Traceback| \[\[|$)", text)  # from within TensorFlow's input pipeline
-    return spoiled.group(1) if spoiled else None
+    return (spoiled.group(1), "") if spoiled else None
 
 
 def complain(message: str) -> int:

@@ -16,15 +16,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cvlib.runtime.errors import UserError
+
 PARTIAL = ".partial"  # the suffix of a temporary name
 _MANY = 100  # above this number of files, one sync of the whole system is faster than one sync per file
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is never incomplete under its name."""
+def write_atomically(path: Path, content: bytes | str) -> None:
+    r"""Write a file so that it is never incomplete under its name.
+
+    Text is written in UTF-8. A byte of a file name that is not UTF-8, which Python holds as a character from U+DC80 to
+    U+DCFF, is written as `\udcff`. In JSON, this is the same character again.
+    """
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+
+
+def require_writable(folder: Path, advice: str) -> None:
+    """Raise `UserError` with this advice if no file can be created in `folder`, or in the nearest folder above it."""
+    existing = next((place for place in (folder, *folder.absolute().parents) if place.is_dir()), Path("/"))
+    trial = existing / f".{os.getpid()}{PARTIAL}"
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UserError(f"{folder} can't be written ({error.strerror}): {advice}") from None
+
+
+def require_utf8(folder: Path) -> None:
+    """Raise `UserError` if the path is not valid UTF-8, because TensorFlow can't write there."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{folder}: the name is not valid UTF-8: choose another folder") from None
 
 
 @contextlib.contextmanager
@@ -76,13 +101,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def csv_of(rows: list[dict[str, Any]]) -> bytes:
-    """Return rows with equal keys as a CSV table with a header, in UTF-8."""
+def csv_of(rows: list[dict[str, Any]]) -> str:
+    """Return rows with equal keys as a CSV table with a header."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
+    return text.getvalue()
 
 
 def _sync(path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cvlib.runtime.errors import INTERRUPTED, interrupt
+from cvlib.runtime.output import lasting
 
 Prepare = Callable[[], None]
 
@@ -119,7 +120,8 @@ def _answer(
     if quiet:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (open as long as the process lives)
     try:
-        sender.send((function(*arguments),))
+        with lasting():
+            sender.send((function(*arguments),))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -182,6 +182,9 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
     incomplete = [row for row in rows if row.status != "completed"]
     for row in incomplete:
         complain(f"{row.job}: {row.error or row.status}")
+    if incomplete and all(row.status == "running" for row in incomplete):
+        raise RunFailed(f"{len(incomplete)} of {len(rows)} jobs are still running in another process: repeat the "
+                        "command after it has ended")  # fmt: skip
     if incomplete:
         raise RunFailed(f"{len(incomplete)} of {len(rows)} jobs are not completed; repeat the command to resume "
                         "interrupted jobs; add hydra.sweeper.rerun_failed=true to run failed jobs again")  # fmt: skip

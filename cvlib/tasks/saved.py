@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvlib import tasks
 from cvlib.data.dataset import Dataset
+from cvlib.data.layouts import MissingData
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def dataset_or_reason(run: SavedRun) -> tuple[Dataset | None, str]:
     try:
         return dataset(run), ""
     except UserError as error:
-        return None, str(error)
+        return None, error.reason if isinstance(error, MissingData) else str(error)
 
 
 def labels(run: SavedRun) -> dict[str, Any]:

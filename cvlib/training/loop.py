@@ -198,6 +198,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
     def save(done: int) -> None:
         within = dataclasses.replace(state, within=done)
+        training.record.check_place()
         run_state.save(training.checkpoints, within, training.network.model, model)
 
     def begin() -> None:
@@ -233,6 +234,7 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
         return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
     except KeyboardInterrupt:
         trained = dataclasses.replace(state, within=fitted.train.steps)
+        training.record.check_place()
         run_state.save(training.checkpoints, trained, training.network.model, fitted.model)
         raise
     finally:
@@ -249,6 +251,7 @@ def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last
     value = [sign * row[monitor], -row.get("val/loss", row["train/loss"])]
     better = trainer.kept_epoch == "last" or not state.best or value > state.best
     if better:
+        training.record.check_place()
         state.best, state.best_epoch = value, state.epoch
         run_state.save_best(training.checkpoints, training.network.model, state.epoch)
     elif trainer.patience is not None and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+import time
+import uuid
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from cvlib.runs.flatten import flatten
 from cvlib.runtime.files import PARTIAL, replacing
 
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
+_PREFIX = "events.out.tfevents."  # before the time of creation in the name of an event file
 _RESULTS = ".results"  # suffix of the event file with the results after training
 
 
@@ -23,18 +26,21 @@ class TensorBoardLogger:
     """Writes the event files `train`, `validation` and, for a finished run, `result` in a run's `tensorboard` folder.
 
     Steps are epochs, counted from 1; step 0 is for records from before training. If a run resumes after epoch k, events
-    of later epochs and of results are removed, so that no curve has duplicate points.
+    of later epochs and of results are removed, so that no curve has duplicate points. The others are merged into one
+    file, which TensorBoard reads before the new one, even if the clock was changed.
     """
 
     def __init__(self, folder: Path, done_epochs: int):
         self.folder = folder
         self._writers = {}
         for split in ("train", "validation"):
-            for path in folder.glob(f"{split}/events.out.tfevents.*"):
-                if done_epochs and not path.name.endswith(_RESULTS):
-                    _drop_after(path, done_epochs)
-                else:
+            earlier = sorted(folder.glob(f"{split}/{_PREFIX}[0-9]*.*"))
+            kept = [path for path in earlier if done_epochs and not path.name.endswith(_RESULTS)]
+            for path in earlier:
+                if path not in kept:
                     path.unlink()
+            if kept:
+                _merge(kept, done_epochs)
             self._writers[split] = tf.summary.create_file_writer(str(folder / split))
 
     def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
@@ -73,7 +79,8 @@ class TensorBoardLogger:
         shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed before the run was finished
         self._writers["result"] = tf.summary.create_file_writer(str(folder))
         with self._writers["result"].as_default():
-            hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name}")
+            # TensorBoard averages the metrics of rows with equal ids, so folders with equal names need different ids.
+            hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name} {uuid.uuid4().hex[:8]}")
             for name, value in metrics.items():
                 tf.summary.scalar(name, value, step)
 
@@ -135,24 +142,47 @@ def _shown(value: Any) -> bool | int | float | str:
     """Return a value in a type that the HParams tab supports: a number, a Boolean or a string."""
     if isinstance(value, tuple):
         value = _listed(value)
-    return value if isinstance(value, bool | int | float | str) else "null" if value is None else str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    # The name of a folder may contain bytes that are not UTF-8.
+    return "null" if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _listed(values: tuple[Any, ...]) -> list[Any]:
     return [_listed(value) if isinstance(value, tuple) else value for value in values]
 
 
-def _drop_after(path: Path, step: int) -> None:
-    """Rewrite an event file of an earlier process without the events after `step`."""
-    kept = []
+def _merge(paths: Sequence[Path], last_step: int) -> None:
+    """Replace the event files of earlier processes by one file without the events after `last_step`.
+
+    TensorBoard reads a run's files by name, that is by the time of their creation, and drops the points before a step
+    back. If the clock was changed between two processes, this would drop most of the curve. So the events are sorted by
+    step, and the name and the times of the new file lie before the current time.
+    """
+    events = sorted((event for path in paths for event in _events(path) if event.step <= last_step), key=_place)
+    now = time.time()
+    shift, following = 0.0, now
+    for event in reversed(events):
+        shift = min(shift, following - event.wall_time)
+        event.wall_time = following = event.wall_time + shift
+    created, rest = paths[0].name.removeprefix(_PREFIX).split(".", 1)
+    path = paths[0].with_name(f"{_PREFIX}{min(int(created), int(now) - 1):010d}.{rest}")
+    # TensorBoard reads every file with "tfevents" in its name.
+    with replacing(path, f"{rest}{PARTIAL}") as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+        for event in events:
+            writer.write(event.SerializeToString())
+    for earlier in paths:
+        if earlier != path:
+            earlier.unlink()
+
+
+def _place(event: event_pb2.Event) -> tuple[bool, int]:
+    return not event.HasField("file_version"), event.step
+
+
+def _events(path: Path) -> Iterator[event_pb2.Event]:
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            if event_pb2.Event.FromString(record).step <= step:
-                kept.append(record)
+            yield event_pb2.Event.FromString(record)
     except tf.errors.DataLossError:
         pass  # the process was killed while writing a record: keep the records before it
-    # TensorBoard reads every file with "tfevents" in its name.
-    temporary_name = path.name.removeprefix("events.out.tfevents.") + PARTIAL
-    with replacing(path, temporary_name) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for record in kept:
-            writer.write(record)

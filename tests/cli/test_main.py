@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cvlib import cli
+from cvlib.sweeps import one_job
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,3 +88,30 @@ def test_arguments_after_train_are_passed_to_hydra(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.startswith("error: trainer.epoch: there is no such key; did you mean trainer.epochs")
     assert cli.main(["train", "seed=1,2"]) == 2  # a sweep needs -m
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_options_may_stand_between_the_values_of_a_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = []
+    monkeypatch.setattr(cli.compare, "run", lambda chosen: found.append(chosen.folders) or 0)
+    assert cli.main(["compare", "a", "--by", "run", "b", "c"]) == 0
+    assert [[str(folder) for folder in folders] for folders in found] == [["a", "b", "c"]]
+    assert cli.main(["compare", "a", "--bye", "run", "b"]) == 2
+    assert "unrecognized arguments: --bye" in capsys.readouterr().err
+
+
+def test_relative_paths_hold_although_hydra_changes_to_the_runs_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+
+    def run_job(composed: object, folder: Path, provenance: object) -> one_job.Outcome:
+        places.append((Path.cwd(), folder))
+        return one_job.Outcome(folder, 0, {})
+
+    monkeypatch.setattr(one_job, "run_job", run_job)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "hydra.job.chdir=true", "hydra.run.dir=mine"]) == 0
+    assert places == [(tmp_path, tmp_path / "mine")]
+    assert Path.cwd() == tmp_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from pathlib import Path
 
@@ -130,3 +131,33 @@ def test_predict_files_works_without_the_command_line(run: Path, tmp_path: Path)
     assert (tmp_path / "out/predictions.csv").is_file()
     with pytest.raises(UserError, match="none of 1 files"):
         prediction.predict_files(restore.open_run(run), [torn], tmp_path / "none")
+
+
+def test_pictures_of_an_earlier_prediction_are_reported(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, old = picture(tmp_path / "a.png"), picture(tmp_path / "out/masks/old.png")
+    assert cli.main(["predict", str(run), str(images), "--output", str(tmp_path / "out")]) == 0
+    assert f"1 pictures in {tmp_path / 'out'} are from an earlier prediction (such as masks/old.png)" in (
+        capsys.readouterr().err
+    )
+    assert old.exists()
+    assert cli.main(["predict", str(run), "--output", str(tmp_path / "new"), str(images)]) == 0
+    assert "earlier prediction" not in capsys.readouterr().err
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_first(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    image = picture(tmp_path / "a.png")
+    monkeypatch.setattr(Path, "touch", refuse)
+    before = sorted(run.rglob("*"))
+    for command in (["predict", str(run), str(image)], ["evaluate", str(run)], ["visualize", str(run)],
+                    ["export", str(run), "--format", "onnx"]):  # fmt: skip
+        assert cli.main(command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "can't be written (Read-only file system): give another" in line
+    assert sorted(run.rglob("*")) == before

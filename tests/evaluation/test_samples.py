@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvlib import data
 from cvlib.config.schema import DataConfig
 from cvlib.data.input_spec import InputSpec
 from cvlib.evaluation import samples
@@ -51,3 +52,30 @@ def test_a_runs_own_data_keeps_its_splits(tmp_path: Path) -> None:
     (tmp_path / "run/splits.json").write_text(json.dumps(moved))
     assert samples.choose(open_run(tmp_path / "run"), "test").split.names == moved["test"]
     assert samples.choose(open_run(tmp_path / "run"), "val").split.names == moved["val"]
+
+
+@pytest.mark.parametrize("known", ["split_fingerprints", "data_fingerprint"])
+def test_moved_data_is_divided_as_in_the_run(tmp_path: Path, known: str) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "old" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(tmp_path / f"old/{name}/{number}.png")
+    chosen = configs.config("cnn", data=DataConfig("folder", path=str(tmp_path / "old")))
+    found = data.load(chosen.data, chosen.seed)
+    prints = {"split_fingerprints": data.split_fingerprints(found), "data_fingerprint": data.fingerprint(found)}
+    write_record(tmp_path / "run", chosen, InputSpec(8, 8, 1), found.classes, **{known: prints[known]})
+    (tmp_path / "run/splits.json").write_text(json.dumps({name: one.names for name, one in found.splits.items()}))
+    run = open_run(tmp_path / "run")
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(UserError, match=r"if the images have moved, set data\.path to their new place"):
+        samples.choose(run, "test")
+    other = DataConfig("folder", path=str(tmp_path / "new"))
+    for split in ("test", "val"):
+        moved = samples.choose(run, split, other)
+        assert (moved.name, moved.split.names) == (split, found.splits[split].names)
+        np.testing.assert_array_equal(moved.split.labels, found.splits[split].labels)
+    Image.new("L", (8, 8), 7).save(tmp_path / "new" / found.test.names[0])
+    changed = samples.choose(run, None, other)
+    assert len(changed.split) == 12
+    assert any(note.startswith(f"{len(found.train)} of these 12 images have the names") for note in changed.notes)

@@ -86,11 +86,16 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         as_trained(open_run(tmp_path / "run"), TASK)
 
 
-def test_a_run_without_a_finished_epoch_has_no_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("epochs", "words"), [
+    (0, "this run has not finished an epoch"), (1, r"model\.keras and the checkpoints are missing or damaged"),
+])  # fmt: skip
+def test_a_run_without_files_of_its_network_says_why(tmp_path: Path, epochs: int, words: str) -> None:
     write_run(tmp_path / "run", status="interrupted")
     for file in (tmp_path / "run/checkpoints").iterdir():
         file.unlink()
-    with pytest.raises(UserError, match="this run has not finished an epoch"):
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    (tmp_path / "run/summary.json").write_text(json.dumps(summary | {"epochs": epochs}))
+    with pytest.raises(UserError, match=words):
         network(open_run(tmp_path / "run"), TASK)
 
 

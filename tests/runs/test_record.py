@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from cvlib.runs import record
 from cvlib.runs.record import Record
 from cvlib.runtime.errors import Diverged, RunFailed, UserError
+from cvlib.runtime.output import lasting
 from tests.runs.small_config import CONFIG, config_in
 
 
@@ -156,6 +160,63 @@ def test_the_lock_ends_with_its_process_and_partial_files_are_removed(tmp_path: 
     assert (run / "mine.partial").exists()
 
 
+def test_a_moved_folder_stops_the_run_and_gets_no_new_files(tmp_path: Path) -> None:
+    folder, moved = tmp_path / "run", tmp_path / "moved"
+    with pytest.raises(RunFailed, match="was moved or removed"), Record(folder, config_in(tmp_path)) as run:
+        folder.rename(moved)
+        run.update(epochs=1)
+    assert not folder.exists()
+    with Record(moved, config_in(tmp_path)) as again:
+        assert again.resumed
+        again.update(status="completed")
+
+
+def test_a_full_disk_after_the_end_leaves_the_run_completed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Record(tmp_path / "run", config_in(tmp_path)) as run:
+        run.update(status="completed")
+        raise OSError(errno.ENOSPC, "No space left on device", "train.log")
+    assert status(tmp_path / "run") == "completed"
+    assert capsys.readouterr().err == "note: the run is completed, but no space left on the disk for train.log\n"
+
+
+def test_a_status_that_cannot_be_written_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with pytest.raises(OSError, match="No space"), Record(tmp_path / "run", config_in(tmp_path)) as run:
+        monkeypatch.setattr(record, "write_atomically", full)
+        run.update(status="completed")
+    assert (record.read_summary(tmp_path / "run") or {})["status"] == "interrupted"
+
+
+def test_only_the_place_of_the_same_data_may_change(tmp_path: Path) -> None:
+    config = config_in(tmp_path) | {"data": {"name": "folder", "path": "old"}}
+    moved = config | {"data": {"name": "folder", "path": "new"}}
+    with pytest.raises(KeyboardInterrupt), Record(tmp_path / "run", config) as run:
+        run.keep_data("one")
+        run.update(data_fingerprint="one")
+        raise KeyboardInterrupt
+    with pytest.raises(UserError, match=r"data\.path=new has other images"), Record(tmp_path / "run", moved) as run:
+        run.keep_data("two")
+    with Record(tmp_path / "run", moved) as run:
+        run.keep_data("one")
+        run.update(status="completed")
+    assert "path: new" in (tmp_path / "run/config.yaml").read_text()
+    with pytest.raises(UserError, match=r"data\.path: new in that run, old now"), Record(tmp_path / "run", config):
+        pass
+
+
+def test_file_names_that_are_not_utf_8_are_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"na\xefve.png")
+    with Record(tmp_path / "run", config_in(tmp_path)) as run, lasting():
+        run.say(name)
+        run.write_splits({"train": [name]})
+        run.update(status="completed")
+    assert capsys.readouterr().out == "na?ve.png\n"
+    assert (tmp_path / "run/train.log").read_text() == "na\\udcefve.png\n"
+    assert json.loads((tmp_path / "run/splits.json").read_text()) == {"train": [name]}
+
+
 def test_a_table_is_written_completely(tmp_path: Path) -> None:
     with Record(tmp_path / "run", config_in(tmp_path)) as run:
         run.write_csv("metrics.csv", [{"epoch": 1, "name": "a,b"}, {"epoch": 2, "name": 'say "é"'}])
@@ -175,3 +236,17 @@ def test_only_empty_folders_within_the_root_are_removed(tmp_path: Path) -> None:
     record.remove_if_empty(tmp_path / "x/y", tmp_path / "elsewhere")
     assert (tmp_path / "x").exists()
     assert not (tmp_path / "x/y").exists()
+
+
+def test_a_completed_run_in_a_read_only_folder_stays_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: FileLock) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "run/.lock"))
+
+    config = config_in(tmp_path)
+    with Record(tmp_path / "run", config) as run:
+        run.update(status="completed")
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with Record(tmp_path / "run", config) as again:
+        assert again.completed
+    with pytest.raises(OSError, match="Read-only"), Record(tmp_path / "run", config | {"seed": 1}):
+        pass

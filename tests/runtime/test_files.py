@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from cvlib.runtime import files
+from cvlib.runtime.errors import UserError
 
 
 def names(folder: Path) -> list[str]:
@@ -67,5 +70,17 @@ def test_writing_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_csv_has_a_header_and_quotes_special_characters() -> None:
-    assert files.csv_of([{"a": 1, "b": 'x,"'}]) == b'a,b\r\n1,"x,"""\r\n'
-    assert files.csv_of([]) == b"\r\n"
+    assert files.csv_of([{"a": 1, "b": 'x,"'}]) == 'a,b\r\n1,"x,"""\r\n'
+    assert files.csv_of([]) == "\r\n"
+
+
+def test_a_name_that_is_not_utf_8_is_refused_where_tensorflow_writes() -> None:
+    files.require_utf8(Path("ünïcode"))
+    with pytest.raises(UserError, match="not valid UTF-8"):
+        files.require_utf8(Path(os.fsdecode(b"na\xefve")))
+
+
+def test_text_with_names_that_are_not_utf_8_is_valid_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"na\xefve")
+    files.write_atomically(tmp_path / "names.json", json.dumps([name, "ü"], ensure_ascii=False))
+    assert json.loads((tmp_path / "names.json").read_text(encoding="utf-8")) == [name, "ü"]

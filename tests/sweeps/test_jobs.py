@@ -109,6 +109,12 @@ def test_a_sweep_ends_with_a_table_two_files_and_an_error_for_incomplete_jobs(
     assert written["status"] == "unfinished"
 
 
+def test_a_sweep_says_that_its_last_jobs_run_in_another_process(tmp_path: Path, jobs: list[Job]) -> None:
+    chosen = [job for job in jobs if job.label in ("completed", "running")]
+    with pytest.raises(RunFailed, match="1 of 2 jobs are still running in another process"):
+        sweep.conclude(tmp_path, chosen, {chosen[-1].folder: "another process is writing this run"})
+
+
 def test_a_sweep_succeeds_if_every_job_is_completed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "only", "completed")
     sweep.conclude(tmp_path, [Job("only", (), tmp_path / "only")], {})

@@ -15,8 +15,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util.tensor_util import make_ndarray
+from tensorflow.core.util import event_pb2
 
 from cvlib.training.tensorboard import Profile, TensorBoardLogger, hyperparameters
 
@@ -71,7 +74,26 @@ def test_a_truncated_event_file_keeps_its_earlier_events(tmp_path: Path) -> None
     (file,) = (tmp_path / "train").iterdir()
     file.write_bytes(file.read_bytes()[:-5])
     TensorBoardLogger(tmp_path, 3).close()
-    assert tensors(file, "loss")[:2] == [(1, 0.5), (2, 1.0)]
+    assert tensors(tmp_path / "train", "loss")[:2] == [(1, 0.5), (2, 1.0)]
+
+
+def test_a_clock_that_is_set_back_hides_no_points(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 4))
+    for file in tmp_path.glob("*/events*"):  # as if the clock had been an hour ahead
+        records = list(tf.data.TFRecordDataset(str(file)).as_numpy_iterator())
+        number = file.name.split(".")[3]
+        with tf.io.TFRecordWriter(str(file.with_name(file.name.replace(number, str(int(number) + 3600))))) as writer:
+            for event in map(event_pb2.Event.FromString, records):
+                event.wall_time += 3600
+                writer.write(event.SerializeToString())
+        file.unlink()
+    write(tmp_path, range(3, 5), done=2)
+    write(tmp_path, range(4, 6), done=3)
+    stored = EventAccumulator(str(tmp_path / "train")).Reload().Tensors("loss")
+    assert [event.step for event in stored] == [1, 2, 3, 4, 5]
+    times = [event.wall_time for event in stored]
+    assert times == sorted(times)
+    assert times[-1] <= time.time()
 
 
 def test_pictures_text_graph_and_hyperparameters_are_logged(tmp_path: Path) -> None:
@@ -86,6 +108,20 @@ def test_pictures_text_graph_and_hyperparameters_are_logged(tmp_path: Path) -> N
     assert tensors(tmp_path / "result", "test/accuracy") == [(3, 0.5)]
     stored = EventAccumulator(str(tmp_path / "result")).Reload()
     assert stored.SummaryMetadata("_hparams_/session_start_info").plugin_data.plugin_name == "hparams"
+
+
+def test_runs_in_folders_with_equal_names_have_their_own_rows_of_hyperparameters(tmp_path: Path) -> None:
+    rows = []
+    for parent in ("a", "b"):
+        folder = tmp_path / parent / "scratch/0/tensorboard"
+        board = TensorBoardLogger(folder, 0)
+        board.hparams({"seed": 0}, {"test/accuracy": 0.5}, 1)
+        board.close()
+        stored = EventAccumulator(str(folder / "result")).Reload()
+        content = stored.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        rows.append(plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.group_name)
+    assert rows[0] != rows[1]
+    assert all(row.startswith("scratch/0 ") for row in rows)
 
 
 @pytest.fixture
@@ -145,7 +181,8 @@ def test_tensorboard_shows_runs_by_name_shared_charts_and_varying_hyperparameter
     assert [one["name"]["tag"] for one in experiment["metricInfos"]] == ["test/accuracy"]
     groups = server("plugin/hparams/session_groups", {
         "startIndex": 0, "sliceSize": 10, "colParams": [], "allowedStatuses": ["STATUS_UNKNOWN"]})  # fmt: skip
-    assert sorted(group["name"] for group in groups["sessionGroups"]) == ["sweep/mode=finetune", "sweep/mode=scratch"]
+    names = [group["name"].rpartition(" ")[0] for group in groups["sessionGroups"]]
+    assert sorted(names) == ["sweep/mode=finetune", "sweep/mode=scratch"]
     assert {group["hparams"]["model.filters"] for group in groups["sessionGroups"]} == {"[8, 16]"}
 
 

@@ -65,11 +65,23 @@ _CHOICES = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detec
             MASK: "a segmenter (model=segmenter)"}  # fmt: skip
 
 
+class MissingData(UserError):
+    """Raised if `data.path` does not exist, for example because the images have moved."""
+
+    def __str__(self) -> str:
+        return super().__str__() + "; if the images have moved, set data.path to their new place"
+
+    @property
+    def reason(self) -> str:
+        """The message without the advice."""
+        return super().__str__()
+
+
 def place(path: str) -> Path:
     """Return the absolute path of a collection: a folder, or one label file.
 
     The images of archives, WebDataset shards and Parquet files are written to the cache first. Raises `UserError` if
-    `path` is none of these.
+    `path` is none of these, and `MissingData` if it doesn't exist.
     """
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # removes .. but keeps links
     spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
@@ -81,6 +93,8 @@ def place(path: str) -> Path:
     if found is not None and (files := parquet.files_of(found)):
         return parquet.unpacked(found, files)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
+        if not root.exists():
+            raise MissingData(f"data.path={path}: {root} does not exist")
         raise UserError(f"data.path={path}: {root} is not a folder, a label file or an archive")
     return found
 

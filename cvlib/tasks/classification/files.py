@@ -71,8 +71,8 @@ def _write_tables(folder: Path, found: Sequence[Answer]) -> None:
                  for name, value in zip(answer.classes, answer.probabilities, strict=True)]}
         for answer in found
     ]  # fmt: skip
-    write_atomically(folder / "predictions.json", (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-    write_atomically(folder / "predictions.csv", _csv(found).encode())
+    write_atomically(folder / "predictions.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(folder / "predictions.csv", _csv(found))
 
 
 def _caption(answer: Answer) -> str:

@@ -76,7 +76,7 @@ def _write_tables(folder: Path, files: Sequence[Path], found: Sequence[Detection
         for row in as_results(found)
     ]
     content = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(folder / "predictions.json", content.encode())
+    write_atomically(folder / "predictions.json", content)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -84,4 +84,4 @@ def _write_tables(folder: Path, files: Sequence[Path], found: Sequence[Detection
         left, top, width, height = row["bbox"]
         corners = [f"{value:.2f}" for value in (left, top, left + width, top + height)]
         writer.writerow([row["file"], row["category"], f"{row['score']:.6f}", *corners])
-    write_atomically(folder / "predictions.csv", text.getvalue().encode())
+    write_atomically(folder / "predictions.csv", text.getvalue())

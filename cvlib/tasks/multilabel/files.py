@@ -58,8 +58,8 @@ def write(found: Iterable[Answer], folder: Path, tell: Tell) -> int:
     if rows:
         content = [{"file": str(row.file), "classes": row.classes, "probabilities": row.scores} for row in rows]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(folder / "predictions.json", text.encode())
-        write_atomically(folder / "predictions.csv", _csv(rows).encode())
+        write_atomically(folder / "predictions.json", text)
+        write_atomically(folder / "predictions.csv", _csv(rows))
         image_files.write_sheets(folder, [row.pixels for row in rows], [_caption(row) for row in rows])
     return len(rows)
 

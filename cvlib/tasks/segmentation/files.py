@@ -57,10 +57,10 @@ def write(
 
 def _write_tables(folder: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
     content = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(folder / "predictions.json", content.encode())
+    write_atomically(folder / "predictions.json", content)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "mask", *classes])
     for row in rows:
         writer.writerow([row["file"], row["mask"], *(f"{share:.6f}" for share in row["shares"].values())])
-    write_atomically(folder / "predictions.csv", text.getvalue().encode())
+    write_atomically(folder / "predictions.csv", text.getvalue())
