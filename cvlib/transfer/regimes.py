@@ -2,7 +2,8 @@
 
 scratch             one phase, all layers are trained
 feature_extractor   one phase, the whole base is frozen
-finetune            only the head for `head_epochs`, then also the base above the layers that `freeze` selects
+finetune            only the head for `head_epochs`, then also the base above the layers that `freeze` selects; with
+                    `unfreeze=gradual`, `cvlib.transfer.freezing.phases` divides this phase by the base's blocks
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Phase:
     backbone_lr: float = 1.0  # times optimizer.lr
     head_lr: float = 1.0  # times optimizer.lr
     batch_norm: str = "train"  # train | frozen: BatchNorm in the trainable part of the base
+    layer_decay: float = 1.0  # rate of a block of the base, relative to the block above it
 
     @property
     def base_is_frozen(self) -> bool:
@@ -43,7 +45,8 @@ def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
         head_epochs = min(mode.head_epochs, epochs - 1)
         head_only = [Phase(0, head_epochs, ALL, head_lr=mode.head_lr)] if head_epochs else []
         head_lr = mode.head_lr if mode.freeze in (ALL, True) else 1.0
-        return [*head_only, Phase(head_epochs, epochs, mode.freeze, mode.backbone_lr, head_lr, mode.batch_norm)]
+        whole = Phase(head_epochs, epochs, mode.freeze, mode.backbone_lr, head_lr, mode.batch_norm, mode.layer_decay)
+        return [*head_only, whole]
     return [Phase(0, epochs)]
 
 
@@ -51,11 +54,6 @@ def initial_weights(mode: ModeConfig) -> str | None:
     """Return the source of the base's weights: imagenet, a file, or a run's folder; None means random weights."""
     weights: str | None = getattr(mode, "weights", None)
     return weights
-
-
-def augments(mode: ModeConfig) -> bool:
-    """Return whether training images are augmented."""
-    return not (isinstance(mode, FeatureExtractor) and mode.views == 0)
 
 
 def base_stays_frozen(mode: ModeConfig) -> bool:
