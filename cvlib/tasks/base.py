@@ -66,6 +66,7 @@ class Task(ABC):
         largest_default_side: limit in pixels, used if `data.image_size` is null; None means no limit.
         caches_features: whether the features of a frozen base may be computed once and cached.
         mosaic: whether `augment.mosaic` is supported.
+        mixes: whether `augment.mixup` and `augment.cutmix` are supported.
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
         worst_shown: number of samples in the picture of the worst predictions.
@@ -81,6 +82,7 @@ class Task(ABC):
     largest_default_side: ClassVar[int | None] = None
     caches_features: ClassVar[bool] = False
     mosaic: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
     worst_shown: ClassVar[int] = 12
