@@ -22,7 +22,7 @@ from cvlib.models.call_adapter import leaves, run_in_inference
 from cvlib.models.network import Network
 from cvlib.runtime.errors import RunFailed, UserError
 from cvlib.transfer import regimes
-from cvlib.transfer.regimes import ALL, Phase
+from cvlib.transfer.regimes import Phase
 
 
 def apply(network: Network, phase: Phase) -> None:
@@ -78,7 +78,7 @@ def frozen_layers(network: Network, freeze: Any) -> int:
     names = [layer.name for layer in network.base.layers]
     if freeze is None or freeze is False:
         return 0
-    if freeze == ALL or freeze is True:
+    if regimes.freezes_all(freeze):
         return len(names)
     if isinstance(freeze, float) and 0 <= freeze <= 1:
         return round(freeze * len(names))

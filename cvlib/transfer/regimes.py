@@ -16,6 +16,11 @@ from cvlib.config.schema import FeatureExtractor, Finetune, ModeConfig
 ALL = "all"
 
 
+def freezes_all(freeze: Any) -> bool:
+    """Return whether a value of `mode.freeze` selects the whole base; 1 selects a single layer, although 1 == True."""
+    return freeze is True or bool(freeze == ALL)
+
+
 @dataclass(frozen=True)
 class Phase:
     """A range of epochs with the same trainable layers and the same learning-rate multipliers.
@@ -34,7 +39,7 @@ class Phase:
     @property
     def base_is_frozen(self) -> bool:
         """Whether only the head is trained."""
-        return self.freeze in (ALL, True)
+        return freezes_all(self.freeze)
 
 
 def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
@@ -44,7 +49,7 @@ def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
     if isinstance(mode, Finetune):
         head_epochs = min(mode.head_epochs, epochs - 1)
         head_only = [Phase(0, head_epochs, ALL, head_lr=mode.head_lr)] if head_epochs else []
-        head_lr = mode.head_lr if mode.freeze in (ALL, True) else 1.0
+        head_lr = mode.head_lr if freezes_all(mode.freeze) else 1.0
         whole = Phase(head_epochs, epochs, mode.freeze, mode.backbone_lr, head_lr, mode.batch_norm, mode.layer_decay)
         return [*head_only, whole]
     return [Phase(0, epochs)]
