@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cvlib import data, tasks
 from cvlib.config.schema import Config, as_mapping
 from cvlib.data import splits
+from cvlib.data.augmentation import mixes
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
@@ -175,7 +176,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
 
     _record_own_code(config, record)
     network = build(config.model, spec, len(dataset.classes))
-    for phase in regimes.phases(config.mode, config.trainer.epochs):
+    for phase in freezing.phases(network, config.mode, config.trainer.epochs):
         freezing.frozen_layers(network, phase.freeze)  # raises an error now if mode.freeze names no layer
     source = regimes.initial_weights(config.mode)
     if source is None:
@@ -235,7 +236,11 @@ def _training(config: Config, dataset: Dataset, network: Network, record: Record
     fitted = Fitted(network.model, task.validated(network), train, val)
     training = Training(config, record, task, network, fitted, train, val, dataset.classes, weights)
     if task.caches_features and regimes.base_stays_frozen(config.mode):
-        training.fitted = _on_features(training)
+        if mixes(config.augmentation):
+            record.say("augment.mixup and augment.cutmix mix images: features can't be cached, so the frozen base "
+                       "computes them in every epoch")  # fmt: skip
+        else:
+            training.fitted = _on_features(training)
     return training
 
 

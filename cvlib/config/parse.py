@@ -140,6 +140,11 @@ def _check_mode(config: Config) -> None:
             f"mode={config.mode.name} needs weights to start from: mode.weights=imagenet, a weights file or a "
             "run's folder; to train from random weights use mode=scratch"
         )
+    if isinstance(config.mode, schema.Finetune) and (config.mode.freeze == "all" or config.mode.freeze is True):
+        decay = config.mode.layer_decay
+        require(config.mode.unfreeze is None, "mode.unfreeze", config.mode.unfreeze,
+                "null, because mode.freeze=all leaves no block to unfreeze")  # fmt: skip
+        require(decay == 1, "mode.layer_decay", decay, "1, because mode.freeze=all trains no block of the base")
 
 
 def _check_image_size(size: Any) -> None:

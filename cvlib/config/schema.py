@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from cvlib.config.augment import AugmentConfig as AugmentConfig
 from cvlib.config.fields import Options, option
 
 
@@ -101,6 +102,11 @@ class Finetune(ModeConfig):
     freeze: Any = None
     head_epochs: int = option(1, low=0)  # the first epochs of trainer.epochs, which train only the new head
     backbone_lr: float = option(0.1, low=0)  # times optimizer.lr, for the base
+    # Rate of each block of the base, as a share of the rate of the block above it (Clark et al., ELECTRA, 2020).
+    layer_decay: float = option(1.0, low=0.01, high=1)
+    # After the head: null (trains the whole unfrozen part) | gradual (blocks join one by one, from the top, in equal
+    # steps of epochs; Howard & Ruder, ULMFiT, 2018).
+    unfreeze: str | None = option(None, choices=(None, "gradual"))
     head_lr: float = option(10.0, low=0)  # times optimizer.lr, for the head while only the head is trained
     # BatchNorm in the unfrozen base: train (is trained, adapts to the new data) | frozen (stays as loaded).
     batch_norm: str = option("train", choices=("train", "frozen"))
@@ -227,24 +233,6 @@ class DataConfig(Options):
 
 
 @dataclass
-class AugmentConfig(Options):
-    """Random augmentation of the training images; a strength at its neutral value changes nothing."""
-
-    name: str = "none"
-    horizontal_flip: float = option(0.0, low=0, high=1)  # probability
-    vertical_flip: float = option(0.0, low=0, high=1)  # probability
-    rotation: float = option(0.0, low=0, high=180)  # maximum angle in degrees, in both directions
-    crop: float = option(1.0, low=0.01, high=1)  # the minimum fraction of the area that a random crop keeps
-    zoom_out: float = option(1.0, low=1, high=16)  # the maximum area of a view, as a multiple of the image's area
-    mosaic: float = option(0.0, low=0, high=1)  # probability of combining four images into one; for boxes only
-    brightness: float = option(0.0, low=0, high=1)  # maximum change, as a fraction of the range 0–255
-    contrast: float = option(0.0, low=0, high=1)  # factor within 1 ± this
-    saturation: float = option(0.0, low=0, high=1)  # factor within 1 ± this
-    hue: float = option(0.0, low=0, high=0.5)  # maximum rotation of the colour circle, in turns, in both directions
-    blur: float = option(0.0, low=0, high=20)  # maximum sigma in pixels
-
-
-@dataclass
 class TrainerConfig(Options):
     """The settings of the training loop."""
 
@@ -252,6 +240,8 @@ class TrainerConfig(Options):
     patience: int | None = option(None, low=1)  # epochs without improvement of the monitor before stopping; null: never
     monitor: str | None = None  # the metric that selects the best epoch; null: the task's default
     kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps
+    # Decay of the averaged weights, which evaluation and the kept network use; null: no averages.
+    ema: float | None = option(None, low=0, high=0.99999)
     precision: str = option("float32", choices=("float32", "bfloat16", "float16", "auto"))
     jit: bool = False
     deterministic: bool = False
@@ -276,6 +266,11 @@ class Config:
     seed: int = 0
     name: str | None = None
     output_root: str = "outputs"
+
+    @property
+    def augmentation(self) -> AugmentConfig | None:
+        """The augmentation of the training images; None if the mode turns it off (`mode.views=0`)."""
+        return None if isinstance(self.mode, FeatureExtractor) and self.mode.views == 0 else self.augment
 
 
 def as_mapping(config: Config) -> dict[str, Any]:

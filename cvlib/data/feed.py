@@ -30,7 +30,8 @@ class Feed(ABC):
 
     `dataset` yields images, float32 `(batch, height, width, channels)` in the range of `spec`, and their labels. Labels
     are one row per sample, such as classes int32 `(batch,)`; boxes `{"boxes": (batch, n, 4) in pixels of these images,
-    "classes": (batch, n), −1 for padding}`; or masks int32 `(batch, height, width)`.
+    "classes": (batch, n), −1 for padding}`; or masks int32 `(batch, height, width)`. With mixup or CutMix, they are
+    `{"labels": (batch, 2, …) of both images, "shares": (batch, 2)}`.
     """
 
     split: Split

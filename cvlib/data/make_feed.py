@@ -42,10 +42,13 @@ def make_feed(
         raise ValueError(f"Invalid shard={shard}: the index must be below the number of shards, and batch_size="
                          f"{batch_size} must be divisible by that number")  # fmt: skip
     tiles = augmentations.images_in_sample(augmentation)
-    if tiles > 1 and kind.form is not Form.BOXES:
-        raise ValueError(f"augment.mosaic={augmentation and augmentation.mosaic} requires boxes, not {kind!r}")
+    mixes = augmentations.mixes(augmentation)
+    if tiles > 1 and kind.form is not (Form.ROW if mixes else Form.BOXES):
+        what = "augment.mixup and augment.cutmix require classes" if mixes else "augment.mosaic requires boxes"
+        raise ValueError(f"{what}, not {kind!r}")
     whole = math.ceil(len(split) / batch_size)
     images = steps * batch_size if steps and steps != whole else len(split)
     strata = kind.rarest(split) if balanced else None
-    order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard, strata)
+    order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard, strata,
+                  "mix_partner" if mixes else "mosaic_partner")  # fmt: skip
     return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache)

@@ -22,10 +22,11 @@ class Order:
         seed: seed of the run.
         shuffle: use a new order every epoch; otherwise keep the order of the split.
         streams: names of the random streams that each image draws from.
-        tiles: images per sample: 1, or 4 for a mosaic.
+        tiles: images per sample: 1, 2 for mixup and CutMix, or 4 for a mosaic.
         shard: (index, shards): selects the samples index, index + shards, index + 2 · shards, … of each epoch.
         strata: the class of each sample, int `(count,)`, to draw all classes equally often; samples of class −1 keep
             their share. None draws every sample once.
+        partners: name of the random stream that chooses the other images of a sample.
     """
 
     count: int
@@ -36,6 +37,7 @@ class Order:
     tiles: int = 1
     shard: tuple[int, int] = (0, 1)
     strata: np.ndarray | None = field(default=None, compare=False)
+    partners: str = "mosaic_partner"
 
     def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the plan of epoch `number` (from 0): indices int64 `(rows,)` and draws float32 `(rows, streams)`.
@@ -68,7 +70,7 @@ class Order:
         """Return indices `(n, tiles)` and draws `(n, tiles, streams)` of the samples of `order` `(n,)`."""
         indices = [order]
         for image in range(1, self.tiles):
-            drawn = streams.draw(["mosaic_partner"], order, self.seed, epoch, image)["mosaic_partner"]
+            drawn = streams.draw([self.partners], order, self.seed, epoch, image)[self.partners]
             indices.append(np.minimum((drawn * np.float64(self.count)).astype(np.int64), self.count - 1))
         draws = [streams.columns(self.streams, order, self.seed, epoch, image) for image in range(self.tiles)]
         return np.stack(indices, axis=1), np.stack(draws, axis=1)

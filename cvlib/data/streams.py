@@ -14,6 +14,10 @@ STREAMS: tuple[str, ...] = (
     "horizontal_flip", "vertical_flip", "rotation", "crop_area", "crop_aspect", "crop_x", "crop_y",
     "brightness", "contrast", "saturation", "hue", "blur",
     "mosaic", "mosaic_x", "mosaic_y", "mosaic_scale", "mosaic_partner",
+    "rand_operation_1", "rand_operation_2", "rand_operation_3", "rand_operation_4",
+    "rand_sign_1", "rand_sign_2", "rand_sign_3", "rand_sign_4",
+    "erase", "erase_area", "erase_aspect", "erase_x", "erase_y",
+    "mix_share", "mix_choice", "cutmix_x", "cutmix_y", "mix_partner",
 )  # fmt: skip
 
 
@@ -25,7 +29,7 @@ def draw(names: Sequence[str], indices: np.ndarray, seed: int, epoch: int, image
         indices: indices of the samples in their split, int `(n,)`.
         seed: seed of the run, at least 0.
         epoch: number of the epoch, from 0.
-        image: index of the image within the sample (0 is the sample's own image; a mosaic has four).
+        image: index of the image within the sample (0 is the sample's own image; a mosaic has four, mixup two).
     """
     return {name: _uniform(np.asarray(indices), [seed, epoch, image, zlib.crc32(name.encode())]) for name in names}
 

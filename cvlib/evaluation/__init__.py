@@ -21,6 +21,7 @@ from cvlib.runtime.files import replacing
 from cvlib.tasks.predictions import Predictions
 from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters
+from cvlib.transfer import freezing
 from cvlib.viz import text_table
 
 _IMAGES_SHOWN = 24
@@ -65,14 +66,22 @@ def feed(training: Training, split: Split, batch_size: int | None = None) -> Fee
 
 
 def show_start(training: Training, dataset: Dataset) -> None:
-    """Before training, write augmented samples, config, graph and layer table to TensorBoard, and write layers.txt."""
+    """Before training, write augmented samples, config, graph and layer table to TensorBoard, and write layers.txt.
+
+    The layer table shows the states and the peak learning rates of the last phase of training.
+    """
+    config = training.config
+    last = freezing.phases(training.network, config.mode, config.trainer.epochs)[-1]
+    freezing.apply(training.network, last)  # each phase of the training loop applies its own
     model = training.task.validated(training.network)
     images, labels = training.train.preview(_IMAGES_SHOWN)
     training.board.image("train", "augmented_samples", training.task.samples(images, labels, dataset), 0)
-    text = json.dumps(as_mapping(training.config), indent=2)
+    text = json.dumps(as_mapping(config), indent=2)
     training.board.text("train", "config", f"```\n{text}\n```", 0)
     training.board.graph(model)
-    rows = layer_table.table(model)
+    rates = freezing.layer_rates(training.network, last, config.optimizer.lr)
+    rows = [{**row, "rate": f"{rates[row['layer']]:.4g}" if row["layer"] in rates else ""}
+            for row in layer_table.table(model)]  # fmt: skip
     training.board.text("train", "layers", "\n".join(text_table.markdown(rows)), 0)
     training.record.write_text("layers.txt", "\n".join(layer_table.lines(rows)) + "\n")
 

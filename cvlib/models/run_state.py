@@ -1,7 +1,8 @@
 """Checkpoints: the progress of a run and everything needed to resume it exactly, in one file written atomically.
 
-The file has named parts: the arrays of `weights`, `optimizer` and `metrics` by variable name, and a `state` in JSON
-with the progress, the phase and the precision that `auto` stands for. Variables are restored by name, not by position.
+The file has named parts: the arrays of `weights`, `averages`, `optimizer` and `metrics` by variable name, and a `state`
+in JSON with the progress, the phase and the precision that `auto` stands for. Variables are restored by name, not by
+position. `weights` are always those that training continues with; the best epoch's file has the averages instead.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Parts:
     """The arrays of a checkpoint by name."""
 
     weights: Arrays = field(default_factory=dict)
+    averages: Arrays = field(default_factory=dict)  # averaged weights (`trainer.ema`)
     optimizer: Arrays = field(default_factory=dict)
     metrics: Arrays = field(default_factory=dict)
 
@@ -81,13 +83,16 @@ def restore(variables: Sequence[keras.Variable], arrays: Mapping[str, np.ndarray
         variable.assign(arrays[name])
 
 
-def save(folder: Path, state: RunState, model: keras.Model, compiled: keras.Model) -> None:
+def save(
+    folder: Path, state: RunState, model: keras.Model, compiled: keras.Model, averages: Arrays | None = None
+) -> None:
     """Write a checkpoint with the variables of the network, the optimizer and the metrics; keep the newest two.
 
-    `compiled` is the model that is being fitted: the network itself, or its head. Old files of best weights that no
-    kept state needs are deleted.
+    `compiled` is the model that is being fitted: the network itself, or its head. `averages` are the averaged weights
+    by name, if there are any. Old files of best weights that no kept state needs are deleted.
     """
-    parts = {"weights": values(model.variables), "optimizer": values(compiled.optimizer.variables)}
+    parts = {"weights": values(model.variables), "averages": averages or {},
+             "optimizer": values(compiled.optimizer.variables)}  # fmt: skip
     if state.within:
         parts["metrics"] = values(compiled.metrics_variables)
     arrays = {f"{part}/{name}": value for part, named_values in parts.items() for name, value in named_values.items()}

@@ -26,7 +26,9 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
         "sampling": "all",
         "verify": "quick",
     },
-    "trainer": {"kept_epoch": "best"},
+    "augment": {"rand_operations": 0, "rand_magnitude": 0.3, "erase": 0.0, "mixup": 0.0, "cutmix": 0.0},
+    "mode": {"layer_decay": 1.0, "unfreeze": None},
+    "trainer": {"kept_epoch": "best", "ema": None},
 }
 # Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the
 # same.

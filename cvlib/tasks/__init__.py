@@ -95,11 +95,19 @@ def _check_support(config: Config, task: Task) -> None:
         supported = ", ".join(name for name in names() if of(name).mosaic)
         raise UserError(f"augment.mosaic={config.augment.mosaic} is only for {supported}, but "
                         f"model={config.model.name} does {task.name}: set it to 0")  # fmt: skip
+    mixing = [name for name in ("mixup", "cutmix") if getattr(config.augment, name)]
+    if mixing and not task.mixes:
+        supported = ", ".join(name for name in names() if of(name).mixes)
+        raise UserError(f"augment.{mixing[0]}={getattr(config.augment, mixing[0])} is only for {supported}, but "
+                        f"model={config.model.name} does {task.name}: set {' and '.join(mixing)} to 0")  # fmt: skip
     cached = str(getattr(config.mode, "cache_features", "auto")).lower()
     if cached == "true" and not task.caches_features:
         supported = ", ".join(name for name in names() if of(name).caches_features)
         raise UserError(f"mode.cache_features=true is only for {supported}, but model={config.model.name} does "
                         f"{task.name}: set it to auto")  # fmt: skip
+    if cached == "true" and mixing and config.augmentation is not None:
+        raise UserError(f"mode.cache_features=true doesn't work with augment.{mixing[0]}, which mixes two images: set "
+                        "it to auto")  # fmt: skip
 
 
 def _check_image_size(config: Config) -> None:

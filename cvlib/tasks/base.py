@@ -76,6 +76,7 @@ class Task(ABC):
         largest_default_side: limit in pixels, used if `data.image_size` is null; None means no limit.
         caches_features: whether the features of a frozen base may be computed once and cached.
         mosaic: whether `augment.mosaic` is supported.
+        mixes: whether `augment.mixup` and `augment.cutmix` are supported.
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
         hub_task: what hubs for models call the task.
@@ -92,6 +93,7 @@ class Task(ABC):
     largest_default_side: ClassVar[int | None] = None
     caches_features: ClassVar[bool] = False
     mosaic: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
     hub_task: ClassVar[str]

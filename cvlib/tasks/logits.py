@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from cvlib.config.schema import Config
+from cvlib.data.augmentation import mixes
 from cvlib.tasks import temperature
 from cvlib.tasks.agreement import Outputs
 from cvlib.tasks.base import Task
@@ -35,23 +36,28 @@ class LogitsTask(Task):
         """Return the loss of one output; `weights` are the class weights, float `(classes,)`."""
 
     @abstractmethod
-    def accuracy(self) -> keras.metrics.Metric:
-        """Return the metric named `training_metric`."""
+    def accuracy(self, mixed: bool = False) -> keras.metrics.Metric:
+        """Return the metric named `training_metric`; with `mixed`, its targets are the shares of all classes."""
 
     def compile_arguments(self, network: Network, config: Config, weights: np.ndarray | None = None) -> dict[str, Any]:
         """Return the loss for every output, weighted by its loss weight, and the metric for the first output only."""
-        outputs = network.outputs
+        outputs, accuracy = network.outputs, self.accuracy(mixes(config.augmentation))
         if len(outputs) == 1:
-            return {"loss": self.loss(config, weights), "metrics": [self.accuracy()]}
+            return {"loss": self.loss(config, weights), "metrics": [accuracy]}
         return {
             "loss": {output.name: self.loss(config, weights) for output in outputs},
             "loss_weights": {output.name: output.loss_weight for output in outputs},
-            "metrics": {outputs[0].name: [self.accuracy()]},
+            "metrics": {outputs[0].name: [accuracy]},
         }
 
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the stream with the labels for every output; class weights are part of the loss."""
+        """Return the stream with the labels for every output; class weights are part of the loss.
+
+        The labels of mixed images become the shares of all classes, see `class_shares`.
+        """
         names = [output.name for output in network.outputs]
+        if isinstance(stream.element_spec[1], dict):
+            stream = stream.map(lambda images, labels: (images, class_shares(labels, network.classes)))
         if len(names) == 1:
             return stream
         return stream.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
@@ -75,3 +81,21 @@ class LogitsTask(Task):
         """Return logits whose softmax is `probabilities`. The lowest one is −85, that of the smallest float32."""
         logits: np.ndarray = np.log(np.maximum(probabilities, _LEAST))
         return logits
+
+
+def class_shares(labels: Mapping[str, Any], classes: int) -> Any:
+    """Return the share of each class in mixed images, float32 `(batch, classes)`.
+
+    `labels` has the "labels" of the images that a sample was mixed from, int `(batch, 2)` or, for sets of classes,
+    `(batch, 2, M)` padded with −1, and their "shares" `(batch, 2)`. For single classes, the result sums to 1.
+    """
+    from keras import ops
+
+    marks = ops.one_hot(labels["labels"], classes, dtype="float32")
+    marks = ops.max(marks, axis=2) if len(marks.shape) == 4 else marks
+    return ops.sum(marks * ops.expand_dims(labels["shares"], -1), axis=1)
+
+
+def mixed_caption(captions: Sequence[str], shares: Sequence[float]) -> str:
+    """Return the caption of a mixed image, such as "60 % cat, 40 % dog"."""
+    return ", ".join(f"{100 * share:.0f} % {caption}" for caption, share in zip(captions, shares, strict=True))

@@ -16,14 +16,13 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.make_feed import make_feed
 from cvlib.data.split import Split
 from cvlib.runtime import store
-from cvlib.transfer import regimes
 
 Say = Callable[[str], None]
 
 
 def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
     """Return the feed of shuffled training images, augmented unless the regime turns augmentation off."""
-    augmentation = config.augment if regimes.augments(config.mode) else None
+    augmentation = config.augmentation
     if augmentation is None and changes(config.augment):
         say("mode.views=0: the frozen base sees the training images without augmentation")
     return make_feed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -23,14 +24,14 @@ from cvlib.runs.record import Record
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from cvlib.training import interrupt, optimizer
-from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, epoch_line, learning_rate
+from cvlib.training import interrupt, optimizer, reporting
+from cvlib.training.averages import Averages
+from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
 from cvlib.training.interrupt import Stop
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
-from cvlib.transfer import freezing, regimes
+from cvlib.transfer import freezing
 from cvlib.transfer.cached_features import FeatureFeed
 from cvlib.transfer.regimes import Phase
-from cvlib.viz.text_table import titled
 
 _VALIDATION_COST = 1 / 3  # cost of a validation batch, which needs no gradients, relative to that of a training step
 
@@ -62,6 +63,7 @@ class Training:
     class_weights: np.ndarray | None = None
     on_epoch: OnEpoch | None = None  # called after every epoch; may raise `Pruned`
     board: TensorBoardLogger = field(init=False)
+    averages: Averages | None = None  # of the present phase, with `trainer.ema`
     estimate: Estimate | None = None  # of the phase's duration; None after its first epoch has started
 
     @property
@@ -73,6 +75,10 @@ class Training:
     def checkpoints(self) -> Path:
         """The folder of the checkpoints for exact resume."""
         return self.record.folder / "checkpoints"
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the network has its averaged weights, if there are any."""
+        return self.averages.in_use() if self.averages is not None else contextlib.nullcontext()
 
     def open_board(self, done_epochs: int) -> None:
         """Open the run's TensorBoard files, new or existing."""
@@ -90,9 +96,9 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
                         "resumed: choose another hydra.run.dir to start a new run")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
-    phases = regimes.phases(training.config.mode, training.config.trainer.epochs)
+    phases = freezing.phases(training.network, training.config.mode, training.config.trainer.epochs)
     if not state.epoch + state.within:
-        _note_limits(training, phases)
+        reporting.note_limits(training, phases)
     for number, phase in enumerate(phases):
         if state.stopped or state.epoch >= phase.end or number < state.phases_over:
             continue
@@ -105,19 +111,6 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
         if verified:
             training.record.say(f"verified by hash: none of {verified} frozen weights has changed")
     return state
-
-
-def _note_limits(training: Training, phases: list[Phase]) -> None:
-    """Note a phase that is shorter than configured, and a warm-up that doesn't end."""
-    epochs, mode, warmup = training.config.trainer.epochs, training.config.mode, training.config.schedule.warmup_epochs
-    head_epochs = getattr(mode, "head_epochs", 0)
-    planned = phases[0].end if len(phases) > 1 else 0
-    if head_epochs > planned:
-        left = f"shortened to {planned}" if planned else "left out"
-        training.record.say(f"note: the phase of mode.head_epochs={head_epochs} is {left}: trainer.epochs={epochs}")
-    if warmup >= epochs:
-        training.record.say(f"note: schedule.warmup_epochs={warmup:g} is not shorter than trainer.epochs={epochs}: the "
-                            "learning rate never reaches optimizer.lr")  # fmt: skip
 
 
 def _begin_phase(training: Training, number: int, phase: Phase, state: RunState, parts: Parts) -> None:
@@ -139,6 +132,7 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
         training.config, training.network, phase, variables, training.train.steps, state.first_steps
     )
     new_optimizer.build(variables)
+    training.averages = new_optimizer.averages = _averages(training, parts)
     if resumed:
         run_state.restore(new_optimizer.variables, before, "optimizer variable")
     else:
@@ -149,7 +143,16 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     steps = (phase.end - state.epoch) * epoch_cost - state.within
     training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
     state.phase = number
-    _announce(training, phase, state.epoch)
+    reporting.announce(training, phase, state.epoch)
+
+
+def _averages(training: Training, parts: Parts) -> Averages | None:
+    """Return the averages of a new phase, which continue those of the earlier phase or of the checkpoint."""
+    decay = training.config.trainer.ema
+    if decay is None:
+        return None
+    earlier = parts.averages if training.averages is None else training.averages.values()
+    return Averages(training.fitted.model, decay, earlier)
 
 
 def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase: Phase, last: bool) -> None:
@@ -165,21 +168,18 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
     state.seconds += trained
     state.images += images
-    rate = learning_rate(model)
     row = {
         "epoch": state.epoch,
         **{f"train/{name}": value for name, value in training.task.training_metrics(logs).items()},
         **{f"val/{name}": value for name, value in values.items()},
-        "lr": rate,
-        "lr_backbone": 0.0 if phase.base_is_frozen else rate * phase.backbone_lr,
-        "lr_head": rate * phase.head_lr,
+        **reporting.rates(training, phase, learning_rate(model)),
         "seconds": round(time.monotonic() - started, 3),
     }
     state.rows.append(row)
     better = _keep_if_best(training, state, row, last)
-    _report(training, state, row, better, images / trained)
+    reporting.report(training, state, row, better, images / trained)
     # Save last: if the process is killed before this, the epoch is repeated and its records are written again.
-    run_state.save(training.checkpoints, state, training.network.model, model)
+    _save(training, state)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
     if stop.requested:
@@ -197,9 +197,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
     stream = training.task.targets(train.dataset, training.network, training.class_weights)
 
     def save(done: int) -> None:
-        within = dataclasses.replace(state, within=done)
-        training.record.check_place()
-        run_state.save(training.checkpoints, within, training.network.model, model)
+        _save(training, dataclasses.replace(state, within=done))
 
     def begin() -> None:
         if first:
@@ -225,20 +223,33 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
 
 def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, float]:
     """Return the validation metrics. On a signal, stop immediately and save the epoch as trained."""
+    training.fitted.val.epoch(state.epoch)
+    try:
+        with training.averaged():
+            return _evaluate(training, stop)
+    except KeyboardInterrupt:
+        if training.averages is not None:
+            training.averages.put_back()  # a second signal may have interrupted this
+        _save(training, dataclasses.replace(state, within=training.fitted.train.steps))
+        raise
+
+
+def _evaluate(training: Training, stop: Stop) -> dict[str, float]:
     fitted, rule = training.fitted, tasks.threshold_rule(training.config)
-    fitted.val.epoch(state.epoch)
     stop.at_once = True
     try:
         if stop.requested:
             raise KeyboardInterrupt
         return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
-    except KeyboardInterrupt:
-        trained = dataclasses.replace(state, within=fitted.train.steps)
-        training.record.check_place()
-        run_state.save(training.checkpoints, trained, training.network.model, fitted.model)
-        raise
     finally:
         stop.at_once = False
+
+
+def _save(training: Training, state: RunState) -> None:
+    """Write a checkpoint with the raw weights and, if there are any, the averaged weights."""
+    training.record.check_place()
+    averages = training.averages.values() if training.averages is not None else None
+    run_state.save(training.checkpoints, state, training.network.model, training.fitted.model, averages)
 
 
 def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last_phase: bool) -> bool:
@@ -253,46 +264,8 @@ def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last
     if better:
         training.record.check_place()
         state.best, state.best_epoch = value, state.epoch
-        run_state.save_best(training.checkpoints, training.network.model, state.epoch)
+        with training.averaged():
+            run_state.save_best(training.checkpoints, training.network.model, state.epoch)
     elif trainer.patience is not None and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience:
         state.stopped, state.phases_over = last_phase, state.phase + 1
     return better
-
-
-def _report(training: Training, state: RunState, row: dict[str, Any], better: bool, speed: float) -> None:
-    epochs = training.config.trainer.epochs
-    record = training.record
-    record.write_csv("metrics.csv", [dict.fromkeys(row) | earlier for earlier in state.rows])
-    record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_select(row, "val/"),
-                  timing={**record.summary["timing"], "train": round(state.seconds, 2)},
-                  metrics=_select(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
-    training.board.scalars(state.epoch, {
-        **_select(row, "train/", keep_prefix=False), "learning_rate": row["lr"],
-        "learning_rate_backbone": row["lr_backbone"], "learning_rate_head": row["lr_head"], "images_per_second": speed,
-    }, _select(row, "val/", keep_prefix=False))  # fmt: skip
-    per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
-    marked = better and training.config.trainer.kept_epoch == "best"
-    shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
-    record.say(epoch_line(row, shown, epochs, per_epoch * (epochs - state.epoch), marked))
-    if state.phases_over > state.phase:
-        what = "stopped early" if state.stopped else "this phase ends early, and the next one begins"
-        record.say(f"{what}: {training.monitor} has not improved for {training.config.trainer.patience} epochs")
-
-
-def _select(row: dict[str, Any], prefix: str, keep_prefix: bool = True) -> dict[str, float]:
-    return {key if keep_prefix else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
-
-
-def _announce(training: Training, phase: Phase, epoch: int) -> None:
-    config, record = training.config, training.record
-    rows = freezing.freeze_table(training.network, phase, config.optimizer.lr)
-    counts = freezing.parameter_counts(training.network.model)
-    earlier = [one for one in record.summary.get("phases", []) if one["first_epoch"] <= epoch]
-    own = {"first_epoch": epoch + 1, "last_epoch": phase.end, "trained": counts["trainable"]}
-    record.update(parameters=counts, freeze_table=rows, phases=[*earlier, own])
-    record.say(f"\nepochs {epoch + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
-               "parameters are trained")  # fmt: skip
-    lines = titled(rows, left=range(len(rows[0])))
-    for line in lines:
-        record.say(line)
-    training.board.text("train", "freeze_table", "\n".join(["```", *lines, "```"]), epoch)

@@ -17,9 +17,16 @@ from keras import ops
 from cvlib.config.schema import Config, Cosine, ScheduleConfig, Sgd, Step
 from cvlib.models.network import Network
 from cvlib.models.run_state import named
+from cvlib.training.averages import Averages
+from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
 
 _NOT_DECAYED = ("bias", "gamma", "beta")
+
+
+def is_decayed(variable: keras.Variable) -> bool:
+    """Return whether weight decay applies to a variable: not to biases and not to normalization layers."""
+    return variable.name not in _NOT_DECAYED
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -57,7 +64,18 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class ParameterGroups:
-    """Optimizer mixin with a learning-rate multiplier and a decoupled weight decay for each variable."""
+    """Optimizer mixin with a learning-rate multiplier and a decoupled weight decay for each variable.
+
+    Attributes:
+        averages: the averaged weights, which every step updates; None without `trainer.ema`.
+    """
+
+    averages: Averages | None = None
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+        if self.averages is not None:
+            self.averages.update(self.iterations)  # type: ignore[attr-defined]
 
     def set_groups(self, multipliers: list[float], decays: list[float], first_steps: list[int]) -> None:
         """Set each variable's multiplier, its decay, and the step of the run at which its moments began."""
@@ -113,9 +131,10 @@ def build(
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """Return the optimizer for the trainable `variables` of the network, or of its head, in this phase.
 
-    The phase sets the learning rates of base and head. Weight decay is decoupled (Loshchilov & Hutter 2019) and isn't
-    applied to biases and normalization. `first_steps` maps variable names to the steps at which their moments began;
-    all other moments begin at step `now`. If `now` is above 0, call `carry_over` to set the optimizer's step count.
+    The phase sets the learning rates of the base's blocks and of the head. Weight decay is decoupled (Loshchilov &
+    Hutter 2019) and isn't applied to biases and normalization. `first_steps` maps variable names to the steps at which
+    their moments began; all other moments begin at step `now`. If `now` is above 0, call `carry_over` to set the
+    optimizer's step count.
     """
     chosen = config.optimizer
     schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)
@@ -125,10 +144,12 @@ def build(
         optimizer = GroupedSgd(momentum=chosen.momentum, nesterov=chosen.momentum > 0, **common)
     else:
         optimizer = GroupedAdam(**common)
-    in_base = {id(variable) for variable in network.base.trainable_variables}
+    rates = {id(variable): phase.backbone_lr for variable in network.base.trainable_variables}
+    for block, rate in freezing.block_rates(network, phase):
+        rates |= {id(variable): rate for layer in block.layers for variable in layer.trainable_variables}
     optimizer.set_groups(
-        [phase.backbone_lr if id(variable) in in_base else phase.head_lr for variable in variables],
-        [0.0 if variable.name in _NOT_DECAYED else chosen.weight_decay for variable in variables],
+        [rates.get(id(variable), phase.head_lr) for variable in variables],
+        [chosen.weight_decay if is_decayed(variable) else 0.0 for variable in variables],
         [first_steps.get(name, now) for name in named(variables)],
     )
     return optimizer

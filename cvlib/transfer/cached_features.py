@@ -23,6 +23,7 @@ from cvlib.data.augmentation import changes
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
 from cvlib.data.tensorflow.features import Arrays, FeatureFeed
+from cvlib.runs.identity import is_later_default
 from cvlib.runtime import store
 from cvlib.runtime.clock import Announcement, Progress
 
@@ -105,7 +106,8 @@ def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint:
         else None
     )
     content = hashlib.sha256()
-    facts = [fingerprint, feed.split.names, dataclasses.astuple(feed.spec), {**strengths, "name": ""}, drawn,
+    known = {name: value for name, value in strengths.items() if not is_later_default(f"augment.{name}", value)}
+    facts = [fingerprint, feed.split.names, dataclasses.astuple(feed.spec), {**known, "name": ""}, drawn,
              config.trainer.precision, _versions(), base.to_json()]  # fmt: skip
     content.update(json.dumps(facts, default=str).encode())
     for weight in base.weights:

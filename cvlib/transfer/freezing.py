@@ -11,15 +11,18 @@ import difflib
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 
+from cvlib.config.schema import ModeConfig
 from cvlib.models.backbone import Block
 from cvlib.models.call_adapter import leaves, run_in_inference
 from cvlib.models.network import Network
 from cvlib.runtime.errors import RunFailed, UserError
-from cvlib.transfer.regimes import ALL, Phase
+from cvlib.transfer import regimes
+from cvlib.transfer.regimes import Phase
 
 
 def apply(network: Network, phase: Phase) -> None:
@@ -34,6 +37,39 @@ def apply(network: Network, phase: Phase) -> None:
         run_in_inference(layer, frozen)
 
 
+def phases(network: Network, mode: ModeConfig, epochs: int) -> list[Phase]:
+    """Return the phases of a run; with `mode.unfreeze=gradual`, the last one is divided into steps.
+
+    In each step, further blocks of the base join from the top (Howard & Ruder, ULMFiT, 2018). The steps have equal
+    numbers of epochs, up to rounding. If there are fewer epochs than blocks, several blocks join in a step.
+    """
+    whole = regimes.phases(mode, epochs)
+    if getattr(mode, "unfreeze", None) != "gradual":
+        return whole
+    *before, last = whole
+    return [*before, *_gradual(network, last)]
+
+
+def _gradual(network: Network, last: Phase) -> list[Phase]:
+    names, frozen = [layer.name for layer in network.base.layers], frozen_layers(network, last.freeze)
+    ends = [names.index(block.layers[-1].name) + 1 for block in network.backbone.blocks(network.base)]
+    # Number of frozen layers while the topmost 1, 2, … blocks are trained.
+    below = [max(frozen, start) for start, end in zip([0, *ends], ends, strict=False) if end > frozen][::-1]
+    epochs = last.end - last.start
+    steps = max(1, min(len(below), epochs))
+    starts = [last.start + epochs * step // steps for step in range(steps + 1)]
+    joined = [-(-len(below) * step // steps) for step in range(1, steps + 1)]
+    return [replace(last, start=start, end=end, freeze=last.freeze if end == last.end else below[count - 1])
+            for start, end, count in zip(starts, starts[1:], joined, strict=False)]  # fmt: skip
+
+
+def first_trained_block(network: Network, phase: Phase) -> str | None:
+    """Return the name of the lowest block of the base that the phase trains; None if it trains only the head."""
+    names, frozen = [layer.name for layer in network.base.layers], frozen_layers(network, phase.freeze)
+    blocks = network.backbone.blocks(network.base)
+    return next((block.name for block in blocks if names.index(block.layers[-1].name) >= frozen), None)
+
+
 def frozen_layers(network: Network, freeze: Any) -> int:
     """Return how many of the base's layers, counted from the input, `mode.freeze` selects.
 
@@ -42,7 +78,7 @@ def frozen_layers(network: Network, freeze: Any) -> int:
     names = [layer.name for layer in network.base.layers]
     if freeze is None or freeze is False:
         return 0
-    if freeze == ALL or freeze is True:
+    if regimes.freezes_all(freeze):
         return len(names)
     if isinstance(freeze, float) and 0 <= freeze <= 1:
         return round(freeze * len(names))
@@ -58,6 +94,31 @@ def frozen_layers(network: Network, freeze: Any) -> int:
         f"invalid mode.freeze={freeze}: expected a layer or block (such as {', '.join(near)}), a count up to "
         f"{len(names)}, a fraction up to 1.0, all or null"
     )
+
+
+def block_rates(network: Network, phase: Phase) -> list[tuple[Block, float]]:
+    """Return the base's blocks, counted from the input, each with its multiple of the learning rate if it is trained.
+
+    The topmost block learns at `phase.backbone_lr`, and each block below at `phase.layer_decay` times the rate of the
+    block above it. Frozen blocks count as well, so that `mode.freeze` doesn't change the rates of the other blocks.
+    """
+    blocks = network.backbone.blocks(network.base)
+    top = len(blocks) - 1
+    return [(block, phase.backbone_lr * phase.layer_decay ** (top - place)) for place, block in enumerate(blocks)]
+
+
+def lowest_rate(network: Network, phase: Phase) -> float:
+    """Return the smallest multiple of the learning rate of a block that is trained; 0 if the whole base is frozen."""
+    trained = [rate for block, rate in block_rates(network, phase)
+               if any(layer.trainable_variables for layer in block.layers)]  # fmt: skip
+    return min(trained, default=0.0)
+
+
+def layer_rates(network: Network, phase: Phase, lr: float) -> dict[str, float]:
+    """Return the learning rate of every layer with weights, by name; 0 for a layer that isn't trained."""
+    parts = [*block_rates(network, phase), (Block("head", network.head_layers), phase.head_lr)]
+    return {layer.name: lr * rate if layer.trainable_variables else 0.0 for block, rate in parts
+            for layer in block.layers}  # fmt: skip
 
 
 def frozen_hashes(network: Network) -> dict[str, str]:
@@ -83,7 +144,7 @@ def verify_frozen(before: dict[str, str], after: dict[str, str]) -> int:
 
 def freeze_table(network: Network, phase: Phase, lr: float) -> list[dict[str, str]]:
     """Return one row per block: its parameters, whether it is trainable, its BatchNorm mode and its learning rate."""
-    rows = [_row(block, lr * phase.backbone_lr) for block in network.backbone.blocks(network.base)]
+    rows = [_row(block, lr * rate) for block, rate in block_rates(network, phase)]
     return [*rows, _row(Block("head", network.head_layers), lr * phase.head_lr)]
 
 

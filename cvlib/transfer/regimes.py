@@ -2,7 +2,8 @@
 
 scratch             one phase, all layers are trained
 feature_extractor   one phase, the whole base is frozen
-finetune            only the head for `head_epochs`, then also the base above the layers that `freeze` selects
+finetune            only the head for `head_epochs`, then also the base above the layers that `freeze` selects; with
+                    `unfreeze=gradual`, `cvlib.transfer.freezing.phases` divides this phase by the base's blocks
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from typing import Any
 from cvlib.config.schema import FeatureExtractor, Finetune, ModeConfig
 
 ALL = "all"
+
+
+def freezes_all(freeze: Any) -> bool:
+    """Return whether a value of `mode.freeze` selects the whole base; 1 selects a single layer, although 1 == True."""
+    return freeze is True or bool(freeze == ALL)
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,12 @@ class Phase:
     backbone_lr: float = 1.0  # times optimizer.lr
     head_lr: float = 1.0  # times optimizer.lr
     batch_norm: str = "train"  # train | frozen: BatchNorm in the trainable part of the base
+    layer_decay: float = 1.0  # rate of a block of the base, relative to the block above it
 
     @property
     def base_is_frozen(self) -> bool:
         """Whether only the head is trained."""
-        return self.freeze in (ALL, True)
+        return freezes_all(self.freeze)
 
 
 def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
@@ -42,8 +49,9 @@ def phases(mode: ModeConfig, epochs: int) -> list[Phase]:
     if isinstance(mode, Finetune):
         head_epochs = min(mode.head_epochs, epochs - 1)
         head_only = [Phase(0, head_epochs, ALL, head_lr=mode.head_lr)] if head_epochs else []
-        head_lr = mode.head_lr if mode.freeze in (ALL, True) else 1.0
-        return [*head_only, Phase(head_epochs, epochs, mode.freeze, mode.backbone_lr, head_lr, mode.batch_norm)]
+        head_lr = mode.head_lr if freezes_all(mode.freeze) else 1.0
+        whole = Phase(head_epochs, epochs, mode.freeze, mode.backbone_lr, head_lr, mode.batch_norm, mode.layer_decay)
+        return [*head_only, whole]
     return [Phase(0, epochs)]
 
 
@@ -51,11 +59,6 @@ def initial_weights(mode: ModeConfig) -> str | None:
     """Return the source of the base's weights: imagenet, a file, or a run's folder; None means random weights."""
     weights: str | None = getattr(mode, "weights", None)
     return weights
-
-
-def augments(mode: ModeConfig) -> bool:
-    """Return whether training images are augmented."""
-    return not (isinstance(mode, FeatureExtractor) and mode.views == 0)
 
 
 def base_stays_frozen(mode: ModeConfig) -> bool:

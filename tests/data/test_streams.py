@@ -11,7 +11,7 @@ from cvlib.data.augmentation import streams_in_use
 
 EVERYTHING = AugmentConfig(
     horizontal_flip=0.5, vertical_flip=0.5, rotation=20, crop=0.5, mosaic=0.5, brightness=0.2, contrast=0.3,
-    saturation=0.3, hue=0.05, blur=1.2,
+    saturation=0.3, hue=0.05, blur=1.2, rand_operations=4, erase=0.5, mixup=0.2, cutmix=1,
 )  # fmt: skip
 
 
@@ -48,5 +48,5 @@ def test_draws_are_uniform_and_independent() -> None:
 def test_only_streams_in_use_are_drawn() -> None:
     assert streams_in_use(None) == streams_in_use(AugmentConfig()) == ()
     assert streams_in_use(AugmentConfig(hue=0.1, crop=0.5)) == ("hue", "crop_area", "crop_aspect", "crop_x", "crop_y")
-    assert {*streams_in_use(EVERYTHING), "mosaic_partner"} == set(streams.STREAMS)
+    assert {*streams_in_use(EVERYTHING), "mosaic_partner", "mix_partner"} == set(streams.STREAMS)
     assert streams.columns([], np.arange(5), 0, 0).shape == (5, 0)

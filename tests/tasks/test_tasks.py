@@ -105,6 +105,26 @@ def test_the_error_lists_the_datasets_with_the_required_labels() -> None:
         tasks.config_of(unfit)
 
 
+@pytest.mark.parametrize(("name", "augment", "words"), [
+    ("yolo", {"mixup": 0.2}, "augment.mixup=0.2 is only for classification, multilabel, but model=yolo does detection"),
+    ("segmenter", {"mixup": 0.2, "cutmix": 1.0}, "does segmentation: set mixup and cutmix to 0"),
+])  # fmt: skip
+def test_images_are_mixed_only_if_they_have_classes(name: str, augment: dict[str, float], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        config(name, augment=augment)
+    assert config(name, augment={"rand_operations": 2, "erase": 0.5}).augment.erase == 0.5
+    assert config("cnn", augment=augment).augment.mixup == 0.2
+
+
+def test_features_of_mixed_images_are_not_cached() -> None:
+    mode = {"name": "feature_extractor", "cache_features": "true"}
+    with pytest.raises(UserError, match=r"mode.cache_features=true doesn't work with augment.cutmix"):
+        config("cnn", mode=mode, augment={"cutmix": 1.0})
+    unaugmented = config("cnn", mode={**mode, "views": 0}, augment={"cutmix": 1.0})
+    assert unaugmented.augmentation is None
+    assert config("cnn", mode={**mode, "cache_features": "auto"}, augment={"cutmix": 1.0}).augmentation is not None
+
+
 def test_mosaic_requires_boxes() -> None:
     mixing = config("cnn")
     mixing.augment.mosaic = 0.5

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from cvlib import experiment
-from cvlib.config.schema import Config, Constant, DataConfig, Finetune, Sgd, TrainerConfig
+from cvlib.config.schema import (
+    AugmentConfig,
+    Config,
+    Constant,
+    DataConfig,
+    FeatureExtractor,
+    Finetune,
+    Sgd,
+    TrainerConfig,
+)
 from cvlib.runtime.errors import Diverged
 from tests.configs import model_config
 
@@ -65,11 +74,39 @@ def test_patience_counts_anew_in_each_phase(tmp_path: Path, interrupted: int | N
     assert "epochs 4 to 8:" in log
 
 
-def test_a_shortened_phase_and_an_endless_warm_up_are_noted(tmp_path: Path) -> None:
-    trainer = TrainerConfig(epochs=2, steps_per_epoch=1)
+def test_a_frozen_base_computes_mixed_images_in_every_epoch(tmp_path: Path) -> None:
+    """The modern augmentation, from the feed to the recorded metrics, with an uncached frozen base."""
     model, data = model_config("cnn", filters=[4], dense=[]), DataConfig("digits", samples=60)
+    trainer = TrainerConfig(epochs=1, steps_per_epoch=1, ema=0.9)
     experiment.run(Config(model, data=data, trainer=trainer), tmp_path / "base")
-    mode = Finetune(weights=str(tmp_path / "base"), head_epochs=5)
+    modern = AugmentConfig(horizontal_flip=0.5, rand_operations=2, erase=0.5, mixup=0.2, cutmix=1.0)
+    config = Config(model, FeatureExtractor(weights=str(tmp_path / "base")), data, modern, trainer=trainer,
+                    output_root=str(tmp_path))  # fmt: skip
+    summary = experiment.run(config, tmp_path / "run")
+    assert summary["status"] == "completed" and "feature_views" not in summary
+    assert "features can't be cached" in (tmp_path / "run/train.log").read_text()
+
+
+def test_gradual_unfreezing_is_printed_in_advance_and_each_step_has_its_own_patience(tmp_path: Path) -> None:
+    data, trainer = DataConfig("digits", samples=60), TrainerConfig(epochs=9, steps_per_epoch=1, patience=1)
+    model = model_config("cnn", filters=[4, 4], dense=[])
+    first = dataclasses.replace(trainer, epochs=1, patience=None)
+    experiment.run(Config(model, data=data, trainer=first), tmp_path / "base")
+    mode = Finetune(weights=str(tmp_path / "base"), unfreeze="gradual", layer_decay=0.5)
+    config = Config(model, mode, data=data, optimizer=Sgd(lr=1e-12), trainer=trainer)
+    assert experiment.run(config, tmp_path / "run")["epochs"] == 3  # after the head's, one epoch for each step
+    log = (tmp_path / "run/train.log").read_text()
+    assert "epochs 1 to 1 train the head\n" in log
+    assert "epochs 2 to 5 train the head and the base from conv2 on" in log
+    assert "epochs 6 to 9 train the head and the base from conv1 on" in log
+    assert log.count("this phase ends early") == 1 and log.count("stopped early") == 1
+
+
+def test_a_shortened_phase_an_endless_warm_up_and_the_rates_of_the_blocks_are_recorded(tmp_path: Path) -> None:
+    trainer = TrainerConfig(epochs=2, steps_per_epoch=1)
+    model, data = model_config("cnn", filters=[4, 4], dense=[]), DataConfig("digits", samples=60)
+    experiment.run(Config(model, data=data, trainer=trainer), tmp_path / "base")
+    mode = Finetune(weights=str(tmp_path / "base"), head_epochs=5, backbone_lr=0.2, layer_decay=0.5)
     config = Config(model, mode, data=data, schedule=Constant(warmup_epochs=4), trainer=trainer)
     experiment.run(config, tmp_path / "run")
     log = (tmp_path / "run/train.log").read_text()
@@ -77,3 +114,25 @@ def test_a_shortened_phase_and_an_endless_warm_up_are_noted(tmp_path: Path) -> N
     assert "schedule.warmup_epochs=4 is not shorter than trainer.epochs=2" in log
     plain = (tmp_path / "base/train.log").read_text()
     assert "mode.head_epochs" not in plain and "warmup_epochs" not in plain
+    with (tmp_path / "run/metrics.csv").open() as file:
+        head_only, whole = csv.DictReader(file)
+    assert float(head_only["lr_backbone_lowest"]) == float(head_only["lr_backbone"]) == 0
+    rate = float(whole["lr"])
+    assert float(whole["lr_backbone"]) == pytest.approx(0.2 * rate)
+    assert float(whole["lr_backbone_lowest"]) == pytest.approx(0.1 * rate)
+    assert "lr_backbone_lowest" not in (tmp_path / "base/metrics.csv").read_text()
+    assert learning_rates(tmp_path / "run") == {
+        "learning_rate", "learning_rate_backbone", "learning_rate_backbone_lowest", "learning_rate_head"
+    }  # fmt: skip
+    layers = (tmp_path / "run/layers.txt").read_text().splitlines()
+    last_words = {line.split()[0]: line.split()[-1] for line in layers}
+    assert (last_words["layer"], last_words["conv1"], last_words["conv2"]) == ("rate", "0.0001", "0.0002")
+    assert last_words["logits"] == "0.001"
+
+
+def learning_rates(run: Path) -> set[str]:
+    """Return the tags of TensorBoard's curves of learning rates."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard/train"), {"tensors": 1}).Reload()
+    return {tag for tag in events.Tags()["tensors"] if tag.startswith("learning_rate")}

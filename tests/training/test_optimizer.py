@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from cvlib.config.schema import (
+    OPTIMIZERS,
     Adam,
     AdamW,
     Config,
@@ -82,6 +83,19 @@ def test_the_base_learns_at_its_own_rate_with_adam(network: Network) -> None:
     assert after == pytest.approx([-0.5, -0.05, 0.5, 0.95], abs=1e-5)
 
 
+def test_each_block_of_the_base_learns_at_its_own_rate() -> None:
+    inner = keras.Input((1,))
+    x = keras.layers.Dense(1, name="low", kernel_initializer="ones")(inner)
+    x = keras.layers.Dense(1, name="middle", kernel_initializer="ones")(x)
+    backbone = keras.Model(inner, keras.layers.Dense(1, name="top", kernel_initializer="ones")(x), name="backbone")
+    pixels = keras.Input((1,))
+    logits = keras.layers.Dense(1, name="logits", kernel_initializer="ones")
+    deep = network_around(keras.Model(pixels, logits(backbone(pixels))))
+    after = one_step(deep, Sgd(lr=1.0, momentum=0.0), Phase(0, 1, backbone_lr=0.4, layer_decay=0.5))
+    # kernel and bias of low, middle, top and head: rates 0.1, 0.2, 0.4 and 1
+    assert after == pytest.approx([0.9, -0.1, 0.8, -0.2, 0.6, -0.4, 0.0, -1.0])
+
+
 def test_a_head_that_learns_alone_has_its_own_rate(network: Network) -> None:
     network.base.get_layer("base").trainable = False
     after = one_step(network, Sgd(lr=0.05, momentum=0.0), Phase(0, 1, "all", head_lr=10))
@@ -92,6 +106,28 @@ def test_weight_decay_is_decoupled_scaled_by_the_rate_and_spares_biases(network:
     after = sorted(one_step(network, AdamW(lr=0.5, weight_decay=0.2)))
     # kernels also shrink by rate · decay: 0.5 · 0.2 in the head, 0.05 · 0.2 in the base
     assert after == pytest.approx([-0.5, -0.05, 0.4, 0.94], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+def test_no_optimizer_decays_biases_and_normalization(kind: type[OptimizerConfig]) -> None:
+    inner = keras.Input((4, 4, 2))
+    x = keras.layers.Conv2D(3, 3, name="conv", bias_initializer="ones")(inner)
+    x = keras.layers.BatchNormalization(name="norm", beta_initializer="ones")(x)
+    x = keras.layers.DepthwiseConv2D(2, name="depthwise", bias_initializer="ones")(x)
+    x = keras.layers.LayerNormalization(name="layer_norm", beta_initializer="ones")(x)
+    pixels = keras.Input((4, 4, 2))
+    features = keras.Model(inner, keras.layers.Flatten(name="flat")(x), name="backbone")(pixels)
+    logits = keras.layers.Dense(2, name="logits", bias_initializer="ones")
+    network = network_around(keras.Model(pixels, logits(features)))
+    variables = network.model.trainable_variables
+    before = run_state.values(variables)
+    chosen = kind(lr=0.5, weight_decay=0.1)
+    built = optimizer.build(Config(model_config(), optimizer=chosen), network, Phase(0, 1), variables, 10, {})
+    built.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+    for name, value in run_state.values(variables).items():
+        left = 0.95 if name.endswith("kernel") else 1.0
+        np.testing.assert_allclose(value, left * before[name], rtol=1e-6, err_msg=name)
+    assert sum(name.endswith("kernel") for name in before) == 3 and len(before) == 10
 
 
 def test_each_gradient_is_clipped_to_the_norm(network: Network) -> None:

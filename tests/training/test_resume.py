@@ -33,7 +33,7 @@ config = Config(
     {"scratch": Scratch(), "finetune": Finetune(head_epochs=1, backbone_lr=0.1),
      "feature_extractor": FeatureExtractor(views=2)}[mode],
     data, AugmentConfig(rotation=10, crop=0.8), Adam(lr=0.01), Cosine(),
-    TrainerConfig(epochs=3, deterministic=True, checkpoint_every=1), output_root="outputs",
+    TrainerConfig(epochs=3, deterministic=True, checkpoint_every=1, ema=0.9), output_root="outputs",
 )
 folder = Path(mode + ("-stopped" if stops else "-whole"))
 task = tasks.of("classification")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
+from cvlib.config.schema import Finetune
 from cvlib.models.network import Network
 from cvlib.runtime.errors import RunFailed, UserError
 from cvlib.transfer import freezing
@@ -115,6 +117,52 @@ def test_the_freeze_table_lists_states_and_rates(small: Network) -> None:
     ]
     # conv1 3·3·1·4 + 4 = 40, its BatchNorm 16; conv2 3·3·4·5 + 5 = 185 and 20; head 2·2·5·3 + 3 = 63
     assert freezing.parameter_counts(small.model) == {"total": 324, "trainable": 185 + 10 + 63, "frozen": 56 + 10}
+
+
+def test_gradual_unfreezing_adds_blocks_from_the_top_in_equal_steps(small: Network) -> None:
+    mode = Finetune(head_epochs=2, backbone_lr=0.2, unfreeze="gradual")
+    head = Phase(0, 2, ALL, head_lr=10)
+    # Layers: input, conv1, conv1_bn, conv1_drop, conv2, conv2_bn, flatten; below the block conv2 are the first three.
+    assert freezing.phases(small, mode, 8) == [head, Phase(2, 5, 3, 0.2), Phase(5, 8, None, 0.2)]
+    assert freezing.phases(small, mode, 5) == [head, Phase(2, 3, 3, 0.2), Phase(3, 5, None, 0.2)]
+    assert freezing.phases(small, mode, 3) == [head, Phase(2, 3, None, 0.2)]  # both blocks join in the only epoch
+    assert freezing.phases(small, replace(mode, freeze="conv1_bn"), 8) == [head, Phase(2, 8, "conv1_bn", 0.2)]
+    partly = replace(mode, freeze=2, head_epochs=0)
+    assert freezing.phases(small, partly, 4) == [Phase(0, 2, 3, 0.2), Phase(2, 4, 2, 0.2)]
+    first = [freezing.first_trained_block(small, phase) for phase in freezing.phases(small, mode, 8)]
+    assert first == [None, "conv2", "conv1"]
+    freezing.apply(small, freezing.phases(small, mode, 8)[1])
+    assert {layer.name for layer in small.base.layers if layer.trainable_variables} == {"conv2", "conv2_bn"}
+
+
+def test_several_blocks_join_in_a_step_if_there_are_few_epochs() -> None:
+    resnet = network("resnet", 32)
+    blocks = [block.name for block in resnet.backbone.blocks(resnet.base)]
+    assert blocks == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    found = freezing.phases(resnet, Finetune(head_epochs=0, unfreeze="gradual"), 2)
+    assert [(phase.start, phase.end) for phase in found] == [(0, 1), (1, 2)]
+    assert [freezing.first_trained_block(resnet, phase) for phase in found] == ["conv3", "conv1"]
+
+
+def test_each_block_learns_at_a_share_of_the_rate_of_the_block_above(small: Network) -> None:
+    phase = Phase(0, 1, backbone_lr=0.1, layer_decay=0.5)
+    freezing.apply(small, phase)
+    rates = {block.name: rate for block, rate in freezing.block_rates(small, phase)}
+    assert rates == pytest.approx({"conv1": 0.05, "conv2": 0.1})
+    assert freezing.lowest_rate(small, phase) == pytest.approx(0.05)
+    assert [row["rate"] for row in freezing.freeze_table(small, phase, 0.01)] == ["0.0005", "0.001", "0.01"]
+    assert freezing.layer_rates(small, phase, 0.01) == pytest.approx(
+        {"conv1": 0.0005, "conv1_bn": 0.0005, "conv2": 0.001, "conv2_bn": 0.001, "logits": 0.01}
+    )
+
+
+def test_the_lowest_rate_is_that_of_a_trained_block(small: Network) -> None:
+    upper = Phase(0, 1, "conv1_drop", backbone_lr=0.1, layer_decay=0.5)
+    freezing.apply(small, upper)
+    assert freezing.lowest_rate(small, upper) == pytest.approx(0.1)
+    assert freezing.layer_rates(small, upper, 1.0)["conv1"] == 0
+    freezing.apply(small, FROZEN)
+    assert freezing.lowest_rate(small, FROZEN) == 0
 
 
 def test_the_freeze_table_lists_the_rate_of_a_head_phase(small: Network) -> None:

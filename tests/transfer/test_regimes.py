@@ -26,6 +26,13 @@ def test_the_head_keeps_its_rate_if_the_base_stays_frozen(freeze: object) -> Non
     assert (first.head_lr, second.head_lr) == (4, 4)
 
 
+def test_freezing_one_layer_is_not_freezing_everything() -> None:
+    """In Python, 1 == True."""
+    first, second = regimes.phases(Finetune(freeze=1, head_lr=4), 3)
+    assert (first.base_is_frozen, second.base_is_frozen) == (True, False)
+    assert second.head_lr == 1
+
+
 @pytest.mark.parametrize(("mode", "weights", "caches"), [
     (Scratch(), None, False),
     (Finetune(), "imagenet", False),

@@ -17,6 +17,7 @@ import tensorflow as tf
 from cvlib.config.schema import AugmentConfig
 from cvlib.data.augmentation import is_geometric, is_photometric, resizes
 from cvlib.data.streams import STREAMS
+from cvlib.data.tensorflow import randaugment
 
 GREY = 114.0  # fill level around a rotated or shrunk image, if repeating its edge would create false objects
 _MAX_ASPECT = 1.25  # maximum aspect ratio of a crop relative to the image
@@ -60,20 +61,21 @@ def apply(images: Any, draws: Draws, config: AugmentConfig, outside: float | Non
 
 
 def apply_photometric(images: Any, draws: Draws, config: AugmentConfig) -> Any:
-    """Apply blur and colour changes, which move no pixels."""
+    """Apply blur, colour changes and RandAugment's colour operations, which move no pixels."""
     if config.blur:
         images = _blur(images, config.blur * draws["blur"], math.ceil(_BLUR_REACH * config.blur))
     if is_photometric(config):
         images = _recolour(images, draws, config)
-    return tf.clip_by_value(images, 0.0, 255.0)
+    images = tf.clip_by_value(images, 0.0, 255.0)
+    return randaugment.recolour(images, draws, config) if config.rand_operations else images
 
 
 def matrices(draws: Draws, config: AugmentConfig, height: Any, width: Any) -> Any:
     """Return the matrices `(batch, 3, 3)` that map (x, y, 1) of a pixel in the result to its position in the source.
 
     Pixel centres have integer coordinates, x points right and y down. At neutral strengths, the matrices are exactly
-    the identity. A position in the result is scaled to the crop, rotated about the crop's centre, and mirrored. The
-    same matrices transform boxes and masks.
+    the identity. A position in the result is moved by RandAugment's operations, scaled to the crop, rotated about the
+    crop's centre, and mirrored. The same matrices transform boxes and masks.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     area = config.crop + (config.zoom_out - config.crop) * draws["crop_area"]
@@ -94,7 +96,8 @@ def matrices(draws: Draws, config: AugmentConfig, height: Any, width: Any) -> An
     shift_y = target_y - rows[1][0] * middle_x - rows[1][1] * middle_y
     zero, one = tf.zeros_like(angle), tf.ones_like(angle)
     flat = [rows[0][0], rows[0][1], shift_x, rows[1][0], rows[1][1], shift_y, zero, zero, one]
-    return tf.reshape(tf.stack(flat, axis=1), (-1, 3, 3))
+    found = tf.reshape(tf.stack(flat, axis=1), (-1, 3, 3))
+    return tf.matmul(found, randaugment.matrices(draws, config, height, width)) if config.rand_operations else found
 
 
 def resample(images: Any, source: Any, outside: float | None) -> Any:

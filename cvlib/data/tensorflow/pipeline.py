@@ -79,13 +79,13 @@ class TensorFlowFeed(Feed):
 
     def _finisher(self) -> Any:
         """Return the function that converts a batch from `_read` to augmented images and targets."""
-        config, spec, names, tiles = self.augmentation, self.spec, self.order.streams, self.order.tiles
+        config, spec, names = self.augmentation, self.spec, self.order.streams
         labels = targets.of(self.split, spec, self.kind)
 
         def finish(pixels: Any, indices: Any, draws: Any) -> tuple[Any, Any]:
             images, target = tf.cast(pixels[..., : spec.channels], tf.float32), labels.look_up(indices, pixels)
             if config is not None:
-                images, target = targets.augmented(images, target, Draws.of(names, draws), config, labels, tiles)
+                images, target = targets.augmented(images, target, Draws.of(names, draws), config, labels)
             return tf.ensure_shape(images, (None, *spec.shape)), labels.fed(target)
 
         return finish

@@ -9,10 +9,12 @@ from typing import Any
 import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig
+from cvlib.data.augmentation import MIXED, mixes
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
+from cvlib.data.labels.mask import IGNORE
 from cvlib.data.split import Split
-from cvlib.data.tensorflow import augment, geometry, mosaic
+from cvlib.data.tensorflow import augment, erasing, geometry, mixing, mosaic
 
 
 class Targets(ABC):
@@ -27,6 +29,10 @@ class Targets(ABC):
     @abstractmethod
     def moved(self, target: Any, source: Any, images: Any) -> Any:
         """Return the targets transformed like the images, by the matrices `source` `(batch, 3, 3)`."""
+
+    def erased(self, target: Any, hidden: Any) -> Any:
+        """Return the targets of images whose `hidden` pixels, bool `(batch, height, width)`, were erased."""
+        return target
 
     @abstractmethod
     def fed(self, target: Any) -> Any:
@@ -82,6 +88,9 @@ class Pixels(Targets):
     def moved(self, target: Any, source: Any, images: Any) -> Any:
         return geometry.move_masks(target, source)
 
+    def erased(self, target: Any, hidden: Any) -> Any:
+        return tf.where(hidden, tf.cast(IGNORE, target.dtype), target)
+
     def fed(self, target: Any) -> Any:
         return tf.cast(tf.ensure_shape(target, (None, *self.spec.size)), tf.int32)
 
@@ -100,13 +109,24 @@ def of(split: Split, spec: InputSpec, kind: LabelKind) -> Targets:
 
 
 def augmented(
-    images: Any, target: Any, draws: augment.Draws, config: AugmentConfig, targets: Targets, tiles: int
+    images: Any, target: Any, draws: augment.Draws, config: AugmentConfig, targets: Targets
 ) -> tuple[Any, Any]:
-    """Apply the same geometric changes to images and targets, then change the colours of the images."""
-    if tiles > 1:
+    """Apply the same geometric changes to images and targets, then change the colours of the images.
+
+    At the end, rectangles are erased, and images are mixed in pairs. Pixels of a mask that are erased become `IGNORE`;
+    boxes and classes stay.
+    """
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
+    if config.mosaic:
         images, target, draws = mosaic.joined(images, target[0], target[1], draws, config)
     elif augment.is_geometric(config):
-        source = augment.matrices(draws, config, tf.shape(images)[1], tf.shape(images)[2])
+        source = augment.matrices(draws, config, height, width)
         images = augment.resample(images, source, targets.outside)
         target = targets.moved(target, source, images)
-    return augment.apply_photometric(images, draws, config), target
+    images = augment.apply_photometric(images, draws, config)
+    if config.erase:
+        hidden = erasing.hidden(draws, config, height, width)
+        images, target = tf.where(hidden[..., None], augment.GREY, images), targets.erased(target, hidden)
+    if mixes(config):
+        images, target = mixing.mixed(images, target, draws.every(MIXED), config)
+    return images, target

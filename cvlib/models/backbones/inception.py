@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cvlib.config.fields import Options, option
-from cvlib.models.backbone import Backbone, Level, WeightSource
+from cvlib.models.backbone import Backbone, Block, Level, WeightSource
 
 if TYPE_CHECKING:
     import keras
@@ -75,6 +76,17 @@ class Inception(Backbone):
         """
         named = (("activation3", 64), ("activation5", 192), ("mixed2", 288), ("mixed7", 768), ("mixed10", 2048))
         return [Level(name, 2 ** (index + 1), channels) for index, (name, channels) in enumerate(named)]
+
+    def blocks(self, base: keras.Model) -> list[Block]:
+        """Return the stem and the modules, each named after the layer that ends it: activation5, mixed0 … mixed10."""
+        found: list[Block] = []
+        layers: list[keras.layers.Layer] = []
+        for layer in base.layers:
+            layers += [layer] if layer.count_params() else []
+            if layers and re.fullmatch(r"activation5|mixed\d+", layer.name):
+                found.append(Block(layer.name, layers))
+                layers = []
+        return [*found, Block("rest", layers)] if layers else found
 
     def auxiliary(self, options: InceptionOptions) -> tuple[str, float] | None:
         """Return the map half-way through the network. Its classifier is used only in training."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib.config.schema import Config
+from cvlib.data.augmentation import mixes
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS
 from cvlib.runs.metric_specs import MetricSpec
@@ -19,7 +20,7 @@ from cvlib.tasks.base import Named, Picture, Predictor, Served, Tell
 from cvlib.tasks.classification import files, imports
 from cvlib.tasks.classification.predictions import ClassPredictions, threshold_of
 from cvlib.tasks.imports import Imported, Targets
-from cvlib.tasks.logits import LogitsTask
+from cvlib.tasks.logits import LogitsTask, mixed_caption
 from cvlib.viz import pictures as draw
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Classification(LogitsTask):
     training_metric = "accuracy"
     heads = ("dense",)
     caches_features = True
+    mixes = True
     # A resized pixel value that ends in .5 may be rounded differently; this changes a probability by about 1e-4.
     served = Served(tolerance=1e-3, answers="images")
     hub_task = "image-classification"
@@ -67,12 +69,17 @@ class Classification(LogitsTask):
 
         options = config.model.head_options
         assert isinstance(options, DenseOptions)
-        return WeightedCrossEntropy(weights, options.label_smoothing)
+        return WeightedCrossEntropy(weights, options.label_smoothing, mixes(config.augmentation))
 
-    def accuracy(self) -> keras.metrics.Metric:
-        """Return the share of samples whose most probable class is correct."""
+    def accuracy(self, mixed: bool = False) -> keras.metrics.Metric:
+        """Return the share of samples whose most probable class is correct.
+
+        For a mixed image, the class with the larger share is correct.
+        """
         import keras
 
+        if mixed:
+            return keras.metrics.CategoricalAccuracy(name=self.training_metric)
         return keras.metrics.SparseCategoricalAccuracy(name=self.training_metric)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
@@ -105,7 +112,13 @@ class Classification(LogitsTask):
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
         """Draw the images with the names of their classes."""
-        return draw.contact_sheet(images, [dataset.classes[label] for label in labels])
+
+        def caption(label: Any) -> str:
+            if isinstance(label, dict):
+                return mixed_caption([dataset.classes[part] for part in label["labels"]], label["shares"])
+            return str(dataset.classes[label])
+
+        return draw.contact_sheet(images, [caption(label) for label in labels])
 
     def image_classes(self, split: Split) -> np.ndarray:
         """Return the class id of each image, int `(n,)`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib.config.schema import Config
+from cvlib.data.augmentation import mixes
 from cvlib.data.dataset import Dataset, Split
 from cvlib.data.labels import CLASS_SET
 from cvlib.runs.metric_specs import MetricSpec
@@ -18,7 +19,7 @@ from cvlib.tasks import pseudo_values, saved
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.base import Named, Picture, Predictor, Served, Tell
 from cvlib.tasks.imports import Imported, Targets
-from cvlib.tasks.logits import LogitsTask
+from cvlib.tasks.logits import LogitsTask, mixed_caption
 from cvlib.tasks.multilabel import drawing, files, imports
 from cvlib.tasks.multilabel.predictions import SetPredictions, thresholds_of
 from cvlib.tasks.thresholds import DEFAULT_THRESHOLD
@@ -51,6 +52,7 @@ class Multilabel(LogitsTask):
     training_metric = "label_accuracy"
     heads = ("dense",)
     caches_features = True
+    mixes = True
     served = Served(tolerance=1e-3, answers="class decisions")
     hub_task = "image-classification"
     import_forms = ("table",)
@@ -65,15 +67,20 @@ class Multilabel(LogitsTask):
 
         options = config.model.head_options
         assert isinstance(options, DenseOptions)
-        return BinaryCrossEntropy(weights, options.label_smoothing)
+        return BinaryCrossEntropy(weights, options.label_smoothing, mixes(config.augmentation))
 
-    def accuracy(self) -> keras.metrics.Metric:
-        """Return the share of correct decisions over all samples and classes, at the threshold 0.5."""
+    def accuracy(self, mixed: bool = False) -> keras.metrics.Metric:
+        """Return the share of correct decisions over all samples and classes, at the threshold 0.5.
+
+        A mixed image has a class if the class has a share above 0.5.
+        """
         import keras
 
-        from cvlib.tasks.multilabel.loss import right_decisions
+        from cvlib.tasks.multilabel.loss import right_decisions, right_mixed_decisions
 
-        return keras.metrics.MeanMetricWrapper(right_decisions, name=self.training_metric)
+        return keras.metrics.MeanMetricWrapper(
+            right_mixed_decisions if mixed else right_decisions, name=self.training_metric
+        )
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Return the weights of positive images relative to negative ones, for each class.
@@ -126,7 +133,13 @@ class Multilabel(LogitsTask):
 
     def samples(self, images: np.ndarray, labels: Any, dataset: Dataset) -> np.ndarray:
         """Draw the images with the names of their classes."""
-        return drawing.labelled(images, [[dataset.classes[label] for label in ids if label >= 0] for ids in labels])
+
+        def names(label: Any) -> list[str]:
+            if isinstance(label, dict):
+                return [mixed_caption([drawing.listed(names(part)) for part in label["labels"]], label["shares"])]
+            return [dataset.classes[one] for one in label if one >= 0]
+
+        return drawing.labelled(images, [names(label) for label in labels])
 
     def explained_classes(self, run: SavedRun, probabilities: np.ndarray) -> list[int]:
         """Return the classes found in the image, the most probable first; if none, the most probable class."""

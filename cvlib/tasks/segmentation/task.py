@@ -59,7 +59,7 @@ class Segmentation(LogitsTask):
         assert isinstance(options, MaskOptions)
         return SegmentationLoss(options.loss, options.focal_gamma, weights)
 
-    def accuracy(self) -> keras.metrics.Metric:
+    def accuracy(self, mixed: bool = False) -> keras.metrics.Metric:
         """Return the share of labelled pixels with the correct class."""
         from cvlib.tasks.segmentation.loss import PixelAccuracy
 

@@ -20,6 +20,7 @@ from cvlib.models.backbone import Level
 from cvlib.models.network import Network
 from cvlib.models.options import read_model
 from cvlib.runtime.errors import UserError
+from cvlib.training import optimizer
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import ALL, Phase
 from tests.networks import large_ones_slow, network_of
@@ -135,6 +136,15 @@ def test_its_blocks_cover_every_layer_with_weights_in_order(name: str) -> None:
     in_blocks = [layer.name for block in blocks for layer in block.layers]
     assert in_blocks == [layer.name for layer in built.base.layers if layer.count_params()]
     assert len({block.name for block in blocks}) == len(blocks)
+
+
+@pytest.mark.parametrize("name", large_ones_slow(NAMES))
+def test_weight_decay_applies_to_its_kernels_only(name: str) -> None:
+    variables = classifier(name).base.variables
+    trained = [variable for variable in variables if "moving_" not in variable.name and "seed" not in variable.name]
+    assert {variable.path for variable in trained if optimizer.is_decayed(variable)} == {
+        variable.path for variable in trained if len(variable.shape) > 1
+    }
 
 
 def assert_frozen_part_is_unchanged(built: Network, freeze: Any) -> None:

@@ -50,6 +50,15 @@ def test_the_auxiliary_loss_counts_only_in_training() -> None:
     assert logs["loss"] == pytest.approx(logs["logits_loss"] + 0.3 * logs["auxiliary_loss"], rel=1e-5)
 
 
+def test_its_blocks_are_the_stem_and_the_modules() -> None:
+    base = inception.application((75, 75, 3), None)
+    blocks = inception.BACKBONE.blocks(base)
+    assert [block.name for block in blocks] == ["activation5", *(f"mixed{number}" for number in range(11))]
+    # Table 1 of the paper: the stem has 5 convolutions, and modules 3–10 have 4, 10, 10, 10, 10, 6, 9 and 9.
+    convolutions = [sum(isinstance(layer, keras.layers.Conv2D) for layer in block.layers) for block in blocks]
+    assert convolutions == [5, 7, 7, 7, 4, 10, 10, 10, 10, 6, 9, 9]
+
+
 @pytest.mark.slow
 def test_the_auxiliary_head_matches_the_paper_at_299_pixels() -> None:
     model = network("inception", 299, 3, 1000).model

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
+from cvlib.config.schema import AugmentConfig
 from cvlib.data.dataset import Split
 from cvlib.data.input_spec import InputSpec
+from cvlib.data.make_feed import make_feed
 from cvlib.models.network import build
 from cvlib.tasks.classification import TASK
 from cvlib.tasks.classification.loss import WeightedCrossEntropy
+from cvlib.tasks.classification.predictions import ClassPredictions
+from cvlib.tasks.logits import class_shares, mixed_caption
 from tests.configs import config, model_config
 
 
@@ -92,3 +98,45 @@ def test_the_saved_network_is_plain_keras(tmp_path) -> None:  # type: ignore[no-
     expected = keras.ops.softmax(TASK.validated(network)(images, training=False))
     np.testing.assert_allclose(again(images), expected, atol=1e-6)
     assert tuple(again(np.zeros((1, 30, 20, 1), np.float32)).shape) == (1, 3)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0, 3.0])])
+def test_the_loss_of_mixed_images_is_that_of_both_labels_by_their_shares(weights: np.ndarray | None) -> None:
+    random = np.random.default_rng(0)
+    logits, pairs = random.normal(size=(7, 3)).astype(np.float32), random.integers(0, 3, (7, 2))
+    shares = random.dirichlet([1, 1], 7).astype(np.float32)
+    mixed = class_shares({"labels": pairs, "shares": shares}, 3)
+    expected = np.zeros((7, 3), np.float32)
+    np.add.at(expected, (np.arange(7)[:, None], pairs), shares)
+    np.testing.assert_allclose(mixed, expected, atol=1e-6)
+    single = WeightedCrossEntropy(weights, 0.1)
+    each = np.stack([[float(single(pairs[i : i + 1, k], logits[i : i + 1])) for k in (0, 1)] for i in range(7)])
+    found = float(WeightedCrossEntropy(weights, 0.1, mixed=True)(mixed, logits))
+    assert found == pytest.approx((each * shares).sum(axis=1).mean(), rel=1e-5)
+
+
+def test_feed_loss_metric_and_pictures_agree_on_mixed_labels() -> None:
+    whole = config("cnn", filters=[2], dense=[], augment=AugmentConfig(mixup=0.5))
+    built = build(whole.model, InputSpec(8, 8, 1), 3)
+    split = Split(list("abcdef"), np.zeros((6, 8, 8, 1), np.uint8), np.array([0, 1, 2, 0, 1, 2]))
+    feed = make_feed(split, built.spec, TASK.label_kind, 6, 0, augmentation=whole.augmentation)
+    built.model.compile("sgd", **TASK.compile_arguments(built, whole))
+    stream = TASK.targets(feed.dataset, built, None)
+    (_, targets) = next(iter(stream))
+    assert targets.shape == (6, 3) and np.allclose(np.sum(targets, axis=1), 1)
+    logits = built.model.predict(feed.dataset.map(lambda images, labels: images), verbose=0)
+    logs = built.model.evaluate(stream, verbose=0, return_dict=True)
+    assert logs["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == np.argmax(targets, axis=1)))
+    pictures = TASK.samples(*feed.preview(6), SimpleNamespace(classes=list("xyz")))  # type: ignore[arg-type]
+    assert pictures.dtype == np.uint8
+
+
+def test_a_caption_names_both_classes_of_a_mixed_image() -> None:
+    assert mixed_caption(["cat", "dog"], [0.7, 0.3]) == "70 % cat, 30 % dog"
+
+
+def test_validation_does_not_smooth_its_loss() -> None:
+    """The validation and test loss is the plain cross-entropy, whatever the loss of training is."""
+    logits, labels = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32), np.array([0, 0])
+    plain = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(1.0))) / 2
+    assert ClassPredictions(logits, labels, ["a", "b"]).metrics()["loss"] == pytest.approx(plain, rel=1e-5)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
+from cvlib.config.schema import AugmentConfig
 from cvlib.data.dataset import Split
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import CLASS_SET
 from cvlib.models.network import build
+from cvlib.tasks.logits import class_shares
 from cvlib.tasks.multilabel import TASK
 from cvlib.tasks.multilabel.loss import BinaryCrossEntropy, marks
 from tests.configs import config, model_config
@@ -77,6 +81,30 @@ def test_the_share_of_correct_decisions_by_hand() -> None:
     metric = TASK.accuracy()
     metric.update_state(np.array([[0, -1], [1, -1]]), np.array([[2.0, 1.0], [-1.0, 3.0]]))
     assert float(metric.result()) == 0.75
+
+
+def test_mixed_images_have_the_losses_of_both_labels_by_their_shares() -> None:
+    """A mixed image has a share of each class, and the loss is linear in the shares."""
+    random = np.random.default_rng(0)
+    logits, pairs = random.normal(size=(5, 3)).astype(np.float32), random.integers(0, 2, (5, 2, 3))
+    shares, weights = random.dirichlet([1, 1], 5).astype(np.float32), np.array([0.5, 2.0, 3.0])
+    padded = np.stack([ids(pairs[:, k]) for k in (0, 1)], axis=1)
+    mixed = np.asarray(class_shares({"labels": padded, "shares": shares}, 3))
+    np.testing.assert_allclose(mixed, (pairs * shares[:, :, None]).sum(axis=1), atol=1e-6)
+    single = BinaryCrossEntropy(weights, 0.1)
+    each = [[float(single(padded[i : i + 1, k], logits[i : i + 1])) for k in (0, 1)] for i in range(5)]
+    chosen = config("cnn", task="multilabel", label_smoothing=0.1, augment=AugmentConfig(cutmix=1.0))
+    found = float(TASK.loss(chosen, weights)(mixed, logits))
+    assert found == pytest.approx((np.array(each) * shares).sum(axis=1).mean(), rel=1e-5)
+    metric = TASK.accuracy(mixed=True)
+    metric.update_state(np.array([[0.6, 0.4], [1.0, 0.0]]), np.array([[2.0, 1.0], [-1.0, -3.0]]))
+    assert float(metric.result()) == 0.5
+
+
+def test_pictures_of_mixed_images_name_both_sets_of_classes() -> None:
+    feed = a_feed(split(), (12, 12), 1, 4, 0, AugmentConfig(mixup=1.0), kind=CLASS_SET)
+    picture = TASK.samples(*feed.preview(4), SimpleNamespace(classes=list("xyz")))  # type: ignore[arg-type]
+    assert picture.dtype == np.uint8
 
 
 def test_the_saved_network_gives_a_probability_for_each_class(tmp_path) -> None:  # type: ignore[no-untyped-def]
