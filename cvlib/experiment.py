@@ -175,19 +175,21 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     if source is None:
         record.update(weights={"source": None, "matched": 0, "skipped": []})
     else:
+        classes = dataset.classes if regimes.keeps_classes(config.mode) else None
         try:
-            loaded = weights.start_from(network, source)
+            loaded = weights.start_from(network, source, classes)
         except sources.WeightsUnavailable as unavailable:
             if config.data.pretrain_on is None:
                 raise
             folder = _pretrain(config, spec, record, str(unavailable))
             devices.start(config)  # the pretraining run has changed the random state and the layer names
             network = build(config.model, spec, len(dataset.classes))
-            loaded = weights.start_from(network, str(folder))
+            loaded = weights.start_from(network, str(folder), classes)
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
         record.say(f"weights: {loaded.matched:,} parameters of the base from {loaded.source}"
                    + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else "")
-                   + (f"; {loaded.adapted}" if loaded.adapted else ""))  # fmt: skip
+                   + (f"; {loaded.adapted}" if loaded.adapted else "")
+                   + (f"; {loaded.head}" if loaded.head else ""))  # fmt: skip
         record.update(weights=dataclasses.asdict(loaded))
     batch_norm.prepare(network.model, config.trainer.bn_momentum)
     return network

@@ -103,6 +103,8 @@ class Finetune(ModeConfig):
     head_lr: float = option(10.0, low=0)  # times optimizer.lr, for the head while only the head is trained
     # BatchNorm in the unfrozen base: train (is trained, adapts to the new data) | frozen (stays as loaded).
     batch_norm: str = option("train", choices=("train", "frozen"))
+    # Whether the head keeps the logits of the classes that the run in `weights` has, too, by name; others start at 0.
+    keep_classes: bool = True
 
 
 MODES: dict[str, type[ModeConfig]] = {

@@ -26,6 +26,7 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
         "sampling": "all",
         "verify": "quick",
     },
+    "mode": {"keep_classes": True},
     "trainer": {"kept_epoch": "best"},
 }
 # Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the

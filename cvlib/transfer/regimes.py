@@ -53,6 +53,11 @@ def initial_weights(mode: ModeConfig) -> str | None:
     return weights
 
 
+def keeps_classes(mode: ModeConfig) -> bool:
+    """Return whether the head keeps the logits of classes that the run in `mode.weights` has, too."""
+    return isinstance(mode, Finetune) and mode.keep_classes
+
+
 def augments(mode: ModeConfig) -> bool:
     """Return whether training images are augmented."""
     return not (isinstance(mode, FeatureExtractor) and mode.views == 0)
