@@ -13,6 +13,7 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
+from cvlib.runs import going_on
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runtime import hardware
@@ -47,13 +48,21 @@ def run(
     tasks.check(config)
     sources.check(config)
     _refuse_in_data(config, folder)
-    requested, config = config, _resolved(config, folder)
-    started = time.monotonic()
-    with Record(folder, as_mapping(config), provenance, wait, tasks.of(config.model.task).metrics) as record:
+    mapping = as_mapping(_resolved(config, folder))
+    if going_on.has_more_epochs(folder, mapping):
+        with going_on.continued(folder, mapping, provenance, wait) as subfolder:
+            return _run(config, Record(subfolder, mapping, home=folder), on_epoch)
+    return _run(config, Record(folder, mapping, provenance, wait, tasks.of(config.model.task).metrics), on_epoch)
+
+
+def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[str, Any]:
+    """Run the experiment in the record's folder, or resume it, and return its summary."""
+    config, started = _resolved(requested, record.folder), time.monotonic()
+    with record:
         if record.completed:
-            print(f"already completed: {folder}")
+            print(f"already completed: {record.home}")
             return record.summary
-        record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {folder}")
+        record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {record.home}")
         if requested.trainer.precision == "auto":
             why = hardware.native(config.model.depthwise)[1]
             record.say(f"trainer.precision=auto: {config.trainer.precision}, because {why}")

@@ -27,7 +27,7 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
         "verify": "quick",
     },
     "mode": {"keep_classes": True},
-    "trainer": {"kept_epoch": "best"},
+    "trainer": {"kept_epoch": "best", "keep_state": True},
 }
 # Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the
 # same.
@@ -36,7 +36,7 @@ _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 _IRRELEVANT_KEYS = {
     "data": ("cache", "cache_gb", "verify"),
     "mode": ("cache_gb",),
-    "trainer": ("checkpoint_every", "profile_steps"),
+    "trainer": ("checkpoint_every", "keep_state", "profile_steps"),
 }
 
 

@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from cvlib.runs import metric_specs
-from cvlib.runs.config_file import read_config
+from cvlib.runs.config_file import plain, read_config, to_yaml
 from cvlib.runs.identity import NOT_THE_EXPERIMENT, identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
-from cvlib.runs.summary import LOCK, read_summary
+from cvlib.runs.summary import LOCK, acquire, read_summary
 from cvlib.runs.upgrade import FORM, upgrade
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
@@ -44,13 +44,15 @@ class Record:
         provenance: additional files for the folder, file name → text.
         wait: whether to wait for another process that is writing the run; otherwise a `UserError` is raised.
         specs: the specs of the task's metrics, the headline metric first.
+        home: the folder that messages name, if `folder` replaces its content at the end.
     """
 
     def __init__(
         self, folder: Path, mapping: Mapping[str, Any], provenance: dict[str, str] | None = None, wait: bool = False,
-        specs: Iterable[MetricSpec] = (),
+        specs: Iterable[MetricSpec] = (), home: Path | None = None,
     ):  # fmt: skip
         self.folder = Path(folder)
+        self.home = Path(home or folder)
         self.mapping = mapping
         self._specs = metric_specs.to_json(specs)
         self._provenance = provenance or {}
@@ -67,12 +69,7 @@ class Record:
             raise UserError(
                 f"{self.folder} or a folder above it is a file, not a folder: choose another hydra.run.dir"
             ) from None
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise UserError(
-                f"{self.folder}: another process is writing this run; wait for it or choose another hydra.run.dir"
-            ) from None
+        acquire(self._lock, self.folder)
         try:
             self._open()
         except BaseException:
@@ -98,7 +95,7 @@ class Record:
             self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
 
     def _write_config(self) -> None:
-        self.write_text("config.yaml", yaml.safe_dump(_plain(self.mapping), sort_keys=False))
+        self.write_text("config.yaml", to_yaml(self.mapping))
 
     def _start(self) -> None:
         self._write_config()
@@ -154,7 +151,7 @@ class Record:
                 self._discard()
             elif isinstance(error, KeyboardInterrupt):
                 self.update(status="interrupted")
-                self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
+                self.say(f"\ninterrupted: the same command with hydra.run.dir={self.home} resumes from here")
             elif isinstance(error, Diverged):
                 self.update(status="diverged", error=str(error))
             elif isinstance(error, Pruned):
@@ -224,20 +221,13 @@ def _refuse_other_config(folder: Path, summary: Mapping[str, Any], mapping: Mapp
         earlier = upgrade({}, earlier)[1]
     differing = [
         f"{key}: {was} in that run, {is_now} now"
-        for key, was, is_now in _differences(earlier, _plain(mapping))
+        for key, was, is_now in _differences(earlier, plain(mapping))
         if key not in NOT_THE_EXPERIMENT
     ]
     raise UserError(
         f"{folder} holds a run of another config ({'; '.join(differing[:3])}): "
         "choose another hydra.run.dir, or pass the overrides of that run"
     )
-
-
-def _plain(value: Any) -> Any:
-    """Return mappings and sequences as plain dicts and lists, for YAML."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -23,7 +23,7 @@ from cvlib.runs.record import Record
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from cvlib.training import interrupt, optimizer
+from cvlib.training import going_on, interrupt, optimizer
 from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, epoch_line, learning_rate
 from cvlib.training.interrupt import Stop
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
@@ -76,7 +76,7 @@ class Training:
 
     def open_board(self, done_epochs: int) -> None:
         """Open the run's TensorBoard files, new or existing."""
-        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs)
+        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs, self.record.home)
 
 
 def fit(training: Training, state: RunState, parts: Parts) -> RunState:
@@ -91,6 +91,7 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
     phases = regimes.phases(training.config.mode, training.config.trainer.epochs)
+    going_on.go_on(training.config, state, training.train.steps, training.record.say)
     if not state.epoch + state.within:
         _note_limits(training, phases)
     for number, phase in enumerate(phases):
