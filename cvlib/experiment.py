@@ -178,7 +178,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
 
     _record_own_code(config, record)
     network = build(config.model, spec, len(dataset.classes))
-    for phase in regimes.phases(config.mode, config.trainer.epochs):
+    for phase in regimes.phases(config.mode, config.trainer.max_epochs):
         freezing.frozen_layers(network, phase.freeze)  # raises an error now if mode.freeze names no layer
     source = regimes.initial_weights(config.mode)
     if source is None:
@@ -250,7 +250,7 @@ def _on_features(training: Training) -> Fitted:
     from cvlib.transfer import cached_features, freezing
 
     config, record, network = training.config, training.record, training.network
-    freezing.apply(network, regimes.phases(config.mode, config.trainer.epochs)[0])
+    freezing.apply(network, regimes.phases(config.mode, config.trainer.max_epochs)[0])
     cut = network.cut()
     fingerprint = record.summary["data_fingerprint"]
 

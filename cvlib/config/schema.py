@@ -250,6 +250,7 @@ class TrainerConfig(Options):
     """The settings of the training loop."""
 
     epochs: int = option(20, low=1, high=1e6)  # each with its own random numbers
+    minutes: float | None = option(None, low=0.01, high=1e5)  # training time instead of `epochs`; null: no limit
     patience: int | None = option(None, low=1)  # epochs without improvement of the monitor before stopping; null: never
     monitor: str | None = None  # the metric that selects the best epoch; null: the task's default
     kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps
@@ -262,6 +263,11 @@ class TrainerConfig(Options):
     profile_steps: list[int] | None = None  # the first and last step that are profiled; null: none
     # Momentum of every BatchNorm that is trained; null: the architecture's own.
     bn_momentum: float | None = option(0.9, low=0, high=0.9999)
+
+    @property
+    def max_epochs(self) -> int:
+        """The largest number of epochs; with `minutes`, the time ends the run instead."""
+        return self.epochs if self.minutes is None else 1_000_000
 
 
 @dataclass

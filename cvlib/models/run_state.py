@@ -37,7 +37,9 @@ class RunState:
     best: list[float] = field(default_factory=list)  # of the best epoch: monitored value (larger is better), then -loss
     seconds: float = 0.0  # training time over all processes
     images: int = 0
-    stopped: bool = False  # by early stopping
+    cut_at: int = 0  # steps of the current epoch, if trainer.minutes have ended its training early; 0: all
+    budget_used: float = 0.0  # seconds of trainer.minutes that are used
+    stopped: bool = False  # by early stopping, or because trainer.minutes are used up
     rows: list[dict[str, Any]] = field(default_factory=list)  # rows of metrics.csv
     phase: int = -1  # the index of the phase that the optimizer belongs to; -1: none yet
     phase_start: int = 0  # completed epochs when this phase began

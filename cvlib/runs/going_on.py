@@ -34,6 +34,8 @@ def has_more_epochs(folder: Path, mapping: Mapping[str, Any]) -> bool:
     `mapping` is nested as in config.yaml, with `trainer.precision` resolved.
     """
     summary = read_summary(folder)
+    if mapping["trainer"].get("minutes") is not None:  # the time ends the run, not the epochs
+        return False
     if summary is None or summary.get("status") != "completed" or summary.get("config_hash") == identity(mapping):
         return False
     try:

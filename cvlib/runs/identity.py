@@ -27,7 +27,7 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
         "verify": "quick",
     },
     "mode": {"keep_classes": True},
-    "trainer": {"kept_epoch": "best", "keep_state": True},
+    "trainer": {"kept_epoch": "best", "keep_state": True, "minutes": None},
 }
 # Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the
 # same.

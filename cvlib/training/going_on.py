@@ -19,7 +19,7 @@ def go_on(config: Config, state: RunState, steps_per_epoch: int, say: Callable[[
     """
     before, epochs = state.planned_epochs, config.trainer.epochs
     state.planned_epochs = epochs
-    if not before or epochs <= before:
+    if not before or epochs <= before or config.trainer.minutes is not None:
         return
     state.phases_over = max(state.phases_over, state.phase)
     say(f"goes on from epoch {state.epoch} to {epochs}; the result of {before} epochs stays until then")

@@ -24,13 +24,14 @@ from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
 from cvlib.training import going_on, interrupt, optimizer
+from cvlib.training.announcements import announce_phase, note_limits
+from cvlib.training.budget import Budget, BudgetClock
 from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, epoch_line, learning_rate
 from cvlib.training.interrupt import Stop
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
 from cvlib.transfer import freezing, regimes
 from cvlib.transfer.cached_features import FeatureFeed
 from cvlib.transfer.regimes import Phase
-from cvlib.viz.text_table import titled
 
 _VALIDATION_COST = 1 / 3  # cost of a validation batch, which needs no gradients, relative to that of a training step
 
@@ -63,6 +64,7 @@ class Training:
     on_epoch: OnEpoch | None = None  # called after every epoch; may raise `Pruned`
     board: TensorBoardLogger = field(init=False)
     estimate: Estimate | None = None  # of the phase's duration; None after its first epoch has started
+    budget: Budget | None = None  # of time, instead of a number of epochs
 
     @property
     def monitor(self) -> str:
@@ -90,10 +92,13 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
                         "resumed: choose another hydra.run.dir to start a new run")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
-    phases = regimes.phases(training.config.mode, training.config.trainer.epochs)
+    phases = regimes.phases(training.config.mode, training.config.trainer.max_epochs)
+    if training.config.trainer.minutes is not None:
+        training.budget = Budget(training.config.trainer, _VALIDATION_COST * training.fitted.val.steps)
+        training.budget.begin(state)
     going_on.go_on(training.config, state, training.train.steps, training.record.say)
     if not state.epoch + state.within:
-        _note_limits(training, phases)
+        note_limits(training, phases)
     for number, phase in enumerate(phases):
         if state.stopped or state.epoch >= phase.end or number < state.phases_over:
             continue
@@ -106,19 +111,6 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
         if verified:
             training.record.say(f"verified by hash: none of {verified} frozen weights has changed")
     return state
-
-
-def _note_limits(training: Training, phases: list[Phase]) -> None:
-    """Note a phase that is shorter than configured, and a warm-up that doesn't end."""
-    epochs, mode, warmup = training.config.trainer.epochs, training.config.mode, training.config.schedule.warmup_epochs
-    head_epochs = getattr(mode, "head_epochs", 0)
-    planned = phases[0].end if len(phases) > 1 else 0
-    if head_epochs > planned:
-        left = f"shortened to {planned}" if planned else "left out"
-        training.record.say(f"note: the phase of mode.head_epochs={head_epochs} is {left}: trainer.epochs={epochs}")
-    if warmup >= epochs:
-        training.record.say(f"note: schedule.warmup_epochs={warmup:g} is not shorter than trainer.epochs={epochs}: the "
-                            "learning rate never reaches optimizer.lr")  # fmt: skip
 
 
 def _begin_phase(training: Training, number: int, phase: Phase, state: RunState, parts: Parts) -> None:
@@ -137,8 +129,9 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
         earlier = state.first_steps
         state.first_steps = {name: earlier.get(name, state.step) for name in run_state.named(variables)}
     new_optimizer = optimizer.build(
-        training.config, training.network, phase, variables, training.train.steps, state.first_steps
-    )
+        training.config, training.network, phase, variables, training.train.steps, state.first_steps,
+        position=None if training.budget is None else training.budget.position,
+    )  # fmt: skip
     new_optimizer.build(variables)
     if resumed:
         run_state.restore(new_optimizer.variables, before, "optimizer variable")
@@ -148,14 +141,17 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     model.compile(optimizer=new_optimizer, jit_compile=training.config.trainer.jit, **task_arguments)
     epoch_cost = training.fitted.train.steps + _VALIDATION_COST * training.fitted.val.steps
     steps = (phase.end - state.epoch) * epoch_cost - state.within
-    training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
+    if training.budget is None:
+        training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
     state.phase = number
-    _announce(training, phase, state.epoch)
+    announce_phase(training, phase, state.epoch)
 
 
 def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase: Phase, last: bool) -> None:
     """Train and validate one epoch of a phase; `last` tells whether it is the run's last phase."""
-    model = training.fitted.model
+    model, budget = training.fitted.model, training.budget
+    if budget is not None:
+        budget.begin(state)
     started = time.monotonic()
     logs = _train_epoch(training, state, parts, stop)
     trained = time.monotonic() - started
@@ -163,7 +159,12 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
         raise diverged(f"the validation loss became {values['loss']} after epoch {state.epoch + 1}", model)
     images = max(0, training.train.images - state.within * training.train.batch_size)
-    state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
+    steps = training.train.steps
+    if budget is not None:
+        budget.validated()
+        steps = state.cut_at or state.within + budget.steps
+        images = min(images, budget.steps * training.train.batch_size)
+    state.epoch, state.within, state.cut_at, state.step = state.epoch + 1, 0, 0, state.step + steps
     state.seconds += trained
     state.images += images
     rate = learning_rate(model)
@@ -179,6 +180,8 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     state.rows.append(row)
     better = _keep_if_best(training, state, row, last)
     _report(training, state, row, better, images / trained)
+    if budget is not None:
+        budget.spend(state, last, training.record)
     # Save last: if the process is killed before this, the epoch is repeated and its records are written again.
     run_state.save(training.checkpoints, state, training.network.model, model)
     if training.on_epoch is not None:
@@ -198,7 +201,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
     stream = training.task.targets(train.dataset, training.network, training.class_weights)
 
     def save(done: int) -> None:
-        within = dataclasses.replace(state, within=done)
+        within = dataclasses.replace(state, within=done, **_spent(training))
         run_state.save(training.checkpoints, within, training.network.model, model)
 
     def begin() -> None:
@@ -211,8 +214,11 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         begin()
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
-    guard = NonFiniteGuard(state.epoch, trainer.epochs, first, train.steps)
+    budget = training.budget
+    guard = NonFiniteGuard(state.epoch, None if budget else trainer.epochs, first, train.steps)
     callbacks = [guard, MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
+    if budget is not None:
+        callbacks.append(BudgetClock(budget))
     if training.estimate is not None:
         callbacks.append(training.estimate)
         training.estimate = None
@@ -233,11 +239,17 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
             raise KeyboardInterrupt
         return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
     except KeyboardInterrupt:
-        trained = dataclasses.replace(state, within=fitted.train.steps)
+        cut_at = state.cut_at or state.within + training.budget.steps if training.budget else 0
+        trained = dataclasses.replace(state, within=fitted.train.steps, cut_at=cut_at, **_spent(training))
         run_state.save(training.checkpoints, trained, training.network.model, fitted.model)
         raise
     finally:
         stop.at_once = False
+
+
+def _spent(training: Training) -> dict[str, Any]:
+    """Return the field of `RunState` with the time used, for a checkpoint within an epoch."""
+    return {} if training.budget is None else {"budget_used": training.budget.used}
 
 
 def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last_phase: bool) -> bool:
@@ -258,8 +270,7 @@ def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last
 
 
 def _report(training: Training, state: RunState, row: dict[str, Any], better: bool, speed: float) -> None:
-    epochs = training.config.trainer.epochs
-    record = training.record
+    epochs, budget, record = training.config.trainer.epochs, training.budget, training.record
     record.write_csv("metrics.csv", [dict.fromkeys(row) | earlier for earlier in state.rows])
     record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_select(row, "val/"),
                   timing={**record.summary["timing"], "train": round(state.seconds, 2)},
@@ -269,9 +280,10 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
         "learning_rate_backbone": row["lr_backbone"], "learning_rate_head": row["lr_head"], "images_per_second": speed,
     }, _select(row, "val/", keep_prefix=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
+    planned, left = (epochs, per_epoch * (epochs - state.epoch)) if budget is None else (None, budget.left)
     marked = better and training.config.trainer.kept_epoch == "best"
     shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
-    record.say(epoch_line(row, shown, epochs, per_epoch * (epochs - state.epoch), marked))
+    record.say(epoch_line(row, shown, planned, left, marked))
     if state.phases_over > state.phase:
         what = "stopped early" if state.stopped else "this phase ends early, and the next one begins"
         record.say(f"{what}: {training.monitor} has not improved for {training.config.trainer.patience} epochs")
@@ -279,16 +291,3 @@ def _report(training: Training, state: RunState, row: dict[str, Any], better: bo
 
 def _select(row: dict[str, Any], prefix: str, keep_prefix: bool = True) -> dict[str, float]:
     return {key if keep_prefix else key[len(prefix):]: row[key] for key in row if key.startswith(prefix)}  # fmt: skip
-
-
-def _announce(training: Training, phase: Phase, epoch: int) -> None:
-    config, record = training.config, training.record
-    rows = freezing.freeze_table(training.network, phase, config.optimizer.lr)
-    counts = freezing.parameter_counts(training.network.model)
-    record.update(parameters=counts, freeze_table=rows)
-    record.say(f"\nepochs {epoch + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
-               "parameters are trained")  # fmt: skip
-    lines = titled(rows, left=range(len(rows[0])))
-    for line in lines:
-        record.say(line)
-    training.board.text("train", "freeze_table", "\n".join(["```", *lines, "```"]), epoch)
