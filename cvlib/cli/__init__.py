@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cvlib.cli import cache, check, compare, evaluate, export, import_predictions, inspect, predict, train, visualize
+from cvlib.cli import (
+    cache,
+    check,
+    compare,
+    evaluate,
+    export,
+    find_lr,
+    import_predictions,
+    inspect,
+    predict,
+    train,
+    visualize,
+)
 from cvlib.runtime.errors import FAILED, INTERRUPTED, UserError, complain, user_message
 
 
@@ -56,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     parser.add_argument("--version", action="store_true", help="show the versions of cvlib and its dependencies")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (train, check, compare, inspect, visualize, evaluate, predict, import_predictions, export, cache):
+    for module in (train, check, compare, inspect, find_lr, visualize, evaluate, predict, import_predictions, export,
+                   cache):  # fmt: skip
         module.add(commands)
     return parser
 

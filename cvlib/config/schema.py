@@ -5,11 +5,14 @@ An answer is a choice for a group of the config, such as `mode=finetune`. This m
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
 from cvlib.config.fields import Options, option
+
+AUTO = "auto"  # the value of optimizer.lr for a search
 
 
 @dataclass
@@ -120,9 +123,15 @@ class OptimizerConfig(Options):
     """An optimizer and its settings."""
 
     name: str = "adam"
-    lr: float = option(1e-3, low=1e-12, high=1e30)
+    lr: Any = option(1e-3, low=1e-12, high=1e30)  # a float, or auto: found by a search, see `training.lr_search`
     weight_decay: float = option(0.0, low=0, high=1e3)
     clipnorm: float | None = option(None, low=1e-12)
+
+    def __post_init__(self) -> None:
+        """Convert a learning rate to a float, if it is a number."""
+        if self.lr != AUTO and not isinstance(self.lr, bool):
+            with contextlib.suppress(TypeError, ValueError):
+                self.lr = float(self.lr)
 
 
 @dataclass
@@ -143,7 +152,7 @@ class Sgd(OptimizerConfig):
     """Stochastic gradient descent with Nesterov momentum."""
 
     name: str = "sgd"
-    lr: float = option(0.01, low=1e-12, high=1e30)
+    lr: Any = option(0.01, low=1e-12, high=1e30)
     momentum: float = option(0.9, low=0, high=1)
 
 

@@ -131,13 +131,16 @@ class Record:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the run atomically."""
+        self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file of the run atomically."""
         self._claim(self.folder / name)
-        write_atomically(self.folder / name, text.encode())
+        write_atomically(self.folder / name, content)
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write rows with equal keys as a table, atomically."""
-        self._claim(self.folder / name)
-        write_atomically(self.folder / name, csv_of(rows))
+        self.write_bytes(name, csv_of(rows))
 
     def write_splits(self, splits: Mapping[str, Sequence[str]]) -> None:
         """Write the names of each split's samples: "train", "val" or "test" → names."""

@@ -122,7 +122,7 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     model = training.fitted.model
     variables, resumed = model.trainable_variables, state.phase == number
     before = parts.optimizer
-    if not resumed and getattr(model, "optimizer", None) is not None:
+    if not resumed and state.phase >= 0 and getattr(model, "optimizer", None) is not None:
         before = run_state.values(model.optimizer.variables)
     if not resumed:
         state.phase_start = state.epoch
@@ -215,7 +215,8 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     budget = training.budget
-    guard = NonFiniteGuard(state.epoch, None if budget else trainer.epochs, first, train.steps)
+    planned, left = (trainer.epochs, None) if budget is None else (None, lambda: budget.left)
+    guard = NonFiniteGuard(state.epoch, planned, first, train.steps, left)
     callbacks = [guard, MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
     if budget is not None:
         callbacks.append(BudgetClock(budget))

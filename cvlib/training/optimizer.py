@@ -114,16 +114,18 @@ class GroupedSgd(ParameterGroups, keras.optimizers.SGD):
 def build(
     config: Config, network: Network, phase: Phase, variables: list[keras.Variable], steps_per_epoch: int,
     first_steps: Mapping[str, int], now: int = 0, position: Any = None,
+    schedule: keras.optimizers.schedules.LearningRateSchedule | None = None,
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """Return the optimizer for the trainable `variables` of the network, or of its head, in this phase.
 
     The phase sets the learning rates of base and head. Weight decay is decoupled (Loshchilov & Hutter 2019) and isn't
     applied to biases and normalization. `first_steps` maps variable names to the steps at which their moments began;
     all other moments begin at step `now`. If `now` is above 0, call `carry_over` to set the optimizer's step count.
-    `position` is that of `Schedule`.
+    `position` is that of `Schedule`; another `schedule` replaces the config's.
     """
     chosen = config.optimizer
-    schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs, position)
+    if schedule is None:
+        schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs, position)
     common = {"learning_rate": schedule, "clipnorm": chosen.clipnorm, "name": chosen.name}
     optimizer: Any
     if isinstance(chosen, Sgd):
