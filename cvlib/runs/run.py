@@ -81,8 +81,8 @@ class Run:
 
     @property
     def imported(self) -> bool:
-        """Whether it holds predictions of another tool, and no network."""
-        return bool(self.summary.get("imported"))
+        """Whether it holds predictions of another tool or of several runs, and no network."""
+        return bool(self.summary.get("imported") or self.summary.get("ensemble"))
 
     @property
     def model(self) -> str:

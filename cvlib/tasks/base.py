@@ -66,6 +66,7 @@ class Task(ABC):
         largest_default_side: limit in pixels, used if `data.image_size` is null; None means no limit.
         caches_features: whether the features of a frozen base may be computed once and cached.
         mosaic: whether `augment.mosaic` is supported.
+        averages: whether the probabilities of several networks can be averaged; see `mean_logits`.
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
         worst_shown: number of samples in the picture of the worst predictions.
@@ -81,6 +82,7 @@ class Task(ABC):
     largest_default_side: ClassVar[int | None] = None
     caches_features: ClassVar[bool] = False
     mosaic: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
     worst_shown: ClassVar[int] = 12
@@ -123,6 +125,10 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, validated: keras.Model, feed: Feed, classes: list[str]) -> Predictions:
         """Return the network's predictions for a whole split, in the split's order."""
+
+    def mean_logits(self, logits: Sequence[Any]) -> Any:
+        """Return the logits of the mean of several networks' probabilities; each task with `averages` has it."""
+        raise NotImplementedError
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ class LogitsTask(Task):
     """
 
     training_metric: ClassVar[str]
+    averages = True
 
     @abstractmethod
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
@@ -43,6 +45,13 @@ class LogitsTask(Task):
             "loss_weights": {output.name: output.loss_weight for output in outputs},
             "metrics": {outputs[0].name: [self.accuracy()]},
         }
+
+    def mean_logits(self, logits: Sequence[Any]) -> Any:
+        """Return logits whose softmax is the mean of the softmax of each; all are tensors `(…, classes)`."""
+        from keras import ops
+
+        mean = sum(ops.softmax(one) for one in logits) / len(logits)
+        return ops.log(ops.maximum(mean, 1e-37))
 
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
         """Return the stream with the labels for every output; class weights are part of the loss."""
