@@ -72,7 +72,7 @@ def refuse_leaks(runs: Sequence[SavedRun], samples: Samples) -> None:
         leaked = measured & set((run.splits or {}).get("train", ()))
         if leaked:
             raise UserError(f"{run.folder} was trained on {len(leaked)} images of the {samples.name} split of "
-                            f"{runs[0].folder}: choose runs with the same splits (data.split_seed)")  # fmt: skip
+                            f"{runs[0].folder}: choose runs with the same data.split_seed")  # fmt: skip
 
 
 def evaluate(
