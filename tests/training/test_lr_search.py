@@ -101,7 +101,8 @@ def test_a_run_with_auto_records_the_rate_and_resumes_with_it(
     assert f"optimizer.lr=auto: optimizer.lr={rate:g}, as found when this run began" in capsys.readouterr().out
     with (tmp_path / "run/metrics.csv").open() as file:
         assert float(next(csv.DictReader(file))["lr"]) == pytest.approx(rate)
-    assert Image.open(tmp_path / "run/learning_rate.png").width > 100
+    with Image.open(tmp_path / "run/learning_rate.png") as picture:
+        assert picture.width > 100
     assert (tmp_path / "run/learning_rate.csv").read_text().startswith("part,rate,loss,smoothed_loss\n")
 
 
