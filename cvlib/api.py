@@ -67,7 +67,7 @@ def build(*overrides: str) -> keras.Model:
     built = networks.build(config.model, spec, len(dataset.classes))
     source = regimes.initial_weights(config.mode)
     if source is not None:
-        weights.start_from(built, source)
+        weights.start_from(built, source, dataset.classes if regimes.keeps_classes(config.mode) else None)
     batch_norm.prepare(built.model, config.trainer.bn_momentum)
     freezing.apply(built, regimes.phases(config.mode, config.trainer.epochs)[-1])
     return built.model

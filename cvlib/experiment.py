@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvlib import data, tasks
-from cvlib.config.schema import Config, as_mapping
+from cvlib.config.schema import AUTO, Config, as_mapping
 from cvlib.data import splits
-from cvlib.data.augmentation import mixes
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
+from cvlib.runs import going_on
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
+from cvlib.runs.unrecorded import Unrecorded
 from cvlib.runtime import hardware
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from cvlib.models.network import Network
     from cvlib.models.run_state import RunState
-    from cvlib.training.loop import Fitted, OnEpoch, Training
+    from cvlib.training.loop import OnEpoch, Training
+    from cvlib.training.lr_search import Found
 
 
 def run(
@@ -44,34 +46,72 @@ def run(
         wait: whether to wait until another process has finished writing to the folder.
         on_epoch: called after every epoch with its number and its row of metrics.csv; may raise `Pruned`.
     """
-    from cvlib.training import devices
-
-    devices.check_backend()
-    tasks.check(config)
-    sources.check(config)
+    _check(config)
     require_utf8(folder)
     _refuse_in_data(config, folder)
-    requested, config = config, _resolved(config, folder)
-    started = time.monotonic()
-    specs = tasks.of(config.model.task).metrics
-    with lasting(), Record(folder, as_mapping(config), provenance, wait, specs) as record:
+    mapping = as_mapping(_resolved(config, folder))
+    with lasting():
+        if going_on.has_more_epochs(folder, mapping):
+            with going_on.continued(folder, mapping, provenance, wait) as subfolder:
+                return _run(config, Record(subfolder, mapping, home=folder), on_epoch)
+        specs = tasks.of(config.model.task).metrics
+        return _run(config, Record(folder, mapping, provenance, wait, specs), on_epoch)
+
+
+def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[str, Any]:
+    """Run the experiment in the record's folder, or resume it, and return its summary."""
+    config, started = _resolved(requested, record.folder), time.monotonic()
+    with record:
         if record.completed:
-            print(f"already completed: {folder}")
+            print(f"already completed: {record.home}")
             return record.summary
-        record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {folder}")
+        record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {record.home}")
         if requested.trainer.precision == "auto":
             why = hardware.native(config.model.depthwise)[1]
             record.say(f"trainer.precision=auto: {config.trainer.precision}, because {why}")
-        dataset = _load_data(config, record)
-        spec = _input_spec(config, dataset, record)
-        network = _network(config, spec, dataset, record)
-        training = _training(config, dataset, network, record)
+        dataset, training = _prepare(config, record)
         training.on_epoch = on_epoch
+        if config.optimizer.lr == AUTO:
+            from cvlib.training import lr_search
+
+            lr_search.replace_auto(training)
         state = _fit(training, dataset, time.monotonic() - started)
         from cvlib.evaluation import closing
 
         closing.finish(training, dataset, state)
     return record.summary
+
+
+def find_rates(config: Config, folder: Path, first: float, last: float, steps: int) -> Found:
+    """Search for the learning rates of a run; nothing is recorded. See `cvlib.training.lr_search.search`.
+
+    Raises `UserError` for invalid input, and `RunFailed` if the loss falls at no rate.
+    """
+    _check(config)
+    config = _resolved(config, folder)
+    training = _prepare(config, Unrecorded(folder, as_mapping(config)))[1]
+    from cvlib.training import lr_search
+
+    return lr_search.search(training, first, last, steps)
+
+
+def _check(config: Config) -> None:
+    """Raise `UserError` for invalid input, before anything is read or written."""
+    from cvlib.training import devices
+
+    devices.check_backend()
+    tasks.check(config)
+    sources.check(config)
+
+
+def _prepare(config: Config, record: Record) -> tuple[Dataset, Training]:
+    """Load the data, build the network on its initial weights, and prepare its training."""
+    dataset = _load_data(config, record)
+    spec = _input_spec(config, dataset, record)
+    network = _network(config, spec, dataset, record)
+    from cvlib.training import prepare
+
+    return dataset, prepare.training(config, dataset, network, record)
 
 
 def _refuse_in_data(config: Config, folder: Path) -> None:
@@ -176,25 +216,27 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
 
     _record_own_code(config, record)
     network = build(config.model, spec, len(dataset.classes))
-    for phase in freezing.phases(network, config.mode, config.trainer.epochs):
+    for phase in freezing.phases(network, config.mode, config.trainer.max_epochs):
         freezing.frozen_layers(network, phase.freeze)  # raises an error now if mode.freeze names no layer
     source = regimes.initial_weights(config.mode)
     if source is None:
         record.update(weights={"source": None, "matched": 0, "skipped": []})
     else:
+        classes = dataset.classes if regimes.keeps_classes(config.mode) else None
         try:
-            loaded = weights.start_from(network, source)
+            loaded = weights.start_from(network, source, classes)
         except sources.WeightsUnavailable as unavailable:
             if config.data.pretrain_on is None:
                 raise
             folder = _pretrain(config, spec, record, str(unavailable))
             devices.start(config)  # the pretraining run has changed the random state and the layer names
             network = build(config.model, spec, len(dataset.classes))
-            loaded = weights.start_from(network, str(folder))
+            loaded = weights.start_from(network, str(folder), classes)
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
         record.say(f"weights: {loaded.matched:,} parameters of the base from {loaded.source}"
                    + (f"; left out: {', '.join(loaded.skipped)}" if loaded.skipped else "")
-                   + (f"; {loaded.adapted}" if loaded.adapted else ""))  # fmt: skip
+                   + (f"; {loaded.adapted}" if loaded.adapted else "")
+                   + (f"; {loaded.head}" if loaded.head else ""))  # fmt: skip
         record.update(weights=dataclasses.asdict(loaded))
     batch_norm.prepare(network.model, config.trainer.bn_momentum)
     return network
@@ -225,47 +267,6 @@ def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> P
 # fit
 
 
-def _training(config: Config, dataset: Dataset, network: Network, record: Record) -> Training:
-    from cvlib.training import feeds
-    from cvlib.training.loop import Fitted, Training
-
-    task, scheme = tasks.of(config.model.task), config.data.class_weights
-    weights = task.class_weights(dataset.train, len(dataset.classes), scheme) if scheme else None
-    train = feeds.training_feed(config, dataset, network.spec, record.say)
-    val = feeds.validation_feed(config, dataset, network.spec, record.say)
-    fitted = Fitted(network.model, task.validated(network), train, val)
-    training = Training(config, record, task, network, fitted, train, val, dataset.classes, weights)
-    if task.caches_features and regimes.base_stays_frozen(config.mode):
-        if mixes(config.augmentation):
-            record.say("augment.mixup and augment.cutmix mix images: features can't be cached, so the frozen base "
-                       "computes them in every epoch")  # fmt: skip
-        else:
-            training.fitted = _on_features(training)
-    return training
-
-
-def _on_features(training: Training) -> Fitted:
-    """Return the head with cached features, which the frozen base computes once for each image or augmented view."""
-    from cvlib.training.loop import Fitted
-    from cvlib.transfer import cached_features, freezing
-
-    config, record, network = training.config, training.record, training.network
-    freezing.apply(network, regimes.phases(config.mode, config.trainer.epochs)[0])
-    cut = network.cut()
-    fingerprint = record.summary["data_fingerprint"]
-
-    def feed(split: str, images: Any) -> cached_features.FeatureFeed:
-        kept = cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
-        return cached_features.FeatureFeed(images, kept)
-
-    train, val = feed("train", training.train), feed("val", training.val)
-    record.update(feature_views=len(train.views))
-    if len(train.views) > 1:
-        record.say(f"mode.views={len(train.views)}: the epochs cycle through {len(train.views)} cached augmented views "
-                   "of every training image, instead of a new view in each epoch")  # fmt: skip
-    return Fitted(cut.head, training.task.validated_head(cut.head, network), train, val)
-
-
 def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState:
     from cvlib import evaluation
     from cvlib.models import run_state
@@ -273,7 +274,8 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
 
     record = training.record
     state, parts, remarks = run_state.load(training.checkpoints)
-    state.resolved = {"trainer.precision": training.config.trainer.precision}
+    found = record.summary.get("learning_rate_search") or {}
+    state.resolved = {"trainer.precision": training.config.trainer.precision} | {k: str(v) for k, v in found.items()}
     for remark in remarks:
         record.say(remark)
     if not (state.epoch or state.within) and (record.folder / "metrics.csv").exists():

@@ -24,6 +24,8 @@ MAKERS = {
     "hydra.run.dir=outputs/runs/letters",
     "outputs/letters": "python run.py -m model=cnn,darknet data=letters data.channels=3 "
     "hydra.sweep.dir=outputs/letters hydra.sweep.subdir='${model.name}'",
+    "outputs/pair": "python run.py -m model=cnn seed=0,1 data.split_seed=0 hydra.sweep.dir=outputs/pair "
+    "hydra.sweep.subdir='${seed}'",
     "outputs/runs/mine/export/saved_model": "cvlib export outputs/runs/mine --format saved_model",
     "outputs/runs/mine/export/model.onnx": "cvlib export outputs/runs/mine --format onnx",
     "outputs/runs/mine/export/model.tflite": "cvlib export outputs/runs/mine --format litert",

@@ -14,6 +14,7 @@ from cvlib.cli import (
     compare,
     evaluate,
     export,
+    find_lr,
     import_predictions,
     inspect,
     predict,
@@ -26,8 +27,8 @@ from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, comp
 from cvlib.runtime.output import lasting, lost_by_error
 
 _COMMANDS = (  # in the order of --help
-    train, check, compare, runs, report, inspect, visualize, evaluate, predict, import_predictions, export, benchmark,
-    cache,
+    train, check, compare, runs, report, inspect, find_lr, visualize, evaluate, predict, import_predictions, export,
+    benchmark, cache,
 )  # fmt: skip
 
 

@@ -116,6 +116,8 @@ def check(config: Config) -> None:
     """Raise `UserError` for the first invalid value or combination that the bounds of the fields don't cover."""
     data, steps = config.data, config.trainer.profile_steps
     _check_mode(config)
+    require(config.optimizer.lr == schema.AUTO or isinstance(config.optimizer.lr, float), "optimizer.lr",
+            config.optimizer.lr, "a number, or auto")  # fmt: skip
     _check_image_size(data.image_size)
     held_out = data.val_fraction + data.test_fraction
     require(held_out < 1, "data.val_fraction + data.test_fraction", held_out,

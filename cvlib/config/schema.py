@@ -5,12 +5,15 @@ An answer is a choice for a group of the config, such as `mode=finetune`. This m
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
 from cvlib.config.augment import AugmentConfig as AugmentConfig
 from cvlib.config.fields import Options, option
+
+AUTO = "auto"  # the value of optimizer.lr for a search
 
 
 @dataclass
@@ -110,6 +113,8 @@ class Finetune(ModeConfig):
     head_lr: float = option(10.0, low=0)  # times optimizer.lr, for the head while only the head is trained
     # BatchNorm in the unfrozen base: train (is trained, adapts to the new data) | frozen (stays as loaded).
     batch_norm: str = option("train", choices=("train", "frozen"))
+    # Whether the head keeps the logits of the classes that the run in `weights` has, too, by name; others start at 0.
+    keep_classes: bool = True
 
 
 MODES: dict[str, type[ModeConfig]] = {
@@ -125,9 +130,15 @@ class OptimizerConfig(Options):
     """An optimizer and its settings."""
 
     name: str = "adam"
-    lr: float = option(1e-3, low=1e-12, high=1e30)  # learning rate after the warm-up
+    lr: Any = option(1e-3, low=1e-12, high=1e30)  # learning rate after the warm-up; auto: found by a search
     weight_decay: float = option(0.0, low=0, high=1e3)  # of kernels; biases and normalization are not decayed
     clipnorm: float | None = option(None, low=1e-12)  # largest norm of the whole gradient; null: no limit
+
+    def __post_init__(self) -> None:
+        """Convert a learning rate to a float, if it is a number."""
+        if self.lr != AUTO and not isinstance(self.lr, bool):
+            with contextlib.suppress(TypeError, ValueError):
+                self.lr = float(self.lr)
 
 
 @dataclass
@@ -148,7 +159,7 @@ class Sgd(OptimizerConfig):
     """Stochastic gradient descent with Nesterov momentum."""
 
     name: str = "sgd"
-    lr: float = option(0.01, low=1e-12, high=1e30)
+    lr: Any = option(0.01, low=1e-12, high=1e30)
     momentum: float = option(0.9, low=0, high=1)  # share of the previous step that is kept
 
 
@@ -237,6 +248,7 @@ class TrainerConfig(Options):
     """The settings of the training loop."""
 
     epochs: int = option(20, low=1, high=1e6)  # passes over the training split
+    minutes: float | None = option(None, low=0.01, high=1e5)  # training time instead of `epochs`; null: no limit
     patience: int | None = option(None, low=1)  # epochs without improvement of the monitor before stopping; null: never
     monitor: str | None = None  # the metric that selects the best epoch; null: the task's default
     kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps
@@ -247,9 +259,15 @@ class TrainerConfig(Options):
     deterministic: bool = False
     steps_per_epoch: int | None = option(None, low=1, high=1e6)
     checkpoint_every: int | None = option(None, low=1)  # steps between saves within an epoch; null: every five minutes
+    keep_state: bool = True  # of a completed run, which can then be given more epochs
     profile_steps: list[int] | None = None  # the first and last step that are profiled; null: none
     # Momentum of every BatchNorm that is trained; null: the architecture's own.
     bn_momentum: float | None = option(0.9, low=0, high=0.9999)
+
+    @property
+    def max_epochs(self) -> int:
+        """The largest number of epochs; with `minutes`, the time ends the run instead."""
+        return self.epochs if self.minutes is None else 1_000_000
 
 
 @dataclass

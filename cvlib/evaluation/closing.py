@@ -30,7 +30,7 @@ def finish(training: Training, dataset: Dataset, state: RunState) -> None:
         },
         peak_memory_mb=peak_memory_mb(),
     )
-    run_state.clear(training.checkpoints, state)
+    run_state.clear(training.checkpoints, state, training.config.trainer.keep_state)
     report.write(record.folder)
     _closing_table(training)
 
@@ -43,10 +43,10 @@ def _closing_table(training: Training) -> None:
     for name in dict.fromkeys([*shown, monitored]):
         record.say(f"{name:<18}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
     _say_calibration(record)
-    if earlier := [name for name in _COMMAND_OUTPUTS if (record.folder / name).exists()]:
+    if earlier := [name for name in _COMMAND_OUTPUTS if (record.home / name).exists()]:
         names = ", ".join(earlier)
         record.say(f"note: the results in {names} were created before this run was completed: create them again")
-    record.say(f"recorded in {record.folder}; {report.NAME} shows it")
+    record.say(f"recorded in {record.home}; {report.NAME} shows it")
 
 
 def _say_calibration(record: Record) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from cvlib.tasks.predictions import Predictions, Row
 from cvlib.training import devices
 from cvlib.viz import pictures
 from cvlib.viz.text_table import titled
+
+if TYPE_CHECKING:
+    import keras
 
 _MAX_ROWS = 50  # of the printed table
 _SHOWN = ("confusion_matrix", "worst")  # pictures in a notebook
@@ -74,11 +77,18 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     Raises `UserError` if the run has no network yet, or if its task does not support `tta`.
     """
     devices.start(run.config)
+    network = tasks.of_config(run.config).validated(saved.as_trained(run))
+    return measure(run, network, saved.labels(run), samples, tta)
+
+
+def measure(
+    run: SavedRun, network: keras.Model, decision: Mapping[str, Any], samples: Samples, tta: bool = False
+) -> Evaluation:
+    """Evaluate a network with the run's task, classes and input; `decision` has its thresholds and temperature."""
     task = tasks.of_config(run.config)
-    network = task.validated(saved.as_trained(run))
     if tta:
         network = task.flip_averaged(network)
-    found = predictions(run, network, samples.split)
+    found = predictions(run, network, samples.split, decision)
     drawn = found.charts(samples.dataset)
     calibrated, unscaled = calibration_of(found), calibration_of(found.decided({}))
     if calibrated:
@@ -92,13 +102,15 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, unscaled, drawn)
 
 
-def predictions(run: SavedRun, network: Predictor, split: Split) -> Predictions:
-    """Return the predictions for a split, with what the run has chosen on validation.
+def predictions(
+    run: SavedRun, network: Predictor, split: Split, decision: Mapping[str, Any] | None = None
+) -> Predictions:  # fmt: skip
+    """Return the predictions for a split, with what was chosen on validation; None: what the run has chosen.
 
     `network` has the outputs of the task's `validated`.
     """
     found = tasks.of_config(run.config).evaluate(network, feed(run, split), run.classes)
-    return found.decided(saved.labels(run))
+    return found.decided(saved.labels(run) if decision is None else decision)
 
 
 def feed(run: SavedRun, split: Split) -> Feed:
@@ -107,11 +119,14 @@ def feed(run: SavedRun, split: Split) -> Feed:
     return make_feed(split, run.spec, kind, run.config.data.batch_size, run.config.seed)
 
 
-def write(found: Evaluation, run: SavedRun, folder: Path) -> None:
-    """Write evaluation.json, by_class.csv, results.csv (like test_results.csv) and pictures; replace earlier files."""
+def write(found: Evaluation, run: SavedRun, folder: Path, origin: Mapping[str, Any] | None = None) -> None:
+    """Write evaluation.json, by_class.csv, results.csv (like test_results.csv) and pictures; replace earlier files.
+
+    `origin` describes what was evaluated, in evaluation.json; None: the run, with its status and its best epoch.
+    """
+    own = {"run": str(run.folder), "status": run.summary.get("status"), "best_epoch": run.summary.get("best_epoch")}
     content = {
-        "run": str(run.folder), "status": run.summary.get("status"),
-        "best_epoch": run.summary.get("best_epoch"), "data": found.samples.words,
+        **(origin or own), "data": found.samples.words,
         "samples": len(found.samples.split), "tta": found.tta, "notes": found.samples.notes, "metrics": found.metrics,
         "by_class": found.by_class,
     }  # fmt: skip

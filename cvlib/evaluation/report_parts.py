@@ -90,4 +90,4 @@ def _write_confusions(folder: Path, test: Predictions, dataset: Dataset, cells: 
     shown = {f"{truth},{prediction}": f"cell_{truth}_{prediction}.png" for truth, prediction in cells}
     content = {"classes": list(dataset.classes), "counts": counts.tolist(), "pictures": shown}
     path = folder / parts.FOLDER / parts.CONFUSION
-    write_atomically(path, json.dumps(content, ensure_ascii=False).encode())
+    write_atomically(path, json.dumps(content, ensure_ascii=False))

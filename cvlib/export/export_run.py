@@ -78,7 +78,7 @@ def _write_card(run: SavedRun, task: Task, path: Path, say: Callable[[str], None
         return
     usual = {forms.place(path, form).name for form in forms.FORMS}
     files = sorted(name for name in {*usual, path.name} if (path.parent / name).exists())
-    write_atomically(card, model_card.card(run.record, task.hub_task, files).encode())
+    write_atomically(card, model_card.card(run.record, task.hub_task, files))
     say(f"written: {card}")
 
 

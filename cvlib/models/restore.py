@@ -123,6 +123,8 @@ def open_run(folder: Path) -> SavedRun:
             f"{folder} {what}; expected a folder written by `python run.py`, such as outputs/runs/NAME/TIME"
         )
     record = read_run(folder)
+    if record.summary.get("ensemble"):
+        raise UserError(f"{folder} holds the predictions of several runs and no network: name those runs instead")
     if record.imported:
         raise UserError(f"{folder} holds imported predictions and no network: only `cvlib compare` can use it")
     try:

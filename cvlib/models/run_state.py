@@ -38,13 +38,16 @@ class RunState:
     best: list[float] = field(default_factory=list)  # of the best epoch: monitored value (larger is better), then -loss
     seconds: float = 0.0  # training time over all processes
     images: int = 0
-    stopped: bool = False  # by early stopping
+    cut_at: int = 0  # steps of the current epoch, if trainer.minutes have ended its training early; 0: all
+    budget_used: float = 0.0  # seconds of trainer.minutes that are used
+    stopped: bool = False  # by early stopping, or because trainer.minutes are used up
     rows: list[dict[str, Any]] = field(default_factory=list)  # rows of metrics.csv
     phase: int = -1  # the index of the phase that the optimizer belongs to; -1: none yet
     phase_start: int = 0  # completed epochs when this phase began
     phases_over: int = 0  # phases that have ended, also those that patience has ended early
     first_steps: dict[str, int] = field(default_factory=dict)  # by variable, the step at which its moments start
     resolved: dict[str, str] = field(default_factory=dict)  # settings that replaced `auto`: precision
+    planned_epochs: int = 0  # trainer.epochs; 0 in files of earlier versions
     form: int = FORM
 
 
@@ -143,11 +146,17 @@ def load_best(folder: Path, model: keras.Model, epoch: int) -> None:
     restore(model.weights, arrays, "weight")
 
 
-def clear(folder: Path, state: RunState) -> None:
-    """Delete the checkpoints of a completed run, which can't be resumed; only its `RunState` is kept."""
+def clear(folder: Path, state: RunState, keep: bool) -> None:
+    """Delete the checkpoints of a completed run.
+
+    Its `RunState` is kept; with `keep`, also the newest checkpoint and the best weights, so that the run can be given
+    more epochs.
+    """
     write_atomically(folder / "completed.json", json.dumps(dataclasses.asdict(state), indent=2).encode())
+    kept = {*_newest_first(folder)[:1], folder / f"best-{state.best_epoch:05d}.npz"} if keep else set()
     for path in folder.glob("*.npz"):
-        path.unlink()
+        if path not in kept:
+            path.unlink()
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -29,14 +29,14 @@ _MOST_LISTED = 30  # names in a sentence
 def write(folder: Path) -> Path:
     """Write the page of the run in `folder` to its report.html; raise `UserError` if there is no readable run."""
     path = folder / NAME
-    write_atomically(path, html(read_run(folder)).encode())
+    write_atomically(path, html(read_run(folder)))
     return path
 
 
 def html(run: Run) -> str:
     """Return the page about a run, finished or not."""
     title = f"{run.model}, {run.mode}, {run.summary.get('data')}"
-    return page.whole(f"{title}: {run.name}", [f"<h1>{escape(title)}</h1>", *_body(run)])
+    return page.whole(f"{run.summary.get('name') or run.name}: {title}", [f"<h1>{escape(title)}</h1>", *_body(run)])
 
 
 def _body(run: Run) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Read the config.yaml of a run's folder quickly, because a comparison reads it for every run."""
+"""Write the config.yaml of a run's folder, and read it quickly, because a comparison reads it for every run."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise ValueError(f"{path} is not a mapping")
     return config
+
+
+def to_yaml(mapping: Mapping[str, Any]) -> str:
+    """Return the text of config.yaml for a nested mapping."""
+    return str(yaml.safe_dump(plain(mapping), sort_keys=False))
+
+
+def plain(value: Any) -> Any:
+    """Return mappings and sequences as plain dicts and lists, for YAML."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def regular(path: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cvlib.runs.config_file import read_config
+from cvlib.runs.config_file import plain, read_config
 from cvlib.runs.identity import NOT_THE_EXPERIMENT, identity
 from cvlib.runs.upgrade import upgrade
 from cvlib.runtime.errors import UserError
@@ -67,13 +67,6 @@ def _has_moved_data(folder: Path, summary: Mapping[str, Any], mapping: Mapping[s
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return False
     return identity({**mapping, "data": {**mapping["data"], "path": earlier}}) == summary.get("config_hash")
-
-
-def plain(value: Any) -> Any:
-    """Return mappings and sequences as plain dicts and lists, for YAML."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _differences(first: Any, second: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

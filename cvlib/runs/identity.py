@@ -27,8 +27,8 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
         "verify": "quick",
     },
     "augment": {"rand_operations": 0, "rand_magnitude": 0.3, "erase": 0.0, "mixup": 0.0, "cutmix": 0.0},
-    "mode": {"layer_decay": 1.0, "unfreeze": None},
-    "trainer": {"kept_epoch": "best", "ema": None},
+    "mode": {"keep_classes": True, "layer_decay": 1.0, "unfreeze": None},
+    "trainer": {"kept_epoch": "best", "ema": None, "keep_state": True, "minutes": None},
 }
 # Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the
 # same.
@@ -37,7 +37,7 @@ _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 _IRRELEVANT_KEYS = {
     "data": ("cache", "cache_gb", "verify"),
     "mode": ("cache_gb",),
-    "trainer": ("checkpoint_every", "profile_steps"),
+    "trainer": ("checkpoint_every", "keep_state", "profile_steps"),
 }
 
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import yaml
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from cvlib.runs import metric_specs
-from cvlib.runs.folder_checks import plain, refuse_foreign, refuse_other_config, refuse_unfinished_of_form_1
+from cvlib.runs.config_file import to_yaml
+from cvlib.runs.folder_checks import refuse_foreign, refuse_other_config, refuse_unfinished_of_form_1
 from cvlib.runs.identity import identity
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runs.provenance import git_state, versions
 from cvlib.runs.run import SPLITS
-from cvlib.runs.summary import LOCK, read_summary
+from cvlib.runs.summary import LOCK, acquire, read_summary
 from cvlib.runs.upgrade import FORM
 from cvlib.runtime.errors import Diverged, Pruned, RunFailed, UserError, cause_and_advice, user_message
 from cvlib.runtime.files import csv_of, remove, write_atomically
@@ -43,13 +43,15 @@ class Record:
         provenance: additional files for the folder, file name → text.
         wait: whether to wait for another process that is writing the run; otherwise a `UserError` is raised.
         specs: the specs of the task's metrics, the headline metric first.
+        home: the folder that messages name, if `folder` replaces its content at the end.
     """
 
     def __init__(
         self, folder: Path, mapping: Mapping[str, Any], provenance: dict[str, str] | None = None, wait: bool = False,
-        specs: Iterable[MetricSpec] = (),
+        specs: Iterable[MetricSpec] = (), home: Path | None = None,
     ):  # fmt: skip
         self.folder = Path(folder)
+        self.home = Path(home or folder)
         self.mapping = mapping
         self._specs = metric_specs.to_json(specs)
         self._provenance = provenance or {}
@@ -67,11 +69,7 @@ class Record:
                 f"{self.folder} or a folder above it is a file, not a folder: choose another hydra.run.dir"
             ) from None
         try:
-            self._lock.acquire()
-        except Timeout:
-            raise UserError(
-                f"{self.folder}: another process is writing this run; wait for it or choose another hydra.run.dir"
-            ) from None
+            acquire(self._lock, self.folder)
         except OSError:  # the folder is read-only, which is enough for a completed run
             before = read_summary(self.folder) or {}
             if before.get("status") != "completed" or before.get("config_hash") != identity(self.mapping):
@@ -103,7 +101,7 @@ class Record:
             self.update(status="running", error=None, pid=os.getpid(), host=socket.gethostname())
 
     def _write_config(self) -> None:
-        self.write_text("config.yaml", yaml.safe_dump(plain(self.mapping), sort_keys=False))
+        self.write_text("config.yaml", to_yaml(self.mapping))
 
     def _start(self) -> None:
         self._write_config()
@@ -158,10 +156,14 @@ class Record:
         self._claim(self.folder / name)
         write_atomically(self.folder / name, text)
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file of the run atomically."""
+        self._claim(self.folder / name)
+        write_atomically(self.folder / name, content)
+
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write rows with equal keys as a table, atomically."""
-        self._claim(self.folder / name)
-        write_atomically(self.folder / name, csv_of(rows))
+        self.write_text(name, csv_of(rows))
 
     def write_splits(self, splits: Mapping[str, Sequence[str]]) -> None:
         """Write the names of each split's samples: "train", "val" or "test" → names."""
@@ -202,7 +204,7 @@ class Record:
             self._discard()
         elif isinstance(error, KeyboardInterrupt):
             self.update(status="interrupted")
-            self.say(f"\ninterrupted: the same command with hydra.run.dir={self.folder} resumes from here")
+            self.say(f"\ninterrupted: the same command with hydra.run.dir={self.home} resumes from here")
         elif isinstance(error, RunFailed):
             statuses = {Diverged: "diverged", Pruned: "pruned"}
             self.update(status=statuses.get(type(error), "failed"), error=str(error))

@@ -82,8 +82,8 @@ class Run:
 
     @property
     def imported(self) -> bool:
-        """Whether it holds predictions of another tool, and no network."""
-        return bool(self.summary.get("imported"))
+        """Whether it holds predictions of another tool or of several runs, and no network."""
+        return bool(self.summary.get("imported") or self.summary.get("ensemble"))
 
     @property
     def model(self) -> str:
@@ -128,8 +128,10 @@ class Run:
         notes = [f"{self.folder}: {note}" for note in self.summary.get("upgrade_notes", [])]
         if self.status != "completed":
             epochs, planned = self.summary.get("epochs", 0), self.settings.get("trainer.epochs", "?")
-            notes.append(f"{self.folder}: status {self.status} after {epochs} of {planned} epochs; the best epoch so "
-                         "far is used")  # fmt: skip
+            of = "" if self.settings.get("trainer.minutes") else f" of {planned}"
+            notes.append(
+                f"{self.folder}: status {self.status} after {epochs}{of} epochs; the best epoch so far is used"
+            )
         return notes
 
     @cached_property

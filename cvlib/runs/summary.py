@@ -68,6 +68,16 @@ def overridden(folder: Path) -> frozenset[str]:
     return frozenset(re.findall(r"^- ['\"]?[+~]*([\w.]+)=", text, flags=re.MULTILINE))
 
 
+def acquire(lock: FileLock, folder: Path) -> None:
+    """Acquire the lock of a run's folder; raise `UserError` if another process holds it."""
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process is writing this run; wait for it or choose another hydra.run.dir"
+        ) from None
+
+
 def process_is_gone(folder: Path, summary: dict[str, Any]) -> bool:
     """Return whether no process is writing the run in `folder`.
 

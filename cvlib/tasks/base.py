@@ -77,6 +77,7 @@ class Task(ABC):
         caches_features: whether the features of a frozen base may be computed once and cached.
         mosaic: whether `augment.mosaic` is supported.
         mixes: whether `augment.mixup` and `augment.cutmix` are supported.
+        averages: whether the probabilities of several networks can be averaged; see `mean_logits`.
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
         served: see `Served`.
         hub_task: what hubs for models call the task.
@@ -94,6 +95,7 @@ class Task(ABC):
     caches_features: ClassVar[bool] = False
     mosaic: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     explains_classes: ClassVar[bool] = True
     served: ClassVar[Served]
     hub_task: ClassVar[str]
@@ -144,6 +146,10 @@ class Task(ABC):
         `served` are the outputs for a batch, by name. `decision` is the one that the saved network includes.
         """
         return dict(served)
+
+    def mean_logits(self, logits: Sequence[Any]) -> Any:
+        """Return the logits of the mean of several networks' probabilities; each task with `averages` has it."""
+        raise NotImplementedError
 
     def flip_averaged(self, validated: keras.Model) -> keras.Model:
         """Return a network that averages over each image and its mirror image; raise `UserError` if unsupported."""

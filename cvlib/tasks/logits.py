@@ -30,6 +30,7 @@ class LogitsTask(Task):
     """
 
     training_metric: ClassVar[str]
+    averages = True
 
     @abstractmethod
     def loss(self, config: Config, weights: np.ndarray | None) -> keras.losses.Loss:
@@ -49,6 +50,13 @@ class LogitsTask(Task):
             "loss_weights": {output.name: output.loss_weight for output in outputs},
             "metrics": {outputs[0].name: [accuracy]},
         }
+
+    def mean_logits(self, logits: Sequence[Any]) -> Any:
+        """Return logits whose softmax is the mean of the softmax of each; all are tensors `(…, classes)`."""
+        from keras import ops
+
+        mean = sum(ops.softmax(one) for one in logits) / len(logits)
+        return ops.log(ops.maximum(mean, 1e-37))
 
     def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
         """Return the stream with the labels for every output; class weights are part of the loss.

@@ -29,10 +29,15 @@ def diverged(what: str, model: keras.Model) -> Diverged:
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
-    """Raises `Diverged` if the loss is not finite. On a terminal, also shows the progress within the epoch."""
+    """Raises `Diverged` if the loss is not finite. On a terminal, also shows the progress within the epoch.
 
-    def __init__(self, epoch: int, epochs: int, first: int, steps: int):
+    `left` returns the seconds that are left of a budget of time; None: the number of epochs ends the run.
+    """
+
+    def __init__(self, epoch: int, epochs: int | None, first: int, steps: int,
+                 left: Callable[[], float] | None = None):  # fmt: skip
         super().__init__()
+        self.left = left
         self.epoch, self.epochs, self.first, self.steps = epoch, epochs, first, steps
         self.started = time.monotonic()
         self.drawn = 0.0
@@ -45,8 +50,11 @@ class NonFiniteGuard(keras.callbacks.Callback):
         if sys.stdout.isatty() and now - self.drawn > 0.2:
             self.drawn = now
             left = (now - self.started) / (batch + 1) * (self.steps - done)
-            text = f"epoch {self.epoch + 1}/{self.epochs}  step {done}/{self.steps}  loss {loss:.4f}"
-            sys.stdout.write(f"\r{text}  {duration(left)} left in this epoch\x1b[K")
+            remaining = f"{duration(left)} left in this epoch"
+            if self.left is not None:
+                remaining = f"{duration(self.left())} of training left"
+            text = f"epoch {self.epoch + 1}{_of(self.epochs)}  step {done}/{self.steps}  loss {loss:.4f}"
+            sys.stdout.write(f"\r{text}  {remaining}\x1b[K")
             sys.stdout.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -95,8 +103,10 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def epoch_line(row: dict[str, Any], metrics: Iterable[str], epochs: int, seconds_left: float, better: bool) -> str:
-    """Return the line for a finished epoch, with the losses and these metrics."""
+def epoch_line(
+    row: dict[str, Any], metrics: Iterable[str], epochs: int | None, seconds_left: float, better: bool
+) -> str:
+    """Return the line for a finished epoch, with the losses and these metrics; `epochs` is None if not known."""
 
     def values(split: str) -> str:
         known = [
@@ -105,6 +115,10 @@ def epoch_line(row: dict[str, Any], metrics: Iterable[str], epochs: int, seconds
         return " ".join([split, *(f"{name} {value:.4f}" for name, value in known)])
 
     return (
-        f"epoch {row['epoch']:>3}/{epochs}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"
+        f"epoch {row['epoch']:>3}{_of(epochs)}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"
         f"  {duration(row['seconds'])}, {duration(seconds_left)} left{'  *best' if better else ''}"
     )
+
+
+def _of(epochs: int | None) -> str:
+    return "" if epochs is None else f"/{epochs}"

@@ -24,8 +24,9 @@ from cvlib.runs.record import Record
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from cvlib.training import interrupt, optimizer, reporting
+from cvlib.training import going_on, interrupt, optimizer, reporting
 from cvlib.training.averages import Averages
+from cvlib.training.budget import Budget, BudgetClock
 from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
 from cvlib.training.interrupt import Stop
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
@@ -65,6 +66,7 @@ class Training:
     board: TensorBoardLogger = field(init=False)
     averages: Averages | None = None  # of the present phase, with `trainer.ema`
     estimate: Estimate | None = None  # of the phase's duration; None after its first epoch has started
+    budget: Budget | None = None  # of time, instead of a number of epochs
 
     @property
     def monitor(self) -> str:
@@ -82,7 +84,7 @@ class Training:
 
     def open_board(self, done_epochs: int) -> None:
         """Open the run's TensorBoard files, new or existing."""
-        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs)
+        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs, self.record.home)
 
 
 def fit(training: Training, state: RunState, parts: Parts) -> RunState:
@@ -96,7 +98,11 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
                         "resumed: choose another hydra.run.dir to start a new run")  # fmt: skip
     if state.epoch + state.within:
         run_state.restore(training.network.model.variables, parts.weights, "weight")
-    phases = freezing.phases(training.network, training.config.mode, training.config.trainer.epochs)
+    phases = freezing.phases(training.network, training.config.mode, training.config.trainer.max_epochs)
+    if training.config.trainer.minutes is not None:
+        training.budget = Budget(training.config.trainer, _VALIDATION_COST * training.fitted.val.steps)
+        training.budget.begin(state)
+    going_on.go_on(training.config, state, training.train.steps, training.record.say)
     if not state.epoch + state.within:
         reporting.note_limits(training, phases)
     for number, phase in enumerate(phases):
@@ -122,15 +128,16 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     model = training.fitted.model
     variables, resumed = model.trainable_variables, state.phase == number
     before = parts.optimizer
-    if not resumed and getattr(model, "optimizer", None) is not None:
+    if not resumed and state.phase >= 0 and getattr(model, "optimizer", None) is not None:
         before = run_state.values(model.optimizer.variables)
     if not resumed:
         state.phase_start = state.epoch
         earlier = state.first_steps
         state.first_steps = {name: earlier.get(name, state.step) for name in run_state.named(variables)}
     new_optimizer = optimizer.build(
-        training.config, training.network, phase, variables, training.train.steps, state.first_steps
-    )
+        training.config, training.network, phase, variables, training.train.steps, state.first_steps,
+        position=None if training.budget is None else training.budget.position,
+    )  # fmt: skip
     new_optimizer.build(variables)
     training.averages = new_optimizer.averages = _averages(training, parts)
     if resumed:
@@ -141,7 +148,8 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
     model.compile(optimizer=new_optimizer, jit_compile=training.config.trainer.jit, **task_arguments)
     epoch_cost = training.fitted.train.steps + _VALIDATION_COST * training.fitted.val.steps
     steps = (phase.end - state.epoch) * epoch_cost - state.within
-    training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
+    if training.budget is None:
+        training.estimate = Estimate(Announcement("these epochs take", steps, training.record.say))
     state.phase = number
     reporting.announce(training, phase, state.epoch)
 
@@ -157,7 +165,9 @@ def _averages(training: Training, parts: Parts) -> Averages | None:
 
 def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase: Phase, last: bool) -> None:
     """Train and validate one epoch of a phase; `last` tells whether it is the run's last phase."""
-    model = training.fitted.model
+    model, budget = training.fitted.model, training.budget
+    if budget is not None:
+        budget.begin(state)
     started = time.monotonic()
     logs = _train_epoch(training, state, parts, stop)
     trained = time.monotonic() - started
@@ -165,7 +175,12 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
         raise diverged(f"the validation loss became {values['loss']} after epoch {state.epoch + 1}", model)
     images = max(0, training.train.images - state.within * training.train.batch_size)
-    state.epoch, state.within, state.step = state.epoch + 1, 0, state.step + training.train.steps
+    steps = training.train.steps
+    if budget is not None:
+        budget.validated()
+        steps = state.cut_at or state.within + budget.steps
+        images = min(images, budget.steps * training.train.batch_size)
+    state.epoch, state.within, state.cut_at, state.step = state.epoch + 1, 0, 0, state.step + steps
     state.seconds += trained
     state.images += images
     row = {
@@ -178,6 +193,8 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     state.rows.append(row)
     better = _keep_if_best(training, state, row, last)
     reporting.report(training, state, row, better, images / trained)
+    if budget is not None:
+        budget.spend(state, last, training.record)
     # Save last: if the process is killed before this, the epoch is repeated and its records are written again.
     _save(training, state)
     if training.on_epoch is not None:
@@ -197,7 +214,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
     stream = training.task.targets(train.dataset, training.network, training.class_weights)
 
     def save(done: int) -> None:
-        _save(training, dataclasses.replace(state, within=done))
+        _save(training, dataclasses.replace(state, within=done, **_spent(training)))
 
     def begin() -> None:
         if first:
@@ -209,8 +226,12 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         begin()
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
-    guard = NonFiniteGuard(state.epoch, trainer.epochs, first, train.steps)
+    budget = training.budget
+    planned, left = (trainer.epochs, None) if budget is None else (None, lambda: budget.left)
+    guard = NonFiniteGuard(state.epoch, planned, first, train.steps, left)
     callbacks = [guard, MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
+    if budget is not None:
+        callbacks.append(BudgetClock(budget))
     if training.estimate is not None:
         callbacks.append(training.estimate)
         training.estimate = None
@@ -230,7 +251,9 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
     except KeyboardInterrupt:
         if training.averages is not None:
             training.averages.put_back()  # a second signal may have interrupted this
-        _save(training, dataclasses.replace(state, within=training.fitted.train.steps))
+        cut_at = state.cut_at or state.within + training.budget.steps if training.budget else 0
+        trained = dataclasses.replace(state, within=training.fitted.train.steps, cut_at=cut_at, **_spent(training))
+        _save(training, trained)
         raise
 
 
@@ -250,6 +273,11 @@ def _save(training: Training, state: RunState) -> None:
     training.record.check_place()
     averages = training.averages.values() if training.averages is not None else None
     run_state.save(training.checkpoints, state, training.network.model, training.fitted.model, averages)
+
+
+def _spent(training: Training) -> dict[str, Any]:
+    """Return the field of `RunState` with the time used, for a checkpoint within an epoch."""
+    return {} if training.budget is None else {"budget_used": training.budget.used}
 
 
 def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last_phase: bool) -> bool:

@@ -36,10 +36,12 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         config: the curve, which follows a linear warm-up.
         peak: the learning rate at the end of the warm-up.
         steps_per_epoch, epochs: the length of the run.
+        position: the present position in the run, 0–1, if a budget of time replaces its length. The curve then follows
+            this variable; the warm-up still counts steps.
     """
 
-    def __init__(self, config: ScheduleConfig, peak: float, steps_per_epoch: int, epochs: int):
-        self.config, self.peak = config, peak
+    def __init__(self, config: ScheduleConfig, peak: float, steps_per_epoch: int, epochs: int, position: Any = None):
+        self.config, self.peak, self.position = config, peak, position
         self.steps_per_epoch, self.total = steps_per_epoch, steps_per_epoch * epochs
         self.warmup = config.warmup_epochs * steps_per_epoch
 
@@ -50,6 +52,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def _curve(self, step: Any) -> Any:
         config = self.config
+        if self.position is not None:
+            step = self.warmup + ops.convert_to_tensor(self.position) * max(1.0, self.total - self.warmup)
         if isinstance(config, Cosine):
             share = ops.clip((step - self.warmup) / max(1.0, self.total - self.warmup), 0.0, 1.0)
             return config.final + (1.0 - config.final) * 0.5 * (1.0 + ops.cos(math.pi * share))
@@ -127,17 +131,19 @@ class GroupedSgd(ParameterGroups, keras.optimizers.SGD):
 
 def build(
     config: Config, network: Network, phase: Phase, variables: list[keras.Variable], steps_per_epoch: int,
-    first_steps: Mapping[str, int], now: int = 0,
+    first_steps: Mapping[str, int], now: int = 0, position: Any = None,
+    schedule: keras.optimizers.schedules.LearningRateSchedule | None = None,
 ) -> keras.optimizers.Optimizer:  # fmt: skip
     """Return the optimizer for the trainable `variables` of the network, or of its head, in this phase.
 
     The phase sets the learning rates of the base's blocks and of the head. Weight decay is decoupled (Loshchilov &
     Hutter 2019) and isn't applied to biases and normalization. `first_steps` maps variable names to the steps at which
     their moments began; all other moments begin at step `now`. If `now` is above 0, call `carry_over` to set the
-    optimizer's step count.
+    optimizer's step count. `position` is that of `Schedule`; another `schedule` replaces the config's.
     """
     chosen = config.optimizer
-    schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs)
+    if schedule is None:
+        schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs, position)
     common = {"learning_rate": schedule, "clipnorm": chosen.clipnorm, "name": chosen.name}
     optimizer: Any
     if isinstance(chosen, Sgd):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cvlib.models.run_state import RunState
+from cvlib.runtime.clock import duration
 from cvlib.training.callbacks import epoch_line
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def note_limits(training: Training, phases: list[Phase]) -> None:
     """Note a phase that is shorter than configured, a warm-up that doesn't end, and the steps of gradual unfreezing."""
-    epochs, mode, warmup = training.config.trainer.epochs, training.config.mode, training.config.schedule.warmup_epochs
-    head_epochs = getattr(mode, "head_epochs", 0)
+    trainer, mode, warmup = training.config.trainer, training.config.mode, training.config.schedule.warmup_epochs
+    head_epochs, epochs = getattr(mode, "head_epochs", 0), trainer.max_epochs
     planned = phases[0].end if len(phases) > 1 else 0
     if head_epochs > planned:
         left = f"shortened to {planned}" if planned else "left out"
@@ -47,8 +48,7 @@ def rates(training: Training, phase: Phase, rate: float) -> dict[str, float]:
 
 def report(training: Training, state: RunState, row: dict[str, Any], better: bool, speed: float) -> None:
     """Record a finished epoch in metrics.csv, summary.json and TensorBoard, and print its line."""
-    epochs = training.config.trainer.epochs
-    record = training.record
+    epochs, budget, record = training.config.trainer.epochs, training.budget, training.record
     record.write_csv("metrics.csv", [dict.fromkeys(row) | earlier for earlier in state.rows])
     record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_select(row, "val/"),
                   timing={**record.summary["timing"], "train": round(state.seconds, 2)},
@@ -59,9 +59,10 @@ def report(training: Training, state: RunState, row: dict[str, Any], better: boo
         "images_per_second": speed,
     }, _select(row, "val/", keep_prefix=False))  # fmt: skip
     per_epoch = sum(earlier["seconds"] for earlier in state.rows) / len(state.rows)
+    planned, left = (epochs, per_epoch * (epochs - state.epoch)) if budget is None else (None, budget.left)
     marked = better and training.config.trainer.kept_epoch == "best"
     shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
-    record.say(epoch_line(row, shown, epochs, per_epoch * (epochs - state.epoch), marked))
+    record.say(epoch_line(row, shown, planned, left, marked))
     if state.phases_over > state.phase:
         what = "stopped early" if state.stopped else "this phase ends early, and the next one begins"
         record.say(f"{what}: {training.monitor} has not improved for {training.config.trainer.patience} epochs")
@@ -79,8 +80,12 @@ def announce(training: Training, phase: Phase, epoch: int) -> None:
     earlier = [one for one in record.summary.get("phases", []) if one["first_epoch"] <= epoch]
     own = {"first_epoch": epoch + 1, "last_epoch": phase.end, "trained": counts["trainable"]}
     record.update(parameters=counts, freeze_table=rows, phases=[*earlier, own])
-    record.say(f"\nepochs {epoch + 1} to {phase.end}: {counts['trainable']:,} of {counts['total']:,} "
-               "parameters are trained")  # fmt: skip
+    if training.budget is None:
+        length = f"epochs {epoch + 1} to {phase.end}"
+    else:
+        until = "" if phase.end == config.trainer.max_epochs else f" to {phase.end}"
+        length = f"epochs {epoch + 1}{until or ' and later'}, for at most {duration(training.budget.left)}"
+    record.say(f"\n{length}: {counts['trainable']:,} of {counts['total']:,} parameters are trained")
     lines = titled(rows, left=range(len(rows[0])))
     for line in lines:
         record.say(line)

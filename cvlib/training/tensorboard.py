@@ -27,11 +27,12 @@ class TensorBoardLogger:
 
     Steps are epochs, counted from 1; step 0 is for records from before training. If a run resumes after epoch k, events
     of later epochs and of results are removed, so that no curve has duplicate points. The others are merged into one
-    file, which TensorBoard reads before the new one, even if the clock was changed.
+    file, which TensorBoard reads before the new one, even if the clock was changed. `run` is the run's folder, if
+    `folder` is to be moved there; the HParams tab names it.
     """
 
-    def __init__(self, folder: Path, done_epochs: int):
-        self.folder = folder
+    def __init__(self, folder: Path, done_epochs: int, run: Path | None = None):
+        self.folder, self.run = folder, run or folder.parent
         self._writers = {}
         for split in ("train", "validation"):
             earlier = sorted(folder.glob(f"{split}/{_PREFIX}[0-9]*.*"))
@@ -75,7 +76,7 @@ class TensorBoardLogger:
         """
         from tensorboard.plugins.hparams import api as hparams_api  # takes 0.1 s: must not delay the first step
 
-        own, folder = self.folder.parent, self.folder / "result"
+        own, folder = self.run, self.folder / "result"
         shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed before the run was finished
         self._writers["result"] = tf.summary.create_file_writer(str(folder))
         with self._writers["result"].as_default():

@@ -36,7 +36,7 @@ _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).i
 def views(config: Config) -> int:
     """Return how many differently augmented views of each training image are cached, at most one per epoch."""
     assert isinstance(config.mode, FeatureExtractor)
-    return min(config.mode.views, config.trainer.epochs) if changes(config.augment) else 1
+    return min(config.mode.views, config.trainer.max_epochs) if changes(config.augment) else 1
 
 
 class _FeatureProgress(keras.callbacks.Callback):

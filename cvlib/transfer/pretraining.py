@@ -34,6 +34,8 @@ def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> 
             patience=None,
             monitor=None,
             steps_per_epoch=None,
+            minutes=None,
+            keep_state=False,
         ),
         name=f"{source}-{classifier.name}-{'x'.join(str(pixels) for pixels in dict.fromkeys(size))}px",
         output_root=config.output_root,

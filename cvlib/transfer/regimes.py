@@ -61,6 +61,11 @@ def initial_weights(mode: ModeConfig) -> str | None:
     return weights
 
 
+def keeps_classes(mode: ModeConfig) -> bool:
+    """Return whether the head keeps the logits of classes that the run in `mode.weights` has, too."""
+    return isinstance(mode, Finetune) and mode.keep_classes
+
+
 def base_stays_frozen(mode: ModeConfig) -> bool:
     """Return whether the whole base stays frozen in every epoch and its features may be cached."""
     return isinstance(mode, FeatureExtractor) and mode.cache_features.lower() != "false"

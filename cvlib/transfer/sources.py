@@ -74,8 +74,11 @@ def _model_of_run(folder: Path, base: ModelConfig) -> Path:
     summary = read_summary(folder)
     if summary is None:
         raise UserError(f"mode.weights={folder}: this folder is not a run (it has no summary.json); {ALTERNATIVES}")
-    if summary.get("imported"):
-        raise UserError(f"mode.weights={folder}: this run holds imported predictions and no network; {ALTERNATIVES}")
+    if summary.get("imported") or summary.get("ensemble"):
+        raise UserError(f"mode.weights={folder}: this run holds imported predictions and no network; {ALTERNATIVES}"
+                        if summary.get("imported") else
+                        f"mode.weights={folder}: it holds the predictions of several runs and no network; "
+                        f"{ALTERNATIVES}")  # fmt: skip
     model = _model_config(folder)
     family = model.get("encoder") or model.get("backbone") or summary.get("model")
     if family != base.backbone:

@@ -12,8 +12,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import channels as channels_of
 from cvlib.transfer.channels import Array
+from cvlib.transfer.kept_head import keep_head
 from cvlib.transfer.sources import ALTERNATIVES, IMAGENET, WeightsUnavailable, refuse_without_imagenet, weights_file
 
 
@@ -38,13 +39,24 @@ class Loaded:
     matched: int  # parameters of the base that were loaded
     skipped: list[str]  # layers of the source that the base doesn't have
     adapted: str = ""  # how the first convolution was adapted to more input channels than the source's three
+    classes_kept: list[str] = field(default_factory=list)  # classes whose logits continue those of the source's head
+    classes_new: list[str] = field(default_factory=list)  # beside kept classes: classes whose logits start at 0
+    head: str = ""  # a description of the kept head; empty: the head is new
 
 
-def start_from(network: Network, source: str) -> Loaded:
-    """Load `source` into the network's base with `load_into`, and initialize the head for a pretrained base."""
+def start_from(network: Network, source: str, classes: Sequence[str] | None = None) -> Loaded:
+    """Load `source` into the network's base with `load_into`, and initialize the head for a pretrained base.
+
+    With `classes`, the names of the network's classes, the head of a run with classes of the same names is kept; see
+    `cvlib.transfer.kept_head`.
+    """
     loaded = load_into(network.base, network.config, source)
     network.start_on_loaded_base()
-    return loaded
+    folder = Path(source).expanduser()
+    kept = keep_head(network, folder, classes) if classes is not None and folder.is_dir() else None
+    if kept is None:
+        return loaded
+    return replace(loaded, skipped=[], classes_kept=kept.kept, classes_new=kept.new, head=str(kept))
 
 
 def load_into(base: keras.Model, config: ModelConfig, source: str) -> Loaded:

@@ -106,11 +106,16 @@ def spread(indices: np.ndarray, count: int) -> np.ndarray:
 
 def save_png(picture: np.ndarray, path: Path) -> None:
     """Write a picture atomically as a PNG file."""
+    write_atomically(path, png(picture))
+
+
+def png(picture: np.ndarray) -> bytes:
+    """Return the content of a PNG file."""
     from PIL import Image
 
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "PNG")
-    write_atomically(path, content.getvalue())
+    return content.getvalue()
 
 
 def shortened(text: str, longest: int) -> str:

@@ -85,7 +85,7 @@ def test_the_best_weights_are_restored_and_a_completed_run_deletes_its_checkpoin
     run_state.load_best(tmp_path, model, 4)
     for found, expected in zip(model.get_weights(), best, strict=True):
         np.testing.assert_array_equal(found, expected)
-    run_state.clear(tmp_path, RunState(epoch=2))
+    run_state.clear(tmp_path, RunState(epoch=2), keep=False)
     assert [path.name for path in tmp_path.iterdir()] == ["completed.json"]
 
 

@@ -56,6 +56,7 @@ class Decoder(Head):
     name = "decoder"
     options = DecoderOptions
     base_key = "encoder"
+    class_layers = ("logits",)
 
     def check(self, options: DecoderOptions, backbone: Backbone, backbone_options: Options,
               size: tuple[int, int]) -> None:  # fmt: skip

@@ -32,6 +32,7 @@ class Dense(Head):
     options = DenseOptions
     feature_levels = False
     base_key = None
+    class_layers = ("logits",)
 
     def build(self, options: DenseOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """Add the layers; the network can be cut after the pooling, if any, because nothing before it is random."""

@@ -111,10 +111,15 @@ class Multilabel(LogitsTask):
         from keras import ops
 
         image = keras.Input(validated.input_shape[1:], name="image", dtype="float32")
-        views = (validated(image), validated(ops.flip(image, axis=2)))
-        positive, negative = (sum(ops.sigmoid(sign * logits) for logits in views) for sign in (1, -1))
-        logits = ops.log(ops.maximum(positive, 1e-37)) - ops.log(ops.maximum(negative, 1e-37))
+        logits = self.mean_logits([validated(image), validated(ops.flip(image, axis=2))])
         return keras.Model(image, logits, name="flip_averaged")
+
+    def mean_logits(self, logits: Sequence[Any]) -> Any:
+        """Return logits whose sigmoid is the mean of the sigmoid of each; all are tensors `(batch, classes)`."""
+        from keras import ops
+
+        positive, negative = (sum(ops.sigmoid(sign * one) for one in logits) for sign in (1, -1))
+        return ops.log(ops.maximum(positive, 1e-37)) - ops.log(ops.maximum(negative, 1e-37))
 
     def chooses_thresholds(self, classes: int) -> bool:
         """Return True: each class has a threshold."""

@@ -1,0 +1,51 @@
+"""Prepare the training of a run: its feeds, and the head on cached features if the base stays frozen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cvlib import tasks
+from cvlib.config.schema import Config
+from cvlib.data.augmentation import mixes
+from cvlib.data.dataset import Dataset
+from cvlib.models.network import Network
+from cvlib.runs.record import Record
+from cvlib.training import feeds
+from cvlib.training.loop import Fitted, Training
+from cvlib.transfer import cached_features, freezing, regimes
+
+
+def training(config: Config, dataset: Dataset, network: Network, record: Record) -> Training:
+    """Return everything that the training loop needs; compute the features of a frozen base if they can be cached."""
+    task, scheme = tasks.of(config.model.task), config.data.class_weights
+    weights = task.class_weights(dataset.train, len(dataset.classes), scheme) if scheme else None
+    train = feeds.training_feed(config, dataset, network.spec, record.say)
+    val = feeds.validation_feed(config, dataset, network.spec, record.say)
+    fitted = Fitted(network.model, task.validated(network), train, val)
+    made = Training(config, record, task, network, fitted, train, val, dataset.classes, weights)
+    if task.caches_features and regimes.base_stays_frozen(config.mode):
+        if mixes(config.augmentation):
+            record.say("augment.mixup and augment.cutmix mix images: features can't be cached, so the frozen base "
+                       "computes them in every epoch")  # fmt: skip
+        else:
+            made.fitted = _on_features(made)
+    return made
+
+
+def _on_features(training: Training) -> Fitted:
+    """Return the head with cached features, which the frozen base computes once for each image or augmented view."""
+    config, record, network = training.config, training.record, training.network
+    freezing.apply(network, regimes.phases(config.mode, config.trainer.max_epochs)[0])
+    cut = network.cut()
+    fingerprint = record.summary["data_fingerprint"]
+
+    def feed(split: str, images: Any) -> cached_features.FeatureFeed:
+        kept = cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
+        return cached_features.FeatureFeed(images, kept)
+
+    train, val = feed("train", training.train), feed("val", training.val)
+    record.update(feature_views=len(train.views))
+    if len(train.views) > 1:
+        record.say(f"mode.views={len(train.views)}: the epochs cycle through {len(train.views)} cached augmented views "
+                   "of every training image, instead of a new view in each epoch")  # fmt: skip
+    return Fitted(cut.head, training.task.validated_head(cut.head, network), train, val)
