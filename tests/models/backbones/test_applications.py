@@ -117,7 +117,7 @@ def features(family: Family) -> tuple[np.ndarray, np.ndarray]:
     """Return our features and Keras' features of the same raw images."""
     preprocess = getattr(keras.applications, family.published[0]).preprocess_input
     node = family.network.base._inbound_nodes[-1]
-    ours = keras.Model(family.network.model.inputs, node.outputs[0])
+    ours = keras.Model(family.network.model.input, node.outputs[0])
     return np.asarray(ours(family.images)), np.asarray(family.theirs(preprocess(family.images.copy())))
 
 
