@@ -6,6 +6,7 @@ these layers names that are the same in every network, because checkpoints, feat
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
 from abc import abstractmethod
@@ -146,7 +147,10 @@ def _renamed(original: keras.Model) -> keras.Model:
             latest = operation.name
         if isinstance(operation, layers.Rescaling | layers.Normalization):
             config["dtype"] = "float32"
-        return operation.from_config(config)
+        layer = operation.from_config(config)
+        if kind == "layer_scale":  # Keras numbers its only variable per process as well
+            layer.add_weight = functools.partial(layer.add_weight, name="gamma")
+        return layer
 
     def called(operation: Any, *arguments: Any, **keywords: Any) -> Any:
         summed = isinstance(operation, layers.Add) and len(arguments) == 2

@@ -90,7 +90,7 @@ def randomize(model: keras.Model) -> None:
         if type(layer).__name__ == "LayerScale":
             layer.set_weights([random.uniform(0.1, 0.2, weight.shape) for weight in layer.weights])
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.set_weights([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 0])
+            layer.set_weights([np.array(values) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 0)])
 
 
 def downloads(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
