@@ -28,7 +28,7 @@ class ConvnextOptions(Options):
         self.variant = self.variant or "tiny"
 
 
-def application(options: ConvnextOptions, feature_levels: bool = False) -> Application:
+def network(options: ConvnextOptions, feature_levels: bool = False) -> Application:
     """Return Keras' network. For a classifier, it ends in the published pooling before the last normalization."""
     function = "ConvNeXtXLarge" if options.variant == "xlarge" else f"ConvNeXt{str(options.variant).capitalize()}"
     return Application(function, {"include_preprocessing": False, "pooling": None if feature_levels else "avg"})
@@ -39,13 +39,13 @@ class Convnext(ApplicationBackbone):
 
     name = "convnext"
     options = ConvnextOptions
-    sources = imagenet(application, torch_mode)
+    sources = imagenet(network, torch_mode)
     shape_options = ("variant",)
     depthwise = True
 
     def application(self, options: ConvnextOptions, feature_levels: bool) -> Application:
         """Return the network with global average pooling for a classifier, and without it otherwise."""
-        return application(options, feature_levels)
+        return network(options, feature_levels)
 
     def feature_levels(self, options: ConvnextOptions) -> list[Level]:
         """Return the sum that ends each stage, the last one normalized, at strides 4 to 32."""

@@ -22,7 +22,7 @@ class DensenetOptions(Options):
         self.variant = self.variant or 121
 
 
-def application(options: DensenetOptions) -> Application:
+def network(options: DensenetOptions) -> Application:
     """Return Keras' network."""
     return Application(f"DenseNet{options.variant}")
 
@@ -32,12 +32,12 @@ class Densenet(ApplicationBackbone):
 
     name = "densenet"
     options = DensenetOptions
-    sources = imagenet(application, torch_mode)
+    sources = imagenet(network, torch_mode)
     shape_options = ("variant",)
 
     def application(self, options: DensenetOptions, feature_levels: bool) -> Application:
         """Return the same network for all tasks."""
-        return application(options)
+        return network(options)
 
     def feature_levels(self, options: DensenetOptions) -> list[Level]:
         """Return the first convolution and the normalized output of each dense block, at strides 2 to 32."""

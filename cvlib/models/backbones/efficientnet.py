@@ -29,7 +29,7 @@ class EfficientnetOptions(Options):
         self.variant = self.variant or "b0"
 
 
-def application(options: EfficientnetOptions) -> Application:
+def network(options: EfficientnetOptions) -> Application:
     """Return Keras' network without its preprocessing."""
     return Application(f"EfficientNet{str(options.variant).upper()}", first="stem_conv_pad")
 
@@ -45,13 +45,13 @@ class Efficientnet(ApplicationBackbone):
 
     name = "efficientnet"
     options = EfficientnetOptions
-    sources = imagenet(application, torch_mode)
+    sources = imagenet(network, torch_mode)
     shape_options = ("variant",)
     depthwise = True
 
     def application(self, options: EfficientnetOptions, feature_levels: bool) -> Application:
         """Return the same network for all tasks."""
-        return application(options)
+        return network(options)
 
     def feature_levels(self, options: EfficientnetOptions) -> list[Level]:
         """Return the last block of stages 1, 2, 3 and 5 and the last convolution, at strides 2 to 32."""

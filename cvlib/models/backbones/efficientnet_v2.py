@@ -32,7 +32,7 @@ class EfficientnetV2Options(Options):
         self.variant = self.variant or "b0"
 
 
-def application(options: EfficientnetV2Options) -> Application:
+def network(options: EfficientnetV2Options) -> Application:
     """Return Keras' network."""
     return Application(f"EfficientNetV2{str(options.variant).upper()}")
 
@@ -47,13 +47,13 @@ class EfficientnetV2(ApplicationBackbone):
 
     name = "efficientnet_v2"
     options = EfficientnetV2Options
-    sources = imagenet(application, inside_mode)
+    sources = imagenet(network, inside_mode)
     shape_options = ("variant",)
     depthwise = True
 
     def application(self, options: EfficientnetV2Options, feature_levels: bool) -> Application:
         """Return the same network for all tasks."""
-        return application(options)
+        return network(options)
 
     def feature_levels(self, options: EfficientnetV2Options) -> list[Level]:
         """Return the last block of stages 1, 2, 3 and 5 and the last convolution, at strides 2 to 32."""

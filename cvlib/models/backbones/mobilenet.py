@@ -44,7 +44,7 @@ class MobilenetOptions(Options):
             require(self.alpha in known, "model.alpha", self.alpha, expected)
 
 
-def application(options: MobilenetOptions) -> Application:
+def network(options: MobilenetOptions) -> Application:
     """Return Keras' network."""
     variant = str(options.variant)
     outside = {"include_preprocessing": False} if variant.startswith("v3") else {}
@@ -56,13 +56,13 @@ class Mobilenet(ApplicationBackbone):
 
     name = "mobilenet"
     options = MobilenetOptions
-    sources = imagenet(application, tf_mode)
+    sources = imagenet(network, tf_mode)
     shape_options = ("variant", "alpha")
     depthwise = True
 
     def application(self, options: MobilenetOptions, feature_levels: bool) -> Application:
         """Return the same network for all tasks."""
-        return application(options)
+        return network(options)
 
     def feature_levels(self, options: MobilenetOptions) -> list[Level]:
         """Return the last block of each resolution and the last convolution, at strides 2 to 32."""

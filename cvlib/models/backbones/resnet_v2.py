@@ -21,7 +21,7 @@ class ResnetV2Options(Options):
         self.variant = self.variant or 50
 
 
-def application(options: ResnetV2Options) -> Application:
+def network(options: ResnetV2Options) -> Application:
     """Return Keras' network."""
     return Application(f"ResNet{options.variant}V2")
 
@@ -31,12 +31,12 @@ class ResnetV2(ApplicationBackbone):
 
     name = "resnet_v2"
     options = ResnetV2Options
-    sources = imagenet(application, tf_mode)
+    sources = imagenet(network, tf_mode)
     shape_options = ("variant",)
 
     def application(self, options: ResnetV2Options, feature_levels: bool) -> Application:
         """Return the same network for all tasks."""
-        return application(options)
+        return network(options)
 
     def feature_levels(self, options: ResnetV2Options) -> list[Level]:
         """Return the first convolution, the input of the last block of stages 2 to 4, and the last map.

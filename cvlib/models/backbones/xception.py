@@ -14,7 +14,7 @@ class XceptionOptions(Options):
     """Xception has no options."""
 
 
-def application(options: XceptionOptions) -> Application:
+def network(options: XceptionOptions) -> Application:
     """Return Keras' network."""
     return Application("Xception")
 
@@ -24,12 +24,12 @@ class Xception(ApplicationBackbone):
 
     name = "xception"
     options = XceptionOptions
-    sources = imagenet(application, tf_mode)
+    sources = imagenet(network, tf_mode)
     depthwise = True
 
     def application(self, options: XceptionOptions, feature_levels: bool) -> Application:
         """Return the same network for all tasks."""
-        return application(options)
+        return network(options)
 
     def smallest_side(self, options: XceptionOptions, feature_levels: bool) -> int:
         """Return 71, the smallest that Keras builds."""
