@@ -11,6 +11,7 @@ import pytest
 from cvlib.config.schema import ModelConfig
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones, heads
+from cvlib.models.applications import ApplicationBackbone
 from cvlib.models.head import Output
 from cvlib.models.network import Network, build
 from tests.configs import model_config
@@ -29,9 +30,19 @@ def network_of(config: ModelConfig, size: int | tuple[int, int] = 64, channels: 
     return build(config, InputSpec(height, width, channels, resize), classes)
 
 
+def shared(names: list[str]) -> list[str]:
+    """Return the names without most families of `keras.applications`; mobilenet represents them.
+
+    tests/models/backbones/test_applications.py has their contract, and builds each of them once.
+    """
+    families = {backbone.name for backbone in backbones.usable() if isinstance(backbone, ApplicationBackbone)}
+    return [name for name in names if name not in families - {"mobilenet"}]
+
+
 def large_ones_slow(names: list[str]) -> list[Any]:
-    """Return the network names as test parameters; networks that take seconds to build are marked as slow."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name == "inception" else name for name in names]
+    """Return the shared names as test parameters; networks that take seconds to build are marked as slow."""
+    large = ("inception", "mobilenet")
+    return [pytest.param(name, marks=pytest.mark.slow) if name in large else name for name in shared(names)]
 
 
 def smallest_side(config: ModelConfig) -> int:

@@ -124,6 +124,10 @@ def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
         return (channels + bias) * int(operation.units)
     if isinstance(operation, layers.BatchNormalization):
         return channels * (2 + int(operation.scale) + int(operation.center))
+    if isinstance(operation, layers.LayerNormalization):
+        return channels * (int(operation.scale) + int(operation.center))
+    if type(operation).__name__ == "LayerScale":  # of ConvNeXt
+        return channels
     if not hasattr(operation, "kernel_size"):
         return None
     area = int(math.prod(operation.kernel_size))

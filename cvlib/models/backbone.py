@@ -132,12 +132,16 @@ class Backbone(ABC):
         """
         raise NotImplementedError(f"{self.name} has no auxiliary classifier")
 
+    def block_name(self, layer: str) -> str:
+        """Return the name of the block that contains a layer: by default, the first part of the layer's name."""
+        return layer.split("_")[0]
+
     def blocks(self, base: keras.Model) -> list[Block]:
-        """Return the base's layers that have weights, in order, grouped by the first part of their names."""
+        """Return the base's layers that have weights, in order, grouped by `block_name`."""
         groups: dict[str, list[keras.layers.Layer]] = {}
         for layer in base.layers:
             if layer.count_params():
-                groups.setdefault(layer.name.split("_")[0], []).append(layer)
+                groups.setdefault(self.block_name(layer.name), []).append(layer)
         return [Block(name, layers) for name, layers in groups.items()]
 
     def source(self, name: str) -> WeightSource | None:

@@ -9,6 +9,7 @@ import keras
 from keras import KerasTensor, layers, ops
 
 IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
+IMAGENET_RGB_MEAN, IMAGENET_RGB_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels 0–1
 
 
 def image_input(input_shape: tuple[int, int, int]) -> KerasTensor:
@@ -45,3 +46,19 @@ def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
         mean=IMAGENET_BGR_MEAN, variance=(1.0, 1.0, 1.0), name="minus_mean", dtype="float32"
     )
     return minus_mean(bgr)
+
+
+def torch_preprocessing(image: KerasTensor) -> KerasTensor:
+    """Convert grey or RGB to RGB minus ImageNet's mean, divided by its standard deviation.
+
+    Keras' weights of DenseNet, EfficientNet and ConvNeXt expect this, like those of torchvision. Images with more than
+    three channels use the mean of the three means and deviations for every channel, as in `caffe_preprocessing`.
+    """
+    if image.shape[-1] > 3:
+        mean, std = sum(IMAGENET_RGB_MEAN) / 3, sum(IMAGENET_RGB_STD) / 3
+        return layers.Rescaling(1 / (255 * std), offset=-mean / std, name="standardized", dtype="float32")(image)
+    standardized = layers.Normalization(
+        mean=[255 * mean for mean in IMAGENET_RGB_MEAN], variance=[(255 * std) ** 2 for std in IMAGENET_RGB_STD],
+        name="standardized", dtype="float32",
+    )  # fmt: skip
+    return standardized(to_rgb(image))

@@ -13,6 +13,7 @@ from cvlib.models.network import build
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
 from tests.configs import CONF, model_config
+from tests.networks import shared
 
 SHIPPED = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 
@@ -52,7 +53,7 @@ def test_parameters_and_multiply_adds_by_hand(name: str, parameters: int, multip
     assert (row.parameters, row.formula, row.multiply_adds) == (parameters, parameters, multiply_adds)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", shared(SHIPPED))
 def test_every_formula_agrees_with_keras_in_every_architecture(name: str) -> None:
     side = {"alexnet": 67, "inception": 75}.get(name, 32)
     model = build(model_config(name), InputSpec(side, side, 3), 10).model

@@ -19,6 +19,7 @@ from cvlib.models import backbones, heads
 from cvlib.models.head_parts.decoders import max_unpool
 from cvlib.models.network import build
 from tests.configs import model_config
+from tests.networks import shared
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -106,7 +107,7 @@ def compare_with_gradients(model: keras.Model, names: list[str], units: Callable
     return exact
 
 
-@pytest.mark.parametrize("name", backbones.names())
+@pytest.mark.parametrize("name", shared(backbones.names()))
 def test_theory_and_gradients_agree_in_every_architecture(name: str) -> None:
     side = max(smallest_side(name), 29) + 90  # maps have both even and odd sides
     backbone = base_of(name, side, side + 9)

@@ -19,7 +19,7 @@ from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import freezing, regimes
 from tests.configs import CONF, model_config
-from tests.networks import large_ones_slow, network, network_of, smallest_side
+from tests.networks import large_ones_slow, network, network_of, shared, smallest_side
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "alexnet": {"dense": [16, 8]},
     "cnn": {"filters": [4, 6], "dense": [8]},
     "fcn": {"fc_kernel": 1, "fc_width": 8},
+    "mobilenet": {"alpha": 0.35},
     "segmenter": {"filters": [4, 6]},
     "yolo": {"neck_channels": 8},
 }
@@ -132,7 +133,7 @@ def test_base_and_head_equal_the_whole_network_and_share_its_weights(name: str) 
         assert np.abs(new - old).max() > 1e-5  # training the head changed the whole network
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", shared(MODELS))
 def test_training_only_outputs_are_left_out_of_predictions(name: str) -> None:
     built = small(name)
     assert sorted(output.name for output in built.outputs) == sorted(built.model.output_names)

@@ -31,9 +31,13 @@ _STAGES = (  # expansion, kernel, stride, channels, repeats
     (6, 3, 1, 320, 1),
 )  # fmt: skip
 _STEM, _TOP = 32, 1280  # channels of the first and the last convolution, in every variant
-_MULTIPLIERS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # of width and depth, by variant
+_MULTIPLIERS: dict[int | None, tuple[float, float]] = {
+    0: (1.0, 1.0),
+    1: (1.0, 1.1),
+    2: (1.1, 1.2),
+}  # of width and depth, by variant
 _EPSILON = 1e-3  # of BatchNorm
-_FILES = {  # by variant: the name of the weights file, and its SHA-256
+_FILES: dict[int | None, tuple[str, str]] = {  # by variant: the name of the weights file, and its SHA-256
     0: ("efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
     1: ("efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
     2: ("efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
@@ -44,7 +48,11 @@ _FILES = {  # by variant: the name of the weights file, and its SHA-256
 class EfficientnetLiteOptions(Options):
     """The options of EfficientNet-Lite."""
 
-    variant: int = option(0, choices=(0, 1, 2))  # 4.65, 5.42 or 6.09 million parameters with ImageNet's classes
+    # None: 0. The variants have 4.65, 5.42 and 6.09 million parameters with ImageNet's classes.
+    variant: int | None = option(0, choices=(0, 1, 2, None))
+
+    def __post_init__(self) -> None:
+        self.variant = self.variant or 0
 
 
 @dataclass(frozen=True)

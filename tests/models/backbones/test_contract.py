@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "alexnet": {"dense": [8]},
     "cnn": {"filters": [4, 6, 8], "convolutions": 2, "dense": [8], "dropout": 0.5, "batch_norm": True},
     "darknet": {"filters": [4, 4, 8, 8, 8]},
+    "mobilenet": {"alpha": 0.35},
 }
 NAMES = backbones.names()
 WITH_LEVELS = [name for name in NAMES if backbones.get(name).has_feature_levels]
