@@ -55,5 +55,5 @@ def test_turned_jpegs_are_read_upright(tmp_path: Path, how: str):
 def test_a_jpeg_above_the_size_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "a.jpg").write_bytes(_encoded())
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UserError, match="decompression bomb|exceeds limit"):
+    with pytest.raises(UserError, match=r"exceeds limit|decompression bomb"):
         images.read_image(tmp_path / "a.jpg", 3)

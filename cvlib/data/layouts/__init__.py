@@ -152,7 +152,9 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
     """Return the most certain evidence for a kind of label. Raises `UserError`, with advice, if there is none."""
     best = _serving(found, kind)
     if best is not None and not best.refusal:
-        named = next((item for item in found if item.layout == "foreign" and item.refusal), None)
+        named = next(
+            (item for item in found if item.layout == "foreign" and evidence.best(found, item.kind) is item), None
+        )
         if best.layout == "folder" and best.certainty <= evidence.WEAK and named is not None:
             raise UserError(f"{root}: no labels for {kind.subfolder}: {named.refusal}")
         return best
@@ -167,7 +169,7 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
     if not others:
         hint = _deeper(root, kind) or f"expected {_readable(kind)}; set data.layout to choose one"
         raise UserError(f"{root}: no labels for {word} found: {hint}")
-    if refused := [item for item in others if item.refusal]:
+    if refused := [item for item in others if item.refusal and evidence.best(found, item.kind) is item]:
         raise UserError(f"{root}: no labels for {word}: {refused[0].refusal}")
     chosen = {item.kind: item for item in reversed(others)}
     listed = " and ".join(f"{_DESCRIPTIONS[other]} ({chosen[other].layout}: {chosen[other].why})"
