@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import simplejpeg
 from PIL import Image, ImageOps, features
 
-from cvlib.data import depth, optional_formats
+from cvlib.data import depth, jpeg, optional_formats
 from cvlib.data.depth import Range
 from cvlib.runtime.errors import UserError
 
@@ -67,6 +66,8 @@ def read_image(path: Path, channels: int, span: Range | None = None) -> np.ndarr
     Raises `UserError` with the file's path if it can't be decoded completely.
     """
     content = content_of(path)
+    if channels == 3 and (plain := jpeg.plain(content)) is not None:
+        return plain
     array = _bands(path, content)
     if array is not None:
         return _of_bands(path, array, channels, span)
@@ -143,9 +144,10 @@ def header(path: Path) -> Header:
         with Image.open(path) as image:
             return header_of(image)
     except Exception as error:
-        if path.suffix.lower() in optional_formats.DICOM:
-            return _upright(path, content_of(path))[0]
-        array = _bands(path, content_of(path))
+        content = content_of(path)
+        if optional_formats.is_dicom(content):
+            return _upright(path, content)[0]
+        array = _bands(path, content)
         if array is not None:
             return Header(array.shape[:2], 1)
         raise _unreadable(path, error) from error
@@ -182,9 +184,11 @@ def looks_like_image(file: Path) -> bool:
         return True
     try:
         with file.open("rb") as opened:
-            start = opened.read(32)
+            start = opened.read(optional_formats.DICOM_HEAD)
     except OSError:
         return False
+    if optional_formats.is_dicom(start):
+        return optional_formats.DICOM[0] in EXTENSIONS
     if start.startswith(_SIGNATURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         return True
     if start[:2] in (b"P2", b"P3", b"P5", b"P6") and start[2:3].isspace():
@@ -196,6 +200,8 @@ def unread(file: Path) -> tuple[str, str] | None:
     """Return name and advice if the file's extension is that of an unsupported image format; otherwise None."""
     name = file.name.lower()
     suffix = ".nii" if name.endswith(".nii.gz") else file.suffix.lower()
+    if not suffix.strip(".0123456789") and optional_formats.is_dicom(optional_formats.head(file)):
+        suffix = optional_formats.DICOM[0]  # scanners name files IM0001 or 1.2.840.113619
     return None if file.name.startswith(".") or suffix in EXTENSIONS else _UNSUPPORTED.get(suffix)
 
 
@@ -237,22 +243,14 @@ def _upright(path: Path, content: bytes) -> tuple[Header, Image.Image]:
         with Image.open(io.BytesIO(content)) as image:
             found = header_of(image)
             if image.format == "JPEG" and image.mode == "RGB" and found.orientation == 1:
-                fast = _of_jpeg(content)
+                fast = jpeg.decoded(content)
                 if fast is not None:
-                    return found, fast
+                    return found, Image.fromarray(fast)
             transposed = ImageOps.exif_transpose(image)
             transposed.load()
             return found, transposed
     except Exception as error:  # decoders raise many types: OSError, SyntaxError, ValueError, struct.error, …
         raise _unreadable(path, error) from error
-
-
-def _of_jpeg(content: bytes) -> Image.Image | None:
-    """Decode an RGB JPEG to the same pixels as Pillow in half the time; None if it is damaged."""
-    try:
-        return Image.fromarray(simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False))
-    except ValueError:
-        return None
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
@@ -271,7 +269,8 @@ def pixels(image: Image.Image, channels: int) -> np.ndarray:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    mode = "L" if channels == 1 else "RGB"
+    array = np.asarray(image if image.mode == mode else image.convert(mode))  # converting would copy the pixels
     return array.reshape(*array.shape[:2], channels)
 
 

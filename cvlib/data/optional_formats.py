@@ -13,6 +13,7 @@ from PIL import Image
 HEIC = (".heic", ".heif", ".hif")
 DICOM = (".dcm", ".dicom")
 _DICOM_OFFSET, _DICOM_MAGIC = 128, b"DICM"
+DICOM_HEAD = _DICOM_OFFSET + len(_DICOM_MAGIC)  # bytes that identify DICOM
 
 
 def readable() -> frozenset[str]:
@@ -34,17 +35,36 @@ def _register() -> None:
     pillow_heif.register_heif_opener()
 
 
+def is_dicom(content: bytes) -> bool:
+    """Return whether a file with this beginning is DICOM."""
+    return content[_DICOM_OFFSET:DICOM_HEAD] == _DICOM_MAGIC
+
+
+def head(file: Path) -> bytes:
+    """Return the first bytes of a file; empty if it can't be opened."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(DICOM_HEAD)
+    except OSError:
+        return b""
+
+
 def dicom(content: bytes) -> Image.Image | None:
     """Return the pixels of a DICOM file with one grey or RGB frame; None for any other file.
 
     Grey values are in the file's units (Hounsfield units for CT). For an unreadable file, pydicom's exceptions are
     passed on.
     """
-    if content[_DICOM_OFFSET : _DICOM_OFFSET + 4] != _DICOM_MAGIC or find_spec("pydicom") is None:
+    if not is_dicom(content):
         return None
+    if find_spec("pydicom") is None:
+        raise ValueError("it is DICOM: install pydicom (the extra cvlib-experiments[dicom]) or convert to PNG")
     import pydicom
 
     file = pydicom.dcmread(io.BytesIO(content))
+    colours = getattr(file, "PhotometricInterpretation", "")
+    if colours == "PALETTE COLOR":
+        raise ValueError("its pixels are indices of a palette: convert to PNG")
     pixels = np.asarray(file.pixel_array)
     if pixels.ndim == 3 and pixels.shape[-1] == 3 and pixels.dtype == np.uint8:
         return Image.fromarray(pixels)
@@ -54,6 +74,8 @@ def dicom(content: bytes) -> Image.Image | None:
             raise ValueError(f"it has {frames} frames: save each frame as a file")
         raise ValueError(f"its pixels have the shape {pixels.shape} and the type {pixels.dtype}: convert to PNG")
     slope, intercept = float(getattr(file, "RescaleSlope", 1)), float(getattr(file, "RescaleIntercept", 0))
-    inverted = getattr(file, "PhotometricInterpretation", "") == "MONOCHROME1"
+    inverted = colours == "MONOCHROME1"
+    if pixels.dtype == np.uint8 and slope == 1 and intercept == 0:
+        return Image.fromarray(255 - pixels if inverted else pixels)
     values = pixels.astype(np.float32) * slope + intercept
     return Image.fromarray(-values if inverted else values)

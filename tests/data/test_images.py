@@ -218,3 +218,13 @@ def test_a_truncated_jpeg_is_refused(tmp_path: Path, keep: float) -> None:
     (tmp_path / "a.jpg").write_bytes(content[: int(keep * len(content))])
     with pytest.raises(UserError, match="can't be read as an image"):
         images.read_image(tmp_path / "a.jpg", 3)
+
+
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.113619.2.55", "scan.dcm"])
+def test_dicom_files_are_recognised_by_their_content(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(bytes(128) + b"DICM")
+    known = images.unread(file)
+    assert images.looks_like_image(file) if ".dcm" in images.EXTENSIONS else known is not None and known[0] == "DICOM"
+    file.write_bytes(bytes(132))
+    assert not images.looks_like_image(file) or name == "scan.dcm"

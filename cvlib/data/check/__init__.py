@@ -12,6 +12,7 @@ from cvlib.data.check import copies, readings, summary, tree
 from cvlib.data.check.pool import Job, Labelled, Results, do_all
 from cvlib.data.findings import ERROR, REMARK, WARNING, Finding
 from cvlib.data.labels import LabelKind
+from cvlib.data.layouts import names as layout_names
 from cvlib.data.layouts.collection import name_of
 from cvlib.runtime.errors import UserError
 
@@ -102,12 +103,18 @@ def _file_findings(root: Path, used: set[Path], seen: Results) -> Iterator[Findi
 def _unused(root: Path, used: set[Path], seen: Results, found: list[Finding]) -> list[Finding]:
     """Return remarks on readable, unlabelled images in folders of used images, unless `found` names them."""
     folders = {path.parent for path in used}
-    named = {Path(finding.path).stem for finding in found}  # stem of the image, or of its annotation
+    named = {_key(finding.path) for finding in found}  # of the image, or of its annotation
     unused = (path for path, result in seen.items() if result.scan is not None and result.scan.header is not None
               and path not in used and path.parent in folders)  # fmt: skip
     names = [name_of(path, root) for path in unused]
     return [Finding(REMARK, "unused image", name, "no label refers to it: left out") for name in names
-            if Path(name).stem not in named]  # fmt: skip
+            if _key(name) not in named]  # fmt: skip
+
+
+def _key(name: str) -> tuple[str, ...]:
+    """Return what the paths of an image and of its label file share: train/images/7.png and train/labels/7.txt."""
+    path = Path(name)
+    return (*(part for part in path.parts[:-1] if layout_names.only_role(part) is None), path.stem)
 
 
 def _label_findings(seen: Results) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cvlib.config.schema import DataConfig
+from cvlib.data import images
 from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
 from cvlib.data.layouts import (
@@ -33,7 +34,7 @@ from cvlib.data.layouts import (
     webdataset,
     yolo,
 )
-from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits
+from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits, subfolders
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
@@ -60,6 +61,7 @@ LAYOUTS: dict[str, Layout] = {
     "masks": Layout(masks.read, (MASK,), masks.signs),
 }
 _BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo"}
+_MAX_PLACES, _MAX_DEPTH = 20, 3  # of the folders to examine if the given one has no labels
 _DESCRIPTIONS = {CLASS: "image classes", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
 _CHOICES = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
             MASK: "a segmenter (model=segmenter)"}  # fmt: skip
@@ -116,8 +118,10 @@ def table_of(root: Path) -> list[Evidence]:
             found.append(replace(best, certainty=max(best.certainty, 0.9)))
     taken = any((item.exclusive and item.kind != CLASS and item.certainty >= evidence.POSSIBLE and not item.refusal)
                 or item.root != root for item in found)  # fmt: skip
-    if taken:
-        found = [item for item in found if item.layout != "folder" or item.root != root]
+    if taken:  # class folders in splits are certain enough to stay beside a table of boxes
+        boxes = [item.layout for item in found if item.exclusive and item.kind != CLASS] == ["csv"]
+        found = [item for item in found if item.layout != "folder" or item.root != root
+                 or (boxes and item.certainty > evidence.LIKELY)]  # fmt: skip
     return sorted(found, key=lambda item: -item.certainty)
 
 
@@ -162,6 +166,11 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
     """Return the most certain evidence for a kind of label. Raises `UserError`, with advice, if there is none."""
     best = _serving(found, kind)
     if best is not None and not best.refusal:
+        named = next(
+            (item for item in found if item.layout == "foreign" and evidence.best(found, item.kind) is item), None
+        )
+        if best.layout == "folder" and best.certainty <= evidence.WEAK and named is not None:
+            raise UserError(f"{root}: no labels for {kind.subfolder}: {named.refusal}")
         return best
     if best is not None:
         raise UserError(f"{root}: {best.refusal}")
@@ -169,11 +178,12 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
     if not others and kind == CLASS:
         return Evidence("folder", CLASS, root, 0.0, "", folder.TITLE)  # its reader explains what is expected
     word = kind.subfolder
+    if all(item.layout == "folder" for item in others) and (unread := _only_unread(root)):
+        raise UserError(f"{root}: no images found; {unread}")
     if not others:
-        raise UserError(
-            f"{root}: no labels for {word} found: expected {_readable(kind)}; set data.layout to choose one"
-        )
-    if refused := [item for item in others if item.refusal]:
+        hint = _deeper(root, kind) or f"expected {_readable(kind)}; set data.layout to choose one"
+        raise UserError(f"{root}: no labels for {word} found: {hint}")
+    if refused := [item for item in others if item.refusal and evidence.best(found, item.kind) is item]:
         raise UserError(f"{root}: no labels for {word}: {refused[0].refusal}")
     chosen = {item.kind: item for item in reversed(others)}
     listed = " and ".join(f"{_DESCRIPTIONS[other]} ({chosen[other].layout}: {chosen[other].why})"
@@ -182,6 +192,23 @@ def _winner(root: Path, kind: LabelKind, found: list[Evidence]) -> Evidence:
     ways += [_CHOICES[other] for other in KINDS if other in chosen and not (other.form is kind.form is Form.ROW)]
     raise UserError(f"{root}: no labels for {word}, only for {listed}: choose {', '.join(ways)}, or other data; "
                     f"labels for {word} can be {_readable(kind)}")  # fmt: skip
+
+
+def _only_unread(root: Path) -> str:
+    """Return one line on the files of unsupported image formats if a collection has no other images; else ""."""
+    survey = Survey(root)
+    return "" if survey.images else images.unread_in(survey.files)
+
+
+def _deeper(root: Path, kind: LabelKind) -> str:
+    """Return the question whether the user means a subfolder that has labels of this kind; empty if none has."""
+    places = [root] if root.is_dir() else []
+    for place in places:
+        if place != root and (best := evidence.best(table_of(place), kind)) is not None and not best.refusal:
+            return f"did you mean data.path={place} ({best.why})?"
+        if len(places) < _MAX_PLACES and len(place.parts) - len(root.parts) < _MAX_DEPTH:
+            places += subfolders(place)[: _MAX_PLACES - len(places)]
+    return ""
 
 
 def _serving(found: list[Evidence], kind: LabelKind) -> Evidence | None:

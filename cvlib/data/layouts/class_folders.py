@@ -9,7 +9,7 @@ from pathlib import Path
 from cvlib.data import images
 from cvlib.data.findings import REMARK, WARNING
 from cvlib.data.layouts import names
-from cvlib.data.layouts.collection import files_below, subfolders, text_of
+from cvlib.data.layouts.collection import files_below, subfolders, text_of, unread_labels
 from cvlib.runtime.errors import UserError
 
 _SHOWN = 4  # maximum number of names in a message
@@ -40,9 +40,10 @@ def tree(root: Path) -> Tree:
     without_train = not _others_are_classes(others, unlabelled) and any(classes.values()) and "train" not in splits
     if (classes.get("train") and (len(splits) > 1 or len(others) == len(unlabelled))) or without_train:
         return _split_tree(root, splits, homes, classes, others)
-    if splits and len(others) == len(unlabelled):
-        raise UserError(f"{root}: {', '.join(folder.name for folder in folders)} look like splits, but "
-                        f"{_missing(root, splits)}")  # fmt: skip
+    if splits and not _others_are_classes(others, unlabelled):
+        listed = ", ".join(folder.name for folder in folders if folder in splits.values())
+        verb = "looks like a split" if len(splits) == 1 else "look like splits"
+        raise UserError(f"{root}: {listed} {verb}, but {_missing(root, splits)}")
     _refuse_parent_folder(root, folders)
     found = Tree({}, {"train": root})
     found.splits["train"] = _grouped(found, root, {text_of(folder.name): [folder] for folder in folders})
@@ -70,7 +71,8 @@ def _other_role(folder: Path) -> bool:
 
 
 def _others_are_classes(others: list[Path], unlabelled: list[Path]) -> bool:
-    return any(folder not in unlabelled and names.only_role(folder.name) is None for folder in others)
+    return any(folder not in unlabelled and names.only_role(folder.name) is None and _holds_pictures(folder)
+               for folder in others)  # fmt: skip
 
 
 def _home(folder: Path) -> Path:
@@ -128,6 +130,10 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
     inner = {folder: some for folder, some in inner.items() if some or _holds_images(folder)}
     counts = Counter(text_of(entry.name) for some in inner.values() for entry in some)
     shared = [name for name, count in counts.items() if count > 1 and 2 * count >= len(inner)]
+    if len(inner) > 1 and not shared and all(len(some) > 1 and not _loose(folder) for folder, some in inner.items()):
+        message = (f"the class folders {_shortened([folder.name for folder in inner])} hold folders of their own "
+                   f"({_shortened(sorted(counts))}), whose images count to the outer class")  # fmt: skip
+        found.remarks.append((REMARK, "nested folders", home, message))
     if len(inner) < 2 or len(shared) < 2 or len(shared) < len(counts) or any(_loose(folder) for folder in inner):
         return by_class
     outer, listed = _shortened([folder.name for folder in inner]), _shortened(sorted(shared))
@@ -142,6 +148,8 @@ def _grouped(found: Tree, home: Path, by_class: dict[str, list[Path]]) -> dict[s
         found.remarks.append((WARNING, "groups", home, message))
         return {name: [entry for some in inner.values() for entry in some if text_of(entry.name) == name]
                 for name in sorted(counts)}  # fmt: skip
+    if all(names.only_role(name) for name in shared):  # cat/images and cat/masks
+        return by_class
     message = f"each class folder ({outer}) holds the same folders {listed}: are these the classes?"
     found.remarks.append((WARNING, "groups", home, message))
     return by_class
@@ -160,13 +168,18 @@ def _holds_images(folder: Path) -> bool:
     return any(images.looks_like_image(file) or images.unread(file) for file in files_below(folder))
 
 
+def _holds_pictures(folder: Path) -> bool:
+    """Return whether a folder holds images that can be read, rather than arrays of a tool such as MATLAB."""
+    return any(images.looks_like_image(file) for file in files_below(folder))
+
+
 def _missing(root: Path, splits: dict[str, Path]) -> str:
     """Explain what splits without class folders lack, and what to do."""
     if "train" not in splits:
         return "there is no train folder"
     prefixes = _prefixes(splits["train"])
     if not prefixes:
-        return "train has no class folders"
+        return f"train has no class folders{unread_labels(root, splits['train'])}"
     return (f"train has no class folders; its file names begin with {', '.join(prefixes)}: put each class's images "
             f"into its own folder, or list files and labels in {root.name}/labels.csv")  # fmt: skip
 
@@ -188,7 +201,9 @@ def _refuse_parent_folder(root: Path, folders: list[Path]) -> None:
         raise UserError(
             f"{root}: its folder {split[0].name} contains train and other splits: did you mean data.path={split[0]}?"
         )
-    place, inner = root, holding
+    place = root
+    pictures = [folder for folder in holding if _holds_pictures(folder)]
+    inner = holding = pictures or holding
     while len(inner) == 1:
         place = inner[0]
         inner = [entry for entry in subfolders(place) if _holds_images(entry)]

@@ -182,10 +182,11 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _image(collection: Collection, file: Path, entry: Any, place: str, finder: ImageFinder) -> Path | None:
-    if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
+    known = isinstance(entry, dict) and _is_id(entry.get("id"))
+    if not known or not isinstance(written := entry.get("file_name") or entry.get("coco_url"), str):  # LVIS: coco_url
         collection.blame(ERROR, "bad image entry", file, "an image needs an id and a file_name", "add them", place)
         return None
-    image, problem = finder.look_up(entry["file_name"])
+    image, problem = finder.look_up(written)
     if image is None:
         collection.blame(ERROR, "missing image", file, problem, "add it, or remove the entry", place)
     else:

@@ -12,7 +12,8 @@ from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import subfolders
 from cvlib.runtime.errors import UserError
 
-_FOREIGN_KEYS = '"_via_', '"regions"', '"shapes"', '"classTitle"', '"from_name"', '"data_row"', '"Labeled Data"'
+_FOREIGN_KEYS = ('"_via_', '"regions"', '"shapes"', '"classTitle"', '"from_name"', '"data_row"', '"Labeled Data"',
+                 '"schema_ref"', '"className"', '"_cls"', '"box2d"')  # fmt: skip
 _HEAD = 2**16  # a COCO file contains one of its keys within this many characters
 
 
@@ -68,12 +69,14 @@ def _looks_like_coco(file: Path) -> bool:
     with file.open(encoding="utf-8-sig", errors="replace") as opened:
         head = opened.read(_HEAD)
     start = head.lstrip()[:1]
-    if start == "[" and ('"image"' in head or '"coordinates"' in head):  # CreateML: a list of images
+    if start == "[" and len(head) > 2:  # COCO is an object; CreateML and other formats are lists
         return False
     whole = len(head) < _HEAD
     if whole and '"categories"' in head and not any(key in head for key in ('"images"', '"annotations"')):
         return False  # a list of classes, such as Label Studio's notes.json
-    if any(key in head for key in _FOREIGN_KEYS):
+    if any(key in head for key in _FOREIGN_KEYS) or ('"label_id"' in head and '"items"' in head):
+        return False
+    if '"caption"' in head and '"bbox"' not in head:
         return False
     keys = ('"images"', '"annotations"', '"categories"', '"bbox"')
     return any(key in head for key in keys) or file.parent.name == "annotations"

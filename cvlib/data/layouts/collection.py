@@ -18,6 +18,8 @@ from cvlib.data.labels.mask import Mask
 from cvlib.data.labels.raw_boxes import RawBoxes
 from cvlib.runtime.errors import UserError
 
+_OTHER_TABLES = (".mat", ".xlsx", ".xls", ".ods", ".json", ".txt", ".pkl")
+
 # The types of raw labels of the kinds CLASS | CLASS_SET | BOXES | MASK.
 Label = int | frozenset[int] | RawBoxes | Mask
 
@@ -169,4 +171,12 @@ def require_training(collection: Collection) -> None:
             return  # the check of all samples reports why none is left
         raise UserError(f"{root}: no training samples, only {other_splits}: add a train folder or list")
     if collection.kind == CLASS and len(classes) == 1:
-        raise UserError(f"{root}: only one class ({classes[0]}), expected at least two: add images of another class")
+        raise UserError(f"{root}: only one class ({classes[0]}), expected at least two: make a folder for each class, "
+                        f"or a labels.csv with the columns file and label{unread_labels(root)}")  # fmt: skip
+
+
+def unread_labels(*folders: Path) -> str:
+    """Return, in parentheses, files that may hold labels in a form that isn't read; empty if there are none."""
+    found = [entry.name for folder in folders for entry in sorted(folder.iterdir())
+             if entry.suffix.lower() in _OTHER_TABLES and not entry.name.lower().startswith("readme")]  # fmt: skip
+    return f" ({', '.join(found[:3])} can't be read as labels)" if found else ""

@@ -14,10 +14,16 @@ from cvlib.data.layouts.table_file import number, whole
 
 _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_file", "image_id",
          "image_name", "img", "path", "id", "id_code", "name", "imageid", "img_path", "img_name", "imagepath",
-         "filenames", "image_filename", "imagename", "isic_id", "uuid")  # fmt: skip
+         "filenames", "image_filename", "imagename", "isic_id", "uuid",
+         "datei", "dateiname", "bild", "bildname", "bildpfad", "fichier", "nom_fichier", "archivo", "imagen",
+         "id_imagen", "nombre_archivo", "arquivo", "imagem", "immagine", "plik", "obraz", "файл", "изображение",
+         "文件", "文件名", "图片", "ファイル", "ファイル名", "画像", "파일", "이미지")  # fmt: skip
 _LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis", "labelname",
           "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
-          "finding_labels", "genres", "keywords", "attribute_ids")  # fmt: skip
+          "finding_labels", "genres", "keywords", "attribute_ids",
+          "klasse", "kategorie", "etikett", "classe", "catégorie", "étiquette", "clase", "categoría", "categoria",
+          "etiqueta", "rótulo", "etichetta", "klasa", "kategoria", "etykieta", "класс", "метка",
+          "类别", "标签", "クラス", "ラベル", "클래스", "라벨")  # fmt: skip
 # Label columns, if a table has exactly one of them and no column in `_LABEL`.
 _POSSIBLE_LABEL = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety")
 _SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage", "dataset", "data_set", "is_valid", "is_test")
@@ -76,6 +82,11 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
 def _names_splits(body: list[list[str]], column: int) -> bool:
     """Return whether the cells of a column name splits, rather than fold numbers or something else."""
     return any(split_of(row[column]) is not None or row[column].lower() in ("true", "false") for row in body)
+
+
+def is_label(name: str) -> bool:
+    """Return whether a column of this name holds labels."""
+    return re.sub(r"\s+", "_", name.strip().lower()) in (*_LABEL, *_POSSIBLE_LABEL)
 
 
 def _named(names: list[str], known: tuple[str, ...]) -> int | None:

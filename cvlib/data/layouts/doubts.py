@@ -20,6 +20,7 @@ _ORIGIN = re.compile(
     r"(?i)(?<![a-z])(patient|subject|person|volunteer|donor|case|animal|plant|specimen|slide|session|visit|sequence|seq"
     r"|video|clip|camera|cam|scanner|hospital|site)([-_ ]?)[0-9]+"
 )
+_DATE = re.compile(r"(?:19|20)\d{2}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])$")
 _WORDNET = re.compile(r"n\d{8}")
 
 
@@ -59,7 +60,7 @@ def report_groups(collection: Collection) -> None:
 
 def _look_like(classes: list[str]) -> str:
     """Return what all names look like, such as "dates"; empty if they look like classes."""
-    if all(re.search(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}$", name) for name in classes):
+    if all(_DATE.search(name) and not _WORDNET.fullmatch(name) for name in classes):
         return "dates"
     if all(names.has_group_word(name) and any(map(str.isdigit, name)) for name in classes):
         return "folds, patients or other groups"

@@ -10,7 +10,7 @@ from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import CLASS, LabelKind
 from cvlib.data.layouts import class_folders, doubts, evidence, names, pairing, table_beside
 from cvlib.data.layouts.class_folders import Tree
-from cvlib.data.layouts.collection import Collection, Sample, files_below, name_of
+from cvlib.data.layouts.collection import Collection, Sample, files_below, name_of, unread_labels
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
@@ -28,7 +28,7 @@ def signs(survey: Survey) -> list[Evidence]:
     train = tree.splits.get("train") or next(iter(tree.splits.values()), {})
     classes = [name for name in train if names.only_role(name) is None]
     if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
-        refusal = _why_no_classes(list(train))
+        refusal = _why_no_classes(list(train), survey.root)
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK / 2, "", TITLE, refusal)]
     if not classes:
         return []
@@ -39,14 +39,14 @@ def signs(survey: Survey) -> list[Evidence]:
     return [Evidence("folder", CLASS, survey.root, certainty, number, TITLE)]
 
 
-def _why_no_classes(folders: list[str]) -> str:
+def _why_no_classes(folders: list[str], root: Path) -> str:
     """Explain why folders such as images and masks are not classes, and what to do."""
     named = [name for name in folders if names.only_role(name)]
     if any(names.only_role(name) == names.MASKS for name in named):
         return (f"{' and '.join(named)} {'looks' if len(named) == 1 else 'look'} like masks and images for "
                 "segmentation: choose model=segmenter, or rename the folders if they are classes")  # fmt: skip
     return (f"the images are in {', '.join(named)}, without any classes: make a folder for each class, or a "
-            "labels.csv with the columns file and label")  # fmt: skip
+            f"labels.csv with the columns file and label{unread_labels(root)}")  # fmt: skip
 
 
 def read(root: Path, kind: LabelKind, config: DataConfig) -> Collection:
@@ -76,7 +76,7 @@ def _class_files(by_class: dict[str, list[Path]], home: Path, collection: Collec
         for class_folder in folders:
             files = found.setdefault(name, [])
             own = [file for file in files_below(class_folder) if _is_image(file, collection)]
-            masks = pairing.masks_beside(own)
+            masks = {*pairing.masks_beside(own), *_in_mask_folders(own, class_folder)}
             files += [file for file in own if file not in masks]
             if masks:
                 message = f"{evidence.counted(len(masks), 'mask')} beside the images that they belong to: left out"
@@ -89,6 +89,13 @@ def _class_files(by_class: dict[str, list[Path]], home: Path, collection: Collec
             collection.blame(WARNING, "loose image", entry, "not in a class folder: left out",
                              "move it into a class folder")  # fmt: skip
     return found
+
+
+def _in_mask_folders(files: list[Path], class_folder: Path) -> list[Path]:
+    """Return the files in a class's folder of masks, if others are in its folder of images: cat/images, cat/masks."""
+    roles = {file: {names.only_role(part) for part in file.relative_to(class_folder).parts[:-1]} for file in files}
+    masks = [file for file, found in roles.items() if names.MASKS in found]
+    return masks if any(found == {names.IMAGES} for found in roles.values()) else []
 
 
 def _is_image(file: Path, collection: Collection) -> bool:

@@ -26,7 +26,7 @@ class Format:
     suffixes: tuple[str, ...]
     advice: str
     kinds: tuple[LabelKind, ...]
-    matches: Callable[[str], bool] = lambda head: True  # receives the beginning of a file
+    matches: Callable[[str], bool] | None = None  # receives the beginning of a file; None: every file with the suffix
 
 
 def _has(*words: str) -> Callable[[str], bool]:
@@ -49,15 +49,45 @@ FORMATS = (
            lambda head: '"from_name"' in head and '"to_name"' in head),
     Format("Labelbox JSON", (".json", ".ndjson"), "convert it to COCO", _BOTH,
            lambda head: '"data_row"' in head or '"Labeled Data"' in head),
+    Format("Darwin (V7) JSON", (".json",), "export from V7 as COCO, YOLO or Pascal VOC", _BOTH, _has('"schema_ref"')),
+    Format("Datumaro JSON", (".json",), "convert it with datumaro to COCO, YOLO or Pascal VOC", _BOTH,
+           _has('"items"', '"label_id"')),
+    Format("SuperAnnotate JSON", (".json",), "export from SuperAnnotate as COCO", _BOTH,
+           lambda head: '"className"' in head and '"instances"' in head),
+    Format("VoTT JSON", (".json",), "export from VoTT as CSV or Pascal VOC", _BOTH, _has('"assets"', '"regions"')),
+    Format("Scale JSON", (".json",), "convert it to COCO", _BOTH, _has('"task_id"', '"response"')),
+    Format("BDD100K JSON", (".json",), "convert it to COCO with bdd100k.label.to_coco", _BOTH, _has('"box2d"')),
+    Format("FiftyOne JSON", (".json",), "export from FiftyOne as COCO, YOLO or class folders", _ALL,
+           lambda head: '"_cls"' in head or ('"classes"' in head and '"labels"' in head and '"images"' not in head)),
+    Format("COCO captions", (".json",), "a caption is not a label: use the instances file of the same images", _BOTH,
+           lambda head: '"caption"' in head and '"image_id"' in head and '"bbox"' not in head),
     Format("Cityscapes polygons", (".json",), "use the gtFine *_labelIds.png masks instead", (MASK,),
            _has('"imgHeight"', '"objects"', '"polygon"')),
     Format("KITTI text", (".txt",), _TO_COCO, (BOXES,),
            lambda head: re.match(r"[A-Za-z]\w*( -?[\d.]+){14}", head) is not None),
     Format("DOTA text", (".txt",), _TO_COCO, (BOXES,),
            lambda head: re.match(r"(imagesource.*\s+gsd.*\s+)?(-?[\d.]+ ){8}[A-Za-z]", head) is not None),
+    Format("WIDER FACE text", (".txt",), _TO_COCO, (BOXES,),
+           lambda head: re.match(r"\S+\.(jpg|jpeg|png)\s*\n\d+\s*\n( ?\d+){10}", head) is not None),
+    Format("MOT or VisDrone text", (".txt",), _TO_COCO, (BOXES,),
+           lambda head: re.match(r"(-?[\d.]+,){7,9}-?[\d.]*\s*\n", head + "\n") is not None),
+    Format("YOLO text for PyTorch (image x1,y1,x2,y2,class …)", (".txt",), _TO_COCO, (BOXES,),
+           lambda head: re.match(r"\S+\.(jpg|jpeg|png)( \d+,\d+,\d+,\d+,\d+)+\s*\n", head + "\n") is not None),
+    Format("LabelMe XML", (".xml",), "convert its polygons to COCO, or its boxes to Pascal VOC", _BOTH,
+           _has("<annotation", "<polygon>", "<pt>")),
+    Format("Open Images CSV", (".csv",), "put it beside the images as labels.csv, with the same columns", (BOXES,),
+           _has("ImageID", "LabelName", "XMin", "XMax")),
+    Format("MakeSense CSV (label,x,y,width,height,image,…)", (".csv",), "export from MakeSense as YOLO or Pascal "
+           "VOC, or add the line class,x,y,width,height,file,image_width,image_height at the top", (BOXES,),
+           lambda head: re.match(r"[^,\n]+(,\d+){4},[^,\n]+\.(jpg|jpeg|png),\d+,\d+\s*\n", head + "\n") is not None),
+    Format("AutoML CSV", (".csv",), "write a labels.csv with the columns file, label and split (for boxes: and xmin, "
+           "ymin, xmax, ymax in pixels)", _ALL, lambda head: re.match(r'([A-Z]+,)?"?gs://', head) is not None),
+    Format("a SageMaker manifest", (".manifest",), "convert it to COCO, or write a labels.csv with file and label",
+           _ALL),
+    Format("CrowdHuman JSON lines", (".odgt",), _TO_COCO, (BOXES,)),
     Format("JSON lines", (".jsonl", ".ndjson"), "write a labels.csv with file and label", _ALL),
-    Format("TFRecord", (".tfrecord", ".tfrecords", ".record"), "extract its images into class folders, or write "
-           "COCO or Pascal VOC", _ALL),
+    Format("TFRecord", (".tfrecord", ".tfrecords", ".record", ".tfrec"), "extract its images into class folders, "
+           "or write COCO or Pascal VOC", _ALL),
     Format("LMDB", (".mdb", ".lmdb"), "extract its images into class folders", _ALL),
     Format("RecordIO", (".rec",), "extract its images into class folders", _ALL),
     Format("a pickle", (".pkl", ".pickle"), "save its images into class folders", (CLASS,)),
@@ -69,8 +99,9 @@ def signs(survey: Survey) -> list[Evidence]:
     found = []
     for form in FORMATS:
         files = [file for suffix in form.suffixes for file in survey.by_suffix.get(suffix, [])]
-        some = [file for file in _spread(files) if not form.suffixes[0].endswith(("xml", "json", "csv", "txt"))
-                or form.matches(survey.head(file))]  # fmt: skip
+        if ".tfrecord" in form.suffixes:  # train.tfrecord-00000-of-00004
+            files += [file for file in survey.files if ".tfrecord-" in file.name.lower()]
+        some = [file for file in _spread(files) if form.matches is None or form.matches(survey.head(file))]
         if not some:
             continue
         first = name_of(some[0], survey.root)
@@ -89,6 +120,7 @@ def _archives(survey: Survey) -> list[Evidence]:
     files = [
         file for suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar") for file in survey.by_suffix.get(suffix, [])
     ]
+    files = [file for file in files if not file.name.lower().endswith(".nii.gz")]
     if not files or survey.images:
         return []
     first = name_of(files[0], survey.root)

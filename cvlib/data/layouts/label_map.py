@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import csv
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cvlib.data.labels.mask import IGNORE, is_background
+from cvlib.data.layouts.mask_values import MAX_VALUES, THRESHOLD, Colour, MaskValues, values_of
 from cvlib.runtime.errors import UserError
 
 FILES = ("segmentation_labels.csv", "labels.csv", "classes.csv", "_classes.csv", "class_dict.csv", "colors.csv",
          "colours.csv", "label_colors.txt", "labelmap.txt", "class_names.txt", "classes.txt", "labels.txt", "codes.txt",
          "class_list.txt", "names.txt")  # fmt: skip
 _IGNORED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "don't care", "__ignore__")
-_MAX_VALUES = 64  # without a label file, ids or colours are classes only if there are at most this many
 
-THRESHOLD = 128  # the grey level that binarises soft black-and-white masks
-_EXTREME = 40  # grey levels within this distance of black or white count as black or white
-_TWO_VALUED = 0.85  # a mask has two values if at least this share of pixels is near black or white
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 _BINARY = {0: 0, 255: 1}  # ids of masks of one object and its background
 _NAME = "name", "class", "label", "class name", "class_name"  # names of the columns
 _ID = "id", "index", "value", "pixel value", "pixel_value", "class id", "class_id"
 
-Colour = tuple[int, int, int]
 Entry = tuple[int, str, Colour | None]  # id, class name, colour
 
 
@@ -72,17 +66,20 @@ def without_file(
     It is the `default` label map if given, otherwise the one that `found_in` returns. If the `chosen` classes can name
     the ids, they are used instead (see `_in_order`).
     """
-    seen = _values_of(files) if chosen or default is None else MaskValues()
+    seen = values_of(files) if chosen or default is None else MaskValues()
     known, origin = default or (_found(seen, files), "the mask values are the classes")
     if chosen and (ordered := _in_order(chosen, seen.values, known)):
         known, origin = ordered, "the mask ids are named by data.classes, in this order:"
-    return known, f"no label file: {origin} {', '.join(known.classes)}"
+    doubt = (
+        "; they look like numbers of objects in each mask: are they classes?" if seen.numbered and not chosen else ""
+    )
+    return known, f"no label file: {origin} {', '.join(known.classes)}{doubt}"
 
 
 def thresholded(label_map: LabelMap, files: list[Path]) -> LabelMap:
     """Return the label map, with a threshold if it has two classes and the masks are soft black and white."""
     two = len(label_map.classes) == 2 and len(set(label_map.ids.values()) - {IGNORE}) == 2
-    if not two or not any(file.suffix.lower() in _LOSSY for file in files) or not _values_of(files).soft:
+    if not two or not any(file.suffix.lower() in _LOSSY for file in files) or not values_of(files).soft:
         return label_map
     return LabelMap(label_map.classes, _BINARY, label_map.colours, THRESHOLD)
 
@@ -92,7 +89,7 @@ def found_in(files: list[Path]) -> LabelMap:
 
     Masks with only 0 and 255 are background and foreground. Raises `UserError` if there are too many values.
     """
-    return _found(_values_of(files), files)
+    return _found(values_of(files), files)
 
 
 def _found(seen: MaskValues, files: list[Path]) -> LabelMap:
@@ -100,7 +97,7 @@ def _found(seen: MaskValues, files: list[Path]) -> LabelMap:
     colours = sorted(value for value in seen.values if isinstance(value, tuple))
     if seen.soft:
         return LabelMap(["background", "foreground"], _BINARY, threshold=THRESHOLD)
-    if len(seen.values) > _MAX_VALUES:
+    if len(seen.values) > MAX_VALUES:
         raise UserError(f"{files[0].parent}: the masks hold {len(seen.values)} different values, but there is no label "
                         "file: add labels.csv with the columns id,name,r,g,b")  # fmt: skip
     if ids == [0, 255] and not colours:
@@ -127,89 +124,9 @@ def _in_order(names: list[str], seen: set[int | Colour], known: LabelMap) -> Lab
     return LabelMap(list(names), ids | {IGNORE: IGNORE}) if seen - {IGNORE} == ids.keys() else None
 
 
-@dataclass
-class MaskValues:
-    """The contents of masks: their ids or colours, and the histogram of their grey levels."""
-
-    values: set[int | Colour] = field(default_factory=set)
-    levels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
-    lossy: bool = False
-    coloured: bool = False
-
-    @property
-    def soft(self) -> bool:
-        """Whether the masks are black and white with grey levels in between, from JPEG or from soft edges."""
-        total = int(self.levels.sum())
-        if self.coloured or not total or not (self.lossy or len(self.values) > _MAX_VALUES):
-            return False
-        dark, bright = int(self.levels[:_EXTREME].sum()), int(self.levels[256 - _EXTREME :].sum())
-        return dark > 0 and bright > 0 and dark + bright >= _TWO_VALUED * total
-
-
-def _values_of(files: list[Path]) -> MaskValues:
-    with ThreadPoolExecutor() as pool:
-        several = list(pool.map(_values, files))
-    levels = sum((item.levels for item in several), np.zeros(256, np.int64))
-    values = set().union(*(item.values for item in several))
-    return MaskValues(values, levels, any(item.lossy for item in several), any(item.coloured for item in several))
-
-
 def named(names: list[str]) -> LabelMap:
     """Return the label map in which the ids are the indices of `names`."""
     return _map([(index, name, None) for index, name in enumerate(names)])
-
-
-def _values(file: Path) -> MaskValues:
-    try:
-        with Image.open(file) as opened:
-            lossy, image = opened.format == "JPEG", without_alpha(opened)
-        if lossy:
-            return _jpeg_values(image)
-        if image.mode == "RGB":
-            counted = image.getcolors(2**16) or []
-            colours = {colour for _, colour in counted if isinstance(colour, tuple)}
-            grey = all(len(set(colour)) == 1 for colour in colours)
-            values = {colour[0] if grey else (colour[0], colour[1], colour[2]) for colour in colours}
-            levels = np.asarray(image.convert("L").histogram(), np.int64)
-            return MaskValues(values, levels, coloured=not grey or not counted)
-        array = np.asarray(image)
-        if array.ndim != 2:
-            return MaskValues()
-        eight = image.mode == "L"
-        levels = np.bincount(array.ravel(), minlength=256) if eight else np.zeros(256, np.int64)
-        return MaskValues({int(value) for value in np.unique(array)}, levels, coloured=not eight)
-    except Exception:
-        return MaskValues()  # the check of all samples reports unreadable masks
-
-
-def _jpeg_values(image: Image.Image) -> MaskValues:
-    """Return the grey levels of a mask that was saved as JPEG; its values are not ids."""
-    array = np.asarray(image.convert("RGB"), np.int16)
-    coloured = bool((array.max(-1) - array.min(-1) > _EXTREME).mean() > 1 - _TWO_VALUED)
-    return MaskValues(levels=np.asarray(image.convert("L").histogram(), np.int64), lossy=True, coloured=coloured)
-
-
-def without_alpha(image: Image.Image) -> Image.Image:
-    """Return the mask without its alpha channel.
-
-    A uniform alpha channel is dropped. If all opaque pixels have the same colour, the alpha channel is the mask itself.
-    If they have several colours, transparent pixels become black.
-    """
-    if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
-        image.load()
-        return image.copy()
-    opened = (
-        image.convert("RGBA") if image.mode in ("PA", "RGBa") else image.convert("LA") if image.mode == "La" else image
-    )
-    alpha = np.asarray(opened.getchannel("A"))
-    plain = opened.convert("RGB" if opened.mode == "RGBA" else "L")
-    if alpha.min() == alpha.max():
-        return plain
-    pixels = np.asarray(plain)
-    opaque = pixels[alpha >= THRESHOLD].reshape(-1, 1 if pixels.ndim == 2 else 3)
-    if len(opaque) == 0 or (opaque == opaque[0]).all():
-        return Image.fromarray(np.where(alpha >= THRESHOLD, 255, 0).astype(np.uint8))
-    return Image.fromarray(np.where(alpha[..., None] if pixels.ndim == 3 else alpha, pixels, 0).astype(np.uint8))
 
 
 def _read(file: Path) -> LabelMap | None:

@@ -13,7 +13,8 @@ from cvlib.data import images
 from cvlib.data.findings import ERROR, WARNING, Finding
 from cvlib.data.images import Header
 from cvlib.data.labels.mask import IGNORE
-from cvlib.data.layouts.label_map import LabelMap, without_alpha
+from cvlib.data.layouts.label_map import LabelMap
+from cvlib.data.layouts.mask_values import without_alpha
 from cvlib.runtime.errors import UserError
 
 _UNDEFINED = -1

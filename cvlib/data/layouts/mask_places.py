@@ -8,19 +8,20 @@ from pathlib import Path
 
 from cvlib.data import images
 from cvlib.data.layouts import names, pairing
-from cvlib.data.layouts.collection import image_files, subfolders
+from cvlib.data.layouts.collection import image_files, name_of, subfolders
 from cvlib.data.layouts.pairing import Pairs
 
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "JPEGImages")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations/trimaps", "annotations", "gt", "SegmentationClass")
 _MAX_EXAMINED = 100  # maximum number of files to examine per folder
 _MIN_PAIRED = 0.5  # the minimum share of a folder's images that have a mask
-FOLDERS, BESIDE, NESTED = "folders", "beside", "nested"
+FOLDERS, BESIDE, NESTED, GROUPS = "folders", "beside", "nested", "groups"
+_MAX_DEPTH = 3  # of the folders that each hold a folder of images and one of masks
 
 
 @dataclass(frozen=True)
 class Place:
-    """Images and their masks: in two folders, in the same folder, or in one folder per image."""
+    """Images and their masks: in two folders, in the same folder, in one folder per image, or in two per group."""
 
     images: Path
     masks: Path
@@ -37,10 +38,16 @@ class Place:
             places = [pair for pair in inner if pair is not None]
             return ([file for item, _ in places for file in image_files(item)],
                     [file for _, other in places for file in image_files(other)])  # fmt: skip
+        if self.form == GROUPS:
+            pairs = _groups(self.images)
+            return ([file for pair in pairs for file in image_files(pair[0])],
+                    [file for pair in pairs for file in image_files(pair[1])])  # fmt: skip
         return image_files(self.images), image_files(self.masks)
 
     def paired(self, pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
         """Return the masks of each image, keyed by the image's stem relative to `images`."""
+        if self.form == GROUPS:
+            return self._paired_in_groups(pictures, masks)
         if self.form != NESTED:
             return pairing.pair(pictures, masks)
         owner = {picture.parents[1]: stem for stem, picture in pictures.items()}
@@ -50,6 +57,21 @@ class Place:
             if folder in owner:
                 found.setdefault(owner[folder], []).append(file)
         return Pairs(found, [])
+
+    def _paired_in_groups(self, pictures: dict[str, Path], masks: dict[str, Path]) -> Pairs:
+        """Pair the images of each group with the masks of the same group."""
+        found, unused, affix = {}, [], ""
+        for image_folder, mask_folder in _groups(self.images):
+            own = {name_of(file.with_suffix(""), image_folder): stem for stem, file in pictures.items()
+                   if image_folder in file.parents}  # fmt: skip
+            pairs = pairing.pair(
+                {name: pictures[stem] for name, stem in own.items()},
+                pairing.stems([f for f in masks.values() if mask_folder in f.parents], mask_folder),
+            )
+            found.update({own[name]: files for name, files in pairs.masks.items()})
+            unused += pairs.unused
+            affix = affix or pairs.affix
+        return Pairs(found, unused, affix)
 
 
 @dataclass
@@ -66,7 +88,14 @@ class Places:
 
 def find(root: Path) -> Places:
     """Return the places of the images and masks of `root`; the result has no splits if none are found."""
-    return _sibling_splits(root) or _usual(root) or _splits_with_pairs(root) or _beside(root) or _per_image(root)
+    return (
+        _sibling_splits(root)
+        or _usual(root)
+        or _splits_with_pairs(root)
+        or _beside(root)
+        or _per_image(root)
+        or _by_group(root)
+    )
 
 
 def _usual(root: Path) -> Places:
@@ -100,6 +129,8 @@ def _sibling_splits(root: Path) -> Places:
     by_split: dict[str, list[Path]] = {}
     for folder in subfolders(root):
         split = names.split_of(folder.name)
+        if split is None and names.role_of(folder.name) is not None:  # Task1_Training_GroundTruth
+            split = names.split_in(folder.name)
         if split is not None:
             by_split.setdefault(split, []).append(folder)
     for split, folders in by_split.items():
@@ -132,10 +163,28 @@ def _per_image(root: Path) -> Places:
     return Places({"": Place(root, root, NESTED)})
 
 
-def _nested(folder: Path) -> tuple[Path, Path] | None:
+def _by_group(root: Path) -> Places:
+    """Find several folders, such as tiles or regions, which each hold a folder of images and one of masks."""
+    splits = {split: folder for folder in subfolders(root) if (split := names.split_of(folder.name))}
+    found = Places()
+    for split, folder in (splits or {"": root}).items():
+        if len(_groups(folder)) > 1:
+            found.splits[split] = Place(folder, folder, GROUPS)
+    return found if not splits or "train" in found.splits else Places()
+
+
+def _groups(folder: Path, depth: int = 0) -> list[tuple[Path, Path]]:
+    """Return the folders of images and of masks that belong together below `folder`."""
+    inner = subfolders(folder)
+    own = [pair for item in inner if (pair := _nested(item, names.MASKS, names.LABELS)) and all(map(_has_images, pair))]
+    return own or ([pair for item in inner for pair in _groups(item, depth + 1)] if depth + 1 < _MAX_DEPTH else [])
+
+
+def _nested(folder: Path, *roles: str) -> tuple[Path, Path] | None:
+    """Return the folder of images in `folder` and the first folder with one of the `roles`, by default masks."""
     inner = {names.only_role(item.name): item for item in subfolders(folder)}
-    pair = inner.get(names.IMAGES), inner.get(names.MASKS)
-    return (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
+    masks = next((inner[role] for role in roles or (names.MASKS,) if role in inner), None)
+    return (inner[names.IMAGES], masks) if masks is not None and names.IMAGES in inner else None
 
 
 def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:

@@ -14,7 +14,7 @@ from cvlib.data.layouts.collection import Collection, Sample, by_stem, name_of, 
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.label_map import LabelMap
 from cvlib.data.layouts.mask_file import MaskFile, MaskUnion
-from cvlib.data.layouts.mask_places import BESIDE, NESTED, Place, Places
+from cvlib.data.layouts.mask_places import BESIDE, GROUPS, NESTED, Place, Places
 from cvlib.data.layouts.pairing import Pairs
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
@@ -29,11 +29,18 @@ def signs(survey: Survey) -> list[Evidence]:
         return []
     place = next(iter(places.splits.values()))
     root = survey.root
-    words = {BESIDE: "beside the images", NESTED: "in a folder for each image"}
+    words = {
+        BESIDE: "beside the images",
+        NESTED: "in a folder for each image",
+        GROUPS: "in several folders, each beside a folder of its images",
+    }
     where = words.get(place.form) or f"in {name_of(place.masks, root)}/ for {name_of(place.images, root)}/"
     number = sum(len(item.contents()[1]) for item in places.splits.values())
     splits = f" (and {', '.join(list(places.splits)[1:])})" if len(places.splits) > 1 else ""
     among_classes = place.form == BESIDE and "" in places.splits and len(survey.subfolders(root)) > 1
+    if place.form == GROUPS:  # COVID/images and COVID/masks may be a class, but Tile 1/images is none
+        owners = {file.relative_to(place.images).parts[0] for file in place.contents()[0]}
+        among_classes = not all(names.looks_like_group(owner) for owner in owners)
     is_voc = place.masks.name.startswith("SegmentationClass")  # the reader of `voc` knows what the ids mean
     certainty = 0.6 if is_voc else 0.9 if places.usual or place.form != BESIDE else 0.7
     return [Evidence("masks", MASK, root, certainty, f"{evidence.counted(number, 'mask')} {where}{splits}", TITLE,

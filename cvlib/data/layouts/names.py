@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 
 
 def _set(text: str) -> frozenset[str]:
@@ -21,12 +22,24 @@ _SPLITS = {
     "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "devel": "val",
     "development": "val", "publictest": "val",
 }  # fmt: skip
+# The same words in other languages, without accents. Scripts without spaces have affixes of their own.
+_SPLITS |= {word: split for split, listed in {
+    "train": "entrenamiento entrenar treino treinamento entrainement apprentissage addestramento trainieren "
+    "trainingsdaten trainingsbilder trainingssatz lernen training treningowy trening egitim ogrenme "
+    "тренировка обучение обучающая 训练 訓練 訓練用 学習 학습 훈련",
+    "val": "validacion validacao validierung validierungsdaten validazione convalida walidacja dogrulama gecerleme "
+    "валидация проверка 验证 驗證 検証 검증",
+    "test": "prueba pruebas teste testes essai essais testdaten testbilder testsatz prova testowy тест тестирование "
+    "тестовая 测试 測試 テスト 테스트 시험",
+}.items() for word in listed.split()}  # fmt: skip
 # Words that may accompany a word for a split: seg_train, training_set, train_images, train2017, stage1_train.
 _SPLIT_AFFIXES = _set(
     "set sets data dataset images image imgs img pics pictures photos files seg split splits final stage new all full "
     "original raw samples folder dir x obj object objects frames jpg jpeg png cropped resized v part labels label "
-    "annotations annotation classes list lists csv masks mask gt"
+    "annotations annotation classes list lists csv masks mask gt crop crops 集 用 数据 数据集 数据 データ 세트 데이터"
 )
+_NNUNET = re.compile(r"(?:images|labels)(Tr|Ts|Val)$")  # nnU-Net: imagesTr, labelsTs
+_NNUNET_SPLITS = {"Tr": "train", "Ts": "test", "Val": "val"}
 _UNLABELLED = _set("pred preds submission submissions unlabeled unlabelled unlab inference infer")
 
 IMAGES, MASKS, LABELS, FIELD_OF_VIEW = "images", "masks", "labels", "field of view"
@@ -39,18 +52,43 @@ _ROLES = {
     LABELS: "labels label lbl lbls annotations annotation annots annot anno annos xmls xml ann labeltxt labelids",
     FIELD_OF_VIEW: "fov fovs fovmask roi",
 }
+_FORMATS = _set("png jpg jpeg tif tiff bmp")  # images_png
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
 _GROUPS = _set(
     "fold folds patient patients pat subject subjects subj sub site sites session sessions visit center centre "
-    "hospital video videos seq sequence scan batch run part cv kfold case slide volunteer user"
+    "hospital video videos seq sequence scan batch run part cv kfold case slide volunteer user tile tiles "
+    "scene area region"
 )
 
 
 def words(name: str) -> list[str]:
     """Return the words of a name in lower case, without digits: seg_train → seg, train; PublicTest → public, test."""
+    if match := _NNUNET.search(name):
+        name = name[: match.start(1)] + " " + _NNUNET_SPLITS[match[1]]
     text = unicodedata.normalize("NFC", name)
     text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", text)
-    return re.findall(r"[^\W\d_]+", text.lower())
+    found = re.findall(r"[^\W\d_]+", text.lower())
+    return [part for word in found for part in _parts(word)]
+
+
+@cache
+def _parts(word: str) -> list[str]:
+    """Return a word for a split without accents, and apart from what is joined to it: trainset → train, set."""
+    plain = _plain(word)
+    if plain in _SPLITS:
+        return [plain]
+    for split in _SPLITS:
+        for rest, parts in ((plain.removeprefix(split), [split, plain[len(split) :]]),
+                            (plain.removesuffix(split), [plain[: -len(split)], split])):  # fmt: skip
+            if rest != plain and rest in _SPLIT_AFFIXES and (len(rest) > 2 or not rest.isascii()):
+                return parts
+    return [word]
+
+
+def _plain(word: str) -> str:
+    """Return a word without accents, if it has Latin letters."""
+    parts = unicodedata.normalize("NFD", word)
+    return "".join(c for c in parts if not "\u0300" <= c <= "\u036f") if parts[:1] < "\u0250" else word
 
 
 def split_of(name: str) -> str | None:
@@ -121,7 +159,7 @@ def role_of(name: str) -> str | None:
 
 def only_role(name: str) -> str | None:
     """Return the role of a folder whose name has no other words, so it is not a class: images, masks, ground truth."""
-    rest = [word for word in words(name) if word not in _SPLITS]
+    rest = [word for word in words(name) if word not in _SPLITS and word not in _FORMATS]
     return role_of(name) if rest and all(word in _ROLE_OF for word in rest) else None
 
 

@@ -71,7 +71,8 @@ def _rests(stem: str, word: str) -> list[str]:
     before = re.sub(rf"^{word}{_EDGE}", "", name)
     glued = re.sub(rf"^{word}(?=\d+$)", "", name)
     between = re.sub(rf"{_EDGE}{word}(?={_EDGE})", "", name)
-    for rest in (after, numbered, before, glued, re.sub(rf"^{word}{_EDGE}", "", after), between):
+    channel = re.sub(r"_0000$", "", name) if word == _IMAGE else ""  # nnU-Net's first channel: case_007_0000
+    for rest in (channel, after, numbered, before, glued, re.sub(rf"^{word}{_EDGE}", "", after), between):
         if rest and rest not in rests:
             rests.append(rest)
     return [folder + slash + rest for rest in rests]
@@ -96,6 +97,9 @@ def masks_beside(files: Iterable[Path]) -> dict[Path, Path]:
     files = list(files)
     for file in files:
         by_stem.setdefault((file.parent, file.stem.lower()), file)
+    for file in files:  # 7_sat.jpg and 7_mask.png
+        rest = re.sub(rf"{_EDGE}(?:sat|images?|img|rgb|orig|original)$", "", file.stem.lower())
+        by_stem.setdefault((file.parent, rest), file)
     ending = re.compile(rf"^(.+?){_EDGE}(?:masks?|segmentation|labelids|seg|gt|label)(?:{_EDGE}?\d+)?$", re.I)
     for file in files:
         match = ending.match(file.stem)

@@ -1,40 +1,59 @@
-"""A table in a split's folder that gives the class of each image there, such as val_annotations.txt."""
+"""A table that gives the class of each image in a split's folder, such as val_annotations.txt or Test.csv."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from cvlib.data.layouts import table_file
+from cvlib.data.layouts import columns, names, table_file
 from cvlib.data.layouts.collection import Collection, name_of, subfolders, text_of
 from cvlib.data.layouts.find import ImageFinder
 from cvlib.runtime.errors import UserError
 
+_SUFFIXES = (".csv", ".tsv", ".txt")
+
 
 def labels_beside(folder: Path, collection: Collection) -> dict[Path, str]:
-    """Return the class of each image below a split's folder from a table in it; empty without such a table.
+    """Return the class of each image below a split's folder; empty if no table gives it.
 
-    The labels must be among the collection's classes.
+    The table is in that folder, or it is in the collection's root and has the name of the split. Its labels must be
+    among the collection's classes.
     """
-    for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in (".csv", ".tsv", ".txt")):
-        try:
-            rows = table_file.read(file).rows
-        except UserError:
-            continue
-        finder = ImageFinder(folder, [folder, *subfolders(folder)])
-        found: dict[Path, str] = {}
-        for _, row in rows:
-            image = next((image for cell in row if (image := _find_or_none(finder, cell)) is not None), None)
-            label = next((text_of(cell.strip()) for cell in row if text_of(cell.strip()) in collection.classes), None)
-            if image is not None and label is not None:
-                found[image] = label
-        if found and len(found) >= len(rows) - 1:
+    split = names.split_of(folder.name)
+    inner = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+    outer = [file for file in sorted(collection.root.iterdir()) if file.suffix.lower() in _SUFFIXES
+             and split is not None and names.split_of(file.stem) == split]  # fmt: skip
+    for file in dict.fromkeys([*inner, *outer]):
+        found = _labels_in(file, folder, collection)
+        if found:
             collection.notes.append(f"{name_of(file, collection.root)} gives the class of each image in {folder.name}")
             return found
     return {}
 
 
-def _find_or_none(finder: ImageFinder, cell: str) -> Path | None:
+def _labels_in(file: Path, folder: Path, collection: Collection) -> dict[Path, str]:
+    """Return the class of each image that a table lists; empty if a row has none or if several columns could be it."""
     try:
-        return finder.find(cell)
+        rows = [row for _, row in table_file.read(file).rows]
+    except UserError:
+        return {}
+    finder = ImageFinder(folder, [folder, folder.parent, *subfolders(folder)])
+    by_column = [{image: row for row in rows if (image := _image(finder, row, column)) is not None}
+                 for column in range(max(map(len, rows), default=0))]  # fmt: skip
+    found = max(by_column, key=len, default={})
+    if not found or len(found) < len(rows) - 1:
+        return {}
+    width = min(len(row) for row in found.values())
+    known = set(collection.classes)
+    fit = [column for column in range(width) if all(text_of(row[column].strip()) in known for row in found.values())]
+    named = [column for column in fit if columns.is_label(rows[0][column])]
+    if len(named or fit) != 1:
+        return {}
+    column = (named or fit)[0]
+    return {image: text_of(row[column].strip()) for image, row in found.items()}
+
+
+def _image(finder: ImageFinder, row: list[str], column: int) -> Path | None:
+    try:
+        return finder.find(row[column]) if column < len(row) else None
     except ValueError:
         return None

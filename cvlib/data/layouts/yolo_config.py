@@ -82,7 +82,7 @@ def keypoints(content: dict[str, Any]) -> int:
 
 def images_by_split(collection: Collection, file: Path, content: dict[str, Any]) -> dict[str, list[Path]]:
     """Return the images of each split that the file defines by a folder, a list of files, or several of these."""
-    base = below(collection.root, collection.root, str(content.get("path") or ".")) or collection.root
+    base = _base(collection.root, str(content.get("path") or "."))
     splits: dict[str, list[Path]] = {}
     for split, words in _KEYS.items():
         written = next((content[key] for key in words if content.get(key)), None)
@@ -99,6 +99,13 @@ def images_by_split(collection: Collection, file: Path, content: dict[str, Any])
         if images:
             splits[split] = sorted(dict.fromkeys(images))
     return splits
+
+
+def _base(root: Path, written: str) -> Path:
+    """Return the folder that `path` in the file means, here or on the machine that wrote it; otherwise `root`."""
+    name = Path(written.replace("\\", "/")).name
+    beside = root / name
+    return below(root, root, written) or (beside if name not in ("", ".", "..") and beside.is_dir() else root)
 
 
 def below(root: Path, base: Path, written: str) -> Path | None:

@@ -249,6 +249,16 @@ def test_unused_images_are_not_errors(tmp_path):
     ]
 
 
+def test_an_unused_image_is_reported_beside_a_damaged_one_of_the_same_name_elsewhere(tmp_path):
+    _write_coco(tmp_path, "train.json", [[1, 1, 20, 20]])
+    _write_photograph(tmp_path / "images" / "twin.jpg", 2)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "twin.jpg").write_bytes(b"")
+    found = _kinds(tmp_path)
+    assert ("warning", "empty file", "elsewhere/twin.jpg") in found
+    assert ("remark", "unused image", "images/twin.jpg") in found
+
+
 def test_copies_in_two_tasks_are_reported_once(tmp_path):
     _write_collection(tmp_path / "classification", {"cat": 3, "dog": 3})
     (tmp_path / "classification/cat/copy.jpg").write_bytes((tmp_path / "classification/cat/000.jpg").read_bytes())
