@@ -5,7 +5,7 @@
 `seeds_and_samples`: do the *recipes* differ if trained with other seeds and tested on other images?
     Both sources of variation widen the interval. The training data is taken as fixed.
 `group_interval`: the metric of one recipe, with the same two sources of variation.
-`repeated_splits`: the question of `seeds_and_samples`, for repeats that each have their own split and test set.
+(splits.py has both for repeats that each have their own split and test set.)
 `welch`: do the recipes differ, judged by one number per seed? The test samples are taken as fixed.
 `holm`: p-values corrected for the number of comparisons.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 LEVEL = 0.95
-_ZERO = 1e-24
+ZERO = 1e-24
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def group_interval(
     """Return the 95 % confidence interval of a recipe's metric for new seeds and new test samples.
 
     The sources of variation are those of `seeds_and_samples`: S²/k over the k seeds and V/n over the n samples, without
-    the noise that V counts a second time. For a metric within finite bounds the interval is symmetric on the logit
-    scale; if every value is at a bound, it is Wilson's interval of the n samples (1927). NaN for a single seed.
+    the noise that V counts a second time. Two seeds often agree by chance, so their S² is at least that noise. NaN for
+    a single seed.
 
     Args:
         values: the metric's value for each seed and sample; their mean is the metric.
@@ -65,13 +65,13 @@ def group_interval(
     k, n = values.shape
     if k < 2:
         return math.nan, math.nan
-    mean, seeds = float(values.mean()), float(np.var(values.mean(axis=1), ddof=1)) / k
+    seeds, noise = float(np.var(values.mean(axis=1), ddof=1)) / k, _residual(values) / values.size
     between_samples = float(np.var(values.mean(axis=0), ddof=1)) / n if n > 1 else 0.0
-    samples = max(between_samples - _residual(values) / values.size, 0.0)
-    if seeds + samples <= _ZERO:
+    samples = max(between_samples - noise, 0.0)
+    if seeds + samples <= ZERO:
         samples = between_samples
-    freedom, error = _freedom([(seeds, k - 1), (samples, n - 1)]), math.sqrt(seeds + samples)
-    return _within(mean, error, _quantile(freedom), n, least, most)
+    parts = [(seeds, k - 1), (samples, n - 1), raised(seeds, noise, k, (k - 1) * (n - 1))]
+    return bounded(float(values.mean()), parts, n, least, most)
 
 
 def network_interval(
@@ -79,23 +79,37 @@ def network_interval(
 ) -> tuple[float, float]:  # fmt: skip
     """Return the 95 % confidence interval of one network's metric for new test samples; NaN for a single sample.
 
-    `values` are the metric's values for each sample; their mean is the metric. For the bounds, see `group_interval`.
+    `values` are the metric's values for each sample; their mean is the metric. For the bounds, see `bounded`.
     """
     n = len(values)
     if n < 2:
         return math.nan, math.nan
-    error = float(np.std(values, ddof=1)) / math.sqrt(n)
-    return _within(float(values.mean()), error, _quantile(n - 1), n, least, most)
+    return bounded(float(values.mean()), [(float(np.var(values, ddof=1)) / n, n - 1)], n, least, most)
 
 
-def _within(mean: float, error: float, half: float, n: int, least: float, most: float) -> tuple[float, float]:
-    """Return the interval of `half` standard errors around a metric of n samples, within its bounds."""
-    width = most - least
+def raised(variance: float, least: float, repeats: int, freedom: int) -> tuple[float, int]:
+    """Return what raises the variance over two repeats to at least `least`, with its degrees of freedom.
+
+    The variance over repeats contains the noise of single samples, so its expectation is never below `least`. Two
+    repeats often agree by chance. With more repeats, that is rare, and nothing is added.
+    """
+    return (max(least - variance, 0.0) if repeats == 2 else 0.0), max(freedom, 1)
+
+
+def bounded(
+    mean: float, parts: Sequence[tuple[float, int]], samples: int, least: float, most: float
+) -> tuple[float, float]:  # fmt: skip
+    """Return the 95 % t-interval of a mean whose variance is a sum of parts: (variance, degrees of freedom).
+
+    Within finite bounds, it is symmetric on the logit scale; if every value is at a bound, it is Wilson's interval of
+    so many samples (1927).
+    """
+    error, half, width = math.sqrt(sum(part for part, _ in parts)), _quantile(_freedom(parts)), most - least
     if not math.isfinite(width):
         return mean - half * error, mean + half * error
     share = (mean - least) / width
     if not 0 < share < 1 or error == 0:
-        low, high = wilson(share, n, half)
+        low, high = wilson(share, samples, half)
     else:
         logit, step = math.log(share / (1 - share)), half * error / width / (share * (1 - share))
         low, high = (1 / (1 + math.exp(-(logit + sign * step))) for sign in (-1, 1))
@@ -158,22 +172,26 @@ def seeds_and_samples(
     variance of the difference is S₁²/k₁ + S₂²/k₂ + V/n, minus the noise that V counts a second time. S² is the
     variance of a group's accuracies over its k seeds, and V the variance of the n samples' mean differences. The
     degrees of freedom follow Satterthwaite. One group needs at least two seeds. If the other has one, the same
-    variance over seeds is assumed for it.
+    variance over seeds is assumed for it. If a group has two seeds, p is no smaller than with `raised` variances,
+    because among many groups some pairs of seeds agree by chance.
     """
     n = first.shape[1]
     differences = first.mean(axis=0) - second.mean(axis=0)
     known = [group if len(group) > 1 else other for group, other in ((first, second), (second, first))]
     seeds = [float(np.var(one.mean(axis=1), ddof=1)) / len(group)
              for one, group in zip(known, (first, second), strict=True)]  # fmt: skip
-    noise = sum(_residual(one) / group.size for one, group in zip(known, (first, second), strict=True))
+    noises = [_residual(one) / group.size for one, group in zip(known, (first, second), strict=True)]
+    noise = sum(noises)
     between_samples = float(np.var(differences, ddof=1)) / n if n > 1 else 0.0
     samples = max(between_samples - noise, 0.0)
-    if sum(seeds) + samples <= _ZERO:  # every seed gave the same accuracy, so only the samples vary
+    if sum(seeds) + samples <= ZERO:  # every seed gave the same accuracy, so only the samples vary
         samples = between_samples
     parts = [(seeds[0], len(first) - 1), (seeds[1], len(second) - 1), (samples, n - 1)]
     if min(len(first), len(second)) == 1:  # both variances over seeds are one estimate
         parts = [(sum(seeds), max(len(first), len(second)) - 1), (samples, n - 1)]
-    return _satterthwaite(float(differences.mean()), parts)
+    more = [raised(seed, least, len(group), (len(group) - 1) * (n - 1))
+            for seed, least, group in zip(seeds, noises, (first, second), strict=True)]  # fmt: skip
+    return cautious(float(differences.mean()), parts, more)
 
 
 def seeds_needed(
@@ -197,29 +215,10 @@ def seeds_needed(
     return None
 
 
-def repeated_splits(splits: Sequence[Float[np.ndarray, " _"]], test_to_train: float) -> Estimate:
-    """Return the t-test of one difference per split, corrected for images shared by splits (Nadeau and Bengio 2003).
-
-    `splits` holds the differences of each split's samples. `test_to_train` is the number of test samples divided by
-    the number of training samples. The mean differences of a few splits may be equal by chance. So the variance is
-    raised to at least that of the samples, and the added part has the samples' degrees of freedom. The p-value is never
-    smaller, and the interval never narrower, than in the corrected t-test alone.
-    """
-    k, means = len(splits), [float(split.mean()) for split in splits]
-    corrected = float(np.var(means, ddof=1)) * (1 / k + test_to_train)
-    samples = sum(float(np.var(split, ddof=1)) / len(split) for split in splits if len(split) > 1) / k**2
-    plain = _satterthwaite(float(np.mean(means)), [(corrected, k - 1)])
-    added = (max(samples - corrected, 0.0), max(sum(map(len, splits)) - k, 1))
-    widened = _satterthwaite(float(np.mean(means)), [(corrected, k - 1), added])
-    return replace(
-        widened, p=max(plain.p, widened.p), low=min(plain.low, widened.low), high=max(plain.high, widened.high)
-    )
-
-
 def welch(first: Sequence[float], second: Sequence[float]) -> Estimate:
     """Return Welch's t-test of two groups with one number per seed; each group needs at least two seeds."""
     parts = [(float(np.var(group, ddof=1)) / len(group), len(group) - 1) for group in (first, second)]
-    return _satterthwaite(float(np.mean(first) - np.mean(second)), parts)
+    return satterthwaite(float(np.mean(first) - np.mean(second)), parts)
 
 
 def holm(p_values: Sequence[float], comparisons: int) -> list[float]:
@@ -245,10 +244,19 @@ def _residual(group: Float[np.ndarray, "seeds samples"]) -> float:
     return float((rest**2).sum() / max((group.shape[0] - 1) * (group.shape[1] - 1), 1))
 
 
-def _satterthwaite(difference: float, parts: list[tuple[float, int]]) -> Estimate:
+def cautious(difference: float, parts: list[tuple[float, int]], more: list[tuple[float, int]]) -> Estimate:
+    """Return the t-test whose p is not smaller, and whose interval is not narrower, than without `more` variances.
+
+    More variance also means more degrees of freedom, so it could lower p.
+    """
+    plain, wider = satterthwaite(difference, parts), satterthwaite(difference, parts + more)
+    return replace(wider, p=max(plain.p, wider.p), low=min(plain.low, wider.low), high=max(plain.high, wider.high))
+
+
+def satterthwaite(difference: float, parts: list[tuple[float, int]]) -> Estimate:
     """Return the t-test of a difference whose variance is a sum of parts: (variance, degrees of freedom)."""
     variance = sum(part for part, _ in parts)
-    if variance <= _ZERO:
+    if variance <= ZERO:
         return _estimate(difference, 0.0, 1, 1.0 if abs(difference) < 1e-12 else 0.0)
     freedom = _freedom(parts)
     from scipy.special import stdtr
@@ -257,7 +265,7 @@ def _satterthwaite(difference: float, parts: list[tuple[float, int]]) -> Estimat
     return _estimate(difference, error, freedom, 2 * float(stdtr(freedom, -abs(difference) / error)))
 
 
-def _freedom(parts: list[tuple[float, int]]) -> float:
+def _freedom(parts: Sequence[tuple[float, int]]) -> float:
     """Return Satterthwaite's degrees of freedom of a sum of variances (1946); infinite if all are zero."""
     squares = sum(part**2 / degrees for part, degrees in parts if part > 0)
     return sum(part for part, _ in parts) ** 2 / squares if squares else math.inf

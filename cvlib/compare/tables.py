@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cvlib.compare import benchmarks, names, statistics
+from cvlib.compare import benchmarks, names, splits, statistics
 from cvlib.compare.groups import FRACTION, Group, Section, plain
-from cvlib.compare.runs import sample_values
+from cvlib.compare.runs import Samples, sample_values
 from cvlib.compare.verdict import Comparison, same_test, scaling
 from cvlib.runs.metric_specs import MetricSpec
 from cvlib.runtime.clock import duration
@@ -25,8 +25,8 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
     """Return a group's row as plain numbers: metrics as recorded, seconds, megabytes; None for unknown values."""
     runs, metric, val = group.runs, section.metric, validation_metric(section.metric)
     mean, deviation, low, high = statistics.interval(group.values(metric), section.spec.low, section.spec.high)
-    if (values := _by_sample(group, metric)) is not None:
-        low, high = statistics.group_interval(values, section.spec.low, section.spec.high)
+    if (found := _by_sample(group, metric)) is not None:
+        low, high = _interval_of(found, section.spec)
     row: dict[str, Any] = {"group": group.described, "section": section.title, **group.settings}
     row |= {
         "run": runs[0].name if len(runs) == 1 else "", "seeds": len(runs), "metric": metric,
@@ -43,17 +43,21 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
     return row | benchmarks.columns(group) | (_compared(comparison) if comparison else {})
 
 
-def _by_sample(group: Group, metric: str) -> np.ndarray | None:
-    """Return the metric of each seed and test sample, `(seeds, samples)`.
-
-    None if the seeds have different test samples, or if the samples' mean isn't the metric.
-    """
-    found = [sample_values(run, metric) for run in group.runs]
-    known = [one for one in found if one is not None]
-    if len(known) < len(found) or len({samples for samples, _ in known}) != 1:
+def _by_sample(group: Group, metric: str) -> list[Samples] | None:
+    """Return the test samples of each run; None if they are unknown or their mean isn't the metric."""
+    found = [known for run in group.runs if (known := sample_values(run, metric)) is not None]
+    if len(found) < len(group.runs):
         return None
-    values = np.array([one for _, one in known])
-    return values if np.allclose(values.mean(axis=1), group.values(metric), atol=_SAME_MEAN) else None
+    means = [np.mean(values) for _, values in found]
+    return found if np.allclose(means, group.values(metric), atol=_SAME_MEAN) else None
+
+
+def _interval_of(found: list[Samples], spec: MetricSpec) -> tuple[float, float]:
+    """Return the interval over seeds that share their test samples, or over splits."""
+    tested, values = [names for names, _ in found], [np.array(values) for _, values in found]
+    if len(set(tested)) == 1:
+        return statistics.group_interval(np.array(values), spec.low, spec.high)
+    return splits.group_interval(values, tested, spec.low, spec.high)
 
 
 def _compared(one: Comparison) -> dict[str, Any]:

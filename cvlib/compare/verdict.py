@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from cvlib.compare import statistics
+from cvlib.compare import splits, statistics
 from cvlib.compare.groups import FRACTION, Group, Section
 from cvlib.compare.runs import Samples, sample_values
 from cvlib.compare.statistics import Estimate
@@ -18,7 +18,6 @@ from cvlib.runs.run import Run
 
 SIGNIFICANT = 0.05
 MOST_COMPARED = 12  # groups that are tested against the leader; lower-ranked groups are unlikely to be the best
-_UNKNOWN_TEST_TO_TRAIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,8 @@ def _compare(leader: Group, other: Group, section: Section, samples: Callable[[R
     if len(common) == 1:
         return replace(pair(*(sign * np.array([found[1]]) for found in common[0])), in_common=True)
     if len(common) > 1:
-        return _split_by_split(leader, other, [sign * (np.array(a[1]) - np.array(b[1])) for a, b in common])
+        differences = [sign * (np.array(a[1]) - np.array(b[1])) for a, b in common]
+        return _split_by_split(leader, other, differences, [a[0] for a, _ in common])
     return _unpaired(leader, other, section, "different test samples")
 
 
@@ -128,15 +128,13 @@ def _same_samples(leader: Group, other: Group, first: np.ndarray, second: np.nda
     )  # fmt: skip
 
 
-def _split_by_split(leader: Group, other: Group, differences: list[np.ndarray]) -> Comparison:
+def _split_by_split(
+    leader: Group, other: Group, differences: list[np.ndarray], tested: list[tuple[tuple[str, str], ...]]
+) -> Comparison:  # fmt: skip
     """Compare two groups if every repeat has its own test samples, which both groups share."""
-    train = leader.runs[0].number("samples", "train")
-    if train:  # a fraction of the training split doesn't make the splits more alike
-        train /= float(leader.runs[0].settings.get(FRACTION) or 1.0)
-    ratio = len(differences[0]) / train if train else _UNKNOWN_TEST_TO_TRAIN
-    estimate = statistics.repeated_splits(differences, ratio)
+    estimate = splits.repeated_splits(differences, tested)
     return Comparison(
-        leader, other, "corrected t over paired splits", estimate, True, math.nan,
+        leader, other, "paired t over splits", estimate, True, math.nan,
         sum(int((split > 1e-12).sum()) for split in differences),
         sum(int((split < -1e-12).sum()) for split in differences),
     )  # fmt: skip

@@ -1,135 +1,114 @@
 """How often does `cvlib compare` claim a winner where there is none, and how often does it find a real one?
 
-Networks are simulated: every test image has a difficulty that all networks share, and every seed shifts a network's
-accuracy. In a null case, all groups have the same true accuracy of 85 %. Otherwise, the first group is 3 points better.
-Accuracy varies between seeds by 1 point (standard deviation).
+Networks are simulated (worlds.py), and the verdicts are those of `cvlib.compare` (product.py). In a null case, all
+groups have the same expected metric. Otherwise, the first group is about 3 points better. The metric varies between
+seeds by about 1 point (standard deviation).
 
-    python experiments/simulations/verdicts.py                   # the table; takes a few minutes
+    python experiments/simulations/verdicts.py                   # the table; about 25 minutes of CPU time
     python experiments/simulations/verdicts.py --draws 50        # a quick approximation
 
-"claims" is the share of null cases in which the leader "beats" another group: at most about 5 %. "power" is the
-same share if the first group is 3 points better. "coverage" is the share of null cases in which a group's 95 %
-interval contains the true accuracy.
-
-With ten groups and two seeds, the claims reach 5 to 10 %, because two seeds often agree by chance. If every seed has
-its own split, the correction for overlapping training sets (Nadeau and Bengio 2003) is conservative, so the claims are
-far below 5 %.
+retrained.py makes the same table from networks that are really trained.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from product import FOLDS, SHARED, SPLITS, Contest, Repeat, rates, write
+from worlds import WORLDS
 
-from cvlib.compare import statistics
-from cvlib.viz import text_table
-
-ACCURACY, LEAD, SEED_DEVIATION = 0.85, 0.03, 0.01
-DIFFICULTY = 2.0  # standard deviation of the images' difficulty, in logits
-LEVEL = 0.05
-TEST_TO_TRAIN = 0.15 / 0.70
 HERE = Path(__file__).parent
+TEST, TRAIN = 0.15, 0.70  # shares of the images in each split
 
-Draw = Callable[[np.random.Generator, float], list[np.ndarray]]  # groups of (seeds, samples), the first with a lead
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table; `images` is the number of test images of each run."""
+
+    task: str
+    design: str
+    images: int
+    seeds: int
+    groups: int = 2
+    share: float = 1.0  # of the usual number of draws, for slow cells
+
+    def contest(self, rng: np.random.Generator, leads: bool) -> Contest:
+        """Return simulated groups; if `leads`, the first one is better."""
+        world = WORLDS[self.task]
+        pool, repeats = repeats_of(self.design, self.images, self.seeds, rng)
+        images = world.images(rng, pool)
+        tested = [{key: values[repeat.tested] for key, values in images.items()} for repeat in repeats]
+        deviation = 0.0 if self.seeds == 1 else world.deviation
+        values = [[world.test(rng, own, world.lead * (leads and group == 0) + rng.normal(0, deviation))
+                   for own in tested] for group in range(self.groups)]  # fmt: skip
+        return Contest(self.design, repeats, values, world.spec)
+
+
+def repeats_of(design: str, images: int, seeds: int, rng: np.random.Generator) -> tuple[int, list[Repeat]]:
+    """Return the number of images in the pool, and the images that each repeat is tested on."""
+    if design == SHARED:
+        return images, [Repeat(np.arange(images), round(images * TRAIN / TEST))] * seeds
+    if design == SPLITS:
+        pool = round(images / TEST)
+        return pool, [Repeat(np.sort(rng.choice(pool, images, replace=False)), round(TRAIN * pool))
+                      for _ in range(seeds)]  # fmt: skip
+    order = rng.permutation(images * seeds)
+    trained = round((1 - TEST) * images * (seeds - 1))
+    return len(order), [Repeat(np.sort(fold), trained) for fold in np.split(order, seeds)]
+
+
+CELLS = [
+    *(Cell("classification", SHARED, *of) for of in (
+        (50, 1), (300, 1), (2000, 1), (50, 2), (50, 3, 3), (50, 10, 10), (300, 2), (300, 2, 10), (300, 3), (300, 5, 3),
+        (300, 10), (2000, 2), (2000, 3, 3), (2000, 5), (2000, 10, 10, 0.25))),
+    *(Cell("classification", SPLITS, *of) for of in (
+        (50, 3), (50, 10), (300, 2), (300, 3, 3), (300, 5), (300, 10, 10, 0.5), (2000, 5))),
+    *(Cell("classification", FOLDS, *of) for of in ((50, 5), (50, 10), (300, 3), (300, 5, 10), (300, 10), (2000, 5))),
+    *(Cell("segmentation", SHARED, *of) for of in (
+        (50, 2), (50, 5, 3), (300, 1, 2, 0.25), (300, 3), (300, 10, 10, 0.25), (2000, 2, 2, 0.25))),
+    Cell("segmentation", SPLITS, 300, 5),
+    Cell("segmentation", FOLDS, 300, 5),
+    *(Cell("multi-label", SHARED, *of) for of in (
+        (50, 3), (50, 5, 10, 0.5), (300, 1, 2, 0.25), (300, 2, 3), (300, 5), (2000, 3, 2, 0.25))),
+    Cell("multi-label", SPLITS, 300, 5),
+    Cell("multi-label", FOLDS, 300, 5),
+    *(Cell("detection", SHARED, *of) for of in (
+        (50, 2), (50, 3, 3), (300, 1, 2, 0.25), (300, 3), (300, 5, 10, 0.25), (2000, 3, 2, 0.25))),
+    Cell("detection", SPLITS, 300, 5),
+    Cell("detection", FOLDS, 300, 5),
+    Cell("detection, boxes", SHARED, 50, 3, 2, 0.2),
+    Cell("detection, boxes", FOLDS, 50, 3, 2, 0.2),
+]  # fmt: skip
 
 
 def main() -> None:
     """Simulate every row of the table and write it beside this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=1000, help="simulated comparisons per row")
+    parser.add_argument("--draws", type=int, default=2000, help="simulated comparisons per row; fewer if a row is slow")
     draws = parser.parse_args().draws
-    rows = []
-    for row in rows_of_table(draws):
-        rows.append(row)
-        print(" · ".join(row.values()), flush=True)
-    lines = [f"Generated by `python experiments/simulations/verdicts.py --draws {draws}`.", "",
-             *text_table.markdown(rows), ""]  # fmt: skip
-    (HERE / "verdicts.md").write_text("\n".join(lines))
+    command = f"python experiments/simulations/verdicts.py --draws {draws}"
+    write(HERE / "verdicts.md", command, rows_of_table(draws), (HERE / "verdicts_notes.md").read_text())
 
 
 def rows_of_table(draws: int) -> Iterator[dict[str, str]]:
-    """Yield the table's rows."""
-    for images, seeds, groups in itertools.product((50, 300, 2000), (2, 3, 5, 10), (2, 3, 10)):
-        yield row("shared split", images, seeds, groups, shared(images, seeds, groups), winner_on_shared, draws)
-    for images, seeds in itertools.product((50, 300), (2, 3, 5, 10)):
-        yield row("a split per seed", images, seeds, 2, own_splits(images, seeds), winner_on_own, draws)
+    """Yield the table's rows, computed on two cores."""
+    with ProcessPoolExecutor(2) as pool:
+        yield from pool.map(row_of, range(len(CELLS)), [draws] * len(CELLS))
 
 
-def row(
-    design: str, images: int, seeds: int, groups: int, draw: Draw, winner: Callable[[list[np.ndarray]], bool],
-    draws: int,
-) -> dict[str, str]:  # fmt: skip
-    """Return one row: the rates of a design."""
-    rng = np.random.default_rng([images, seeds, groups])
-    null = [draw(rng, 0.0) for _ in range(draws)]
-    claims = np.mean([winner(case) for case in null])
-    power = np.mean([winner(draw(rng, LEAD)) for _ in range(draws)])
-    shown = {"design": design, "test images": f"{images:,}", "seeds": str(seeds), "groups": str(groups),
-             "claims %": f"{100 * claims:.1f}", "power %": f"{100 * power:.0f}"}  # fmt: skip
-    return shown | {"coverage %": f"{100 * coverage(null):.1f}" if design == "shared split" else ""}
-
-
-def coverage(cases: list[list[np.ndarray]]) -> float:
-    """Return how often a group's interval contains the true accuracy."""
-    inside = []
-    for first, *_ in cases:
-        low, high = statistics.group_interval(first, 0.0, 1.0)
-        inside.append(low <= ACCURACY <= high)
-    return float(np.mean(inside))
-
-
-def winner_on_shared(groups: list[np.ndarray]) -> bool:
-    """Return whether the leader beats any other group, by the rule of the verdict."""
-    ranked = sorted(groups, key=lambda group: -group.mean())
-    found = [statistics.seeds_and_samples(ranked[0], other) for other in ranked[1:]]
-    corrected = statistics.holm([one.p for one in found], len(groups) * (len(groups) - 1) // 2)
-    return min(corrected) < LEVEL
-
-
-def winner_on_own(groups: list[np.ndarray]) -> bool:
-    """Return whether the two groups differ if every seed has its own split."""
-    return statistics.repeated_splits(list(groups[0] - groups[1]), TEST_TO_TRAIN).p < LEVEL
-
-
-def shared(images: int, seeds: int, groups: int) -> Draw:
-    """Return a function that draws groups whose seeds share the test images."""
-
-    def draw(rng: np.random.Generator, lead: float) -> list[np.ndarray]:
-        difficulty = rng.normal(0, DIFFICULTY, images)
-        return [
-            _predictions(rng, ACCURACY + lead * (number == 0), np.tile(difficulty, (seeds, 1)))
-            for number in range(groups)
-        ]
-
-    return draw
-
-
-def own_splits(images: int, seeds: int) -> Draw:
-    """Return a function that draws two groups. Each seed tests both on its own sample of one set of images."""
-
-    def draw(rng: np.random.Generator, lead: float) -> list[np.ndarray]:
-        everything = rng.normal(0, DIFFICULTY, round(images / 0.15))
-        tested = np.stack([rng.choice(everything, images, replace=False) for _ in range(seeds)])
-        return [_predictions(rng, ACCURACY + lead * (number == 0), tested) for number in range(2)]
-
-    return draw
-
-
-def _predictions(rng: np.random.Generator, accuracy: float, difficulty: np.ndarray) -> np.ndarray:
-    """Return correct (1) and wrong (0) predictions, `(seeds, samples)`, for images of this difficulty."""
-    own = np.clip(accuracy + rng.normal(0, SEED_DEVIATION, len(difficulty)), 0.01, 0.99)
-    skill = np.interp(own, _ACCURACIES, _SKILLS)[:, None]
-    return (rng.random(difficulty.shape) < 1 / (1 + np.exp(difficulty - skill))).astype(float)
-
-
-# The expected accuracy over all images for each skill, which is strictly increasing.
-_SKILLS = np.linspace(-12, 16, 400)
-_QUANTILES = DIFFICULTY * np.random.default_rng(0).normal(0, 1, 20_000)
-_ACCURACIES = np.array([float(np.mean(1 / (1 + np.exp(_QUANTILES - skill)))) for skill in _SKILLS])
+def row_of(number: int, draws: int) -> dict[str, str]:
+    """Return one row; the random numbers depend on the cell's number alone."""
+    cell, rng = CELLS[number], np.random.default_rng(number)
+    count = max(round(draws * cell.share), 20)
+    null, led = ([cell.contest(rng, leads) for _ in range(count)] for leads in (False, True))
+    shown = {"task": cell.task, "design": cell.design, "test images": f"{cell.images:,}", "seeds": str(cell.seeds),
+             "groups": str(cell.groups), "draws": f"{count:,}"}  # fmt: skip
+    return shown | rates(null, led)
 
 
 if __name__ == "__main__":

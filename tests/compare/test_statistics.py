@@ -69,15 +69,35 @@ def test_seeds_and_samples_by_hand() -> None:
     first = np.array([[1, 1, 1, 0], [1, 1, 0, 1.0]])  # accuracies 3/4, 3/4
     second = np.array([[1, 0, 0, 0], [1, 0, 1, 0.0]])  # accuracies 1/4, 1/2
     # Variances over seeds: 0 and (1/32) / 2. Sample differences 0, 1, 0, 1/2: variance 11/48 over 4 samples.
-    # Mean squares of the residuals: 1/3 and 1/8, each over 2 × 4 values.
-    residual = [sum([0, 0, 0.25, 0.25, 0, 0, 0.25, 0.25]) / 3, (6 * 0.125**2 + 2 * 0.375**2) / 3]
-    samples = 11 / 48 / 4 - sum(residual) / 8
-    variance = 1 / 64 + samples
-    freedom = variance**2 / ((1 / 64) ** 2 / 1 + samples**2 / 3)
+    # Mean squares of the residuals: 1/3 and 1/8, each over 2 × 4 values. The samples add 11/48/4 − (1/3 + 1/8)/8 = 0.
+    # Two seeds have at least the variance of their noise, 1/24 and 1/64, but that must not lower p.
     found = statistics.seeds_and_samples(first, second)
     assert found.difference == pytest.approx(3 / 8)
+    assert found.error == pytest.approx(math.sqrt(1 / 24 + 1 / 64))
+    assert found.p == pytest.approx(2 * stats.t.sf(3 / 8 / math.sqrt(1 / 64), 1))
+
+
+def test_seeds_and_samples_of_three_seeds_by_hand() -> None:
+    first = np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 1, 0, 0.0]])  # accuracies 3/4, 3/4, 1/2
+    second = np.array([[1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0.0]])  # accuracies 1/4, 1/2, 1/4
+    # Each S² is 1/48. Mean differences of the samples: 0, 1, 0, 1/3; their variance is 2/9.
+    residual = [sum((_two_way(group) ** 2).flat) / 6 for group in (first, second)]
+    samples = max(2 / 9 / 4 - sum(residual) / 12, 0)
+    seeds = 1 / 48 / 3
+    variance = 2 * seeds + samples
+    freedom = variance**2 / (2 * seeds**2 / 2 + samples**2 / 3)
+    found = statistics.seeds_and_samples(first, second)
     assert found.error == pytest.approx(math.sqrt(variance))
-    assert found.p == pytest.approx(2 * stats.t.sf(3 / 8 / math.sqrt(variance), freedom))
+    assert found.p == pytest.approx(2 * stats.t.sf(1 / 3 / math.sqrt(variance), freedom))
+
+
+def _two_way(group: np.ndarray) -> np.ndarray:
+    """Return the residuals of a least-squares fit by seed and sample."""
+    k, n = group.shape
+    design = np.concatenate([np.repeat(np.eye(k), n, axis=0), np.tile(np.eye(n), (k, 1))], axis=1)
+    fitted = design @ np.linalg.lstsq(design, group.ravel(), rcond=None)[0]
+    residuals: np.ndarray = group.ravel() - fitted
+    return residuals
 
 
 def test_only_the_test_over_seeds_keeps_its_level_if_recipes_are_equal() -> None:
@@ -99,24 +119,6 @@ def test_p_is_1_for_equal_results_and_0_for_constant_different_ones() -> None:
     same = np.ones((3, 10))
     assert statistics.seeds_and_samples(same, same).p == 1.0
     assert statistics.seeds_and_samples(same, np.zeros((3, 10))).p == 0.0
-
-
-def test_repeated_splits_by_hand() -> None:
-    found = statistics.repeated_splits([np.full(5, value) for value in (0.02, 0.04, 0.03)], 0.25)
-    error = math.sqrt(1e-4 * (1 / 3 + 0.25))
-    assert found.error == pytest.approx(error)
-    assert found.p == pytest.approx(2 * stats.t.sf(0.03 / error, 2))
-
-
-def test_p_of_repeated_splits_is_continuous_and_never_below_the_plain_test() -> None:
-    """Use two splits of 100 images each, with an increasing gap between their mean gains."""
-    base = np.array([1.0] * 40 + [-1.0] * 9 + [0.0] * 51)
-    found = [statistics.repeated_splits([base - gap / 2, base + gap / 2], 0.25) for gap in np.linspace(0, 0.1, 201)]
-    p = np.array([one.p for one in found])
-    assert np.abs(np.diff(p)).max() < 0.01
-    for gap, one in zip(np.linspace(0, 0.1, 201)[1:], found[1:], strict=True):
-        error = math.sqrt(gap**2 / 2 * (1 / 2 + 0.25))
-        assert one.p >= 2 * stats.t.sf(abs(base.mean()) / error, 1) - 1e-12
 
 
 @pytest.mark.parametrize(("seeds", "samples"), [(2, 300), (3, 50), (5, 300), (10, 2000)])
@@ -161,12 +163,19 @@ def test_seeds_needed_equals_a_power_calculation() -> None:
     assert statistics.seeds_needed(one, other) is None
 
 
-def test_splits_with_equal_differences_use_the_standard_error_of_their_samples() -> None:
-    one = np.array([1.0] * 10 + [-1.0] * 6 + [0.0] * 44)  # ahead by 4 of 60 images
-    found = statistics.repeated_splits([one, np.roll(one, 7)], 0.25)
-    error = math.sqrt(2 * np.var(one, ddof=1) / 60) / 2
-    assert (found.difference, found.error) == pytest.approx((4 / 60, error))
-    assert found.p == pytest.approx(2 * stats.t.sf(4 / 60 / error, 118)) and found.p > 0.1
+def test_two_seeds_that_agree_by_chance_have_at_least_the_variance_of_their_noise() -> None:
+    """The seeds are right on 30 and 31 of 40 images, but on different ones."""
+    seeds = np.array([[1.0] * 30 + [0.0] * 10, [0.0] * 9 + [1.0] * 31])
+    over_seeds = 2 * (1 / 80) ** 2 / 2
+    noise = np.var(seeds[0] - seeds[1], ddof=1) / 2 / 80
+    samples = max(np.var(seeds.mean(axis=0), ddof=1) / 40 - noise, 0)
+    assert over_seeds < noise
+    variance = noise + samples
+    freedom = variance**2 / (over_seeds**2 + (noise - over_seeds) ** 2 / 39 + samples**2 / 39)
+    low, high = statistics.group_interval(seeds)
+    assert (high - low) / 2 == pytest.approx(math.sqrt(variance) * stats.t.ppf(0.975, freedom))
+    assert statistics.raised(over_seeds, noise, 2, 39) == pytest.approx((noise - over_seeds, 39))
+    assert statistics.raised(over_seeds, noise, 3, 78) == (0.0, 78)
 
 
 def test_holm_by_hand() -> None:

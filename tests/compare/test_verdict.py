@@ -79,7 +79,7 @@ def test_runs_on_different_splits_are_paired_by_split(tmp_path: Path, make_run: 
         make_run(f"a{seed}", {"data.split_seed": seed, **FINETUNE}, right=right)
         make_run(f"b{seed}", {"data.split_seed": seed}, right=[0] * seed + right[seed:])
     _, (one,), _ = compared(tmp_path)
-    assert one.test == "corrected t over paired splits"
+    assert one.test == "paired t over splits"
     assert one.estimate.difference == pytest.approx(np.mean([1 / 10, 2 / 11, 3 / 12]))
     assert (one.wins, one.losses) == (6, 0)
 

@@ -1,18 +1,22 @@
 """What each image contributes to a detector's metrics, so that runs can be compared image by image.
 
-The contributions are jackknife pseudo-values n·θ − (n − 1)·θ₋ᵢ, where θ is the metric and θ₋ᵢ the metric without image
-i (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982). They are shifted so that their mean is θ.
+The contributions are those of the infinitesimal jackknife (Efron, The Jackknife, the Bootstrap and Other Resampling
+Plans, 1982, chapter 6), shifted so that their mean is the metric.
+
+COCO reads average precision at 101 recalls, which makes it a step function of the data: if one image is left out, the
+metric usually doesn't change, or it jumps by the precision of a whole step. A jackknife is inconsistent for such
+statistics. So the contributions are those to the area under the same precision–recall curve.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from cvlib.data.dataset import Boxes
+from cvlib.tasks import pseudo_values
 from cvlib.tasks.detection import coco
 from cvlib.tasks.detection.coco import Detections
 
@@ -21,66 +25,71 @@ _RECALLS = np.linspace(0, 1, 101)
 _MAX_DETECTIONS = 100  # per image and class
 
 
-@dataclass(frozen=True)
-class _Ranking:
-    """The detections of one class in all images, at one IoU threshold, by descending score."""
-
-    images: np.ndarray  # int (true positives,): the image of each true positive
-    ranks: np.ndarray  # int (true positives,): the number of detections before it
-    errors: np.ndarray  # int (true positives,): the number of false positives before it
-    errors_of: dict[int, np.ndarray]  # image → ranks of its false positives
-    objects: np.ndarray  # int (images,): number of true boxes in each image
-
-    def measured(self, without: int | None = None) -> tuple[float, float]:
-        """Return average precision and recall, 0–1, of all images or of all but one; NaN without true boxes."""
-        objects = int(self.objects.sum())
-        kept, errors = np.ones(len(self.images), bool), self.errors
-        if without is not None:
-            objects -= int(self.objects[without])
-            kept = self.images != without
-            errors = errors - np.searchsorted(self.errors_of.get(without, np.empty(0, int)), self.ranks)
-        if not objects:
-            return np.nan, np.nan
-        errors = errors[kept]
-        hits = np.arange(1, len(errors) + 1)
-        precision = np.maximum.accumulate((hits / (hits + errors))[::-1])[::-1]
-        reached = np.searchsorted(hits / objects, _RECALLS)
-        return float(np.append(precision, 0)[reached].mean()), len(hits) / objects
-
-    def concerns(self, image: int) -> bool:
-        """Return whether an image has a true box or a detection of the class."""
-        return bool(self.objects[image]) or image in self.errors_of
-
-
 def contributions(
     truths: Sequence[Boxes], found: Sequence[Detections], classes: int
 ) -> dict[str, Float[np.ndarray, " images"]]:  # fmt: skip
     """Return each image's contribution to mAP, mAP50, mAP75 and ar_100; their means are the metrics."""
-    rankings = _rankings(truths, found, classes)
-    whole = np.array([[one.measured() for one in row] for row in rankings])  # (classes, IoUs, precision and recall)
-    metrics = _metrics(whole)
-    values = {name: np.empty(len(truths)) for name in metrics}
-    for image in range(len(truths)):
-        without = whole.copy()
-        for label, row in enumerate(rankings):
-            if any(one.concerns(image) for one in row):
-                without[label] = [one.measured(image) for one in row]
-        for name, value in _metrics(without).items():
-            values[name][image] = len(truths) * metrics[name] - (len(truths) - 1) * value
-    return {name: found - found.mean() + metrics[name] for name, found in values.items()}
+    label, image, matches = _ranked(truths, found)
+    objects = np.zeros((classes, len(truths)), int)
+    for number, truth in enumerate(truths):
+        np.add.at(objects[:, number], truth.classes[~truth.crowd], 1)
+    precisions, recalls = [], []  # each (classes, IoUs, images)
+    for one in np.flatnonzero(objects.any(axis=1)):
+        own = label == one
+        precisions.append([of_average_precision(image[own], row[own], objects[one]) for row in matches])
+        recalls.append([_of_recall(image[own], row[own], objects[one]) for row in matches])
+    if not precisions:
+        return {name: np.zeros(len(truths)) for name in ("mAP", "mAP50", "mAP75", "ar_100")}
+    by_iou = np.mean(precisions, axis=0)
+    return {"mAP": by_iou.mean(axis=0), "mAP50": by_iou[0], "mAP75": by_iou[5],
+            "ar_100": np.mean(recalls, axis=(0, 1))}  # fmt: skip
 
 
-def _metrics(measured: np.ndarray) -> dict[str, float]:
-    """Return the metrics for precision and recall `(classes, IoUs, 2)`; classes without true boxes are left out."""
-    precision, recall = np.moveaxis(measured[~np.isnan(measured[:, 0, 0])], -1, 0)
-    if not len(precision):
-        return {"mAP": 0.0, "mAP50": 0.0, "mAP75": 0.0, "ar_100": 0.0}
-    return {"mAP": float(precision.mean()), "mAP50": float(precision[:, 0].mean()),
-            "mAP75": float(precision[:, 5].mean()), "ar_100": float(recall.mean())}  # fmt: skip
+def of_average_precision(
+    images: Int[np.ndarray, " n"], matches: Int[np.ndarray, " n"], objects: Int[np.ndarray, " images"]
+) -> Float[np.ndarray, " images"]:  # fmt: skip
+    """Return each image's contribution to the average precision of one class at one IoU threshold.
+
+    The precision at a true positive is the highest precision from its rank on. An image changes it by its detections
+    up to the rank where the highest precision is reached.
+
+    Args:
+        images: the image of each detection, by descending score.
+        matches: its match, as in `coco.match`.
+        objects: the number of true boxes in each image; at least one image has a box.
+    """
+    images, hits, total = images[matches >= 0], matches[matches >= 0], int(objects.sum())
+    ranks = np.flatnonzero(hits)
+    counts = np.arange(1, len(ranks) + 1)
+    precision = counts / (ranks + 1)
+    highest = np.maximum.accumulate(precision[::-1])[::-1]
+    where = np.where(precision >= highest, ranks, len(hits))
+    reached = np.minimum.accumulate(where[::-1])[::-1]  # the rank at which each highest precision is reached
+    gain, loss = (_sums_from(part / (reached + 1)) for part in (np.ones(len(ranks)), highest))
+    later = np.searchsorted(reached, np.arange(len(hits)))  # the first true positive that each detection affects
+    influence = hits * gain[later] - loss[later]
+    influence[ranks] += highest
+    area = highest.sum() / total
+    of_image = np.bincount(images, influence, len(objects)) - objects * area
+    metric = float(np.append(highest, 0)[np.searchsorted(counts / total, _RECALLS)].mean())
+    values: np.ndarray = metric + len(objects) * of_image / total
+    return values
 
 
-def _rankings(truths: Sequence[Boxes], found: Sequence[Detections], classes: int) -> list[list[_Ranking]]:
-    """Return the rankings by class and IoU threshold."""
+def _sums_from(values: np.ndarray) -> np.ndarray:
+    """Return the sum of the values from each position on, and 0 for the position after the last one."""
+    return np.append(np.cumsum(values[::-1])[::-1], 0)
+
+
+def _of_recall(images: np.ndarray, matches: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    found = np.bincount(images[matches == 1], minlength=len(objects))
+    return pseudo_values.of_ratios(found[:, None], objects[:, None])
+
+
+def _ranked(
+    truths: Sequence[Boxes], found: Sequence[Detections]
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, "IoUs n"]]:
+    """Return class and image of all detections that count, by descending score, and their matches."""
     scores, labels, images, matched = [], [], [], []
     for image, (truth, detections) in enumerate(zip(truths, found, strict=True)):
         kept = _kept(detections)
@@ -89,25 +98,7 @@ def _rankings(truths: Sequence[Boxes], found: Sequence[Detections], classes: int
         images.append(np.full(len(kept), image))
         matched.append(coco.matches(truth, kept, _IOUS))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    label, image_of = np.concatenate(labels)[order], np.concatenate(images)[order]
-    matches = np.concatenate(matched, axis=1)[:, order]  # (IoUs, detections)
-    objects = np.zeros((classes, len(truths)), int)
-    for number, truth in enumerate(truths):
-        np.add.at(objects[:, number], truth.classes[~truth.crowd], 1)
-    return [[_ranking(image_of[label == one], row[label == one], objects[one]) for row in matches]
-            for one in range(classes)]  # fmt: skip
-
-
-def _ranking(
-    images: Int[np.ndarray, " n"], matches: Int[np.ndarray, " n"], objects: Int[np.ndarray, " images"]
-) -> _Ranking:  # fmt: skip
-    """Return the ranking of one class's detections; `matches` are as `coco.match` returns them."""
-    images, matches = images[matches >= 0], matches[matches >= 0]
-    ranks, wrong = np.flatnonzero(matches), np.flatnonzero(matches == 0)
-    order = np.argsort(images[wrong], kind="stable")
-    names, starts = np.unique(images[wrong][order], return_index=True)
-    errors_of = dict(zip(names.tolist(), np.split(wrong[order], starts[1:]), strict=True)) if len(wrong) else {}
-    return _Ranking(images[ranks], ranks, np.searchsorted(wrong, ranks), errors_of, objects)
+    return np.concatenate(labels)[order], np.concatenate(images)[order], np.concatenate(matched, axis=1)[:, order]
 
 
 def _kept(found: Detections) -> Detections:
