@@ -8,7 +8,10 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers, ops
 
+from cvlib.models.torch_names import TORCH_PIXELS
+
 IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
+_TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB 0–1, in torchvision and timm
 
 
 def image_input(input_shape: tuple[int, int, int]) -> KerasTensor:
@@ -45,3 +48,17 @@ def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
         mean=IMAGENET_BGR_MEAN, variance=(1.0, 1.0, 1.0), name="minus_mean", dtype="float32"
     )
     return minus_mean(bgr)
+
+
+def torch_preprocessing(image: KerasTensor) -> KerasTensor:
+    """Convert grey or RGB to RGB minus ImageNet's mean, divided by its deviation, as torchvision's weights expect.
+
+    For images with more than three channels, the mean over RGB of both numbers is used for every channel, for the
+    reason that `caffe_preprocessing` states.
+    """
+    mean, std = (tuple(255 * value for value in values) for values in (_TORCH_MEAN, _TORCH_STD))
+    if image.shape[-1] > 3:
+        scale = 3 / sum(std)
+        return layers.Rescaling(scale, offset=-sum(mean) / 3 * scale, name=TORCH_PIXELS, dtype="float32")(image)
+    variance = tuple(value**2 for value in std)
+    return layers.Normalization(mean=mean, variance=variance, name=TORCH_PIXELS, dtype="float32")(to_rgb(image))
