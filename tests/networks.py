@@ -15,6 +15,8 @@ from cvlib.models.head import Output
 from cvlib.models.network import Network, build
 from tests.configs import model_config
 
+_LARGE = ("inception", "yolov8", "yolov8_backbone")  # yolov8: keras-cv's import takes seconds
+
 
 def network(name: str, size: int | tuple[int, int] = 64, channels: int = 3, classes: int = 4,
             resize: str = "stretch", **changes: Any) -> Network:  # fmt: skip
@@ -31,7 +33,7 @@ def network_of(config: ModelConfig, size: int | tuple[int, int] = 64, channels: 
 
 def large_ones_slow(names: list[str]) -> list[Any]:
     """Return the network names as test parameters; networks that take seconds to build are marked as slow."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name == "inception" else name for name in names]
+    return [pytest.param(name, marks=pytest.mark.slow) if name in _LARGE else name for name in names]
 
 
 def smallest_side(config: ModelConfig) -> int:
