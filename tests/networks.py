@@ -16,6 +16,8 @@ from cvlib.models.head import Output
 from cvlib.models.network import Network, build
 from tests.configs import model_config
 
+_LARGE = ("inception", "mobilenet", "yolov8", "yolov8_backbone")  # yolov8: keras-cv's import takes seconds
+
 
 def network(name: str, size: int | tuple[int, int] = 64, channels: int = 3, classes: int = 4,
             resize: str = "stretch", **changes: Any) -> Network:  # fmt: skip
@@ -41,8 +43,7 @@ def shared(names: list[str]) -> list[str]:
 
 def large_ones_slow(names: list[str]) -> list[Any]:
     """Return the shared names as test parameters; networks that take seconds to build are marked as slow."""
-    large = ("inception", "mobilenet")
-    return [pytest.param(name, marks=pytest.mark.slow) if name in large else name for name in shared(names)]
+    return [pytest.param(name, marks=pytest.mark.slow) if name in _LARGE else name for name in shared(names)]
 
 
 def smallest_side(config: ModelConfig) -> int:

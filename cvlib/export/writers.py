@@ -58,7 +58,9 @@ def write_litert(model: keras.Model, path: Path, labels: dict[str, Any], calibra
     function = _with_matrix_resizing(model) if calibration is None else _without_resizing(model)
     with tempfile.TemporaryDirectory() as folder:
         module, serve = _frozen(model, function)
-        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
+        # The gradient of swish can't be saved, and inference needs none.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve}, options=options)
         content = _converted(tf.lite.TFLiteConverter.from_saved_model(folder), model, calibration)
     with replacing(path) as partial:
         partial.write_bytes(content)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cvlib.config.fields import Options
+from cvlib.models.torch_names import TorchNames
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ class Backbone(ABC):
         the caller removes the layers after the last of them. Raises `UserError` for an image that is too small.
         """
 
+    def depends_on_size(self, options: Any) -> bool:
+        """Return whether the shapes of a classifier's weights depend on the image size, as those of dense layers do."""
+        return False
+
     def feature_levels(self, options: Any) -> list[Level]:
         """Return the feature levels, finest first. Only called if `has_feature_levels` is true."""
         raise NotImplementedError(f"{self.name} has no feature levels")
@@ -119,6 +124,17 @@ class Backbone(ABC):
         from cvlib.models.preprocessing import to_unit_range
 
         return to_unit_range(image)
+
+    def pixels(self, options: Any, image: KerasTensor) -> KerasTensor:
+        """Return raw pixels 0–255 as the base with these options expects them; by default, `preprocess`.
+
+        Override it if an option decides whose weights fit, because their source decides what the pixels mean.
+        """
+        return self.preprocess(image)
+
+    def torch_names(self, options: Any) -> list[TorchNames]:
+        """Return the names of the base's tensors in the state dicts of PyTorch's packages, one entry per package."""
+        return []
 
     def auxiliary(self, options: Any) -> tuple[str, float] | None:
         """Return the layer that an auxiliary classifier reads in training, and its loss weight; None without one."""

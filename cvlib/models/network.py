@@ -83,7 +83,7 @@ def build(config: ModelConfig, spec: InputSpec, classes: int) -> Network:
     check_size(config, backbone, head, spec.size)
     head.check(config.head_options, backbone, config.backbone_options, spec.size)
     image = image_input(spec.shape)
-    pixels = backbone.preprocess(image)
+    pixels = backbone.pixels(config.backbone_options, image)
     base, tap_weight = _base(config, backbone, head, pixels.shape[1:])
     maps = keras.tree.flatten(base(pixels))
     tap = maps.pop() if tap_weight else None

@@ -48,17 +48,18 @@ def caffe_preprocessing(image: KerasTensor) -> KerasTensor:
     return minus_mean(bgr)
 
 
-def torch_preprocessing(image: KerasTensor) -> KerasTensor:
+def torch_preprocessing(image: KerasTensor, name: str = "standardized") -> KerasTensor:
     """Convert grey or RGB to RGB minus ImageNet's mean, divided by its standard deviation.
 
-    Keras' weights of DenseNet, EfficientNet and ConvNeXt expect this, like those of torchvision. Images with more than
-    three channels use the mean of the three means and deviations for every channel, as in `caffe_preprocessing`.
+    The weights of torchvision expect this, and Keras' weights of DenseNet, EfficientNet and ConvNeXt. Images with more
+    than three channels use the mean of the three means and deviations for every channel, as in `caffe_preprocessing`.
+    `name` is that of the layer.
     """
     if image.shape[-1] > 3:
         mean, std = sum(IMAGENET_RGB_MEAN) / 3, sum(IMAGENET_RGB_STD) / 3
-        return layers.Rescaling(1 / (255 * std), offset=-mean / std, name="standardized", dtype="float32")(image)
+        return layers.Rescaling(1 / (255 * std), offset=-mean / std, name=name, dtype="float32")(image)
     standardized = layers.Normalization(
         mean=[255 * mean for mean in IMAGENET_RGB_MEAN], variance=[(255 * std) ** 2 for std in IMAGENET_RGB_STD],
-        name="standardized", dtype="float32",
+        name=name, dtype="float32",
     )  # fmt: skip
     return standardized(to_rgb(image))

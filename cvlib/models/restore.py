@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cvlib.models.network import Network
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")  # of a .keras file
-_UNSAFE_CLASSES = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+UNSAFE_CLASSES = ("Lambda", "__lambda__", "__bytes__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _LONGEST = 160  # maximum length of a quoted error or name, in characters
 
 
@@ -209,7 +209,7 @@ def _refuse_foreign(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         members = [name for name in archive.namelist() if name not in _MEMBERS]
-        parts = list(_parts(json.loads(archive.read("config.json"))))
+        parts = list(parts_of(json.loads(archive.read("config.json"))))
     foreign = [f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)]
     if found := [*foreign, *members]:
         raise UserError(f"{path} was not loaded: it contains {found[0][:_LONGEST]}, which no run writes and which "
@@ -218,14 +218,14 @@ def _refuse_foreign(path: Path) -> None:
 
 def _is_foreign(part: dict[str, Any]) -> bool:
     module = str(part.get("module") or "keras").split(".")[0]
-    return module != "keras" or part["class_name"] in _UNSAFE_CLASSES
+    return module != "keras" or part["class_name"] in UNSAFE_CLASSES
 
 
-def _parts(config: Any) -> Iterator[dict[str, Any]]:
+def parts_of(config: Any) -> Iterator[dict[str, Any]]:
     """Yield every part of a saved network's config that names a class."""
     if isinstance(config, dict):
         if "class_name" in config:
             yield config
         config = list(config.values())
     for inner in config if isinstance(config, list) else []:
-        yield from _parts(inner)
+        yield from parts_of(inner)

@@ -1,83 +1,65 @@
-"""A reader of weights files in PyTorch's legacy format. It needs no PyTorch and can't run code from the file.
+"""A reader of PyTorch's weights files, in the zip format and in the legacy format. It runs no code from the file.
 
-A legacy file is a sequence of pickles (a magic number, a version, the machine's byte order, the tensors by name, the
-keys of the storages) followed by the raw storages. A pickle is a program, and Python's unpickler executes it. The small
-interpreter here supports only the instructions that such a file needs. It creates numbers, strings, tuples, lists,
-dicts and descriptions of tensors. It imports nothing and calls nothing.
+A file in the zip format is an uncompressed archive: `NAME/data.pkl` describes the tensors by name, and `NAME/data/KEY`
+holds the numbers of a storage. A legacy file is a sequence of pickles (a magic number, a version, the machine's byte
+order, the tensors by name, the keys of the storages) followed by the raw storages. `torch_pickle` interprets the
+pickles.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import math
-import pickletools
-from collections.abc import Callable
-from dataclasses import dataclass
+import mmap
+import zipfile
+import zlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from cvlib.models.torch_pickle import Interpreter, Refused, Storage, Tensor
 from cvlib.runtime.errors import UserError
 
-_LARGEST = 2**28  # maximum size of a file in bytes; the known files have at most 25 million
+Content: TypeAlias = bytes | mmap.mmap
+
+_LARGEST = (
+    2**28
+)  # maximum size in bytes of a published file that `read` checks; the known files have at most 25 million
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _ZIP = b"PK\x03\x04"
-_ORDERED_DICT, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
-_STORAGES = {"torch FloatStorage": "<f4", "torch HalfStorage": "<f2", "torch DoubleStorage": "<f8",
-             "torch LongStorage": "<i8", "torch IntStorage": "<i4"}  # fmt: skip
-_LITERALS = {"PROTO", "BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"}  # PROTO's argument is not pushed
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-class _Refused(ValueError):
-    """The content is not that of a weights file."""
-
-
-@dataclass(frozen=True)
-class _Global:
-    """A name that the pickle would import. It is never imported."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class _Storage:
-    """A sequence of numbers that is stored after the pickles."""
-
-    dtype: str
-    key: str
-    count: int
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage; offset and strides are in elements, not bytes."""
-
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
+_LOCAL_HEADER = 30  # bytes before the name in the header of an archive's member
+_WRAPPED = ("state_dict", "model_state_dict", "state_dict_ema", "model")  # keys of a checkpoint that hold its tensors
+_LARGEST_PICKLE = 2**26  # bytes
 
 
 def read(file: Path, sha256: str) -> dict[str, np.ndarray]:
-    """Return the tensors of a file by name, in the file's order, as read-only views of its content.
+    """Return the tensors of a published file by name, in the file's order, as read-only views of its content.
 
-    Raises `UserError` if the file can't be read, has a different SHA-256, or isn't in the legacy format.
+    Raises `UserError` if the file can't be read, has a different SHA-256, or isn't a weights file.
     """
     return parse(_published(file, sha256), str(file))
 
 
-def parse(content: bytes, name: str) -> dict[str, np.ndarray]:
-    """Return the tensors in the content of a legacy file, as `read` does; error messages call the file `name`."""
-    if content.startswith(_ZIP):
-        raise UserError(f"{name} is in PyTorch's zip format: only the legacy format is supported")
+def read_any(file: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of any file, as `read` does. The numbers are read from the disk when they are used."""
     try:
-        return _parse(content)
-    except _Refused as refused:
-        raise UserError(f"{name} is not a weights file in PyTorch's legacy format: {refused}") from refused
+        with file.open("rb") as opened:
+            content: Content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:  # an empty file
+        content = b""
+    except OSError as error:
+        raise UserError(f"{file} can't be read: {error.strerror}") from error
+    return parse(content, str(file))
+
+
+def parse(content: Content, name: str) -> dict[str, np.ndarray]:
+    """Return the tensors in the content of a file, as `read` does; error messages call the file `name`."""
+    try:
+        return _zipped(content) if content[:4] == _ZIP else _legacy(content)
+    except Refused as refused:
+        raise UserError(f"{name} is not a weights file of PyTorch, or it is damaged: {refused}; save a network's "
+                        "weights with torch.save(network.state_dict(), file)") from refused  # fmt: skip
 
 
 def _published(file: Path, sha256: str) -> bytes:
@@ -92,206 +74,107 @@ def _published(file: Path, sha256: str) -> bytes:
     return content
 
 
-def _parse(content: bytes) -> dict[str, np.ndarray]:
-    stream = io.BytesIO(content)
-    if _Interpreter(stream).run() != _MAGIC:
-        raise _Refused("it doesn't begin with the format's magic number")
-    if _Interpreter(stream).run() != _VERSION:
-        raise _Refused("its version is unknown")
-    system = _Interpreter(stream).run()
+def _zipped(content: Content) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content) if isinstance(content, bytes) else content) as archive:  # type: ignore[arg-type]
+            members = {info.filename.partition("/")[2]: info for info in archive.infolist()}
+            if "data.pkl" not in members or "constants.pkl" in members:
+                raise Refused(
+                    "its archive holds no named tensors" + " but a TorchScript program" * ("code" in str(members))
+                )
+            if "byteorder" in members and _member(content, members["byteorder"]) != b"little":
+                raise Refused("its numbers are not little-endian")
+            pickled = _member(content, members["data.pkl"])
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError) as error:
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"its archive is invalid ({str(error)[:80]})") from error
+    if len(pickled) > _LARGEST_PICKLE:
+        raise Refused("its list of tensors is too long")
+    tensors, storages = _tensors(Interpreter(io.BytesIO(bytes(pickled))).run())
+    arrays = {}
+    for key, storage in storages.items():
+        if f"data/{key}" not in members:
+            raise Refused(f"its archive has no storage {key[:80]}")
+        numbers = _member(content, members[f"data/{key}"])
+        if len(numbers) != storage.count * _itemsize(storage):
+            raise Refused(f"storage {key[:80]} differs from the declared size")
+        arrays[key] = _numbers(numbers, storage, storage.count, 0)
+    return {name: _view(arrays[tensor.storage.key], tensor) for name, tensor in tensors.items()}
+
+
+def _member(content: Content, info: zipfile.ZipInfo) -> memoryview:
+    """Return the bytes of an uncompressed member of an archive, without a copy."""
+    header = content[info.header_offset : info.header_offset + _LOCAL_HEADER]
+    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or header[:4] != _ZIP:
+        raise Refused("its archive is compressed, encrypted or damaged")
+    lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    start = info.header_offset + _LOCAL_HEADER + lengths
+    found = memoryview(content)[start : start + info.file_size]
+    if len(found) != info.file_size or zlib.crc32(found) != info.CRC:
+        raise Refused("its archive is damaged or cut short")
+    return found
+
+
+def _legacy(content: Content) -> dict[str, np.ndarray]:
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    if Interpreter(stream).run() != _MAGIC:
+        raise Refused("it doesn't begin with the format's magic number")
+    if Interpreter(stream).run() != _VERSION:
+        raise Refused("its version is unknown")
+    system = Interpreter(stream).run()
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise _Refused("its numbers are not little-endian")
-    tensors, keys = _Interpreter(stream).run(), _Interpreter(stream).run()
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, _Tensor) for tensor in tensors.values()):
-        raise _Refused("it contains something other than named tensors")
-    storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
-    if any(storages[tensor.storage.key] != tensor.storage for tensor in tensors.values()):
-        raise _Refused("two tensors describe the same storage differently")
+        raise Refused("its numbers are not little-endian")
+    described, keys = Interpreter(stream).run(), Interpreter(stream).run()
+    tensors, storages = _tensors(described)
     arrays = _storages(content, stream.tell(), keys, storages)
     return {name: _view(arrays[tensor.storage.key], tensor) for name, tensor in tensors.items()}
 
 
-def _storages(content: bytes, start: int, keys: Any, storages: dict[str, _Storage]) -> dict[str, np.ndarray]:
+def _tensors(described: Any) -> tuple[dict[str, Tensor], dict[str, Storage]]:
+    """Return the tensors by name and their storages by key. A checkpoint holds the tensors under one of its keys."""
+    if isinstance(described, dict):
+        described = next((described[key] for key in _WRAPPED if isinstance(described.get(key), dict)), described)
+    if not isinstance(described, dict) or not all(isinstance(tensor, Tensor) for tensor in described.values()):
+        raise Refused("it contains something other than named tensors")
+    storages = {tensor.storage.key: tensor.storage for tensor in described.values()}
+    if any(storages[tensor.storage.key] != tensor.storage for tensor in described.values()):
+        raise Refused("two tensors describe the same storage differently")
+    return described, storages
+
+
+def _storages(content: Content, start: int, keys: Any, storages: dict[str, Storage]) -> dict[str, np.ndarray]:
     """Return the raw storages, which follow the pickles in the order of `keys`: 8 bytes of count, then the numbers."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise _Refused("its list of storages is invalid")
+        raise Refused("its list of storages is invalid")
     if len(set(keys)) != len(keys) or set(keys) != set(storages):
-        raise _Refused("its storages don't match its tensors")
+        raise Refused("its storages don't match its tensors")
     arrays = {}
     for key in keys:
         storage = storages[key]
         count = int.from_bytes(content[start : start + 8], "little", signed=True)
-        end = start + 8 + storage.count * np.dtype(storage.dtype).itemsize
+        end = start + 8 + storage.count * _itemsize(storage)
         if count != storage.count or end > len(content):
-            raise _Refused(f"storage {key} is cut short or differs from the declared size")
-        arrays[key] = np.frombuffer(content, storage.dtype, count, start + 8)
+            raise Refused(f"storage {key} is cut short or differs from the declared size")
+        arrays[key] = _numbers(content, storage, count, start + 8)
         start = end
     if start != len(content):
-        raise _Refused(f"{len(content) - start:,} bytes follow its last storage")
+        raise Refused(f"{len(content) - start:,} bytes follow its last storage")
     return arrays
 
 
-def _view(numbers: np.ndarray, tensor: _Tensor) -> np.ndarray:
-    """Return a view of the tensor's numbers. `_tensor` has checked that all of them are inside the storage."""
+def _itemsize(storage: Storage) -> int:
+    return 2 if storage.dtype == "bfloat16" else np.dtype(storage.dtype).itemsize
+
+
+def _numbers(content: Content | memoryview, storage: Storage, count: int, start: int) -> np.ndarray:
+    """Return a storage's numbers. NumPy has no bfloat16, which is the upper half of a float32."""
+    if storage.dtype != "bfloat16":
+        return np.frombuffer(content, storage.dtype, count, start)
+    return (np.frombuffer(content, "<u2", count, start).astype("<u4") << 16).view("<f4")
+
+
+def _view(numbers: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """Return a view of the tensor's numbers. `torch_pickle` has checked that all of them are inside the storage."""
     strides = [stride * numbers.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
-
-
-class _Interpreter:
-    """An interpreter for one pickle in the stream. It rejects every instruction that is not defined here."""
-
-    def __init__(self, stream: io.BytesIO) -> None:
-        self.stream = stream
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-
-    def run(self) -> Any:
-        """Return the pickle's value; the stream is then at the end of the pickle."""
-        try:
-            for opcode, argument, _ in pickletools.genops(self.stream):
-                if opcode.name == "STOP":
-                    return self._pop()
-                self._step(opcode.name, argument)
-        except _Refused:
-            raise
-        except (ValueError, OverflowError) as error:  # an instruction is cut short or unknown
-            raise _Refused(f"a pickle in it is invalid ({str(error).splitlines()[0][:80]})") from error
-        raise _Refused("it is cut short")
-
-    def _step(self, name: str, argument: Any) -> None:
-        if name in _LITERALS:
-            self.stack += [] if name == "PROTO" else [argument]
-        elif name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _TUPLES:
-            self.stack.append(tuple(self._pop_many(_TUPLES[name])))
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = self._top()
-        elif name in ("BINGET", "LONG_BINGET"):
-            if argument not in self.memo:
-                raise _Refused("it reads a value that it never stored")
-            self.stack.append(self.memo[argument])
-        elif name in self._INSTRUCTIONS:
-            self._INSTRUCTIONS[name](self, argument)
-        else:
-            raise _Refused(f"it uses the instruction {name}, which no weights file needs")
-
-    def _pop(self) -> Any:
-        self._top()
-        return self.stack.pop()
-
-    def _top(self) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise _Refused("it pops more values than it pushes")
-        return self.stack[-1]
-
-    def _pop_many(self, count: int) -> list[Any]:
-        return [self._pop() for _ in range(count)][::-1]
-
-    def _pop_to_mark(self) -> list[Any]:
-        if not self.marks:
-            raise _Refused("it pops more values than it pushes")
-        start = self.marks.pop()
-        values = self.stack[start:]
-        del self.stack[start:]
-        return values
-
-    def _mark(self, _: Any) -> None:
-        self.marks.append(len(self.stack))
-
-    def _empty_dict(self, _: Any) -> None:
-        self.stack.append({})
-
-    def _empty_list(self, _: Any) -> None:
-        self.stack.append([])
-
-    def _tuple(self, _: Any) -> None:
-        self.stack.append(tuple(self._pop_to_mark()))
-
-    def _append(self, _: Any) -> None:
-        self._extend(self._pop_many(1))
-
-    def _appends(self, _: Any) -> None:
-        self._extend(self._pop_to_mark())
-
-    def _extend(self, values: list[Any]) -> None:
-        target = self._top()
-        if not isinstance(target, list):
-            raise _Refused("it appends to something that isn't a list")
-        target += values
-
-    def _setitem(self, _: Any) -> None:
-        self._set_items(self._pop_many(2))
-
-    def _setitems(self, _: Any) -> None:
-        self._set_items(self._pop_to_mark())
-
-    def _set_items(self, values: list[Any]) -> None:
-        target = self._top()
-        if not isinstance(target, dict) or len(values) % 2 or not all(isinstance(key, str) for key in values[::2]):
-            raise _Refused("it contains a dict whose keys are not strings")
-        target.update(zip(values[::2], values[1::2], strict=True))
-
-    def _build(self, _: Any) -> None:
-        """Discard the state of an OrderedDict, in which PyTorch stores the versions of its layers."""
-        self._pop()
-        if not isinstance(self._top(), dict):
-            raise _Refused("it sets the state of something that isn't a dict")
-
-    def _global(self, argument: str) -> None:
-        if argument not in (_ORDERED_DICT, _TENSOR, *_STORAGES):
-            raise _Refused(f"it imports {argument.replace(' ', '.')[:80]!r}, which no weights file needs")
-        self.stack.append(_Global(argument))
-
-    def _binpersid(self, _: Any) -> None:
-        self.stack.append(_storage(self._pop()))
-
-    def _reduce(self, _: Any) -> None:
-        called, arguments = self._pop_many(2)
-        if called == _Global(_ORDERED_DICT) and arguments == ():
-            self.stack.append({})
-        elif called == _Global(_TENSOR):
-            self.stack.append(_tensor(arguments))
-        else:
-            raise _Refused("it calls something that no weights file needs")
-
-    _INSTRUCTIONS: ClassVar[dict[str, Callable[[_Interpreter, Any], None]]] = {
-        "MARK": _mark, "EMPTY_DICT": _empty_dict, "EMPTY_LIST": _empty_list, "TUPLE": _tuple, "APPEND": _append,
-        "APPENDS": _appends, "SETITEM": _setitem, "SETITEMS": _setitems, "BUILD": _build, "GLOBAL": _global,
-        "BINPERSID": _binpersid, "REDUCE": _reduce,
-    }  # fmt: skip
-
-
-def _storage(described: Any) -> _Storage:
-    """Return the storage described by ("storage", type, key, location, count, None)."""
-    if isinstance(described, tuple) and len(described) == 6:
-        word, kind, key, _, count, view = described
-        known = isinstance(kind, _Global) and kind.name in _STORAGES
-        if word == "storage" and known and isinstance(key, str) and _is_count(count) and view is None:
-            return _Storage(_STORAGES[kind.name], key, count)
-    raise _Refused("its description of a storage is invalid")
-
-
-def _tensor(described: Any) -> _Tensor:
-    """Return the tensor described by (storage, offset, shape, strides, requires_grad, hooks).
-
-    All its numbers must be inside the storage.
-    """
-    if not isinstance(described, tuple) or len(described) != 6 or not isinstance(described[0], _Storage):
-        raise _Refused("its description of a tensor is invalid")
-    storage, offset, shape, strides = described[:4]
-    if not (_is_count(offset) and _are_counts(shape) and _are_counts(strides) and len(shape) == len(strides)):
-        raise _Refused("its description of a tensor is invalid")
-    last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
-    if 0 in shape or math.prod(shape) > storage.count or last >= storage.count:
-        raise _Refused("a tensor in it is empty or exceeds its storage")
-    return _Tensor(storage, offset, shape, strides)
-
-
-def _are_counts(values: Any) -> bool:
-    return isinstance(values, tuple) and len(values) <= 8 and all(map(_is_count, values))
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**40

@@ -12,12 +12,14 @@ from cvlib.config.schema import Config, ModelConfig
 from cvlib.models import backbones
 from cvlib.models.backbone import WeightsUnavailable
 from cvlib.models.options import backbone_config
+from cvlib.models.torch_names import KERAS
 from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import UserError
+from cvlib.transfer import torch_weights
 from cvlib.transfer.regimes import initial_weights
 
 ALTERNATIVES = "set mode.weights=<a weights file> or mode.weights=<an earlier run's folder>, or train with mode=scratch"
-_KINDS = (".keras", ".h5", ".hdf5")
+_KINDS = (".keras", ".h5", ".hdf5", *torch_weights.KINDS)
 IMAGENET = "imagenet"
 
 
@@ -33,7 +35,31 @@ def check(config: Config) -> None:
     if weights == IMAGENET:
         _check_imagenet(config)
     elif weights is not None:
-        weights_file(weights, config.model)
+        check_source(weights, config.model, _size(config))
+
+
+def check_source(source: str, model: ModelConfig, size: tuple[int, int] | None) -> None:
+    """Raise `UserError` if a file or a run's folder doesn't fit the model, as far as this is known without Keras.
+
+    `size` is the height and width of the images; None: not known yet.
+    """
+    from cvlib.transfer import keras_config
+
+    file, folder = weights_file(source, model), Path(source).expanduser()
+    if file.suffix in torch_weights.KINDS:
+        torch_weights.read(file, model, source)
+    elif not folder.is_dir():
+        keras_config.check(file, model, size, source)
+    elif size is not None:
+        keras_config.check_run_size(folder, (read_summary(folder) or {}).get("image_size"), model, size)
+
+
+def _size(config: Config) -> tuple[int, int] | None:
+    """Return the height and width of the images, if the config sets them."""
+    size = config.data.image_size
+    if size is None:
+        return None
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _check_imagenet(config: Config) -> None:
@@ -42,10 +68,19 @@ def _check_imagenet(config: Config) -> None:
     Pretraining on `data.pretrain_on` never replaces published weights, even if they are not installed yet.
     """
     published = backbones.get(config.model.backbone).source(IMAGENET)
+    refuse_other_convention(config.model)
     if published is not None:
         published.check(config.model.backbone_options)
     elif config.data.pretrain_on is None:
         refuse_without_imagenet(config.model)
+
+
+def refuse_other_convention(model: ModelConfig) -> None:
+    """Raise `UserError` if the base is that of PyTorch's weights, because mode.weights=imagenet loads others."""
+    if getattr(model.backbone_options, "convention", KERAS) != KERAS:
+        raise UserError("mode.weights=imagenet loads weights for model.convention=keras: remove "
+                        f"model.convention={model.backbone_options.convention}, or set mode.weights to a file of "  # type: ignore[attr-defined]
+                        "torchvision or timm")  # fmt: skip
 
 
 def refuse_without_imagenet(model: ModelConfig) -> None:
@@ -66,7 +101,8 @@ def weights_file(source: str, model: ModelConfig) -> Path:
         raise UserError(f"mode.weights={source}: no such file or folder; {ALTERNATIVES}")
     file = _model_of_run(path, backbone_config(model)) if path.is_dir() else path
     if file.suffix not in _KINDS:
-        raise UserError(f"mode.weights={source}: unknown file type; expected a .keras, .weights.h5 or .h5 file")
+        raise UserError(f"mode.weights={source}: unknown file type; expected a .keras, .weights.h5, .h5, "
+                        ".safetensors, .pth, .pt or .bin file")  # fmt: skip
     return file
 
 
@@ -85,8 +121,10 @@ def _model_of_run(folder: Path, base: ModelConfig) -> Path:
         model_name = f"model={summary.get('model')}" + (f" on {family}" if family != summary.get("model") else "")
         raise UserError(f"mode.weights={folder} was trained with {model_name}, but this run has the base of "
                         f"model={base.backbone}: choose a run with the same base")  # fmt: skip
-    own = base.used_backbone_options
-    differing = [key for key in backbones.get(base.backbone).shape_options if model.get(key) not in (None, own[key])]
+    own, backbone = base.used_backbone_options, backbones.get(base.backbone)
+    if "convention" in own:
+        model = {"convention": KERAS, **model}  # an earlier version had no other
+    differing = [key for key in backbone.shape_options if model.get(key) not in (None, own[key])]
     if differing:
         theirs = " ".join(f"'model.{key}={word(model[key])}'" for key in differing)
         ours = " ".join(f"model.{key}={word(own[key])}" for key in differing)

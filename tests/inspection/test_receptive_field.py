@@ -45,18 +45,19 @@ def fields(model: keras.Model, name: str) -> tuple[Field, Field]:
 
 
 def skeleton(model: keras.Model, precision: str) -> keras.Model:
-    """Return the same graph with one channel per layer, average pooling and positive weights.
+    """Return the same graph with one channel per layer (two if it splits maps), average pooling and positive weights.
 
     No contributions cancel and no maximum hides a neighbour, so a gradient is zero only for unseen pixels.
     """
     random = np.random.default_rng(0)
+    width = 2 if any(type(operation).__name__ == "Split" for operation in model.operations) else 1
 
     def thin(layer: keras.Operation) -> keras.Operation:
         if not isinstance(layer, layers.Layer):
             return type(layer).from_config(layer.get_config())
         config = {**layer.get_config(), "dtype": precision}
         if "filters" in config:
-            config |= {"filters": 1, "groups": 1} if "groups" in config else {"filters": 1}
+            config |= {"filters": width, "groups": 1} if "groups" in config else {"filters": width}
         if "max_value" in config:
             config["max_value"] = None  # saturated units have no gradient
         if isinstance(layer, layers.MaxPooling2D):

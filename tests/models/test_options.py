@@ -37,21 +37,23 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
     ("cnn", {}, CNN_MAPS | {"features", "dense"} | CLASSIFIER),
     ("alexnet", {}, {"dense", "batch_norm"} | CLASSIFIER),
     ("darknet", {}, {"filters"} | CLASSIFIER),
-    ("vgg", {}, {"depth"} | CLASSIFIER),
-    ("resnet", {}, {"depth"} | CLASSIFIER),
+    ("vgg", {}, {"depth", "convention"} | CLASSIFIER),
+    ("resnet", {}, {"depth", "convention"} | CLASSIFIER),
     ("inception", {}, {"auxiliary_weight"} | CLASSIFIER),
     ("segmenter", {}, DECODER | CNN_MAPS | {"interpolation"}),
     ("segmenter", {"decoder": "unpool"}, DECODER | CNN_MAPS),
     ("segmenter", {"decoder": "transpose"}, DECODER | CNN_MAPS | KERNELS),
-    ("segmenter", {"encoder": "resnet"}, DECODER | {"depth", "interpolation"}),
+    ("segmenter", {"encoder": "resnet"}, DECODER | {"depth", "convention", "interpolation"}),
     ("segmenter", {"encoder": "inception"}, DECODER | {"interpolation"}),
     ("segmenter", {"encoder": "darknet"}, DECODER | {"filters", "interpolation"}),
-    ("fcn", {}, FCN | {"depth"}),
+    ("fcn", {}, FCN | {"depth", "convention"}),
     ("fcn", {"backbone": "cnn"}, FCN | CNN_MAPS),
     ("yolo", {}, DETECTOR | {"strides", "filters"}),
     ("yolo", {"head": "grid"}, DETECTOR | {"grid", "boxes_per_cell", "filters"}),
-    ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "depth"}),
+    ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "depth", "convention"}),
     ("yolo", {"backbone": "inception"}, DETECTOR | {"strides"}),
+    ("yolov8", {}, (DETECTOR - {"neck_channels"}) | {"size", "fpn_depth"}),
+    ("yolov8_backbone", {}, {"size"} | CLASSIFIER),
 ])  # fmt: skip
 def test_a_config_holds_exactly_the_keys_that_its_choices_use(
     name: str, changes: dict[str, Any], keys: set[str]
@@ -134,7 +136,7 @@ def test_deciding_lists_the_keys_that_determine_the_used_keys() -> None:
 
 
 def test_every_head_is_found_by_its_file_name() -> None:
-    assert heads.names() == ["anchor_free", "decoder", "dense", "fcn", "grid"]
+    assert heads.names() == ["anchor_free", "decoder", "dense", "fcn", "grid", "yolov8"]
     assert [heads.get(name).name for name in heads.names()] == heads.names()
 
 

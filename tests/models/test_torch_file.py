@@ -1,8 +1,9 @@
-"""PyTorch's legacy files: tensors are read, and no code in a file ever runs."""
+"""PyTorch's weights files: tensors are read, and no code in a file ever runs."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import tracemalloc
@@ -125,13 +126,48 @@ def test_a_file_that_cannot_be_read_or_is_too_large_is_refused(tmp_path: Path, m
         torch_file.read(tmp_path / "some.pth", hashlib.sha256(ONE).hexdigest())
 
 
-def test_a_zip_format_file_is_refused_as_such(tmp_path: Path) -> None:
-    file = tmp_path / "some.pth"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", ONE)
-    with pytest.raises(UserError, match="not the published file"):
-        torch_file.read(file, hashlib.sha256(ONE).hexdigest())
-    assert "is in PyTorch's zip format: only the legacy format is supported" in refusal(file.read_bytes())
+ZIP = Path(__file__).parent / "data/torch_zip.pth"  # by torch 2.13
+
+
+@pytest.mark.parametrize("name", ["torch_zip.pth", "torch_checkpoint.pth"])
+def test_a_file_in_the_zip_format_is_read(name: str) -> None:
+    tensors = torch_file.read_any(ZIP.parent / name)
+    np.testing.assert_array_equal(tensors["a"], [[0, 1, 2], [4, 5, 6]])  # a view of a larger storage
+    np.testing.assert_array_equal(tensors["t"], np.arange(12).reshape(3, 4).T)
+    np.testing.assert_array_equal(tensors["h"], np.array([0.5, -2], np.float16))
+    np.testing.assert_array_equal(tensors["b"], np.array([1.5, -3.25], np.float32))  # bfloat16
+    assert tensors["n"].shape == () and tensors["n"] == 7
+
+
+def test_a_zip_file_cut_short_or_altered_anywhere_gives_tensors_or_a_one_line_error() -> None:
+    whole = ZIP.read_bytes()
+    for length in range(0, len(whole), 7):
+        refusal(whole[:length])
+    for place in range(len(whole)):
+        try:
+            torch_file.parse(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :], "some.pth")
+        except UserError as error:
+            assert "\n" not in str(error)
+
+
+def zipped(pickled: bytes, compression: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name, data in {"data.pkl": pickled, "data/0": SIX[8:], **members}.items():
+            archive.writestr(f"archive/{name}", data)
+    return content.getvalue()
+
+
+def test_other_zip_files_are_refused(tmp_path: Path) -> None:
+    good = state(a=tensor(storage(), (2, 3), (3, 1)))
+    assert list(torch_file.parse(zipped(good), "some.pth")) == ["a"]
+    evil = pickle.dumps(Canary(tmp_path / "canary"), 2)
+    for content in (zipped(evil), zipped(state(a=evil[2:-1])), zipped(good, zipfile.ZIP_DEFLATED), zipped(ONE),
+                    zipped(good, byteorder=b"big"), zipped(good, **{"constants.pkl": b"", "code/a.py": b"x"}),
+                    zipped(state(a=tensor(storage("1"), (6,), (1,)))),
+                    zipped(state(a=tensor(storage(count=7), (7,), (1,))))):  # fmt: skip
+        refusal(content)
+    assert not (tmp_path / "canary").exists()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +176,7 @@ def test_a_zip_format_file_is_refused_as_such(tmp_path: Path) -> None:
      pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1002, 2)],
 )  # fmt: skip
 def test_other_files_are_refused(content: bytes) -> None:
-    assert "not a weights file in PyTorch's legacy format" in refusal(content)
+    assert "not a weights file of PyTorch" in refusal(content)
 
 
 def test_big_endian_numbers_are_refused() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 from cvlib.config.schema import Config, DataConfig, Finetune, ModelConfig
@@ -32,7 +33,7 @@ def write_run(folder: Path, model: str, saved: bool = True, status: str = "compl
 
 def test_existing_matching_sources_pass(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", "cnn")
-    (tmp_path / "some.weights.h5").touch()
+    h5py.File(tmp_path / "some.weights.h5", "w").close()
     detector = model_config("yolo", backbone="cnn", filters=[32, 64])
     for config in (starting_from(None), starting_from(run), starting_from(run, detector, path=str(tmp_path)),
                    starting_from(str(tmp_path / "some.weights.h5")), starting_from("imagenet", pretrain_on="letters"),
@@ -45,7 +46,7 @@ def test_missing_or_mismatched_sources_are_refused_by_name(tmp_path: Path) -> No
     for config, words in [
         (starting_from(str(tmp_path / "none")), "no such file or folder"),
         (starting_from(str(tmp_path)), "this folder is not a run"),
-        (starting_from(str(tmp_path / "weights.txt")), "expected a .keras, .weights.h5 or .h5 file"),
+        (starting_from(str(tmp_path / "weights.txt")), "expected a .keras, .weights.h5, .h5, .safetensors"),
         (starting_from(write_run(tmp_path / "a", "vgg")), "was trained with model=vgg, but this run has the base"),
         (starting_from(write_run(tmp_path / "b", "cnn", saved=False)), "that run's model.keras is missing: restore"),
         (starting_from(write_run(tmp_path / "c", "cnn", False, "interrupted")), "interrupted and has no model.keras"),

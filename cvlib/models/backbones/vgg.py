@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cvlib.config.fields import Options, option
 from cvlib.models.backbone import Backbone, Level, WeightSource
+from cvlib.models.torch_names import CONVENTIONS, TORCH, TORCH_PIXELS, TorchNames
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +26,7 @@ class VggOptions(Options):
     """The options of VGG."""
 
     depth: int | None = option(16, choices=(16, 19, None))  # None: 16
+    convention: str = option("keras", choices=CONVENTIONS)  # whose weights the base takes; the two want other pixels
 
     def __post_init__(self) -> None:
         self.depth = self.depth or 16
@@ -52,7 +54,7 @@ class Vgg(Backbone):
     options = VggOptions
     channels = 3
     sources = (WeightSource("imagenet", lambda options, shape: application(options, shape, "imagenet"), preprocess),)
-    shape_options = ("depth",)
+    shape_options = ("depth", "convention")
 
     def smallest_side(self, options: VggOptions, feature_levels: bool) -> int:
         """Return 32, which five poolings halve to one pixel."""
@@ -80,6 +82,22 @@ class Vgg(Backbone):
         last = _CONVOLUTIONS[options.depth or 16]
         return [Level(f"block{block}_conv{count}", 2 ** (block - 1), _CHANNELS[block - 1], f"block{block}_pool", True)
                 for block, count in enumerate(last, start=1)]  # fmt: skip
+
+    def pixels(self, options: VggOptions, image: KerasTensor) -> KerasTensor:
+        """Return the pixels of Keras' weights, or of torchvision's and timm's."""
+        from cvlib.models.preprocessing import torch_preprocessing
+
+        return torch_preprocessing(image, TORCH_PIXELS) if options.convention == TORCH else preprocess(image)
+
+    def torch_names(self, options: VggOptions) -> list[TorchNames]:
+        """Return the names of torchvision and timm, which number convolutions, ReLUs and poolings consecutively."""
+        modules, position = {}, 0
+        for block, count in enumerate(_CONVOLUTIONS[options.depth or 16], start=1):
+            for number in range(1, count + 1):
+                modules[f"block{block}_conv{number}"] = f"features.{position}"
+                position += 2
+            position += 1
+        return [TorchNames(modules, ("classifier.", "pre_logits.", "head."), {"": TORCH})]
 
 
 BACKBONE = Vgg()

@@ -18,8 +18,14 @@ from cvlib.runtime.errors import UserError
 class DetectorOptions(Options):
     """The options that all detectors share."""
 
-    neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
     nms_iou: float = option(0.6, low=0, high=1)  # boxes of one class that overlap more are duplicates
+
+
+@dataclass
+class NeckOptions(DetectorOptions):
+    """The options of the detectors whose neck has the same width at every level."""
+
+    neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
 
 
 class DetectorHead(Head):

@@ -16,7 +16,7 @@ import numpy as np
 from cvlib.config.fields import option
 from cvlib.models.backbone import Backbone
 from cvlib.models.head import Built, Features, Output
-from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
+from cvlib.models.head_parts.detector import DetectorHead, NeckOptions
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _BOX_WEIGHT, _CLASS_WEIGHT = 5.0, 1.0
 
 
 @dataclass
-class AnchorFreeOptions(DetectorOptions):
+class AnchorFreeOptions(NeckOptions):
     """The options of the anchor-free head."""
 
     # Distance between points in pixels; None: [4, 8, 16] if the shorter side is under 200 px, else [8, 16, 32].

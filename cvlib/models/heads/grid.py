@@ -16,7 +16,7 @@ import numpy as np
 from cvlib.config.fields import Options, option
 from cvlib.models.backbone import Backbone
 from cvlib.models.head import Built, Features, Output
-from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
+from cvlib.models.head_parts.detector import DetectorHead, NeckOptions
 from cvlib.runtime.errors import UserError
 
 _MIN_CELLS = 7  # the published grid
@@ -24,7 +24,7 @@ COORDINATES, NO_OBJECT = 5.0, 0.5  # the published loss weights
 
 
 @dataclass
-class GridOptions(DetectorOptions):
+class GridOptions(NeckOptions):
     """The options of the grid head."""
 
     # Cells along the shorter side; None: the coarsest grid with at least 7.

