@@ -142,6 +142,9 @@ def _check_mode(config: Config) -> None:
             f"mode={config.mode.name} needs weights to start from: mode.weights=imagenet, a weights file or a "
             "run's folder; to train from random weights use mode=scratch"
         )
+    if isinstance(config.mode, schema.Finetune) and config.mode.unfreeze is not None:
+        minutes = config.trainer.minutes
+        require(minutes is None, "trainer.minutes", minutes, "null: mode.unfreeze needs a fixed number of epochs")
     if isinstance(config.mode, schema.Finetune) and (config.mode.freeze == "all" or config.mode.freeze is True):
         decay = config.mode.layer_decay
         require(config.mode.unfreeze is None, "mode.unfreeze", config.mode.unfreeze,

@@ -43,6 +43,10 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (change(mode={"name": "finetune", "unfreeze": "slowly"}), ["mode.unfreeze=slowly", "one of null, gradual"]),
     (
+        change(mode={"name": "finetune", "unfreeze": "gradual"}, trainer={"minutes": 1.0}),
+        ["trainer.minutes=1.0", "mode.unfreeze"],
+    ),
+    (
         change(mode={"name": "finetune", "unfreeze": "gradual", "freeze": "all"}),
         ["mode.unfreeze=gradual", "freeze=all"],
     ),
