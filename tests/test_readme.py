@@ -1,4 +1,4 @@
-"""Every command of the README runs. Overrides shorten the long ones."""
+"""Every command of the README and of the guides runs. Overrides shorten the long ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 SHORT = ["trainer.epochs=2", "trainer.steps_per_epoch=1", "data.pretrain_samples=200", "data.pretrain_epochs=1"]
 
 MAKERS = {
@@ -33,8 +34,9 @@ MAKERS = {
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    return [line for block in blocks for line in block.strip().splitlines()]
+    """Return the different commands of all pages, in order."""
+    blocks = re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
+    return list(dict.fromkeys(line for block in blocks for line in block.strip().splitlines()))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +125,7 @@ def test_a_command_of_the_readme_runs(clone: Path, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
 def test_the_python_of_the_readme_runs(clone: Path, code: str) -> None:
     make(clone, code)
     Image.fromarray(np.full((17, 9), 128, np.uint8)).save(clone / "digit.png")

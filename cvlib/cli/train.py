@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Run the job or the sweep; return the exit code (see the README)."""
+    """Run the job or the sweep; return the exit code (see docs/reference/run_folder.md)."""
     with lasting():
         return _train(arguments)
 
