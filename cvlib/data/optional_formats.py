@@ -41,9 +41,9 @@ def is_dicom(content: bytes) -> bool:
 
 
 def head(file: Path) -> bytes:
-    """Return the first bytes of a file; empty if it can't be opened."""
+    """Return the first bytes of a file; empty if it can't be opened, or if it is a pipe, which could block forever."""
     try:
-        with file.open("rb") as opened:
+        with file.open("rb") if file.is_file() else io.BytesIO() as opened:
             return opened.read(DICOM_HEAD)
     except OSError:
         return b""
