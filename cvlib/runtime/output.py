@@ -29,6 +29,16 @@ class LastingStream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether `other` is this stream or the one below it.
+
+        absl's logging closes every stream that isn't equal to sys.stdout or sys.stderr. It must spare the one below.
+        """
+        return other is self or other is self._stream
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def write(self, text: str) -> int:
         """Write the text, and return its length."""
         with self._tolerated():

@@ -65,7 +65,7 @@ def test_missing_data_requires_an_image_size(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["model=resnett"], "there is no such model; did you mean resnet?"),
+    (["model=resnett"], "there is no such model; did you mean resnet "),
     (["model.filter=[3]"], "model.filters"),
     (["model=resnet", "data.image_size=8"], "needs at least 32 pixels"),
     (["model=resnet", "model.depth=51"], "model.depth=51"),

@@ -96,7 +96,7 @@ def test_probabilities_of_pixels_and_of_several_classes_are_averaged() -> None:
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["A", "A"], "a run is named twice"), (["A", "--average", "weights"], "--average is for several runs"),
-    (["A", "--output", "x"], "--output is for several runs"), (["A", "B", "--tta"], "--tta is for one run"),
+    (["A", "B", "--tta"], "--tta is for one run"),
     (["A", "B", "--output", "A"], "is not an empty folder"), (["A", "OTHER"], "has another classes than"),
     (["A", "SCRATCH", "--average", "weights"], "didn't start from the same weights"),
     (["data=digits"], "no run is named"), (["YOLO", "YOLO2"], "can't be averaged for detection"),

@@ -57,6 +57,17 @@ def test_no_command_fails_because_of_a_closed_pipe(
     broken_pipe.close()
 
 
+def test_a_logging_handler_of_absl_does_not_close_the_stream_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    from absl.logging import PythonHandler
+
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    handler = PythonHandler(stream)
+    with lasting():
+        handler.close()  # Hydra's configuration of logging closes all handlers
+    assert not stream.closed
+
+
 def test_training_alone_lasts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     broken_pipe = break_stdout(monkeypatch)
     assert train(["--hydra-help"]) == 0

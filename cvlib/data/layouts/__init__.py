@@ -96,7 +96,7 @@ def place(path: str) -> Path:
         return parquet.unpacked(found, files)
     if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
         if not root.exists():
-            raise MissingData(f"data.path={path}: {root} does not exist")
+            raise MissingData(f"data.path={path}: {root} is not a folder or file")
         raise UserError(f"data.path={path}: {root} is not a folder, a label file or an archive")
     return found
 

@@ -135,7 +135,7 @@ def test_a_progress_line_appears_only_if_checking_takes_long(tmp_path, monkeypat
 
 
 def test_unusable_folders_and_layouts_are_refused(tmp_path):
-    assert_refused("nowhere is not a folder", tmp_path / "nowhere")
+    assert_refused("nowhere is not a folder or file", tmp_path / "nowhere")
     assert_refused("no images found", tmp_path)
     write_images(tmp_path / "one", 5)
     assert_refused(r"only one class \(one\)", tmp_path)
