@@ -140,6 +140,8 @@ def windows(operation: Any, entering: Sequence[int], leaving: Sequence[int],
     if isinstance(operation, (layers.UpSampling2D, layers.Resizing)) or kind == "Resize":
         antialias = bool(getattr(operation, "antialias", False))
         return _per_axis(_resized, entering, leaving, [operation.interpolation] * 2, [antialias] * 2)
+    if kind == "Repeat" and operation.axis in (1, 2) and isinstance(operation.repeats, int):
+        return _per_axis(_resized, entering, leaving, ["nearest"] * 2, [False] * 2)
     if kind == "Pad" and len(operation.pad_width) == 4:
         return _per_axis(_moved, [-before for before, _ in operation.pad_width[1:3]])
     if kind == "GetItem" and isinstance(arguments[1], tuple):

@@ -142,7 +142,7 @@ def test_an_unfinished_run_uses_its_best_epoch_with_a_note(tmp_path: Path, capsy
     (["{}", "data=mnistt"], "data=mnistt: there is no such data; did you mean mnist"),
     (["{}", "data=letters", "data.samples=60"], "letters has classes that the run was not trained on: C, J, K"),
     (["{}", "data=coco", "data.path=absent"], "data=coco has labels for detection, segmentation only"),
-    (["{}", "data=folder", "data.path=absent"], "absent does not exist; if the images have moved"),
+    (["{}", "data=folder", "data.path=absent"], "absent is not a folder or file; if the images have moved"),
     (["{}", "model=resnet"], "model=resnet: only a run's data can be changed for evaluation"),
     (["{}", "data=folder", "data.path={}/evaluate", "--split", "val"], "evaluate has no val split, only train"),
 ])  # fmt: skip

@@ -179,6 +179,7 @@ BRANCHES = {
     "transposed_valid": lambda x: layers.Conv2DTranspose(2, 5, 3, "valid", name="last")(x),
     "transposed_gaps": lambda x: layers.Conv2DTranspose(2, 2, 2, "same", name="last")(x),
     "nearest": lambda x: layers.UpSampling2D(3, name="last")(x),
+    "repeated": lambda x: layers.Activation("linear", name="last")(keras.ops.repeat(keras.ops.repeat(x, 2, 1), 3, 2)),
     "bilinear": lambda x: layers.UpSampling2D(2, interpolation="bilinear", name="last")(x),
     "resized_up": lambda x: layers.Resizing(19, 23, name="last")(x),
     "resized_down": lambda x: layers.Resizing(5, 4, antialias=True, name="last")(x),
