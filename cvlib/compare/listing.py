@@ -119,4 +119,5 @@ def _row(entry: Entry, metric: str | None) -> dict[str, str]:
 
 def _counted(entries: list[Entry]) -> str:
     counts = {status: sum(entry["status"] == status for entry in entries) for status in STATUSES}
-    return f"{len(entries)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    named = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    return f"{len(entries)} run{'s' * (len(entries) != 1)}: {named}"
