@@ -267,6 +267,18 @@ def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> P
 # fit
 
 
+def _has_lost_epochs(folder: Path, checkpoints: Path) -> bool:
+    """Return whether epochs of the run in `folder` were finished, although there is no checkpoint of them.
+
+    If the process is killed while it ends the first epoch, that epoch is in metrics.csv, its weights are among the
+    checkpoints, and it has no checkpoint yet. It is repeated, and nothing is lost.
+    """
+    table = folder / "metrics.csv"
+    rows = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
+    killed_in_the_first = len(rows) == 2 and not any(checkpoints.glob("epoch-*")) and any(checkpoints.glob("best-*"))
+    return bool(rows) and not killed_in_the_first
+
+
 def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState:
     from cvlib import evaluation
     from cvlib.models import run_state
@@ -278,7 +290,7 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     state.resolved = {"trainer.precision": training.config.trainer.precision} | {k: str(v) for k, v in found.items()}
     for remark in remarks:
         record.say(remark)
-    if not (state.epoch or state.within) and (record.folder / "metrics.csv").exists():
+    if not (state.epoch or state.within) and _has_lost_epochs(record.folder, training.checkpoints):
         why = "are damaged" if remarks else "are missing"
         raise UserError(f"{record.folder} holds finished epochs (metrics.csv), but its checkpoints {why}, so it can't "
                         "be resumed: restore checkpoints/, or choose another hydra.run.dir to start again")  # fmt: skip

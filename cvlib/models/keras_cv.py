@@ -25,7 +25,7 @@ def backbone(channels: list[int], depths: list[int], input_shape: tuple[int, int
     import keras
 
     built = _detector().YOLOV8Backbone(channels, depths, include_rescaling=False, input_shape=input_shape)
-    return keras.Model(built.inputs, built.outputs[0], name="backbone")
+    return keras.Model(built.inputs[0], built.outputs[0], name="backbone")
 
 
 def neck_and_head(maps: list[KerasTensor], classes: int, fpn_depth: int) -> tuple[KerasTensor, KerasTensor]:

@@ -18,5 +18,11 @@ class Unrecorded(Record):
         """Print a line."""
         print(line, flush=True)
 
+    def check_place(self) -> None:
+        """Do nothing: there is no folder."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Do nothing."""
+
     def write_bytes(self, name: str, content: bytes) -> None:
         """Do nothing."""

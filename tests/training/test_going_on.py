@@ -72,5 +72,7 @@ def test_more_epochs_with_a_constant_rate_give_the_result_of_one_long_run(
     assert rows(run) == rows(tmp_path / "whole")
     assert weights(run) == weights(tmp_path / "whole")
     output = capsys.readouterr().out
-    assert f"the same command with hydra.run.dir={run} resumes" in output and f"recorded in {run}\n" in output
+    assert (
+        f"the same command with hydra.run.dir={run} resumes" in output and f"recorded in {run}; report.html" in output
+    )
     assert "continued" not in output
