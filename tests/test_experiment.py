@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvlib import experiment
-from cvlib.config.schema import Config, DataConfig, Finetune, as_mapping
+from cvlib.config.schema import Config, DataConfig, Finetune, TrainerConfig, as_mapping
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.split import Split
@@ -78,3 +78,19 @@ def test_a_run_that_lost_its_checkpoints_keeps_its_metrics_and_says_so(tmp_path:
     with pytest.raises(UserError, match=f"its checkpoints are {damage}, so it can't be resumed"):
         experiment.run(config, tmp_path / "run")
     assert (tmp_path / "run/metrics.csv").read_bytes() == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_repeats_its_first_epoch(tmp_path: Path) -> None:
+    config = Config(
+        model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1), trainer=TrainerConfig(epochs=1)
+    )
+
+    def stop(epoch: int, _: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(config, tmp_path / "run", on_epoch=stop)
+    for file in (tmp_path / "run/checkpoints").glob("epoch*"):
+        file.unlink()  # as if the process had been killed just before writing it
+    assert experiment.run(config, tmp_path / "run")["status"] == "completed"
+    assert len((tmp_path / "run/metrics.csv").read_text().splitlines()) == 2
