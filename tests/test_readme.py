@@ -17,7 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-SHORT = ["trainer.epochs=2", "trainer.steps_per_epoch=1", "data.pretrain_samples=200", "data.pretrain_epochs=1"]
+SHORT = ["trainer.epochs=1", "trainer.steps_per_epoch=1", "data.pretrain_samples=200", "data.pretrain_epochs=1"]
 
 MAKERS = {
     "outputs/runs/mine": "python run.py trainer.epochs=30 hydra.run.dir=outputs/runs/mine",
