@@ -13,7 +13,7 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
-from cvlib.runs import going_on
+from cvlib.runs import more_epochs
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runs.unrecorded import Unrecorded
@@ -51,8 +51,8 @@ def run(
     _refuse_in_data(config, folder)
     mapping = as_mapping(_resolved(config, folder))
     with lasting():
-        if going_on.has_more_epochs(folder, mapping):
-            with going_on.continued(folder, mapping, provenance, wait) as subfolder:
+        if more_epochs.has_more_epochs(folder, mapping):
+            with more_epochs.continued(folder, mapping, provenance, wait) as subfolder:
                 return _run(config, Record(subfolder, mapping, home=folder), on_epoch)
         specs = tasks.of(config.model.task).metrics
         return _run(config, Record(folder, mapping, provenance, wait, specs), on_epoch)
@@ -267,16 +267,13 @@ def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> P
 # fit
 
 
-def _has_lost_epochs(folder: Path, checkpoints: Path) -> bool:
-    """Return whether epochs of the run in `folder` were finished, although there is no checkpoint of them.
+def _has_lost_epochs(training: Training) -> bool:
+    """Return whether metrics.csv has epochs without a checkpoint, other than a first one that is simply repeated."""
+    from cvlib.models import run_state
 
-    If the process is killed while it ends the first epoch, that epoch is in metrics.csv, its weights are among the
-    checkpoints, and it has no checkpoint yet. It is repeated, and nothing is lost.
-    """
-    table = folder / "metrics.csv"
+    table = training.record.folder / "metrics.csv"
     rows = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
-    killed_in_the_first = len(rows) == 2 and not any(checkpoints.glob("epoch-*")) and any(checkpoints.glob("best-*"))
-    return bool(rows) and not killed_in_the_first
+    return bool(rows) and not (len(rows) == 2 and run_state.stopped_in_first_epoch(training.checkpoints))
 
 
 def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState:
@@ -290,7 +287,7 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     state.resolved = {"trainer.precision": training.config.trainer.precision} | {k: str(v) for k, v in found.items()}
     for remark in remarks:
         record.say(remark)
-    if not (state.epoch or state.within) and _has_lost_epochs(record.folder, training.checkpoints):
+    if not (state.epoch or state.within) and _has_lost_epochs(training):
         why = "are damaged" if remarks else "are missing"
         raise UserError(f"{record.folder} holds finished epochs (metrics.csv), but its checkpoints {why}, so it can't "
                         "be resumed: restore checkpoints/, or choose another hydra.run.dir to start again")  # fmt: skip

@@ -44,7 +44,7 @@ def write_output(text: str, output: Path | None) -> None:
 
 
 def _printable(text: str) -> str:
-    """Return JSON with escapes if the screen can't show all its letters; other text is returned as it is."""
+    """Return JSON with escapes if the screen can't show all its letters; return other text unchanged."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -15,7 +15,7 @@ from cvlib.inspection import attribution, graph, sheets
 from cvlib.report import confusion, parts
 from cvlib.runtime.files import csv_of, write_atomically
 from cvlib.tasks.base import Task
-from cvlib.tasks.predictions import Predictions
+from cvlib.tasks.predictions import DecidedClasses, Predictions
 from cvlib.viz import pictures
 
 _CELLS, _OF_A_CELL = 24, 6  # cells of the confusion matrix that get a picture, and images in it
@@ -36,7 +36,8 @@ def write(
         model: the network that the run saves.
         drawn: further pictures, uint8 `(height, width, 3)`, by name.
     """
-    worst, cells = test.worst(task.worst_shown), _largest_errors(test)
+    decided, worst = test.decided_classes(), test.worst(task.worst_shown)
+    cells = _largest_errors(decided)
     needed = np.unique(np.concatenate([worst, *cells.values()]).astype(int))
     images = dict(zip(needed.tolist(), read(needed), strict=True)) if len(needed) else {}
     shown = dict(drawn)
@@ -45,8 +46,8 @@ def write(
     if len(worst):
         names = [dataset.test.names[index] for index in worst]
         shown["worst"] = test.drawn(np.stack([images[index] for index in worst.tolist()]), worst, dataset, names)
-        if cells and graph.stages(model):  # Grad-CAM needs a feature map
-            shown["explained"] = _explained(model, test, dataset, worst[:_EXPLAINED].tolist(), images)
+        if decided and graph.stages(model):  # Grad-CAM needs a feature map
+            shown["explained"] = _explained(model, decided, dataset, worst[:_EXPLAINED].tolist(), images)
     for name, rows in test.tables().items():
         write_atomically(folder / parts.FOLDER / f"{name}.csv", csv_of(rows))
     for (truth, prediction), indices in cells.items():
@@ -55,27 +56,30 @@ def write(
         shown[f"cell_{truth}_{prediction}"] = sheet
     for name, picture in shown.items():
         pictures.save_png(picture, folder / parts.FOLDER / f"{name}.png")
-    _write_confusions(folder, test, dataset, list(cells))
+    if decided and len(dataset.classes) <= confusion.MOST_CLASSES:
+        _write_confusions(folder, decided, dataset.classes, list(cells))
 
 
-def _largest_errors(test: Predictions) -> dict[_Cell, np.ndarray]:
-    """Return the cells of the confusion matrix with the most errors, and the samples to show of each."""
-    counts = test.confusions()
-    if counts is None:
+def _largest_errors(decided: DecidedClasses | None) -> dict[_Cell, np.ndarray]:
+    """Return the cells of the confusion matrix with the most errors, and the most confident samples of each."""
+    if decided is None:
         return {}
-    errors = counts - np.diag(np.diag(counts))
-    order = [int(index) for index in np.argsort(-errors, axis=None, kind="stable")[:_CELLS] if errors.flat[index]]
-    cells = [(index // len(counts), index % len(counts)) for index in order]
-    return {cell: test.confused(*cell)[:_OF_A_CELL] for cell in cells}
+    wrong = np.flatnonzero(decided.truth != decided.prediction)
+    pairs, counts = np.unique(np.stack([decided.truth, decided.prediction])[:, wrong], axis=1, return_counts=True)
+    found = {}
+    for truth, prediction in pairs[:, np.argsort(-counts, kind="stable")[:_CELLS]].T.tolist():
+        cell = np.flatnonzero((decided.truth == truth) & (decided.prediction == prediction))
+        found[truth, prediction] = cell[np.argsort(-decided.score[cell], kind="stable")][:_OF_A_CELL]
+    return found
 
 
 def _explained(
-    model: keras.Model, test: Predictions, dataset: Dataset, chosen: list[int], images: Mapping[int, np.ndarray]
+    model: keras.Model, decided: DecidedClasses, dataset: Dataset, chosen: list[int], images: Mapping[int, np.ndarray]
 ) -> np.ndarray:  # fmt: skip
     """Draw wrongly classified images, each with the evidence for the prediction and for the truth."""
     rows = []
     for index in chosen:
-        truth, prediction = test.decided_classes(index)
+        truth, prediction = int(decided.truth[index]), int(decided.prediction[index])
         heats = {f"{kind}\n{pictures.shortened(dataset.classes[label], 16)}":
                  attribution.grad_cam(model, images[index].astype(np.float32), label)
                  for kind, label in (("prediction", prediction), ("truth", truth))}  # fmt: skip
@@ -83,11 +87,9 @@ def _explained(
     return sheets.explanations(rows)
 
 
-def _write_confusions(folder: Path, test: Predictions, dataset: Dataset, cells: list[_Cell]) -> None:
-    counts = test.confusions()
-    if counts is None or len(dataset.classes) > confusion.MOST_CLASSES:
-        return
+def _write_confusions(folder: Path, decided: DecidedClasses, classes: Sequence[str], cells: list[_Cell]) -> None:
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, (decided.truth, decided.prediction), 1)
     shown = {f"{truth},{prediction}": f"cell_{truth}_{prediction}.png" for truth, prediction in cells}
-    content = {"classes": list(dataset.classes), "counts": counts.tolist(), "pictures": shown}
-    path = folder / parts.FOLDER / parts.CONFUSION
-    write_atomically(path, json.dumps(content, ensure_ascii=False))
+    content = {"classes": list(classes), "counts": counts.tolist(), "pictures": shown}
+    write_atomically(folder / parts.FOLDER / parts.CONFUSION, json.dumps(content, ensure_ascii=False))

@@ -127,6 +127,11 @@ def load(folder: Path) -> tuple[RunState, Parts, list[str]]:
     return RunState(), Parts(), remarks
 
 
+def stopped_in_first_epoch(folder: Path) -> bool:
+    """Return whether a process was killed at the end of the first epoch: it has weights, but no checkpoint."""
+    return not _newest_first(folder) and any(folder.glob("best-*.npz"))
+
+
 def save_best(folder: Path, model: keras.Model, epoch: int) -> None:
     """Save the weights of the best epoch so far.
 

@@ -31,7 +31,7 @@ _OTHERS = ("The results hold for images that are taken like the test images. Oth
 
 
 def may_replace(path: Path) -> bool:
-    """Return whether there is no file at `path`, or an earlier card of ours."""
+    """Return whether there is no file at `path`, or a card that `cvlib export` wrote."""
     return not path.exists() or _MARK in path.read_text(encoding="utf-8", errors="replace")
 
 

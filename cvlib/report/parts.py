@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import io
 import shlex
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from cvlib.viz import page
 from cvlib.viz.html_table import Row
 
 FOLDER = "report"
@@ -64,15 +62,7 @@ def embedded(path: Path) -> str:
     with Image.open(path) as opened:
         image = opened.convert("RGB")
     image.thumbnail((_WIDEST, 10 * _WIDEST))
-    while len(content := _webp(image)) > _MOST_BYTES:
-        image = image.resize((max(image.width * 4 // 5, 1), max(image.height * 4 // 5, 1)))
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
-
-
-def _webp(image: Any) -> bytes:
-    content = io.BytesIO()
-    image.save(content, "WEBP", quality=80)
-    return content.getvalue()
+    return page.embedded(image, _MOST_BYTES)
 
 
 def overrides(folder: Path) -> list[str] | None:

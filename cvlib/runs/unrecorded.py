@@ -19,7 +19,7 @@ class Unrecorded(Record):
         print(line, flush=True)
 
     def check_place(self) -> None:
-        """Do nothing: there is no folder."""
+        """Do nothing, because there is no folder."""
 
     def write_text(self, name: str, text: str) -> None:
         """Do nothing."""

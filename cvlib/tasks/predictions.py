@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,15 @@ from cvlib.data.dataset import Dataset
 from cvlib.tasks.thresholds import Rule
 
 Row = dict[str, Any]  # a table row
+
+
+@dataclass(frozen=True)
+class DecidedClasses:
+    """The single class of each of n samples; each array is `(n,)`."""
+
+    truth: np.ndarray  # class ids
+    prediction: np.ndarray  # class ids
+    score: np.ndarray  # the probability of the prediction, 0–1
 
 
 class Predictions(ABC):
@@ -51,20 +61,9 @@ class Predictions(ABC):
         """Return the tables of a run's report by name, one row for each class."""
         return {"by_class": self.by_class()}
 
-    def confusions(self) -> np.ndarray | None:
-        """Return how often each class (row) is predicted as each class (column), int `(classes, classes)`.
-
-        None if a sample has no single class.
-        """
+    def decided_classes(self) -> DecidedClasses | None:
+        """Return the true and the predicted class of each sample; None if a sample has no single class."""
         return None
-
-    def confused(self, truth: int, prediction: int) -> np.ndarray:
-        """Return the indices of the samples in a cell of `confusions`, the most confident prediction first."""
-        raise NotImplementedError
-
-    def decided_classes(self, index: int) -> tuple[int, int]:
-        """Return the true and the predicted class of a sample, for a task with `confusions`."""
-        raise NotImplementedError
 
     @abstractmethod
     def worst(self, count: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from cvlib.runs.record import Record
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
 from cvlib.tasks.base import Task
-from cvlib.training import going_on, interrupt, optimizer, reporting
+from cvlib.training import interrupt, more_epochs, optimizer, reporting
 from cvlib.training.averages import Averages
 from cvlib.training.budget import Budget, BudgetClock
 from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
@@ -102,7 +102,7 @@ def fit(training: Training, state: RunState, parts: Parts) -> RunState:
     if training.config.trainer.minutes is not None:
         training.budget = Budget(training.config.trainer, _VALIDATION_COST * training.fitted.val.steps)
         training.budget.begin(state)
-    going_on.go_on(training.config, state, training.train.steps, training.record.say)
+    more_epochs.announce(training.config, state, training.train.steps, training.record.say)
     if not state.epoch + state.within:
         reporting.note_limits(training, phases)
     for number, phase in enumerate(phases):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
+
+from cvlib.viz import page
 
 _MAX_ROWS = 40
 _MAX_PICTURE = 60_000  # bytes of a picture's file
@@ -41,17 +41,7 @@ def picture(pixels: np.ndarray, alt: str) -> str:
     """Return a picture, uint8 `(height, width, 3)`, as an image of at most 60 kB; a larger one is made smaller."""
     from PIL import Image
 
-    image = Image.fromarray(pixels)
-    while len(content := _encoded(image)) > _MAX_PICTURE:
-        image = image.resize((max(image.width * 3 // 4, 1), max(image.height * 3 // 4, 1)))
-    data = base64.b64encode(content).decode()
-    return f'<div><img alt="{escape(alt)}" src="data:image/webp;base64,{data}"></div>'
-
-
-def _encoded(image: object) -> bytes:
-    content = io.BytesIO()
-    image.save(content, "WEBP", quality=75)  # type: ignore[attr-defined]
-    return content.getvalue()
+    return f'<div><img alt="{escape(alt)}" src="{page.embedded(Image.fromarray(pixels), _MAX_PICTURE)}"></div>'
 
 
 def _text(value: object) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _HERE = Path(__file__).parent
 
@@ -18,6 +24,19 @@ def whole(title: str, body: Iterable[str]) -> str:
         + "\n".join(part for part in body if part)
         + f"\n<script>\n{_text('page.js')}</script>\n</body></html>\n"
     )  # fmt: skip
+
+
+def embedded(image: Image, most_bytes: int) -> str:
+    """Return a picture as a data URL of a WebP file of at most `most_bytes`; a larger one is made smaller."""
+    while len(content := _webp(image)) > most_bytes:
+        image = image.resize((max(image.width * 3 // 4, 1), max(image.height * 3 // 4, 1)))
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+
+
+def _webp(image: Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "WEBP", quality=75)
+    return content.getvalue()
 
 
 def _text(name: str) -> str:

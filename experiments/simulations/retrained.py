@@ -29,10 +29,10 @@ HERE = Path(__file__).parent
 NOTES = """The photographs are those of {}.
 
 verdicts.md defines the columns; with 200 draws, the standard error of 5 % is 1.5 points, and with 80 draws 2.4 points.
-With a shared split, "plain" takes the test images as fixed. In these null cases, that is harmless: networks of the same
-recipe find the same images difficult. Different recipes don't, so the greater power of "plain" with 50 and 300 images
-is partly the luck of the images. With ten splits of 50 images, "plain" has more power, because it leaves out what
-shared images add. Claims below 2 %, with two seeds or with many groups, have the reasons given in verdicts.md.
+With a shared split, "plain" takes the test images as fixed. In these null cases, this does no harm, because networks of
+the same recipe find the same images difficult. Different recipes don't, so the greater power of "plain" with 50 and 300
+images is partly the luck of the images. With ten splits of 50 images, "plain" has more power, because it leaves out
+what shared images add. Claims below 2 %, with two seeds or with many groups, have the reasons given in verdicts.md.
 """
 GOOD = Recipe()
 WORSE = replace(GOOD, features=16)

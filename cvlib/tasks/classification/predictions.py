@@ -10,7 +10,7 @@ import numpy as np
 
 from cvlib.data.dataset import Dataset
 from cvlib.tasks import pseudo_values, temperature
-from cvlib.tasks.predictions import Predictions, Row
+from cvlib.tasks.predictions import DecidedClasses, Predictions, Row
 from cvlib.tasks.thresholds import Rule, best, falls_short
 from cvlib.viz import pictures as draw
 
@@ -84,18 +84,10 @@ class ClassPredictions(Predictions):
         pairs = self.labels * classes + self.guesses
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
-    def confusions(self) -> np.ndarray:
-        """Return the confusion matrix."""
-        return self.confusion
-
-    def confused(self, truth: int, prediction: int) -> np.ndarray:
-        """Return the indices of the samples of class `truth` that are predicted as `prediction`."""
-        cell = np.flatnonzero((self.labels == truth) & (self.guesses == prediction))
-        return cell[np.argsort(-self.probabilities[cell, prediction], kind="stable")]
-
-    def decided_classes(self, index: int) -> tuple[int, int]:
-        """Return the true and the predicted class of a sample."""
-        return int(self.labels[index]), int(self.guesses[index])
+    def decided_classes(self) -> DecidedClasses:
+        """Return the true and the predicted class of each sample."""
+        guesses = self.guesses
+        return DecidedClasses(self.labels, guesses, self.probabilities[np.arange(len(guesses)), guesses])
 
     def metrics(self) -> dict[str, float]:
         """Return mean cross-entropy (nats), accuracy, top-5 accuracy, and the metrics of `_contributions`.

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cvlib.runs.config_file import read_config, to_yaml
-from cvlib.runs.going_on import continued, has_more_epochs
 from cvlib.runs.identity import identity
+from cvlib.runs.more_epochs import continued, has_more_epochs
 from cvlib.runtime.errors import UserError
 from tests.runs.small_config import CONFIG
 

@@ -1,4 +1,4 @@
-"""How a completed run that was given more epochs goes on: its phase, and its learning rate."""
+"""The continuation of a completed run that was given more epochs: its phase, and its learning rate."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cvlib.models.run_state import RunState
 from cvlib.training.optimizer import Schedule
 
 
-def go_on(config: Config, state: RunState, steps_per_epoch: int, say: Callable[[str], None]) -> None:
-    """Note in `state` how many epochs are planned; if they are more than before, say how the run goes on.
+def announce(config: Config, state: RunState, steps_per_epoch: int, say: Callable[[str], None]) -> None:
+    """Note in `state` how many epochs are planned; if they are more than before, say how the run continues.
 
-    A run that goes on stays in its last phase, even if a run of so many epochs would have a longer first phase.
+    A continued run stays in its last phase, even if a run of so many epochs would have a longer first phase.
     """
     before, epochs = state.planned_epochs, config.trainer.epochs
     state.planned_epochs = epochs
     if not before or epochs <= before or config.trainer.minutes is not None:
         return
     state.phases_over = max(state.phases_over, state.phase)
-    say(f"goes on from epoch {state.epoch} to {epochs}; the result of {before} epochs stays until then")
+    say(f"continues from epoch {state.epoch} to {epochs}; the result of {before} epochs stays until then")
     steps = np.arange(state.step + 1)
     old, new = (ops.convert_to_numpy(Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, length)(steps))
                 for length in (before, epochs))  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from cvlib import experiment
 from cvlib.config.schema import Adam, AugmentConfig, Config, Constant, Cosine, DataConfig, Step, TrainerConfig
 from cvlib.models.run_state import RunState
-from cvlib.training.going_on import go_on
+from cvlib.training.more_epochs import announce
 from tests.configs import model_config
 
 CNN = model_config("cnn", filters=[4], dense=[], dropout=0.3)
@@ -29,11 +29,11 @@ def test_it_says_how_the_learning_rate_continues(schedule: Any, expected: str) -
     config = Config(CNN, optimizer=Adam(lr=0.5), schedule=schedule, trainer=TrainerConfig(epochs=4))
     said: list[str] = []
     state = RunState(epoch=2, step=6, phase=1, planned_epochs=2)
-    go_on(config, state, 3, said.append)
-    assert said[0] == "goes on from epoch 2 to 4; the result of 2 epochs stays until then"
+    announce(config, state, 3, said.append)
+    assert said[0] == "continues from epoch 2 to 4; the result of 2 epochs stays until then"
     assert said[1].startswith(expected) and len(said) == 2
     assert (state.planned_epochs, state.phases_over) == (4, 1)
-    go_on(config, state, 3, said.append)  # after an interruption
+    announce(config, state, 3, said.append)  # after an interruption
     assert len(said) == 2
 
 
