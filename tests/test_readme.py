@@ -118,7 +118,7 @@ def test_the_setup_commands_match_continuous_integration() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in commands() if "venv" not in c and "tensorboard" not in c])
 def test_a_command_of_the_readme_runs(clone: Path, command: str) -> None:
-    if command.startswith("cvlib compare"):
+    if command.startswith(("cvlib compare", "cvlib runs")):
         run(clone, MAKERS["outputs/runs/mine"])
     result = run(clone, command)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
