@@ -29,6 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RUN = str(ROOT / "run.py")
 CVLIB = ("-m", "cvlib.cli")
+TIMEOUT = 900  # seconds; also enough on a machine that is busy with other work
 _READ_ON_IMPORT = ("CUDA_", "KERAS_", "MKL_", "OMP_", "PYTHON", "TF_")
 _ENVIRONMENT = dict(os.environ)  # of the server: without what a test sets
 _LATE = ("sklearn.datasets", "scipy.stats", "tensorboard.plugins.hparams.api", "hydra._internal.utils",
@@ -45,8 +46,8 @@ class Program:
 
     def __init__(self, folder: Path, arguments: tuple[str, ...], environment: dict[str, str]):
         self._arguments = arguments
-        self._output, self._errors = (tempfile.NamedTemporaryFile() for _ in range(2))  # noqa: SIM115
-        names = [self._output.name, self._errors.name]
+        self._files = [tempfile.NamedTemporaryFile() for _ in range(2)]  # noqa: SIM115
+        names = [file.name for file in self._files]
         self.pid: int = _ask(
             {"start": arguments, "folder": str(folder.absolute()), "files": names, "environment": environment}
         )
@@ -58,14 +59,17 @@ class Program:
             self.returncode = _ask({"poll": self.pid})
         return self.returncode
 
-    def communicate(self, timeout: float = 300) -> tuple[str, str]:
-        """Wait for the end; return stdout and stderr. Raise `subprocess.TimeoutExpired` after `timeout` seconds."""
+    def communicate(self, timeout: float = TIMEOUT) -> tuple[str, str]:
+        """Wait for the end; return stdout and stderr, once. Raise `subprocess.TimeoutExpired` after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(self._arguments, timeout)
             time.sleep(0.02)
-        return self._output.read().decode(), self._errors.read().decode()
+        output, errors = (file.read().decode() for file in self._files)
+        for file in self._files:
+            file.close()
+        return output, errors
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the program has ended."""
@@ -87,13 +91,16 @@ def start(folder: Path, *arguments: str, **environment: str) -> Program:
     return Program(folder, arguments, {**os.environ, **environment})
 
 
-def run(folder: Path, *arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, timeout: float = TIMEOUT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run `python *arguments` as in `start` and wait; kill it after `timeout` seconds."""
     program = start(folder, *arguments, **environment)
     try:
         output, errors = program.communicate(timeout)
     except subprocess.TimeoutExpired:
         program.kill()
+        program.communicate()
         raise
     assert program.returncode is not None
     return subprocess.CompletedProcess(arguments, program.returncode, output, errors)

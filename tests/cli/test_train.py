@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 QUICK = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
 
 
-def run(folder: Path, *overrides: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *overrides: str, timeout: float = programs.TIMEOUT) -> subprocess.CompletedProcess[str]:
     return programs.run(folder, programs.RUN, *overrides, timeout=timeout)
 
 
