@@ -60,7 +60,7 @@ class Program:
         return self.returncode
 
     def communicate(self, timeout: float = TIMEOUT) -> tuple[str, str]:
-        """Wait for the end; return stdout and stderr, once. Raise `subprocess.TimeoutExpired` after `timeout` seconds."""
+        """Wait for the end and return stdout and stderr, once. Raise `subprocess.TimeoutExpired` after `timeout` s."""
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:

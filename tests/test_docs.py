@@ -53,13 +53,13 @@ def test_the_example_backbone_composes(folder: Path, command: str, monkeypatch: 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_the_example_backbone_trains(folder: Path, command: str) -> None:
-    result = programs.run(folder, programs.RUN, *command.split(), *SHORT, timeout=900)
+    result = programs.run(folder, programs.RUN, *command.split(), *SHORT)
     assert result.returncode == 0, result.stderr[-2000:]
 
 
 @pytest.mark.slow
 def test_the_example_backbone_trains_with_the_installed_command(folder: Path) -> None:
-    result = programs.run(folder, *programs.CVLIB, "train", "model=mine", "model.width=8", *SHORT, timeout=900)
+    result = programs.run(folder, *programs.CVLIB, "train", "model=mine", "model.width=8", *SHORT)
     assert result.returncode == 0, result.stderr[-2000:]
 
 

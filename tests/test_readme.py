@@ -115,7 +115,7 @@ def run(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
     words = shortened(command)
     if command not in REAL:
         program = (programs.RUN, *words[2:]) if words[:2] == ["python", "run.py"] else (*programs.CVLIB, *words[1:])
-        return programs.run(clone, *program, timeout=900)
+        return programs.run(clone, *program)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(words, cwd=clone, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
