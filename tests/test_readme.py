@@ -23,12 +23,16 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 SHORT = ["trainer.epochs=1", "trainer.steps_per_epoch=1"]
-SMALL_DATA = {
+PRETRAINING = ["data.pretrain_samples=200", "data.pretrain_epochs=1"]
+SMALLER = {  # the first word that a command contains selects its overrides; other commands get PRETRAINING
     "data=folder": [],
     "data=letters": ["data.samples=300"],
     "data=clothing": ["data.image_size=64"],
-    "data=digits": ["data.samples=200", "data.pretrain_samples=200", "data.pretrain_epochs=1"],
-    "scenes": ["data.samples=60", "data.pretrain_samples=200", "data.pretrain_epochs=1"],
+    "task=multilabel": ["data.samples=200"],
+    "model=yolo": ["data.samples=60"],
+    "model=segmenter": ["data.samples=60"],
+    "model=resnet": ["data.samples=200", *PRETRAINING],
+    "model=cnn,resnet": ["data.samples=200", *PRETRAINING],
 }
 REPLACED = {"trainer.epochs=30": "trainer.epochs=2", "trainer.epochs=40": "trainer.epochs=3",
             "hydra.sweeper.trials=10": "hydra.sweeper.trials=2"}  # fmt: skip
@@ -87,9 +91,8 @@ def shortened(command: str) -> list[str]:
     if "run.py" not in words:
         return words
     given = {word.split("=")[0] for word in words}
-    scenes = "scenes" if {"model=yolo", "model=segmenter"} & set(words) else "data=digits"
-    data = next((word for word in words if word in SMALL_DATA), scenes)
-    extra = [override for override in SHORT + SMALL_DATA[data] if override.split("=")[0] not in given]
+    smaller = next((overrides for word, overrides in SMALLER.items() if word in words), PRETRAINING)
+    extra = [override for override in SHORT + smaller if override.split("=")[0] not in given]
     if "+experiment=regimes" in words:
         extra += ["seed=0"]
     return [REPLACED.get(word, word) for word in words] + extra
