@@ -16,6 +16,7 @@ from PIL import Image
 
 import cvlib
 from cvlib.runtime.errors import UserError
+from tests import programs
 from tests.prediction.test_prediction import SMALL
 from tests.prediction.test_prediction import write_run as write_untrained
 from tests.small_runs import write_run
@@ -106,7 +107,7 @@ def test_invalid_input_is_a_one_line_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_example_notebook_runs(tmp_path: Path) -> None:
     script = Path(__file__).parents[1] / "experiments/notebook.py"
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = programs.run(tmp_path, str(script))
     assert done.returncode == 0, done.stderr
     assert "the hardest class is" in done.stdout
     assert len(list((tmp_path / "outputs/runs/notebook").iterdir())) == 1

@@ -69,7 +69,7 @@ def _write_12_bit_images(root: Path, count: int = 8) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=["cnn", "segmenter"])
+@pytest.fixture(scope="module", params=["cnn", pytest.param("segmenter", marks=pytest.mark.slow)])
 def deep_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """Return a run on 12-bit images, and one of its image files."""
     folder = tmp_path_factory.mktemp(request.param)

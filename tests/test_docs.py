@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import programs
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -53,15 +53,13 @@ def test_the_example_backbone_composes(folder: Path, command: str, monkeypatch: 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_the_example_backbone_trains(folder: Path, command: str) -> None:
-    arguments = [sys.executable, str(ROOT / "run.py"), *command.split(), *SHORT]
-    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    result = programs.run(folder, programs.RUN, *command.split(), *SHORT)
     assert result.returncode == 0, result.stderr[-2000:]
 
 
 @pytest.mark.slow
 def test_the_example_backbone_trains_with_the_installed_command(folder: Path) -> None:
-    arguments = [sys.executable, "-m", "cvlib.cli", "train", "model=mine", "model.width=8", *SHORT]
-    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    result = programs.run(folder, *programs.CVLIB, "train", "model=mine", "model.width=8", *SHORT)
     assert result.returncode == 0, result.stderr[-2000:]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import programs
 
 ROOT = Path(__file__).parents[1]
 _PLACES = [place / "shared" / "data" for place in ROOT.parents]
@@ -20,9 +19,7 @@ MIN_RIGHT, CASES = 91, 92
 @pytest.mark.slow
 @pytest.mark.skipif(SHARED is None, reason="the shared imitations of collections aren't available")
 def test_realistic_collections_are_read_or_reported_correctly(tmp_path):
-    command = [sys.executable, str(SHARED / "habits.py"), str(SHARED / "habits")]
-    own = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True)
+    done = programs.run(tmp_path, str(SHARED / "habits.py"), str(SHARED / "habits"), timeout=1800)
     found = re.search(r"(\d+) of (\d+) cases right", done.stdout)
     wrong = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert found and int(found[2]) >= CASES and int(found[1]) >= MIN_RIGHT, "\n".join(wrong)

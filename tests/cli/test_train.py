@@ -20,14 +20,14 @@ from PIL import Image
 
 from cvlib.runs import record
 from cvlib.runtime import hardware
+from tests import programs
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
 
 
-def run(folder: Path, *overrides: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "run.py"), *overrides]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+def run(folder: Path, *overrides: str, timeout: float = programs.TIMEOUT) -> subprocess.CompletedProcess[str]:
+    return programs.run(folder, programs.RUN, *overrides, timeout=timeout)
 
 
 def summary(folder: Path) -> dict[str, object]:
@@ -145,28 +145,34 @@ def test_divergence_fails_and_reports_the_step(tmp_path: Path) -> None:
     assert "learning rate" in result.stderr
 
 
-@pytest.mark.parametrize(("kind", "code"), [
-    (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 130, marks=pytest.mark.slow), (signal.SIGKILL, -9),
-])  # fmt: skip
-def test_a_stopped_run_resumes_to_the_same_result(tmp_path: Path, kind: signal.Signals, code: int) -> None:
-    overrides = ["trainer.deterministic=true", "model.dropout=0.3", "augment=light", "trainer.epochs=6"]
-    whole = run(tmp_path, *overrides, "hydra.run.dir=whole")
+def start_until(folder: Path, pattern: str, *overrides: str) -> programs.Program:
+    """Start a run; return it as soon as a file matches the pattern."""
+    program = programs.start(folder, programs.RUN, *overrides)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob(pattern)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return program
+
+
+def test_a_run_stopped_in_three_ways_resumes_to_the_same_result_as_a_whole_run(tmp_path: Path) -> None:
+    """The whole run is a real process, so this also compares it with the forked ones of tests/programs.py."""
+    overrides = ["trainer.deterministic=true", "model.dropout=0.3", "augment=light", "trainer.epochs=8"]
+    command = [sys.executable, str(ROOT / "run.py"), *overrides, "hydra.run.dir=whole"]
+    whole = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr
 
-    command = [sys.executable, str(ROOT / "run.py"), *overrides, "hydra.run.dir=stopped"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("stopped/checkpoints/epoch-00002*.npz")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(kind)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == code, stderr
-    read = record.read_summary(tmp_path / "stopped")
-    assert read is not None
-    assert read["status"] == "interrupted"
+    overrides.append("hydra.run.dir=stopped")
+    for epoch, (kind, code) in enumerate([(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)], start=2):
+        program = start_until(tmp_path, f"stopped/checkpoints/epoch-0000{epoch}*.npz", *overrides)
+        program.send_signal(kind)
+        _, stderr = program.communicate()
+        assert program.returncode == code, stderr
+        read = record.read_summary(tmp_path / "stopped")
+        assert read is not None
+        assert read["status"] == "interrupted"
 
     (tmp_path / "stopped/evaluate").mkdir()
-    resumed = run(tmp_path, *overrides, "hydra.run.dir=stopped")
+    resumed = run(tmp_path, *overrides)
     assert resumed.returncode == 0, resumed.stderr
     assert "resumes after epoch" in resumed.stdout
     stale = "the results in evaluate were created before this run was completed"

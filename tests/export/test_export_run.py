@@ -218,7 +218,8 @@ TINY = ["model=cnn", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=1",
 
 
 @pytest.mark.parametrize(
-    ("precision", "forms"), [("bfloat16", ("saved_model", "onnx", "litert")), ("float16", ("onnx",))]
+    ("precision", "forms"),
+    [pytest.param("bfloat16", ("saved_model", "onnx", "litert"), marks=pytest.mark.slow), ("float16", ("onnx",))],
 )
 def test_a_run_in_half_precision_is_exported_in_float32(
     tmp_path: Path, precision: str, forms: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cvlib.runtime.errors import user_message
-
-ROOT = Path(__file__).parents[2]
+from tests import programs
 
 
 @pytest.mark.parametrize(
@@ -53,15 +51,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_run_resumes_once_the_disk_has_space(small_disk: Path) -> None:
-    command = [sys.executable, str(ROOT / "run.py"), "trainer.epochs=3", f"hydra.run.dir={small_disk / 'run'}"]
-    full = subprocess.run(command, cwd=small_disk, capture_output=True, text=True, check=False)
+    command = [programs.RUN, "trainer.epochs=3", f"hydra.run.dir={small_disk / 'run'}"]
+    full = programs.run(small_disk, *command)
     assert full.returncode == 1, full.stdout + full.stderr
     assert full.stderr.count("\n") == 1
     assert "no space left on the disk" in full.stderr
     assert json.loads((small_disk / "run/summary.json").read_text())["status"] in ("running", "failed")
     assert not list(small_disk.rglob("*.partial"))
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    again = subprocess.run(command, cwd=small_disk, capture_output=True, text=True, check=False)
+    again = programs.run(small_disk, *command)
     assert again.returncode == 0, again.stderr
     assert "resumes after epoch 1" in again.stdout
     assert json.loads((small_disk / "run/summary.json").read_text())["status"] == "completed"

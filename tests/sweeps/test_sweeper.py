@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 
+from tests import programs
 from tests.cli.test_train import ROOT, run, summary, weights
 
 TINY = ["model.filters=[4]", "model.dense=[8]", "trainer.epochs=2", "trainer.steps_per_epoch=3"]
@@ -26,9 +27,8 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
         return {row["job"]: row for row in csv.DictReader(file)}
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(ROOT / "run.py"), *overrides]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(folder: Path, *overrides: str) -> programs.Program:
+    return programs.start(folder, programs.RUN, *overrides)
 
 
 def wait_for(folder: Path, pattern: str, seconds: float = 120) -> Path:
@@ -173,7 +173,8 @@ def test_ctrl_c_stops_the_whole_sweep(tmp_path: Path) -> None:
 def test_a_sweep_of_two_jobs_at_a_time_survives_a_killed_worker(tmp_path: Path) -> None:
     overrides = ["-m", "model.filters=[4]", "model.dense=[8]", "trainer.epochs=12", "seed=0,1,2",
                  "hydra.sweep.dir=sweep", "hydra/launcher=parallel"]  # fmt: skip
-    process = start(tmp_path, *overrides)
+    command = [sys.executable, str(ROOT / "run.py"), *overrides]  # a real process, because workers import its program
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(tmp_path, "sweep/*/checkpoints/epoch-00002*.npz")
     workers = [child for child in psutil.Process(process.pid).children() if child.children()]
     assert len(workers) == 2

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.training.test_resume import curves, rows, weights
 
-ROOT = Path(__file__).parents[2]
 KILLS = 4  # and one while the results are written
 RESULTS = "run/test_results.csv"
 SEED = int(os.environ.get("CVLIB_KILL_SEED", "0"))  # for other moments: CVLIB_KILL_SEED=1 pytest -m slow …
@@ -23,20 +21,13 @@ TINY = ["model.filters=[4,4]", "model.dense=[8]", "model.dropout=0.4", "model.ba
         "data.pretrain_samples=300", "data.pretrain_epochs=2", "hydra.run.dir=run"]  # fmt: skip
 
 
-def start(folder: Path, mode: str) -> subprocess.Popen[str]:
+def start(folder: Path, mode: str) -> programs.Program:
     folder.mkdir(exist_ok=True)
-    command = [
-        sys.executable,
-        str(ROOT / "run.py"),
-        *TINY,
-        f"mode={mode}",
-        *(["mode.views=2"] if "feat" in mode else []),
-    ]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    views = ["mode.views=2"] if "feat" in mode else []
+    return programs.start(folder, programs.RUN, *TINY, f"mode={mode}", *views)
 
 
-def finish(process: subprocess.Popen[str]) -> str:
+def finish(process: programs.Program) -> str:
     output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, output[-2000:] + errors[-2000:]
     return output
@@ -47,7 +38,7 @@ def lines(folder: Path) -> int:
     return sum(len(log.read_bytes().splitlines()) for log in folder.rglob("train.log"))
 
 
-def kill_within(process: subprocess.Popen[str], folder: Path, after: int, delay: float) -> bool:
+def kill_within(process: programs.Program, folder: Path, after: int, delay: float) -> bool:
     """Wait for `after` more log lines and another `delay` seconds, kill the process, and return whether it still ran.
 
     With `after` 0, wait for the file of the results instead of log lines.

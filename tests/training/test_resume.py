@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -12,12 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import programs
 
 # Run one experiment to completion. Each stop comes after a number of steps, or in the next validation (v).
 SCRIPT = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from cvlib import experiment
@@ -71,7 +68,6 @@ def run():
         NonFiniteGuard.on_train_batch_begin = original
 
 
-experiment.run(replace(config, trainer=replace(config.trainer, epochs=1)), Path(mode + "-pretrains"))
 for steps in stops:
     left = None if steps == "v" else int(steps)
     if steps == "v":
@@ -89,9 +85,7 @@ assert run()["status"] == "completed"
 
 
 def finished(folder: Path, mode: str, stops: str) -> Path:
-    command = [sys.executable, "-c", SCRIPT, mode, stops]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(folder)}
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    result = programs.run(folder, "-c", SCRIPT, mode, stops, HOME=str(folder))
     assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-3000:]
     assert result.stdout.count("stopped after") == len([one for one in stops.split(",") if one])
     return folder / (mode + ("-stopped" if stops else "-whole"))
@@ -131,7 +125,7 @@ SLOWER = [pytest.param(mode, "2,v,v,1,3,6", marks=pytest.mark.slow) for mode in 
 
 @pytest.mark.parametrize(("mode", "stops"), [("feature_extractor", "2,v"), *SLOWER])
 def test_a_run_stopped_at_any_step_gives_the_same_results(tmp_path: Path, mode: str, stops: str) -> None:
-    whole = finished(tmp_path, mode, "")
+    whole = finished(tmp_path, mode, "")  # first, because it also pretrains the base of the stopped run
     stopped = finished(tmp_path, mode, stops)
     assert rows(stopped) == rows(whole)
     assert weights(stopped) == weights(whole)

@@ -53,7 +53,12 @@ def test_levels_are_the_last_maps_of_each_resolution(family: str, side: int, lev
 
 @pytest.mark.parametrize(
     ("family", "side"),
-    [("cnn", 16), ("vgg", 32), ("resnet", 32), pytest.param("inception", 75, marks=pytest.mark.slow)],
+    [
+        ("cnn", 16),
+        ("vgg", 32),
+        pytest.param("resnet", 32, marks=pytest.mark.slow),
+        pytest.param("inception", 75, marks=pytest.mark.slow),
+    ],
 )
 def test_the_base_of_a_classification_run_is_loaded(family: str, side: int, tmp_path: Path) -> None:
     source = classifier(family, side)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -14,9 +11,8 @@ import pytest
 from cvlib.config.schema import Config, DataConfig, Finetune, ModelConfig
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import sources
+from tests import programs
 from tests.configs import model_config
-
-ROOT = Path(__file__).parents[2]
 
 
 def starting_from(weights: str | None, model: ModelConfig | None = None, **data: str) -> Config:
@@ -70,9 +66,7 @@ def test_a_base_with_other_layers_is_refused_with_a_matching_override(tmp_path: 
 
 @pytest.mark.slow
 def test_a_sweep_that_cant_work_is_refused_before_its_first_job(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "run.py"), "-m", "mode=finetune", "mode.weights=missing", "seed=0,1"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    result = programs.run(tmp_path, programs.RUN, "-m", "mode=finetune", "mode.weights=missing", "seed=0,1")
     assert result.returncode == 2
     assert result.stderr.startswith("error: seed=0: mode.weights=missing: no such file or folder")
     assert result.stderr.count("\n") == 1

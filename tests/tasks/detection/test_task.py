@@ -103,6 +103,7 @@ def test_the_saved_detector_gives_the_boxes_of_the_evaluation(tmp_path, head, re
     assert np.asarray(other["boxes"])[..., 2].max() <= 20
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 def test_batches_without_boxes_train_without_nan(head):
     split = some_scenes(4)
