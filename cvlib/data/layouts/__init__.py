@@ -30,6 +30,7 @@ from cvlib.data.layouts import (
     parquet,
     rest,
     table,
+    text_lists,
     voc,
     webdataset,
     yolo,
@@ -59,8 +60,10 @@ LAYOUTS: dict[str, Layout] = {
     "createml": Layout(createml.read, (BOXES,), createml.signs),
     "yolo": Layout(yolo.read, (BOXES, MASK), yolo.signs),
     "masks": Layout(masks.read, (MASK,), masks.signs),
+    "list": Layout(text_lists.read, (CLASS, BOXES), text_lists.signs),
 }
-_BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo"}
+_BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo",
+              ".txt": "list"}  # fmt: skip
 _MAX_PLACES, _MAX_DEPTH = 20, 3  # of the folders to examine if the given one has no labels
 _DESCRIPTIONS = {CLASS: "image classes", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
 _CHOICES = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
@@ -130,6 +133,8 @@ def _table_of_file(file: Path) -> list[Evidence]:
     if layout == "csv":
         signs = table.signs(Survey(file))
         return signs or [Evidence("csv", CLASS, file, evidence.WEAK, file.name, table.TITLE)]
+    if layout == "list":
+        return text_lists.signs(Survey(file)) or [Evidence("list", CLASS, file, evidence.WEAK, "", text_lists.TITLE)]
     if layout == "yolo":
         signs = [replace(item, root=file) for item in yolo.signs(Survey(file.parent))]
         return signs or [Evidence("yolo", BOXES, file, evidence.WEAK, file.name, yolo.TITLE)]
@@ -229,7 +234,7 @@ def _other_tasks(found: list[Evidence], kind: LabelKind) -> list[str]:
 
 def _readable(kind: LabelKind) -> str:
     if kind == CLASS:
-        return "one folder per class, or a CSV file with the columns file and label"
+        return "one folder per class, a CSV file with the columns file and label, or text files that list both"
     if kind == CLASS_SET:
         return "a CSV file with the columns file and labels, COCO, or boxes in any layout (only their classes are used)"
     if kind == MASK:

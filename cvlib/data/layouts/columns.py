@@ -25,7 +25,7 @@ _LABEL = ("label", "class", "class_name", "category", "target", "labels", "class
           "etiqueta", "rótulo", "etichetta", "klasa", "kategoria", "etykieta", "класс", "метка",
           "类别", "标签", "クラス", "ラベル", "클래스", "라벨")  # fmt: skip
 # Label columns, if a table has exactly one of them and no column in `_LABEL`.
-_POSSIBLE_LABEL = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety")
+_POSSIBLE_LABEL = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety", "choice")
 _SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage", "dataset", "data_set", "is_valid", "is_test")
 _SEVERAL = ("tags", "attributes", "finding_labels", "genres", "keywords", "attribute_ids", "labels", "classes")
 _CORNERS = (

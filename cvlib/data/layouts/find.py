@@ -60,6 +60,10 @@ class ImageFinder:
         except ValueError as error:
             return None, str(error)
 
+    def images(self) -> list[Path]:
+        """Return all images of the collection."""
+        return self._all
+
     def notes(self) -> list[str]:
         """Return one line for each fallback by which images were found when there was none at the written path."""
         return [

@@ -33,6 +33,10 @@ def _has(*words: str) -> Callable[[str], bool]:
     return lambda head: all(word in head for word in words)
 
 
+def _is_pickle(head: str) -> bool:
+    return head[:1] == "\ufffd" and head[1:2] in "\2\3\4\5"  # a byte that is not UTF-8, and the protocol
+
+
 _TO_COCO = "export or convert it to COCO, YOLO or Pascal VOC"
 FORMATS = (
     Format("CVAT for images XML", (".xml",), "export from CVAT as COCO 1.0 or Pascal VOC 1.1", _BOTH,
@@ -46,7 +50,7 @@ FORMATS = (
     Format("Supervisely JSON", (".json",), "export from Supervisely as COCO, Pascal VOC or masks", _BOTH,
            lambda head: '"classTitle"' in head or '"geometryType"' in head),
     Format("Label Studio JSON", (".json",), "export from Label Studio as COCO, YOLO or Pascal VOC", _BOTH,
-           lambda head: '"from_name"' in head and '"to_name"' in head),
+           lambda head: ('"from_name"' in head and '"to_name"' in head) or '"original_width"' in head),
     Format("Labelbox JSON", (".json", ".ndjson"), "convert it to COCO", _BOTH,
            lambda head: '"data_row"' in head or '"Labeled Data"' in head),
     Format("Darwin (V7) JSON", (".json",), "export from V7 as COCO, YOLO or Pascal VOC", _BOTH, _has('"schema_ref"')),
@@ -90,7 +94,15 @@ FORMATS = (
            "or write COCO or Pascal VOC", _ALL),
     Format("LMDB", (".mdb", ".lmdb"), "extract its images into class folders", _ALL),
     Format("RecordIO", (".rec",), "extract its images into class folders", _ALL),
-    Format("a pickle", (".pkl", ".pickle"), "save its images into class folders", (CLASS,)),
+    Format("a pickle", ("", ".pkl", ".pickle"), "opening it could run code: save its images into class folders (for "
+           "CIFAR, take the binary version, or data.tfds=cifar10)", (CLASS,), _is_pickle),
+    Format("MATLAB", (".mat",), "save its images and labels as image files and a labels.csv with the columns file and "
+           "label (with scipy.io.loadmat, or h5py for version 7.3)", _ALL, _has("MATLAB ")),
+    Format("HDF5", (".h5", ".hdf5"), "save its images into class folders with h5py", _ALL),
+    Format("GeoJSON", (".geojson",), "draw its polygons as masks, with rasterio.features.rasterize", _BOTH,
+           _has('"FeatureCollection"')),
+    Format("a table of run-length masks", (".csv",), "draw the runs as mask files, one per image", (CLASS, MASK),
+           lambda head: re.search(r"(?i)encoded_?pixels|(^|,)rle(_mask)?(,|$)", head.partition("\n")[0]) is not None),
 )  # fmt: skip
 
 

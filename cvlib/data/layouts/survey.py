@@ -63,11 +63,6 @@ class Survey:
         """Return the direct subfolders of `folder`."""
         return [other for other in self.folders if other.parent == folder and other != folder]
 
-    def images_below(self, folder: Path) -> list[Path]:
-        """Return the images in `folder` and below it."""
-        return [file for place, files in self.images_in.items() if place == folder or folder in place.parents
-                for file in files]  # fmt: skip
-
     def head(self, file: Path) -> str:
         """Return the first 64 Ki characters of a text file, or an empty string if it can't be opened."""
         if file not in self._heads:

@@ -31,14 +31,17 @@ class Row:
 
 
 def usable(
-    collection: Collection, table: Table, read_set: Read | None = None, group: str | None = None
+    collection: Collection, table: Table, read_set: Read | None = None, group: str | None = None,
+    finder: ImageFinder | None = None,
 ) -> list[Row]:  # fmt: skip
     """Return the usable rows of a table, and report the problems of the others.
 
-    `read_set` reads the classes of a row. `group` names the column of groups, which not every table has.
+    `read_set` reads the classes of a row. `group` names the column of groups, which not every table has. A `finder`
+    that several tables share reports the images that it guessed itself.
     """
     rows, columns = table.rows, table.columns
-    finder = table_choice.finder(collection.root, table)
+    shared = finder is not None
+    finder = finder or table_choice.finder(collection.root, table)
     found, width = [], len(rows[0][1])
     header = [name.strip() for name in rows[0][1]] if columns.header else []
     grouped = header.index(group) if group in header else None
@@ -79,7 +82,7 @@ def usable(
                 )
                 continue
         found.append(Row(split, image, name_of(image, collection.root), label, table.file, place, corners, member))
-    collection.notes += [f"{table.file.name}: {note}" for note in finder.notes()]
+    collection.notes += [] if shared else [f"{table.file.name}: {note}" for note in finder.notes()]
     return found
 
 
