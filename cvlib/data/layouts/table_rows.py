@@ -115,6 +115,7 @@ def _row_labels(collection: Collection, table: Table, rows: list[list[str]]) -> 
     if columns.label is None:
         return ["object"] * len(rows)
     labels = [text_of(row[columns.label].strip()) if len(row) > columns.label else "" for row in rows]
+    labels = [(label.split() or [""])[0] for label in labels] if columns.first_word else labels
     numbers = {label: table_file.whole(label) for label in set(labels) if label}
     if not numbers or None in numbers.values() or len(set(numbers.values())) == len(numbers):
         return labels
