@@ -181,14 +181,14 @@ def _missing(root: Path, splits: dict[str, Path]) -> str:
     """Explain what splits without class folders lack, and what to do."""
     if "train" not in splits:
         return "there is no train folder"
-    prefixes = _prefixes(splits["train"])
+    prefixes = beginnings(splits["train"])
     if not prefixes:
         return f"train has no class folders{unread_labels(root, splits['train'])}"
     return (f"train has no class folders; its file names begin with {', '.join(prefixes)}: put each class's images "
             f"into its own folder, or list files and labels in {root.name}/labels.csv")  # fmt: skip
 
 
-def _prefixes(folder: Path) -> list[str]:
+def beginnings(folder: Path) -> list[str]:
     """Return the first words of the file names if they look like a few classes: cat.0.jpg, dog.0.jpg."""
     counts = Counter(next(iter(names.words(file.stem)), "") for file in files_below(folder)
                      if images.looks_like_image(file))  # fmt: skip

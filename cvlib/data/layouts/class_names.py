@@ -83,5 +83,5 @@ def _folder(image: Path) -> str:
 
 def _beginning(image: Path) -> str:
     """Return the words of an image's name before its number: Abyssinian_12 → Abyssinian."""
-    match = re.fullmatch(r"(.*[^\W\d])[\W_]*\d+", image.stem)
+    match = re.fullmatch(r"(.*[^\W\d_])[\W_]*\d+", image.stem)
     return text_of(match[1]) if match else ""

@@ -18,8 +18,8 @@ _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "ima
          "datei", "dateiname", "bild", "bildname", "bildpfad", "fichier", "nom_fichier", "archivo", "imagen",
          "id_imagen", "nombre_archivo", "arquivo", "imagem", "immagine", "plik", "obraz", "файл", "изображение",
          "文件", "文件名", "图片", "ファイル", "ファイル名", "画像", "파일", "이미지")  # fmt: skip
-_LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis", "labelname",
-          "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
+_LABEL = ("label", "class", "class_name", "classname", "category", "target", "labels", "classes", "y", "diagnosis",
+          "labelname", "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
           "finding_labels", "genres", "keywords", "attribute_ids",
           "klasse", "kategorie", "etikett", "classe", "catégorie", "étiquette", "clase", "categoría", "categoria",
           "etiqueta", "rótulo", "etichetta", "klasa", "kategoria", "etykieta", "класс", "метка",
@@ -166,14 +166,14 @@ def _of_automl(cells: list[list[str]]) -> Columns:
 
 def _with_header(header: list[str], names: list[str], body: list[list[str]], file: int | None) -> Columns:
     label, split = _named(names, _LABEL), _named(names, _SPLIT)
-    label = None if label == file else label
+    label = None if label == file else _with_words(names, body, label)
     possible = [column for column, name in enumerate(names) if name in _POSSIBLE_LABEL and column != file]
     label = possible[0] if label is None and len(possible) == 1 else label
     left = [
         column for column in range(len(names)) if column not in (file, split) and not _is_index(names, column, body)
     ]
     if label is None and file is not None and len(left) == 1:
-        label = left[0]
+        label = None if _are_sentences([row[left[0]] for row in body]) else left[0]
     if file is None and label is not None and len(left) == 2:
         file = next(column for column in left if column != label)
     if file is not None and not [column for column in left if column != file]:
@@ -200,6 +200,23 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
     if several := _several(names[label], cells):
         return Columns(SEVERAL, file, label, split, why=f"the column {header[label]} holds {several}")
     return Columns(CLASS, file, label, split)
+
+
+def _are_sentences(cells: list[str]) -> bool:
+    """Return whether cells hold descriptions of the images: all different, and of several words."""
+    return len(set(cells)) == len(cells) > 1 and sum(len(cell.split()) for cell in cells) >= 3 * len(cells)
+
+
+def _with_words(names: list[str], body: list[list[str]], label: int | None) -> int | None:
+    """Return the column of labels; of two that mean the same, the one with names instead of numbers."""
+    if label is None or any(number(row[label]) is None for row in body):
+        return label
+    for column, name in enumerate(names):
+        pairs = {(row[label], row[column]) for row in body}
+        same = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs}) > 1
+        if name in _LABEL and column != label and same and _is_text({row[column] for row in body}):
+            return column
+    return label
 
 
 def _is_index(names: list[str], column: int, body: list[list[str]]) -> bool:

@@ -29,7 +29,7 @@ def signs(survey: Survey) -> list[Evidence]:
     except UserError:
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK, "folders of images", TITLE)]
     if sequences := _sequences(tree):
-        refusal = (f"{', '.join(sequences[:3])} look like video sequences with boxes (MOT), not like classes, and their "
+        refusal = (f"{', '.join(sequences[:3])} look like video sequences with boxes (MOT), not like classes, and "
                    "gt.txt is not supported: export or convert it to COCO, YOLO or Pascal VOC")  # fmt: skip
         return [Evidence("folder", CLASS, survey.root, evidence.LIKELY, "", TITLE, refusal)]
     train = tree.splits.get("train") or next(iter(tree.splits.values()), {})
@@ -49,7 +49,8 @@ def signs(survey: Survey) -> list[Evidence]:
 def _sequences(tree: Tree) -> list[str]:
     """Return the folders that hold the frames of a video and a file of tracked boxes, as in MOT."""
     folders = [folder for by_class in tree.splits.values() for some in by_class.values() for folder in some]
-    return [folder.name for folder in folders if (folder / "gt" / "gt.txt").is_file() or (folder / "seqinfo.ini").is_file()]
+    marks = (Path("gt", "gt.txt"), Path("seqinfo.ini"))
+    return [folder.name for folder in folders if any((folder / mark).is_file() for mark in marks)]
 
 
 def _why_no_classes(folders: list[str], root: Path) -> str:
@@ -114,9 +115,12 @@ def _in_mask_folders(files: list[Path], class_folder: Path) -> list[Path]:
     if any(found == {names.IMAGES} for found in roles.values()):
         return masks
     in_labels = [file for file, found in roles.items() if {names.MASKS, names.LABELS} & found]
-    own = {(file.parent, file.stem): file for file in files if file not in set(in_labels)}
-    return [file for file in in_labels if pairing.pair({stem: image for (folder, stem), image in own.items()
-                                                        if folder == file.parent.parent}, {file.stem: file}).masks]  # fmt: skip
+    found = []
+    for folder in {file.parent for file in in_labels}:
+        pictures = {file.stem: file for file in files if file.parent == folder.parent}
+        pairs = pairing.pair(pictures, {file.stem: file for file in in_labels if file.parent == folder})
+        found += [mask for some in pairs.masks.values() for mask in some]
+    return found
 
 
 def _is_image(file: Path, collection: Collection) -> bool:
@@ -151,6 +155,10 @@ def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
     if not classes:
         listed = ", ".join(sorted(images.EXTENSIONS))
         loose = any(images.looks_like_image(entry) for entry in root.iterdir() if entry.is_file())
+        if beginnings := class_folders.beginnings(root):
+            raise UserError(f"{root}: found images but no class folders; the file names begin with "
+                            f"{', '.join(beginnings)}: put each class's images into its own folder, or list files and "
+                            "labels in labels.csv")  # fmt: skip
         if loose:
             raise UserError(f"{root}: found images but no class folders: did you mean data.path={root.parent}?")
         other = images.unread_in(files_below(root))

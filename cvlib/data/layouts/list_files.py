@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from cvlib.data import images
-from cvlib.data.layouts import class_names, names
+from cvlib.data.layouts import class_names, names, table_labels
 from cvlib.data.layouts.collection import subfolders, text_of
 from cvlib.data.layouts.find import ImageFinder
 from cvlib.data.layouts.survey import Survey
@@ -37,14 +37,15 @@ class TextList:
 
 
 def candidates(survey: Survey) -> list[Path]:
-    """Return the text files that may be lists: all but those in folders with one text file per image."""
+    """Return the text files that may be lists: not those in folders with one per image, nor the flags of Pascal VOC."""
     if survey.root.is_file():
         return [survey.root]
     by_folder = defaultdict(list)
     for file in survey.by_suffix.get(".txt", []):
         by_folder[file.parent].append(file)
     depth = len(survey.root.parts) + _MAX_DEPTH
-    return [file for folder, files in by_folder.items() for file in files
+    usual = {folder: files for folder, files in by_folder.items() if "ImageSets" not in folder.parts}
+    return [file for folder, files in usual.items() for file in files
             if len(files) <= _MAX_IN_FOLDER and len(folder.parts) <= depth]  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def read(file: Path, find: Callable[[str], Path | None]) -> TextList | None:
     labelled = len(some[0]) == 2
     if any((len(cells) == 2) != labelled for _, cells in rows):
         return None
-    if labelled and not _are_classes([cells[1] for _, cells in rows]):
+    if labelled and not _are_classes(file, [cells[1] for _, cells in rows]):
         return None
     if not labelled and not _in_class_folders([cells[0] for _, cells in rows]):
         return None
@@ -95,15 +96,23 @@ def _names_image(file: Path, written: str, find: Callable[[str], Path | None]) -
     return find(written) is not None
 
 
-def _are_classes(labels: list[str]) -> bool:
+def _are_classes(file: Path, labels: list[str]) -> bool:
     """Return whether the rests of all lines may be classes, rather than masks, boxes, flags or attributes."""
     if any(Path(label).suffix.lower() in images.EXTENSIONS for label in labels):
         return False
-    numbers = [[number(part) for part in label.split()] for label in labels]
-    if all(None not in parts for parts in numbers):
-        first = [label.split()[0] for label in labels]
-        return len(set(map(len, numbers))) == 1 and all(whole(label) and not label.startswith("-") for label in first)
-    return True
+    if re.search(r"(?i)partition|split", file.stem) and {whole(label) for label in labels} <= {"0", "1", "2"}:
+        return False  # the splits of CelebA
+    if all(number(part) is not None for label in labels for part in parts_of(label)):
+        first = {parts_of(label)[0] for label in labels}
+        return len({len(parts_of(label)) for label in labels}) == 1 and all(
+            whole(part) and not part.startswith("-") for part in first
+        )
+    return table_labels.certain_separator(labels) is None
+
+
+def parts_of(label: str) -> list[str]:
+    """Return the words or numbers in the rest of a line."""
+    return [part for part in re.split(r"[\s,;|]+", label) if part] or [label]
 
 
 def _in_class_folders(paths: list[str]) -> bool:
@@ -125,7 +134,9 @@ def chosen(found: list[TextList]) -> tuple[list[TextList], list[TextList]]:
 
     Lists with classes come before lists of paths. Of several numbered sets (`train1`, `train2` …), the first is read.
     """
-    best = [item for item in found if item.labelled] or found
+    labelled = [item for item in found if item.labelled]
+    with_train = [some for some in (labelled, found) if any(item.split == "train" for item in some)]
+    best = next(iter(with_train), labelled or found)
     train = [item for item in best if item.split == "train"]
     if not train:
         return (best, []) if len(best) == 1 and not best[0].split else ([], best)

@@ -21,7 +21,7 @@ from cvlib.data.layouts.find import ImageFinder
 from cvlib.data.layouts.list_files import Rows, TextList
 from cvlib.data.layouts.survey import Survey
 from cvlib.data.layouts.table_choice import Table
-from cvlib.data.layouts.table_file import whole
+from cvlib.data.layouts.table_file import number, whole
 from cvlib.runtime.errors import UserError
 
 TITLE = "text lists"
@@ -79,7 +79,11 @@ def _find(survey: Survey) -> _Found:
     found = [item for item in read if item is not None and _has_classes(item, finder)]
     if survey.root.is_file():
         return _Found([replace(item, split="") for item in found])
-    return _Found(*list_files.chosen(found))
+    lists, others = list_files.chosen(found)
+    labels = [_label(cells) for item in lists[:1] for _, cells in item.rows if item.labelled]
+    if labels and len(set(labels)) == len(labels):  # a label of its own for each image is a number of the image
+        return _Found()
+    return _Found(lists, others)
 
 
 def _image(finder: ImageFinder, written: str) -> Path | None:
@@ -91,11 +95,9 @@ def _image(finder: ImageFinder, written: str) -> Path | None:
 
 def _has_classes(item: TextList, finder: ImageFinder) -> bool:
     """Return whether lines with several numbers begin with a class, which the file names must confirm."""
-    if not item.labelled or not all(" " in cells[1] for _, cells in item.rows):
+    if not item.labelled or not all(len(_numbers(cells[1])) > 1 for _, cells in item.rows):
         return True
-    if not all(whole(cells[1].split()[0]) for _, cells in item.rows):
-        return True
-    numbered = [(cells[1].split()[0], _image(finder, cells[0])) for _, cells in item.rows]
+    numbered = [(_numbers(cells[1])[0], _image(finder, cells[0])) for _, cells in item.rows]
     return class_names.in_images([(label, image) for label, image in numbered if image is not None]) is not None
 
 
@@ -131,8 +133,13 @@ def _table(item: TextList) -> Table:
 def _label(cells: list[str]) -> str:
     if len(cells) == 1:
         return list_files.folder_of(cells[0])
-    first = cells[1].split()[0]
-    return first if whole(first) and all(whole(part) for part in cells[1].split()) else cells[1]
+    return (_numbers(cells[1]) or [cells[1]])[0]
+
+
+def _numbers(label: str) -> list[str]:
+    """Return the numbers in the rest of a line; [] if it holds words."""
+    parts = list_files.parts_of(label)
+    return parts if all(number(part) is not None for part in parts) else []
 
 
 def _with_names(collection: Collection, tables: list[Table], finder: ImageFinder) -> list[Table]:

@@ -108,8 +108,11 @@ def _write_yolo_polygons(root: Path) -> None:
 MAKERS = {"folder": _write_folders, "voc": _write_voc, "coco": _write_coco, "yolo": _write_yolo, "masks": _write_masks,
           "csv": _write_table, "createml": _write_createml, "list": _write_lists}  # fmt: skip
 # Makers for kinds of label that need other files.
-MAKERS_FOR_KINDS = {("csv", BOXES): _write_table_of_boxes, ("yolo", MASK): _write_yolo_polygons,
-                    ("list", BOXES): _write_ids_with_boxes}
+MAKERS_FOR_KINDS = {
+    ("csv", BOXES): _write_table_of_boxes,
+    ("yolo", MASK): _write_yolo_polygons,
+    ("list", BOXES): _write_ids_with_boxes,
+}
 SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["detection"], "yolo": ["detection"],
           "coco": ["detection", "segmentation"], "masks": ["segmentation"], "createml": ["detection"],
           "list": ["classification"]}  # fmt: skip
