@@ -107,6 +107,8 @@ FORMATS = (
     Format("HDF5", (".h5", ".hdf5"), "save its images into class folders with h5py", _ALL),
     Format("GeoJSON", (".geojson",), "draw its polygons as masks, with rasterio.features.rasterize", _BOTH,
            _has('"FeatureCollection"')),
+    Format("a table of pixels", (".csv",), "save each row as an image file in a folder named after its class", (CLASS,),
+           lambda head: re.search(r"(?i)(^|,)(pixels|1x1|pixel_?(0+|1))(,|$)", head.partition("\n")[0]) is not None),
     Format("a table of run-length masks", (".csv",), "draw the runs as mask files, one per image", (CLASS, MASK),
            lambda head: re.search(r"(?i)encoded_?pixels|(^|,)rle(_mask)?(,|$)", head.partition("\n")[0]) is not None),
 )  # fmt: skip

@@ -68,11 +68,12 @@ def _manifest(entry: Any) -> Any:
 
 def _is_flat(entry: Any) -> bool:
     """Return whether an object holds values, lists of values, and at most the boxes of its objects."""
-    return isinstance(entry, dict) and len(entry) > 1 and all(
-        _is_value(value) or (key == "objects" and isinstance(value, dict) and isinstance(value.get("bbox"), list))
-        or (isinstance(value, list) and all(map(_is_value, value)))
-        for key, value in entry.items()
-    )  # fmt: skip
+    if not isinstance(entry, dict) or len(entry) < 2 or {"bbox", "segmentation"} & entry.keys():  # COCO's annotations
+        return False
+    objects = entry.get("objects")
+    has_boxes = isinstance(objects, dict) and isinstance(objects.get("bbox"), list)
+    rest = [value for key, value in entry.items() if key != "objects" or not has_boxes]
+    return all(_is_value(value) or (isinstance(value, list) and all(map(_is_value, value))) for value in rest)
 
 
 def _is_value(value: Any) -> bool:
