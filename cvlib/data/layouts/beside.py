@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> An
     if set(pairs.images) & set(pairs.annotations):
         return pairs
     short = AnnotationPairs(_by_key(images, root, splits_only=True), _by_key(annotations, root, splits_only=True))
-    unique = len(short.images) == len(images) and len(short.annotations) == len(annotations)
+    counts = Counter(_key(name_of(image.with_suffix(""), root), True) for image in images)
+    unique = len(short.annotations) == len(annotations) and all(counts[key] < 2 for key in short.annotations)
     return short if unique else pairs
 
 

@@ -48,7 +48,7 @@ def tables(root: Path) -> list[Table]:
                 raise UserError(f"{file}: the table is empty")
             continue
         names_image = _NamesImage(home, _bases(home, file, folder_split))
-        if not root.is_file() and "region_shape_attributes" in content.rows[0][1]:  # VIA: see `foreign`
+        if not root.is_file() and {"region_shape_attributes", "pixels"} & set(content.rows[0][1]):  # see `foreign`
             continue
         columns = column_forms.understand(content.rows, partial(names_image, outside=True))
         some_named = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
