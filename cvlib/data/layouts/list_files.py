@@ -42,7 +42,8 @@ def candidates(survey: Survey) -> list[Path]:
         return [survey.root]
     by_folder = defaultdict(list)
     for file in survey.by_suffix.get(".txt", []):
-        by_folder[file.parent].append(file)
+        if file.is_file():
+            by_folder[file.parent].append(file)
     depth = len(survey.root.parts) + _MAX_DEPTH
     usual = {folder: files for folder, files in by_folder.items() if "ImageSets" not in folder.parts}
     return [file for folder, files in usual.items() for file in files

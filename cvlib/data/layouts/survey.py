@@ -65,6 +65,8 @@ class Survey:
 
     def head(self, file: Path) -> str:
         """Return the first 64 Ki characters of a text file, or an empty string if it can't be opened."""
+        if file not in self._heads and not file.is_file():  # opening a pipe would block forever
+            self._heads[file] = ""
         if file not in self._heads:
             try:
                 with file.open(encoding="utf-8-sig", errors="replace") as opened:
