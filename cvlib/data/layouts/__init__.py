@@ -8,8 +8,6 @@ kind's `settle`.
 
 from __future__ import annotations
 
-import os
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +17,6 @@ from cvlib.data import images
 from cvlib.data.findings import WARNING
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, KINDS, MASK, Form, LabelKind
 from cvlib.data.layouts import (
-    archives,
     coco,
     createml,
     doubts,
@@ -27,19 +24,19 @@ from cvlib.data.layouts import (
     folder,
     foreign,
     masks,
-    parquet,
     rest,
     table,
+    text_lists,
     voc,
-    webdataset,
     yolo,
 )
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits, subfolders
 from cvlib.data.layouts.evidence import Evidence
+from cvlib.data.layouts.location import BY_SUFFIX, MissingData, place
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-__all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "read", "table_of"]
+__all__ = ["LAYOUTS", "Collection", "Layout", "MissingData", "available", "detect", "place", "read", "table_of"]
 
 
 @dataclass(frozen=True)
@@ -59,46 +56,12 @@ LAYOUTS: dict[str, Layout] = {
     "createml": Layout(createml.read, (BOXES,), createml.signs),
     "yolo": Layout(yolo.read, (BOXES, MASK), yolo.signs),
     "masks": Layout(masks.read, (MASK,), masks.signs),
+    "list": Layout(text_lists.read, (CLASS, BOXES), text_lists.signs),
 }
-_BY_SUFFIX = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".yaml": "yolo", ".yml": "yolo", ".data": "yolo"}
 _MAX_PLACES, _MAX_DEPTH = 20, 3  # of the folders to examine if the given one has no labels
 _DESCRIPTIONS = {CLASS: "image classes", CLASS_SET: "sets of classes", BOXES: "detection", MASK: "segmentation"}
 _CHOICES = {CLASS: "a classifier", CLASS_SET: "task=multilabel", BOXES: "a detector (model=yolo)",
             MASK: "a segmenter (model=segmenter)"}  # fmt: skip
-
-
-class MissingData(UserError):
-    """Raised if `data.path` does not exist, for example because the images have moved."""
-
-    def __str__(self) -> str:
-        return super().__str__() + "; if the images have moved, set data.path to their new place"
-
-    @property
-    def reason(self) -> str:
-        """The message without the advice."""
-        return super().__str__()
-
-
-def place(path: str) -> Path:
-    """Return the absolute path of a collection: a folder, or one label file.
-
-    The images of archives, WebDataset shards and Parquet files are written to the cache first. Raises `UserError` if
-    `path` is none of these, and `MissingData` if it doesn't exist.
-    """
-    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # removes .. but keeps links
-    spelled = [root, *(Path(unicodedata.normalize(form, str(root))) for form in ("NFC", "NFD"))]
-    found = next((candidate for candidate in spelled if candidate.exists()), None)
-    if found is not None and (shards := webdataset.shards_of(found)):
-        return webdataset.unpacked(found, shards)
-    if found is not None and archives.is_archive(found):
-        found = archives.unpacked(found)
-    if found is not None and (files := parquet.files_of(found)):
-        return parquet.unpacked(found, files)
-    if found is None or not (found.is_dir() or found.suffix.lower() in _BY_SUFFIX):
-        if not root.exists():
-            raise MissingData(f"data.path={path}: {root} is not a folder or file")
-        raise UserError(f"data.path={path}: {root} is not a folder, a label file or an archive")
-    return found
 
 
 def table_of(root: Path) -> list[Evidence]:
@@ -118,23 +81,30 @@ def table_of(root: Path) -> list[Evidence]:
             found.append(replace(best, certainty=max(best.certainty, 0.9)))
     taken = any((item.exclusive and item.kind != CLASS and item.certainty >= evidence.POSSIBLE and not item.refusal)
                 or item.root != root for item in found)  # fmt: skip
-    if taken:  # class folders in splits are certain enough to stay beside a table of boxes
-        boxes = [item.layout for item in found if item.exclusive and item.kind != CLASS] == ["csv"]
+    if taken:  # class folders in splits are certain enough to stay beside boxes that are in a table, or apart from them
+        boxes = {item.layout for item in found if item.exclusive and item.kind != CLASS}
+        apart = not any(file.parent in survey.images_in for file in survey.by_suffix.get(".xml", []))
+        stay = boxes == {"csv"} or (boxes == {"voc"} and apart)
         found = [item for item in found if item.layout != "folder" or item.root != root
-                 or (boxes and item.certainty > evidence.LIKELY)]  # fmt: skip
+                 or (stay and item.certainty > evidence.LIKELY)]  # fmt: skip
     return sorted(found, key=lambda item: -item.certainty)
 
 
 def _table_of_file(file: Path) -> list[Evidence]:
-    layout = _BY_SUFFIX[file.suffix.lower()]
+    layout = BY_SUFFIX[file.suffix.lower()]
     if layout == "csv":
         signs = table.signs(Survey(file))
+        if file.suffix.lower() not in (".csv", ".tsv") and not signs:
+            unread = foreign.signs(Survey(file.parent))
+            return [replace(item, root=file) for item in unread if file.name in item.refusal]
         return signs or [Evidence("csv", CLASS, file, evidence.WEAK, file.name, table.TITLE)]
+    if layout == "list":
+        return text_lists.signs(Survey(file)) or [Evidence("list", CLASS, file, evidence.WEAK, "", text_lists.TITLE)]
     if layout == "yolo":
         signs = [replace(item, root=file) for item in yolo.signs(Survey(file.parent))]
         return signs or [Evidence("yolo", BOXES, file, evidence.WEAK, file.name, yolo.TITLE)]
     survey = Survey(file)
-    signs = createml.signs(survey) or coco.signs(survey)
+    signs = createml.signs(survey) or table.signs(survey) or coco.signs(survey)
     other = [replace(item, root=file) for item in foreign.signs(Survey(file.parent)) if file.name in item.refusal]
     return other or signs or [Evidence("coco", BOXES, file, evidence.WEAK, file.name, coco.TITLE)]
 
@@ -203,11 +173,11 @@ def _only_unread(root: Path) -> str:
 def _deeper(root: Path, kind: LabelKind) -> str:
     """Return the question whether the user means a subfolder that has labels of this kind; empty if none has."""
     places = [root] if root.is_dir() else []
-    for place in places:
-        if place != root and (best := evidence.best(table_of(place), kind)) is not None and not best.refusal:
-            return f"did you mean data.path={place} ({best.why})?"
-        if len(places) < _MAX_PLACES and len(place.parts) - len(root.parts) < _MAX_DEPTH:
-            places += subfolders(place)[: _MAX_PLACES - len(places)]
+    for inner in places:
+        if inner != root and (best := evidence.best(table_of(inner), kind)) is not None and not best.refusal:
+            return f"did you mean data.path={inner} ({best.why})?"
+        if len(places) < _MAX_PLACES and len(inner.parts) - len(root.parts) < _MAX_DEPTH:
+            places += subfolders(inner)[: _MAX_PLACES - len(places)]
     return ""
 
 
@@ -229,7 +199,7 @@ def _other_tasks(found: list[Evidence], kind: LabelKind) -> list[str]:
 
 def _readable(kind: LabelKind) -> str:
     if kind == CLASS:
-        return "one folder per class, or a CSV file with the columns file and label"
+        return "one folder per class, a CSV file with the columns file and label, or text files that list both"
     if kind == CLASS_SET:
         return "a CSV file with the columns file and labels, COCO, or boxes in any layout (only their classes are used)"
     if kind == MASK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,18 @@ class AnnotationPairs:
 
 
 def match(images: Iterable[Path], annotations: Iterable[Path], root: Path) -> AnnotationPairs:
-    """Pair images and annotations by their paths below `root`, ignoring folders such as images/ and labels/."""
-    return AnnotationPairs(_by_key(images, root), _by_key(annotations, root))
+    """Pair images and annotations by their paths below `root`, ignoring folders such as images/ and labels/.
+
+    If that pairs none, all folders but those of splits are ignored, if the names are unique.
+    """
+    images, annotations = list(images), list(annotations)
+    pairs = AnnotationPairs(_by_key(images, root), _by_key(annotations, root))
+    if set(pairs.images) & set(pairs.annotations):
+        return pairs
+    short = AnnotationPairs(_by_key(images, root, splits_only=True), _by_key(annotations, root, splits_only=True))
+    counts = Counter(_key(name_of(image.with_suffix(""), root), True) for image in images)
+    unique = len(short.annotations) == len(annotations) and all(counts[key] < 2 for key in short.annotations)
+    return short if unique else pairs
 
 
 def split_of_path(path: Path) -> str:
@@ -39,13 +50,14 @@ def split_of_path(path: Path) -> str:
     return next((split for split in found if split is not None), "train")
 
 
-def _by_key(files: Iterable[Path], root: Path) -> dict[str, Path]:
+def _by_key(files: Iterable[Path], root: Path, splits_only: bool = False) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in files:
-        found.setdefault(_key(name_of(file.with_suffix(""), root)), file)
+        found.setdefault(_key(name_of(file.with_suffix(""), root), splits_only), file)
     return found
 
 
-def _key(name: str) -> str:
+def _key(name: str, splits_only: bool) -> str:
     *folders, stem = name.split("/")
-    return "/".join([*(folder for folder in folders if folder.lower() not in _FOLDERS), stem])
+    kept = [folder for folder in folders if folder.lower() not in _FOLDERS]
+    return "/".join([*(folder for folder in kept if not splits_only or names.split_of(folder)), stem])

@@ -15,6 +15,10 @@ from cvlib.runtime.errors import UserError
 _SHOWN = 4  # maximum number of names in a message
 
 
+class ParentFolder(UserError):
+    """Raised if the user seems to mean a subfolder."""
+
+
 @dataclass
 class Tree:
     """The class folders of each split."""
@@ -177,14 +181,14 @@ def _missing(root: Path, splits: dict[str, Path]) -> str:
     """Explain what splits without class folders lack, and what to do."""
     if "train" not in splits:
         return "there is no train folder"
-    prefixes = _prefixes(splits["train"])
+    prefixes = beginnings(splits["train"])
     if not prefixes:
         return f"train has no class folders{unread_labels(root, splits['train'])}"
     return (f"train has no class folders; its file names begin with {', '.join(prefixes)}: put each class's images "
             f"into its own folder, or list files and labels in {root.name}/labels.csv")  # fmt: skip
 
 
-def _prefixes(folder: Path) -> list[str]:
+def beginnings(folder: Path) -> list[str]:
     """Return the first words of the file names if they look like a few classes: cat.0.jpg, dog.0.jpg."""
     counts = Counter(next(iter(names.words(file.stem)), "") for file in files_below(folder)
                      if images.looks_like_image(file))  # fmt: skip
@@ -193,12 +197,12 @@ def _prefixes(folder: Path) -> list[str]:
 
 
 def _refuse_parent_folder(root: Path, folders: list[Path]) -> None:
-    """Raise `UserError` if the user seems to mean a subfolder of `root`."""
+    """Raise `ParentFolder` if the user seems to mean a subfolder of `root`."""
     holding = [folder for folder in folders if _holds_images(folder)]
     split = [folder for folder in holding
              if {"train"} < set(names.splits_among(f.name for f in subfolders(folder)).values())]  # fmt: skip
     if split and len(split) < max(2, len(holding)):
-        raise UserError(
+        raise ParentFolder(
             f"{root}: its folder {split[0].name} contains train and other splits: did you mean data.path={split[0]}?"
         )
     place = root
@@ -208,7 +212,7 @@ def _refuse_parent_folder(root: Path, folders: list[Path]) -> None:
         place = inner[0]
         inner = [entry for entry in subfolders(place) if _holds_images(entry)]
     if len(holding) == 1 and len(inner) > 1:
-        raise UserError(
+        raise ParentFolder(
             f"{root}: only one class ({holding[0].name}), expected at least two: did you mean data.path={place}?"
         )
 

@@ -18,14 +18,15 @@ _FILE = ("file", "filename", "file_name", "filepath", "file_path", "image", "ima
          "datei", "dateiname", "bild", "bildname", "bildpfad", "fichier", "nom_fichier", "archivo", "imagen",
          "id_imagen", "nombre_archivo", "arquivo", "imagem", "immagine", "plik", "obraz", "файл", "изображение",
          "文件", "文件名", "图片", "ファイル", "ファイル名", "画像", "파일", "이미지")  # fmt: skip
-_LABEL = ("label", "class", "class_name", "category", "target", "labels", "classes", "y", "diagnosis", "labelname",
-          "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
+_LABEL = ("label", "class", "class_name", "classname", "category", "target", "labels", "classes", "y", "diagnosis",
+          "labelname", "classid", "class_id", "tags", "tag", "category_id", "label_name", "attributes",
           "finding_labels", "genres", "keywords", "attribute_ids",
           "klasse", "kategorie", "etikett", "classe", "catégorie", "étiquette", "clase", "categoría", "categoria",
           "etiqueta", "rótulo", "etichetta", "klasa", "kategoria", "etykieta", "класс", "метка",
           "类别", "标签", "クラス", "ラベル", "클래스", "라벨")  # fmt: skip
 # Label columns, if a table has exactly one of them and no column in `_LABEL`.
-_POSSIBLE_LABEL = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety")
+_POSSIBLE_LABEL = ("dx", "breed", "species", "disease", "finding", "type", "kind", "emotion", "grade", "variety",
+                   "choice")  # fmt: skip
 _SPLIT = ("split", "set", "subset", "partition", "fold", "phase", "usage", "dataset", "data_set", "is_valid", "is_test")
 _SEVERAL = ("tags", "attributes", "finding_labels", "genres", "keywords", "attribute_ids", "labels", "classes")
 _CORNERS = (
@@ -36,6 +37,8 @@ _CORNERS = (
 _SIDES = (("x", "y", "w", "h"), ("x", "y", "width", "height"), ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
           ("bbox_x", "bbox_y", "bbox_w", "bbox_h"), ("left", "top", "width", "height"))  # fmt: skip
 _BOX = ("bbox", "box", "boundingbox", "bounding_box", "bboxes", "boxes", "predictionstring")
+_RUNS = ("encodedpixels", "encoded_pixels", "rle", "rle_mask")  # masks as run lengths
+_NAMED_BOXES = re.compile(r"([^\W\d]\w*( -?\d+){4} *)+")  # n01440764 1 2 8 9, as in ImageNet's solutions
 _MAX_EXAMINED = 500  # maximum number of rows to examine
 CLASS, ONE_HOT, BOXES, NO_LABELS, UNKNOWN, SEVERAL = "class", "one-hot", "boxes", "no labels", "unknown", "several"
 
@@ -51,6 +54,7 @@ class Columns:
     header: bool = True
     classes: dict[int, str] = field(default_factory=dict)  # column → class, for columns of 0 and 1
     corners: tuple[int, ...] = ()  # BOXES: four columns, or one column with all four numbers
+    first_word: bool = False  # CLASS: the label is only the first word of its cell
     sides: bool = False  # BOXES: x, y, width, height instead of two corners
     why: str = ""  # UNKNOWN, SEVERAL: the reason for this form
 
@@ -66,17 +70,30 @@ def understand(rows: list[tuple[int, list[str]]], names_image: Callable[[str], b
     names = [re.sub(r"\s+", "_", cell.lower()) for cell in cells[0]]
     body = [row for row in cells[1:] if len(row) >= len(names)]
     boxes = _corners(names)
+    if runs := [name for name in cells[0] if re.sub(r"\s+", "_", name.lower()) in _RUNS]:
+        return Columns(UNKNOWN, why=f"the column {runs[0]} holds run-length masks: draw them as mask files")
+    if boxes and len(boxes[0]) == 1 and _name_one_class(column := boxes[0][0], body):
+        return Columns(CLASS, _named(names, _FILE) or 0, column, first_word=True)
     names = [
         f"{name} " if name in _SPLIT and not _names_splits(body, column) else name for column, name in enumerate(names)
     ]
     file = _named(names, _FILE)
-    if file is None and _named(names, _LABEL) is None and not boxes and names_image(cells[0][0]):
-        return _without_header(cells)
+    if file is None and _named(names, _LABEL) is None and not boxes:
+        if names_image(cells[0][0]):
+            return _without_header(cells)
+        if len(cells[0]) > 2 and split_of(cells[0][0]) is not None and names_image(cells[0][1]):
+            return _of_automl(cells)
     found = _file_column(names, body, names_image, file)
     if boxes and found is not None:
         split, label = _named(names, _SPLIT), _named(names, _LABEL)
         return Columns(BOXES, found, label, split, corners=boxes[0], sides=boxes[1])
     return _with_header(cells[0], names, body, found)
+
+
+def _name_one_class(column: int, body: list[list[str]]) -> bool:
+    """Return whether the cells hold a class and a box, or several of the same class."""
+    cells = [row[column] for row in body]
+    return bool(cells) and all(_NAMED_BOXES.fullmatch(cell) and len(set(cell.split()[::5])) == 1 for cell in cells)
 
 
 def _names_splits(body: list[list[str]], column: int) -> bool:
@@ -138,16 +155,25 @@ def _without_header(cells: list[list[str]]) -> Columns:
     return Columns(CLASS, 0, 1, 2 if width == 3 else None, False)
 
 
+def _of_automl(cells: list[list[str]]) -> Columns:
+    """Return the columns of a table of Google's AutoML: split, image, label, then corners relative to the sides."""
+    if len(cells[0]) == 11 and any(row[3] for row in cells if len(row) == 11):
+        return Columns(BOXES, 1, 2, 0, False, corners=(3, 4, 7, 8))
+    if any(cell for row in cells for cell in row[3:]):
+        return Columns(UNKNOWN, header=False, why="several labels follow an image: add a header and one row per label")
+    return Columns(CLASS, 1, 2, 0, False)
+
+
 def _with_header(header: list[str], names: list[str], body: list[list[str]], file: int | None) -> Columns:
     label, split = _named(names, _LABEL), _named(names, _SPLIT)
-    label = None if label == file else label
+    label = None if label == file else _with_words(names, body, label)
     possible = [column for column, name in enumerate(names) if name in _POSSIBLE_LABEL and column != file]
     label = possible[0] if label is None and len(possible) == 1 else label
     left = [
         column for column in range(len(names)) if column not in (file, split) and not _is_index(names, column, body)
     ]
     if label is None and file is not None and len(left) == 1:
-        label = left[0]
+        label = None if _are_sentences([row[left[0]] for row in body]) else left[0]
     if file is None and label is not None and len(left) == 2:
         file = next(column for column in left if column != label)
     if file is not None and not [column for column in left if column != file]:
@@ -174,6 +200,23 @@ def _with_header(header: list[str], names: list[str], body: list[list[str]], fil
     if several := _several(names[label], cells):
         return Columns(SEVERAL, file, label, split, why=f"the column {header[label]} holds {several}")
     return Columns(CLASS, file, label, split)
+
+
+def _are_sentences(cells: list[str]) -> bool:
+    """Return whether cells hold descriptions of the images: all different, and of several words."""
+    return len(set(cells)) == len(cells) > 1 and sum(len(cell.split()) for cell in cells) >= 3 * len(cells)
+
+
+def _with_words(names: list[str], body: list[list[str]], label: int | None) -> int | None:
+    """Return the column of labels; of two that mean the same, the one with names instead of numbers."""
+    if label is None or any(number(row[label]) is None for row in body):
+        return label
+    for column, name in enumerate(names):
+        pairs = {(row[label], row[column]) for row in body}
+        same = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs}) > 1
+        if name in _LABEL and column != label and same and _is_text({row[column] for row in body}):
+            return column
+    return label
 
 
 def _is_index(names: list[str], column: int, body: list[list[str]]) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 
-def files_in(root: Path, suffix: str, depth: int, unless: Collection[str] = ()) -> list[Path]:
-    """Return the files with a suffix in `root` and up to `depth` − 1 levels of folders below it, sorted.
+def files_in(root: Path, suffixes: Collection[str], depth: int, unless: Collection[str] = ()) -> list[Path]:
+    """Return the files with one of the `suffixes` in `root` and up to `depth` − 1 levels of folders below it, sorted.
 
     Returns [] as soon as a file with a suffix in `unless` is met. All suffixes are in small letters, with the dot.
     Folders that can't be read are left out.
@@ -27,7 +27,7 @@ def files_in(root: Path, suffix: str, depth: int, unless: Collection[str] = ()) 
                     own = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  # a Path for each file is slow
                     if own in unless:
                         return []
-                    if own == suffix:
+                    if own in suffixes and entry.is_file():
                         found.append(Path(entry.path))
                     elif entry.is_dir():
                         below.append(entry.path)

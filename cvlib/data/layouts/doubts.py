@@ -10,8 +10,10 @@ from PIL import Image
 from cvlib.data.findings import WARNING
 from cvlib.data.layouts import names
 from cvlib.data.layouts.collection import Collection
+from cvlib.data.layouts.table_file import number
 
 _MANY = 10  # with this many classes or more, it is suspicious if most have one image
+_IDS = ("labels", "folder names")  # in tables, in folders
 _MAX_EXAMINED = 5  # maximum number of files to examine per class
 _FEW = 8  # maximum number of colours in a mask
 _ID = re.compile(r"\D{0,4}\d{4,}")
@@ -29,20 +31,41 @@ def report(collection: Collection, by_class: dict[str, list[Path]]) -> None:
     classes = [name for name, files in by_class.items() if files]
     if len(classes) < 2:
         return
-    listed = ", ".join(classes[:4]) + (", …" if len(classes) > 4 else "")
+    listed = _listed(classes)
     if what := _look_like(classes):
         collection.blame(WARNING, "class names", ".", f"the class names {listed} look like {what}: are they classes?",
                          "put each class's images into a folder named after the class")  # fmt: skip
-    single = sum(len(by_class[name]) == 1 for name in classes)
-    if len(classes) >= _MANY and 2 * single > len(classes):
-        message = f"{single} of {len(classes)} classes ({listed}) have one image each: are the folder names ids?"
-        collection.blame(WARNING, "class names", ".", message, "list files and labels in labels.csv")
+    _report_single(collection, {name: len(by_class[name]) for name in classes}, "list files and labels in labels.csv")
     if masks := _masks_of_another(by_class):
         mask_class, image_class = masks
         message = (f"the files in {mask_class} have few colours and the same names as those in {image_class}: they "
                    "look like masks of these images")  # fmt: skip
         advice = "if they are masks, rename the folders to images and masks, and choose model=segmenter"
         collection.blame(WARNING, "masks", ".", message, advice)
+
+
+def report_labels(collection: Collection, counts: dict[str, int]) -> None:
+    """Add a finding for each sign that the labels in a table, with their numbers of images, are not classes."""
+    values = [number(name) for name in counts]
+    if any(value is not None and value != int(value) for value in values) and None not in values:
+        message = f"the labels {_listed(list(counts))} look like measurements, but each value is learned as a class"
+        advice = "if they are no classes, write ranges of values as labels"
+        collection.blame(WARNING, "class names", ".", message, advice)
+    _report_single(collection, counts, "if they are, choose another column by naming it label")
+
+
+def _report_single(collection: Collection, counts: dict[str, int], advice: str) -> None:
+    """Add a finding if most of many classes have one image."""
+    single = sum(count == 1 for count in counts.values())
+    if len(counts) >= _MANY and 2 * single > len(counts):
+        what = f"{single} of {len(counts)} classes ({_listed(list(counts))}) have one image each"
+        collection.blame(
+            WARNING, "class names", ".", f"{what}: are the {_IDS[collection.layout == 'folder']} ids?", advice
+        )
+
+
+def _listed(classes: list[str]) -> str:
+    return ", ".join(classes[:4]) + (", …" if len(classes) > 4 else "")
 
 
 def report_groups(collection: Collection) -> None:

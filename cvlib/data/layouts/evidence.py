@@ -9,7 +9,7 @@ from cvlib.data.labels import LabelKind
 
 NEAR = 0.15  # two layouts nearly tie if their certainties differ by no more than this
 # Levels of certainty: highest for files specific to a format, lowest for folder names.
-CERTAIN, LIKELY, PLAUSIBLE, POSSIBLE, WEAK = 0.95, 0.8, 0.6, 0.4, 0.2
+CERTAIN, LIKELY, POSSIBLE, WEAK = 0.95, 0.8, 0.4, 0.2
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from cvlib.data.layouts import evidence
 from cvlib.data.layouts.collection import image_files, inside
 
 _UPLOAD = re.compile(r"^[0-9a-f]{6,}-")  # the prefix that an annotation tool adds to an uploaded file
+_ENDINGS = [spelled for ending in sorted(images.EXTENSIONS) for spelled in (ending, ending.upper())]
 
 
 class ImageFinder:
@@ -27,6 +28,7 @@ class ImageFinder:
 
     def __init__(self, root: Path, bases: list[Path], numbers: bool = False):
         self.root, self.bases, self.numbers = root, bases, numbers
+        self._ending: list[str] = []
         self.guesses: dict[str, list[tuple[str, Path]]] = defaultdict(list)  # reason → (written path, image)
 
     def find(self, written: str) -> Path | None:
@@ -60,6 +62,10 @@ class ImageFinder:
         except ValueError as error:
             return None, str(error)
 
+    def images(self) -> list[Path]:
+        """Return all images of the collection."""
+        return self._all
+
     def notes(self) -> list[str]:
         """Return one line for each fallback by which images were found when there was none at the written path."""
         return [
@@ -71,11 +77,12 @@ class ImageFinder:
         return path.relative_to(self.root).as_posix()
 
     def _with_ending(self, written: str) -> Path | None:
-        for extension in sorted(images.EXTENSIONS):
-            for spelled in (extension, extension.upper()):
-                found = inside(self.root, written + spelled, *self.bases)
-                if found is not None:
-                    return found
+        """Return the image of this path without an extension; the extension found last is tried first."""
+        for extension in dict.fromkeys([*self._ending, *_ENDINGS]):
+            found = inside(self.root, written + extension, *self.bases)
+            if found is not None:
+                self._ending = [extension]
+                return found
         return None
 
     def _by_tail(self, written: str) -> Path | None:

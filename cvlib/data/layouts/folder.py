@@ -9,7 +9,7 @@ from cvlib.data import images
 from cvlib.data.findings import ERROR, REMARK, WARNING
 from cvlib.data.labels import CLASS, LabelKind
 from cvlib.data.layouts import class_folders, doubts, evidence, names, pairing, table_beside
-from cvlib.data.layouts.class_folders import Tree
+from cvlib.data.layouts.class_folders import ParentFolder, Tree
 from cvlib.data.layouts.collection import Collection, Sample, files_below, name_of, unread_labels
 from cvlib.data.layouts.evidence import Evidence
 from cvlib.data.layouts.survey import Survey
@@ -23,8 +23,15 @@ def signs(survey: Survey) -> list[Evidence]:
     """Return evidence from image folders whose names mean neither a split nor another role."""
     try:
         tree = class_folders.tree(survey.root)
+    except ParentFolder as error:
+        refusal = str(error).removeprefix(f"{survey.root}: ")
+        return [Evidence("folder", CLASS, survey.root, evidence.WEAK, "folders of images", TITLE, refusal)]
     except UserError:
         return [Evidence("folder", CLASS, survey.root, evidence.WEAK, "folders of images", TITLE)]
+    if sequences := _sequences(tree):
+        refusal = (f"{', '.join(sequences[:3])} look like video sequences with boxes (MOT), not like classes, and "
+                   "gt.txt is not supported: export or convert it to COCO, YOLO or Pascal VOC")  # fmt: skip
+        return [Evidence("folder", CLASS, survey.root, evidence.LIKELY, "", TITLE, refusal)]
     train = tree.splits.get("train") or next(iter(tree.splits.values()), {})
     classes = [name for name in train if names.only_role(name) is None]
     if any(names.only_role(name) == names.MASKS for name in train) or (train and not classes):
@@ -37,6 +44,13 @@ def signs(survey: Survey) -> list[Evidence]:
         return [Evidence("folder", CLASS, survey.root, 0.85, f"{number} in {', '.join(tree.homes)}", TITLE)]
     certainty = 0.5 if len(classes) > 1 else evidence.WEAK
     return [Evidence("folder", CLASS, survey.root, certainty, number, TITLE)]
+
+
+def _sequences(tree: Tree) -> list[str]:
+    """Return the folders that hold the frames of a video and a file of tracked boxes, as in MOT."""
+    folders = [folder for by_class in tree.splits.values() for some in by_class.values() for folder in some]
+    marks = (Path("gt", "gt.txt"), Path("seqinfo.ini"))
+    return [folder.name for folder in folders if any((folder / mark).is_file() for mark in marks)]
 
 
 def _why_no_classes(folders: list[str], root: Path) -> str:
@@ -92,10 +106,21 @@ def _class_files(by_class: dict[str, list[Path]], home: Path, collection: Collec
 
 
 def _in_mask_folders(files: list[Path], class_folder: Path) -> list[Path]:
-    """Return the files in a class's folder of masks, if others are in its folder of images: cat/images, cat/masks."""
+    """Return the files in a class's folder of masks: those beside cat/images, or those that pair with cat's own images.
+
+    In the second case, the folder may be below the class folder: Class1/Train/Label.
+    """
     roles = {file: {names.only_role(part) for part in file.relative_to(class_folder).parts[:-1]} for file in files}
     masks = [file for file, found in roles.items() if names.MASKS in found]
-    return masks if any(found == {names.IMAGES} for found in roles.values()) else []
+    if any(found == {names.IMAGES} for found in roles.values()):
+        return masks
+    in_labels = [file for file, found in roles.items() if {names.MASKS, names.LABELS} & found]
+    found = []
+    for folder in {file.parent for file in in_labels}:
+        pictures = {file.stem: file for file in files if file.parent == folder.parent}
+        pairs = pairing.pair(pictures, {file.stem: file for file in in_labels if file.parent == folder})
+        found += [mask for some in pairs.masks.values() for mask in some]
+    return found
 
 
 def _is_image(file: Path, collection: Collection) -> bool:
@@ -130,6 +155,10 @@ def _check(collection: Collection, by_split: dict[str, Classes]) -> None:
     if not classes:
         listed = ", ".join(sorted(images.EXTENSIONS))
         loose = any(images.looks_like_image(entry) for entry in root.iterdir() if entry.is_file())
+        if beginnings := class_folders.beginnings(root):
+            raise UserError(f"{root}: found images but no class folders; the file names begin with "
+                            f"{', '.join(beginnings)}: put each class's images into its own folder, or list files and "
+                            "labels in labels.csv")  # fmt: skip
         if loose:
             raise UserError(f"{root}: found images but no class folders: did you mean data.path={root.parent}?")
         other = images.unread_in(files_below(root))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvlib.data.labels import BOXES, CLASS, MASK, LabelKind
+from cvlib.data.labels import BOXES, CLASS, CLASS_SET, MASK, LabelKind
 from cvlib.data.layouts import evidence
 from cvlib.data.layouts.collection import name_of
 from cvlib.data.layouts.evidence import Evidence
@@ -33,6 +33,10 @@ def _has(*words: str) -> Callable[[str], bool]:
     return lambda head: all(word in head for word in words)
 
 
+def _is_pickle(head: str) -> bool:
+    return head[:1] == "\ufffd" and head[1:2] in "\2\3\4\5"  # a byte that is not UTF-8, and the protocol
+
+
 _TO_COCO = "export or convert it to COCO, YOLO or Pascal VOC"
 FORMATS = (
     Format("CVAT for images XML", (".xml",), "export from CVAT as COCO 1.0 or Pascal VOC 1.1", _BOTH,
@@ -46,7 +50,7 @@ FORMATS = (
     Format("Supervisely JSON", (".json",), "export from Supervisely as COCO, Pascal VOC or masks", _BOTH,
            lambda head: '"classTitle"' in head or '"geometryType"' in head),
     Format("Label Studio JSON", (".json",), "export from Label Studio as COCO, YOLO or Pascal VOC", _BOTH,
-           lambda head: '"from_name"' in head and '"to_name"' in head),
+           lambda head: ('"from_name"' in head and '"to_name"' in head) or '"original_width"' in head),
     Format("Labelbox JSON", (".json", ".ndjson"), "convert it to COCO", _BOTH,
            lambda head: '"data_row"' in head or '"Labeled Data"' in head),
     Format("Darwin (V7) JSON", (".json",), "export from V7 as COCO, YOLO or Pascal VOC", _BOTH, _has('"schema_ref"')),
@@ -73,7 +77,7 @@ FORMATS = (
            lambda head: re.match(r"(-?[\d.]+,){7,9}-?[\d.]*\s*\n", head + "\n") is not None),
     Format("YOLO text for PyTorch (image x1,y1,x2,y2,class …)", (".txt",), _TO_COCO, (BOXES,),
            lambda head: re.match(r"\S+\.(jpg|jpeg|png)( \d+,\d+,\d+,\d+,\d+)+\s*\n", head + "\n") is not None),
-    Format("LabelMe XML", (".xml",), "convert its polygons to COCO, or its boxes to Pascal VOC", _BOTH,
+    Format("LabelMe XML", (".xml",), "a detector reads its boxes; for masks, convert its polygons to COCO", (MASK,),
            _has("<annotation", "<polygon>", "<pt>")),
     Format("Open Images CSV", (".csv",), "put it beside the images as labels.csv, with the same columns", (BOXES,),
            _has("ImageID", "LabelName", "XMin", "XMax")),
@@ -84,13 +88,29 @@ FORMATS = (
            "ymin, xmax, ymax in pixels)", _ALL, lambda head: re.match(r'([A-Z]+,)?"?gs://', head) is not None),
     Format("a SageMaker manifest", (".manifest",), "convert it to COCO, or write a labels.csv with file and label",
            _ALL),
+    Format("a text list of boxes (image;x1;y1;x2;y2;class)", (".txt",), "save it as labels.csv, with the line "
+           "file,xmin,ymin,xmax,ymax,label at the top", (BOXES,),
+           lambda head: re.match(r"\S+\.(jpe?g|png|ppm|bmp)([,; ]\d+){5}\s*\n", head + "\n") is not None),
+    Format("CelebA's list of attributes", (".txt",), "save it as labels.csv, with the column file and one column "
+           "for each attribute", (CLASS, CLASS_SET),
+           lambda head: re.match(r"\d+\s*\n(\w+ +)+\w*\s*\n\S+\.\w{3,4}( +-?1)+ *\n", head) is not None),
     Format("CrowdHuman JSON lines", (".odgt",), _TO_COCO, (BOXES,)),
     Format("JSON lines", (".jsonl", ".ndjson"), "write a labels.csv with file and label", _ALL),
     Format("TFRecord", (".tfrecord", ".tfrecords", ".record", ".tfrec"), "extract its images into class folders, "
            "or write COCO or Pascal VOC", _ALL),
     Format("LMDB", (".mdb", ".lmdb"), "extract its images into class folders", _ALL),
     Format("RecordIO", (".rec",), "extract its images into class folders", _ALL),
-    Format("a pickle", (".pkl", ".pickle"), "save its images into class folders", (CLASS,)),
+    Format("a pickle", ("", ".pkl", ".pickle"), "opening it could run code: save its images into class folders (for "
+           "CIFAR, take the binary version, or data.tfds=cifar10)", (CLASS,), _is_pickle),
+    Format("MATLAB", (".mat",), "save its images and labels as image files and a labels.csv with the columns file and "
+           "label (with scipy.io.loadmat, or h5py for version 7.3)", _BOTH, _has("MATLAB ")),
+    Format("HDF5", (".h5", ".hdf5"), "save its images into class folders with h5py", _ALL),
+    Format("GeoJSON", (".geojson",), "draw its polygons as masks, with rasterio.features.rasterize", _BOTH,
+           _has('"FeatureCollection"')),
+    Format("a table of pixels", (".csv",), "save each row as an image file in a folder named after its class", (CLASS,),
+           lambda head: re.search(r"(?i)(^|,)(pixels|1x1|pixel_?(0+|1))(,|$)", head.partition("\n")[0]) is not None),
+    Format("a table of run-length masks", (".csv",), "draw the runs as mask files, one per image", (CLASS, MASK),
+           lambda head: re.search(r"(?i)encoded_?pixels|(^|,)rle(_mask)?(,|$)", head.partition("\n")[0]) is not None),
 )  # fmt: skip
 
 

@@ -68,6 +68,8 @@ class Place:
                 {name: pictures[stem] for name, stem in own.items()},
                 pairing.stems([f for f in masks.values() if mask_folder in f.parents], mask_folder),
             )
+            if len(own) == 1 and not pairs.masks:  # masks of the objects in a single image need not have its name
+                pairs = Pairs({next(iter(own)): pairs.unused}, [])
             found.update({own[name]: files for name, files in pairs.masks.items()})
             unused += pairs.unused
             affix = affix or pairs.affix
@@ -195,6 +197,9 @@ def _pair(folder: Path) -> tuple[tuple[Path, Path] | None, list[Path]]:
     image_folder = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     usual = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir() and _has_images(folder / name)]
     candidates = sorted([*by_role[names.MASKS], *by_role[names.LABELS]], key=_shows_colours)
+    if not candidates and by_role[names.IMAGES]:  # Mapillary: images and v2.0/labels
+        deeper = [sub for item in inner if names.role_of(item.name) is None for sub in subfolders(item)]
+        candidates = [sub for sub in deeper if names.only_role(sub.name) in (names.MASKS, names.LABELS)]
     manual = [item for item in candidates if "manual" in item.name.lower()]
     mask_folder = next(iter(manual or usual or candidates), None)
     if mask_folder is None:

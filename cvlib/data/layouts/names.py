@@ -36,7 +36,8 @@ _SPLITS |= {word: split for split, listed in {
 _SPLIT_AFFIXES = _set(
     "set sets data dataset images image imgs img pics pictures photos files seg split splits final stage new all full "
     "original raw samples folder dir x obj object objects frames jpg jpeg png cropped resized v part labels label "
-    "annotations annotation classes list lists csv masks mask gt crop crops 集 用 数据 数据集 数据 データ 세트 데이터"
+    "annotations annotation classes list lists csv masks mask gt crop crops solution "
+    "集 用 数据 数据集 数据 データ 세트 데이터"
 )
 _NNUNET = re.compile(r"(?:images|labels)(Tr|Ts|Val)$")  # nnU-Net: imagesTr, labelsTs
 _NNUNET_SPLITS = {"Tr": "train", "Ts": "test", "Val": "val"}
@@ -134,6 +135,12 @@ def _split(name: str) -> tuple[str | None, list[str]]:
 def split_in(name: str) -> str | None:
     """Return the only split meant by any word of a file name, whatever its other words: instances_val2017."""
     return _split(name)[0]
+
+
+def split_and_rest(name: str) -> tuple[str | None, list[str]]:
+    """Return the only split meant by any word of a file name, and the words that usually don't accompany one."""
+    split, rest = _split(name)
+    return split, [word for word in rest if word not in _SPLIT_AFFIXES]
 
 
 def is_unlabelled(name: str) -> bool:

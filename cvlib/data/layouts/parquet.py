@@ -30,7 +30,7 @@ def files_of(root: Path) -> list[Path]:
     """Return the Parquet files that `root` is or contains; [] if it also contains images or other tables."""
     if root.is_file():
         return [root] if root.suffix.lower() == ".parquet" else []
-    found = containers.files_in(root, ".parquet", 3, _OTHERS)
+    found = containers.files_in(root, (".parquet",), 3, _OTHERS)
     if not found or any(file.suffix.lower() in _OTHERS for file in root.rglob("*")):
         return []
     return found

@@ -63,13 +63,10 @@ class Survey:
         """Return the direct subfolders of `folder`."""
         return [other for other in self.folders if other.parent == folder and other != folder]
 
-    def images_below(self, folder: Path) -> list[Path]:
-        """Return the images in `folder` and below it."""
-        return [file for place, files in self.images_in.items() if place == folder or folder in place.parents
-                for file in files]  # fmt: skip
-
     def head(self, file: Path) -> str:
         """Return the first 64 Ki characters of a text file, or an empty string if it can't be opened."""
+        if file not in self._heads and not file.is_file():  # opening a pipe would block forever
+            self._heads[file] = ""
         if file not in self._heads:
             try:
                 with file.open(encoding="utf-8-sig", errors="replace") as opened:

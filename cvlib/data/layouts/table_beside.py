@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cvlib.data.findings import WARNING
 from cvlib.data.layouts import columns, names, table_file
 from cvlib.data.layouts.collection import Collection, name_of, subfolders, text_of
 from cvlib.data.layouts.find import ImageFinder
@@ -45,11 +46,26 @@ def _labels_in(file: Path, folder: Path, collection: Collection) -> dict[Path, s
     width = min(len(row) for row in found.values())
     known = set(collection.classes)
     fit = [column for column in range(width) if all(text_of(row[column].strip()) in known for row in found.values())]
+    if not fit:
+        return _by_number(file, found, width, collection)
     named = [column for column in fit if columns.is_label(rows[0][column])]
     if len(named or fit) != 1:
         return {}
     column = (named or fit)[0]
     return {image: text_of(row[column].strip()) for image, row in found.items()}
+
+
+def _by_number(file: Path, found: dict[Path, list[str]], width: int, collection: Collection) -> dict[Path, str]:
+    """Return the classes that a table gives by their positions among the class folders, as in ImageNet's val.txt."""
+    positions = {str(position): name for position, name in enumerate(collection.classes)}
+    fit = [column for column in range(width) if all(row[column].strip() in positions for row in found.values())]
+    if len(fit) != 1:
+        return {}
+    message = (f"its numbers are read as positions of the class folders in alphabetical order: 0 is {positions['0']}, "
+               f"1 is {positions.get('1')}")  # fmt: skip
+    advice = "if that is wrong, write the names of the classes instead"
+    collection.blame(WARNING, "class numbers", file, message, advice)
+    return {image: positions[row[fit[0]].strip()] for image, row in found.items()}
 
 
 def _image(finder: ImageFinder, row: list[str], column: int) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cvlib.data import images
 from cvlib.data.layouts import columns as column_forms
-from cvlib.data.layouts import names, table_file
+from cvlib.data.layouts import names, table_file, table_json
 from cvlib.data.layouts.collection import subfolders
 from cvlib.data.layouts.columns import Columns
 from cvlib.data.layouts.find import ImageFinder
@@ -34,7 +34,9 @@ def tables(root: Path) -> list[Table]:
     """Return the tables of `root` and of its split folders that list images; if `root` is a file, only that table."""
     home = root.parent if root.is_file() else root
     found = []
-    for file, folder_split in _files(root):
+    files = list(_files(root))
+    known = names.splits_among(file.stem for file, _ in files)  # LOC_train_solution, LOC_val_solution
+    for file, folder_split in files:
         try:
             content = table_file.read(file)
         except UserError:
@@ -42,16 +44,16 @@ def tables(root: Path) -> list[Table]:
                 raise
             continue
         if not content.rows:
-            if root.is_file():
+            if root.is_file() and file.suffix.lower() not in table_json.SUFFIXES:
                 raise UserError(f"{file}: the table is empty")
             continue
         names_image = _NamesImage(home, _bases(home, file, folder_split))
-        if not root.is_file() and "region_shape_attributes" in content.rows[0][1]:  # VIA: see `foreign`
+        if not root.is_file() and {"region_shape_attributes", "pixels"} & set(content.rows[0][1]):  # see `foreign`
             continue
         columns = column_forms.understand(content.rows, partial(names_image, outside=True))
         some_named = any(names_image(cell, True) for _, row in content.rows[:4] for cell in row if cell.strip())
         if root.is_file() or some_named:
-            split = folder_split or ("" if root.is_file() else names.split_of(file.stem) or "")
+            split = folder_split or ("" if root.is_file() else known.get(file.stem, ""))
             found.append(Table(file, split, columns, content.rows, content.notes))
     return found
 
@@ -61,7 +63,10 @@ def _files(root: Path) -> Iterator[tuple[Path, str]]:
         yield root, ""
         return
     splits = [(folder, split) for folder in subfolders(root) if (split := names.split_of(folder.name))]
-    for folder, split in [(root, ""), *splits]:
+    known = names.splits_among(folder.name for folder in subfolders(root))
+    truths = [(folder, known.get(folder.name, "")) for folder in subfolders(root)
+              if names.role_of(folder.name) in (names.MASKS, names.LABELS) and folder not in dict(splits)]  # fmt: skip
+    for folder, split in [(root, ""), *splits, *truths]:
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in table_file.SUFFIXES and file.is_file() and not file.name.startswith("."):
                 yield file, split

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from cvlib.data.layouts import table_json
 from cvlib.runtime.errors import UserError
 
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (".csv", ".tsv", *table_json.SUFFIXES)
 _SEPARATORS = ",;\t|"
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
@@ -25,6 +26,8 @@ class Rows:
 
 def read(file: Path, max_rows: int | None = None) -> Rows:
     """Return the table's first `max_rows` rows (all if None). Raises `UserError` if it is not a table."""
+    if file.suffix.lower() in table_json.SUFFIXES:
+        return Rows(list(enumerate(table_json.rows(file)))[:max_rows])
     text, notes = _decoded(file)
     first, _, rest = text.partition("\n")
     lines_before = 0

@@ -31,14 +31,17 @@ class Row:
 
 
 def usable(
-    collection: Collection, table: Table, read_set: Read | None = None, group: str | None = None
+    collection: Collection, table: Table, read_set: Read | None = None, group: str | None = None,
+    finder: ImageFinder | None = None,
 ) -> list[Row]:  # fmt: skip
     """Return the usable rows of a table, and report the problems of the others.
 
-    `read_set` reads the classes of a row. `group` names the column of groups, which not every table has.
+    `read_set` reads the classes of a row. `group` names the column of groups, which not every table has. A `finder`
+    that several tables share reports the images that it guessed itself.
     """
     rows, columns = table.rows, table.columns
-    finder = table_choice.finder(collection.root, table)
+    shared = finder is not None
+    finder = finder or table_choice.finder(collection.root, table)
     found, width = [], len(rows[0][1])
     header = [name.strip() for name in rows[0][1]] if columns.header else []
     grouped = header.index(group) if group in header else None
@@ -79,7 +82,7 @@ def usable(
                 )
                 continue
         found.append(Row(split, image, name_of(image, collection.root), label, table.file, place, corners, member))
-    collection.notes += [f"{table.file.name}: {note}" for note in finder.notes()]
+    collection.notes += [] if shared else [f"{table.file.name}: {note}" for note in finder.notes()]
     return found
 
 
@@ -112,6 +115,7 @@ def _row_labels(collection: Collection, table: Table, rows: list[list[str]]) -> 
     if columns.label is None:
         return ["object"] * len(rows)
     labels = [text_of(row[columns.label].strip()) if len(row) > columns.label else "" for row in rows]
+    labels = [(label.split() or [""])[0] for label in labels] if columns.first_word else labels
     numbers = {label: table_file.whole(label) for label in set(labels) if label}
     if not numbers or None in numbers.values() or len(set(numbers.values())) == len(numbers):
         return labels

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from cvlib.data.findings import ERROR, WARNING
 from cvlib.data.labels import raw_boxes as boxes
+from cvlib.data.layouts import doubts
 from cvlib.data.layouts.collection import Collection, Label, Sample
 from cvlib.data.layouts.table_labels import Cells, Names
 from cvlib.data.layouts.table_rows import Row
@@ -27,6 +28,7 @@ def fill_classes(collection: Collection, rows: list[Row], file: Path) -> None:
     for split, some in named.items():
         collection.splits[split] = [_sample(row, numbers[str(row.label)]) for row in some]
     if named.get("train"):
+        doubts.report_labels(collection, dict(sorted(Counter(str(row.label) for row in named["train"]).items())))
         _blame_unseen(collection)
 
 

@@ -259,6 +259,8 @@ def _corners(
     collection: Collection, xml: Path, element: Element, place: str
 ) -> tuple[float, float, float, float] | None:
     box = element.find("bndbox")
+    if box is None and (around := voc_xml.around_polygon(element)):
+        return around
     if box is None:
         message = "the object has no bndbox"
         collection.blame(ERROR, "missing box", xml, message, "add one, or remove the object", place)

@@ -23,4 +23,17 @@ def parsed(collection: Collection, xml: Path) -> Element | None:
     for element in tree.iter():  # namespaces don't change the meaning of the tags
         if isinstance(element.tag, str):
             element.tag = element.tag.rpartition("}")[2]
+    for element in tree.findall("object"):
+        if (element.findtext("deleted") or "").strip() == "1":  # LabelMe keeps what users remove
+            tree.remove(element)
     return tree
+
+
+def around_polygon(element: Element) -> tuple[float, float, float, float] | None:
+    """Return the corners of the box around an object's polygon, as LabelMe's web tool writes it; None without one."""
+    points = element.findall("polygon/pt")
+    try:
+        xs, ys = ([float(point.findtext(axis) or "") for point in points] for axis in "xy")
+    except ValueError:
+        return None
+    return (min(xs), min(ys), max(xs), max(ys)) if points else None

@@ -29,8 +29,8 @@ def shards_of(root: Path) -> list[Path]:
         [root]
         if root.is_file()
         else (
-            containers.files_in(root, ".tar", 2, {f".{suffix}" for suffix in _IMAGES})
-            or containers.files_in(root, ".tar", 1)
+            containers.files_in(root, (".tar",), 2, {f".{suffix}" for suffix in _IMAGES})
+            or containers.files_in(root, (".tar",), 1)
         )
     )
     if not found or found[0].suffix.lower() != ".tar":

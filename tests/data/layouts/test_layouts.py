@@ -78,6 +78,21 @@ def _write_table(root: Path) -> None:
     (root / "labels.csv").write_text("file,label\n" + lines)
 
 
+def _write_lists(root: Path) -> None:
+    for i in range(6):
+        _write_image(root / "pictures" / f"{i}.png")
+    (root / "train.txt").write_text("".join(f"pictures/{i}.png {i % 2}\n" for i in range(6)))
+    (root / "classes.txt").write_text("a\nb\n")
+
+
+def _write_ids_with_boxes(root: Path) -> None:
+    for i in range(6):
+        _write_image(root / "images" / f"{i}.png")
+    for name, rest in (("images", "{i}.png"), ("image_class_labels", "{c}"), ("bounding_boxes", "1.0 1.0 4.0 4.0")):
+        text = "".join(f"{i} {rest.format(i=i, c=i % 2 + 1)}\n" for i in range(6))
+        (root / f"{name}.txt").write_text(text)
+
+
 def _write_table_of_boxes(root: Path) -> None:
     _write_table(root)
     lines = "".join(f"pictures/{i}.png,cat,1,1,5,5\n" for i in range(6))
@@ -91,11 +106,16 @@ def _write_yolo_polygons(root: Path) -> None:
 
 
 MAKERS = {"folder": _write_folders, "voc": _write_voc, "coco": _write_coco, "yolo": _write_yolo, "masks": _write_masks,
-          "csv": _write_table, "createml": _write_createml}  # fmt: skip
+          "csv": _write_table, "createml": _write_createml, "list": _write_lists}  # fmt: skip
 # Makers for kinds of label that need other files.
-MAKERS_FOR_KINDS = {("csv", BOXES): _write_table_of_boxes, ("yolo", MASK): _write_yolo_polygons}
+MAKERS_FOR_KINDS = {
+    ("csv", BOXES): _write_table_of_boxes,
+    ("yolo", MASK): _write_yolo_polygons,
+    ("list", BOXES): _write_ids_with_boxes,
+}
 SERVES = {"folder": ["classification"], "csv": ["classification"], "voc": ["detection"], "yolo": ["detection"],
-          "coco": ["detection", "segmentation"], "masks": ["segmentation"], "createml": ["detection"]}  # fmt: skip
+          "coco": ["detection", "segmentation"], "masks": ["segmentation"], "createml": ["detection"],
+          "list": ["classification"]}  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", MAKERS)
