@@ -11,6 +11,7 @@ import functools
 import inspect
 import json
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,10 @@ def require_weights(preset: Preset) -> None:
 def library() -> Any:
     """Return keras-hub's module of presets."""
     try:
-        import keras_hub  # noqa: F401  registers the presets
-        from keras_hub.src.utils import preset_utils
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about its dependencies
+            import keras_hub  # noqa: F401  registers the presets
+            from keras_hub.src.utils import preset_utils
     except ImportError as error:
         raise UserError(f"model=hub needs keras-hub, which can't be imported ({str(error).splitlines()[0][:120]}): run "
                         "`pip install 'cvlib-experiments[hub]'`") from error  # fmt: skip
