@@ -15,6 +15,11 @@ SCALE, OFFSET = [0.01, 0.02, 0.04], [-1.0, -2.0, -0.5]  # of the ViT's pixels
 _TRANSFORMER = {"num_layers": BLOCKS, "num_heads": 2, "hidden_dim": FEATURES}
 
 
+def side(kind: str) -> int:
+    """Return the side in pixels of a preset's images; a ResNet needs at least 32."""
+    return 32 if kind == "resnet" else SIDE
+
+
 def library() -> Any:
     """Return keras-hub, or skip the test."""
     from cvlib.models import keras_hub_presets

@@ -16,7 +16,7 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.models import keras_hub, restore
 from cvlib.runtime.errors import UserError
 from tests.configs import model_config
-from tests.models.hub_presets import SIDE, library, preset
+from tests.models.hub_presets import library, preset, side
 from tests.networks import network_of
 from tests.small_runs import write_network, write_record
 
@@ -28,9 +28,9 @@ BLOCK = "keras_hub.src.models.vit.vit_layers.ViTEncoderBlock"
 
 def write_run(folder: Path, kind: str, layers: list[str] | None = None) -> Any:
     """Write the run of a network whose weights differ from the initial ones; return its saved network."""
-    chosen = Config(model_config("hub", preset=preset(kind)), data=DataConfig(image_size=SIDE))
-    write_record(folder, chosen, InputSpec(SIDE, SIDE, 3), ["a", "b"])
-    built = network_of(chosen.model, SIDE, 3, 2)
+    chosen = Config(model_config("hub", preset=preset(kind)), data=DataConfig(image_size=side(kind)))
+    write_record(folder, chosen, InputSpec(side(kind), side(kind), 3), ["a", "b"])
+    built = network_of(chosen.model, side(kind), 3, 2)
     for variable in built.model.trainable_variables:
         variable.assign(variable - 0.1)
     saved = write_network(folder, chosen, built, ["a", "b"])
@@ -47,7 +47,7 @@ def test_an_opened_network_computes_what_was_saved(kind: str, tmp_path: Path) ->
     run = restore.open_run(tmp_path / "run")
     expected = np.asarray(saved(images))
     np.testing.assert_array_equal(np.asarray(restore.network(run, TASK)(images)), expected)
-    sized = np.random.default_rng(1).integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.float32)
+    sized = np.random.default_rng(1).integers(0, 256, (2, side(kind), side(kind), 3)).astype(np.float32)
     logits = np.asarray(restore.as_trained(run, TASK).model(sized))
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(odds, np.asarray(saved(sized)), atol=1e-5)

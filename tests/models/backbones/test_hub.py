@@ -11,12 +11,13 @@ import pytest
 
 from cvlib import tasks
 from cvlib.config.schema import DataConfig, FeatureExtractor, Finetune, Scratch
+from cvlib.inspection import attribution, embedding, layers
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import freezing, regimes, sources, weights
 from cvlib.transfer.regimes import Phase
 from tests.configs import config, model_config
 from tests.models import hub_presets
-from tests.models.hub_presets import FEATURES, SIDE, damaged, original, preset
+from tests.models.hub_presets import FEATURES, SIDE, damaged, original, preset, side
 from tests.networks import network, network_of, seen_by_base
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -27,15 +28,14 @@ BLOCKS = {
     "dinov2": ["embeddings", "layers_0", "layers_1", "layernorm"],
     "resnet": ["conv1", "stack0", "stack1", "stack2", "stack3"],
 }
-TRANSFORMERS = ["vit", "gap", "dinov2"]
 
 
-def built(kind: str, side: int = SIDE) -> Any:
-    return network("hub", side, preset=preset(kind))
+def built(kind: str, size: int | None = None) -> Any:
+    return network("hub", size or side(kind), preset=preset(kind))
 
 
-def images(side: int = SIDE, channels: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (2, side, side, channels)).astype(np.float32)
+def images(size: int = SIDE, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, size, size, channels)).astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
@@ -53,9 +53,10 @@ def test_the_base_computes_what_keras_hub_computes(kind: str) -> None:
     found, theirs = built(kind), original(kind)
     loaded = weights.load_into(found.base, found.config, "imagenet")
     assert (loaded.source, loaded.matched, loaded.skipped) == (preset(kind), found.base.count_params(), [])
-    pixels = images() / 255
+    raw = images(side(kind))
+    pixels = raw / 255
     expected = np.asarray(theirs({"images": pixels} if kind == "dinov2" else pixels))
-    features = np.asarray(found.cut().base(images()) if kind != "vit" else found.base(pixels)[:, 0, 0])
+    features = np.asarray(found.cut().base(raw) if kind != "vit" else found.base(pixels)[:, 0, 0])
     if kind == "gap":
         expected = expected.mean(axis=1)
     elif kind == "resnet":
@@ -116,7 +117,8 @@ def test_weights_of_a_trained_base_are_loaded_from_a_file(kind: str, tmp_path: P
         variable.assign(variable - 0.1)
     first.base.save_weights(tmp_path / "base.weights.h5")
     weights.load_into(second.base, second.config, str(tmp_path / "base.weights.h5"))
-    np.testing.assert_array_equal(second.base(images()), first.base(images()))
+    pixels = images(side(kind))
+    np.testing.assert_array_equal(second.base(pixels), first.base(pixels))
 
 
 def test_detectors_and_segmenters_use_the_pyramid() -> None:
@@ -173,3 +175,18 @@ def test_a_damaged_preset_is_refused(file: str, changes: dict[str, Any], words: 
         chosen = config("hub", mode=Finetune(), preset=str(damaged("vit", file, **changes)))
         sources.check(chosen)
         network_of(chosen.model, SIDE)
+
+
+def test_the_layer_table_counts_the_blocks_multiply_adds() -> None:
+    """A block has 5 tokens of 8 features: attention (4 projections and 2 products), and an MLP of two 8×8 layers."""
+    rows = {row.name: row for row in layers.describe(built("vit").model)}
+    assert rows["transformer_block_1"].multiply_adds == 4 * 5 * 64 + 2 * 5 * 5 * 8 + 2 * 5 * 64
+    assert rows["vit_patching_and_embedding"].multiply_adds == 4 * 8 * 8 * 3 * 8  # 4 patches
+
+
+@pytest.mark.parametrize(("kind", "has_places"), [("vit", False), ("gap", True)])
+def test_only_patches_have_places_to_explain(kind: str, has_places: bool) -> None:
+    """The map of a class token is a single unit, so Grad-CAM on it shows nothing."""
+    model = tasks.of("classification").inference(built(kind))
+    assert attribution.has_places(model) == has_places
+    assert embedding.features_step(model) is not None
