@@ -68,8 +68,8 @@ def describe(model: keras.Model) -> list[Layer]:
 def _fields(step: Step, entering: Sequence[tuple[int | None, ...]], seen: Sequence[tuple[Field, Field] | None],
             image: Pair) -> tuple[Field, Field] | None:  # fmt: skip
     known = [pair for pair in seen if pair is not None]
-    if not known or len(known) < len(seen):
-        return None
+    if not known or len(known) < len(seen) or getattr(step.operation, "_layers", None):
+        return None  # unknown, also for a layer that consists of layers, such as a transformer block
     before = receptive_field.union([pair[0] for pair in known]), receptive_field.union([pair[1] for pair in known])
     leaving = graph.shape_of(step)
     maps = [shape for shape in entering if len(shape) == 3]

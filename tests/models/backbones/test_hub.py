@@ -182,6 +182,7 @@ def test_the_layer_table_counts_the_blocks_multiply_adds() -> None:
     rows = {row.name: row for row in layers.describe(built("vit").model)}
     assert rows["transformer_block_1"].multiply_adds == 4 * 5 * 64 + 2 * 5 * 5 * 8 + 2 * 5 * 64
     assert rows["vit_patching_and_embedding"].multiply_adds == 4 * 8 * 8 * 3 * 8  # 4 patches
+    assert rows["transformer_block_1"].fields is None and rows["features"].fields is None  # unknown receptive fields
 
 
 @pytest.mark.parametrize(("kind", "has_places"), [("vit", False), ("gap", True)])
