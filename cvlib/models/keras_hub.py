@@ -78,13 +78,8 @@ def layer_class(module: str, name: str) -> type | None:
 
 def _from_preset(preset: Preset, input_shape: Shape | None, weights: bool) -> Any:
     """Return keras-hub's own backbone, for images of `input_shape`; None: of the preset's shape."""
-    presets = library()
-    from keras_hub.models import Backbone
-
-    loader = presets.get_preset_loader(preset.name)
-    kind = loader.check_backbone_class()
-    if not (inspect.isclass(kind) and issubclass(kind, Backbone)):
-        raise UserError(f"model.preset={preset.name}: {preset.kind} is not a backbone: choose another preset")
+    loader = library().get_preset_loader(preset.name)
+    kind = _kind(preset, loader)
     parameters = inspect.signature(kind.__init__).parameters
     shape = {"image_shape": input_shape} if input_shape and "image_shape" in parameters else {}
     try:
@@ -96,6 +91,20 @@ def _from_preset(preset: Preset, input_shape: Shape | None, weights: bool) -> An
     except Exception as error:  # of a constructor for an unsuitable size, of a file, or of a download
         raise _misfit(preset, input_shape, error) from error
     return original
+
+
+def _kind(preset: Preset, loader: Any) -> Any:
+    """Return the class of a preset's backbone."""
+    from keras_hub.models import Backbone
+
+    try:
+        kind = loader.check_backbone_class()
+    except Exception:  # keras-hub doesn't say which
+        kind = None
+    if not (inspect.isclass(kind) and issubclass(kind, Backbone)):
+        raise UserError(f"model.preset={preset.name}: {preset.kind} is not a backbone of keras-hub: choose another "
+                        "preset")  # fmt: skip
+    return kind
 
 
 def _misfit(preset: Preset, input_shape: Shape | None, error: Exception) -> UserError:
@@ -170,9 +179,12 @@ def _arguments(layer: Any) -> dict[str, Any]:
     Several layers of keras-hub can't be restored from their own config: it misses arguments, or has entries that are
     no arguments.
     """
-    config = layer.get_config()
     if not _is_own(layer):
-        return dict(config)
+        return dict(layer.get_config())
+    try:
+        config = layer.get_config()
+    except AttributeError:  # DeiTEncoder's names attributes that it doesn't have
+        config = {"name": layer.name, "trainable": layer.trainable, "dtype": layer.dtype_policy}
     known = [name for name, parameter in inspect.signature(type(layer).__init__).parameters.items()
              if parameter.kind is not parameter.VAR_KEYWORD and name != "self"]  # fmt: skip
     missing = {name: getattr(layer, name) for name in known
