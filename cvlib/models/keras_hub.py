@@ -185,6 +185,8 @@ def _arguments(layer: Any) -> dict[str, Any]:
         config = layer.get_config()
     except AttributeError:  # DeiTEncoder's names attributes that it doesn't have
         config = {"name": layer.name, "trainable": layer.trainable, "dtype": layer.dtype_policy}
+    except Exception as error:  # SwinTransformerStage's holds a class
+        raise _unsaveable(layer) from error
     known = [name for name, parameter in inspect.signature(type(layer).__init__).parameters.items()
              if parameter.kind is not parameter.VAR_KEYWORD and name != "self"]  # fmt: skip
     missing = {name: getattr(layer, name) for name in known
@@ -192,10 +194,21 @@ def _arguments(layer: Any) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name in (*known, "name", "trainable", "dtype")} | missing
 
 
+def _unsaveable(layer: Any) -> UserError:
+    return UserError(f"this version of keras-hub can't save its layer {layer.name} ({type(layer).__name__}), so a "
+                     "trained network would be lost: choose another model.preset")  # fmt: skip
+
+
 def _make_restorable(layer: Any) -> None:
     """Make a layer of keras-hub compute the same after it was saved and read again."""
+    from keras import saving
+
     config = _arguments(layer)
     layer.get_config = lambda: {**config, "trainable": layer.trainable}
+    try:
+        saving.deserialize_keras_object(saving.serialize_keras_object(layer))
+    except Exception as error:  # of the layer's own code
+        raise _unsaveable(layer) from error
     if hasattr(layer, "interpolated_position_embeddings"):  # DINOv2 stores the positions that it doesn't train
         save = layer.save_own_variables
 
