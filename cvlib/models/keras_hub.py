@@ -35,8 +35,7 @@ def graph(preset: Preset, input_shape: Shape, weights: bool) -> keras.Model:
     if len(original.inputs) != 1 or len(original.inputs[0].shape) != 4 or len(original.outputs) != 1:
         raise UserError(f"model.preset={preset.name} is a {preset.kind}, which doesn't compute features of one image: "
                         "choose an image backbone")  # fmt: skip
-    base = _unrolled(original) if any(map(_holds_blocks, original.layers)) else keras.Model(
-        original.inputs[0], original.outputs[0])  # fmt: skip
+    base = _unrolled(original) or keras.Model(original.inputs[0], original.outputs[0])
     for layer in base.layers:
         if isinstance(layer, keras.Model):
             raise UserError(f"model.preset={preset.name} contains another backbone ({layer.name}), which cvlib can't "
@@ -144,9 +143,16 @@ def _holds_blocks(layer: Any) -> bool:
                                                       default=0) > 1  # fmt: skip
 
 
-def _unrolled(original: keras.Model) -> keras.Model:
-    """Return a copy, with the same weights, in which the blocks of an encoder are layers of the model."""
+def _unrolled(original: keras.Model) -> keras.Model | None:
+    """Return a copy, with the same weights, in which the blocks of an encoder are layers of the model.
+
+    Return None for a network without such blocks, and for one whose blocks can't be layers of a model: those of DeiT
+    also return None.
+    """
     import keras
+
+    if not any(map(_holds_blocks, original.layers)):
+        return None
 
     copies: dict[str, Any] = {}
 
@@ -167,7 +173,10 @@ def _unrolled(original: keras.Model) -> keras.Model:
 
     pixels = keras.Input(original.inputs[0].shape[1:], name="pixels")
     single = keras.Model(original.inputs[0], original.outputs[0])  # DINOv2 takes a dict of inputs
-    network = keras.models.clone_model(single, input_tensors=pixels, clone_function=copied, call_function=called)
+    try:
+        network = keras.models.clone_model(single, input_tensors=pixels, clone_function=copied, call_function=called)
+    except ValueError:
+        return None
     for name, copy in copies.items():
         copy.set_weights(original.get_layer(name).get_weights())
     return keras.Model(pixels, network.outputs[0])

@@ -40,7 +40,7 @@ def write_run(folder: Path, kind: str, layers: list[str] | None = None) -> Any:
     return saved
 
 
-@pytest.mark.parametrize("kind", ["vit", "dinov2", "resnet"])
+@pytest.mark.parametrize("kind", ["vit", "dinov2", pytest.param("resnet", marks=pytest.mark.slow)])
 def test_an_opened_network_computes_what_was_saved(kind: str, tmp_path: Path) -> None:
     saved = write_run(tmp_path / "run", kind)
     images = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3)).astype(np.float32)
@@ -74,7 +74,7 @@ def test_nothing_but_layers_of_keras_hub_can_be_listed(module: str, name: str, t
     with zipfile.ZipFile(path, "w") as archive:
         for member, data in content.items():
             archive.writestr(member, text if member == "config.json" else data)
-    with pytest.raises(UserError, match="which no run writes"):
+    with pytest.raises(UserError, match=r"which no run writes|can't be loaded"):
         restore.network(restore.open_run(tmp_path / "run"), TASK)
 
 

@@ -28,7 +28,7 @@ def test_a_normalization_before_the_base_must_have_imagenets_mean(mean: list[flo
     image = keras.Input((8, 8, 3))
     pixels = keras.layers.Normalization()
     model = keras.Model(image, source.base(pixels(keras.layers.Rescaling(1 / 255)(image))))
-    pixels.set_weights([np.array(mean), np.array([0.229, 0.224, 0.225]), 0])
+    pixels.set_weights([np.array(mean), np.array([0.229, 0.224, 0.225]), np.array(0)])
     (model.save_weights if name.endswith(".weights.h5") else model.save)(tmp_path / name)
     before = [np.array(array) for array in target.base.get_weights()]
     if mean == IMAGENET:
