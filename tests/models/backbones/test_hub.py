@@ -174,7 +174,7 @@ def test_a_missing_or_unknown_preset_is_refused(given: str | None, words: str) -
 
 @pytest.mark.parametrize(("mode", "changes", "words"), [
     (Scratch(), {"module": "os", "class_name": "system"}, "system is not a backbone of keras-hub"),
-    (Scratch(), {"class_name": "ViTEncoder"}, "ViTEncoder is not a backbone of keras-hub"),
+    (Scratch(), {"class_name": "ViTEncoder", "registered_name": None}, "ViTEncoder is not a backbone of keras-hub"),
     (Finetune(), {}, "has no weights"),
 ])  # fmt: skip
 def test_a_damaged_preset_is_refused(mode: Any, changes: dict[str, Any], words: str) -> None:
