@@ -27,7 +27,7 @@ from cvlib.tasks.base import Task
 from cvlib.training import interrupt, more_epochs, optimizer, reporting
 from cvlib.training.averages import Averages
 from cvlib.training.budget import Budget, BudgetClock
-from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
+from cvlib.training.callbacks import Estimate, LiveLine, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
 from cvlib.training.interrupt import Stop
 from cvlib.training.tensorboard import Profile, TensorBoardLogger
 from cvlib.transfer import freezing
@@ -227,9 +227,9 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     budget = training.budget
-    planned, left = (trainer.epochs, None) if budget is None else (None, lambda: budget.left)
-    guard = NonFiniteGuard(state.epoch, planned, first, train.steps, left)
-    callbacks = [guard, MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
+    line = LiveLine(state.epoch, trainer.epochs if budget is None else None, first, train.steps, train.batch_size)
+    checkpoints = MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)
+    callbacks: list[Any] = [NonFiniteGuard(state.epoch, first), line, checkpoints]
     if budget is not None:
         callbacks.append(BudgetClock(budget))
     if training.estimate is not None:

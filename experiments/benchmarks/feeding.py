@@ -1,4 +1,4 @@
-"""Measure the input pipeline at 160 px with `augment=standard`, and how long a training step waits for images."""
+"""Measure the input pipeline at 160 px with and without augmentation, and how long a training step waits for images."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ SIDE, BATCH = 160, 32
 
 
 def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
-    """Measure cvlib with and without its cache, Keras' layers in `map`, and decoding alone as the upper limit."""
+    """Measure cvlib, Keras' layers in `map`, and bare tf.data, which only decodes and resizes without antialiasing."""
     if data is None:
         return [measure.left_out("feeding", "needs --data, images in class folders")]
     devices.import_quietly()
     dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0)
     keras, note = "keras, the same layers mapped", f"{len(dataset.train):,} images of {data.name}"
-    contenders = {"plain decoding": _plain(data), keras: _keras(data), "cvlib": _ours(dataset, cached=False),
-                  "cvlib, cached": _ours(dataset, cached=True)}  # fmt: skip
+    bare, plain = "bare tf.data", "cvlib, augment=none"
+    contenders = {bare: _plain(data), plain: _ours(dataset, "none"), keras: _keras(data),
+                  "cvlib": _ours(dataset), "cvlib, cached": _ours(dataset, cached=True)}  # fmt: skip
     turns: dict[str, measure.Turns] = {name: [] for name in contenders}
     for epoch in range(2 if quick else 4):  # the first epoch is a warm-up and fills the cache
         for name, stream in contenders.items():
@@ -37,17 +38,18 @@ def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
                 turns[name].append({"feeding": cost})
                 print(f"  {name}, round {epoch}: {cost.rate:.0f} images/s", flush=True)
     rows = [measure.faster(f"feeding, {name}", "images/s", turns[name], turns[keras], "feeding", keras, note=note)
-            for name in ("cvlib", "cvlib, cached", "plain decoding")]  # fmt: skip
-    return [*rows, _waiting(dataset)]
+            for name in ("cvlib", "cvlib, cached")]  # fmt: skip
+    unchanged = measure.faster(f"feeding, {plain}", "images/s", turns[plain], turns[bare], "feeding", bare, note=note)
+    return [*rows, unchanged, _waiting(dataset)]
 
 
-def _ours(dataset: Dataset, cached: bool) -> Callable[[int], Iterable[Any]]:
+def _ours(dataset: Dataset, augment: str = "standard", cached: bool = False) -> Callable[[int], Iterable[Any]]:
     from cvlib.data.cache import Cache
     from cvlib.data.make_feed import make_feed
 
     spec = InputSpec(SIDE, SIDE, 3)
     cache = Cache(len(dataset.train), dataset.kind.stored_shape(spec), 4e9) if cached else None
-    feed = make_feed(dataset.train, spec, dataset.kind, BATCH, seed=0, augmentation=augment_config("standard"),
+    feed = make_feed(dataset.train, spec, dataset.kind, BATCH, seed=0, augmentation=augment_config(augment),
                      shuffle=True, cache=cache)  # fmt: skip
 
     def epoch(number: int) -> Iterable[Any]:

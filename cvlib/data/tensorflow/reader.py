@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cvlib.data import resampling
 from cvlib.data.cache import Cache
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
@@ -18,7 +19,7 @@ from cvlib.data.tensorflow import resize
 
 IN_MEMORY = 2**29  # bytes; an array split up to this size is resized only once and kept in memory
 
-# Maps indices `(n,)` to pixels uint8 `(n, *kind.stored_shape(spec))`; for files, a single index to a single image.
+# Maps indices `(n,)` to pixels uint8 `(n, *kind.stored_shape(spec))`.
 Reader = Callable[[Any], Any]
 
 
@@ -55,49 +56,31 @@ def from_whole_cache(cache: Cache, spec: InputSpec, kind: LabelKind) -> Reader:
 
 
 def from_files(split: Split, spec: InputSpec, kind: LabelKind, cache: Cache | None) -> Reader:
-    """Return a reader for a split of files, which reads one index at a time and fills the cache, if there is one."""
-    files, channels, shape = split.images, spec.channels, kind.stored_shape(spec)
-    readers: Any = split.labels if kind.form is Form.PIXELS else None
+    """Return a reader for a split of files, which fills the cache, if there is one."""
+    files, shape = split.images, kind.stored_shape(spec)
+    masks: Any = split.labels if kind.form is Form.PIXELS else None
+    cache_ref: Any = weakref.ref(cache) if cache is not None else lambda: None  # TensorFlow never releases `take`
 
-    def read_pixels(index: np.ndarray) -> np.ndarray:
-        return read_image(files[int(index)], channels, spec.span)
+    def sample(index: int) -> np.ndarray:
+        pixels = resampling.image(read_image(files[index], spec.channels, spec.span), spec.size, spec.resize)
+        if masks is None:
+            return pixels
+        return np.dstack([pixels, resampling.mask(masks[index](), spec.size, spec.resize)])
 
-    def read_mask(index: np.ndarray) -> np.ndarray:
-        mask: np.ndarray = readers[int(index)]()
-        return mask
+    def take(indices: np.ndarray) -> np.ndarray:
+        known, batch = cache_ref(), np.empty((len(indices), *shape), np.uint8)
+        for place, index in enumerate(indices.tolist()):
+            found = None if known is None else known.get(index)
+            batch[place] = sample(index) if found is None else found
+            if known is not None and found is None:
+                known.put(index, batch[place])
+        return batch
 
-    def load(index: Any) -> Any:
-        # With stateful=True, trainer.deterministic would read one image at a time.
-        image = tf.numpy_function(read_pixels, [index], tf.uint8, stateful=False)
-        image = resize.image(tf.ensure_shape(image, (None, None, channels)), spec.size, spec.resize)
-        if readers is None:
-            return image
-        mask = tf.numpy_function(read_mask, [index], tf.uint8, stateful=False)
-        return _stacked(image, tf.ensure_shape(mask, (None, None)), spec)
+    def read(indices: Any) -> Any:
+        # With stateful=True, trainer.deterministic would not read in parallel.
+        return tf.ensure_shape(tf.numpy_function(take, [indices], tf.uint8, stateful=False), (None, *shape))
 
-    loaded = load if cache is None else _once(cache, load, shape)
-    return lambda index: tf.ensure_shape(loaded(index), shape)
-
-
-def _once(cache: Cache, load: Reader, shape: tuple[int, int, int]) -> Reader:
-    """Return a reader that takes images from the cache if possible, and otherwise calls `load` and caches them."""
-    cache_ref: Any = weakref.ref(cache)
-
-    def look_up(index: np.ndarray) -> tuple[np.bool_, np.ndarray]:
-        found = cache_ref().get(int(index))
-        return np.bool_(found is not None), np.zeros(shape, np.uint8) if found is None else np.array(found)
-
-    def store(index: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        cache_ref().put(int(index), pixels)
-        return pixels
-
-    def load_once(index: Any) -> Any:
-        hit, pixels = tf.numpy_function(look_up, [index], (tf.bool, tf.uint8), stateful=False)
-        return tf.cond(
-            hit, lambda: pixels, lambda: tf.numpy_function(store, [index, load(index)], tf.uint8, stateful=False)
-        )
-
-    return load_once
+    return read
 
 
 def _stacked(image: Any, mask: Any, spec: InputSpec) -> Any:
