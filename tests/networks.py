@@ -33,12 +33,13 @@ def network_of(config: ModelConfig, size: int | tuple[int, int] = 64, channels: 
 
 
 def shared(names: list[str]) -> list[str]:
-    """Return the names without most families of `keras.applications`; mobilenet represents them.
+    """Return the names without hub and most families of `keras.applications`; mobilenet represents them.
 
-    tests/models/backbones/test_applications.py has their contract, and builds each of them once.
+    tests/models/backbones/test_applications.py has their contract, and builds each of them once. hub has no network
+    without a preset; tests/models/backbones/test_hub.py tests it.
     """
     families = {backbone.name for backbone in backbones.usable() if isinstance(backbone, ApplicationBackbone)}
-    return [name for name in names if name not in families - {"mobilenet"}]
+    return [name for name in names if name not in {*families, "hub"} - {"mobilenet"}]
 
 
 def large_ones_slow(names: list[str]) -> list[Any]:

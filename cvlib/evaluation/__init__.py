@@ -15,6 +15,7 @@ from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
 from cvlib.evaluation import calibration, report_parts
 from cvlib.inspection import layer_table
+from cvlib.models import restore
 from cvlib.models.pixel_range import takes_file_values
 from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing
@@ -92,6 +93,8 @@ def _save_network(training: Training, dataset: Dataset, decision: dict[str, Any]
     model = takes_file_values(task.inference(training.network, decision), training.network.spec)
     save_atomically(model, record.folder / "model.keras")
     content = task.labels(dataset.classes, training.network.spec, dataset.colours) | decision
+    if layers := restore.foreign_parts(record.folder / "model.keras"):
+        content["layers"] = layers  # of keras-hub; only these are allowed when the network is opened
     record.write_text("labels.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return model
 

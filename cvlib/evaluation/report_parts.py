@@ -11,7 +11,7 @@ import numpy as np
 
 from cvlib.data.dataset import Dataset
 from cvlib.evaluation.calibration import calibration_of, diagram
-from cvlib.inspection import attribution, graph, sheets
+from cvlib.inspection import attribution, sheets
 from cvlib.report import confusion, parts
 from cvlib.runtime.files import csv_of, write_atomically
 from cvlib.tasks.base import Task
@@ -46,7 +46,7 @@ def write(
     if len(worst):
         names = [dataset.test.names[index] for index in worst]
         shown["worst"] = test.drawn(np.stack([images[index] for index in worst.tolist()]), worst, dataset, names)
-        if decided and graph.stages(model):  # Grad-CAM needs a feature map
+        if decided and attribution.has_places(model):  # Grad-CAM needs a feature map
             shown["explained"] = _explained(model, decided, dataset, worst[:_EXPLAINED].tolist(), images)
     for name, rows in test.tables().items():
         write_atomically(folder / parts.FOLDER / f"{name}.csv", csv_of(rows))

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from cvlib.export import onnx_operations
 from cvlib.export.resizing import resize
 from cvlib.inspection import graph
 from cvlib.models.pixel_range import scaled_layer
@@ -41,6 +42,7 @@ def write_onnx(model: keras.Model, path: Path, labels: dict[str, Any]) -> None:
     import onnx
     import tf2onnx
 
+    onnx_operations.register()
     _, function = _frozen(model, _with_matrix_resizing(model))
     proto, _ = tf2onnx.convert.from_function(function, [_image(model)], opset=_OPSET)
     onnx.helper.set_model_props(proto, {"labels": json.dumps(labels, ensure_ascii=False)})

@@ -10,6 +10,7 @@ float32 `(height, width)`, 0–1, with a maximum of 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,11 @@ def grad_cam(model: keras.Model, image: np.ndarray, label: int, layer: str | Non
         weights = weights.mean(axis=(1, 2), keepdims=True)
     heat = np.maximum((weights * graph.as_array(features)).sum(axis=-1)[0], 0)
     return _enlarged(_normalized(heat), image.shape[:2])
+
+
+def has_places(model: keras.Model) -> bool:
+    """Return whether a feature map has several units; that of a transformer's class token has one, without a place."""
+    return any(math.prod(int(side or 0) for side in graph.shape_of(step)[:2]) > 1 for step in graph.stages(model))
 
 
 def default_map(model: keras.Model) -> Step:

@@ -193,12 +193,13 @@ def scores(model: keras.Model) -> Step:
 def stages(model: keras.Model) -> list[Step]:
     """Return the last feature map of every resolution, largest first.
 
-    Steps before the first kernel (preprocessing) and after the last one (such as a detector's suppression of boxes) are
-    left out.
+    Steps before the first layer with a kernel (preprocessing) and after the last one (such as a detector's suppression
+    of boxes) are left out. A kernel may be inside a layer that consists of layers, such as a transformer block.
     """
     found: dict[tuple[int | None, ...], Step] = {}
     listed = steps(model)
-    learned = [index for index, step in enumerate(listed) if getattr(step.operation, "kernel", None) is not None]
+    learned = [index for index, step in enumerate(listed) if getattr(step.operation, "kernel", None) is not None
+               or (getattr(step.operation, "_layers", None) and step.operation.weights)]  # fmt: skip
     for step in listed[learned[0] : learned[-1] + 1] if learned else ():
         if len(shape_of(step)) == 3 and None not in shape_of(step):
             found[shape_of(step)[:2]] = step

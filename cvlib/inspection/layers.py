@@ -68,8 +68,8 @@ def describe(model: keras.Model) -> list[Layer]:
 def _fields(step: Step, entering: Sequence[tuple[int | None, ...]], seen: Sequence[tuple[Field, Field] | None],
             image: Pair) -> tuple[Field, Field] | None:  # fmt: skip
     known = [pair for pair in seen if pair is not None]
-    if not known or len(known) < len(seen):
-        return None
+    if not known or len(known) < len(seen) or getattr(step.operation, "_layers", None):
+        return None  # unknown, also for a layer that consists of layers, such as a transformer block
     before = receptive_field.union([pair[0] for pair in known]), receptive_field.union([pair[1] for pair in known])
     leaving = graph.shape_of(step)
     maps = [shape for shape in entering if len(shape) == 3]
@@ -141,12 +141,14 @@ def formula(operation: Any, entering: Sequence[int | None]) -> int | None:
 
 
 def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Sequence[int | None]) -> int:
-    """Return the multiply–adds per image of a convolution or dense layer; 0 for other layers."""
+    """Return the multiply–adds per image of a convolution, a dense layer or a transformer block; 0 for other layers."""
     if None in entering or None in leaving or not entering or not leaving:
         return 0
     inputs, outputs = [int(n or 0) for n in entering], [int(n or 0) for n in leaving]
     if isinstance(operation, layers.Dense):
         return inputs[-1] * math.prod(outputs)
+    if len(outputs) == 2 and getattr(operation, "_layers", None):
+        return _of_tokens(operation, inputs, *outputs)
     if not hasattr(operation, "kernel_size"):
         return 0
     area, positions = int(math.prod(operation.kernel_size)), math.prod(outputs[:-1])
@@ -158,6 +160,24 @@ def multiply_adds(operation: Any, entering: Sequence[int | None], leaving: Seque
         between = inputs[-1] * int(operation.depth_multiplier)
         return positions * (area * between + between * outputs[-1])
     return area * inputs[-1] // int(getattr(operation, "groups", 1)) * math.prod(outputs)
+
+
+def _of_tokens(operation: Any, inputs: list[int], tokens: int, features: int) -> int:
+    """Return the multiply–adds of a layer that consists of layers and outputs `tokens` vectors.
+
+    Dense layers are applied to each token, and a convolution to each patch of an image. Attention multiplies every pair
+    of tokens twice.
+    """
+    found = 0
+    for leaf in operation._flatten_layers():
+        if isinstance(leaf, layers.Conv2D):
+            patches = inputs[0] // leaf.strides[0] * (inputs[1] // leaf.strides[1])
+            found += patches * math.prod(leaf.kernel.shape)
+        elif isinstance(leaf, layers.Dense | layers.EinsumDense):
+            found += tokens * math.prod(leaf.kernel.shape)
+        elif type(leaf).__name__.endswith("Attention"):
+            found += 2 * tokens**2 * features
+    return found
 
 
 def _state(operation: Any, already_counted: bool) -> str:

@@ -45,7 +45,7 @@ def visualize(
     Raises:
         UserError: for an unknown layer, an image that can't be read, or needed data that is not available.
     """
-    from cvlib.inspection import graph
+    from cvlib.inspection import attribution, graph
     from cvlib.tasks import saved
 
     model = saved.network(run)
@@ -58,6 +58,8 @@ def visualize(
     _learned(gallery, model, shown, layers, steps)
     task = tasks.of_config(run.config)
     if task.explains_classes:
+        if not layers and not attribution.has_places(model):
+            say("no Grad-CAM: the network has no feature map with several units")
         _explained(gallery, model, run, shown, layers[-1:], steps)
     else:
         say(f"{task.name} predicts no class for a whole image: no Grad-CAM, saliency or occlusion")
@@ -92,12 +94,13 @@ def _explained(gallery: Gallery, model: keras.Model, opened: SavedRun, samples: 
     from cvlib.inspection import attribution, features, graph, sheets
 
     classes = opened.classes
+    places = bool(layer) or attribution.has_places(model)
     rows = []
     for sample in samples:
         for label, caption, masks in _explained_classes(model, sample, opened):
             rows.append((sample.pixels, caption, {
                 **masks,
-                "Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer),
+                **({"Grad-CAM": attribution.grad_cam(model, sample.pixels, label, *layer)} if places else {}),
                 "saliency": attribution.saliency(model, sample.pixels, label),
                 "occlusion": attribution.occlusion(model, sample.pixels, label),
             }))  # fmt: skip

@@ -56,12 +56,14 @@ class WeightSource:
         preprocess: raw pixels 0–255 `(batch, height, width, 1 or 3)` → the pixels that these weights were trained on.
         check: options → nothing; raises `WeightsUnavailable` or another `UserError` if `load` would fail. It is called
             before any image is read, so it must take at most a second and must not import Keras.
+        described: options → what summary.json records as the source, if it isn't the name.
     """
 
     name: str
     load: Callable[[Any, tuple[int, int, int]], keras.Model]
     preprocess: Callable[[KerasTensor], KerasTensor]
     check: Callable[[Any], None] = lambda options: None
+    described: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,17 @@ class Backbone(ABC):
         map `(batch, height, width, channels)`. With `feature_levels`, only the layers named by `feature_maps` matter;
         the caller removes the layers after the last of them. Raises `UserError` for an image that is too small.
         """
+
+    def check(self, options: Any, size: tuple[int, int] | None, pretrained: bool) -> None:  # noqa: B027  most have no limits
+        """Raise `UserError` for options or images that can't be used. It is called before any image is read.
+
+        `size` is the height and width of the images; None: not known yet. With `pretrained`, the base starts from the
+        published weights.
+        """
+
+    def default_size(self, options: Any) -> tuple[int, int] | None:
+        """Return the height and width of a classifier's images without `data.image_size`; None: the data's own."""
+        return None
 
     def depends_on_size(self, options: Any) -> bool:
         """Return whether the shapes of a classifier's weights depend on the image size, as those of dense layers do."""

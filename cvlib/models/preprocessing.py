@@ -5,6 +5,8 @@ They compute in float32 under every dtype policy: the eight significant bits of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 from keras import KerasTensor, layers, ops
 
@@ -63,3 +65,20 @@ def torch_preprocessing(image: KerasTensor, name: str = "standardized") -> Keras
         name=name, dtype="float32",
     )  # fmt: skip
     return standardized(to_rgb(image))
+
+
+def scaled(image: KerasTensor, scale: Sequence[float], offset: Sequence[float]) -> KerasTensor:
+    """Return RGB times `scale` plus `offset`, each with one number for all channels or one per channel.
+
+    Images with more than three channels use the means of the numbers for every channel, as in `caffe_preprocessing`.
+    """
+    rgb = to_rgb(image)
+    if rgb.shape[-1] > 3 or len(scale) == len(offset) == 1:
+        factor, shift = sum(scale) / len(scale), sum(offset) / len(offset)
+        return layers.Rescaling(factor, offset=shift, name="rescaling", dtype="float32")(rgb)
+    pairs = [(scale[channel % len(scale)], offset[channel % len(offset)]) for channel in range(3)]
+    standardized = layers.Normalization(
+        mean=[-shift / factor for factor, shift in pairs], variance=[factor**-2 for factor, _ in pairs],
+        name="standardized", dtype="float32",
+    )  # fmt: skip
+    return standardized(rgb)

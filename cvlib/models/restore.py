@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cvlib.config.schema import Config
 from cvlib.data.input_spec import InputSpec
-from cvlib.models import backbones
+from cvlib.models import backbones, keras_hub
 from cvlib.models.options import read_config
 from cvlib.runs.run import Run, read_run
 from cvlib.runtime.errors import UserError
@@ -205,15 +205,33 @@ def _loading(path: Path) -> Iterator[None]:
 def _refuse_foreign(path: Path) -> None:
     """Raise `UserError` for a saved network with parts that a run never writes and that could run code.
 
-    A run writes only Keras' built-in parts. Keras would reject most of the dangerous ones, but this check comes first.
+    A run writes only Keras' built-in parts, and layers of keras-hub that labels.json lists. Keras would reject most of
+    the dangerous ones, but this check comes first.
     """
     with zipfile.ZipFile(path) as archive:
         members = [name for name in archive.namelist() if name not in _MEMBERS]
-        parts = list(parts_of(json.loads(archive.read("config.json"))))
-    foreign = [f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)]
+    listed = _listed_layers(path.with_name("labels.json"))
+    foreign = [name for name in foreign_parts(path)
+               if name not in listed or keras_hub.layer_class(*name.rsplit(".", 1)) is None]  # fmt: skip
     if found := [*foreign, *members]:
         raise UserError(f"{path} was not loaded: it contains {found[0][:_LONGEST]}, which no run writes and which "
                         "could be harmful; use the file that the run wrote")  # fmt: skip
+
+
+def foreign_parts(path: Path) -> list[str]:
+    """Return the parts of a saved network that aren't Keras' own, such as keras_hub.….ViTEncoderBlock, sorted."""
+    with zipfile.ZipFile(path) as archive:
+        parts = list(parts_of(json.loads(archive.read("config.json"))))
+    return sorted({f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)})
+
+
+def _listed_layers(labels: Path) -> list[str]:
+    """Return the layers of keras-hub that labels.json allows in the network beside it."""
+    try:
+        found = json.loads(labels.read_text(encoding="utf-8")).get("layers", [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _is_foreign(part: dict[str, Any]) -> bool:

@@ -162,10 +162,13 @@ def smallest_side(config: Config) -> int:
 def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
     """Return the height and width to which images with the height and width `own` are resized.
 
-    This is `data.image_size` if set. Otherwise it is a square of the images' longer side, at least the backbone's
-    smallest side, rounded up to a multiple of the head's step, and limited to the largest side for the model or task.
+    This is `data.image_size` if set, or else the size that a classifier's backbone wants. Otherwise it is a square of
+    the images' longer side, at least the backbone's smallest side, rounded up to a multiple of the head's step, and
+    limited to the largest side for the model or task.
     """
     configured = _configured_size(config)
+    if configured is None and not config.model.feature_levels:
+        configured = backbones.get(config.model.backbone).default_size(config.model.backbone_options)
     if configured is not None:
         return configured
     step = heads.get(config.model.head).side_step(config.model.head_options)

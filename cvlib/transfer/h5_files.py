@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 
+from cvlib.models.preprocessing import IMAGENET_RGB_MEAN
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import channels as channels_of
 from cvlib.transfer.channels import Array
 
 Shape = tuple[int, ...]
+_MEAN = re.compile(r"(^|/)normalization(_\d+)?/(vars/0|mean(:0)?)$")  # of Normalization, in files of Keras 3 and 2
 
 
 def from_tree(backbone: keras.Model, file: h5py.File, source: str) -> tuple[dict[str, Shape], str]:
@@ -30,11 +33,12 @@ def from_tree(backbone: keras.Model, file: h5py.File, source: str) -> tuple[dict
         prefix = _common_prefix(wanted, stored, source)
         inside = {name.removeprefix(prefix): array.shape for name, array in stored.items() if name.startswith(prefix)}
         _refuse_other_layers({name: shape for name, shape in inside.items() if name not in wanted}, wanted, source)
+        others = [name for name in stored if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
+        refuse_other_pixels({name: stored[name] for name in others}, source)
         with h5py.File(own, "r+") as written:
             for name in wanted:
                 written[name][...] = finite(name, stored[prefix + name], source)
         backbone.load_weights(own)
-    others = [name for name in stored if name.removeprefix(prefix) not in wanted or not name.startswith(prefix)]
     return {name: stored[name].shape for name in others}, adapted
 
 
@@ -63,6 +67,22 @@ def finite(name: str, array: Array, source: str) -> np.ndarray:
         raise UserError(f"mode.weights={source}: {name} has values that aren't finite; choose weights of a run that "
                         "hasn't diverged")  # fmt: skip
     return numbers
+
+
+def refuse_other_pixels(left_out: Mapping[str, Array], source: str) -> None:
+    """Raise `UserError` if a Normalization layer before the base makes other pixels than ImageNet's mean does.
+
+    Keras builds EfficientNet with such a layer. With `weights=None`, its mean is 0 until somebody adapts it: the
+    network was then trained on other pixels, so its base computes something else on those of cvlib.
+    """
+    for name, array in left_out.items():
+        mean = array[...].ravel() if _MEAN.search(name) else np.array(IMAGENET_RGB_MEAN)
+        if mean.size != 3 or not np.allclose(mean, IMAGENET_RGB_MEAN, atol=1e-3):
+            found = ", ".join(f"{value:.3g}" for value in mean[:3])
+            raise UserError(f"mode.weights={source} was trained on other pixels than this run's base expects: its "
+                            f"Normalization layer has the mean {found} instead of ImageNet's 0.485, 0.456, 0.406, as "
+                            "in keras.applications with weights=None; choose weights that were trained with "
+                            "weights='imagenet'")  # fmt: skip
 
 
 def _common_prefix(wanted: dict[str, Shape], stored: dict[str, Array], source: str) -> str:

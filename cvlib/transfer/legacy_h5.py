@@ -17,7 +17,7 @@ import numpy as np
 from cvlib.runtime.errors import UserError
 from cvlib.transfer import channels as channels_of
 from cvlib.transfer.channels import Array
-from cvlib.transfer.h5_files import Shape, finite, refuse_other_files
+from cvlib.transfer.h5_files import Shape, finite, refuse_other_files, refuse_other_pixels
 
 Key: TypeAlias = tuple[str, str]  # a layer, and an array in it
 
@@ -37,6 +37,7 @@ def load(base: keras.Model, file: h5py.File, source: str) -> tuple[dict[str, Sha
     refuse_other_files(file, {name: array for group in groups for name, array in group})
     variables = [variable for layer in base.layers for variable in layer.weights]
     ordered, rest = _matched([variable.path for variable in variables], groups, source)
+    refuse_other_pixels(dict(rest), source)
     top = {name: array.shape for name, array in rest}
     if any(len(shape) > 2 for shape in top.values()):
         raise UserError(f"mode.weights={source} has a different architecture: it has {len(top)} additional arrays, "

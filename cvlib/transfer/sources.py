@@ -31,7 +31,8 @@ def check(config: Config) -> None:
     require(layout in (None, *layouts.LAYOUTS), "data.layout", layout, f"one of {', '.join(layouts.LAYOUTS)}, or null")
     if config.data.path is not None:
         layouts.place(config.data.path)
-    weights = initial_weights(config.mode)
+    weights, model = initial_weights(config.mode), config.model
+    backbones.get(model.backbone).check(model.backbone_options, _size(config), weights == IMAGENET)
     if weights == IMAGENET:
         _check_imagenet(config)
     elif weights is not None:

@@ -136,7 +136,8 @@ def _from_imagenet(base: keras.Model, config: ModelConfig) -> Loaded:
         loaded.get_weights(), [tuple(weight.shape) for weight in base.weights], channels
     )
     base.set_weights(arrays)
-    return Loaded(IMAGENET, base.count_params(), [], adapted)
+    name = published.described(config.backbone_options) if published.described else IMAGENET
+    return Loaded(name, base.count_params(), [], adapted)
 
 
 @contextlib.contextmanager

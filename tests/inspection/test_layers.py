@@ -53,6 +53,18 @@ def test_parameters_and_multiply_adds_by_hand(name: str, parameters: int, multip
     assert (row.parameters, row.formula, row.multiply_adds) == (parameters, parameters, multiply_adds)
 
 
+def test_multiply_adds_of_attention_by_hand() -> None:
+    """5 tokens of 8 features: 4 projections of 8×8, queries times keys, and weights times values."""
+    assert inspection.multiply_adds(_attention(), [5, 8], [5, 8]) == 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8
+
+
+def _attention() -> keras.layers.Layer:
+    layer = layers.MultiHeadAttention(num_heads=2, key_dim=4)
+    tokens = keras.Input((5, 8))
+    layer(tokens, tokens)
+    return layer
+
+
 @pytest.mark.parametrize("name", shared(SHIPPED))
 def test_every_formula_agrees_with_keras_in_every_architecture(name: str) -> None:
     side = {"alexnet": 67, "inception": 75}.get(name, 32)
