@@ -17,6 +17,7 @@ from keras import ops
 from cvlib.config.schema import Config, Cosine, ScheduleConfig, Sgd, Step
 from cvlib.models.network import Network
 from cvlib.models.run_state import named
+from cvlib.runtime import backend
 from cvlib.training.averages import Averages
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
@@ -106,7 +107,7 @@ class _Adam(keras.optimizers.Adam):
         step = ops.cast(self.iterations + 1 - self.first_steps[index], variable.dtype)
         first, second = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
         momentum, velocity = self._momentums[index], self._velocities[index]
-        if keras.config.backend() == "tensorflow":
+        if backend.name() == "tensorflow":
             import tensorflow as tf
 
             tf.raw_ops.ResourceApplyAdam(
@@ -150,6 +151,8 @@ def build(
         optimizer = GroupedSgd(momentum=chosen.momentum, nesterov=chosen.momentum > 0, **common)
     else:
         optimizer = GroupedAdam(**common)
+    if position is not None and backend.name() == "jax":
+        optimizer._track_variable(position)  # otherwise, its present value becomes a constant of the compiled step
     rates = {id(variable): phase.backbone_lr for variable in network.base.trainable_variables}
     for block, rate in freezing.block_rates(network, phase):
         rates |= {id(variable): rate for layer in block.layers for variable in layer.trainable_variables}

@@ -12,7 +12,7 @@ from cvlib.transfer.regimes import Phase
 from cvlib.viz.text_table import titled
 
 if TYPE_CHECKING:
-    from cvlib.training.loop import Training
+    from cvlib.training.training import Training
 
 
 def note_limits(training: Training, phases: list[Phase]) -> None:
