@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cvlib.cli.common import begin
-from cvlib.runtime.clock import Progress
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_writable
+from cvlib.runtime.live import Bar
 
 _PICTURES = ("images", "masks", "overlays")  # subfolders of the output, depending on the task
 
@@ -52,7 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
     if trained := prediction.trained_on(opened, files):
         print(f"note: the run was trained on {len(trained)} of these {len(files)} images (such as {trained[0]}): "
               "its predictions on them are better than on new images", file=sys.stderr)  # fmt: skip
-    progress, before = Progress("predicting", len(files)), _pictures(output)
+    progress, before = Bar("predicting", len(files)), _pictures(output)
 
     def report_skipped(file: Path, why: str) -> None:
         progress.clear()

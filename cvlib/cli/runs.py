@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from cvlib.cli.output import say, write_output
 from cvlib.compare.listing import STATUSES, listing
+from cvlib.runtime.live import is_live, print_statuses
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -29,5 +31,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the list; return 0."""
-    write_output(listing(chosen.folders, say, chosen.status, chosen.sort, chosen.format), None)
+    text = listing(chosen.folders, say, chosen.status, chosen.sort, chosen.format)
+    if chosen.format == "table" and is_live(sys.stdout):
+        print_statuses(text.splitlines())
+    else:
+        write_output(text, None)
     return 0

@@ -7,11 +7,13 @@ import contextlib
 import os
 import shlex
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cvlib.runtime.errors import COMPLETED, FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
+from cvlib.runtime.live import is_live, print_statuses
 from cvlib.runtime.output import lasting
 
 _outcomes: list[Any] = []  # of a single run, not of a sweep's jobs
@@ -103,11 +105,14 @@ def _job(composed: Any) -> str | None:
         if _outcomes[-1].code == COMPLETED:
             print("\n".join(_next_commands(folder)))
         return None
-    print("\n" + sweep.progress(Path(hydra_config.sweep.dir), folder), flush=True)
+    place = Path(hydra_config.sweep.dir)
+    if is_live(sys.stdout):
+        print_statuses(["", *sweep.states(place, folder)])
+    print("\n" + sweep.progress(place, folder), flush=True)
     run = one_job.run_isolated if launchers.shares_process(hydra_config.launcher._target_) else one_job.run_job
     outcome = run(composed, folder, provenance)
     if outcome.error:
-        complain(f"{sweep.title(Path(hydra_config.sweep.dir), folder)}: {outcome.error}")
+        complain(f"{sweep.title(place, folder)}: {outcome.error}")
     return outcome.error
 
 

@@ -19,8 +19,8 @@ from cvlib.data.labels import LabelKind, Settled
 from cvlib.data.layouts.collection import Collection, Sample, name_of
 from cvlib.data.packed import Codec, HexCodec, Packed, PathCodec
 from cvlib.data.split import Split
-from cvlib.runtime.clock import Progress
 from cvlib.runtime.errors import UserError
+from cvlib.runtime.live import Bar
 
 _BLOCK = 4096  # samples that wait for a thread
 
@@ -154,7 +154,7 @@ def _in_blocks(pool: ThreadPoolExecutor, scan: Callable[[Sample], _Result], samp
 
 
 def _with_progress(results: Iterable[_Result], total: int) -> Iterator[_Result]:
-    progress = Progress("checking files", total)
+    progress = Bar("checking files", total)
     for done, result in enumerate(results, 1):
         yield result
         progress.show(done)

@@ -1,8 +1,7 @@
-"""Durations as text, and the progress of long computations."""
+"""Durations as text, and announcements of how long a computation takes."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -60,29 +59,3 @@ class Announcement:
             if seconds >= _MIN_ANNOUNCED:
                 self._say(f"{self._doing} about {about(seconds)}")
         self._done += 1
-
-
-class Progress:
-    """A progress line on a terminal: the number of items done, and the estimated remaining time."""
-
-    def __init__(self, doing: str, total: int):
-        self._doing, self._total = doing, total
-        self._terminal = sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
-        self._width = 0
-
-    def show(self, done: int) -> None:
-        """Show that `done` items are done, at most a few times a second, and not within the first second."""
-        now = time.monotonic()
-        if not self._terminal or not done or now - self._started < 1 or now - self._shown < 0.3:
-            return
-        self._shown = now
-        remaining = (now - self._started) / done * (self._total - done)
-        line = f"{self._doing}: {done} of {self._total}, about {about(remaining)} left"
-        print("\r" + line.ljust(self._width), end="", file=sys.stderr, flush=True)
-        self._width = len(line)
-
-    def clear(self) -> None:
-        """Erase the line."""
-        if self._width:
-            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ from cvlib.runs.metric_specs import headline
 from cvlib.runtime.clock import about
 from cvlib.runtime.errors import RunFailed, UserError, complain
 from cvlib.runtime.files import csv_of, write_atomically
+from cvlib.runtime.live import print_statuses
 
 PLAN = "sweep.json"
 _FINISHED = ("completed", "failed", "diverged", "pruned")  # statuses of runs that a sweep doesn't run again by default
@@ -138,6 +139,16 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     return f"{title} ({done} of {len(waiting)}{scheduled} done{left})"
 
 
+def states(sweep_folder: Path, folder: Path) -> list[str]:
+    """Return a table with the status of every job; the job in `folder` is about to run. Works in any process."""
+    try:
+        plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
+        found = [row_of(Job(job["job"], (), sweep_folder / job["folder"], job["error"])) for job in plan["jobs"]]
+    except (OSError, ValueError, KeyError):
+        return []
+    return table([replace(row, status="running") if row.folder == folder.name else row for row in found])
+
+
 def title(sweep_folder: Path, folder: Path) -> str:
     """Return e.g. `job 3 of 12: model=cnn seed=1`; works in any process."""
     try:
@@ -174,7 +185,7 @@ def conclude(folder: Path, jobs: list[Job], errors: dict[Path, str], interrupted
     elif done < len(rows) and all(row.status in _FINISHED for row in rows):
         status = "failed"
     write_results(folder, rows, status)
-    print("\n" + "\n".join(table(rows)) + f"\n\n{done} of {len(rows)} jobs completed; recorded in {folder}", flush=True)
+    print_statuses(["", *table(rows), "", f"{done} of {len(rows)} jobs completed; recorded in {folder}"])
     if interrupted:
         print("interrupted: the same command with the same hydra.sweep.dir resumes from here", flush=True)
         return

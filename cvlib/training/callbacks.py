@@ -12,6 +12,7 @@ import keras
 
 from cvlib.runtime.clock import Announcement, duration
 from cvlib.runtime.errors import Diverged
+from cvlib.runtime.live import Bar, is_live
 from cvlib.training.interrupt import Stop
 
 _SAVE_AFTER = 300  # seconds between checkpoints within an epoch: a killed process loses at most this much training
@@ -29,37 +30,48 @@ def diverged(what: str, model: keras.Model) -> Diverged:
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
-    """Raises `Diverged` if the loss is not finite. On a terminal, also shows the progress within the epoch.
+    """Raises `Diverged` if the loss is not finite; `first` steps of the epoch were done before the run resumed."""
 
-    `left` returns the seconds that are left of a budget of time; None: the number of epochs ends the run.
-    """
-
-    def __init__(self, epoch: int, epochs: int | None, first: int, steps: int,
-                 left: Callable[[], float] | None = None):  # fmt: skip
+    def __init__(self, epoch: int, first: int):
         super().__init__()
-        self.left = left
-        self.epoch, self.epochs, self.first, self.steps = epoch, epochs, first, steps
-        self.started = time.monotonic()
-        self.drawn = 0.0
+        self.epoch, self.first = epoch, first
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss, done = float((logs or {}).get("loss", 0.0)), self.first + batch + 1
         if not math.isfinite(loss):
             raise diverged(f"the loss became {loss} in epoch {self.epoch + 1}, step {done}", self.model)
-        now = time.monotonic()
-        if sys.stdout.isatty() and now - self.drawn > 0.2:
-            self.drawn = now
-            left = (now - self.started) / (batch + 1) * (self.steps - done)
-            remaining = f"{duration(left)} left in this epoch"
-            if self.left is not None:
-                remaining = f"{duration(self.left())} of training left"
-            text = f"epoch {self.epoch + 1}{_of(self.epochs)}  step {done}/{self.steps}  loss {loss:.4f}"
-            sys.stdout.write(f"\r{text}  {remaining}\x1b[K")
-            sys.stdout.flush()
+
+
+class LiveLine(keras.callbacks.Callback):
+    """On a terminal, shows the progress within an epoch: steps, loss, metrics, learning rate, images per second.
+
+    Args:
+        epoch: the number of epochs that are done.
+        epochs: the number of epochs of the run; None if a budget of time ends it.
+        first: the steps of the epoch that were done before the run resumed.
+        steps: the steps of the epoch.
+        batch_size: images per step.
+    """
+
+    def __init__(self, epoch: int, epochs: int | None, first: int, steps: int, batch_size: int):
+        super().__init__()
+        self.bar = Bar(f"epoch {epoch + 1}{_of(epochs)}", steps, sys.stdout, first)
+        self.first, self.batch_size, self.started = first, batch_size, time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not is_live(sys.stdout):
+            return
+        if batch == 0:
+            self.started = time.monotonic()  # without the time in which the first step was compiled
+            return
+        speed = batch * self.batch_size / max(time.monotonic() - self.started, 1e-9)
+        known = sorted((logs or {}).items(), key=lambda item: item[0] != "loss")
+        values = [f"{name} {float(value):.4f}" for name, value in known[:2]]
+        text = "  ".join([*values, f"lr {learning_rate(self.model):.2g}", f"{speed:.0f} images/s"])
+        self.bar.show(self.first + batch + 1, text)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if sys.stdout.isatty():
-            sys.stdout.write("\r\x1b[K")
+        self.bar.clear()
 
 
 class Estimate(keras.callbacks.Callback):
@@ -104,9 +116,12 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
 
 
 def epoch_line(
-    row: dict[str, Any], metrics: Iterable[str], epochs: int | None, seconds_left: float, better: bool
+    row: dict[str, Any], metrics: Iterable[str], epochs: int | None, speed: float, seconds_left: float, better: bool
 ) -> str:
-    """Return the line for a finished epoch, with the losses and these metrics; `epochs` is None if not known."""
+    """Return the line for a finished epoch, with the losses, these metrics, and `speed`, the images per second.
+
+    `epochs` is None if not known.
+    """
 
     def values(split: str) -> str:
         known = [
@@ -114,9 +129,10 @@ def epoch_line(
         ]
         return " ".join([split, *(f"{name} {value:.4f}" for name, value in known)])
 
+    times = f"{duration(row['seconds'])}, {duration(seconds_left)} left"
     return (
         f"epoch {row['epoch']:>3}{_of(epochs)}  {values('train')}  {values('val')}  lr {row['lr']:.2g}"
-        f"  {duration(row['seconds'])}, {duration(seconds_left)} left{'  *best' if better else ''}"
+        f"  {speed:.0f} images/s  {times}{'  *best' if better else ''}"
     )
 
 

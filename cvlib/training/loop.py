@@ -16,7 +16,7 @@ from cvlib.runtime.errors import UserError
 from cvlib.training import interrupt, more_epochs, optimizer, reporting
 from cvlib.training.averages import Averages, AveragesOnJax
 from cvlib.training.budget import Budget, BudgetClock
-from cvlib.training.callbacks import Estimate, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
+from cvlib.training.callbacks import Estimate, LiveLine, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
 from cvlib.training.interrupt import Stop
 from cvlib.training.tensorboard import Profile
 from cvlib.training.training import Training
@@ -169,12 +169,11 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     budget = training.budget
-    planned, left = (trainer.epochs, None) if budget is None else (None, lambda: budget.left)
-    guard = NonFiniteGuard(state.epoch, planned, first, train.steps, left)
-    callbacks: list[Any] = [guard]
+    line = LiveLine(state.epoch, trainer.epochs if budget is None else None, first, train.steps, train.batch_size)
+    callbacks: list[Any] = [NonFiniteGuard(state.epoch, first), line]
     if training.averages is not None and backend.name() == "jax":
         callbacks.append(AveragesOnJax(training.averages))
-    callbacks += [MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)]
+    callbacks.append(MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop))
     if budget is not None:
         callbacks.append(BudgetClock(budget))
     if training.estimate is not None:

@@ -62,7 +62,7 @@ def report(training: Training, state: RunState, row: dict[str, Any], better: boo
     planned, left = (epochs, per_epoch * (epochs - state.epoch)) if budget is None else (None, budget.left)
     marked = better and training.config.trainer.kept_epoch == "best"
     shown = (training.task.metrics[0].name, training.monitor.removeprefix("val/"))
-    record.say(epoch_line(row, shown, planned, left, marked))
+    record.say(epoch_line(row, shown, planned, speed, left, marked))
     if state.phases_over > state.phase:
         what = "stopped early" if state.stopped else "this phase ends early, and the next one begins"
         record.say(f"{what}: {training.monitor} has not improved for {training.config.trainer.patience} epochs")

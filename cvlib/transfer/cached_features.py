@@ -25,7 +25,8 @@ from cvlib.data.make_feed import make_feed
 from cvlib.data.tensorflow.features import Arrays, FeatureFeed
 from cvlib.runs.identity import is_later_default
 from cvlib.runtime import store
-from cvlib.runtime.clock import Announcement, Progress
+from cvlib.runtime.clock import Announcement
+from cvlib.runtime.live import Bar
 
 __all__ = ["Arrays", "FeatureFeed", "cached", "compute", "key", "views"]
 
@@ -48,7 +49,7 @@ class _FeatureProgress(keras.callbacks.Callback):
         self.announcement = Announcement("computing them takes", views * math.ceil(images / _BATCH), say)
 
     def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.progress = Progress("computing features", self.images)
+        self.progress = Bar("computing features", self.images)
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.announcement.step()

@@ -1,13 +1,12 @@
-"""Durations as text, and the progress line with the remaining time."""
+"""Durations as text, and announcements."""
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
 
-from cvlib.runtime.clock import Announcement, Progress, about, duration
+from cvlib.runtime.clock import Announcement, about, duration
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(8.31, "8.3 s"), (125, "2 min 5 s"), (4320, "1 h 12 min")])
@@ -20,22 +19,6 @@ def test_durations_are_formatted(seconds: float, text: str) -> None:
 )
 def test_estimates_are_rounded(seconds: float, text: str) -> None:
     assert about(seconds) == text
-
-
-def test_progress_shows_the_remaining_time_on_a_terminal(monkeypatch, capsys):
-    clock = iter([0.0, 0.5, 10.0, 10.1, 20.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    progress = Progress("looking at the files", 400)
-    progress.show(1)  # too early to tell
-    progress.show(100)  # 10 s for 100: 30 s for the other 300
-    progress.show(101)  # too soon after the last line
-    progress.show(300)
-    progress.clear()
-    output = capsys.readouterr().err
-    assert output.split("\r")[1].strip() == "looking at the files: 100 of 400, about 30 s left"
-    assert output.split("\r")[2].strip() == "looking at the files: 300 of 400, about 10 s left"
-    assert output.endswith("\r") and output.split("\r")[-2].strip() == ""
 
 
 def announced(monkeypatch: pytest.MonkeyPatch, steps: float, times: list[float]) -> list[str]:

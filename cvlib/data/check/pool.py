@@ -19,8 +19,8 @@ from cvlib.data.check.scan import Fault, FileScan, scan_file
 from cvlib.data.findings import ERROR
 from cvlib.data.labels import LabelKind
 from cvlib.data.layouts.collection import Label
-from cvlib.runtime.clock import Progress
 from cvlib.runtime.hardware import usable_cores
+from cvlib.runtime.live import Bar
 
 _PATIENCE = 1.5  # seconds, about the cost of starting processes; shorter work is faster without them
 _CHUNK = 32  # files per task: limits communication, and Ctrl-C still takes effect in a fraction of a second
@@ -61,7 +61,7 @@ def do_all(jobs: list[Job], workers: int | None = None, patience: float = _PATIE
     The processes are started only after `patience` seconds, if at least as much work remains.
     """
     workers = workers or usable_cores()
-    progress = Progress("checking files", len(jobs))
+    progress = Bar("checking files", len(jobs))
     started = time.monotonic()
     seen: Results = {}
     for number, job in enumerate(jobs):
