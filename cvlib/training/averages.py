@@ -43,7 +43,8 @@ class Averages:
         self.decay = decay
         learning = {id(weight) for weight in changing(model)}
         self._weights = {name: weight for name, weight in named(model.weights).items() if id(weight) in learning}
-        self._averages = {name: keras.Variable(earlier.get(name, weight), dtype=weight.dtype, trainable=False,
+        initial = _values(self._weights) | dict(earlier)  # copies: JAX reuses the memory of the weights
+        self._averages = {name: keras.Variable(initial[name], dtype=weight.dtype, trainable=False,
                                                name=f"average_{number}")
                           for number, (name, weight) in enumerate(self._weights.items())}  # fmt: skip
         self._compiled: Callable[..., dict[str, Any]] | None = None
@@ -76,7 +77,7 @@ class Averages:
         """Put the averages in the place of the weights within the block."""
         self._raw = _values(self._weights)
         try:
-            for name, average in self._averages.items():
+            for name, average in self.values().items():
                 self._weights[name].assign(average)
             yield
         finally:
