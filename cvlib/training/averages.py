@@ -50,10 +50,13 @@ class Averages:
         self._compiled: Callable[..., dict[str, Any]] | None = None
         self._raw: dict[str, np.ndarray] = {}  # the raw weights while the averages are in their place
 
-    def update(self, steps: Any) -> None:
-        """Include the present weights, after `steps` steps of the run (an int or an integer tensor)."""
+    def update(self, steps: Any, updated: Any = True) -> None:
+        """Include the present weights, after `steps` updates of the run (an int or an integer tensor).
+
+        Nothing changes unless `updated`, a Boolean: with `trainer.accumulate`, not every step updates the weights.
+        """
         steps = ops.cast(steps, "float32")
-        share = 1.0 - ops.minimum(self.decay, (1.0 + steps) / (10.0 + steps))
+        share = (1.0 - ops.minimum(self.decay, (1.0 + steps) / (10.0 + steps))) * ops.cast(updated, "float32")
         for name, average in self._averages.items():
             difference = ops.subtract(self._weights[name], average)
             average.assign_add(ops.cast(share, average.dtype) * difference)
@@ -103,7 +106,9 @@ class AveragesOnJax(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         backend.sync(self.model)
-        self.averages.update_on_jax(int(self.model.optimizer.iterations))
+        optimizer = self.model.optimizer
+        if int(optimizer._iterations) % (optimizer.gradient_accumulation_steps or 1) == 0:
+            self.averages.update_on_jax(int(optimizer.iterations))
 
 
 def changing(model: keras.Model) -> Sequence[keras.Variable]:
