@@ -17,7 +17,7 @@ from cvlib.runs import more_epochs
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runs.unrecorded import Unrecorded
-from cvlib.runtime import hardware
+from cvlib.runtime import backend, hardware
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from cvlib.models.network import Network
     from cvlib.models.run_state import RunState
-    from cvlib.training.loop import OnEpoch, Training
     from cvlib.training.lr_search import Found
+    from cvlib.training.training import OnEpoch, Training
 
 
 def run(
@@ -97,9 +97,7 @@ def find_rates(config: Config, folder: Path, first: float, last: float, steps: i
 
 def _check(config: Config) -> None:
     """Raise `UserError` for invalid input, before anything is read or written."""
-    from cvlib.training import devices
-
-    devices.check_backend()
+    backend.check()
     tasks.check(config)
     sources.check(config)
 
@@ -284,6 +282,7 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     record = training.record
     state, parts, remarks = run_state.load(training.checkpoints)
     found = record.summary.get("learning_rate_search") or {}
+    state.backend = state.backend if state.epoch or state.within else backend.name()
     state.resolved = {"trainer.precision": training.config.trainer.precision} | {k: str(v) for k, v in found.items()}
     for remark in remarks:
         record.say(remark)
@@ -292,6 +291,7 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
         raise UserError(f"{record.folder} holds finished epochs (metrics.csv), but its checkpoints {why}, so it can't "
                         "be resumed: restore checkpoints/, or choose another hydra.run.dir to start again")  # fmt: skip
     if state.epoch or state.within:
+        backend.check_same(state.backend, str(record.folder))
         steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""
         record.say(f"resumes after epoch {state.epoch}{steps}")
     training.open_board(state.epoch)

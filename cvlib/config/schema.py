@@ -254,6 +254,7 @@ class TrainerConfig(Options):
     kept_epoch: str = option("best", choices=("best", "last"))  # the epoch whose weights the run keeps
     # Decay of the averaged weights, which evaluation and the kept network use; null: no averages.
     ema: float | None = option(None, low=0, high=0.99999)
+    accumulate: int = option(1, low=1, high=1e4)  # batches whose mean gradient makes one update of the weights
     precision: str = option("float32", choices=("float32", "bfloat16", "float16", "auto"))
     jit: bool = False
     deterministic: bool = False

@@ -13,7 +13,7 @@ This module declares the interface; `cvlib.data.tensorflow` implements it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,10 @@ class Feed(ABC):
     @abstractmethod
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
         """Yield the batches of the selected epoch as NumPy arrays."""
+
+    @abstractmethod
+    def with_targets(self, targets: Callable[[Any], Any]) -> Iterable[Any]:
+        """Return the batches of the selected epoch for `fit`; `targets` converts their labels, as arrays or tensors."""
 
     def preview(self, count: int) -> tuple[np.ndarray, Any]:
         """Return the epoch's first `count` augmented images, uint8, and their labels.

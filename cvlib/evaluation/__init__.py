@@ -20,8 +20,8 @@ from cvlib.models.pixel_range import takes_file_values
 from cvlib.runs.summary import overridden
 from cvlib.runtime.files import replacing
 from cvlib.tasks.predictions import Predictions
-from cvlib.training.loop import Training
 from cvlib.training.tensorboard import hyperparameters
+from cvlib.training.training import Training
 from cvlib.transfer import freezing
 from cvlib.viz import text_table
 

@@ -10,7 +10,7 @@ from cvlib.models import run_state
 from cvlib.models.run_state import RunState
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runs.record import Record
-from cvlib.training.loop import Training
+from cvlib.training.training import Training
 
 _COMMAND_OUTPUTS = ("evaluate", "export", "predictions", "visualizations")  # subfolders that cvlib commands write
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from cvlib.inspection import graph
 from cvlib.inspection.graph import Step
+from cvlib.runtime import backend
 
 _MIN_MAP_SIDE = 4  # units per side; smaller feature maps localize too coarsely
 
@@ -129,8 +130,14 @@ def gradient(score: Callable[[Any], Any], at: Any) -> np.ndarray:
 def slope_of(score: Callable[[Any], Any], compiled: bool = True) -> Callable[[Any], np.ndarray]:
     """Return a function that maps `at` to the gradient of the sum of `score(at)`.
 
-    Compiling it pays off for many inputs of the same shape. Only this function needs TensorFlow.
+    Compiling it pays off for many inputs of the same shape. Only this function depends on the backend.
     """
+    if backend.name() == "jax":
+        import jax
+
+        differentiated = jax.grad(lambda point: keras.ops.sum(score(point)))
+        of = jax.jit(differentiated) if compiled else differentiated
+        return lambda at: np.asarray(of(keras.ops.convert_to_tensor(at)), np.float32)
     import tensorflow as tf
 
     def slope(point: Any) -> Any:

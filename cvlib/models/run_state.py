@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from cvlib.runtime import backend
 from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.files import replacing, write_atomically
 
@@ -47,6 +48,7 @@ class RunState:
     phases_over: int = 0  # phases that have ended, also those that patience has ended early
     first_steps: dict[str, int] = field(default_factory=dict)  # by variable, the step at which its moments start
     resolved: dict[str, str] = field(default_factory=dict)  # settings that replaced `auto`: precision
+    backend: str = "tensorflow"  # of Keras
     planned_epochs: int = 0  # trainer.epochs; 0 in files of earlier versions
     form: int = FORM
 
@@ -94,6 +96,7 @@ def save(
     `compiled` is the model that is being fitted: the network itself, or its head. `averages` are the averaged weights
     by name, if there are any. Old files of best weights that no kept state needs are deleted.
     """
+    backend.sync(compiled)
     parts = {"weights": values(model.variables), "averages": averages or {},
              "optimizer": values(compiled.optimizer.variables)}  # fmt: skip
     if state.within:

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from cvlib.runtime import backend
+
 _PACKAGES = ("tensorflow", "keras", "numpy", "hydra-core", "tensorboard", "cvlib-experiments")
 
 
@@ -21,6 +23,9 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    chosen = backend.name()
+    if chosen != "tensorflow":
+        found |= {"backend": chosen, chosen: metadata.version(chosen)}
     return found
 
 

@@ -112,8 +112,8 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Convert the labels in a feed's stream of (images, labels) to targets for every output."""
+    def targets(self, labels: Any, network: Network) -> Any:
+        """Convert the labels of a feed's batch, arrays or tensors, to targets for every output."""
 
     @abstractmethod
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:

@@ -58,17 +58,12 @@ class LogitsTask(Task):
         mean = sum(ops.softmax(one) for one in logits) / len(logits)
         return ops.log(ops.maximum(mean, 1e-37))
 
-    def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the stream with the labels for every output; class weights are part of the loss.
-
-        The labels of mixed images become the shares of all classes, see `class_shares`.
-        """
+    def targets(self, labels: Any, network: Network) -> Any:
+        """Return the labels for every output; those of mixed images become shares of classes, see `class_shares`."""
         names = [output.name for output in network.outputs]
-        if isinstance(stream.element_spec[1], dict):
-            stream = stream.map(lambda images, labels: (images, class_shares(labels, network.classes)))
-        if len(names) == 1:
-            return stream
-        return stream.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
+        if isinstance(labels, dict):
+            labels = class_shares(labels, network.classes)
+        return labels if len(names) == 1 else dict.fromkeys(names, labels)
 
     def training_metrics(self, logs: dict[str, float]) -> dict[str, float]:
         """Return loss and accuracy of the first output, without those of auxiliary outputs.

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from cvlib.models.call_adapter import leaves, replace_call
+from cvlib.runtime import backend
 
 
 def prepare(model: keras.Model, momentum: float | None) -> None:
@@ -25,7 +26,7 @@ def prepare(model: keras.Model, momentum: float | None) -> None:
             continue
         if momentum is not None:
             layer.momentum = momentum
-        if keras.config.backend() == "tensorflow" and not (layer.renorm or layer.synchronized):
+        if backend.name() == "tensorflow" and not (layer.renorm or layer.synchronized):
             replace_call(layer, functools.partial(_call, layer))
 
 

@@ -14,6 +14,7 @@ import keras
 from cvlib.config.schema import TrainerConfig
 from cvlib.models.run_state import RunState
 from cvlib.runs.record import Record
+from cvlib.runtime import backend
 from cvlib.runtime.clock import duration
 
 _SPARE_STEPS = 3  # an epoch of fewer steps isn't begun, because its validation would cost more than it gains
@@ -95,6 +96,7 @@ class BudgetClock(keras.callbacks.Callback):
         self.budget = budget
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        backend.sync(self.model)  # before a variable is assigned
         if self.budget.step():
             self.model.stop_training = True
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from cvlib.config.schema import Config
-from cvlib.runtime import hardware
-from cvlib.runtime.errors import UserError
+from cvlib.runtime import backend, hardware
 from cvlib.runtime.quiet import quiet_import
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -21,7 +19,7 @@ def start(config: Config) -> None:
     keras.utils.clear_session()
     keras.config.set_dtype_policy(_POLICIES[hardware.precision(config.trainer.precision, config.model.depthwise)])
     keras.utils.set_random_seed(config.seed)
-    if config.trainer.deterministic:
+    if config.trainer.deterministic and backend.name() == "tensorflow":  # JAX is deterministic on a CPU
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
@@ -33,7 +31,7 @@ def import_quietly(devices: bool = True) -> None:
     Without `devices`, TensorFlow's runtime isn't started, so that a forked process can start its own. Settings of Keras
     that the user's machine may have, such as `channels_first`, are set to their defaults.
     """
-    check_backend()
+    backend.check()
     os.environ["TF_USE_LEGACY_KERAS"] = "0"  # otherwise TensorFlow needs the package of Keras 2
     with quiet_import():
         import keras
@@ -45,14 +43,6 @@ def import_quietly(devices: bool = True) -> None:
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
-
-
-def check_backend() -> None:
-    """Choose TensorFlow as the backend of Keras; raise `UserError` if the user has chosen another one."""
-    loaded = sys.modules.get("keras")
-    chosen = loaded.config.backend() if loaded else os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if chosen != "tensorflow":
-        raise UserError(f"KERAS_BACKEND={chosen} is not supported: cvlib trains with TensorFlow; unset KERAS_BACKEND")
 
 
 def import_frameworks() -> None:

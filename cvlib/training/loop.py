@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-
 from cvlib import tasks
-from cvlib.config.schema import Config
-from cvlib.data.feed import Feed
 from cvlib.models import run_state
-from cvlib.models.network import Network
 from cvlib.models.run_state import FORM, Parts, RunState
-from cvlib.runs.record import Record
+from cvlib.runtime import backend
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
-from cvlib.tasks.base import Task
 from cvlib.training import interrupt, more_epochs, optimizer, reporting
-from cvlib.training.averages import Averages
+from cvlib.training.averages import Averages, AveragesOnJax
 from cvlib.training.budget import Budget, BudgetClock
 from cvlib.training.callbacks import Estimate, LiveLine, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
 from cvlib.training.interrupt import Stop
-from cvlib.training.tensorboard import Profile, TensorBoardLogger
+from cvlib.training.tensorboard import Profile
+from cvlib.training.training import Training
 from cvlib.transfer import freezing
-from cvlib.transfer.cached_features import FeatureFeed
 from cvlib.transfer.regimes import Phase
 
 _VALIDATION_COST = 1 / 3  # cost of a validation batch, which needs no gradients, relative to that of a training step
-
-OnEpoch = Callable[[int, dict[str, Any]], None]  # (number of epochs done, the epoch's row of metrics.csv)
-
-
-@dataclass
-class Fitted:
-    """The model and the feeds of an epoch: the network with images, or its head with cached features."""
-
-    model: keras.Model
-    validated: keras.Model  # `model` with the outputs that validation needs
-    train: Feed | FeatureFeed
-    val: Feed | FeatureFeed
-
-
-@dataclass
-class Training:
-    """Everything that the training loop needs."""
-
-    config: Config
-    record: Record
-    task: Task
-    network: Network
-    fitted: Fitted
-    train: Feed  # the feed of images, even if the head trains on cached features
-    val: Feed
-    classes: list[str]
-    class_weights: np.ndarray | None = None
-    on_epoch: OnEpoch | None = None  # called after every epoch; may raise `Pruned`
-    board: TensorBoardLogger = field(init=False)
-    averages: Averages | None = None  # of the present phase, with `trainer.ema`
-    estimate: Estimate | None = None  # of the phase's duration; None after its first epoch has started
-    budget: Budget | None = None  # of time, instead of a number of epochs
-
-    @property
-    def monitor(self) -> str:
-        """The metric that selects the best epoch."""
-        return tasks.monitor(self.config)
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of the checkpoints for exact resume."""
-        return self.record.folder / "checkpoints"
-
-    def averaged(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which the network has its averaged weights, if there are any."""
-        return self.averages.in_use() if self.averages is not None else contextlib.nullcontext()
-
-    def open_board(self, done_epochs: int) -> None:
-        """Open the run's TensorBoard files, new or existing."""
-        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs, self.record.home)
 
 
 def fit(training: Training, state: RunState, parts: Parts) -> RunState:
@@ -139,13 +78,15 @@ def _begin_phase(training: Training, number: int, phase: Phase, state: RunState,
         position=None if training.budget is None else training.budget.position,
     )  # fmt: skip
     new_optimizer.build(variables)
-    training.averages = new_optimizer.averages = _averages(training, parts)
+    training.averages = _averages(training, parts)
+    if backend.name() == "tensorflow":
+        new_optimizer.averages = training.averages
     if resumed:
         run_state.restore(new_optimizer.variables, before, "optimizer variable")
     else:
         optimizer.carry_over(new_optimizer, before)
     task_arguments = training.task.compile_arguments(training.network, training.config, training.class_weights)
-    model.compile(optimizer=new_optimizer, jit_compile=training.config.trainer.jit, **task_arguments)
+    model.compile(optimizer=new_optimizer, jit_compile=training.compiled, **task_arguments)
     epoch_cost = training.fitted.train.steps + _VALIDATION_COST * training.fitted.val.steps
     steps = (phase.end - state.epoch) * epoch_cost - state.within
     if training.budget is None:
@@ -211,7 +152,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # equal to `train.steps` if only the epoch's validation is missing
     train.epoch(state.epoch, first % train.steps)
-    stream = training.task.targets(train.dataset, training.network, training.class_weights)
+    stream = train.with_targets(training.targets)
 
     def save(done: int) -> None:
         _save(training, dataclasses.replace(state, within=done, **_spent(training)))
@@ -221,15 +162,18 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
             run_state.restore(model.metrics_variables, parts.metrics, "metric")
 
     if first:
-        model.test_on_batch(*next(iter(stream)))  # Keras creates the metrics' variables on first use
+        another = train.with_targets(training.targets)
+        model.test_on_batch(*next(iter(another)))  # Keras creates the metrics' variables on first use
     if first == train.steps:
         begin()
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     budget = training.budget
     line = LiveLine(state.epoch, trainer.epochs if budget is None else None, first, train.steps, train.batch_size)
-    checkpoints = MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop)
-    callbacks: list[Any] = [NonFiniteGuard(state.epoch, first), line, checkpoints]
+    callbacks: list[Any] = [NonFiniteGuard(state.epoch, first), line]
+    if training.averages is not None and backend.name() == "jax":
+        callbacks.append(AveragesOnJax(training.averages))
+    callbacks.append(MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop))
     if budget is not None:
         callbacks.append(BudgetClock(budget))
     if training.estimate is not None:
@@ -237,8 +181,9 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         training.estimate = None
     if trainer.profile_steps:
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
+    steps = None if backend.name() == "tensorflow" else train.steps - first  # a generator has no length
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
-                        callbacks=callbacks)  # fmt: skip
+                        callbacks=callbacks, steps_per_epoch=steps)  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}
 
 

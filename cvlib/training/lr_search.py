@@ -29,7 +29,7 @@ from cvlib.transfer.regimes import Phase
 from cvlib.viz import lr_curve, pictures
 
 if TYPE_CHECKING:
-    from cvlib.training.loop import Training
+    from cvlib.training.training import Training
 
 FIRST, LAST, STEPS = 1e-6, 10.0, 100  # the tested rates, and the number of training steps for them
 _SMOOTHING = 0.9  # weight of the earlier losses
@@ -201,7 +201,7 @@ def _train(training: Training, phase: Phase, ramp: _Ramp, steps: int, end_early:
     )
     built.build(variables)
     arguments = training.task.compile_arguments(training.network, training.config, training.class_weights)
-    model.compile(optimizer=built, jit_compile=training.config.trainer.jit, **arguments)
+    model.compile(optimizer=built, jit_compile=training.compiled, **arguments)
     losses: list[float] = []
     for batch in _batches(training, steps):
         model.reset_metrics()
@@ -222,7 +222,7 @@ def _batches(training: Training, steps: int) -> Iterator[Any]:
     feed, done, epoch = training.fitted.train, 0, 0
     while done < steps:
         feed.epoch(epoch, 0)
-        for batch in training.task.targets(feed.dataset, training.network, training.class_weights):
+        for batch in feed.with_targets(training.targets):
             yield batch
             done += 1
             if done == steps:

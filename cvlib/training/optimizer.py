@@ -17,6 +17,7 @@ from keras import ops
 from cvlib.config.schema import Config, Cosine, ScheduleConfig, Sgd, Step
 from cvlib.models.network import Network
 from cvlib.models.run_state import named
+from cvlib.runtime import backend
 from cvlib.training.averages import Averages
 from cvlib.transfer import freezing
 from cvlib.transfer.regimes import Phase
@@ -36,18 +37,22 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         config: the curve, which follows a linear warm-up.
         peak: the learning rate at the end of the warm-up.
         steps_per_epoch, epochs: the length of the run.
+        accumulate: batches per update; all of them have the learning rate of the first.
         position: the present position in the run, 0–1, if a budget of time replaces its length. The curve then follows
             this variable; the warm-up still counts steps.
     """
 
-    def __init__(self, config: ScheduleConfig, peak: float, steps_per_epoch: int, epochs: int, position: Any = None):
-        self.config, self.peak, self.position = config, peak, position
+    def __init__(self, config: ScheduleConfig, peak: float, steps_per_epoch: int, epochs: int, position: Any = None,
+                 accumulate: int = 1):  # fmt: skip
+        self.config, self.peak, self.position, self.accumulate = config, peak, position, accumulate
         self.steps_per_epoch, self.total = steps_per_epoch, steps_per_epoch * epochs
         self.warmup = config.warmup_epochs * steps_per_epoch
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        warming = ops.minimum(1.0, (step + 1.0) / self.warmup) if self.warmup else 1.0
+        if self.accumulate > 1:
+            step = ops.floor(step / self.accumulate) * self.accumulate
+        warming = ops.minimum(1.0, (step + self.accumulate) / self.warmup) if self.warmup else 1.0
         return self.peak * warming * self._curve(step)
 
     def _curve(self, step: Any) -> Any:
@@ -64,7 +69,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         return {"config": vars(self.config), "peak": self.peak, "steps_per_epoch": self.steps_per_epoch,
-                "epochs": self.total // self.steps_per_epoch}  # fmt: skip
+                "epochs": self.total // self.steps_per_epoch, "accumulate": self.accumulate}  # fmt: skip
 
 
 class ParameterGroups:
@@ -79,7 +84,9 @@ class ParameterGroups:
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         super().apply(grads, trainable_variables)  # type: ignore[misc]
         if self.averages is not None:
-            self.averages.update(self.iterations)  # type: ignore[attr-defined]
+            every = self.gradient_accumulation_steps or 1  # type: ignore[attr-defined]
+            updated = ops.equal(self._iterations % every, 0)  # type: ignore[attr-defined]
+            self.averages.update(self.iterations, updated)  # type: ignore[attr-defined]
 
     def set_groups(self, multipliers: list[float], decays: list[float], first_steps: list[int]) -> None:
         """Set each variable's multiplier, its decay, and the step of the run at which its moments began."""
@@ -103,10 +110,11 @@ class _Adam(keras.optimizers.Adam):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
         gradient = ops.cast(gradient, variable.dtype)
-        step = ops.cast(self.iterations + 1 - self.first_steps[index], variable.dtype)
+        first = self.first_steps[index] // (self.gradient_accumulation_steps or 1)
+        step = ops.cast(self.iterations + 1 - first, variable.dtype)
         first, second = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
         momentum, velocity = self._momentums[index], self._velocities[index]
-        if keras.config.backend() == "tensorflow":
+        if backend.name() == "tensorflow":
             import tensorflow as tf
 
             tf.raw_ops.ResourceApplyAdam(
@@ -143,13 +151,18 @@ def build(
     """
     chosen = config.optimizer
     if schedule is None:
-        schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs, position)
-    common = {"learning_rate": schedule, "clipnorm": chosen.clipnorm, "name": chosen.name}
+        schedule = Schedule(config.schedule, chosen.lr, steps_per_epoch, config.trainer.epochs, position,
+                            config.trainer.accumulate)  # fmt: skip
+    common: dict[str, Any] = {"learning_rate": schedule, "clipnorm": chosen.clipnorm, "name": chosen.name}
+    if config.trainer.accumulate > 1:
+        common["gradient_accumulation_steps"] = config.trainer.accumulate
     optimizer: Any
     if isinstance(chosen, Sgd):
         optimizer = GroupedSgd(momentum=chosen.momentum, nesterov=chosen.momentum > 0, **common)
     else:
         optimizer = GroupedAdam(**common)
+    if position is not None and backend.name() == "jax":
+        optimizer._track_variable(position)  # otherwise, its present value becomes a constant of the compiled step
     rates = {id(variable): phase.backbone_lr for variable in network.base.trainable_variables}
     for block, rate in freezing.block_rates(network, phase):
         rates |= {id(variable): rate for layer in block.layers for variable in layer.trainable_variables}

@@ -11,7 +11,7 @@ from cvlib.data.dataset import Dataset
 from cvlib.models.network import Network
 from cvlib.runs.record import Record
 from cvlib.training import feeds
-from cvlib.training.loop import Fitted, Training
+from cvlib.training.training import Fitted, Training
 from cvlib.transfer import cached_features, freezing, regimes
 
 

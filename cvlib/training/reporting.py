@@ -12,7 +12,7 @@ from cvlib.transfer.regimes import Phase
 from cvlib.viz.text_table import titled
 
 if TYPE_CHECKING:
-    from cvlib.training.loop import Training
+    from cvlib.training.training import Training
 
 
 def note_limits(training: Training, phases: list[Phase]) -> None:
@@ -26,6 +26,10 @@ def note_limits(training: Training, phases: list[Phase]) -> None:
     if warmup >= epochs:
         training.record.say(f"note: schedule.warmup_epochs={warmup:g} is not shorter than trainer.epochs={epochs}: the "
                             "learning rate never reaches optimizer.lr")  # fmt: skip
+    steps = epochs * training.train.steps
+    if training.budget is None and (rest := steps % trainer.accumulate):
+        training.record.say(f"note: the last {rest} of {steps} steps update no weights: they are fewer than "
+                            f"trainer.accumulate={trainer.accumulate}")  # fmt: skip
     if unfreeze := getattr(mode, "unfreeze", None):
         training.record.say(f"mode.unfreeze={unfreeze}:")
         for phase in phases:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 from cvlib.runs.flatten import flatten
+from cvlib.runtime import backend
 from cvlib.runtime.files import PARTIAL, replacing
 
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
@@ -63,7 +64,9 @@ class TensorBoardLogger:
             tf.summary.text(tag, markdown, step)
 
     def graph(self, model: keras.Model) -> None:
-        """Write the network's graph, for the Graphs tab."""
+        """Write the network's graph, for the Graphs tab. With another backend than TensorFlow, a network has none."""
+        if backend.name() != "tensorflow":
+            return
         function = tf.function(lambda pixels: model(pixels, training=False))
         concrete = function.get_concrete_function(tf.TensorSpec(model.input_shape, tf.float32))
         with self._writers["train"].as_default():

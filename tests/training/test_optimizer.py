@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import keras
@@ -25,6 +26,7 @@ from cvlib.config.schema import (
 from cvlib.models import run_state
 from cvlib.models.network import Network
 from cvlib.training import optimizer
+from cvlib.training.averages import Averages
 from cvlib.training.optimizer import Schedule
 from cvlib.transfer.regimes import Phase
 from tests.configs import model_config
@@ -235,3 +237,30 @@ def test_moments_of_variables_that_keep_learning_carry_over(network: Network, ch
             expected[variable.path] = reference.update(variable.path, expected[variable.path], gradient, rate)
         for name, value in run_state.values(model.variables).items():
             np.testing.assert_allclose(value, expected[name], rtol=2e-5, atol=1e-6, err_msg=f"{name}, step {step}")
+
+
+@pytest.mark.parametrize("chosen", [Sgd(lr=0.1, momentum=0.9), Adam(lr=0.1), AdamW(lr=0.1, weight_decay=0.1)])
+def test_accumulated_batches_equal_one_large_batch(chosen: OptimizerConfig) -> None:
+    random = np.random.default_rng(0)
+    images, labels = random.normal(size=(24, 3)).astype("f4"), random.normal(size=(24, 1)).astype("f4")
+    start = random.normal(size=(3, 1)).astype("f4")
+
+    def trained(batch: int, accumulate: int) -> list[np.ndarray]:
+        """Return the weights and their averages after two epochs, with warm-up, cosine and clipping."""
+        inner = keras.Input((3,))
+        base = keras.Model(inner, inner, name="backbone")
+        pixels = keras.Input((3,))
+        model = keras.Model(pixels, keras.layers.Dense(1, name="logits")(base(pixels)))
+        model.layers[-1].set_weights([start, np.zeros(1, "f4")])
+        trainer = TrainerConfig(epochs=2, accumulate=accumulate)
+        config = Config(model_config(), optimizer=dataclasses.replace(chosen, clipnorm=0.5),
+                        schedule=Cosine(warmup_epochs=0.5), trainer=trainer)  # fmt: skip
+        built = optimizer.build(config, network_around(model), WHOLE, model.trainable_variables, 24 // batch, {})
+        built.build(model.trainable_variables)
+        built.averages = Averages(model, 0.5, {})
+        model.compile(built, "mse")
+        model.fit(images, labels, batch_size=batch, epochs=2, shuffle=False, verbose=0)
+        return [*model.get_weights(), *built.averages.values().values()]
+
+    for few, whole in zip(trained(3, 4), trained(12, 1), strict=True):
+        np.testing.assert_allclose(few, whole, rtol=1e-4, atol=1e-6)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cvlib.data.feed import Feed
-from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted
+from cvlib.data.tensorflow.pipeline import TensorFlowFeed, as_it_is, counted, with_targets
 
 Arrays = list[np.ndarray]  # float32 (n, …), one for each output tensor of the base
 
@@ -45,6 +45,10 @@ class FeatureFeed(Feed):
         """Yield features and labels of the selected epoch as NumPy arrays."""
         batches: Iterable[tuple[np.ndarray, Any]] = self.dataset.as_numpy_iterator()
         return batches
+
+    def with_targets(self, targets: Callable[[Any], Any]) -> Iterable[Any]:
+        """Return the batches for `fit`; see `Feed`."""
+        return with_targets(self.dataset, targets)
 
     def _build(self, feed: TensorFlowFeed, views: list[Arrays]) -> tf.data.Dataset:
         self_ref, number = weakref.ref(self), feed.number  # a weak reference: TensorFlow never releases `take`

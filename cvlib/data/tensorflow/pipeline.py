@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from cvlib.data.order import Order
 from cvlib.data.split import Split
 from cvlib.data.tensorflow import reader, targets
 from cvlib.data.tensorflow.augment import Draws
+from cvlib.runtime import backend
 
 _PREFETCHED = 4  # batches
 _READ_TOGETHER = 8  # files that a thread reads in one call; a call for each file would cost a third of the time
@@ -61,6 +62,9 @@ class TensorFlowFeed(Feed):
         batches: Iterable[tuple[np.ndarray, Any]] = self.dataset.as_numpy_iterator()
         return batches
 
+    def with_targets(self, targets: Callable[[Any], Any]) -> Iterable[Any]:
+        return with_targets(self.dataset, targets)
+
     def _build(self) -> tf.data.Dataset:
         in_batch = self.batch_size * self.order.tiles
         arguments = self.split, self.spec, self.kind
@@ -91,6 +95,14 @@ class TensorFlowFeed(Feed):
             return tf.ensure_shape(images, (None, *spec.shape)), labels.fed(target)
 
         return finish
+
+
+def with_targets(batches: tf.data.Dataset, targets: Callable[[Any], Any]) -> Iterable[Any]:
+    """Return the batches with converted labels: a dataset for TensorFlow; for another backend, a generator."""
+    if backend.name() == "tensorflow":
+        mapped: Iterable[Any] = batches.map(lambda images, labels: (images, targets(labels)))
+        return mapped
+    return ((images, targets(labels)) for images, labels in batches.as_numpy_iterator())
 
 
 def counted(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:

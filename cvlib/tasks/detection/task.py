@@ -78,15 +78,12 @@ class Detection(Task):
         shown += [mean_of(measures, name) for name in head.measure_names]
         return {"loss": lambda truth, raw: sum(parts(truth, raw).values()), "metrics": shown}
 
-    def targets(self, stream: Any, network: Network, weights: np.ndarray | None) -> Any:
-        """Return the stream of (images, {boxes, classes}) with the labels as one array `(batch, M, 5)`."""
+    def targets(self, labels: Any, network: Network) -> Any:
+        """Return the labels {boxes, classes} as one array `(batch, M, 5)`."""
         from keras import ops
 
-        def packed(images: Any, labels: Any) -> tuple[Any, Any]:
-            classes = ops.cast(labels["classes"], "float32")
-            return images, ops.concatenate([labels["boxes"], classes[..., None]], axis=-1)
-
-        return stream.map(packed)
+        classes = ops.cast(labels["classes"], "float32")
+        return ops.concatenate([labels["boxes"], classes[..., None]], axis=-1)
 
     def class_weights(self, split: Split, classes: int, scheme: str) -> np.ndarray:
         """Return class weights computed from the number of boxes of each class, excluding crowd boxes."""

@@ -121,7 +121,7 @@ def test_feed_loss_metric_and_pictures_agree_on_mixed_labels() -> None:
     split = Split(list("abcdef"), np.zeros((6, 8, 8, 1), np.uint8), np.array([0, 1, 2, 0, 1, 2]))
     feed = make_feed(split, built.spec, TASK.label_kind, 6, 0, augmentation=whole.augmentation)
     built.model.compile("sgd", **TASK.compile_arguments(built, whole))
-    stream = TASK.targets(feed.dataset, built, None)
+    stream = feed.with_targets(lambda labels: TASK.targets(labels, built))
     (_, targets) = next(iter(stream))
     assert targets.shape == (6, 3) and np.allclose(np.sum(targets, axis=1), 1)
     logits = built.model.predict(feed.dataset.map(lambda images, labels: images), verbose=0)

@@ -112,7 +112,8 @@ def test_batches_without_boxes_train_without_nan(head):
     network = small(head)
     model = network.model
     model.compile(optimizer="sgd", **TASK.compile_arguments(network, config("yolo")))
-    logs = model.fit(TASK.targets(feed_of(mixed, 2).dataset, network, None), verbose=0, shuffle=False).history
+    stream = feed_of(mixed, 2).with_targets(lambda labels: TASK.targets(labels, network))
+    logs = model.fit(stream, verbose=0, shuffle=False).history
     parts = TASK.training_metrics({name: values[-1] for name, values in logs.items()})
     expected = {"loss", "box_loss", "class_loss"} | ({"objectness_loss", "crowded"} if head == "grid" else set())
     assert set(parts) == expected and all(np.isfinite(value) for value in parts.values())
@@ -129,7 +130,7 @@ def learned(head: str, steps: int) -> tuple[Network, Split]:
             layer.momentum = 0.8
     rate = keras.optimizers.schedules.CosineDecay(0.005, steps)
     network.model.compile(keras.optimizers.Adam(rate), **TASK.compile_arguments(network, config("yolo")))
-    stream = TASK.targets(feed_of(split, 8, steps=steps).dataset, network, None)
+    stream = feed_of(split, 8, steps=steps).with_targets(lambda labels: TASK.targets(labels, network))
     network.model.fit(stream, verbose=0, shuffle=False)
     return network, split
 
