@@ -13,7 +13,8 @@ from cvlib.runtime.files import size_text
 
 _KEY_LENGTH = 12  # characters of a key that are shown; the user can give any unambiguous prefix
 _DAY = 86400
-_KINDS = ("features", "images", "archives", "parquet", "webdataset", "index")  # the folders below the root
+# The folders below the root.
+_KINDS = ("features", "images", "archives", "arrays", "links", "parquet", "webdataset", "index")
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:

@@ -13,6 +13,7 @@ from cvlib import tasks
 from cvlib.data import photographs
 from cvlib.data.images import EXTENSIONS, looks_like_image, read_image, unread_in
 from cvlib.data.images import unread as images_unread
+from cvlib.data.layouts import text_links
 from cvlib.data.layouts.collection import files_below, image_files, name_of
 from cvlib.runtime.errors import UserError
 from cvlib.tasks import saved
@@ -134,7 +135,7 @@ def find_files(paths: Sequence[str]) -> list[Path]:
 
 def _images_below(folder: Path) -> list[Path]:
     """Return the images below a folder, found as in training: by name or content, following links."""
-    return sorted(image_files(folder))
+    return sorted(image_files(text_links.followed(folder)))
 
 
 def left_out(paths: Sequence[str]) -> str:

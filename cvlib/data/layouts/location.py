@@ -6,7 +6,7 @@ import os
 import unicodedata
 from pathlib import Path
 
-from cvlib.data.layouts import archives, arrays, parquet, webdataset
+from cvlib.data.layouts import archives, arrays, parquet, text_links, webdataset
 from cvlib.runtime.errors import UserError
 
 # The layouts of label files by extension.
@@ -30,7 +30,8 @@ class MissingData(UserError):
 def place(path: str) -> Path:
     """Return the absolute path of a collection: a folder, or one label file.
 
-    The images of archives, WebDataset shards, Parquet files and arrays are written to the cache first. Raises
+    The images of archives, WebDataset shards, Parquet files and arrays are written to the cache first, and so are links
+    that a checkout wrote as text. Raises
     `UserError` if `path` is none of these, and `MissingData` if it doesn't exist.
     """
     root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # removes .. but keeps links
@@ -48,4 +49,4 @@ def place(path: str) -> Path:
         if not root.exists():
             raise MissingData(f"data.path={path}: {root} is not a folder or file")
         raise UserError(f"data.path={path}: {root} is not a folder, a label file or an archive")
-    return found
+    return text_links.followed(found) if found.is_dir() else found
