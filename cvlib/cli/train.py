@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cvlib.runtime import stopping
 from cvlib.runtime.errors import COMPLETED, FAILED, INTERRUPTED, RunFailed, UserError, complain, interrupt
 from cvlib.runtime.live import is_live, print_statuses
 from cvlib.runtime.output import lasting
@@ -37,7 +37,7 @@ def train(arguments: Sequence[str]) -> int:
 def _train(arguments: Sequence[str]) -> int:
     from cvlib.cli import messages
 
-    before = signal.signal(signal.SIGTERM, interrupt)  # clusters preempt jobs with SIGTERM
+    before = stopping.handle(interrupt)
     _outcomes.clear()
     try:
         return _run_with_hydra(list(arguments))
@@ -58,7 +58,7 @@ def _train(arguments: Sequence[str]) -> int:
         # Hydra couldn't create the folder of the run or of the sweep. An `OSError` inside a run is the run's outcome.
         return complain(f"{error.filename or 'the run folder'} can't be written: {error.strerror}")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        stopping.restore(before)
 
 
 def _run_with_hydra(arguments: list[str]) -> int:

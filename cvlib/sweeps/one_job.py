@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from cvlib.runtime import hardware
+from cvlib.runtime import hardware, stopping
 from cvlib.runtime.errors import (
     COMPLETED,
     FAILED,
@@ -38,11 +37,11 @@ def run_job(
     composed: Any, folder: Path, provenance: dict[str, str],
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Outcome:  # fmt: skip
-    """Run one composed config in `folder`; only Ctrl-C and SIGTERM are raised as exceptions."""
+    """Run one composed config in `folder`; only signals to stop are raised as exceptions."""
     from cvlib import experiment, tasks
     from cvlib.runs import record
 
-    signal.signal(signal.SIGTERM, interrupt)  # clusters preempt jobs with SIGTERM
+    stopping.handle(interrupt)
     try:
         summary = experiment.run(tasks.config_of(composed), folder, provenance, on_epoch=on_epoch)
         return Outcome(folder, COMPLETED, summary)

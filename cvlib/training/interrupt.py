@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: the first saves after the current step, the second stops immediately.
+"""Signals to stop, such as Ctrl-C, during training: the first saves after this step, the second stops immediately.
 
 Validation can take minutes, so a signal stops it immediately. A resumed run repeats it.
 """
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # clusters send SIGTERM when they preempt a job
+from cvlib.runtime import stopping
 
 
 class Stop:
@@ -39,9 +39,8 @@ def deferred() -> Iterator[Stop]:
         stop.requested = True
         print("\nstopping after this step; a second Ctrl-C stops immediately", file=sys.stderr, flush=True)
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = stopping.handle(handle) | {signal.SIGINT: signal.signal(signal.SIGINT, handle)}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        stopping.restore(before)

@@ -162,7 +162,7 @@ def test_a_run_stopped_in_three_ways_resumes_to_the_same_result_as_a_whole_run(t
     assert whole.returncode == 0, whole.stderr
 
     overrides.append("hydra.run.dir=stopped")
-    for epoch, (kind, code) in enumerate([(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)], start=2):
+    for epoch, (kind, code) in enumerate([(signal.SIGHUP, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)], start=2):
         program = start_until(tmp_path, f"stopped/checkpoints/epoch-0000{epoch}*.npz", *overrides)
         program.send_signal(kind)
         _, stderr = program.communicate()
