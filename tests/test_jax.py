@@ -65,7 +65,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_first_losses_equal_those_of_tensorflow(tmp_path: Path, case: str) -> None:
-    settings = (*CASES[case], "model.dropout=0", "trainer.precision=float32", "optimizer=sgd", "optimizer.lr=0.0001")
+    rate = "0.000001" if case == "detector" else "0.0001"  # the detector's gradients are large at first
+    settings = (*CASES[case], "model.dropout=0", "trainer.precision=float32", "optimizer=sgd", f"optimizer.lr={rate}")
     losses = [json.loads(done(backend, tmp_path, "-m", "tests.first_losses", str(tmp_path), *settings).splitlines()[-1])
               for backend in ("tensorflow", "jax")]  # fmt: skip
     assert len(losses[0]) == 10 and len(set(losses[0])) == 10
