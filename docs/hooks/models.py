@@ -33,17 +33,16 @@ _COLUMNS = (
 def networks() -> Iterator[list[str]]:
     """Yield the overrides of every network in every size."""
     for file in sorted((ROOT / "conf/model").glob("*.yaml")):
-        model = compose([f"model={file.stem}", *_data()]).model
-        own = model.backbone == file.stem  # a classifier; the others take the base of a classifier
-        sizes = {item.name: item.metadata["choices"] for item in dataclasses.fields(model.backbone_options)
-                 if item.name in _SIZES and item.metadata.get("choices")}  # fmt: skip
+        name, fields = f"model={file.stem}", ()
+        if file.stem in backbones.names():  # a classifier; detectors and segmenters take the base of one
+            fields = dataclasses.fields(backbones.get(file.stem).options)
+        sizes = {item.name: item.metadata["choices"] for item in fields if item.name in _SIZES}
         if file.stem == "yolov8":
-            sizes = {"size": ("n", "s", "m")}
-        if not sizes or not (own or file.stem == "yolov8"):
-            yield [f"model={file.stem}"]
-            continue
-        ((key, choices),) = sizes.items()
-        yield from ([f"model={file.stem}", f"model.{key}={choice}"] for choice in choices if choice is not None)
+            sizes = {"size": backbones.get("yolov8_backbone").options.__dataclass_fields__["size"].metadata["choices"]}
+        for key, choices in sizes.items():
+            yield from ([name, f"model.{key}={choice}"] for choice in choices if choice is not None)
+        if not sizes:
+            yield [name]
 
 
 def _data() -> list[str]:
