@@ -122,4 +122,6 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     for page in (tmp_path / "site").rglob("*.html"):
-        assert "fonts.googleapis" not in page.read_text(encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+        assert "fonts.googleapis" not in text
+        assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://(?!www\.example)", text), page
