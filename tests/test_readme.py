@@ -1,4 +1,4 @@
-"""Every command of the README and of the guides runs. Overrides shorten the long ones.
+"""Every command of the README, the guides and the tutorials runs. Overrides shorten the long ones.
 
 Tests run in any order, so each creates its own inputs first. Most commands are forked (tests/programs.py).
 """
@@ -20,7 +20,8 @@ from PIL import Image
 from tests import programs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
+FOLDERS = ("guides", "howto", "start", "tutorials", "concepts")
+PAGES = [ROOT / "README.md", *(page for name in FOLDERS for page in sorted((ROOT / "docs" / name).glob("*.md")))]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 SHORT = ["trainer.epochs=1", "trainer.steps_per_epoch=1"]
 PRETRAINING = ["data.pretrain_samples=200", "data.pretrain_epochs=1"]
@@ -38,6 +39,17 @@ REPLACED = {"trainer.epochs=30": "trainer.epochs=2", "trainer.epochs=40": "train
             "hydra.sweeper.trials=10": "hydra.sweeper.trials=2"}  # fmt: skip
 REAL = ("python run.py task=multilabel", "cvlib cache")  # these start the interpreter, as users do
 
+TUTORIALS = {"outputs/photos", "outputs/clothing", "outputs/runs/cards", "outputs/runs/cats_dogs"}
+SMALL = (
+    ("data.image_size=96", "data.image_size=32"),
+    ("data.image_size=128", "data.image_size=64"),
+    ("mode=feature_extractor,finetune", "mode=finetune"),
+    ("mode=scratch,feature_extractor", "mode=feature_extractor"),
+    ("seed=0,1,2", "seed=0"),
+    ("trainer.epochs=10", "trainer.epochs=1"),
+    ("trainer.epochs=6", "trainer.epochs=1"),
+)
+
 MAKERS = {
     "outputs/runs/mine": "python run.py trainer.epochs=30 hydra.run.dir=outputs/runs/mine",
     "outputs/runs/letters": "python run.py model=cnn data=letters data.image_size=8 trainer.epochs=3 "
@@ -46,6 +58,16 @@ MAKERS = {
     "hydra.sweep.dir=outputs/letters hydra.sweep.subdir='${model.name}'",
     "outputs/pair": "python run.py -m model=cnn seed=0,1 data.split_seed=0 hydra.sweep.dir=outputs/pair "
     "hydra.sweep.subdir='${seed}'",
+    "outputs/photos": "python run.py -m model=efficientnet_lite mode=feature_extractor,finetune seed=0,1,2 "
+    "data.split_seed=0 data=folder data.path=my_images data.image_size=96 hydra.sweep.dir=outputs/photos "
+    "hydra.sweep.subdir='${mode.name}-${seed}'",
+    "outputs/clothing": "python run.py -m model=efficientnet_lite mode=scratch,feature_extractor data=clothing "
+    "data.image_size=96 trainer.epochs=6 hydra.sweep.dir=outputs/clothing hydra.sweep.subdir='${mode.name}'",
+    "outputs/runs/cards": "python run.py model=yolo model.backbone=efficientnet_lite mode=finetune data=cards "
+    "data.image_size=128 data.batch_size=8 augment=standard augment.horizontal_flip=0 trainer.epochs=10 "
+    "hydra.run.dir=outputs/runs/cards",
+    "outputs/runs/cats_dogs": "python run.py model=segmenter model.encoder=efficientnet_lite mode=feature_extractor "
+    "data=cats_dogs data.image_size=128 augment=random_crop trainer.epochs=10 hydra.run.dir=outputs/runs/cats_dogs",
     "outputs/runs/mine/export/saved_model": "cvlib export outputs/runs/mine --format saved_model",
     "outputs/runs/mine/export/model.onnx": "cvlib export outputs/runs/mine --format onnx",
     "outputs/runs/mine/export/model.tflite": "cvlib export outputs/runs/mine --format litert",
@@ -91,11 +113,19 @@ def shortened(command: str) -> list[str]:
     if "run.py" not in words:
         return words
     given = {word.split("=")[0] for word in words}
+    if any(word.endswith(f".dir={folder}") for word in words for folder in TUTORIALS):
+        return _small(words)
     smaller = next((overrides for word, overrides in SMALLER.items() if word in words), PRETRAINING)
     extra = [override for override in SHORT + smaller if override.split("=")[0] not in given]
     if "+experiment=regimes" in words:
         extra += ["seed=0"]
     return [REPLACED.get(word, word) for word in words] + extra
+
+
+def _small(words: list[str]) -> list[str]:
+    """Return the command of a tutorial with small images, one step, and only the job that later commands use."""
+    small = dict(SMALL)
+    return [*(small.get(word, word) for word in words), "trainer.steps_per_epoch=1"]
 
 
 def is_made(place: Path) -> bool:

@@ -76,7 +76,7 @@ def suggest(word: str, known: list[str]) -> str:
     nearest = list(dict.fromkeys(same_end + close))[:3]
     if nearest:
         return f"did you mean {' or '.join(nearest)}?"
-    return "choose from " + ", ".join(known) if len(known) < 20 else "`python run.py --help` lists them all"
+    return "choose from " + ", ".join(known) if len(known) < 30 else "`python run.py --help` lists them all"
 
 
 def _sweeper_keys() -> list[str]:

@@ -219,10 +219,12 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def foreign_parts(path: Path) -> list[str]:
-    """Return the parts of a saved network that aren't Keras' own, such as keras_hub.….ViTEncoderBlock, sorted."""
+    """Return the parts of a saved network that aren't Keras' own, such as keras_hub.….ViTEncoderBlock, in order."""
     with zipfile.ZipFile(path) as archive:
         parts = list(parts_of(json.loads(archive.read("config.json"))))
-    return sorted({f"{part.get('module')}.{part['class_name']}" for part in parts if _is_foreign(part)})
+    return list(
+        dict.fromkeys(f"{part.get('module') or 'keras'}.{part['class_name']}" for part in parts if _is_foreign(part))
+    )
 
 
 def _listed_layers(labels: Path) -> list[str]:

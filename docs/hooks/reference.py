@@ -1,7 +1,7 @@
 """Generated pages of the documentation site, as a hook of MkDocs: nothing on them is typed by hand.
 
 The overrides come from the schema, the backbones and the heads; their sentences from the comments beside the fields,
-there or in `conf/`. The commands come from the parsers, the studies from `experiments/`.
+there or in `conf/`. The commands come from the parsers. The table of networks is written by `models.py` in this folder.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ _COMMENT = re.compile(r"^\s*(?:-\s*)?(\w+):.*?\s#\s(.*)$")  # `key: value  # sen
 _ABOUT_OVERRIDES = (
     "A key is set on the command line, such as `python run.py data.batch_size=16`. A key that the chosen model, mode, "
     "optimizer or schedule doesn't use is refused."
+)
+_ABOUT_MODELS = (
+    "The numbers are those of `cvlib inspect OVERRIDES data.image_size=224 data.channels=3`, for 10 classes. One "
+    "multiply–add is two floating-point operations (FLOPs). The receptive field is that of the last feature map, in "
+    "pixels; it can be larger than the image. Weights of Keras are downloaded when a run first needs them. A weights "
+    "file of Keras can be one of your own runs: see [Weights files](../weights.md). A base for all tasks is also the "
+    "backbone of `model=yolo` or the encoder of `model=segmenter`."
 )
 _GROUPS: dict[str, tuple[tuple[str, type[Options]], ...]] = {
     "data": (("data", schema.DataConfig),),
@@ -179,8 +186,10 @@ def _subparsers(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse
 
 
 def models_page() -> str:
-    """Return the page of the backbones: tasks, smallest input, weights."""
-    lines = ["# Models", "", "| base | description | feature levels | channels | weights |", "|---|---|---|---|---|"]
+    """Return the page of the networks: every size with its cost, then the bases with what they can serve."""
+    table = (ROOT / "docs/reference/models_table.md").read_text(encoding="utf-8")
+    lines = ["# Models", "", _ABOUT_MODELS, "", table, "## Bases", "",
+             "| base | description | feature levels | channels | weights |", "|---|---|---|---|---|"]  # fmt: skip
     for name in backbones.names():
         backbone = backbones.get(name)
         description = (inspect.getdoc(inspect.getmodule(type(backbone))) or "").split("\n")[0]
@@ -190,26 +199,10 @@ def models_page() -> str:
     return "\n".join([*lines, ""])
 
 
-def gallery_page() -> str:
-    """Return the page of the studies: question, result, and the command that repeats each."""
-    lines = ["# Studies", ""]
-    for path in sorted((ROOT / "experiments").glob("*.md")):
-        config = path.with_suffix(".yaml")
-        if not config.is_file():
-            continue
-        text = config.read_text(encoding="utf-8")
-        question = re.search(r"# Question: (.*?)\n(?!#)|# Question: (.*?)\n#\n", text, re.DOTALL)
-        asked = " ".join(re.sub(r"\n# ?", " ", (question[1] or question[2]) if question else "").split())
-        lines += [f"## {path.stem}", "", asked, "", path.read_text(encoding="utf-8").replace("### ", "**", 1), "",
-                  "Repeat it:", "", "```bash", f"python run.py +experiment={path.stem}", "```", ""]  # fmt: skip
-    return "\n".join(lines)
-
-
 PAGES = {
     "reference/overrides.md": overrides_page,
     "reference/commands.md": commands_page,
     "reference/models.md": models_page,
-    "studies.md": gallery_page,
 }
 
 
