@@ -49,6 +49,7 @@ def study(name: str) -> list[str]:
     body = result.strip().split("\n\n")
     verdict = next((part for part in body if part.startswith("- ") and not part.startswith("- warning")), "")
     rest = [part for part in body if part not in (verdict, body[0])]
+    verdict = verdict.replace("- #", r"- \#")  # Python-Markdown would make "#1 beats …" a heading
     more = [f"    {line}" if line else "" for line in "\n\n".join(rest).splitlines()]
     return [
         *(f"## {name}", "", f"*{question(config)}*", "", chart(title, rows(body[0])), "", verdict, ""),
