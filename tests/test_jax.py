@@ -96,6 +96,11 @@ def test_tensorflow_opens_the_network_and_finds_the_same_metrics(run: Path) -> N
     assert found["metrics"]["test/accuracy"] == pytest.approx(recorded["metrics"]["test/accuracy"], abs=1e-6)
 
 
+def test_an_export_is_made_by_tensorflow(run: Path) -> None:
+    output = done("jax", run.parent, "-m", "cvlib.cli", "export", "whole", "--format", "litert")
+    assert "compared with Keras" in output and (run / "export/model.tflite").exists()
+
+
 def test_another_backend_does_not_resume_the_run(run: Path) -> None:
     unfinished = run.with_name("unfinished")
     process = start("jax", run.parent, str(ROOT / "run.py"), *DIGITS, "hydra.run.dir=unfinished", "trainer.epochs=50")

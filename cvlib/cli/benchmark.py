@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvlib.cli.output import format_of, refuse_output, say, write_output
 from cvlib.export.forms import FORMS
+from cvlib.runtime import backend
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def run(chosen: argparse.Namespace) -> int:
     form = format_of(chosen.output, chosen.output_format, _OUTPUT_FORMATS)
     refuse_output(chosen.output)
     opened = [_finished(folder) for folder in chosen.runs]
+    backend.use_tensorflow()
     from cvlib.training.devices import import_quietly
 
     import_quietly()

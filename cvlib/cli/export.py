@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cvlib.cli.common import begin
+from cvlib.runtime import backend
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8, require_writable
 
@@ -33,6 +34,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Export, compare, and print the difference; return 1 if it exceeds the tolerance."""
+    backend.use_tensorflow()
     from cvlib.models import restore as saved
 
     if chosen.int8 and chosen.format != "litert":

@@ -30,6 +30,18 @@ def check() -> None:
         raise UserError("KERAS_BACKEND=jax needs JAX: pip install 'cvlib-experiments[jax]', or unset KERAS_BACKEND")
 
 
+def use_tensorflow() -> None:
+    """Choose TensorFlow for what needs it, such as exports; a network from another backend opens there, too.
+
+    Raises `UserError` if this process has imported Keras with another backend.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    if name() != "tensorflow":
+        raise UserError(f"this needs TensorFlow, but Keras runs on {name()} in this process: start it with "
+                        "KERAS_BACKEND=tensorflow")  # fmt: skip
+
+
 def check_same(earlier: str, run: str) -> None:
     """Raise `UserError` if a run that began with the backend `earlier` would be resumed with another one."""
     if name() != earlier:
