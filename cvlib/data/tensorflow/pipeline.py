@@ -21,7 +21,6 @@ from cvlib.data.tensorflow.augment import Draws
 from cvlib.runtime import backend
 
 _PREFETCHED = 4  # batches
-_READ_TOGETHER = 8  # files that a thread reads in one call; a call for each file would cost a third of the time
 # The mapped functions don't branch on tensors in Python; converting them with AutoGraph would cost a second per start.
 as_it_is = tf.autograph.experimental.do_not_convert
 
@@ -66,16 +65,16 @@ class TensorFlowFeed(Feed):
         return with_targets(self.dataset, targets)
 
     def _build(self) -> tf.data.Dataset:
-        in_batch = self.batch_size * self.order.tiles
         arguments = self.split, self.spec, self.kind
         if isinstance(self.split.images, np.ndarray):
-            batches = self._read(self.rows().batch(in_batch), reader.from_memory(*arguments))
+            read = reader.from_memory(*arguments)
         elif self._cache_is_source:
             assert self.cache is not None
-            batches = self._read(self.rows().batch(in_batch), reader.from_whole_cache(self.cache, *arguments[1:]))
+            read = reader.from_whole_cache(self.cache, *arguments[1:])
         else:
-            chunks = self.rows().batch(min(_READ_TOGETHER, in_batch))
-            batches = self._read(chunks, reader.from_files(*arguments, self.cache)).rebatch(in_batch)
+            read = reader.from_files(*arguments, self.cache)
+        # One call reads a batch, and several calls run in parallel: a call for each file would take a third longer.
+        batches = self._read(self.rows().batch(self.batch_size * self.order.tiles), read)
         return batches.map(as_it_is(self._finisher()), tf.data.AUTOTUNE)
 
     @staticmethod
