@@ -55,18 +55,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # Near ties between anchors, or between the pixels of a pooling window, would amplify rounding: hence these choices.
 CASES = {
-    "classifier": ("model=cnn", "augment=light"),
+    "classifier": ("model=cnn", "model.dropout=0", "augment=light"),
     "detector": ("model=yolo", "model.head=grid", "data.samples=40", "data.image_size=64", "data.batch_size=8",
                  "augment=none"),
     "segmenter": ("model=segmenter", "model.decoder=interpolate", "data.samples=40", "data.image_size=64",
-                  "data.batch_size=8", "augment=none"),
+                  "data.batch_size=8", "model.dropout=0", "augment=none"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_first_losses_equal_those_of_tensorflow(tmp_path: Path, case: str) -> None:
     rate = "0.000001" if case == "detector" else "0.0001"  # the detector's gradients are large at first
-    settings = (*CASES[case], "model.dropout=0", "trainer.precision=float32", "optimizer=sgd", f"optimizer.lr={rate}")
+    settings = (*CASES[case], "trainer.precision=float32", "optimizer=sgd", f"optimizer.lr={rate}")
     losses = [json.loads(done(backend, tmp_path, "-m", "tests.first_losses", str(tmp_path), *settings).splitlines()[-1])
               for backend in ("tensorflow", "jax")]  # fmt: skip
     assert len(losses[0]) == 10 and len(set(losses[0])) == 10
@@ -93,7 +93,7 @@ def test_tensorflow_opens_the_network_and_finds_the_same_metrics(run: Path) -> N
     assert recorded["versions"]["backend"] == "jax" and "jax" in recorded["versions"]
     done("tensorflow", run.parent, "-m", "cvlib.cli", "evaluate", "whole", "--split", "test")
     found = json.loads((run / "evaluate/test/evaluation.json").read_text())
-    assert found["metrics"]["test/accuracy"] == pytest.approx(recorded["metrics"]["test/accuracy"], abs=1e-6)
+    assert found["metrics"]["accuracy"] == pytest.approx(recorded["metrics"]["test/accuracy"], abs=1e-6)
 
 
 def test_an_export_is_made_by_tensorflow(run: Path) -> None:
