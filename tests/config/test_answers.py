@@ -57,7 +57,7 @@ def test_the_train_command_finds_user_configs(own: Path, capsys: pytest.CaptureF
 def test_studies_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert answers.own() is None
-    assert compose(["+experiment=unfreezing"]).name == "unfreezing"
+    assert compose(["+experiment=decoders"]).name == "decoders"
     with pytest.raises(UserError, match=r"experiment=regimez: there is no such experiment; did you mean regimes\?"):
         compose(["+experiment=regimez"])
     with pytest.raises(UserError, match=r"a study needs a plus sign, \+experiment=regimes"):
