@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from cvlib.cli.output import say, write_output
 from cvlib.compare.listing import STATUSES, listing
-from cvlib.runtime.live import is_live, print_statuses
+from cvlib.runtime.live import print_statuses
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -32,7 +31,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Print the list; return 0."""
     text = listing(chosen.folders, say, chosen.status, chosen.sort, chosen.format)
-    if chosen.format == "table" and is_live(sys.stdout):
+    if chosen.format == "table":
         print_statuses(text.splitlines())
     else:
         write_output(text, None)

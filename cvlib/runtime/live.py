@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class Bar:
         self._started = self._shown = time.monotonic()
         self._drawn: Any = None  # rich's progress and the id of its task
 
-    def show(self, done: int, text: str = "") -> None:
-        """Show that `done` items are done, at most a few times a second."""
+    def show(self, done: int, text: Callable[[], str] = str) -> None:
+        """Show that `done` items are done, at most a few times a second; only then is `text` called."""
         now = time.monotonic()
         if not self._live or done <= self._first or now - self._started < _FIRST or now - self._shown < _EVERY:
             return
         self._shown = now
         left = (now - self._started) / (done - self._first) * (self._total - done)
-        values = {"completed": done, "text": text, "left": _clock(left)}
+        values = {"completed": done, "text": text(), "left": _clock(left)}
         if self._drawn is None:
             self._drawn = self._begin(values)
         else:

@@ -12,7 +12,7 @@ import keras
 
 from cvlib.runtime.clock import Announcement, duration
 from cvlib.runtime.errors import Diverged
-from cvlib.runtime.live import Bar, is_live
+from cvlib.runtime.live import Bar
 from cvlib.training.interrupt import Stop
 
 _SAVE_AFTER = 300  # seconds between checkpoints within an epoch: a killed process loses at most this much training
@@ -59,16 +59,16 @@ class LiveLine(keras.callbacks.Callback):
         self.first, self.batch_size, self.started = first, batch_size, time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if not is_live(sys.stdout):
-            return
         if batch == 0:
             self.started = time.monotonic()  # without the time in which the first step was compiled
-            return
+        else:
+            self.bar.show(self.first + batch + 1, lambda: self._text(batch, logs or {}))
+
+    def _text(self, batch: int, logs: dict[str, Any]) -> str:
         speed = batch * self.batch_size / max(time.monotonic() - self.started, 1e-9)
-        known = sorted((logs or {}).items(), key=lambda item: item[0] != "loss")
+        known = sorted(logs.items(), key=lambda item: item[0] != "loss")
         values = [f"{name} {float(value):.4f}" for name, value in known[:2]]
-        text = "  ".join([*values, f"lr {learning_rate(self.model):.2g}", f"{speed:.0f} images/s"])
-        self.bar.show(self.first + batch + 1, text)
+        return "  ".join([*values, f"lr {learning_rate(self.model):.2g}", f"{speed:.0f} images/s"])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.clear()

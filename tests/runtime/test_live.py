@@ -41,7 +41,7 @@ def shown(stream, monkeypatch, times, **begin):
     bar = Bar("checking files", 400, stream, **begin)
     for now, done, text in zip(times, (100, 101, 300), ("loss 0.5", "", ""), strict=True):
         monkeypatch.setattr(time, "monotonic", lambda now=now: now)
-        bar.show(done, text)
+        bar.show(done, lambda text=text: text)
     bar.clear()
     return [line for line in re.split(r"[\r\n]", CODES.sub("", stream.getvalue())) if line.strip()]
 

@@ -6,6 +6,7 @@ real links to everything in it.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cvlib.runtime import store
@@ -15,7 +16,10 @@ _MAX_BYTES = 1024  # of a path
 
 def followed(folder: Path) -> Path:
     """Return a folder in the cache in which the text links of `folder` are real links; without any, `folder` itself."""
-    links = {file: target for file in sorted(folder.iterdir()) if (target := _target(file)) is not None}
+    with os.scandir(folder) as entries:  # a folder of a million images has no `Path` for each
+        files = sorted(Path(entry.path) for entry in entries
+                       if not os.path.splitext(entry.name)[1] and entry.is_file())  # noqa: PTH122  # fmt: skip
+    links = {file: target for file in files if (target := _target(file)) is not None}
     if not links:
         return folder
 
@@ -27,8 +31,8 @@ def followed(folder: Path) -> Path:
 
 
 def _target(file: Path) -> Path | None:
-    """Return the folder whose relative path is the whole content of a file without an extension."""
-    if file.suffix or not file.is_file() or not 0 < file.stat().st_size <= _MAX_BYTES:
+    """Return the folder whose relative path is the whole content of a file."""
+    if not 0 < file.stat().st_size <= _MAX_BYTES:
         return None
     try:
         text = file.read_text(encoding="utf-8")
