@@ -126,6 +126,8 @@ def test_a_progress_line_appears_only_if_checking_takes_long(tmp_path, monkeypat
         write_images(tmp_path / name, 3)
     load(tmp_path)
     assert capsys.readouterr() == ("", "")
+    for name in ("NO_COLOR", "CI", "TERM"):
+        monkeypatch.delenv(name, raising=False)
     seconds = iter(range(0, 100, 1))
     monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
