@@ -42,6 +42,15 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--by", metavar="COLUMN", help="also show the metric by slice, and test each slice against "
                         "the rest: folder, size (of the images), a column of the data's table, or FILE.csv:COLUMN "
                         "(written to by_slice.csv)")  # fmt: skip
+    parser.add_argument("--corrupt", nargs="?", const="all", metavar="NAMES", help="also evaluate on corrupted images, "
+                        "which shows what survives bad light and blur: all, or some of the groups noise, blur, weather "
+                        "and digital, and of the fifteen corruptions, such as fog,noise (written to corruptions.csv; "
+                        "with all, in every strength, on the run's test split, also part of report.html and of "
+                        "cvlib compare)")  # fmt: skip
+    parser.add_argument("--strengths", metavar="N,…", help="strengths of the corruptions, 1 to 5 (default: "
+                        "1,2,3,4,5)")  # fmt: skip
+    parser.add_argument("--limit", type=int, metavar="N", help="evaluate only N images, drawn at random, the same ones "
+                        "every time")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: RUN/evaluate/…; for "
                         "several runs outputs/ensembles/NAME/TIME)")  # fmt: skip
     parser.set_defaults(command=run, listed="arguments")
@@ -58,18 +67,22 @@ def run(chosen: argparse.Namespace) -> int:
         raise UserError("no run is named: expected a run's folder")
     runs = [saved.open_run(Path(folder)) for folder in folders]
     _check_options(chosen, runs)
+    corrupted = _corruptions_of(chosen)
     other = other_data(runs[0].config, overrides) if overrides else None
     begin(runs[0])
     from cvlib.evaluation import evaluate_run, samples, slices
+    from cvlib.tasks.saved import labels
 
     wanted = samples.choose(runs[0], chosen.split, other)
+    wanted = wanted if chosen.limit is None else samples.limited(wanted, chosen.limit)
     for note in wanted.notes:
         print(f"note: {note}")
     names = None if chosen.by is None else slices.of_images(chosen.by, wanted, other or runs[0].config.data)
     if len(runs) > 1:
         found, origin, folder = _ensemble(chosen, runs, wanted, own=other is None)
     else:
-        found, origin = evaluate_run.evaluate(runs[0], wanted, chosen.tta), None
+        network = evaluate_run.network_of(runs[0])
+        found, origin = evaluate_run.measure(runs[0], network, labels(runs[0]), wanted, chosen.tta), None
         folder = chosen.output or runs[0].folder / "evaluate" / (wanted.name + ("-tta" if chosen.tta else ""))
     sliced = [] if names is None else slices.of_metrics(found, names)
     count = f"{len(wanted.split)} images" + (", each with its mirror image" if chosen.tta else "")
@@ -78,7 +91,55 @@ def run(chosen: argparse.Namespace) -> int:
     slices.write(sliced, folder)
     tables = ["evaluation.json", "by_class.csv", *(["by_slice.csv"] if sliced else []), "results.csv"]
     print(f"written to {folder}: {', '.join([*tables, *found.pictures])}")
+    if corrupted:
+        network = found.task.flip_averaged(network) if chosen.tta else network
+        _corrupt(runs[0], network, found, *corrupted, folder, _is_whole_test(chosen, wanted, own=other is None))
     return 0
+
+
+def _corruptions_of(chosen: argparse.Namespace) -> tuple[list[str], list[int]] | None:
+    """Return the chosen corruptions and strengths; None without --corrupt."""
+    if chosen.corrupt is None:
+        if chosen.strengths is not None:
+            raise UserError(f"--strengths {chosen.strengths} is for --corrupt: add --corrupt")
+        return None
+    if Path(chosen.corrupt).is_dir() or "=" in chosen.corrupt:
+        raise UserError(f"--corrupt {chosen.corrupt}: the names of corruptions must follow: write --corrupt last, or "
+                        f"--corrupt=all {chosen.corrupt}")  # fmt: skip
+    from cvlib.data import corruptions
+
+    every = ",".join(map(str, corruptions.STRENGTHS))
+    return corruptions.chosen_names(chosen.corrupt), corruptions.chosen_strengths(chosen.strengths or every)
+
+
+def _is_whole_test(chosen: argparse.Namespace, wanted: Samples, own: bool) -> bool:
+    """Return whether the run's own test split is evaluated in the usual way, perhaps on fewer images."""
+    names = ("test", f"test-{chosen.limit}")
+    return own and wanted.name in names and not chosen.tta and chosen.output is None
+
+
+def _corrupt(
+    run: SavedRun, network: Any, found: Evaluation, names: list[str], strengths: list[int], folder: Path, is_test: bool
+) -> None:  # fmt: skip
+    """Evaluate on corrupted images, print the table and write it; a complete one becomes part of the run."""
+    from cvlib import report
+    from cvlib.data import corruptions as known
+    from cvlib.evaluation import robustness
+
+    metric = found.task.shown_metrics(len(run.classes))[0]
+    measured = robustness.measure(run, network, found.samples, found.metrics, names, strengths)
+    print("\n".join(robustness.lines(measured, metric)))
+    print(f"written to {folder}: {', '.join(robustness.write(measured, metric, folder))}")
+    if not is_test:
+        return
+    earlier = run.record.corruptions
+    if (len(names), len(strengths)) != (len(known.BY_NAME), len(known.STRENGTHS)):
+        print("note: the run's page and cvlib compare show only all corruptions in all strengths")
+    elif earlier is not None and earlier.images > measured.images:
+        print(f"note: the run's page and cvlib compare still show the earlier result on {earlier.images} images")
+    else:
+        measured.write(run.folder)
+        print(f"{report.write(run.folder)} and cvlib compare show it, too")
 
 
 def _check_options(chosen: argparse.Namespace, runs: Sequence[SavedRun]) -> None:
@@ -90,8 +151,9 @@ def _check_options(chosen: argparse.Namespace, runs: Sequence[SavedRun]) -> None
             raise UserError(f"--output {chosen.output} is a file: give a folder")
         require_writable(chosen.output or runs[0].folder / "evaluate", "give another folder with --output")
         return
-    if chosen.tta:
-        raise UserError("--tta is for one run: leave it out, or name one run")
+    for option, given in (("--tta", chosen.tta), ("--corrupt", chosen.corrupt is not None)):
+        if given:
+            raise UserError(f"{option} is for one run: leave it out, or name one run")
     output = chosen.output
     if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output {output} exists and is not an empty folder: choose another one")

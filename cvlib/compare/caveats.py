@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from cvlib.compare import benchmarks
+from cvlib.compare import benchmarks, robustness
 from cvlib.compare.groups import Section, differing_keys, listed, plain
 from cvlib.runs.run import Run
 
@@ -27,6 +27,8 @@ def warnings(sections: list[Section]) -> Iterator[str]:
         yield from _weights(section.runs)
     yield from _versions(runs)
     yield from benchmarks.warnings(runs)
+    for section in sections:
+        yield from robustness.warnings(section.runs)
 
 
 def apart(sections: list[Section]) -> str:

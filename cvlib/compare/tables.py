@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cvlib.compare import benchmarks, names, splits, statistics
+from cvlib.compare import benchmarks, names, robustness, splits, statistics
 from cvlib.compare.groups import FRACTION, Group, Section, plain
 from cvlib.compare.runs import Samples, sample_values
 from cvlib.compare.verdict import Comparison, same_test, scaling
@@ -40,7 +40,8 @@ def record(section: Section, group: Group, comparison: Comparison | None) -> dic
         "train_seconds": average([run.number("timing", "train") for run in runs]),
         "peak_memory_mb": average([run.number("peak_memory_mb") for run in runs]),
     }  # fmt: skip
-    return row | benchmarks.columns(group) | (_compared(comparison) if comparison else {})
+    row |= benchmarks.columns(group) | robustness.columns(group, metric)
+    return row | (_compared(comparison) if comparison else {})
 
 
 def _by_sample(group: Group, metric: str) -> list[Samples] | None:
@@ -124,6 +125,8 @@ def _results(section: Section, row: dict[str, Any]) -> Row:
     seconds = row["train_seconds"]
     shown["training"] = "" if seconds is None else duration(seconds)
     shown["memory"] = memory(row["peak_memory_mb"])
+    corrupted = row.get(robustness.MEAN)
+    shown[f"under corruption{unit}"] = "" if corrupted is None else amount(corrupted, spec)
     for form in benchmarks.formats(section.runs):
         latency = row.get(f"{benchmarks.LATENCY}/{form}")
         shown[f"latency ({form})"] = "" if latency is None else f"{latency:.3g} ms"

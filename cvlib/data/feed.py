@@ -24,6 +24,9 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import LabelKind
 from cvlib.data.split import Split
 
+# Maps images uint8 `(n, height, width, channels)` and their indices `(n,)` to changed images of the same shape.
+PixelChange = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 
 class Feed(ABC):
     """Batches of one split; `epoch(number)` selects the epoch's order and augmentation.

@@ -7,7 +7,7 @@ import math
 from cvlib.config.schema import AugmentConfig
 from cvlib.data import augmentation as augmentations
 from cvlib.data.cache import Cache
-from cvlib.data.feed import Feed
+from cvlib.data.feed import Feed, PixelChange
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
 from cvlib.data.order import Order
@@ -17,7 +17,7 @@ from cvlib.data.split import Split
 def make_feed(
     split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, seed: int, *,
     augmentation: AugmentConfig | None = None, shuffle: bool = False, balanced: bool = False, steps: int | None = None,
-    cache: Cache | None = None, shard: tuple[int, int] = (0, 1),
+    cache: Cache | None = None, shard: tuple[int, int] = (0, 1), change: PixelChange | None = None,
 ) -> Feed:  # fmt: skip
     """Return the feed of a split.
 
@@ -34,6 +34,8 @@ def make_feed(
         cache: stores resized images after their first use, for a split of files.
         shard: (index, count): this feed yields every `count`-th sample of each epoch, starting at `index`, in batches
             of batch_size / count. The shards of an epoch are disjoint and cover it completely.
+        change: changes images after they are resized, and before they are augmented; it is called for whole batches,
+            from several threads.
     """
     from cvlib.data.tensorflow.pipeline import TensorFlowFeed
 
@@ -51,4 +53,4 @@ def make_feed(
     strata = kind.rarest(split) if balanced else None
     order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard, strata,
                   "mix_partner" if mixes else "mosaic_partner")  # fmt: skip
-    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache)
+    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache, change)

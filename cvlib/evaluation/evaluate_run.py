@@ -76,9 +76,13 @@ def evaluate(run: SavedRun, samples: Samples, tta: bool = False) -> Evaluation:
 
     Raises `UserError` if the run has no network yet, or if its task does not support `tta`.
     """
+    return measure(run, network_of(run), saved.labels(run), samples, tta)
+
+
+def network_of(run: SavedRun) -> keras.Model:
+    """Return the run's best network as `measure` needs it; raise `UserError` if the run has no network yet."""
     devices.start(run.config)
-    network = tasks.of_config(run.config).validated(saved.as_trained(run))
-    return measure(run, network, saved.labels(run), samples, tta)
+    return tasks.of_config(run.config).validated(saved.as_trained(run))
 
 
 def measure(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from cvlib import data, tasks
 from cvlib.config.schema import DataConfig
 from cvlib.data import layouts, splits
@@ -40,6 +42,19 @@ def choose(run: SavedRun, split: str | None, other: DataConfig | None = None) ->
     if split not in (None, *splits.SPLITS):
         raise UserError(f"invalid split {split}: expected one of {', '.join(splits.SPLITS)}")
     return _own(run, split or "test") if other is None else _other(run, split, other)
+
+
+def limited(samples: Samples, limit: int) -> Samples:
+    """Return at most `limit` of the samples, the same ones every time, in their order; raise `UserError` below 1."""
+    if limit < 1:
+        raise UserError(f"--limit {limit}: expected at least 1 image")
+    total = len(samples.split)
+    if limit >= total:
+        return samples
+    chosen = np.sort(np.random.default_rng(0).choice(total, limit, replace=False))
+    note = f"--limit: {limit} of {total} images, drawn at random"
+    return replace(samples, name=f"{samples.name}-{limit}", split=samples.split.take(chosen),
+                   notes=[*samples.notes, note])  # fmt: skip
 
 
 def _own(run: SavedRun, split: str) -> Samples:

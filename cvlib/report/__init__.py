@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from cvlib.report import confusion, curves, parts
+from cvlib.report import confusion, curves, parts, robustness
 from cvlib.report.headline import headline
 from cvlib.runs.run import Run, read_run
 from cvlib.runtime.clock import duration
@@ -47,6 +47,7 @@ def _body(run: Run) -> Iterator[str]:
     yield "<section><h2>Settings</h2>" + _settings(run) + "</section>"
     yield curves.section(run)
     yield _results(run)
+    yield robustness.section(run)
     yield _data(run)
     yield _frozen(run)
     yield _environment(run)

@@ -12,9 +12,10 @@ from typing import Any, TypeGuard
 
 import yaml
 
-from cvlib.runs import metric_specs
+from cvlib.runs import corruptions, metric_specs
 from cvlib.runs.benchmark import Benchmark, read
 from cvlib.runs.config_file import read_config, regular
+from cvlib.runs.corruptions import Corruptions
 from cvlib.runs.flatten import flatten
 from cvlib.runs.identity import NOT_THE_EXPERIMENT, is_later_default
 from cvlib.runs.metric_specs import MetricSpec
@@ -153,6 +154,11 @@ class Run:
     def benchmark(self) -> Benchmark | None:
         """What `cvlib benchmark` measured; None before."""
         return read(self.folder)
+
+    @cached_property
+    def corruptions(self) -> Corruptions | None:
+        """What `cvlib evaluate --corrupt` measured on the test split; None before."""
+        return corruptions.read(self.folder)
 
     @cached_property
     def metric_specs(self) -> tuple[MetricSpec, ...]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from cvlib.config.schema import AugmentConfig
 from cvlib.data.cache import Cache
-from cvlib.data.feed import Feed
+from cvlib.data.feed import Feed, PixelChange
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import LabelKind
 from cvlib.data.order import Order
@@ -30,11 +30,11 @@ class TensorFlowFeed(Feed):
 
     def __init__(
         self, split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, order: Order,
-        augmentation: AugmentConfig | None, cache: Cache | None,
+        augmentation: AugmentConfig | None, cache: Cache | None, change: PixelChange | None = None,
     ):  # fmt: skip
         self.split, self.spec, self.kind, self.order = split, spec, kind, order
         self.batch_size, self.seed, self.shuffle = batch_size, order.seed, order.shuffle
-        self.augmentation, self.cache = augmentation, cache
+        self.augmentation, self.cache, self._change = augmentation, cache, change
         index, shards = order.shard
         self.images = len(range(index, order.images, shards))
         self.steps = math.ceil(self.images / batch_size)
@@ -73,6 +73,8 @@ class TensorFlowFeed(Feed):
             read = reader.from_whole_cache(self.cache, *arguments[1:])
         else:
             read = reader.from_files(*arguments, self.cache)
+        if self._change is not None:
+            read = reader.changed(read, self._change, self.spec)
         # One call reads a batch, and several calls run in parallel: a call for each file would take a third longer.
         batches = self._read(self.rows().batch(self.batch_size * self.order.tiles), read)
         return batches.map(as_it_is(self._finisher()), tf.data.AUTOTUNE)

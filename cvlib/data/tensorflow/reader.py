@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cvlib.data import resampling
 from cvlib.data.cache import Cache
+from cvlib.data.feed import PixelChange
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
@@ -81,6 +82,22 @@ def from_files(split: Split, spec: InputSpec, kind: LabelKind, cache: Cache | No
         return tf.ensure_shape(tf.numpy_function(take, [indices], tf.uint8, stateful=False), (None, *shape))
 
     return read
+
+
+def changed(read: Reader, change: PixelChange, spec: InputSpec) -> Reader:
+    """Return a reader whose images, without their masks, are changed by `change`."""
+
+    def apply(pixels: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        found = np.array(pixels)
+        found[..., : spec.channels] = change(pixels[..., : spec.channels], indices)
+        return found
+
+    def read_changed(indices: Any) -> Any:
+        pixels = read(indices)
+        # Stateful, because the change may be another one in the next iteration.
+        return tf.ensure_shape(tf.numpy_function(apply, [pixels, indices], tf.uint8), pixels.shape)
+
+    return read_changed
 
 
 def _stacked(image: Any, mask: Any, spec: InputSpec) -> Any:
