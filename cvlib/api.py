@@ -57,13 +57,12 @@ def build(*overrides: str) -> keras.Model:
     """
     config = compose(overrides)
     dataset = _data(config)
-    from cvlib.data.input_spec import InputSpec
     from cvlib.models import network as networks
     from cvlib.training import batch_norm, devices
     from cvlib.transfer import freezing, regimes, weights
 
     devices.start(config)
-    spec = InputSpec(*tasks.input_size(config, dataset.size), dataset.channels, tasks.resize(config), span=dataset.span)
+    spec = tasks.input_spec(config, dataset.size, dataset.channels, dataset.span)
     built = networks.build(config.model, spec, len(dataset.classes))
     source = regimes.initial_weights(config.mode)
     if source is not None:
@@ -107,7 +106,8 @@ def network(run: SavedRun | str | Path) -> keras.Model:
     """Load a run's best network.
 
     It takes images `(batch, height, width, channels)` of any size, as `read_image` returns them, and returns
-    probabilities, boxes or masks.
+    probabilities, boxes or masks. The network of a run with `data.tiles` takes single tiles of that size only;
+    `predict` takes whole images.
     """
     _start()
     from cvlib.models.pixel_range import takes_file_values

@@ -177,10 +177,15 @@ def _resolved_path(value: Any) -> Any:
 
 
 def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
-    """Return the network's input: the requested image size, or the data's size, enlarged if the model needs it."""
-    size, resize = tasks.input_size(config, dataset.size), tasks.resize(config)
+    """Return the network's input: a tile, the requested image size, or the data's, enlarged if the model needs it."""
+    spec = tasks.input_spec(config, dataset.size, dataset.channels, dataset.span)
+    size, resize = spec.size, spec.resize
     span = _span([split.sizes for split in dataset.splits.values() if split.sizes is not None])
-    if span or dataset.size != size:
+    if spec.tiled:
+        own = span or f"{dataset.size[0]}×{dataset.size[1]}"
+        record.say(f"images ({own}) are cut into tiles of {size[0]}×{size[1]} pixels (data.tiles): one random tile of "
+                   "each image per epoch; in validation, overlapping windows")  # fmt: skip
+    elif span or dataset.size != size:
         own = span or f"{dataset.size[0]}×{dataset.size[1]}"
         least = tasks.smallest_side(config)
         enlarged = config.data.image_size is None and max(dataset.size) < least
@@ -188,7 +193,7 @@ def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
         record.say(f"images ({own}) are resized to {size[0]}×{size[1]} pixels (data.resize={resize}){why}")
     record.update(image_size=size[0] if size[0] == size[1] else list(size), channels=dataset.channels, resize=resize,
                   range=None if dataset.span is None else list(dataset.span))  # fmt: skip
-    return InputSpec(size[0], size[1], dataset.channels, resize, span=dataset.span)
+    return spec
 
 
 def _span(sizes: list[np.ndarray]) -> str | None:

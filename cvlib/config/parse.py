@@ -119,6 +119,9 @@ def check(config: Config) -> None:
     require(config.optimizer.lr == schema.AUTO or isinstance(config.optimizer.lr, float), "optimizer.lr",
             config.optimizer.lr, "a number, or auto")  # fmt: skip
     _check_image_size(data.image_size)
+    if data.tiles is not None and (data.image_size is not None or data.resize is not None):
+        key = "image_size" if data.image_size is not None else "resize"
+        raise UserError(f"data.tiles={data.tiles} is the network's input size, at full resolution: remove data.{key}")
     held_out = data.val_fraction + data.test_fraction
     require(held_out < 1, "data.val_fraction + data.test_fraction", held_out,
             "a sum below 1, so that some data is left for training")  # fmt: skip

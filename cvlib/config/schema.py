@@ -216,6 +216,10 @@ class DataConfig(Options):
     )  # stop with a list of errors | skip the affected samples and boxes
     image_size: Any = None  # side in pixels, or [height, width]; null: the data's own, at least the model's minimum
     resize: str | None = option(None, choices=(None, "stretch", "letterbox"))  # null: the task's default
+    # Side of square tiles at full resolution, in pixels: detectors and segmenters learn random tiles and predict by
+    # overlapping windows. null: whole images, resized.
+    tiles: int | None = option(None, low=16, high=8192)
+    tile_overlap: float = option(0.25, low=0, high=0.75)  # share of its side that a window has in common with the next
     cache: str | None = option(None, choices=(None, "memory", "disk"))  # keeps resized images after their first use
     cache_gb: float = option(4.0, low=0)  # maximum size of the cache; images beyond it are read each time
     # balanced: rare classes count as much as frequent classes; sqrt: halfway between null and balanced
@@ -241,6 +245,10 @@ class DataConfig(Options):
     pretrain_on: str | None = None  # an embedded dataset for pretraining if ImageNet weights aren't available
     pretrain_samples: int = option(4000, low=1)  # images for this pretraining
     pretrain_epochs: int = option(3, low=1)  # epochs of this pretraining
+
+    def unused(self) -> set[str]:
+        """Return the overlap of tiles if there are none."""
+        return {"tile_overlap"} if self.tiles is None else set()
 
 
 @dataclass

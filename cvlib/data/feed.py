@@ -23,6 +23,7 @@ from cvlib.data.cache import Cache
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import LabelKind
 from cvlib.data.split import Split
+from cvlib.data.tiles import Windows
 
 # Maps images uint8 `(n, height, width, channels)` and their indices `(n,)` to changed images of the same shape.
 PixelChange = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -47,6 +48,7 @@ class Feed(ABC):
     cache: Cache | None
     steps: int  # batches per epoch
     images: int  # samples per epoch
+    windows: Windows | None = None  # the samples of a feed that covers large images; None: whole images, random tiles
     dataset: Any  # iterable over the batches of the selected epoch, suitable for Keras
 
     @abstractmethod

@@ -6,12 +6,14 @@ import math
 
 from cvlib.config.schema import AugmentConfig
 from cvlib.data import augmentation as augmentations
+from cvlib.data import tiles
 from cvlib.data.cache import Cache
 from cvlib.data.feed import Feed, PixelChange
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
 from cvlib.data.order import Order
-from cvlib.data.split import Split
+from cvlib.data.split import Split, image_sizes
+from cvlib.data.streams import TILE_STREAMS
 
 
 def make_feed(
@@ -23,7 +25,8 @@ def make_feed(
 
     Args:
         split: images as an array or as files.
-        spec: the network input; images are resized bilinearly with antialiasing and rounded to integers.
+        spec: the network input; images are resized bilinearly with antialiasing and rounded to integers. With tiles,
+            a shuffled feed yields one random tile of each image per epoch, and any other feed yields all windows.
         kind: the kind of the split's labels.
         batch_size: samples per batch, summed over all shards.
         seed: determines the order together with the epoch, and the augmentation together with epoch and sample index.
@@ -34,8 +37,8 @@ def make_feed(
         cache: stores resized images after their first use, for a split of files.
         shard: (index, count): this feed yields every `count`-th sample of each epoch, starting at `index`, in batches
             of batch_size / count. The shards of an epoch are disjoint and cover it completely.
-        change: changes images after they are resized, and before they are augmented; it is called for whole batches,
-            from several threads.
+        change: changes images before they are augmented, after they are resized or before they are cut into tiles; it
+            is called for whole batches, from several threads.
     """
     from cvlib.data.tensorflow.pipeline import TensorFlowFeed
 
@@ -43,14 +46,16 @@ def make_feed(
     if not 0 <= index < shards or batch_size % shards:
         raise ValueError(f"Invalid shard={shard}: the index must be below the number of shards, and batch_size="
                          f"{batch_size} must be divisible by that number")  # fmt: skip
-    tiles = augmentations.images_in_sample(augmentation)
+    joined = augmentations.images_in_sample(augmentation)
     mixes = augmentations.mixes(augmentation)
-    if tiles > 1 and kind.form is not (Form.ROW if mixes else Form.BOXES):
+    if joined > 1 and kind.form is not (Form.ROW if mixes else Form.BOXES):
         what = "augment.mixup and augment.cutmix require classes" if mixes else "augment.mosaic requires boxes"
         raise ValueError(f"{what}, not {kind!r}")
-    whole = math.ceil(len(split) / batch_size)
-    images = steps * batch_size if steps and steps != whole else len(split)
+    windows = tiles.windows(image_sizes(split), spec) if spec.tiled and not shuffle else None
+    count = len(split) if windows is None else len(windows)
+    images = steps * batch_size if steps and steps != math.ceil(count / batch_size) else count
     strata = kind.rarest(split) if balanced else None
-    order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard, strata,
+    names = augmentations.streams_in_use(augmentation) + (TILE_STREAMS if spec.tiled and shuffle else ())
+    order = Order(count, images, seed, shuffle, names, joined, shard, strata,
                   "mix_partner" if mixes else "mosaic_partner")  # fmt: skip
-    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache, change)
+    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache, change, windows)

@@ -18,7 +18,9 @@ STREAMS: tuple[str, ...] = (
     "rand_sign_1", "rand_sign_2", "rand_sign_3", "rand_sign_4",
     "erase", "erase_area", "erase_aspect", "erase_x", "erase_y",
     "mix_share", "mix_choice", "cutmix_x", "cutmix_y", "mix_partner",
+    "tile_y", "tile_x",
 )  # fmt: skip
+TILE_STREAMS = ("tile_y", "tile_x")  # the place of a tile in its image
 
 
 def draw(names: Sequence[str], indices: np.ndarray, seed: int, epoch: int, image: int = 0) -> dict[str, np.ndarray]:

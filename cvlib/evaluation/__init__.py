@@ -50,7 +50,7 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     drawn = _draw(training, dataset, val, test, epoch)
 
     def read(indices: np.ndarray) -> np.ndarray:
-        return feed(training, dataset.test.take(indices)).preview(len(indices))[0]
+        return pictures_of(training, dataset.test.take(indices))
 
     report_parts.write(record.folder, task, test, dataset, read, model, drawn)
     shown = {*task.shown_metrics(len(dataset.classes)), training.monitor.removeprefix("val/")}
@@ -60,10 +60,16 @@ def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
     training.board.close()
 
 
-def feed(training: Training, split: Split, batch_size: int | None = None) -> Feed:
+def feed(training: Training, split: Split) -> Feed:
     """Return a feed of the split, preprocessed as in validation."""
     val = training.val
-    return make_feed(split, val.spec, val.kind, batch_size or val.batch_size, val.seed)
+    return make_feed(split, val.spec, val.kind, val.batch_size, val.seed)
+
+
+def pictures_of(training: Training, split: Split) -> np.ndarray:
+    """Return all images of a split, whole and resized, uint8 `(n, height, width, channels)`."""
+    val, count = training.val, max(len(split), 1)
+    return make_feed(split, val.spec.whole(), val.kind, count, val.seed).preview(count)[0]
 
 
 def show_start(training: Training, dataset: Dataset) -> None:
@@ -116,7 +122,7 @@ def _draw(
             drawn[tag] = picture  # the last one is that of the test split
     shown = val.representative()
     subset = dataset.val.take(shown)
-    images = feed(training, subset, len(shown)).preview(len(shown))[0]
+    images = pictures_of(training, subset)
     drawn["predictions"] = val.drawn(images, shown, dataset)
     board.image("validation", "predictions", drawn["predictions"], epoch)
     return drawn

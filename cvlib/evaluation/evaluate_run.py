@@ -100,7 +100,9 @@ def measure(
     worst = found.worst(task.worst_shown)
     if len(worst):
         subset = samples.split.take(worst)
-        images = feed(run, subset).preview(len(subset))[0]
+        images = make_feed(subset, run.spec.whole(), task.label_kind, len(subset), run.config.seed).preview(
+            len(subset)
+        )[0]
         drawn["worst"] = found.drawn(images, worst, samples.dataset, subset.names)
     rows = found.results(samples.split.names)
     return Evaluation(samples, task, tta, found.metrics(), found.by_class(), rows, calibrated, unscaled, drawn)

@@ -51,7 +51,9 @@ class Corrupter:
 
 
 def _region(height: int, width: int, spec: InputSpec) -> tuple[slice, slice]:
-    """Return the rows and columns of the network's input that show the image."""
+    """Return the rows and columns of the network's input that show the image; tiled images are corrupted whole."""
+    if spec.tiled:
+        return slice(None), slice(None)
     scale_x, scale_y, left, top = resize.placement(height, width, spec.size, spec.resize).tolist()
     return (slice(math.floor(top), math.ceil(top + height * scale_y - 1e-3)),
             slice(math.floor(left), math.ceil(left + width * scale_x - 1e-3)))  # fmt: skip
@@ -93,7 +95,7 @@ def _feed(run: SavedRun, split: Split, corrupter: Corrupter) -> Feed:
     """Return the feed of the run's evaluation with corrupted images, whose files are decoded only once."""
     kind, data = tasks.of_config(run.config).label_kind, run.config.data
     cache = None
-    if not isinstance(split.images, np.ndarray):
+    if not isinstance(split.images, np.ndarray) and not run.spec.tiled:
         cache = Cache(len(split), kind.stored_shape(run.spec), data.cache_gb * store.GIGABYTE)
     return make_feed(split, run.spec, kind, data.batch_size, run.config.seed, cache=cache, change=corrupter)
 

@@ -3,7 +3,8 @@
 An exported network takes raw images, 0–255, of any size, and resizes them as Keras does: bilinear with antialiasing.
 ONNX and LiteRT do not support this kind of resizing, so it is implemented as two matrix products. For images with more
 than 8 bits per channel, an exported network takes the values of the files. The int8 format is an exception: it takes
-uint8 images, 0–255, of the network's own size.
+uint8 images, 0–255, of the network's own size. The network of a run with `data.tiles` takes single tiles in every
+format.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import keras
 import numpy as np
 
 from cvlib import tasks
-from cvlib.data import depth
+from cvlib.data import depth, tiles
 from cvlib.data.dataset import Split
 from cvlib.data.images import read_image
 from cvlib.data.input_spec import InputSpec
@@ -142,4 +143,5 @@ def _sample_images(split: Split, count: int, spec: InputSpec) -> list[np.ndarray
     indices = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).astype(int))
     chosen = [split.images[int(index)] for index in indices]
     read = [read_image(image, spec.channels, spec.span) if isinstance(image, Path) else image for image in chosen]
+    read = [tiles.centre(image, spec.size) for image in read] if spec.tiled else read
     return read if spec.span is None else [depth.unscaled(image, spec.span) for image in read]

@@ -107,7 +107,7 @@ def output_names(model: keras.Model) -> list[str]:
 
 
 def _image(model: keras.Model) -> Any:
-    return tf.TensorSpec((None, None, None, model.inputs[0].shape[-1]), tf.float32, name="image")
+    return tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
 
 
 def _without_resizing(model: keras.Model) -> Any:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cvlib import tasks
-from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
     from cvlib.config.schema import Config
+    from cvlib.data.input_spec import InputSpec
     from cvlib.inspection.layers import Layer
     from cvlib.models.restore import SavedRun
 
@@ -70,17 +70,17 @@ def of_config(config: Config) -> Subject:
     from cvlib.training.devices import import_quietly
 
     import_quietly()
-    task, resize = tasks.of_config(config), tasks.resize(config)
+    task = tasks.of_config(config)
     try:
         dataset = data.load(config.data, config.seed, task.label_kind, task.name)
     except UserError as error:
-        if config.data.image_size is None:
+        if config.data.image_size is None and config.data.tiles is None:
             raise
         classes, channels = len(config.data.classes or range(_GUESSED_CLASSES)), config.data.channels or 3
         note = f"note: {error}; the network is shown for {channels} channels and {classes} classes"
-        spec = InputSpec(*tasks.input_size(config, (1, 1)), channels, resize)
+        spec = tasks.input_spec(config, (1, 1), channels)
         return Subject(config, spec, classes, [" ".join(note.split())])
-    spec = InputSpec(*tasks.input_size(config, dataset.size), dataset.channels, resize)
+    spec = tasks.input_spec(config, dataset.size, dataset.channels)
     return Subject(config, spec, len(dataset.classes), [])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvlib import tasks
+from cvlib.data import tiles
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,8 +81,11 @@ def pixels(split: Split, index: int, channels: int, span: tuple[float, float] | 
 
 
 def resized(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """Return the image resized by the network itself."""
+    """Return the image resized by the network itself; the middle of the image if the network takes tiles."""
     from cvlib.inspection import graph
 
+    height, width = model.input_shape[1:3]
+    if height and width:
+        image = tiles.centre(np.asarray(image), (height, width))
     seen: np.ndarray = graph.as_seen(model, np.asarray(image)[np.newaxis])[0]
     return seen

@@ -54,6 +54,8 @@ def visualize(
         graph.check_name(layer, names)
     data, remark = data_of(run, needed=not images)
     shown = choose(model, run, data, [Path(image) for image in images])
+    if run.spec.tiled:
+        say(f"data.tiles={run.spec.height}: the middle tile of each image is shown")
     gallery = Gallery(folder or run.folder, say)
     _learned(gallery, model, shown, layers, steps)
     task = tasks.of_config(run.config)
@@ -146,7 +148,7 @@ def _embedded(gallery: Gallery, model: keras.Model, task: Task, dataset: Dataset
 
     split = dataset.test
     chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), _MAX_EMBEDDED)).astype(int))
-    if isinstance(split.images, np.ndarray):
+    if isinstance(split.images, np.ndarray) and None in model.input_shape[1:3]:
         images = list(graph.as_seen(model, split.images[chosen]))
     else:
         images = [resized(model, pixels(split, int(index), dataset.channels, dataset.span)) for index in chosen]

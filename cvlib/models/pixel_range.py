@@ -23,7 +23,7 @@ def takes_file_values(model: keras.Model, spec: InputSpec) -> keras.Model:
         return model
     low, high = spec.span
     factor = 255 / (high - low)
-    image = keras.Input((None, None, spec.channels), name="image", dtype="float32")
+    image = keras.Input(model.input_shape[1:], name="image", dtype="float32")
     scaled = keras.layers.Rescaling(factor, offset=-low * factor, name="range", dtype="float32")(image)
     rounded = keras.ops.round(scaled)
     rounded._keras_history.operation.name = _ROUNDED  # an automatic name may occur in the network, too

@@ -100,7 +100,9 @@ class SavedRun:
         """The format of the network's input images."""
         span = self.summary.get("range")
         span = (float(span[0]), float(span[1])) if span else None
-        return InputSpec(*self.size, self.channels, str(self.summary.get("resize") or "stretch"), span=span)
+        data, resize = self.config.data, str(self.summary.get("resize") or "stretch")
+        overlap = None if data.tiles is None else data.tile_overlap
+        return InputSpec(*self.size, self.channels, resize, span=span, overlap=overlap)
 
 
 class Serving(Protocol):

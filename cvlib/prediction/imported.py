@@ -28,6 +28,7 @@ _CLASS_LISTS = ("classes.txt", "labels.txt")
 # Settings of the data that matter for training only; `data.image_size` and `data.resize` matter for masks.
 _FOR_TRAINING = ("batch_size", "cache", "cache_gb", "class_weights", "sampling", "verify", "pretrain_on",
                  "pretrain_samples", "pretrain_epochs")  # fmt: skip
+_SIZES = ("image_size", "resize", "tiles", "tile_overlap")
 
 
 def form_of(source: Path) -> str:
@@ -62,7 +63,7 @@ def task_of(source: Path, chosen: str | None) -> Task:
 def mapping_of(config: Config, task: Task, name: str) -> dict[str, Any]:
     """Return the content of the run's config.yaml: only what predictions depend on."""
     whole = as_mapping(config)
-    left_out = _FOR_TRAINING if task.label_kind.form is Form.PIXELS else (*_FOR_TRAINING, "image_size", "resize")
+    left_out = _FOR_TRAINING if task.label_kind.form is Form.PIXELS else (*_FOR_TRAINING, *_SIZES)
     return {
         "model": {"name": name, "task": task.name}, "mode": {"name": MODE},
         "data": {key: value for key, value in whole["data"].items() if key not in left_out},
@@ -87,6 +88,9 @@ def import_predictions(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--output {folder} exists and is not an empty folder: choose another one")
     task = tasks.of_config(config)
+    if config.data.tiles is not None and task.label_kind.form is Form.PIXELS:
+        raise UserError(f"data.tiles={config.data.tiles} is not available for masks of other tools, which are compared "
+                        "at one size: set data.image_size instead")  # fmt: skip
     dataset = data.load(config.data, config.seed, task.label_kind, task.name)
     targets = _targets(config, task, dataset, ids)
     found = task.imported(source, targets)

@@ -68,8 +68,13 @@ def _what(run: Run) -> str:
     height, width = run.size
     total = run.number("parameters", "total") or 0
     channels = f"{run.channels} channel{'s' * (run.channels > 1)}"
+    takes = f"images of any size with {channels} and resizes them to {height}×{width} pixels."
+    if run.settings.get("data.tiles"):
+        takes = (f"tiles of {height}×{width} pixels with {channels}, cut from larger images at full resolution. `cvlib "
+                 "predict` cuts images into tiles and joins the answers; other programs have to do so themselves."
+                 )  # fmt: skip
     return (f"A network for {run.task} with {total:,.0f} parameters (model={run.model}, mode={run.mode}). It takes "
-            f"images of any size with {channels} and resizes them to {height}×{width} pixels.")  # fmt: skip
+            f"{takes}")  # fmt: skip
 
 
 def _data(run: Run) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from cvlib.config import answers
 from cvlib.config.fields import require
 from cvlib.config.schema import Config, ModelConfig
+from cvlib.data.input_spec import STRETCH, InputSpec
 from cvlib.models import backbones, heads
 from cvlib.models.options import read_config
 from cvlib.runtime.errors import UserError
@@ -95,6 +96,10 @@ def _check_support(config: Config, task: Task) -> None:
         supported = ", ".join(name for name in names() if of(name).mosaic)
         raise UserError(f"augment.mosaic={config.augment.mosaic} is only for {supported}, but "
                         f"model={config.model.name} does {task.name}: set it to 0")  # fmt: skip
+    if config.data.tiles is not None and not task.tiles:
+        supported = ", ".join(name for name in names() if of(name).tiles)
+        raise UserError(f"data.tiles={config.data.tiles} is only for {supported}, but model={config.model.name} does "
+                        f"{task.name}: remove it")  # fmt: skip
     mixing = [name for name in ("mixup", "cutmix") if getattr(config.augment, name)]
     if mixing and not task.mixes:
         supported = ", ".join(name for name in names() if of(name).mixes)
@@ -113,7 +118,8 @@ def _check_support(config: Config, task: Task) -> None:
 def _check_image_size(config: Config) -> None:
     size, minimum = _configured_size(config), smallest_side(config)
     if size is not None and min(size) < minimum:
-        raise UserError(f"data.image_size={_format_size(size)} is too small: model={config.model.name} needs at least "
+        key = "data.tiles" if config.data.tiles else "data.image_size"
+        raise UserError(f"{key}={_format_size(size)} is too small: model={config.model.name} needs at least "
                         f"{minimum} pixels; increase it, or leave it out to choose the size automatically")  # fmt: skip
 
 
@@ -145,7 +151,8 @@ def scales_temperature(config: Config) -> bool:
 
 def resize(config: Config) -> str:
     """Return how images are resized to the network's size: `data.resize`, or the task's default."""
-    return config.data.resize or of_config(config).default_resize
+    default = STRETCH if config.data.tiles is not None else of_config(config).default_resize
+    return config.data.resize or default
 
 
 def caches_features(config: Config) -> bool:
@@ -162,9 +169,9 @@ def smallest_side(config: Config) -> int:
 def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
     """Return the height and width to which images with the height and width `own` are resized.
 
-    This is `data.image_size` if set, or else the size that a classifier's backbone wants. Otherwise it is a square of
-    the images' longer side, at least the backbone's smallest side, rounded up to a multiple of the head's step, and
-    limited to the largest side for the model or task.
+    This is `data.tiles` or `data.image_size` if set, or else the size that a classifier's backbone wants. Otherwise it
+    is a square of the images' longer side, at least the backbone's smallest side, rounded up to a multiple of the
+    head's step, and limited to the largest side for the model or task.
     """
     configured = _configured_size(config)
     if configured is None and not config.model.feature_levels:
@@ -179,9 +186,17 @@ def input_size(config: Config, own: tuple[int, int]) -> tuple[int, int]:
     return side, side
 
 
+def input_spec(
+    config: Config, own: tuple[int, int], channels: int, span: tuple[float, float] | None = None
+) -> InputSpec:  # fmt: skip
+    """Return the network's input for images with the height and width `own`; for `span`, see `InputSpec`."""
+    overlap = None if config.data.tiles is None else config.data.tile_overlap
+    return InputSpec(*input_size(config, own), channels, resize(config), span=span, overlap=overlap)
+
+
 def _configured_size(config: Config) -> tuple[int, int] | None:
-    """Return the height and width of `data.image_size`, or None if it is not set."""
-    size = config.data.image_size
+    """Return the height and width of `data.image_size` or `data.tiles`, or None if neither is set."""
+    size = config.data.tiles or config.data.image_size
     if size is None:
         return None
     height, width = (size[0], size[-1]) if isinstance(size, list | tuple) else (size, size)

@@ -76,6 +76,7 @@ class Task(ABC):
         largest_default_side: limit in pixels, used if `data.image_size` is null; None means no limit.
         caches_features: whether the features of a frozen base may be computed once and cached.
         mosaic: whether `augment.mosaic` is supported.
+        tiles: whether `data.tiles` is supported.
         mixes: whether `augment.mixup` and `augment.cutmix` are supported.
         averages: whether the probabilities of several networks can be averaged; see `mean_logits`.
         explains_classes: whether the network predicts classes of images or pixels, which Grad-CAM can explain.
@@ -94,6 +95,7 @@ class Task(ABC):
     largest_default_side: ClassVar[int | None] = None
     caches_features: ClassVar[bool] = False
     mosaic: ClassVar[bool] = False
+    tiles: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     averages: ClassVar[bool] = False
     explains_classes: ClassVar[bool] = True
@@ -209,6 +211,7 @@ class Task(ABC):
         return {
             "task": self.name, "classes": list(classes), "channels": spec.channels, "image_size": list(spec.size),
             "resize": spec.resize, "range": list(spec.span or (spec.low, spec.high)),
+            **({"tile_overlap": spec.overlap} if spec.tiled else {}),
             "colours": None if colours is None else colours.tolist(),
         }  # fmt: skip
 

@@ -18,10 +18,17 @@ def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
 
     Returns:
         images `(batch, any, any, channels)`, 0–255, and the same images resized to `spec.size` and rounded to integers.
+        If the spec has tiles, the input takes tiles of their size only, because a resized image would show objects at
+        another scale than in training.
     """
-    image = keras.Input((None, None, spec.channels), name="image", dtype="float32")
+    image = keras.Input((*sides(spec), spec.channels), name="image", dtype="float32")
     # By default, Keras' Resizing runs in training mode, and so does every layer after it.
     return image, ops.round(_resizing(spec)(image, training=False))
+
+
+def sides(spec: InputSpec) -> tuple[int | None, int | None]:
+    """Return the height and width that a saved network takes; None: any."""
+    return spec.size if spec.tiled else (None, None)
 
 
 def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:

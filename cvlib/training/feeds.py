@@ -39,8 +39,11 @@ def validation_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say)
 
 
 def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say: Say) -> Cache | None:
-    """Return the cache for the resized images of a split; None without a cache, or if the images are in memory."""
-    if config.data.cache is None or isinstance(split.images, np.ndarray):
+    """Return the cache for the resized images of a split; None without a cache.
+
+    Images in memory and tiled images are not cached.
+    """
+    if config.data.cache is None or isinstance(split.images, np.ndarray) or spec.tiled:
         return None
     file = None
     if config.data.cache == "disk":

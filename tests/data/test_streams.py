@@ -48,5 +48,5 @@ def test_draws_are_uniform_and_independent() -> None:
 def test_only_streams_in_use_are_drawn() -> None:
     assert streams_in_use(None) == streams_in_use(AugmentConfig()) == ()
     assert streams_in_use(AugmentConfig(hue=0.1, crop=0.5)) == ("hue", "crop_area", "crop_aspect", "crop_x", "crop_y")
-    assert {*streams_in_use(EVERYTHING), "mosaic_partner", "mix_partner"} == set(streams.STREAMS)
+    assert {*streams_in_use(EVERYTHING), *streams.TILE_STREAMS, "mosaic_partner", "mix_partner"} == set(streams.STREAMS)
     assert streams.columns([], np.arange(5), 0, 0).shape == (5, 0)

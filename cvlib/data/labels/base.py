@@ -154,8 +154,8 @@ class LabelKind(ABC):
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
         """Return the labels of a split as arrays for the feed, one row per sample.
 
-        `Form.ROW`: one array. `Form.BOXES`: corners float32 `(n, max_boxes, 4)` in pixels of the resized image and
-        classes int32 `(n, max_boxes)`, padded with −1. `Form.PIXELS`: no arrays, because masks are stored with the
-        images.
+        `Form.ROW`: one array. `Form.BOXES`: corners float32 `(n, max_boxes, 4)` in pixels of the resized image, for
+        tiles of the original, and classes int32 `(n, max_boxes)`, padded with −1. `Form.PIXELS`: no arrays, because
+        masks are stored with the images.
         """
         raise NotImplementedError(f"{self!r} has no arrays")

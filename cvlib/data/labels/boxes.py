@@ -72,6 +72,8 @@ class BoxLabels(LabelKind):
 
     def arrays(self, split: Split, spec: InputSpec) -> tuple[np.ndarray, ...]:
         corners, classes = padded(split.labels)  # type: ignore[arg-type]
+        if spec.tiled:
+            return corners, classes
         return resize.placed(corners, image_sizes(split), spec.size, spec.resize), classes
 
 

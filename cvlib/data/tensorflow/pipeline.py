@@ -16,8 +16,10 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import LabelKind
 from cvlib.data.order import Order
 from cvlib.data.split import Split
-from cvlib.data.tensorflow import reader, targets
+from cvlib.data.streams import TILE_STREAMS
+from cvlib.data.tensorflow import reader, targets, tiles
 from cvlib.data.tensorflow.augment import Draws
+from cvlib.data.tiles import Windows
 from cvlib.runtime import backend
 
 _PREFETCHED = 4  # batches
@@ -31,10 +33,11 @@ class TensorFlowFeed(Feed):
     def __init__(
         self, split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, order: Order,
         augmentation: AugmentConfig | None, cache: Cache | None, change: PixelChange | None = None,
+        windows: Windows | None = None,
     ):  # fmt: skip
         self.split, self.spec, self.kind, self.order = split, spec, kind, order
         self.batch_size, self.seed, self.shuffle = batch_size, order.seed, order.shuffle
-        self.augmentation, self.cache, self._change = augmentation, cache, change
+        self.augmentation, self.cache, self._change, self.windows = augmentation, cache, change, windows
         index, shards = order.shard
         self.images = len(range(index, order.images, shards))
         self.steps = math.ceil(self.images / batch_size)
@@ -65,6 +68,9 @@ class TensorFlowFeed(Feed):
         return with_targets(self.dataset, targets)
 
     def _build(self) -> tf.data.Dataset:
+        rows = self.rows().batch(self.batch_size * self.order.tiles)
+        if self.spec.tiled:
+            return self._of_tiles(rows)
         arguments = self.split, self.spec, self.kind
         if isinstance(self.split.images, np.ndarray):
             read = reader.from_memory(*arguments)
@@ -76,7 +82,7 @@ class TensorFlowFeed(Feed):
         if self._change is not None:
             read = reader.changed(read, self._change, self.spec)
         # One call reads a batch, and several calls run in parallel: a call for each file would take a third longer.
-        batches = self._read(self.rows().batch(self.batch_size * self.order.tiles), read)
+        batches = self._read(rows, read)
         return batches.map(as_it_is(self._finisher()), tf.data.AUTOTUNE)
 
     @staticmethod
@@ -86,16 +92,35 @@ class TensorFlowFeed(Feed):
 
     def _finisher(self) -> Any:
         """Return the function that converts a batch from `_read` to augmented images and targets."""
-        config, spec, names = self.augmentation, self.spec, self.order.streams
-        labels = targets.of(self.split, spec, self.kind)
+        labels = targets.of(self.split, self.spec, self.kind)
 
         def finish(pixels: Any, indices: Any, draws: Any) -> tuple[Any, Any]:
-            images, target = tf.cast(pixels[..., : spec.channels], tf.float32), labels.look_up(indices, pixels)
-            if config is not None:
-                images, target = targets.augmented(images, target, Draws.of(names, draws), config, labels)
-            return tf.ensure_shape(images, (None, *spec.shape)), labels.fed(target)
+            return self._augmented(pixels, labels.look_up(indices, pixels), draws, labels)
 
         return finish
+
+    def _augmented(self, pixels: Any, target: Any, draws: Any, labels: targets.Targets) -> tuple[Any, Any]:
+        images = tf.cast(pixels[..., : self.spec.channels], tf.float32)
+        if self.augmentation is not None:
+            drawn = Draws.of(self.order.streams, draws)
+            images, target = targets.augmented(images, target, drawn, self.augmentation, labels)
+        return tf.ensure_shape(images, (None, *self.spec.shape)), labels.fed(target)
+
+    def _of_tiles(self, rows: tf.data.Dataset) -> tf.data.Dataset:
+        """Return a dataset of batches of tiles, augmented, with their targets."""
+        place = tiles.at_random(self.split, self.spec) if self.windows is None else tiles.in_order(self.windows)
+        read = tiles.reader(self.split, self.spec, self.kind, self._change)
+        labels, names = targets.of(self.split, self.spec, self.kind), self.order.streams
+        if isinstance(labels, targets.Boxes):
+            labels.keeps_padding = self.windows is not None
+
+        def taken(indices: Any, draws: Any) -> tuple[Any, Any]:
+            drawn = Draws.of(names, draws)
+            images, corners = place(indices, tf.stack([drawn[name] for name in TILE_STREAMS], axis=1))
+            pixels = read(images, corners)
+            return self._augmented(pixels, tiles.look_up(labels, images, corners, pixels), draws, labels)
+
+        return rows.map(as_it_is(taken), tf.data.AUTOTUNE)
 
 
 def with_targets(batches: tf.data.Dataset, targets: Callable[[Any], Any]) -> Iterable[Any]:

@@ -59,6 +59,7 @@ class Boxes(Targets):
     """Corners `(batch, n, 4)` and classes `(batch, n)` of boxes."""
 
     outside = augment.GREY
+    keeps_padding = False  # whether batches have one shape, for which Keras traces its functions only once
 
     def __init__(self, split: Split, spec: InputSpec, kind: LabelKind):
         self.corners, self.classes = (tf.constant(array) for array in kind.arrays(split, spec))
@@ -70,7 +71,7 @@ class Boxes(Targets):
         return geometry.move(target[0], target[1], source, geometry.whole_window(images))
 
     def fed(self, target: Any) -> Any:
-        corners, classes = geometry.compact(*target)
+        corners, classes = target if self.keeps_padding else geometry.compact(*target)
         return {"boxes": tf.ensure_shape(corners, (None, None, 4)), "classes": tf.ensure_shape(classes, (None, None))}
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks.base import Named, Tell
+from cvlib.tasks.detection import tiles
 from cvlib.tasks.detection.coco import Detections, as_results
 from cvlib.tasks.detection.drawing import MIN_DRAWN_SCORE, boxed
 from cvlib.tasks.detection.predictions import detections
@@ -24,16 +26,23 @@ if TYPE_CHECKING:
 _COLUMNS = ("file", "class", "score", "x_min", "y_min", "x_max", "y_max")
 
 
-def found_in(model: keras.Model, image: np.ndarray) -> Detections:
-    """Return the saved network's detections in an image, uint8 `(height, width, channels)`, in the image's pixels."""
-    # Call the model directly, because `predict` retraces it for every image size.
-    outputs = model(image[np.newaxis].astype(np.float32), training=False)
-    return detections({name: np.asarray(value) for name, value in outputs.items()})[0]
+def found_in(model: keras.Model, image: np.ndarray, spec: InputSpec) -> Detections:
+    """Return the saved network's detections in an image, uint8 `(height, width, channels)`, in the image's pixels.
+
+    If the network takes tiles, the detections in all windows are merged.
+    """
+
+    def predict(images: np.ndarray) -> list[Detections]:
+        # Call the model directly, because `predict` retraces it for every image size.
+        outputs = model(images.astype(np.float32), training=False)
+        return detections({name: np.asarray(value) for name, value in outputs.items()})
+
+    return tiles.found_in(predict, image, spec) if spec.tiled else predict(image[np.newaxis])[0]
 
 
 def write(
-    model: keras.Model, images: Iterable[Named], classes: Sequence[str], folder: Path, tell: Tell,
-    threshold: float | None,
+    model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec, folder: Path,
+    tell: Tell, threshold: float | None,
 ) -> int:  # fmt: skip
     """List and draw the boxes of every image; return the number of images.
 
@@ -45,7 +54,7 @@ def write(
     read: list[Path] = []
     found: list[Detections] = []
     for file, name, image in images:
-        boxes = found_in(model, image)
+        boxes = found_in(model, image, spec)
         highest = max(highest, float(np.max(boxes.scores, initial=0.0)))
         kept = boxes.scores >= min_listed
         boxes = Detections(boxes.corners[kept], boxes.scores[kept], boxes.classes[kept])

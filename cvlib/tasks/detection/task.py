@@ -19,7 +19,7 @@ from cvlib.tasks import pseudo_values
 from cvlib.tasks.agreement import Agreement, Outputs
 from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Predictor, Served, Task, Tell
-from cvlib.tasks.detection import drawing, files, imports
+from cvlib.tasks.detection import drawing, files, imports, tiles
 from cvlib.tasks.detection.agreement import of_boxes
 from cvlib.tasks.detection.coco import Detections
 from cvlib.tasks.detection.predictions import BoxPredictions, detections
@@ -46,6 +46,7 @@ class Detection(Task):
     default_resize = "letterbox"
     largest_default_side = 448  # the input size of the published YOLO network
     mosaic = True
+    tiles = True
     explains_classes = False
     served = Served(
         tolerance=1e-3,
@@ -119,6 +120,11 @@ class Detection(Task):
         """Return the detections in a whole split, in the split's order, in pixels of the original images."""
         sizes, spec = image_sizes(feed.split), feed.spec
         found = detections(validated.predict(feed.dataset, verbose=0))
+        if feed.windows is not None:
+            ends = np.searchsorted(feed.windows.images, np.arange(len(sizes) + 1))
+            joined = [tiles.merged(found[start:end], (height, width), spec) for start, end,
+                      (height, width) in zip(ends[:-1], ends[1:], sizes.tolist(), strict=True)]  # fmt: skip
+            return BoxPredictions(joined, list(feed.split.labels), classes, sizes, spec.whole().resize)
         rescaled = [
             replace(boxes, corners=resize.back(boxes.corners, height, width, spec.size, spec.resize))
             for boxes, (height, width) in zip(found, sizes.tolist(), strict=True)
@@ -175,11 +181,11 @@ class Detection(Task):
         **options: float,
     ) -> int:  # fmt: skip
         """Write and draw the boxes of each image."""
-        return files.write(model, images, run.classes, folder, tell, options.get("threshold"))
+        return files.write(model, images, run.classes, run.spec, folder, tell, options.get("threshold"))
 
     def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Detections]:
         """Return the boxes in each image, in pixels of the image."""
-        return [replace(files.found_in(model, image), file=file) for file, image in images]
+        return [replace(files.found_in(model, image, run.spec), file=file) for file, image in images]
 
 
 def _unpadded(label: dict[str, np.ndarray]) -> Boxes:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks.base import Named, Tell
+from cvlib.tasks.segmentation import sliding
 from cvlib.viz import masks, pictures
 
 if TYPE_CHECKING:
@@ -22,17 +24,25 @@ if TYPE_CHECKING:
 _LISTED = 5  # classes in the text for an image
 
 
-def mask_of(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """Return the class ids, uint8 `(height, width)`, of an image, uint8 `(height, width, channels)`."""
-    # Call the model directly, because `predict` retraces it for every image size.
-    probabilities = np.asarray(model(image[np.newaxis].astype(np.float32), training=False))[0]
+def mask_of(model: keras.Model, image: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """Return the class ids, uint8 `(height, width)`, of an image, uint8 `(height, width, channels)`.
+
+    If the network takes tiles, a window slides over the image.
+    """
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        # Call the model directly, because `predict` retraces it for every image size.
+        return np.asarray(model(images.astype(np.float32), training=False))
+
+    tiled = spec.tiled
+    probabilities = sliding.log_probabilities(predict, image, spec) if tiled else predict(image[np.newaxis])[0]
     mask: np.ndarray = probabilities.argmax(axis=-1).astype(np.uint8)
     return mask
 
 
 def write(
-    model: keras.Model, images: Iterable[Named], classes: Sequence[str], colours: np.ndarray | None, folder: Path,
-    tell: Tell,
+    model: keras.Model, images: Iterable[Named], classes: Sequence[str], spec: InputSpec,
+    colours: np.ndarray | None, folder: Path, tell: Tell,
 ) -> int:  # fmt: skip
     """Write a mask (indexed PNG), an overlay and the share of each class for every image; return the number of images.
 
@@ -41,7 +51,7 @@ def write(
     palette = masks.palette(len(classes), colours)
     rows: list[dict[str, Any]] = []
     for file, name, image in images:
-        mask = mask_of(model, image)
+        mask = mask_of(model, image, spec)
         masks.save_indexed(mask, palette, folder / "masks" / f"{name}.png")
         pictures.save_png(masks.overlay(image, mask, palette), folder / "overlays" / f"{name}.png")
         shares = np.bincount(mask.reshape(-1), minlength=len(classes)) / mask.size

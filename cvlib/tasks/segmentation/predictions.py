@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cvlib.data import resampling
 from cvlib.data.dataset import Dataset
+from cvlib.data.input_spec import InputSpec
 from cvlib.tasks import pseudo_values
 from cvlib.tasks.predictions import Predictions, Row
 from cvlib.tasks.segmentation import counts
@@ -37,16 +39,19 @@ class MaskPredictions(Predictions):
         """Return predictions without any images; `add` adds batches of images."""
         return cls(classes, np.zeros((len(classes), len(classes)), np.int64))
 
-    def add(self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None) -> None:
+    def add(
+        self, truth: np.ndarray, logits: np.ndarray, keep: set[int] | None = None, shrunk: InputSpec | None = None
+    ) -> None:  # fmt: skip
         """Add a batch; keep the masks of the images whose index is in `keep`, and of those with the lowest mIoU.
 
-        `truth` is `(batch, height, width)` class ids or IGNORE, `logits` are `(batch, height, width, classes)`.
+        `truth` is `(batch, height, width)` class ids or IGNORE, `logits` are `(batch, height, width, classes)`. The
+        kept masks are resized as `shrunk` says.
         """
         guesses = logits.argmax(axis=-1)
         for mask, guess in zip(truth, guesses, strict=True):
             matrix = counts.confusion(mask, guess, len(self.classes))
             self.confusion += matrix
-            self.shown[len(self.samples)] = mask.astype(np.uint8), guess.astype(np.uint8)
+            self.shown[len(self.samples)] = _shown(mask, shrunk), _shown(guess, shrunk)
             self.samples.append((counts.mean_iou(matrix), counts.pixel_accuracy(matrix)))
             self.counts.append(np.stack(counts.by_class(matrix)[:2]))
             self._forget(bool(keep and len(self.samples) - 1 in keep))
@@ -126,3 +131,8 @@ class MaskPredictions(Predictions):
         captions = draw.with_names(captions, names, ": ")
         colours = masks.palette(len(dataset.classes), dataset.colours)
         return masks.sheet(images, [("truth", truths), ("prediction", guesses)], captions, dataset.classes, colours)
+
+
+def _shown(mask: np.ndarray, shrunk: InputSpec | None) -> np.ndarray:
+    ids = mask.astype(np.uint8)
+    return ids if shrunk is None else resampling.mask(ids, shrunk.size, shrunk.resize)

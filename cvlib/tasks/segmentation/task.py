@@ -18,7 +18,7 @@ from cvlib.tasks.balance import balanced
 from cvlib.tasks.base import Named, Picture, Predictor, Served, Tell
 from cvlib.tasks.imports import Imported, Targets
 from cvlib.tasks.logits import LogitsTask
-from cvlib.tasks.segmentation import files, imports
+from cvlib.tasks.segmentation import files, imports, sliding
 from cvlib.tasks.segmentation.predictions import MaskPredictions
 from cvlib.viz import masks
 
@@ -43,6 +43,7 @@ class Segmentation(LogitsTask):
     )
     class_metric = "IoU"
     training_metric = "pixel_accuracy"
+    tiles = True
     heads = ("decoder", "fcn")
     # A resized pixel value that ends in .5 may be rounded differently. Over millions of pixels, the largest
     # difference is larger than for a classifier.
@@ -74,9 +75,17 @@ class Segmentation(LogitsTask):
         return balanced(counts[:classes], scheme)
 
     def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> MaskPredictions:
-        """Return the predictions for a whole split, in the split's order, at the network's input size."""
+        """Return the predictions for a whole split, in the split's order.
+
+        They are at the network's input size; those of tiled images are at the images' own size.
+        """
         found = MaskPredictions.none(classes)
         keep = set(np.linspace(0, len(feed.split) - 1, _IMAGES_SHOWN).astype(int).tolist())
+        if feed.windows is not None:
+            shrunk = feed.spec.whole()
+            for mask, logits in sliding.whole_images(validated.predict_on_batch, feed):
+                found.add(mask[np.newaxis], logits[np.newaxis], keep, shrunk)
+            return found
         for images, truth in feed.batches():
             found.add(truth, np.asarray(validated.predict_on_batch(images)), keep)
         return found
@@ -113,8 +122,8 @@ class Segmentation(LogitsTask):
         """Write a mask and an overlay for each image, in the colours of the run's data."""
         listed = saved.labels(run).get("colours")
         colours = None if listed is None else np.array(listed, np.uint8)
-        return files.write(model, images, run.classes, colours, folder, tell)
+        return files.write(model, images, run.classes, run.spec, colours, folder, tell)
 
     def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[np.ndarray]:
         """Return the class ids, uint8 `(height, width)`, of each image."""
-        return [files.mask_of(model, image) for _, image in images]
+        return [files.mask_of(model, image, run.spec) for _, image in images]

@@ -110,7 +110,7 @@ def test_pseudo_values_are_the_slopes_of_the_miou_and_average_to_it() -> None:
 def test_evaluation_covers_the_feed_and_keeps_only_some_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "_IMAGES_SHOWN", 2)
     batches = [(np.array([i]), TRUTH[i : i + 1]) for i in range(5)]
-    feed = types.SimpleNamespace(batches=lambda: batches, split=range(5))
+    feed = types.SimpleNamespace(batches=lambda: batches, split=range(5), windows=None)
     network = types.SimpleNamespace(predict_on_batch=lambda images: LOGITS[images])
     found = TASK.evaluate(network, feed, CLASSES)  # type: ignore[arg-type]
     assert found.metrics() == scored().metrics()
