@@ -1,6 +1,6 @@
 """Compare `data.tiles` with shrinking whole images, on scenes of 1,024 pixels with digits of 18 to 36 pixels.
 
-    python experiments/benchmarks/tiles.py [--side 192] [--epochs 4] [--steps 40] [--output tiles.md]
+    python experiments/benchmarks/tiles.py [--side 192] [--epochs 4] [--steps 40] [--output tiles.md] [OVERRIDE …]
 
 Both runs have the same network, input size, batches and steps; all digits are one class. A scene is a background with
 15 of cvlib's own scenes of 96 pixels at random places of a grid. The table has the share of the test images' digits
@@ -34,6 +34,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--steps", type=int, default=40, help="batches of 16 images per epoch")
     parser.add_argument("--output", type=Path, help="a file for the table")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="OVERRIDE", help="for both runs, such as model.neck_channels=16"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scenes = Path(folder) / "scenes"
@@ -91,7 +94,7 @@ def trained(name: str, key: str, chosen: argparse.Namespace, scenes: Path, folde
     run = cvlib.train(
         "model=yolo", "data=folder", f"data.path={scenes}", MERGED, f"{key}={chosen.side}", "data.batch_size=16",
         f"trainer.epochs={chosen.epochs}", f"trainer.steps_per_epoch={chosen.steps}", "trainer.kept_epoch=last",
-        folder=folder,
+        *chosen.overrides, folder=folder,
     )  # fmt: skip
     with (folder / "test_results.csv").open(newline="") as file:
         results = list(csv.DictReader(file))

@@ -30,6 +30,7 @@ class MaskPredictions(Predictions):
     losses: list[float] = field(default_factory=list)  # each image's sum of −log p over labelled pixels, nats
     samples: list[tuple[float, float]] = field(default_factory=list)  # each image's mIoU and pixel accuracy
     counts: list[np.ndarray] = field(default_factory=list)  # each image's intersections and unions (2, classes)
+    edges: list[np.ndarray] = field(default_factory=list)  # the same of the boundary regions
     shown: dict[int, Masks] = field(default_factory=dict)  # by image index
     chosen: list[int] = field(default_factory=list)  # indices of the representative images in `shown`
     lowest: list[int] = field(default_factory=list)  # indices of the images with the lowest mIoU, lowest first
@@ -54,6 +55,7 @@ class MaskPredictions(Predictions):
             self.shown[len(self.samples)] = _shown(mask, shrunk), _shown(guess, shrunk)
             self.samples.append((counts.mean_iou(matrix), counts.pixel_accuracy(matrix)))
             self.counts.append(np.stack(counts.by_class(matrix)[:2]))
+            self.edges.append(counts.boundaries(mask, guess, len(self.classes)))
             self._forget(bool(keep and len(self.samples) - 1 in keep))
         self.losses += [counts.loss_sum(mask[None], own[None]) for mask, own in zip(truth, logits, strict=True)]
 
@@ -69,7 +71,7 @@ class MaskPredictions(Predictions):
         del self.lowest[_WORST_KEPT:]
 
     def metrics(self) -> dict[str, float]:
-        """Return mIoU, pixel accuracy and mean dice of the whole split, 0–1, and the mean cross-entropy (nats).
+        """Return mIoU, pixel accuracy, mean dice and boundary IoU of the split, 0–1, and the mean cross-entropy (nats).
 
         `IoU/CLASS` is included for every class that occurs in the truth. All metrics exclude ignored pixels. Means
         exclude classes that occur in neither truth nor prediction.
@@ -79,6 +81,7 @@ class MaskPredictions(Predictions):
             "mIoU": counts.mean_iou(self.confusion),
             "pixel_accuracy": counts.pixel_accuracy(self.confusion),
             "dice": counts.mean_dice(self.confusion),
+            "boundary_IoU": counts.mean_ratio(np.sum(self.edges, axis=0)) if self.edges else 0.0,
             "loss": sum(self.losses) / pixels if (pixels := int(self.confusion.sum())) else math.nan,
             **{
                 f"IoU/{self.classes[i]}": float(hits[i] / union[i])
@@ -94,6 +97,7 @@ class MaskPredictions(Predictions):
         """
         pixels = np.array([[int(one[1].sum() + one[0].sum()) / 2] for one in self.counts])
         parts = counts.contributions(np.array(self.counts))
+        parts["boundary_IoU"] = pseudo_values.of_ratios(*np.array(self.edges).swapaxes(0, 1))
         parts["loss"] = pseudo_values.of_ratios(np.array(self.losses)[:, None], pixels)
         rows = zip(names, self.samples, pseudo_values.columns(parts), strict=True)
         return [

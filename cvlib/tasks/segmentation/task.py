@@ -38,7 +38,7 @@ class Segmentation(LogitsTask):
     name = "segmentation"
     label_kind = MASK
     metrics = (
-        *map(pseudo_values.spec, ("mIoU", "pixel_accuracy", "dice")),
+        *map(pseudo_values.spec, ("mIoU", "pixel_accuracy", "dice", "boundary_IoU")),
         replace(pseudo_values.spec("loss"), higher_is_better=False, high=math.inf),
     )
     class_metric = "IoU"

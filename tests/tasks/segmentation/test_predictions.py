@@ -47,7 +47,7 @@ def test_metrics_equal_scikit_learns_over_the_labelled_pixels() -> None:
     )
     each = jaccard_score(truth, guess, average=None)
     assert [metrics[f"IoU/{name}"] for name in CLASSES] == pytest.approx(each)
-    assert list(metrics)[:4] == [spec.name for spec in TASK.metrics]
+    assert list(metrics)[:5] == [spec.name for spec in TASK.metrics]
 
 
 def test_rows_by_class_equal_scikit_learns() -> None:
@@ -83,7 +83,7 @@ def test_a_class_that_is_only_predicted_counts_as_zero() -> None:
 def test_without_labelled_pixels_metrics_are_0_and_the_loss_is_nan() -> None:
     metrics = scored(np.full((1, 2, 2), IGNORE), np.zeros((1, 2, 2, 4), np.float32)).metrics()
     assert np.isnan(metrics.pop("loss"))
-    assert metrics == {"mIoU": 0.0, "pixel_accuracy": 0.0, "dice": 0.0}
+    assert metrics == {"mIoU": 0.0, "pixel_accuracy": 0.0, "dice": 0.0, "boundary_IoU": 0.0}
 
 
 def test_each_image_has_its_own_row() -> None:
