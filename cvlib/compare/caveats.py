@@ -13,8 +13,8 @@ from cvlib.runs.run import Run
 _BUDGET_KEYS = ("trainer.epochs", "trainer.minutes", "trainer.steps_per_epoch")
 # Keys to ignore: most don't change the data fingerprint, and the split seed is part of `run.repeat`.
 _SAME_IMAGES = {f"data.{key}" for key in (
-    "batch_size", "image_size", "resize", "class_weights", "sampling", "cache", "cache_gb", "verify", "split_seed",
-    "pretrain_on", "pretrain_samples", "pretrain_epochs",
+    "batch_size", "image_size", "resize", "tiles", "tile_overlap", "class_weights", "sampling", "cache", "cache_gb",
+    "verify", "split_seed", "pretrain_on", "pretrain_samples", "pretrain_epochs",
 )}  # fmt: skip
 
 
