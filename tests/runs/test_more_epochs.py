@@ -10,7 +10,7 @@ import pytest
 
 from cvlib.runs.config_file import read_config, to_yaml
 from cvlib.runs.identity import identity
-from cvlib.runs.more_epochs import continued, has_more_epochs
+from cvlib.runs.more_epochs import continued, continues
 from cvlib.runtime.errors import UserError
 from tests.runs.small_config import CONFIG
 
@@ -45,12 +45,12 @@ def content(folder: Path) -> dict[str, bytes]:
     (with_epochs(3, keep_state=True), True),
 ])  # fmt: skip
 def test_only_more_epochs_continue_a_completed_run(tmp_path: Path, now: dict[str, Any], expected: bool) -> None:
-    assert not has_more_epochs(tmp_path / "none", now)
+    assert not continues(tmp_path / "none", now)
     completed_run(tmp_path)
-    assert has_more_epochs(tmp_path, now) is expected
+    assert continues(tmp_path, now) is expected
     summary = json.loads((tmp_path / "summary.json").read_text())
     (tmp_path / "summary.json").write_text(json.dumps(summary | {"status": "interrupted"}))
-    assert not has_more_epochs(tmp_path, now)
+    assert not continues(tmp_path, now)
 
 
 def test_the_old_result_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
