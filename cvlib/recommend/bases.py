@@ -126,8 +126,8 @@ def _own_runs(outputs: Path, data: Mapping[str, Any], names: set[str]) -> list[B
 def _is_source(run: Run, data: Mapping[str, Any], names: set[str]) -> bool:
     own = run.config.get("data") or {}
     same = all(own.get(key) == data.get(key) for key in ("name", "path", "tfds"))
-    return (run.status == "completed" and run.task == "classification" and run.mode == "scratch" and not same
-            and run.model in names and (run.folder / "model.keras").is_file())  # fmt: skip
+    return (run.status == "completed" and run.mode == "scratch" and not same and run.model in names
+            and (run.folder / "model.keras").is_file())  # fmt: skip
 
 
 def _of_run(run: Run) -> Base:

@@ -144,14 +144,13 @@ def _folds(
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     smallest = int(np.bincount(targets)[np.unique(targets)].min()) if targets.ndim == 1 else 0
-    count = min(folds, len(targets))
-    if groups is not None:
+    count = max(min(folds, len(targets)), 2)
+    if groups is not None and len(np.unique(groups)) > 1:
         count = min(count, len(np.unique(groups)))
-        splitter = StratifiedGroupKFold if targets.ndim == 1 else GroupKFold
+        splitter = StratifiedGroupKFold if smallest >= count else GroupKFold
         return list(splitter(count, shuffle=True, random_state=seed).split(targets, targets, groups))
     if smallest >= 2:
-        count = min(count, smallest)
-        return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(targets, targets))
+        return list(StratifiedKFold(min(count, smallest), shuffle=True, random_state=seed).split(targets, targets))
     return list(KFold(count, shuffle=True, random_state=seed).split(targets))
 
 

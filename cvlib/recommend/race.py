@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,14 @@ class Result:
         short: the runs of the race, round by round.
         finals: the runs of each finalist, one for each seed; the last finals if there were several.
         look: the last look at the finals; None if they can't be compared.
+        looked: numbers of the finals that were looked at with several seeds.
         why_ended: why no more seeds were trained.
     """
 
     short: list[list[Trained]] = field(default_factory=list)
     finals: dict[Candidate, list[Trained]] = field(default_factory=dict)
     look: Look | None = None
+    looked: set[int] = field(default_factory=set)
     why_ended: str = ""
 
     @property
@@ -66,25 +69,34 @@ class Result:
 
 
 def run(session: Session, frozen: Sequence[Candidate], trained: Sequence[Candidate]) -> Result:
-    """Return the result of the race and the finals."""
+    """Return the result of the race and the finals.
+
+    If there is much more time than before, the finals are held again: with longer runs, or with trained candidates if
+    only a frozen one could take part.
+    """
     result = Result()
     done = [session.train("frozen", one, session.seed, None) for one in frozen]
-    ranked = _race(session, list(trained), result)
-    level, longer = 0, True
-    while longer:
-        level += 1
-        plan = session.journal.decide(f"finals {level}", lambda: _plan(session, done, ranked, trained))
+    ranked: list[Trained] = []
+    number, again = 0, True
+    while again:
+        number += 1
+        ranked = ranked or _race(session, list(trained), result, number)
+        plan = session.journal.decide(f"finals {number}", partial(_plan, session, done, ranked, trained))
         finalists = [one for one in (*frozen, *trained) if one.name in plan["finalists"]]
-        _finals(session, finalists, plan["minutes"], level, done, result)
-        again = _seconds_each(session, len(finalists)) >= _LONGER * 60 * (plan["minutes"] or math.inf)
-        longer = again or f"finals {level + 1}" in session.journal
+        _finals(session, finalists, plan["minutes"], number, done, result)
+        seconds = _seconds_each(session, max(len(finalists), session.settings.finalists))
+        longer = plan["minutes"] is not None and seconds >= _LONGER * 60 * plan["minutes"]
+        lacking = not plan["trained"] and seconds >= session.settings.shortest
+        again = longer or lacking or f"finals {number + 1}" in session.journal
     return result
 
 
-def _race(session: Session, candidates: list[Candidate], result: Result) -> list[Trained]:
+def _race(session: Session, candidates: list[Candidate], result: Result, finals: int) -> list[Trained]:
     """Return the last short run of every candidate that is left, best first; empty if the time is too short."""
     settings = session.settings
-    budget = session.journal.decide("seconds for the race", lambda: settings.race_share * max(session.left, 0))
+    budget = session.journal.decide(
+        f"seconds for the race to finals {finals}", lambda: settings.race_share * max(session.left, 0)
+    )
     remaining = candidates[: int(budget // (settings.overhead + settings.shortest))]
     if len(remaining) < 2:
         session.say("the time is too short for a race: the first candidate goes straight to the finals")
@@ -93,10 +105,12 @@ def _race(session: Session, candidates: list[Candidate], result: Result) -> list
     ranked: list[Trained] = []
     for number in range(1, rounds + 1):
         seconds = budget / rounds / len(remaining) - settings.overhead
-        runs = [session.train(f"race {number}", one, session.seed, seconds / 60) for one in remaining]
+        runs = [session.train(f"race {finals}.{number}", one, session.seed, seconds / 60) for one in remaining]
         result.short.append(runs)
         ranked = sorted((one for one in runs if one.value is not None), key=lambda one: -oriented(one))
         remaining = [one.candidate for one in ranked[: math.ceil(len(ranked) / settings.keep)]]
+        if not remaining:
+            break
     return ranked
 
 
@@ -119,8 +133,9 @@ def _plan(
     names = [*frozen, *(one.name for one in chosen)]
     if frozen and seconds < session.settings.shortest / 2:
         session.say("the time is too short to train more than the frozen candidate")
-        return {"finalists": frozen, "minutes": None}
-    return {"finalists": names, "minutes": None if fits else max(seconds, session.settings.shortest / 4) / 60}
+        return {"finalists": frozen, "minutes": None, "trained": False}
+    minutes = None if fits else max(seconds, session.settings.shortest / 4) / 60
+    return {"finalists": names, "minutes": minutes, "trained": True}
 
 
 def _seconds_each(session: Session, runs: int) -> float:
@@ -137,7 +152,7 @@ def _recipe_seconds(session: Session, one: Trained) -> float:
 
 
 def _finals(
-    session: Session, finalists: Sequence[Candidate], minutes: float | None, level: int, done: Sequence[Trained],
+    session: Session, finalists: Sequence[Candidate], minutes: float | None, number: int, done: Sequence[Trained],
     result: Result,
 ) -> None:  # fmt: skip
     """Train the finalists with one seed after the other, until one is clearly best or the time is up."""
@@ -149,24 +164,29 @@ def _finals(
                 runs[one].append(frozen[one])
             else:
                 limit = None if one in frozen else minutes
-                runs[one].append(session.train(f"finals {level}", one, seed, limit))
-        result.finals, result.look = runs, _look(session, runs, level)
+                runs[one].append(session.train(f"finals {number}", one, seed, limit))
+        result.finals, result.look = runs, _look(session, runs, len(result.looked - {number}))
+        if result.look is not None and result.look.against:
+            result.looked.add(number)
         if result.look is not None and result.look.clear:
             result.why_ended = "one finalist is clearly best"
             return
         if len(finalists) < 2:
-            result.why_ended = "there is only one finalist"
+            result.why_ended = "the time is up"
             return
         needed = _SPARE * sum(max(run.seconds for run in some) for some in runs.values())
-        begun = any(f"run finals {level}: {one.name}, seed {seed + 1}" in session.journal for one in finalists)
+        begun = any(f"run finals {number}: {one.name}, seed {seed + 1}" in session.journal for one in finalists)
         if needed > session.left and not begun:
             result.why_ended = f"the time is up; another seed of each finalist would take {duration(needed)}"
             return
     result.why_ended = f"each finalist has {session.settings.most_seeds} seeds"
 
 
-def _look(session: Session, runs: dict[Candidate, list[Trained]], level: int) -> Look | None:
-    """Look at the finals; None if a run failed, or if there are no results for each sample."""
+def _look(session: Session, runs: dict[Candidate, list[Trained]], earlier: int) -> Look | None:
+    """Look at the finals; None if a run failed, or if there are no results for each sample.
+
+    `earlier` is the number of earlier finals that have spent their part of the permitted error.
+    """
     if any(one.value is None for some in runs.values() for one in some):
         return None
     rows = by_sample([one for some in runs.values() for one in some])
@@ -174,5 +194,5 @@ def _look(session: Session, runs: dict[Candidate, list[Trained]], level: int) ->
         return None
     higher = next(iter(runs.values()))[0].run.metric_specs[0].higher_is_better
     parts = np.split(rows if higher else -rows, len(runs))
-    share = _FIRST_FINALS if level == 1 else (1 - _FIRST_FINALS) / 2 ** (level - 1)
+    share = (1 - _FIRST_FINALS) / 2**earlier if earlier else _FIRST_FINALS
     return sequential.look(parts, session.settings.most_seeds, session.settings.alpha, share)

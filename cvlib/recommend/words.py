@@ -45,7 +45,7 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
         known = [f"{one.name} {value_text(float(np.mean(values)), spec)}" for one, values in others.items() if values]
         yield f"The other finalists reached {', '.join(known)}, with one seed. {_TOO_LITTLE}" if known else _TOO_LITTLE
     else:
-        yield f"It was not compared with other candidates of the same length. {_TOO_LITTLE}"
+        yield f"No other candidate could be trained in the time. {_TOO_LITTLE}"
     yield f"No more seeds were trained, because {result.why_ended}."
 
 
