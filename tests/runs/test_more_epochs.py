@@ -122,7 +122,7 @@ def test_a_run_that_left_the_test_unread_continues_with_it(tmp_path: Path) -> No
     assert read_config(tmp_path / "config.yaml") == with_epochs(2, minutes=1.0)
     (tmp_path / "checkpoints/epoch-00002-step-0000000.npz").unlink()
     (tmp_path / "summary.json").write_text(json.dumps(summary | {"config_hash": identity(unread)}))
-    with pytest.raises(UserError, match="can't continue to trainer.test=true"), continued(
+    with pytest.raises(UserError, match=r"can't continue to trainer\.test=true"), continued(
         tmp_path, with_epochs(2, minutes=1.0)
     ):  # fmt: skip
         pass
