@@ -70,7 +70,7 @@ def test_heads_learn_and_differ_by_their_seed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_equal_finalists_are_rarely_called_clearly_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On drawn features: with a rate of 5 %, more than 9 claims in 60 recommendations have a probability below 0.001."""
+    """With a rate of 5 %, more than 9 claims in 60 recommendations have a probability below 0.001."""
     monkeypatch.syspath_prepend(str(FOLDER))
     import recommend
     from heads import Recipe

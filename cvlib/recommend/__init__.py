@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from cvlib.config import answers
-from cvlib.recommend import candidates, finish, insights, page, race, ranking
+from cvlib.recommend import candidates, finish, insights, latency, page, race, ranking
 from cvlib.recommend.journal import NAME, Journal
 from cvlib.recommend.session import Compose, Session
 from cvlib.recommend.settings import Settings, templates
@@ -88,6 +88,7 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
     result = race.run(session, candidates.frozen(found, bases), candidates.trained(found, bases, size))
     finish.leave(session, result, target)
     insights.gather(session, ranked[0])
+    latency.measure(session, result)
     path = page.write(session, checked, ranked, result, target, request.data)
     for line in page.summary(session, ranked, result, target, request.data):
         session.say(line)

@@ -123,11 +123,14 @@ def rows(result: Result) -> list[dict[str, str]]:
         done = [run for run in runs if run.value is not None]
         row = {"candidate": name, "reached": stage, "seeds": str(len(done))}
         if not done:
-            lines.append({**row, "validation": "failed", "training": "–", "parameters": "–"})
+            lines.append({**row, "validation": "failed", "training": "–", "parameters": "–", "latency": "–"})
             continue
         spec, total = done[0].run.metric_specs[0], done[0].run.number("parameters", "total")
         seconds = [run.run.number("timing", "train") or 0.0 for run in done]
         mean = float(np.mean([run.value for run in done if run.value is not None]))
+        measured = done[0].run.benchmark
+        taken = measured.number("keras", "latency_ms") if measured else None
         lines.append({**row, "validation": value_text(mean, spec), "training": duration(float(np.mean(seconds))),
-                      "parameters": f"{total:,.0f}" if total else "–"})  # fmt: skip
+                      "parameters": f"{total:,.0f}" if total else "–",
+                      "latency": f"{taken:.3g} ms" if taken else "–"})  # fmt: skip
     return lines

@@ -21,8 +21,8 @@ from cvlib.recommend import sequential, settings
 
 HERE = Path(__file__).parent
 TRAINED = 400  # images
-NOTES = """"Equal" is the share of null problems in which one finalist was called clearly best, at any look; it should be
-5 % at most. With 200 draws, the standard error of 5 % is 1.5 points. "Better" is the share of the other problems in
+NOTES = """"Equal" is the share of null problems in which one finalist was called clearly best, at any look; it should
+be 5 % at most. With 200 draws, the standard error of 5 % is 1.5 points. "Better" is the share of the other problems in
 which the better finalist was called clearly best, and "wrong" that in which another one was. "Seeds" is the mean number
 of seeds of each finalist in those problems, of five at most.
 """
