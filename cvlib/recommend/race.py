@@ -97,14 +97,14 @@ def _race(session: Session, candidates: list[Candidate], result: Result, finals:
     budget = session.journal.decide(
         f"seconds for the race to finals {finals}", lambda: settings.race_share * max(session.left, 0)
     )
-    remaining = candidates[: int(budget // (settings.overhead + settings.shortest))]
+    remaining = candidates[: int(budget // (session.overhead + settings.shortest))]
     if len(remaining) < 2:
         session.say("the time is too short for a race: the first candidate goes straight to the finals")
         return []
     rounds = max(1, math.ceil(math.log(len(remaining), settings.keep)))
     ranked: list[Trained] = []
     for number in range(1, rounds + 1):
-        seconds = budget / rounds / len(remaining) - settings.overhead
+        seconds = max(budget / rounds / len(remaining) - session.overhead, settings.shortest / 4)
         runs = [session.train(f"race {finals}.{number}", one, session.seed, seconds / 60) for one in remaining]
         result.short.append(runs)
         ranked = sorted((one for one in runs if one.value is not None), key=lambda one: -oriented(one))
@@ -140,7 +140,7 @@ def _plan(
 
 def _seconds_each(session: Session, runs: int) -> float:
     """Return how many seconds of training each of so many runs can have in the time that is left."""
-    return float(session.left / max(runs, 1) / _SPARE - session.settings.overhead)
+    return float(session.left / max(runs, 1) / _SPARE - session.overhead)
 
 
 def _recipe_seconds(session: Session, one: Trained) -> float:
@@ -159,27 +159,39 @@ def _finals(
     frozen = {one.candidate: one for one in done}
     runs: dict[Candidate, list[Trained]] = {one: [] for one in finalists}
     for seed in range(session.seed, session.seed + session.settings.most_seeds):
-        for one in finalists:
+        for one in [one for one in finalists if one in runs]:
             if one in frozen and seed == session.seed:
                 runs[one].append(frozen[one])
+            elif not runs[one] and any(runs.values()) and _too_late(session, number, one, seed, minutes):
+                session.say(f"no time is left for {one.name}, because the runs before it took longer than expected")
             else:
                 limit = None if one in frozen else minutes
                 runs[one].append(session.train(f"finals {number}", one, seed, limit))
+        runs = {one: some for one, some in runs.items() if some}
         result.finals, result.look = runs, _look(session, runs, len(result.looked - {number}))
         if result.look is not None and result.look.against:
             result.looked.add(number)
         if result.look is not None and result.look.clear:
             result.why_ended = "one finalist is clearly best"
             return
-        if len(finalists) < 2:
+        if len(runs) < 2:
             result.why_ended = "the time is up"
             return
         needed = _SPARE * sum(max(run.seconds for run in some) for some in runs.values())
-        begun = any(f"run finals {number}: {one.name}, seed {seed + 1}" in session.journal for one in finalists)
+        begun = any(f"run finals {number}: {one.name}, seed {seed + 1}" in session.journal for one in runs)
         if needed > session.left and not begun:
             result.why_ended = f"the time is up; another seed of each finalist would take {duration(needed)}"
             return
     result.why_ended = f"each finalist has {session.settings.most_seeds} seeds"
+
+
+def _too_late(session: Session, number: int, one: Candidate, seed: int, minutes: float | None) -> bool:
+    """Return whether a finalist's first run would end long after the time is up."""
+    seconds = session.overhead + 60 * (minutes or 0)
+    return bool(session.journal.decide(
+        f"finals {number}: {one.name}, seed {seed}, too late?",
+        lambda: seconds > session.left + session.settings.reserve * session.seconds,
+    ))  # fmt: skip
 
 
 def _look(session: Session, runs: dict[Candidate, list[Trained]], earlier: int) -> Look | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Session:
     compose: Compose
     say: Callable[[str], None]
     shared: tuple[str, ...] = ()
-    fingerprint: str | None = None
+    overheads: list[float] = field(default_factory=list)  # seconds of each run besides its training
 
     @property
     def seconds(self) -> float:
@@ -84,6 +84,11 @@ class Session:
     def left(self) -> float:
         """Seconds until the test and the page have to begin."""
         return self.seconds * (1 - self.settings.reserve) - self.journal.elapsed
+
+    @property
+    def overhead(self) -> float:
+        """Expected seconds of a run besides its training: the largest so far, or the number in the settings."""
+        return max(self.overheads, default=self.settings.overhead)
 
     def overrides(self, candidate: Candidate, seed: int, minutes: float | None = None) -> list[str]:
         """Return the overrides of a run, apart from where it is written and that the test split stays unread."""
@@ -100,6 +105,8 @@ class Session:
             self.say(f"{what}{limit} ({duration(max(self.left, 0))} left)")
         began = self.journal.elapsed
         found = self.journal.decide(f"result {what}", lambda: self._train(candidate, folder, seed, planned, began))
+        if found["value"] is not None:
+            self.overheads.append(found["seconds"] - found["trained"])
         return Trained(candidate, folder, found["value"], found["seconds"], planned, found["error"])
 
     def _train(
@@ -122,7 +129,9 @@ class Session:
             self.say(f"  failed: {outcome.error or 'it has no result on validation'}")
         else:
             self.say(f"  {validation_metric(summary)} {value:.4f} in {duration(self.journal.elapsed - began)}")
-        return {"value": value, "seconds": round(self.journal.elapsed - began, 2), "error": outcome.error}
+        trained = (summary.get("timing") or {}).get("train", 0.0)
+        return {"value": value, "seconds": round(self.journal.elapsed - began, 2), "trained": trained,
+                "error": outcome.error}  # fmt: skip
 
     def _refuse_changed(self, fingerprint: Any) -> None:
         """Raise `UserError` if a run read other images than the runs before it."""

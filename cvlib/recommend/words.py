@@ -29,6 +29,8 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
     seeds = len(result.finals[best])
     count = f"{seeds} seeds" if seeds > 1 else "one seed"
     yield f"{best.name} is recommended: {metric} {value_text(mean, spec)} ({count})."
+    if mean == spec.low and spec.higher_is_better:
+        yield "This is the lowest possible value: no candidate has learned the task in this time."
     names = list(result.finals)
     if look is not None and look.against:
         scale, digits, unit = scaling(spec)

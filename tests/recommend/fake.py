@@ -62,9 +62,9 @@ class FakeSession(Session):
         self.clock.now += self.cost + seconds
         value = self.accuracy(candidate.name, minutes, seed)
         if value is None:
-            return {"value": None, "seconds": self.cost, "error": "out of memory"}
+            return {"value": None, "seconds": self.cost, "trained": 0.0, "error": "out of memory"}
         write_run(folder, value, seed, seconds, list(candidate.overrides))
-        return {"value": value, "seconds": self.cost + seconds, "error": None}
+        return {"value": value, "seconds": self.cost + seconds, "trained": seconds, "error": None}
 
 
 def write_run(folder: Path, accuracy: float, seed: int, seconds: float, overrides: Sequence[str]) -> None:
