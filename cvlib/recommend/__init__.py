@@ -83,6 +83,10 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
         raise UserError(f"{session.folder} holds a recommendation for {' '.join(before['data'])} "
                         f"(task={before['task']}, seed {before['seed']}): choose another --name")  # fmt: skip
     ranked = ranking.rank(session, found, ranking.is_dense(session.task))
+    part = session.journal.decide("share of the training images", lambda: ranking.share(session, ranked[0]))
+    if part < 1 and found.frozen:
+        session.shared = (f"data.fraction={part:g}",)
+        session.say(f"the time is short for so many images: all runs use {100 * part:.3g} % of the training images")
     size = ranked[0].side if ranked[0].own_side > ranked[0].side else None
     bases = [one.base for one in ranked]
     result = race.run(session, candidates.frozen(found, bases), candidates.trained(found, bases, size))

@@ -22,6 +22,8 @@ from cvlib.transfer.sources import IMAGENET
 _STARTUP = 8.0  # seconds of a process before it reads images
 _GROWTH = 1.6  # how much longer the next larger backbone is expected to take
 _MOST_SAMPLES = 4000  # boxes or pixels of a probe
+_FEATURE_SHARE = 0.35  # of the time that is left after the ranking
+_WITH_VALIDATION = 1.2  # training and validation images, for each training image
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Ranked:
         neighbours: accuracy of the k nearest neighbours, 0–1; None for several classes.
         images: number of training images.
         seconds: for features and scores.
+        feature_seconds: for features alone.
         side, own_side: see `cvlib.recommend.features.Found`.
     """
 
@@ -42,6 +45,7 @@ class Ranked:
     neighbours: float | None
     images: int
     seconds: float
+    feature_seconds: float
     side: int
     own_side: int
 
@@ -97,6 +101,14 @@ def fraction(session: Session, count: int) -> float:
     return min(1.0, count / max(total, 1))
 
 
+def share(session: Session, best: Ranked) -> float:
+    """Return the share of the training images that all runs use, so that features of a frozen base fit in the time."""
+    total = session.journal.decide("training images", lambda: _training_images(session))
+    seconds = best.feature_seconds / best.images * total * _WITH_VALIDATION
+    allowed = _FEATURE_SHARE * max(session.left, 0)
+    return 1.0 if seconds <= allowed else max(round(allowed / seconds, 3), 0.001)
+
+
 def _training_images(session: Session) -> int:
     composed = session.compose([*session.data, f"data.split_seed={session.seed}"])
     found = isolation.call(_guarded, _count, composed, session.task, quiet=True)
@@ -125,9 +137,11 @@ def _scores(session: Session, templates: Templates, base: Base, count: int) -> d
     several = found.targets.ndim == 2
     probabilities = probes.probe(found.features, found.targets, found.groups, session.settings.folds, session.seed)
     near = None if several else probes.neighbours(found.features, found.targets, session.settings.neighbours)
-    scores = {"probe": probes.score(probabilities, found.targets), "neighbours": near, "images": found.images,
-              "seconds": round(session.journal.elapsed - began, 2), "side": found.side,
-              "own_side": found.own_side}  # fmt: skip
+    scores = {
+        "probe": probes.score(probabilities, found.targets), "neighbours": near, "images": found.images,
+        "seconds": round(session.journal.elapsed - began, 2), "feature_seconds": round(found.seconds, 2),
+        "side": found.side, "own_side": found.own_side,
+    }  # fmt: skip
     session.say(f"  a linear probe reaches {scores['probe']:.4f} on {found.images} training images")
     return scores
 

@@ -138,7 +138,7 @@ class Session:
         if fingerprint is None:
             return
         first = self.journal.decide("data fingerprint", lambda: fingerprint)
-        if first != fingerprint and not self.shared:
+        if first != fingerprint:
             raise UserError("the images or their labels changed while the recommendation ran: give the command again "
                             f"with another --name, or delete {self.folder}")  # fmt: skip
 

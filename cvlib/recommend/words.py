@@ -82,6 +82,9 @@ def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], reque
     if short:
         cut = duration(60 * (short[0].minutes or 0))
         yield f"The finalists' training was cut to {cut} to fit into the time. More minutes give the full recipes."
+    if session.shared:
+        yield (f"All runs used a part of the training images ({session.shared[0]}). Train the winner again without "
+               "this, or give more minutes with another --name.")  # fmt: skip
     at_hand = session.journal.decide("backbones at hand", list)
     if len(ranked) < len(at_hand):
         yield f"{len(at_hand) - len(ranked)} of {len(at_hand)} pretrained backbones at hand were not ranked."
