@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +16,16 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
+from cvlib.models.options import read_config
 from cvlib.runs import more_epochs
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runs.unrecorded import Unrecorded
 from cvlib.runtime import backend, hardware
-from cvlib.runtime.errors import UserError
+from cvlib.runtime.errors import UserError, complain
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
+from cvlib.training import batch_search, data_parallel, rematerialize
 from cvlib.transfer import pretraining, regimes, sources
 
 if TYPE_CHECKING:
@@ -69,6 +74,7 @@ def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[st
         if requested.trainer.precision == "auto":
             why = hardware.native(config.model.depthwise)[1]
             record.say(f"trainer.precision=auto: {config.trainer.precision}, because {why}")
+        config = batch_search.replace_auto(config, record)
         dataset, training = _prepare(config, record)
         training.on_epoch = on_epoch
         if config.optimizer.lr == AUTO:
@@ -89,15 +95,42 @@ def find_rates(config: Config, folder: Path, first: float, last: float, steps: i
     """
     _check(config)
     config = _resolved(config, folder)
-    training = _prepare(config, Unrecorded(folder, as_mapping(config)))[1]
+    record = Unrecorded(folder, as_mapping(config))
+    training = _prepare(batch_search.replace_auto(config, record), record)[1]
     from cvlib.training import lr_search
 
     return lr_search.search(training, first, last, steps)
 
 
+def try_batch_sizes() -> None:
+    """Train with growing batches; the program of the process that `batch_search` starts.
+
+    Its standard input is a JSON object: the `config` as in config.yaml, the `sizes`, the limit of the memory in MiB,
+    and the number of the `pipe` for the results.
+    """
+    request = json.loads(sys.stdin.read())
+    with os.fdopen(request["pipe"], "w") as pipe:
+
+        def tell(result: dict[str, Any]) -> None:
+            pipe.write(json.dumps(result) + "\n")
+            pipe.flush()
+
+        try:
+            config = batch_search.with_batch_size(read_config(request["config"]), request["sizes"][0])
+            record = Unrecorded(Path(), as_mapping(config))
+            dataset, training = _prepare(config, record)
+            from cvlib.training import batch_trial
+
+            batch_trial.run(training, dataset, request["sizes"], request["limit_mb"], tell)
+        except UserError as error:
+            sys.exit(complain(str(error)))
+
+
 def _check(config: Config) -> None:
     """Raise `UserError` for invalid input, before anything is read or written."""
     backend.check()
+    data_parallel.check(config)
+    rematerialize.check(config)
     tasks.check(config)
     sources.check(config)
 
@@ -208,6 +241,12 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     from cvlib.training import devices
 
     devices.start(config)
+    number = data_parallel.use(config)
+    record.update(devices=number)
+    if number > 1:
+        record.say(f"{number} devices share each batch of {config.data.batch_size} images")
+    if note := rematerialize.note(config):
+        record.say(note)
     from cvlib.models.network import build
     from cvlib.training import batch_norm
     from cvlib.transfer import freezing, weights
@@ -228,6 +267,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
                 raise
             folder = _pretrain(config, spec, record, str(unavailable))
             devices.start(config)  # the pretraining run has changed the random state and the layer names
+            data_parallel.use(config)
             network = build(config.model, spec, len(dataset.classes))
             loaded = weights.start_from(network, str(folder), classes)
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
