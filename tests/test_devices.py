@@ -6,8 +6,10 @@ import csv
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +46,16 @@ RUN = (
 )
 
 
+def environment(devices: int) -> dict[str, str]:
+    """Return an environment in which JAX has this number of CPU devices."""
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
+
+
 def python(folder: Path, *arguments: str, devices: int = 4) -> subprocess.CompletedProcess[str]:
     """Run Python on JAX with this number of CPU devices."""
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT),
-                   "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}  # fmt: skip
-    return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, text=True, capture_output=True,
-                          check=False)  # fmt: skip
+    return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment(devices), text=True,
+                          capture_output=True, check=False)  # fmt: skip
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -101,6 +107,21 @@ def test_a_run_has_the_metrics_of_one_device(runs: Path) -> None:
     for one, four in zip(rows(runs / "1"), rows(runs / "4"), strict=True):
         for key in set(one) - {"seconds"}:
             assert float(four[key]) == pytest.approx(float(one[key]), abs=1e-4), key
+
+
+def test_a_run_killed_within_an_epoch_gives_the_same_results(runs: Path) -> None:
+    arguments = (str(ROOT / "run.py"), *RUN, "trainer.devices=4", "trainer.checkpoint_every=3", "hydra.run.dir=cut")
+    process = subprocess.Popen([sys.executable, *arguments], cwd=runs, env=environment(4), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    while not any(runs.glob("cut/checkpoints/epoch-00001-step-*[1-9].npz")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = python(runs, *arguments)
+    assert "resumes after epoch 1 and" in done.stdout, done.stderr[-2000:]
+    whole, cut = ([{**row, "seconds": ""} for row in rows(runs / name)] for name in ("4", "cut"))
+    assert cut == whole
 
 
 def test_devices_that_are_missing_and_batches_that_do_not_divide_are_refused_in_one_line(tmp_path: Path) -> None:
