@@ -10,7 +10,7 @@ from cvlib.config.schema import AUTO, Config
 from cvlib.data.dataset import Dataset
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runtime.errors import is_out_of_memory
-from cvlib.training import batch_search, feeds, lr_search, optimizer
+from cvlib.training import batch_search, data_parallel, feeds, lr_search, optimizer
 from cvlib.training.training import Training
 from cvlib.transfer import freezing
 from cvlib.transfer.cached_features import FeatureFeed
@@ -22,17 +22,15 @@ Tell = Callable[[dict[str, Any]], None]
 def run(training: Training, dataset: Dataset, sizes: list[int], limit_mb: float, tell: Tell) -> None:
     """Train with each of the `sizes` until one doesn't fit; `tell` the size and its `peak_mb`, or the `reason`.
 
-    `limit_mb` is the limit of this process's memory. The memory beside the network grows in proportion to the batch,
-    so the next peak is known before its step.
+    `limit_mb` is the limit of this process's memory. What a batch needs beyond a batch of one image for each device
+    grows in proportion, so the next peak is known before its step.
     """
-    before = peak_memory_mb()
-    images = len(dataset.train)
-    peak = before
-    for size in sizes:
+    images, before, peak = len(dataset.train), 0.0, 0.0
+    for size in [data_parallel.count(training.config), *sizes]:
         if size > images:
             return tell({"size": size, "reason": f"the training split has {images:,} images"})
         expected = peak + (peak - before)
-        if expected > limit_mb:
+        if before and expected > limit_mb:
             return tell({"size": size, "reason": f"{size} would need about {expected / 1024:.1f} GiB of memory, more "
                          f"than {limit_mb / 1024:.1f} GiB ({batch_search.SHARE:.0%} of what is free)"})  # fmt: skip
         try:
@@ -42,7 +40,9 @@ def run(training: Training, dataset: Dataset, sizes: list[int], limit_mb: float,
                 raise
             return tell({"size": size, "reason": f"{size} runs out of memory"})
         peak = peak_memory_mb()
-        tell({"size": size, "peak_mb": peak})
+        if before:
+            tell({"size": size, "peak_mb": peak})
+        before = before or peak
     return None
 
 

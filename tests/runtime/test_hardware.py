@@ -60,6 +60,10 @@ def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatc
     assert hardware.gpus() == []
 
 
+def test_the_free_memory_is_part_of_the_machine() -> None:
+    assert 50 < hardware.free_memory_mb() < 2**27
+
+
 def test_the_processor_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("vendor_id\t: x\nmodel name\t: Fast: CPU\n\nmodel name\t: Other\n")
     monkeypatch.setattr(hardware, "Path", lambda name: tmp_path / "cpuinfo")

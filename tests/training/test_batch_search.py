@@ -78,7 +78,8 @@ def test_the_trial_ends_before_the_memory_does(
 
     monkeypatch.setattr(batch_trial, "peak_memory_mb", lambda: next(peaks))
     monkeypatch.setattr(batch_trial, "_train", train)
-    batch_trial.run(None, SimpleNamespace(train=range(images)), [32, 64, 128], limit, told.append)  # type: ignore[arg-type]
+    training, dataset = SimpleNamespace(config=compose(("model=cnn",))), SimpleNamespace(train=range(images))
+    batch_trial.run(training, dataset, [32, 64, 128], limit, told.append)  # type: ignore[arg-type]
     assert reason in told[-1]["reason"] and told[0] == {"size": 32, "peak_mb": 700.0}
 
 
