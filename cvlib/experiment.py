@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +13,12 @@ from cvlib.data import splits
 from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
-from cvlib.models.options import read_config
 from cvlib.runs import more_epochs
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runs.unrecorded import Unrecorded
 from cvlib.runtime import backend, hardware
-from cvlib.runtime.errors import UserError, complain
+from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
 from cvlib.training import batch_search, data_parallel, rematerialize
@@ -103,27 +99,10 @@ def find_rates(config: Config, folder: Path, first: float, last: float, steps: i
 
 
 def try_batch_sizes() -> None:
-    """Train with growing batches; the program of the process that `batch_search` starts.
+    """Train with growing batches; the program of the process that `cvlib.training.batch_search` starts."""
+    from cvlib.training import batch_trial
 
-    Its standard input is a JSON object: the `config` as in config.yaml, the `sizes`, the limit of the memory in MiB,
-    and the number of the `pipe` for the results.
-    """
-    request = json.loads(sys.stdin.read())
-    with os.fdopen(request["pipe"], "w") as pipe:
-
-        def tell(result: dict[str, Any]) -> None:
-            pipe.write(json.dumps(result) + "\n")
-            pipe.flush()
-
-        try:
-            config = batch_search.with_batch_size(read_config(request["config"]), request["sizes"][0])
-            record = Unrecorded(Path(), as_mapping(config))
-            dataset, training = _prepare(config, record)
-            from cvlib.training import batch_trial
-
-            batch_trial.run(training, dataset, request["sizes"], request["limit_mb"], tell)
-        except UserError as error:
-            sys.exit(complain(str(error)))
+    batch_trial.main(lambda config: _prepare(config, Unrecorded(Path(), as_mapping(config))))
 
 
 def _check(config: Config) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from cvlib.config.schema import AUTO, Config
 from cvlib.data.dataset import Dataset
+from cvlib.models.options import read_config
 from cvlib.runs.provenance import peak_memory_mb
-from cvlib.runtime.errors import is_out_of_memory
+from cvlib.runtime.errors import UserError, complain, is_out_of_memory
 from cvlib.training import batch_search, data_parallel, feeds, lr_search, optimizer
 from cvlib.training.training import Training
 from cvlib.transfer import freezing
@@ -17,6 +21,27 @@ from cvlib.transfer.cached_features import FeatureFeed
 
 STEPS = 2
 Tell = Callable[[dict[str, Any]], None]
+
+
+def main(prepare: Callable[[Config], tuple[Dataset, Training]]) -> None:
+    """Do what the JSON object on the standard input asks for.
+
+    It has the `config` as in config.yaml, the `sizes`, the limit of the memory in MiB, and the number of the `pipe`
+    for the results. `prepare` loads the data and the network of a run.
+    """
+    request = json.loads(sys.stdin.read())
+    with os.fdopen(request["pipe"], "w") as pipe:
+
+        def tell(result: dict[str, Any]) -> None:
+            pipe.write(json.dumps(result) + "\n")
+            pipe.flush()
+
+        try:
+            config = batch_search.with_batch_size(read_config(request["config"]), request["sizes"][0])
+            dataset, training = prepare(config)
+            run(training, dataset, request["sizes"], request["limit_mb"], tell)
+        except UserError as error:
+            sys.exit(complain(str(error)))
 
 
 def run(training: Training, dataset: Dataset, sizes: list[int], limit_mb: float, tell: Tell) -> None:
