@@ -21,6 +21,7 @@ from cvlib.runtime import backend, hardware
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
+from cvlib.training import batch_search, data_parallel, rematerialize
 from cvlib.transfer import pretraining, regimes, sources
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(
     _refuse_in_data(config, folder)
     mapping = as_mapping(_resolved(config, folder))
     with lasting():
-        if more_epochs.has_more_epochs(folder, mapping):
+        if more_epochs.continues(folder, mapping):
             with more_epochs.continued(folder, mapping, provenance, wait) as subfolder:
                 return _run(config, Record(subfolder, mapping, home=folder), on_epoch)
         specs = tasks.of(config.model.task).metrics
@@ -69,6 +70,7 @@ def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[st
         if requested.trainer.precision == "auto":
             why = hardware.native(config.model.depthwise)[1]
             record.say(f"trainer.precision=auto: {config.trainer.precision}, because {why}")
+        config = batch_search.replace_auto(config, record)
         dataset, training = _prepare(config, record)
         training.on_epoch = on_epoch
         if config.optimizer.lr == AUTO:
@@ -87,17 +89,35 @@ def find_rates(config: Config, folder: Path, first: float, last: float, steps: i
 
     Raises `UserError` for invalid input, and `RunFailed` if the loss falls at no rate.
     """
-    _check(config)
-    config = _resolved(config, folder)
-    training = _prepare(config, Unrecorded(folder, as_mapping(config)))[1]
+    training = unrecorded(config, folder)[1]
     from cvlib.training import lr_search
 
     return lr_search.search(training, first, last, steps)
 
 
+def unrecorded(config: Config, folder: Path) -> tuple[Dataset, Training]:
+    """Prepare a run as far as the start of its training; nothing is recorded, but features are cached as usual.
+
+    Raises `UserError` for invalid input.
+    """
+    _check(config)
+    config = _resolved(config, folder)
+    record = Unrecorded(folder, as_mapping(config))
+    return _prepare(batch_search.replace_auto(config, record), record)
+
+
+def try_batch_sizes() -> None:
+    """Train with growing batches; the program of the process that `cvlib.training.batch_search` starts."""
+    from cvlib.training import batch_trial
+
+    batch_trial.main(lambda config: _prepare(config, Unrecorded(Path(), as_mapping(config))))
+
+
 def _check(config: Config) -> None:
     """Raise `UserError` for invalid input, before anything is read or written."""
     backend.check()
+    data_parallel.check(config)
+    rematerialize.check(config)
     tasks.check(config)
     sources.check(config)
 
@@ -213,6 +233,12 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     from cvlib.training import devices
 
     devices.start(config)
+    number = data_parallel.use(config)
+    record.update(devices=number)
+    if number > 1:
+        record.say(f"{number} devices share each batch of {config.data.batch_size} images")
+    if note := rematerialize.note(config):
+        record.say(note)
     from cvlib.models.network import build
     from cvlib.training import batch_norm
     from cvlib.transfer import freezing, weights
@@ -233,6 +259,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
                 raise
             folder = _pretrain(config, spec, record, str(unavailable))
             devices.start(config)  # the pretraining run has changed the random state and the layer names
+            data_parallel.use(config)
             network = build(config.model, spec, len(dataset.classes))
             loaded = weights.start_from(network, str(folder), classes)
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")
