@@ -51,7 +51,7 @@ def test_the_summary_holds_the_errors_with_and_without_temperature() -> None:
     logits = 4 * (random.normal(size=(300, 4)) + 1.5 * np.eye(4)[labels])  # too confident
     val = ClassPredictions(logits, labels, list("abcd")).calibrated()
     test = ClassPredictions(logits[:100], labels[:100], list("abcd")).decided(val.decision())
-    found = summary(val, test, val.decision())
+    found = summary({"val": val, "test": test}, val.decision())
     assert found is not None and found["temperature"] == val.temperature > 2
     for name, split in (("val", val), ("test", test)):
         unscaled = replace(split, temperature=1.0)
