@@ -11,7 +11,9 @@ from cvlib.data.feed import Feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
 from cvlib.data.order import Order
+from cvlib.data.samples import ImageSamples
 from cvlib.data.split import Split
+from cvlib.runtime import backend
 
 
 def make_feed(
@@ -35,8 +37,6 @@ def make_feed(
         shard: (index, count): this feed yields every `count`-th sample of each epoch, starting at `index`, in batches
             of batch_size / count. The shards of an epoch are disjoint and cover it completely.
     """
-    from cvlib.data.tensorflow.pipeline import TensorFlowFeed
-
     index, shards = shard
     if not 0 <= index < shards or batch_size % shards:
         raise ValueError(f"Invalid shard={shard}: the index must be below the number of shards, and batch_size="
@@ -51,4 +51,16 @@ def make_feed(
     strata = kind.rarest(split) if balanced else None
     order = Order(len(split), images, seed, shuffle, augmentations.streams_in_use(augmentation), tiles, shard, strata,
                   "mix_partner" if mixes else "mosaic_partner")  # fmt: skip
-    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache)
+    samples = ImageSamples(split, spec, kind, order.streams, augmentation, cache)
+    return implementation()(samples, batch_size // shards, order)
+
+
+def implementation() -> type[Feed]:
+    """Return the feed on TensorFlow; where it isn't installed, the one on threads."""
+    if backend.has_tensorflow():
+        from cvlib.data.tensorflow.pipeline import TensorFlowFeed
+
+        return TensorFlowFeed
+    from cvlib.data.threaded.pipeline import ThreadedFeed
+
+    return ThreadedFeed

@@ -23,7 +23,7 @@ from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.files import replacing, write_atomically
 
 _KEPT = 2  # number of checkpoints to keep; more than one, because the newest may be damaged
-FORM = 2  # the checkpoint format that this version writes
+FORM = 3  # the checkpoint format that this version writes; 3: NumPy computes the matrices of augmentation
 
 Arrays = dict[str, np.ndarray]  # by name
 
