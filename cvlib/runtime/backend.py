@@ -41,7 +41,9 @@ def check() -> None:
     if chosen == "jax" and not _installed("jax"):
         raise UserError("KERAS_BACKEND=jax needs JAX: pip install 'cvlib-experiments[jax]', or unset KERAS_BACKEND")
     if chosen == "tensorflow" and not has_tensorflow():
-        raise UserError("neither TensorFlow nor JAX is installed: pip install 'tensorflow>=2.21,<2.22', or jax")
+        if _installed("jax"):
+            require_tensorflow("KERAS_BACKEND=tensorflow")
+        raise UserError("neither TensorFlow nor JAX is installed: pip install 'tensorflow>=2.21,<2.22', or pip install jax")
 
 
 def require_tensorflow(what: str) -> None:
