@@ -43,7 +43,7 @@ def check() -> None:
     if chosen == "tensorflow" and not has_tensorflow():
         if _installed("jax"):
             require_tensorflow("KERAS_BACKEND=tensorflow")
-        raise UserError("neither TensorFlow nor JAX is installed: pip install 'tensorflow>=2.21,<2.22', or pip install jax")
+        raise UserError("neither TensorFlow nor JAX is installed: pip install jax, or 'tensorflow>=2.21,<2.22'")
 
 
 def require_tensorflow(what: str) -> None:
