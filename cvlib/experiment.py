@@ -51,7 +51,7 @@ def run(
     _refuse_in_data(config, folder)
     mapping = as_mapping(_resolved(config, folder))
     with lasting():
-        if more_epochs.has_more_epochs(folder, mapping):
+        if more_epochs.continues(folder, mapping):
             with more_epochs.continued(folder, mapping, provenance, wait) as subfolder:
                 return _run(config, Record(subfolder, mapping, home=folder), on_epoch)
         specs = tasks.of(config.model.task).metrics
@@ -87,12 +87,20 @@ def find_rates(config: Config, folder: Path, first: float, last: float, steps: i
 
     Raises `UserError` for invalid input, and `RunFailed` if the loss falls at no rate.
     """
-    _check(config)
-    config = _resolved(config, folder)
-    training = _prepare(config, Unrecorded(folder, as_mapping(config)))[1]
+    training = unrecorded(config, folder)[1]
     from cvlib.training import lr_search
 
     return lr_search.search(training, first, last, steps)
+
+
+def unrecorded(config: Config, folder: Path) -> tuple[Dataset, Training]:
+    """Prepare a run as far as the start of its training; nothing is recorded, but features are cached as usual.
+
+    Raises `UserError` for invalid input.
+    """
+    _check(config)
+    config = _resolved(config, folder)
+    return _prepare(config, Unrecorded(folder, as_mapping(config)))
 
 
 def _check(config: Config) -> None:

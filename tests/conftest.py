@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from jaxtyping import install_import_hook
 from tests import shape_checker
 
 PACKAGE = Path(__file__).parents[1] / "cvlib"
+
+# nohup and a shell's background jobs ignore these, and every program that a test starts would ignore them, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 gc.disable()  # until all test modules are imported, because imported objects stay
 

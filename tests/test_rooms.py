@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cvlib"
 # From top to bottom: a package imports only packages below it.
 LEVELS = (
-    ("api",), ("cli",), ("sweeps",), ("experiment",), ("benchmark",), ("evaluation", "prediction", "export"),
-    ("inspection",), ("training",), ("transfer",), ("tasks",), ("models",), ("data",), ("report",), ("compare",),
-    ("runs",), ("viz",), ("config",), ("runtime",),
+    ("api",), ("cli",), ("recommend",), ("sweeps",), ("experiment",), ("benchmark",),
+    ("evaluation", "prediction", "export"), ("inspection",), ("training",), ("transfer",), ("tasks",), ("models",),
+    ("data",), ("report",), ("compare",), ("runs",), ("viz",), ("config",), ("runtime",),
 )  # fmt: skip
 LEVEL = {package: number for number, packages in enumerate(LEVELS) for package in packages}
 TASKS = ("classification", "detection", "multilabel", "segmentation")

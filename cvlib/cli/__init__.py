@@ -18,6 +18,7 @@ from cvlib.cli import (
     import_predictions,
     inspect,
     predict,
+    recommend,
     report,
     runs,
     train,
@@ -27,8 +28,8 @@ from cvlib.runtime.errors import FAILED, INTERRUPTED, RunFailed, UserError, comp
 from cvlib.runtime.output import lasting, lost_by_error
 
 _COMMANDS = (  # in the order of --help
-    train, check, compare, runs, report, inspect, find_lr, visualize, evaluate, predict, import_predictions, export,
-    benchmark, cache,
+    train, check, recommend, compare, runs, report, inspect, find_lr, visualize, evaluate, predict,
+    import_predictions, export, benchmark, cache,
 )  # fmt: skip
 
 

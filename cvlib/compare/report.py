@@ -38,7 +38,7 @@ def _section(section: Section, comparisons: list[Comparison], shown: list[Row], 
     if verdict:
         yield '<div class="verdict">' + "".join(f"<p>{escape(line)}</p>" for line in verdict) + "</div>"
     yield _groups(section, shown)
-    yield _figures(section)
+    yield figures_of(section)
     if comparisons:
         yield "<h3>The leading group against every other group</h3>" + html_table.table(against)
     yield _config_differences(section)
@@ -56,7 +56,8 @@ def _groups(section: Section, shown: list[Row]) -> str:
     return html_table.table(rows, places, leaders, [heading(key) for key in section.keys])
 
 
-def _figures(section: Section) -> str:
+def figures_of(section: Section) -> str:
+    """Return the curves, the data efficiency and the Pareto fronts of a section, with a note; empty without any."""
     all_series = figures.series(section)
     drawn = [*curves.figures(section, all_series), figures.data_efficiency(section, all_series),
              *pareto.figures(section, all_series)]  # fmt: skip

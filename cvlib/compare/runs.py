@@ -71,9 +71,10 @@ def _read(folder: Path, name: str, say: Callable[[str], None]) -> Run | None:
 
 
 def sample_values(run: Run, metric: str) -> Samples | None:
-    """Return the test samples as sorted (name, truth) pairs, and the value of each; None if they aren't available.
+    """Return the samples of the metric's split as sorted (name, truth) pairs, and the value of each; None without them.
 
-    The metric's `MetricSpec` defines the value in test_results.csv: 1 for a correct and 0 for a wrong prediction, or
+    The metric's `MetricSpec` defines the value in test_results.csv or, if the run left the test split unread,
+    val_results.csv: 1 for a correct and 0 for a wrong prediction, or
     the number in a column. The truth is empty unless predictions are compared with it.
     """
     known = _KNOWN.setdefault(run, {})
@@ -88,12 +89,10 @@ def provide(run: Run, metric: str, samples: Samples) -> None:
 
 
 def _read_values(run: Run, metric: str) -> Samples | None:
-    if not metric.startswith("test/"):
-        return None
-    spec = run.metric_spec(metric)
+    split, spec = metric.split("/")[0], run.metric_spec(metric)
     right = spec.sample == "right"
     try:
-        with regular(run.folder / "test_results.csv").open(newline="", encoding="utf-8") as file:
+        with regular(run.folder / f"{split}_results.csv").open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             header = next(rows)
             name, value = header.index("name"), header.index(spec.sample_column)

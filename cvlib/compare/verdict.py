@@ -78,8 +78,8 @@ def comparisons(section: Section) -> list[Comparison]:
 
 
 def _tested(section: Section) -> str | None:
-    """Return what test_results.csv holds for the section's metric (see `MetricSpec.sample`); None for other splits."""
-    return section.spec.sample if section.metric.startswith("test/") else None
+    """Return what the results per sample hold for the section's metric (see `MetricSpec.sample`)."""
+    return section.spec.sample if section.metric.startswith(("test/", "val/")) else None
 
 
 def _count_others(section: Section) -> int:

@@ -261,6 +261,7 @@ class TrainerConfig(Options):
     steps_per_epoch: int | None = option(None, low=1, high=1e6)
     checkpoint_every: int | None = option(None, low=1)  # steps between saves within an epoch; null: every five minutes
     keep_state: bool = True  # of a completed run, which can then be given more epochs
+    test: bool = True  # evaluate the test split at the end; false: keep it unread, and write val_results.csv
     profile_steps: list[int] | None = None  # the first and last step that are profiled; null: none
     # Momentum of every BatchNorm that is trained; null: the architecture's own.
     bn_momentum: float | None = option(0.9, low=0, high=0.9999)

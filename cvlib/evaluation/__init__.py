@@ -29,30 +29,35 @@ _IMAGES_SHOWN = 24
 
 
 def record_results(training: Training, dataset: Dataset, epoch: int) -> None:
-    """Evaluate the best epoch; write metrics, test_results.csv, model.keras, labels.json and TensorBoard images."""
-    record, task = training.record, training.task
+    """Evaluate the best epoch; write metrics, test_results.csv, model.keras, labels.json and TensorBoard images.
+
+    With `trainer.test=false`, the test split isn't read, and the results are those of validation.
+    """
+    record, task, tested = training.record, training.task, training.config.trainer.test
     validated = task.validated(training.network)
     rule = tasks.threshold_rule(training.config)
     val = task.evaluate(validated, training.val, dataset.classes).tuned(rule)
     val = val.calibrated() if tasks.scales_temperature(training.config) else val
     decision = val.decision()
-    test = task.evaluate(validated, feed(training, dataset.test), dataset.classes).decided(decision)
-    metrics = {f"val/{name}": value for name, value in val.metrics().items()}
-    metrics |= {f"test/{name}": value for name, value in test.metrics().items()}
+    results = {"val": val}
+    if tested:
+        results["test"] = task.evaluate(validated, feed(training, dataset.test), dataset.classes).decided(decision)
+    metrics = {f"{split}/{name}": value for split, found in results.items() for name, value in found.metrics().items()}
     record.update(metrics=metrics)
-    if calibrated := calibration.summary(val, test, decision):
+    if calibrated := calibration.summary(results, decision):
         record.update(calibration=calibrated)
     for remark in val.remarks(rule):
         record.say(f"note: {remark}")
-    record.write_csv("test_results.csv", test.results(dataset.test.names))
+    shown_on, split = ("test", dataset.test) if tested else ("val", dataset.val)
+    record.write_csv(f"{shown_on}_results.csv", results[shown_on].results(split.names))
     model = _save_network(training, dataset, decision)
     training.board.begin_results()
-    drawn = _draw(training, dataset, val, test, epoch)
+    drawn = _draw(training, dataset, results, epoch)
 
     def read(indices: np.ndarray) -> np.ndarray:
-        return feed(training, dataset.test.take(indices)).preview(len(indices))[0]
+        return feed(training, split.take(indices)).preview(len(indices))[0]
 
-    report_parts.write(record.folder, task, test, dataset, read, model, drawn)
+    report_parts.write(record.folder, task, results[shown_on], dataset, split.names, read, model, drawn)
     shown = {*task.shown_metrics(len(dataset.classes)), training.monitor.removeprefix("val/")}
     headline = {name: value for name, value in metrics.items() if name.split("/", 1)[1] in shown}
     row = hyperparameters(as_mapping(training.config), overridden(record.folder))
@@ -107,14 +112,14 @@ def save_atomically(model: keras.Model, path: Any) -> None:
 
 
 def _draw(
-    training: Training, dataset: Dataset, val: Predictions, test: Predictions, epoch: int
+    training: Training, dataset: Dataset, results: dict[str, Predictions], epoch: int
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Write the pictures of the results to TensorBoard; return those that the run's page shows, by name."""
-    board, drawn = training.board, {}
-    for prefix, predictions in (("", val), ("test_", test)):
+    board, val, drawn = training.board, results["val"], {}
+    for split, predictions in results.items():
         for tag, picture in predictions.charts(dataset).items():
-            board.image("validation", prefix + tag, picture, epoch)
-            drawn[tag] = picture  # the last one is that of the test split
+            board.image("validation", tag if split == "val" else f"{split}_{tag}", picture, epoch)
+            drawn[tag] = picture  # the last one is that of the test split, if it is evaluated
     shown = val.representative()
     subset = dataset.val.take(shown)
     images = feed(training, subset, len(shown)).preview(len(shown))[0]

@@ -38,10 +38,13 @@ class Calibration:
         ]  # fmt: skip
 
 
-def summary(val: Predictions, test: Predictions, decision: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the temperature and the calibration errors with and without it; None for a task without calibration."""
+def summary(results: Mapping[str, Predictions], decision: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the temperature, and each split's calibration errors with and without it.
+
+    None for a task without calibration.
+    """
     errors = {}
-    for name, found in (("val", val), ("test", test)):
+    for name, found in results.items():
         scaled, unscaled = calibration_of(found), calibration_of(found.decided({}))
         if scaled is None or unscaled is None:
             return None

@@ -38,10 +38,10 @@ def finish(training: Training, dataset: Dataset, state: RunState) -> None:
 def _closing_table(training: Training) -> None:
     record, metrics = training.record, training.record.summary["metrics"]
     title = f"{training.config.trainer.kept_epoch} epoch {record.summary['best_epoch']}"
-    record.say(f"\n{title:<18}validation      test")
+    record.say(f"\n{title:<18}validation" + "      test" * training.config.trainer.test)
     shown, monitored = training.task.shown_metrics(len(training.classes)), training.monitor.removeprefix("val/")
     for name in dict.fromkeys([*shown, monitored]):
-        record.say(f"{name:<18}{metrics[f'val/{name}']:>10.4f}{metrics[f'test/{name}']:>10.4f}")
+        record.say(f"{name:<18}" + "".join(f"{metrics[f'{split}/{name}']:>10.4f}" for split in _splits(training)))
     _say_calibration(record)
     if earlier := [name for name in _COMMAND_OUTPUTS if (record.home / name).exists()]:
         names = ", ".join(earlier)
@@ -49,10 +49,14 @@ def _closing_table(training: Training) -> None:
     record.say(f"recorded in {record.home}; {report.NAME} shows it")
 
 
+def _splits(training: Training) -> list[str]:
+    return ["val", "test"] if training.config.trainer.test else ["val"]
+
+
 def _say_calibration(record: Record) -> None:
     if found := record.summary.get("calibration"):
-        val, test = found["val"], found["test"]
-        record.say(f"{'ECE':<18}{val['ece']:>10.4f}{test['ece']:>10.4f}")
+        errors = [found[split] for split in ("val", "test") if split in found]
+        record.say(f"{'ECE':<18}" + "".join(f"{error['ece']:>10.4f}" for error in errors))
         if found["temperature"] != 1:
-            record.say(f"{'  unscaled':<18}{val['ece_unscaled']:>10.4f}{test['ece_unscaled']:>10.4f}  "
-                       f"(temperature {found['temperature']:.2f})")  # fmt: skip
+            unscaled = "".join(f"{error['ece_unscaled']:>10.4f}" for error in errors)
+            record.say(f"{'  unscaled':<18}{unscaled}  (temperature {found['temperature']:.2f})")

@@ -20,38 +20,40 @@ from cvlib.viz import pictures
 
 _CELLS, _OF_A_CELL = 24, 6  # cells of the confusion matrix that get a picture, and images in it
 _EXPLAINED = 4  # images with Grad-CAM
-Read = Callable[[np.ndarray], np.ndarray]  # indices of test images → images, uint8 (n, height, width, channels)
+Read = Callable[[np.ndarray], np.ndarray]  # indices of the split's images → images, uint8 (n, height, width, channels)
 _Cell = tuple[int, int]  # true and predicted class id
 
 
 def write(
-    folder: Path, task: Task, test: Predictions, dataset: Dataset, read: Read, model: keras.Model,
-    drawn: Mapping[str, np.ndarray],
+    folder: Path, task: Task, found: Predictions, dataset: Dataset, names: Sequence[str], read: Read,
+    model: keras.Model, drawn: Mapping[str, np.ndarray],
 ) -> None:  # fmt: skip
-    """Write the tables and pictures of the test results.
+    """Write the tables and pictures of the results on one split, usually test.
 
     Args:
         folder: the run's folder.
-        read: reads test images at the network's input size.
+        found: the predictions for the split.
+        names: the names of its samples.
+        read: reads its images at the network's input size.
         model: the network that the run saves.
         drawn: further pictures, uint8 `(height, width, 3)`, by name.
     """
-    decided, worst = test.decided_classes(), test.worst(task.worst_shown)
+    decided, worst = found.decided_classes(), found.worst(task.worst_shown)
     cells = _largest_errors(decided)
     needed = np.unique(np.concatenate([worst, *cells.values()]).astype(int))
     images = dict(zip(needed.tolist(), read(needed), strict=True)) if len(needed) else {}
     shown = dict(drawn)
-    if calibrated := calibration_of(test):
+    if calibrated := calibration_of(found):
         shown["reliability"] = diagram(calibrated)
     if len(worst):
-        names = [dataset.test.names[index] for index in worst]
-        shown["worst"] = test.drawn(np.stack([images[index] for index in worst.tolist()]), worst, dataset, names)
+        worst_names = [names[index] for index in worst]
+        shown["worst"] = found.drawn(np.stack([images[index] for index in worst.tolist()]), worst, dataset, worst_names)
         if decided and attribution.has_places(model):  # Grad-CAM needs a feature map
-            shown["explained"] = _explained(model, decided, dataset, worst[:_EXPLAINED].tolist(), images)
-    for name, rows in test.tables().items():
+            shown["explained"] = _explained(model, decided, dataset.classes, names, worst[:_EXPLAINED].tolist(), images)
+    for name, rows in found.tables().items():
         write_atomically(folder / parts.FOLDER / f"{name}.csv", csv_of(rows))
     for (truth, prediction), indices in cells.items():
-        captions = pictures.with_names([""] * len(indices), [dataset.test.names[index] for index in indices])
+        captions = pictures.with_names([""] * len(indices), [names[index] for index in indices])
         sheet = pictures.contact_sheet([images[index] for index in indices.tolist()], captions)
         shown[f"cell_{truth}_{prediction}"] = sheet
     for name, picture in shown.items():
@@ -74,16 +76,17 @@ def _largest_errors(decided: DecidedClasses | None) -> dict[_Cell, np.ndarray]:
 
 
 def _explained(
-    model: keras.Model, decided: DecidedClasses, dataset: Dataset, chosen: list[int], images: Mapping[int, np.ndarray]
+    model: keras.Model, decided: DecidedClasses, classes: Sequence[str], names: Sequence[str], chosen: list[int],
+    images: Mapping[int, np.ndarray],
 ) -> np.ndarray:  # fmt: skip
     """Draw wrongly classified images, each with the evidence for the prediction and for the truth."""
     rows = []
     for index in chosen:
         truth, prediction = int(decided.truth[index]), int(decided.prediction[index])
-        heats = {f"{kind}\n{pictures.shortened(dataset.classes[label], 16)}":
+        heats = {f"{kind}\n{pictures.shortened(classes[label], 16)}":
                  attribution.grad_cam(model, images[index].astype(np.float32), label)
                  for kind, label in (("prediction", prediction), ("truth", truth))}  # fmt: skip
-        rows.append((images[index], pictures.with_names([""], [dataset.test.names[index]])[0], heats))
+        rows.append((images[index], pictures.with_names([""], [names[index]])[0], heats))
     return sheets.explanations(rows)
 
 

@@ -17,6 +17,8 @@ from cvlib.models.torch_names import TorchNames
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
     from keras import KerasTensor
 
@@ -57,6 +59,8 @@ class WeightSource:
         check: options → nothing; raises `WeightsUnavailable` or another `UserError` if `load` would fail. It is called
             before any image is read, so it must take at most a second and must not import Keras.
         described: options → what summary.json records as the source, if it isn't the name.
+        installed: options → the file in an installed package; raises what `check` raises. None: the weights are
+            downloaded.
     """
 
     name: str
@@ -64,6 +68,7 @@ class WeightSource:
     preprocess: Callable[[KerasTensor], KerasTensor]
     check: Callable[[Any], None] = lambda options: None
     described: Callable[[Any], str] | None = None
+    installed: Callable[[Any], Path] | None = None
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,11 @@ def _shown(value: float, spec: MetricSpec) -> str:
 
 def _about(run: Run, metric: str) -> str:
     if not metric.startswith("test/"):
-        return "<p>On validation images; the test images are evaluated at the end of a run.</p>"
+        kept = run.settings.get("trainer.test") is False
+        why = (
+            "trainer.test=false leaves the test images unread" if kept else "a run evaluates the test images at its end"
+        )
+        return f"<p>On validation images; {why}.</p>"
     count = (run.summary.get("samples") or {}).get("test")
     images = f"{count} test images. " if count else ""
     return f"<p>{images}The interval is for this network on other images; other seeds are not included.</p>"

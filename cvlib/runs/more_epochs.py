@@ -1,4 +1,6 @@
-"""Give a completed run more epochs: it continues in a subfolder, which replaces the old result at the end.
+"""Continue a completed run in a subfolder, which replaces the old result at the end: with more epochs, or to the test.
+
+A run that left the test split unread (`trainer.test=false`) continues with its evaluation.
 
 Until then, the folder holds the completed run as before. An interrupted continuation is an unfinished run in the
 subfolder, and the same command resumes it.
@@ -28,22 +30,36 @@ STAGING = "continued"
 _PARTS = ("checkpoints", "tensorboard", "metrics.csv", "splits.json", "layers.txt")
 
 
-def has_more_epochs(folder: Path, mapping: Mapping[str, Any]) -> bool:
-    """Return whether `folder` holds a completed run whose config differs from `mapping` only by fewer epochs.
+def continues(folder: Path, mapping: Mapping[str, Any]) -> bool:
+    """Return whether `folder` holds a completed run whose config has fewer epochs, or no test, but else is `mapping`.
 
     `mapping` is nested as in config.yaml, with `trainer.precision` resolved.
     """
     summary = read_summary(folder)
-    if mapping["trainer"].get("minutes") is not None:  # the time ends the run, not the epochs
-        return False
     if summary is None or summary.get("status") != "completed" or summary.get("config_hash") == identity(mapping):
+        return False
+    if _adds_test(summary, mapping):
+        return True
+    if mapping["trainer"].get("minutes") is not None:  # the time ends the run, not the epochs
         return False
     try:
         before = (read_config(folder / "config.yaml").get("trainer") or {}).get("epochs")
     except (OSError, UnicodeDecodeError, ValueError, AttributeError, yaml.YAMLError):
         return False
-    fewer = {**mapping, "trainer": {**mapping["trainer"], "epochs": before}}
-    return type(before) is int and before < mapping["trainer"]["epochs"] and identity(fewer) == summary["config_hash"]
+    if type(before) is not int or before >= mapping["trainer"]["epochs"]:
+        return False
+    return bool(identity(_changed(mapping, epochs=before)) == summary.get("config_hash"))
+
+
+def _adds_test(summary: Mapping[str, Any], mapping: Mapping[str, Any]) -> bool:
+    """Return whether the run of `summary` has the config `mapping`, but left the test split unread."""
+    return mapping["trainer"].get("test", True) and identity(_changed(mapping, test=False)) == summary.get(
+        "config_hash"
+    )
+
+
+def _changed(mapping: Mapping[str, Any], **trainer: Any) -> dict[str, Any]:
+    return {**mapping, "trainer": {**mapping["trainer"], **trainer}}
 
 
 @contextlib.contextmanager
@@ -82,15 +98,15 @@ def continued(
 
 
 def _prepare(folder: Path, mapping: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
-    checkpoints, epochs = folder / "checkpoints", mapping["trainer"]["epochs"]
+    checkpoints, summary = folder / "checkpoints", read_summary(folder) or {}
+    only_test = _adds_test(summary, mapping)
+    goal = "trainer.test=true" if only_test else f"trainer.epochs={mapping['trainer']['epochs']}"
     if not list(checkpoints.glob("epoch-*.npz")):
         raise UserError(f"{folder} is completed, and its last state was not kept (trainer.keep_state=false, or an "
-                        f"earlier version), so it can't continue to trainer.epochs={epochs}: choose another "
-                        "hydra.run.dir")  # fmt: skip
-    if _stopped_early(checkpoints / "completed.json"):
+                        f"earlier version), so it can't continue to {goal}: choose another hydra.run.dir")  # fmt: skip
+    if not only_test and _stopped_early(checkpoints / "completed.json"):
         raise UserError(f"{folder} is completed: trainer.patience stopped it before its last epoch, so a higher "
                         "trainer.epochs changes nothing; choose another hydra.run.dir")  # fmt: skip
-    summary = read_summary(folder) or {}
     with replacing(folder / STAGING) as temporary:
         temporary.mkdir()
         for name in _PARTS:

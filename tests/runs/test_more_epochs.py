@@ -10,7 +10,7 @@ import pytest
 
 from cvlib.runs.config_file import read_config, to_yaml
 from cvlib.runs.identity import identity
-from cvlib.runs.more_epochs import continued, has_more_epochs
+from cvlib.runs.more_epochs import continued, continues
 from cvlib.runtime.errors import UserError
 from tests.runs.small_config import CONFIG
 
@@ -45,12 +45,12 @@ def content(folder: Path) -> dict[str, bytes]:
     (with_epochs(3, keep_state=True), True),
 ])  # fmt: skip
 def test_only_more_epochs_continue_a_completed_run(tmp_path: Path, now: dict[str, Any], expected: bool) -> None:
-    assert not has_more_epochs(tmp_path / "none", now)
+    assert not continues(tmp_path / "none", now)
     completed_run(tmp_path)
-    assert has_more_epochs(tmp_path, now) is expected
+    assert continues(tmp_path, now) is expected
     summary = json.loads((tmp_path / "summary.json").read_text())
     (tmp_path / "summary.json").write_text(json.dumps(summary | {"status": "interrupted"}))
-    assert not has_more_epochs(tmp_path, now)
+    assert not continues(tmp_path, now)
 
 
 def test_the_old_result_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
@@ -104,3 +104,25 @@ def test_a_run_without_its_last_state_or_stopped_by_patience_is_refused(tmp_path
         pass
     assert "\n" not in str(caught.value)
     assert content(tmp_path) == before and not (tmp_path / "continued").exists()
+
+
+def test_a_run_that_left_the_test_unread_continues_with_it(tmp_path: Path) -> None:
+    unread = with_epochs(2, test=False, minutes=1.0)
+    completed_run(tmp_path)
+    (tmp_path / "config.yaml").write_text(to_yaml(unread))
+    (tmp_path / "checkpoints/completed.json").write_text(json.dumps({"stopped": True}))  # minutes end a run like this
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps(summary | {"config_hash": identity(unread)}))
+    assert continues(tmp_path, with_epochs(2, test=True, minutes=1.0))
+    assert continues(tmp_path, with_epochs(2, minutes=1.0))
+    assert not continues(tmp_path, unread)
+    assert not continues(tmp_path, with_epochs(2, test=True, minutes=2.0))
+    with continued(tmp_path, with_epochs(2, minutes=1.0)):
+        pass
+    assert read_config(tmp_path / "config.yaml") == with_epochs(2, minutes=1.0)
+    (tmp_path / "checkpoints/epoch-00002-step-0000000.npz").unlink()
+    (tmp_path / "summary.json").write_text(json.dumps(summary | {"config_hash": identity(unread)}))
+    with pytest.raises(UserError, match=r"can't continue to trainer\.test=true"), continued(
+        tmp_path, with_epochs(2, minutes=1.0)
+    ):  # fmt: skip
+        pass

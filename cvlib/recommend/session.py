@@ -1,0 +1,158 @@
+"""What all steps of a recommendation share: the journal, the time that is left, and how a run is started."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from cvlib.compare.runs import sample_values
+from cvlib.recommend.candidates import Candidate
+from cvlib.recommend.journal import Journal
+from cvlib.recommend.settings import Settings
+from cvlib.runs.run import Run, read_run
+from cvlib.runtime.clock import duration
+from cvlib.runtime.errors import MISTAKE, UserError
+from cvlib.sweeps import one_job
+
+Compose = Callable[[Sequence[str]], Any]  # overrides → the config as Hydra composes it; raises `UserError`
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run of a candidate that has ended.
+
+    Attributes:
+        candidate: what was trained.
+        folder: the run's folder.
+        value: the main metric on validation; None if the run failed.
+        seconds: wall-clock time of the whole run.
+        minutes: its trainer.minutes; None: the candidate's own number of epochs.
+        error: why it failed.
+    """
+
+    candidate: Candidate
+    folder: Path
+    value: float | None
+    seconds: float
+    minutes: float | None
+    error: str | None
+
+    @property
+    def run(self) -> Run:
+        """The run as it is recorded."""
+        return read_run(self.folder)
+
+
+@dataclass
+class Session:
+    """One recommendation.
+
+    Attributes:
+        settings: the numbers from conf/recommend.
+        data: the overrides that select the data.
+        task: the name of the task.
+        folder: the sweep's folder, which holds all runs and the journal.
+        compose: composes the config of a run.
+        say: prints a line.
+        shared: overrides that all runs get besides, such as a fraction of the data.
+    """
+
+    settings: Settings
+    data: tuple[str, ...]
+    task: str
+    folder: Path
+    outputs: Path
+    seed: int
+    journal: Journal
+    compose: Compose
+    say: Callable[[str], None]
+    shared: tuple[str, ...] = ()
+    overheads: list[float] = field(default_factory=list)  # seconds of each run besides its training
+
+    @property
+    def seconds(self) -> float:
+        """The whole time in seconds."""
+        return 60 * self.settings.minutes
+
+    @property
+    def left(self) -> float:
+        """Seconds until the test and the page have to begin."""
+        return self.seconds * (1 - self.settings.reserve) - self.journal.elapsed
+
+    @property
+    def overhead(self) -> float:
+        """Expected seconds of a run besides its training: the largest so far, or the number in the settings."""
+        return max(self.overheads, default=self.settings.overhead)
+
+    def overrides(self, candidate: Candidate, seed: int, minutes: float | None = None) -> list[str]:
+        """Return the overrides of a run, apart from where it is written and that the test split stays unread."""
+        limit = [] if minutes is None else [f"trainer.minutes={minutes:.4g}"]
+        return [*candidate.overrides, *self.data, *self.shared, f"data.split_seed={self.seed}", f"seed={seed}", *limit]
+
+    def train(self, stage: str, candidate: Candidate, seed: int, minutes: float | None) -> Trained:
+        """Train a candidate in a process of its own, or return its run if it has ended already."""
+        what = f"{stage}: {candidate.name}, seed {seed}"
+        planned = self.journal.decide(f"run {what}", lambda: {"minutes": minutes})["minutes"]
+        folder = self.folder / re.sub(r"[^\w.-]+", "_", what)
+        if f"result {what}" not in self.journal:
+            limit = "" if planned is None else f", {duration(60 * planned)} of training"
+            self.say(f"{what}{limit} ({duration(max(self.left, 0))} left)")
+        began = self.journal.elapsed
+        found = self.journal.decide(f"result {what}", lambda: self._train(candidate, folder, seed, planned, began))
+        if found["value"] is not None:
+            self.overheads.append(found["seconds"] - found["trained"])
+        return Trained(candidate, folder, found["value"], found["seconds"], planned, found["error"])
+
+    def _train(
+        self, candidate: Candidate, folder: Path, seed: int, minutes: float | None, began: float
+    ) -> dict[str, Any]:  # fmt: skip
+        given = [*self.overrides(candidate, seed, minutes), "trainer.test=false", f"output_root={self.outputs}"]
+        composed = self.compose(given)
+        texts = {
+            ".hydra/config.yaml": OmegaConf.to_yaml(composed, resolve=True),
+            ".hydra/overrides.yaml": OmegaConf.to_yaml(given),
+        }
+        outcome = one_job.run_isolated(composed, folder, texts, quiet=True)
+        if outcome.code == MISTAKE:
+            raise UserError(outcome.error or "invalid input")
+        summary = outcome.summary
+        self._refuse_changed(summary.get("data_fingerprint"))
+        metrics = summary.get("metrics") or {}
+        value = None if outcome.error else metrics.get(validation_metric(summary))
+        if value is None:
+            self.say(f"  failed: {outcome.error or 'it has no result on validation'}")
+        else:
+            self.say(f"  {validation_metric(summary)} {value:.4f} in {duration(self.journal.elapsed - began)}")
+        trained = (summary.get("timing") or {}).get("train", 0.0)
+        return {"value": value, "seconds": round(self.journal.elapsed - began, 2), "trained": trained,
+                "error": outcome.error}  # fmt: skip
+
+    def _refuse_changed(self, fingerprint: Any) -> None:
+        """Raise `UserError` if a run read other images than the runs before it."""
+        if fingerprint is None:
+            return
+        first = self.journal.decide("data fingerprint", lambda: fingerprint)
+        if first != fingerprint:
+            raise UserError("the images or their labels changed while the recommendation ran: give the command again "
+                            f"with another --name, or delete {self.folder}")  # fmt: skip
+
+
+def validation_metric(summary: dict[str, Any]) -> str:
+    """Return the task's main metric on validation, such as val/accuracy."""
+    specs = summary.get("metric_specs") or [{"name": "accuracy"}]
+    return f"val/{specs[0]['name']}"
+
+
+def by_sample(runs: Sequence[Trained]) -> np.ndarray | None:
+    """Return the main metric of each validation sample `(runs, samples)`; None if the runs lack it or differ."""
+    rows = [sample_values(one.run, validation_metric(one.run.summary)) for one in runs]
+    known = [row for row in rows if row is not None]
+    if not known or len(known) < len(rows) or any(row[0] != known[0][0] for row in known):
+        return None
+    return np.array([row[1] for row in known])
