@@ -49,6 +49,7 @@ class RunState:
     first_steps: dict[str, int] = field(default_factory=dict)  # by variable, the step at which its moments start
     resolved: dict[str, str] = field(default_factory=dict)  # settings that replaced `auto`: precision
     backend: str = "tensorflow"  # of Keras
+    feed: str = "tensorflow"  # the engine that reads and augments the images, or threads
     planned_epochs: int = 0  # trainer.epochs; 0 in files of earlier versions
     form: int = FORM
 
