@@ -21,6 +21,7 @@ from cvlib.runtime import backend, hardware
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
+from cvlib.training import batch_search, data_parallel, rematerialize
 from cvlib.transfer import pretraining, regimes, sources
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[st
         if requested.trainer.precision == "auto":
             why = hardware.native(config.model.depthwise)[1]
             record.say(f"trainer.precision=auto: {config.trainer.precision}, because {why}")
+        config = batch_search.replace_auto(config, record)
         dataset, training = _prepare(config, record)
         training.on_epoch = on_epoch
         if config.optimizer.lr == AUTO:
@@ -100,12 +102,22 @@ def unrecorded(config: Config, folder: Path) -> tuple[Dataset, Training]:
     """
     _check(config)
     config = _resolved(config, folder)
-    return _prepare(config, Unrecorded(folder, as_mapping(config)))
+    record = Unrecorded(folder, as_mapping(config))
+    return _prepare(batch_search.replace_auto(config, record), record)
+
+
+def try_batch_sizes() -> None:
+    """Train with growing batches; the program of the process that `cvlib.training.batch_search` starts."""
+    from cvlib.training import batch_trial
+
+    batch_trial.main(lambda config: _prepare(config, Unrecorded(Path(), as_mapping(config))))
 
 
 def _check(config: Config) -> None:
     """Raise `UserError` for invalid input, before anything is read or written."""
     backend.check()
+    data_parallel.check(config)
+    rematerialize.check(config)
     tasks.check(config)
     sources.check(config)
 
@@ -216,6 +228,12 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     from cvlib.training import devices
 
     devices.start(config)
+    number = data_parallel.use(config)
+    record.update(devices=number)
+    if number > 1:
+        record.say(f"{number} devices share each batch of {config.data.batch_size} images")
+    if note := rematerialize.note(config):
+        record.say(note)
     from cvlib.models.network import build
     from cvlib.training import batch_norm
     from cvlib.transfer import freezing, weights
@@ -236,6 +254,7 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
                 raise
             folder = _pretrain(config, spec, record, str(unavailable))
             devices.start(config)  # the pretraining run has changed the random state and the layer names
+            data_parallel.use(config)
             network = build(config.model, spec, len(dataset.classes))
             loaded = weights.start_from(network, str(folder), classes)
             loaded = dataclasses.replace(loaded, source=f"{config.data.pretrain_on} (pretrained in {folder})")

@@ -1,4 +1,4 @@
-"""Print the losses of the first ten steps of a run as JSON: `python -m tests.first_losses FOLDER OVERRIDE…`.
+"""Print the losses of the first steps of a run as JSON: `python -m tests.first_losses FOLDER OVERRIDE…`.
 
 The first call for a folder saves the initial weights there. Later calls start from them, also with another backend of
 Keras, which would draw others.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,12 @@ STEPS = 10
 
 
 def losses(folder: Path, overrides: list[str]) -> list[float]:
-    """Return the losses of the first steps, in the order in which a run trains."""
+    """Return the losses of the first ten steps, in the order in which a run trains."""
+    return trained(folder, overrides, STEPS)[0]
+
+
+def trained(folder: Path, overrides: list[str], steps: int) -> tuple[list[float], Any]:
+    """Train for some steps; return their losses and the network's Keras model."""
     config = compose([*overrides, f"hydra.run.dir={folder}/run"])
     devices.start(config)
     training = experiment._prepare(config, Unrecorded(folder / "run", as_mapping(config)))[1]
@@ -42,14 +48,14 @@ def losses(folder: Path, overrides: list[str]) -> list[float]:
     model.compile(optimizer=built, jit_compile=training.compiled,
                   **training.task.compile_arguments(training.network, config, training.class_weights))  # fmt: skip
     found: list[float] = []
-    for epoch in range(STEPS):
+    for epoch in range(steps):
         training.train.epoch(epoch)
         for batch in training.train.with_targets(training.targets):
             model.reset_metrics()
             found.append(float(model.train_on_batch(*batch, return_dict=True)["loss"]))
-            if len(found) == STEPS:
-                return found
-    raise ValueError(f"{len(found)} steps in {STEPS} epochs")
+            if len(found) == steps:
+                return found, model
+    raise ValueError(f"{len(found)} steps in {steps} epochs")
 
 
 if __name__ == "__main__":

@@ -118,6 +118,10 @@ def check(config: Config) -> None:
     _check_mode(config)
     require(config.optimizer.lr == schema.AUTO or isinstance(config.optimizer.lr, float), "optimizer.lr",
             config.optimizer.lr, "a number, or auto")  # fmt: skip
+    devices = config.trainer.devices
+    require(devices == schema.ALL or type(devices) is int, "trainer.devices", devices, "a whole number, or all")
+    require(data.batch_size == schema.AUTO or type(data.batch_size) is int, "data.batch_size", data.batch_size,
+            "a whole number, or auto")  # fmt: skip
     _check_image_size(data.image_size)
     held_out = data.val_fraction + data.test_fraction
     require(held_out < 1, "data.val_fraction + data.test_fraction", held_out,

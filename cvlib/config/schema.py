@@ -13,7 +13,8 @@ from typing import Any
 from cvlib.config.augment import AugmentConfig as AugmentConfig
 from cvlib.config.fields import Options, option
 
-AUTO = "auto"  # the value of optimizer.lr for a search
+AUTO = "auto"  # the value of optimizer.lr and data.batch_size for a search
+ALL = "all"  # the value of trainer.devices for all devices of the machine
 
 
 @dataclass
@@ -226,7 +227,7 @@ class DataConfig(Options):
     fraction: float = option(1.0, low=1e-9, high=1)  # of the training split, stratified and nested
     # A subset of the classes in this order, or the class ids' names for masks without a label file; null: all.
     classes: list[str] | None = None
-    batch_size: int = option(32, low=1, high=1e6)  # images of a training step
+    batch_size: Any = option(32, low=1, high=1e6)  # images of a training step; auto: the largest that fits in memory
     val_fraction: float = option(0.15, low=0, high=0.9)  # taken from the training split if there is no val split
     test_fraction: float = option(0.15, low=0, high=0.9)  # of all images, if there is no test split
     split_seed: int = option(0, low=0)
@@ -256,6 +257,9 @@ class TrainerConfig(Options):
     ema: float | None = option(None, low=0, high=0.99999)
     accumulate: int = option(1, low=1, high=1e4)  # batches whose mean gradient makes one update of the weights
     precision: str = option("float32", choices=("float32", "bfloat16", "float16", "auto"))
+    # Devices of this machine that share each batch: 1 | all | a number. More than one device needs JAX.
+    devices: Any = option(1, low=1, high=1e4)
+    remat: bool = False  # whether the backward pass computes cheap results again, which saves memory (JAX only)
     jit: bool = False
     deterministic: bool = False
     steps_per_epoch: int | None = option(None, low=1, high=1e6)

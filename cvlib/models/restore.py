@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cvlib.config.schema import Config
+from cvlib.config.schema import AUTO, Config
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones, keras_hub
 from cvlib.models.options import read_config
@@ -132,6 +133,10 @@ def open_run(folder: Path) -> SavedRun:
     except UserError as error:
         raise UserError(f"{folder / 'config.yaml'} can't be read: {str(error).splitlines()[0]}") from None
     record.require_data()
+    found = record.summary.get("batch_size_search")
+    if config.data.batch_size == AUTO:
+        size = found["batch_size"] if found else config.model.suited.batch_size
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, batch_size=size))
     return SavedRun(record, config)
 
 

@@ -38,6 +38,7 @@ class RunState:
     best_epoch: int = 0  # counts from 1; 0: none yet
     best: list[float] = field(default_factory=list)  # of the best epoch: monitored value (larger is better), then -loss
     seconds: float = 0.0  # training time over all processes
+    waited: float = 0.0  # the part of `seconds` in which training waited for its batches
     images: int = 0
     cut_at: int = 0  # steps of the current epoch, if trainer.minutes have ended its training early; 0: all
     budget_used: float = 0.0  # seconds of trainer.minutes that are used

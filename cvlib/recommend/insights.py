@@ -48,9 +48,8 @@ def _doubts(
 def more_data_words(found: dict[str, Any]) -> str:
     """Return what twice as many training images would bring, in a sentence."""
     gain, low, high = (100 * found[key] for key in ("gain", "low", "high"))
-    now = found["counts"][-1]
-    return (f"Twice as many training images ({2 * now:,} instead of {now:,}) would bring about {gain:+.1f} points "
-            f"({low:.1f} to {high:.1f}), going by a linear probe on frozen features.")  # fmt: skip
+    return (f"Twice as many training images would bring about {gain:+.1f} points ({low:.1f} to {high:.1f}), going by a "
+            f"linear probe on the frozen features of up to {found['counts'][-1]:,} images.")  # fmt: skip
 
 
 def sheet(session: Session, doubts: list[dict[str, Any]]) -> Image | None:

@@ -28,7 +28,16 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "augment": {"rand_operations": 0, "rand_magnitude": 0.3, "erase": 0.0, "mixup": 0.0, "cutmix": 0.0},
     "mode": {"keep_classes": True, "layer_decay": 1.0, "unfreeze": None},
-    "trainer": {"kept_epoch": "best", "ema": None, "keep_state": True, "minutes": None, "accumulate": 1, "test": True},
+    "trainer": {
+        "kept_epoch": "best",
+        "ema": None,
+        "keep_state": True,
+        "minutes": None,
+        "accumulate": 1,
+        "test": True,
+        "devices": 1,
+        "remat": False,
+    },
 }
 # Renamed keys, as group → name → earlier name. Runs are hashed with the earlier name, so that their identity stays the
 # same.

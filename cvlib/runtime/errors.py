@@ -12,6 +12,11 @@ COMPLETED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
+_TRY_FOR_MEMORY = (
+    "try a smaller data.batch_size (auto: the largest that fits) with trainer.accumulate, trainer.remat=true (JAX), "
+    "trainer.precision=bfloat16, a smaller data.image_size, or data.cache=disk instead of memory"
+)
+
 
 class UserError(Exception):
     """Invalid input: the message says in one line what is wrong, where, and what to do (exit code 2)."""
@@ -50,10 +55,17 @@ def cause_and_advice(error: BaseException) -> tuple[str, str] | None:
     if number in _NOT_ALLOWED or (refused and number is None):
         place, reason = (place, os.strerror(number)) if number else refused.groups() if refused else (None, "")
         return f"{place or 'a file'}: can't be written ({reason})", "choose another path or change its permissions"
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out of memory", "try a smaller data.batch_size or data.image_size, or data.cache=disk instead of memory"
+    if is_out_of_memory(error):
+        return "out of memory", _TRY_FOR_MEMORY
     spoiled = re.search(r"UserError: (.*?)(?: Traceback| \[\[|$)", text)  # from within TensorFlow's input pipeline
     return (spoiled.group(1), "") if spoiled else None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is Python's, TensorFlow's or JAX's for too little memory."""
+    kind, text = type(error).__name__, str(error)
+    jax = kind in ("XlaRuntimeError", "JaxRuntimeError") and ("RESOURCE_EXHAUSTED" in text or "Out of memory" in text)
+    return isinstance(error, MemoryError) or kind == "ResourceExhaustedError" or jax
 
 
 def complain(message: str) -> int:

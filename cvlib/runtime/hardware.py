@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -27,6 +28,12 @@ import jax
 print(json.dumps([list(map(int, gpu.compute_capability.split("."))) for gpu in jax.devices("gpu")]))
 """
 
+_PLATFORMS = """
+import json
+import jax
+print(json.dumps([device.platform for device in jax.local_devices()]))
+"""
+
 
 def precision(asked: str, depthwise: bool = False) -> str:
     """Return the precision to compute in: `asked`, or the native precision if `asked` is auto."""
@@ -39,7 +46,7 @@ def native(depthwise: bool = False) -> tuple[str, str]:
 
     `depthwise`: whether the network consists of depthwise convolutions, which processors compute faster in float32.
     """
-    if capabilities := _of_gpus():
+    if capabilities := gpus():
         return of_gpu(min(capabilities))
     if depthwise:
         return "float32", "depthwise convolutions are slower in bfloat16 on a processor"
@@ -60,13 +67,26 @@ def of_processor(cpuinfo: str) -> tuple[str, str]:
     return ("bfloat16", f"the processor has {found[0]}") if found else ("float32", "the processor has no bfloat16")
 
 
-def _of_gpus() -> list[tuple[int, int]]:
+def gpus() -> list[tuple[int, int]]:
     """Return the compute capabilities of the GPUs, from a separate process because this one may fork later."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return []
     code = _CAPABILITIES if backend.has_tensorflow() else _CAPABILITIES_OF_JAX
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return [(major, minor) for major, minor in json.loads(result.stdout.splitlines()[-1])] if result.stdout else []
+
+
+@functools.cache
+def jax_devices() -> list[str]:
+    """Return the platform of each of JAX's devices: "cpu", "gpu", ….
+
+    A separate process counts them, because counting would start JAX here, before a fork or before its settings.
+    """
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    result = subprocess.run([sys.executable, "-c", _PLATFORMS], capture_output=True, text=True, check=True,
+                            env=environment)  # fmt: skip
+    found: list[str] = json.loads(result.stdout.splitlines()[-1])
+    return found
 
 
 def processor() -> str:
@@ -80,3 +100,17 @@ def processor() -> str:
 def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory_mb() -> float:
+    """Return the memory that new processes can use, in MiB: that of the machine, or of a container's limit."""
+    meminfo, limits = Path("/proc/meminfo"), []
+    if meminfo.exists():
+        values = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        limits.append(int(values["MemAvailable"].split()[0]) / 2**10)
+    else:
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20 / 2)  # macOS: half of it
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):  # there is no limit ("max"), or another version of control groups
+        limits.append((int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())) / 2**20)
+    return max(0.0, min(limits))

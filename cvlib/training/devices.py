@@ -41,6 +41,8 @@ def import_quietly(devices: bool = True) -> None:
 
             if devices:
                 tensorflow.config.list_physical_devices()
+                if backend.name() == "jax":  # TensorFlow only reads the images, and would take all memory of a GPU
+                    tensorflow.config.set_visible_devices([], "GPU")
     # The user's own file of settings must not change a run.
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")

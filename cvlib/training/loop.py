@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from cvlib import tasks
+from cvlib.data.waiting import Waiting
 from cvlib.models import run_state
 from cvlib.models.run_state import FORM, Parts, RunState
 from cvlib.runtime import backend
@@ -110,7 +111,8 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     if budget is not None:
         budget.begin(state)
     started = time.monotonic()
-    logs = _train_epoch(training, state, parts, stop)
+    waiting = Waiting()
+    logs = _train_epoch(training, state, parts, stop, waiting)
     trained = time.monotonic() - started
     values = _validate(training, state, stop)
     if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
@@ -123,6 +125,7 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
         images = min(images, budget.steps * training.train.batch_size)
     state.epoch, state.within, state.cut_at, state.step = state.epoch + 1, 0, 0, state.step + steps
     state.seconds += trained
+    state.waited += waiting.seconds
     state.images += images
     row = {
         "epoch": state.epoch,
@@ -144,15 +147,17 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
         raise KeyboardInterrupt
 
 
-def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) -> dict[str, float]:
+def _train_epoch(
+    training: Training, state: RunState, parts: Parts, stop: Stop, waiting: Waiting
+) -> dict[str, float]:  # fmt: skip
     """Train one epoch, or the rest of a resumed one, and return its metrics.
 
-    `parts` holds the metrics of the steps before the resume.
+    `parts` holds the metrics of the steps before the resume. `waiting` counts the time without a batch.
     """
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # equal to `train.steps` if only the epoch's validation is missing
     train.epoch(state.epoch, first % train.steps)
-    stream = train.with_targets(training.targets)
+    stream = waiting.timed(train.with_targets(training.targets))
 
     def save(done: int) -> None:
         _save(training, dataclasses.replace(state, within=done, **_spent(training)))
@@ -181,7 +186,7 @@ def _train_epoch(training: Training, state: RunState, parts: Parts, stop: Stop) 
         training.estimate = None
     if trainer.profile_steps:
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
-    steps = None if backend.name() == "tensorflow" else train.steps - first  # a generator has no length
+    steps = None if hasattr(stream, "element_spec") else train.steps - first  # a generator has no length
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
                         callbacks=callbacks, steps_per_epoch=steps)  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from cvlib.transfer.regimes import Phase
 from cvlib.viz import lr_curve, pictures
 
 if TYPE_CHECKING:
+    from cvlib.data.feed import Feed
     from cvlib.training.training import Training
 
 FIRST, LAST, STEPS = 1e-6, 10.0, 100  # the tested rates, and the number of training steps for them
@@ -203,7 +204,7 @@ def _train(training: Training, phase: Phase, ramp: _Ramp, steps: int, end_early:
     arguments = training.task.compile_arguments(training.network, training.config, training.class_weights)
     model.compile(optimizer=built, jit_compile=training.compiled, **arguments)
     losses: list[float] = []
-    for batch in _batches(training, steps):
+    for batch in batches(training.fitted.train, training.targets, steps):
         model.reset_metrics()
         loss = float(model.train_on_batch(*batch, return_dict=True)["loss"])
         if not math.isfinite(loss):
@@ -217,12 +218,12 @@ def _train(training: Training, phase: Phase, ramp: _Ramp, steps: int, end_early:
     return np.asarray(losses)
 
 
-def _batches(training: Training, steps: int) -> Iterator[Any]:
-    """Yield the first `steps` training batches, in the order in which a run uses them."""
-    feed, done, epoch = training.fitted.train, 0, 0
+def batches(feed: Feed, targets: Callable[[Any], Any], steps: int) -> Iterator[Any]:
+    """Yield the first `steps` training batches for Keras, in the order in which a run uses them."""
+    done, epoch = 0, 0
     while done < steps:
         feed.epoch(epoch, 0)
-        for batch in feed.with_targets(training.targets):
+        for batch in feed.with_targets(targets):
             yield batch
             done += 1
             if done == steps:

@@ -9,7 +9,7 @@ from cvlib.data.dataset import Dataset
 from cvlib.data.feed import Feed
 from cvlib.models.network import Network
 from cvlib.runs.record import Record
-from cvlib.training import feeds
+from cvlib.training import feeds, rematerialize
 from cvlib.training.training import Fitted, Training
 from cvlib.transfer import cached_features, freezing, regimes
 
@@ -28,6 +28,8 @@ def training(config: Config, dataset: Dataset, network: Network, record: Record)
                        "computes them in every epoch")  # fmt: skip
         else:
             made.fitted = _on_features(made)
+    if config.trainer.remat:
+        rematerialize.apply(made.fitted.model)
     return made
 
 

@@ -55,7 +55,8 @@ def report(training: Training, state: RunState, row: dict[str, Any], better: boo
     epochs, budget, record = training.config.trainer.epochs, training.budget, training.record
     record.write_csv("metrics.csv", [dict.fromkeys(row) | earlier for earlier in state.rows])
     record.update(epochs=state.epoch, steps=state.step, best_epoch=state.best_epoch, last_metrics=_select(row, "val/"),
-                  timing={**record.summary["timing"], "train": round(state.seconds, 2)},
+                  timing={**record.summary["timing"], "train": round(state.seconds, 2),
+                          "waiting_for_data": round(state.waited / max(state.seconds, 1e-9), 3)},
                   metrics=_select(state.rows[state.best_epoch - 1], "val/"))  # fmt: skip
     training.board.scalars(state.epoch, {
         **_select(row, "train/", keep_prefix=False),

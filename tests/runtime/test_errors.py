@@ -21,6 +21,7 @@ from tests import programs
         (RuntimeError("write failed: No space left on device [Op:WriteImageSummary]"), "no space left on the disk:"),
         (PermissionError(errno.EACCES, "Permission denied", "runs/a"), "runs/a: can't be written (Permission denied)"),
         (MemoryError(), "smaller data.batch_size"),
+        (type("JaxRuntimeError", (RuntimeError,), {})("RESOURCE_EXHAUSTED: Out of memory"), "trainer.remat=true"),
         (RuntimeError("{{function_node x}} UserError: a/b.png: can't be opened [[{{node y}}]]"), "a/b.png: can't be"),
     ],
 )  # fmt: skip

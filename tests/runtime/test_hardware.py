@@ -34,7 +34,7 @@ def test_the_precision_depends_on_the_gpus_compute_capability(capability: tuple[
 
 
 def test_the_weakest_gpu_decides_and_takes_precedence_over_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_of_gpus", lambda: [(9, 0), (6, 1)])
+    monkeypatch.setattr(hardware, "gpus", lambda: [(9, 0), (6, 1)])
     assert hardware.native.__wrapped__() == ("float32", "the GPU's compute capability is 6.1")
 
 
@@ -50,14 +50,18 @@ def test_auto_selects_the_native_precision_of_the_hardware(found: str, monkeypat
 def test_depthwise_convolutions_stay_in_float32_on_a_processor(
     gpus: list[tuple[int, int]], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "_of_gpus", lambda: gpus)
+    monkeypatch.setattr(hardware, "gpus", lambda: gpus)
     assert hardware.native.__wrapped__(depthwise=True)[0] == expected
 
 
 def test_a_machine_without_gpus_starts_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hardware, "Path", lambda name: tmp_path / "absent")
     monkeypatch.setattr(hardware.subprocess, "run", lambda *_, **__: pytest.fail("started a process"))
-    assert hardware._of_gpus() == []
+    assert hardware.gpus() == []
+
+
+def test_the_free_memory_is_part_of_the_machine() -> None:
+    assert 50 < hardware.free_memory_mb() < 2**27
 
 
 def test_the_processor_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Dense(Head):
         """
         from keras import ops
 
-        last.kernel.assign(ops.zeros(last.kernel.shape))  # JAX takes no variable for zeros_like
+        last.kernel.assign(ops.zeros(last.kernel.shape, last.kernel.dtype))
 
 
 HEAD = Dense()
