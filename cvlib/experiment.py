@@ -314,7 +314,9 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
     record = training.record
     state, parts, remarks = run_state.load(training.checkpoints)
     found = record.summary.get("learning_rate_search") or {}
-    state.backend = state.backend if state.epoch or state.within else backend.name()
+    reader = "tensorflow" if backend.has_tensorflow() else "threads"
+    if not (state.epoch or state.within):
+        state.backend, state.feed = backend.name(), reader
     state.resolved = {"trainer.precision": training.config.trainer.precision} | {k: str(v) for k, v in found.items()}
     for remark in remarks:
         record.say(remark)
@@ -326,6 +328,10 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
         backend.check_same(state.backend, str(record.folder))
         steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""
         record.say(f"resumes after epoch {state.epoch}{steps}")
+        if state.feed != reader:
+            record.say("until now, the images were read and augmented "
+                       + ("with TensorFlow" if state.feed == "tensorflow" else "without TensorFlow")
+                       + ", which gives the same pixels only up to rounding")  # fmt: skip
     training.open_board(state.epoch)
     if not state.epoch:
         evaluation.show_start(training, dataset)

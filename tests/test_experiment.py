@@ -13,6 +13,7 @@ from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.split import Split
 from cvlib.runs.record import Record
+from cvlib.runtime import backend
 from cvlib.runtime.errors import UserError
 from tests.configs import model_config
 
@@ -94,3 +95,22 @@ def test_a_run_killed_before_its_first_checkpoint_repeats_its_first_epoch(tmp_pa
         file.unlink()  # as if the process had been killed just before writing it
     assert experiment.run(config, tmp_path / "run")["status"] == "completed"
     assert len((tmp_path / "run/metrics.csv").read_text().splitlines()) == 2
+
+
+def test_a_run_says_if_another_engine_reads_the_images_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Config(
+        model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1), trainer=TrainerConfig(epochs=2)
+    )
+
+    def stop(epoch: int, _: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(config, tmp_path / "run", on_epoch=stop)
+    monkeypatch.setattr(backend, "check", lambda: None)
+    monkeypatch.setattr(backend, "has_tensorflow", lambda: False)
+    capsys.readouterr()
+    assert experiment.run(config, tmp_path / "run")["status"] == "completed"
+    assert "until now, the images were read and augmented with TensorFlow, which gives" in capsys.readouterr().out

@@ -107,7 +107,7 @@ def test_tensorflow_is_imported_only_where_needed() -> None:
     """The feed, TensorBoard, devices, fused operations, gradients for explanations, and exports use TensorFlow."""
     allowed = {
         "data/tensorflow", "training/tensorboard.py", "training/devices.py", "training/own_state.py",
-        "training/batch_norm.py",
+        "training/batch_norm.py", "training/event_file.py",
         "training/optimizer.py", "inspection", "export", "data/layouts/tfds.py",
     }  # fmt: skip
     for file in files():

@@ -54,7 +54,7 @@ def run(chosen: argparse.Namespace) -> int:
     form = format_of(chosen.output, chosen.output_format, _OUTPUT_FORMATS)
     refuse_output(chosen.output)
     opened = [_finished(folder) for folder in chosen.runs]
-    backend.use_tensorflow()
+    backend.use_tensorflow("cvlib benchmark")
     from cvlib.training.devices import import_quietly
 
     import_quietly()

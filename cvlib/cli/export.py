@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Export, compare, and print the difference; return 1 if it exceeds the tolerance."""
-    backend.use_tensorflow()
+    backend.use_tensorflow("cvlib export")
     from cvlib.models import restore as saved
 
     if chosen.int8 and chosen.format != "litert":

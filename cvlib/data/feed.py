@@ -2,16 +2,20 @@
 
     order                the order of samples and their random numbers              cvlib.data.order
     plan                 which images form a sample: one, or four for a mosaic      cvlib.data.order
-    reader               reads a sample's pixels                                    cvlib.data.tensorflow.reader
-    geometry and colour  augment images and labels                                  cvlib.data.tensorflow
-    batch                images and labels together, prefetched                     cvlib.data.tensorflow.pipeline
     shard                every n-th sample of an epoch, for one of n devices        cvlib.data.order
+    samples              the arrays of a batch: pixels, changes and labels          cvlib.data.samples
+    reader               reads a sample's pixels                                    cvlib.data.reader
+    geometry and colour  random numbers become changes; boxes are moved             cvlib.data.augmenting
+    pixels               an engine applies the changes to the pixels                ENGINE.pixels
+    batch                images and labels together, prefetched                     ENGINE
 
-This module declares the interface; `cvlib.data.tensorflow` implements it.
+This module declares the interface. Two engines implement it: `cvlib.data.tensorflow`, and without TensorFlow
+`cvlib.data.threaded`. Order and random numbers are the same, and so are the pixels up to float32 rounding.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,11 +26,10 @@ from cvlib.config.schema import AugmentConfig
 from cvlib.data.cache import Cache
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import LabelKind
+from cvlib.data.order import Order
+from cvlib.data.samples import FeatureSamples, ImageSamples, Samples
 from cvlib.data.split import Split
 from cvlib.data.tiles import Windows
-
-# Maps images uint8 `(n, height, width, channels)` and their indices `(n,)` to changed images of the same shape.
-PixelChange = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Feed(ABC):
@@ -38,26 +41,30 @@ class Feed(ABC):
     `{"labels": (batch, 2, …) of both images, "shares": (batch, 2)}`.
     """
 
-    split: Split
-    spec: InputSpec
-    kind: LabelKind
-    batch_size: int  # the last batch of an epoch may be smaller; no sample is dropped
-    seed: int
-    augmentation: AugmentConfig | None
-    shuffle: bool
-    cache: Cache | None
-    steps: int  # batches per epoch
-    images: int  # samples per epoch
-    windows: Windows | None = None  # the samples of a feed that covers large images; None: whole images, random tiles
     dataset: Any  # iterable over the batches of the selected epoch, suitable for Keras
+
+    def __init__(self, samples: Samples, batch_size: int, order: Order):
+        self.samples, self.order = samples, order
+        self.batch_size = batch_size  # the last batch of an epoch may be smaller; no sample is dropped
+        self.split: Split = samples.split
+        self.spec: InputSpec = samples.spec
+        self.kind: LabelKind = samples.kind
+        self.augmentation: AugmentConfig | None = samples.config
+        self.cache: Cache | None = samples.cache
+        self.windows: Windows | None = samples.windows
+        self.seed, self.shuffle = order.seed, order.shuffle
+        index, shards = order.shard
+        self.images = len(range(index, order.images, shards))  # samples per epoch
+        self.steps = math.ceil(self.images / batch_size)  # batches per epoch
+
+    def of_features(self, views: list[list[np.ndarray]]) -> Feed:
+        """Return a feed of cached features in the order of this one; see `FeatureSamples` for `views`."""
+        assert isinstance(self.samples, ImageSamples)
+        return type(self)(FeatureSamples(self.samples, views), self.batch_size, self.order)
 
     @abstractmethod
     def epoch(self, number: int, start: int = 0) -> None:
         """Select epoch `number` (from 0) for the next iteration, beginning at step `start`."""
-
-    @abstractmethod
-    def rows(self) -> Any:
-        """Return an iterable over the (sample index, random numbers) pairs of the selected epoch, in order."""
 
     @abstractmethod
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:

@@ -8,12 +8,15 @@ from cvlib.config.schema import AugmentConfig
 from cvlib.data import augmentation as augmentations
 from cvlib.data import tiles
 from cvlib.data.cache import Cache
-from cvlib.data.feed import Feed, PixelChange
+from cvlib.data.feed import Feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
 from cvlib.data.order import Order
+from cvlib.data.samples import ImageSamples, PixelChange
 from cvlib.data.split import Split, image_sizes
 from cvlib.data.streams import TILE_STREAMS
+from cvlib.data.tile_samples import TileSamples
+from cvlib.runtime import backend
 
 
 def make_feed(
@@ -40,8 +43,6 @@ def make_feed(
         change: changes images before they are augmented, after they are resized or before they are cut into tiles; it
             is called for whole batches, from several threads.
     """
-    from cvlib.data.tensorflow.pipeline import TensorFlowFeed
-
     index, shards = shard
     if not 0 <= index < shards or batch_size % shards:
         raise ValueError(f"Invalid shard={shard}: the index must be below the number of shards, and batch_size="
@@ -58,4 +59,17 @@ def make_feed(
     names = augmentations.streams_in_use(augmentation) + (TILE_STREAMS if spec.tiled and shuffle else ())
     order = Order(count, images, seed, shuffle, names, joined, shard, strata,
                   "mix_partner" if mixes else "mosaic_partner")  # fmt: skip
-    return TensorFlowFeed(split, spec, kind, batch_size // shards, order, augmentation, cache, change, windows)
+    samples = (TileSamples(split, spec, kind, order.streams, augmentation, change, windows) if spec.tiled
+               else ImageSamples(split, spec, kind, order.streams, augmentation, cache, change))  # fmt: skip
+    return implementation()(samples, batch_size // shards, order)
+
+
+def implementation() -> type[Feed]:
+    """Return the feed on TensorFlow; where it isn't installed, the one on threads."""
+    if backend.has_tensorflow():
+        from cvlib.data.tensorflow.pipeline import TensorFlowFeed
+
+        return TensorFlowFeed
+    from cvlib.data.threaded.pipeline import ThreadedFeed
+
+    return ThreadedFeed

@@ -90,7 +90,8 @@ def show_start(training: Training, dataset: Dataset) -> None:
     training.board.image("train", "augmented_samples", training.task.samples(images, labels, dataset), 0)
     text = json.dumps(as_mapping(config), indent=2)
     training.board.text("train", "config", f"```\n{text}\n```", 0)
-    training.board.graph(model)
+    if not training.board.graph(model):
+        training.record.say("TensorBoard shows no graph of the network, because only TensorFlow has one")
     rates = freezing.layer_rates(training.network, last, config.optimizer.lr)
     rows = [{**row, "rate": f"{rates[row['layer']]:.4g}" if row["layer"] in rates else ""}
             for row in layer_table.table(model)]  # fmt: skip

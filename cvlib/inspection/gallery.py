@@ -13,26 +13,23 @@ class Gallery:
     """A writer of pictures to FOLDER/visualizations/NAME.png and to FOLDER/tensorboard/visualizations."""
 
     def __init__(self, folder: Path, say: Callable[[str], None]):
-        import tensorflow as tf
+        from cvlib.training.event_file import EventFile
 
         self.folder = folder / "visualizations"
         self.board = folder / "tensorboard" / "visualizations"
         for earlier in self.board.glob("events.out.tfevents.*"):
             earlier.unlink()  # pictures of an earlier call would look like another epoch next to the new ones
-        self._writer = tf.summary.create_file_writer(str(self.board))
+        self._writer = EventFile(self.board)
         self._say = say
         self.written: list[Path] = []
 
     def add(self, name: str, picture: np.ndarray) -> None:
         """Write one picture, uint8 (height, width, 3)."""
-        import tensorflow as tf
-
         from cvlib.viz.pictures import save_png
 
         path = self.folder / f"{_file_name(name)}.png"
         save_png(picture, path)
-        with self._writer.as_default():
-            tf.summary.image(name, picture[np.newaxis], 0)
+        self._writer.image(name, picture, 0)
         self.written.append(path)
         self._say(f"  {path.name}")
 

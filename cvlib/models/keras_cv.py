@@ -10,6 +10,7 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from cvlib.runtime import backend
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def assign(scores: Any, guesses: Any, centres: Any, targets: Any) -> tuple[Any, 
 
 def _detector() -> ModuleType:
     """Return the module of the detector, extended by its backbone."""
+    backend.require_tensorflow("YOLOv8")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about its own old dependencies

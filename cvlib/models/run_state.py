@@ -23,7 +23,7 @@ from cvlib.runtime.errors import RunFailed
 from cvlib.runtime.files import replacing, write_atomically
 
 _KEPT = 2  # number of checkpoints to keep; more than one, because the newest may be damaged
-FORM = 2  # the checkpoint format that this version writes
+FORM = 3  # the checkpoint format that this version writes; 3: NumPy computes the matrices of augmentation
 
 Arrays = dict[str, np.ndarray]  # by name
 
@@ -50,6 +50,7 @@ class RunState:
     first_steps: dict[str, int] = field(default_factory=dict)  # by variable, the step at which its moments start
     resolved: dict[str, str] = field(default_factory=dict)  # settings that replaced `auto`: precision
     backend: str = "tensorflow"  # of Keras
+    feed: str = "tensorflow"  # the engine that reads and augments the images, or threads
     planned_epochs: int = 0  # trainer.epochs; 0 in files of earlier versions
     form: int = FORM
 

@@ -16,9 +16,21 @@ BACKENDS = ("tensorflow", "jax")
 
 
 def name() -> str:
-    """Return the chosen backend without importing Keras."""
-    loaded = sys.modules.get("keras")
-    return str(loaded.config.backend() if loaded else os.environ.setdefault("KERAS_BACKEND", "tensorflow"))
+    """Return the chosen backend without importing Keras; without TensorFlow, JAX is the default."""
+    if loaded := sys.modules.get("keras"):
+        return str(loaded.config.backend())
+    if "KERAS_BACKEND" not in os.environ:
+        os.environ["KERAS_BACKEND"] = "tensorflow" if has_tensorflow() or not _installed("jax") else "jax"
+    return os.environ["KERAS_BACKEND"]
+
+
+def has_tensorflow() -> bool:
+    """Return whether TensorFlow is installed; without it, the feed and the files for TensorBoard do without, too."""
+    return "tensorflow" in sys.modules or _installed("tensorflow")
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def check() -> None:
@@ -26,19 +38,30 @@ def check() -> None:
     chosen = name()
     if chosen not in BACKENDS:
         raise UserError(f"KERAS_BACKEND={chosen} is not supported: choose tensorflow or jax, or unset KERAS_BACKEND")
-    if chosen == "jax" and importlib.util.find_spec("jax") is None:
+    if chosen == "jax" and not _installed("jax"):
         raise UserError("KERAS_BACKEND=jax needs JAX: pip install 'cvlib-experiments[jax]', or unset KERAS_BACKEND")
+    if chosen == "tensorflow" and not has_tensorflow():
+        if _installed("jax"):
+            require_tensorflow("KERAS_BACKEND=tensorflow")
+        raise UserError("neither TensorFlow nor JAX is installed: pip install jax, or 'tensorflow>=2.21,<2.22'")
 
 
-def use_tensorflow() -> None:
-    """Choose TensorFlow for what needs it, such as exports; a network from another backend opens there, too.
+def require_tensorflow(what: str) -> None:
+    """Raise `UserError` if TensorFlow, which `what` needs, is not installed."""
+    if not has_tensorflow():
+        raise UserError(f"{what} needs TensorFlow, which is not installed: pip install 'tensorflow>=2.21,<2.22'")
 
-    Raises `UserError` if this process has imported Keras with another backend.
+
+def use_tensorflow(what: str) -> None:
+    """Choose TensorFlow for `what`, such as exports; a network from another backend opens there, too.
+
+    Raises `UserError` if TensorFlow isn't installed, or if this process has imported Keras with another backend.
     """
+    require_tensorflow(what)
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     if name() != "tensorflow":
-        raise UserError(f"this needs TensorFlow, but Keras runs on {name()} in this process: start it with "
+        raise UserError(f"{what} needs TensorFlow, but Keras runs on {name()} in this process: start it with "
                         "KERAS_BACKEND=tensorflow")  # fmt: skip
 
 

@@ -11,12 +11,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cvlib.runtime import backend
+
 _BFLOAT16 = ("amx_bf16", "avx512_bf16")  # flags of x86 processors, the faster first
 _CAPABILITIES = """
 import json
 import tensorflow as tf
 known = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
 print(json.dumps([details.get("compute_capability", (0, 0)) for details in known]))
+"""
+_CAPABILITIES_OF_JAX = """
+import json
+import os
+os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+import jax
+print(json.dumps([list(map(int, gpu.compute_capability.split("."))) for gpu in jax.devices("gpu")]))
 """
 
 _PLATFORMS = """
@@ -59,10 +68,11 @@ def of_processor(cpuinfo: str) -> tuple[str, str]:
 
 
 def gpus() -> list[tuple[int, int]]:
-    """Return the compute capabilities of TensorFlow's GPUs, from a separate process because this one may fork later."""
+    """Return the compute capabilities of the GPUs, from a separate process because this one may fork later."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return []
-    result = subprocess.run([sys.executable, "-c", _CAPABILITIES], capture_output=True, text=True, check=False)
+    code = _CAPABILITIES if backend.has_tensorflow() else _CAPABILITIES_OF_JAX
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return [(major, minor) for major, minor in json.loads(result.stdout.splitlines()[-1])] if result.stdout else []
 
 

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from cvlib.runtime import backend
 from cvlib.runtime.errors import INTERRUPTED, interrupt
 from cvlib.runtime.output import lasting
 
@@ -80,7 +81,7 @@ def _start(
     function: Callable[..., Any], arguments: tuple[Any, ...], quiet: bool, prepare: Prepare | None
 ) -> tuple[Any, Connection]:
     # Importing JAX starts threads, which a fork would not copy.
-    forking = sys.platform == "linux" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+    forking = sys.platform == "linux" and backend.name() == "tensorflow"
     if forking and prepare is not None:
         prepare()
     context: Any = multiprocessing.get_context("fork" if forking else "spawn")

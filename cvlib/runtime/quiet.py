@@ -24,7 +24,7 @@ def quiet_import() -> Iterator[None]:
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
     """Pause garbage collection: imported objects stay, and scanning them takes a fifth of a run's start-up time."""
-    if "tensorflow" in sys.modules or not gc.isenabled():
+    if "keras" in sys.modules or not gc.isenabled():
         yield
         return
     gc.disable()

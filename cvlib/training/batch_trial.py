@@ -11,13 +11,13 @@ from typing import Any
 
 from cvlib.config.schema import AUTO, Config
 from cvlib.data.dataset import Dataset
+from cvlib.data.samples import FeatureSamples
 from cvlib.models.options import read_config
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runtime.errors import UserError, complain, is_out_of_memory
 from cvlib.training import batch_search, data_parallel, feeds, lr_search, optimizer
 from cvlib.training.training import Training
 from cvlib.transfer import freezing
-from cvlib.transfer.cached_features import FeatureFeed
 
 STEPS = 2
 Tell = Callable[[dict[str, Any]], None]
@@ -76,7 +76,7 @@ def _train(training: Training, dataset: Dataset, size: int) -> None:
     config = _trainable(batch_search.with_batch_size(training.config, size))
     images = feeds.training_feed(config, dataset, training.network.spec, lambda line: None)
     before = training.fitted.train
-    feed = FeatureFeed(images, before.views) if isinstance(before, FeatureFeed) else images
+    feed = images.of_features(before.samples.views) if isinstance(before.samples, FeatureSamples) else images
     phase = freezing.phases(training.network, config.mode, config.trainer.max_epochs)[-1]
     freezing.apply(training.network, phase)
     model = training.fitted.model

@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras for one run: only when needed, without log messages, and in a clean state."""
+"""Start Keras and its backend for one run: only when needed, without log messages, and in a clean state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def start(config: Config) -> None:
 
 
 def import_quietly(devices: bool = True) -> None:
-    """Import TensorFlow and Keras without the start-up messages of TensorFlow's C++ code.
+    """Import Keras, and TensorFlow if it is installed, without the start-up messages of TensorFlow's C++ code.
 
     Without `devices`, TensorFlow's runtime isn't started, so that a forked process can start its own. Settings of Keras
     that the user's machine may have, such as `channels_first`, are set to their defaults.
@@ -35,12 +35,14 @@ def import_quietly(devices: bool = True) -> None:
     os.environ["TF_USE_LEGACY_KERAS"] = "0"  # otherwise TensorFlow needs the package of Keras 2
     with quiet_import():
         import keras
-        import tensorflow
 
-        if devices:
-            tensorflow.config.list_physical_devices()
-            if backend.name() == "jax":  # TensorFlow only reads the images, and would take all memory of a GPU
-                tensorflow.config.set_visible_devices([], "GPU")
+        if backend.has_tensorflow():
+            import tensorflow
+
+            if devices:
+                tensorflow.config.list_physical_devices()
+                if backend.name() == "jax":  # TensorFlow only reads the images, and would take all memory of a GPU
+                    tensorflow.config.set_visible_devices([], "GPU")
     # The user's own file of settings must not change a run.
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
@@ -48,5 +50,5 @@ def import_quietly(devices: bool = True) -> None:
 
 
 def import_frameworks() -> None:
-    """Import TensorFlow and Keras before a fork: `import_quietly` without devices."""
+    """Import Keras and TensorFlow before a fork: `import_quietly` without devices."""
     import_quietly(devices=False)

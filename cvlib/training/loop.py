@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from cvlib import tasks
-from cvlib.data.tensorflow.waiting import Waiting
+from cvlib.data.waiting import Waiting
 from cvlib.models import run_state
 from cvlib.models.run_state import FORM, Parts, RunState
 from cvlib.runtime import backend
@@ -186,7 +186,7 @@ def _train_epoch(
         training.estimate = None
     if trainer.profile_steps:
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
-    steps = None if backend.name() == "tensorflow" else train.steps - first  # a generator has no length
+    steps = None if hasattr(stream, "element_spec") else train.steps - first  # a generator has no length
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
                         callbacks=callbacks, steps_per_epoch=steps)  # fmt: skip
     return {name: values[-1] for name, values in history.history.items()}

@@ -14,7 +14,7 @@ import numpy as np
 def unchanged() -> Iterator[None]:
     """Restore the random states of Python, NumPy, TensorFlow and Keras, and Keras' global settings, at the end."""
     python, numpy_state = random.getstate(), np.random.get_state()
-    restore_keras = _keras() if "keras" in sys.modules and "tensorflow" in sys.modules else None
+    restore_keras = _keras() if "keras" in sys.modules else None
     try:
         yield
     finally:
@@ -31,13 +31,11 @@ def _keras() -> Callable[[], None]:
     """
     import keras
     from keras.src.backend.common import global_state
-    from tensorflow.python.eager import context
 
     state, settings = global_state.GLOBAL_STATE_TRACKER, dict(vars(global_state.GLOBAL_SETTINGS_TRACKER))
     attributes = dict(vars(state))
     layout, floats, epsilon = keras.config.image_data_format(), keras.config.floatx(), keras.config.epsilon()
-    current = context.context()
-    seed, generator = current._seed, getattr(current, "_rng", None)
+    restore_tensorflow = _tensorflow() if "tensorflow" in sys.modules else None
 
     def restore() -> None:
         global_state.GLOBAL_STATE_TRACKER = state
@@ -47,6 +45,20 @@ def _keras() -> Callable[[], None]:
         keras.config.set_image_data_format(layout)
         keras.config.set_floatx(floats)
         keras.config.set_epsilon(epsilon)
+        if restore_tensorflow:
+            restore_tensorflow()
+
+    return restore
+
+
+def _tensorflow() -> Callable[[], None]:
+    """Return a function that restores TensorFlow's present random state."""
+    from tensorflow.python.eager import context
+
+    current = context.context()
+    seed, generator = current._seed, getattr(current, "_rng", None)
+
+    def restore() -> None:
         current._seed, current._rng = seed, generator
 
     return restore

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cvlib import tasks
 from cvlib.config.schema import Config
 from cvlib.data.augmentation import mixes
 from cvlib.data.dataset import Dataset
+from cvlib.data.feed import Feed
 from cvlib.models.network import Network
 from cvlib.runs.record import Record
 from cvlib.training import feeds, rematerialize
@@ -41,13 +40,13 @@ def _on_features(training: Training) -> Fitted:
     cut = network.cut()
     fingerprint = record.summary["data_fingerprint"]
 
-    def feed(split: str, images: Any) -> cached_features.FeatureFeed:
-        kept = cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
-        return cached_features.FeatureFeed(images, kept)
+    def kept(split: str, images: Feed) -> list[cached_features.Arrays]:
+        return cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
 
-    train, val = feed("train", training.train), feed("val", training.val)
-    record.update(feature_views=len(train.views))
-    if len(train.views) > 1:
-        record.say(f"mode.views={len(train.views)}: the epochs cycle through {len(train.views)} cached augmented views "
-                   "of every training image, instead of a new view in each epoch")  # fmt: skip
+    views = kept("train", training.train)
+    train, val = training.train.of_features(views), training.val.of_features(kept("val", training.val))
+    record.update(feature_views=len(views))
+    if len(views) > 1:
+        record.say(f"mode.views={len(views)}: the epochs cycle through {len(views)} cached augmented views of every "
+                   "training image, instead of a new view in each epoch")  # fmt: skip
     return Fitted(cut.head, training.task.validated_head(cut.head, network), train, val)

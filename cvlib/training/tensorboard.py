@@ -5,21 +5,21 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.core.util import event_pb2
 
 from cvlib.runs.flatten import flatten
 from cvlib.runtime import backend
 from cvlib.runtime.files import PARTIAL, replacing
+from cvlib.training import event_file
+from cvlib.training.event_file import PREFIX, EventFile
 
 _USUAL = ("data.fraction", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.epochs", "seed")
-_PREFIX = "events.out.tfevents."  # before the time of creation in the name of an event file
 _RESULTS = ".results"  # suffix of the event file with the results after training
 
 
@@ -36,63 +36,61 @@ class TensorBoardLogger:
         self.folder, self.run = folder, run or folder.parent
         self._writers = {}
         for split in ("train", "validation"):
-            earlier = sorted(folder.glob(f"{split}/{_PREFIX}[0-9]*.*"))
+            earlier = sorted(folder.glob(f"{split}/{PREFIX}[0-9]*.*"))
             kept = [path for path in earlier if done_epochs and not path.name.endswith(_RESULTS)]
             for path in earlier:
                 if path not in kept:
                     path.unlink()
             if kept:
                 _merge(kept, done_epochs)
-            self._writers[split] = tf.summary.create_file_writer(str(folder / split))
+            self._writers[split] = EventFile(folder / split)
 
     def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
         """Write the points of the curves, and flush them to disk, so that a killed process loses none."""
         for split, values in (("train", train), ("validation", validation)):
-            with self._writers[split].as_default():
-                for name, value in values.items():
-                    tf.summary.scalar(f"per_class/{name}" if "/" in name else name, value, step)
+            for name, value in values.items():
+                self._writers[split].scalar(f"per_class/{name}" if "/" in name else name, value, step)
             self._writers[split].flush()
 
     def image(self, split: str, tag: str, picture: np.ndarray, step: int) -> None:
         """Write one picture, uint8 `(height, width, 3)`."""
-        with self._writers[split].as_default():
-            tf.summary.image(tag, picture[None], step)
+        self._writers[split].image(tag, picture, step)
 
     def text(self, split: str, tag: str, markdown: str, step: int) -> None:
         """Write a Markdown text."""
-        with self._writers[split].as_default():
-            tf.summary.text(tag, markdown, step)
+        self._writers[split].text(tag, markdown, step)
 
-    def graph(self, model: keras.Model) -> None:
-        """Write the network's graph, for the Graphs tab. With another backend than TensorFlow, a network has none."""
+    def graph(self, model: keras.Model) -> bool:
+        """Write the network's graph, for the Graphs tab; return False on another backend, where a network has none."""
         if backend.name() != "tensorflow":
-            return
+            return False
+        import tensorflow as tf
+
         function = tf.function(lambda pixels: model(pixels, training=False))
         concrete = function.get_concrete_function(tf.TensorSpec(model.input_shape, tf.float32))
-        with self._writers["train"].as_default():
-            tf.summary.graph(concrete.graph.as_graph_def())
+        self._writers["train"].graph(concrete.graph.as_graph_def().SerializeToString())
+        return True
 
     def hparams(self, values: dict[str, Any], metrics: dict[str, float], step: int) -> None:
         """Write the run's row of the HParams tab.
 
         The row has its own writer, because every scalar of a writer becomes a column.
         """
-        from tensorboard.plugins.hparams import api as hparams_api  # takes 0.1 s: must not delay the first step
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb  # takes 0.1 s: must not delay the first step
 
         own, folder = self.run, self.folder / "result"
         shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed before the run was finished
-        self._writers["result"] = tf.summary.create_file_writer(str(folder))
-        with self._writers["result"].as_default():
-            # TensorBoard averages the metrics of rows with equal ids, so folders with equal names need different ids.
-            hparams_api.hparams(values, trial_id=f"{own.parent.name}/{own.name} {uuid.uuid4().hex[:8]}")
-            for name, value in metrics.items():
-                tf.summary.scalar(name, value, step)
+        self._writers["result"] = EventFile(folder)
+        # TensorBoard averages the metrics of rows with equal ids, so folders with equal names need different ids.
+        row = hparams_pb(values, trial_id=f"{own.parent.name}/{own.name} {uuid.uuid4().hex[:8]}")
+        self._writers["result"].summary(row, 0)
+        for name, value in metrics.items():
+            self._writers["result"].scalar(name, value, step)
 
     def begin_results(self) -> None:
         """Write further validation events to a separate file, which a resumed run deletes if this process is killed."""
         self._writers["validation"].close()
-        place = str(self.folder / "validation")
-        self._writers["validation"] = tf.summary.create_file_writer(place, filename_suffix=_RESULTS)
+        self._writers["validation"] = EventFile(self.folder / "validation", _RESULTS)
 
     def close(self) -> None:
         """Flush and close all writers."""
@@ -115,7 +113,7 @@ class Profile(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not self.active and self.first <= self.done + batch + 1 <= self.last:
-            tf.profiler.experimental.start(str(self.folder / "train"))
+            _profiler().start(str(self.folder / "train"))
             self.active = True
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -127,8 +125,19 @@ class Profile(keras.callbacks.Callback):
 
     def _stop(self) -> None:
         if self.active:
-            tf.profiler.experimental.stop()
+            _profiler().stop()
             self.active = False
+
+
+def _profiler() -> Any:
+    """Return the profiler of the backend, with the functions `start(folder)` and `stop()`."""
+    if backend.name() == "jax":
+        import jax
+
+        return SimpleNamespace(start=jax.profiler.start_trace, stop=jax.profiler.stop_trace)
+    import tensorflow as tf
+
+    return tf.profiler.experimental
 
 
 def hyperparameters(config: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
@@ -163,30 +172,21 @@ def _merge(paths: Sequence[Path], last_step: int) -> None:
     back. If the clock was changed between two processes, this would drop most of the curve. So the events are sorted by
     step, and the name and the times of the new file lie before the current time.
     """
-    events = sorted((event for path in paths for event in _events(path) if event.step <= last_step), key=_place)
+    events = sorted((event for path in paths for event in event_file.read(path) if event.step <= last_step), key=_place)
     now = time.time()
     shift, following = 0.0, now
     for event in reversed(events):
         shift = min(shift, following - event.wall_time)
         event.wall_time = following = event.wall_time + shift
-    created, rest = paths[0].name.removeprefix(_PREFIX).split(".", 1)
-    path = paths[0].with_name(f"{_PREFIX}{min(int(created), int(now) - 1):010d}.{rest}")
+    created, rest = paths[0].name.removeprefix(PREFIX).split(".", 1)
+    path = paths[0].with_name(f"{PREFIX}{min(int(created), int(now) - 1):010d}.{rest}")
     # TensorBoard reads every file with "tfevents" in its name.
-    with replacing(path, f"{rest}{PARTIAL}") as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for event in events:
-            writer.write(event.SerializeToString())
+    with replacing(path, f"{rest}{PARTIAL}") as temporary:
+        event_file.write(temporary, events)
     for earlier in paths:
         if earlier != path:
             earlier.unlink()
 
 
-def _place(event: event_pb2.Event) -> tuple[bool, int]:
+def _place(event: Any) -> tuple[bool, int]:
     return not event.HasField("file_version"), event.step
-
-
-def _events(path: Path) -> Iterator[event_pb2.Event]:
-    try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            yield event_pb2.Event.FromString(record)
-    except tf.errors.DataLossError:
-        pass  # the process was killed while writing a record: keep the records before it

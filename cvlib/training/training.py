@@ -22,7 +22,6 @@ from cvlib.training.averages import Averages
 from cvlib.training.budget import Budget
 from cvlib.training.callbacks import Estimate
 from cvlib.training.tensorboard import TensorBoardLogger
-from cvlib.transfer.cached_features import FeatureFeed
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # (number of epochs done, the epoch's row of metrics.csv)
 
@@ -33,8 +32,8 @@ class Fitted:
 
     model: keras.Model
     validated: keras.Model  # `model` with the outputs that validation needs
-    train: Feed | FeatureFeed
-    val: Feed | FeatureFeed
+    train: Feed
+    val: Feed
 
 
 @dataclass

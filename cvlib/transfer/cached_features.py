@@ -22,13 +22,12 @@ from cvlib.config.schema import AugmentConfig, Config, FeatureExtractor
 from cvlib.data.augmentation import changes
 from cvlib.data.feed import Feed
 from cvlib.data.make_feed import make_feed
-from cvlib.data.tensorflow.features import Arrays, FeatureFeed
 from cvlib.runs.identity import is_later_default
-from cvlib.runtime import store
+from cvlib.runtime import backend, store
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.live import Bar
 
-__all__ = ["Arrays", "FeatureFeed", "cached", "compute", "key", "views"]
+Arrays = list[np.ndarray]  # float32 (n, …), one for each output tensor of the base
 
 _BATCH = 32  # images per batch; independent of data.batch_size, so that all its values share the cached features
 _NEUTRAL = {name: value for name, value in dataclasses.asdict(AugmentConfig()).items() if name != "name"}
@@ -65,8 +64,7 @@ def compute(base: keras.Model, feed: Feed, number: int, watch: keras.callbacks.C
         feed.split, feed.spec, feed.kind, _BATCH, feed.seed, augmentation=feed.augmentation, cache=feed.cache
     )
     in_order.epoch(number)
-    found = base.predict(in_order.dataset.map(lambda images, labels: images), verbose=0,
-                         callbacks=[watch] if watch else None)  # fmt: skip
+    found = base.predict(in_order.dataset, verbose=0, callbacks=[watch] if watch else None)
     arrays = found if isinstance(found, list) else [found]
     return [np.asarray(array, np.float32) for array in arrays]
 
@@ -117,4 +115,5 @@ def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint:
 
 
 def _versions() -> list[str]:
-    return [metadata.version(package) for package in ("keras", "tensorflow")]
+    engine = "tensorflow" if backend.has_tensorflow() else backend.name()
+    return [metadata.version(package) for package in ("keras", engine)]

@@ -27,9 +27,10 @@ def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
     devices.import_quietly()
     dataset = datasets.load(DataConfig(name="folder", path=str(data)), 0)
     keras, note = "keras, the same layers mapped", f"{len(dataset.train):,} images of {data.name}"
-    bare, plain = "bare tf.data", "cvlib, augment=none"
+    bare, plain, without = "bare tf.data", "cvlib, augment=none", "cvlib without TensorFlow"
     contenders = {bare: _plain(data), plain: _ours(dataset, "none"), keras: _keras(data),
-                  "cvlib": _ours(dataset), "cvlib, cached": _ours(dataset, cached=True)}  # fmt: skip
+                  "cvlib": _ours(dataset), "cvlib, cached": _ours(dataset, cached=True),
+                  without: _ours(dataset, threaded=True)}  # fmt: skip
     turns: dict[str, measure.Turns] = {name: [] for name in contenders}
     for epoch in range(2 if quick else 4):  # the first epoch is a warm-up and fills the cache
         for name, stream in contenders.items():
@@ -40,17 +41,24 @@ def feeding(quick: bool, data: Path | None = None, **_: Any) -> list[Row]:
     rows = [measure.faster(f"feeding, {name}", "images/s", turns[name], turns[keras], "feeding", keras, note=note)
             for name in ("cvlib", "cvlib, cached")]  # fmt: skip
     unchanged = measure.faster(f"feeding, {plain}", "images/s", turns[plain], turns[bare], "feeding", bare, note=note)
-    return [*rows, unchanged, _waiting(dataset)]
+    threaded = measure.faster(f"feeding, {without}", "images/s", turns[without], turns["cvlib"], "feeding",
+                              "cvlib with TensorFlow", note=note)  # fmt: skip
+    return [*rows, unchanged, threaded, _waiting(dataset)]
 
 
-def _ours(dataset: Dataset, augment: str = "standard", cached: bool = False) -> Callable[[int], Iterable[Any]]:
+def _ours(
+    dataset: Dataset, augment: str = "standard", cached: bool = False, threaded: bool = False
+) -> Callable[[int], Iterable[Any]]:
     from cvlib.data.cache import Cache
     from cvlib.data.make_feed import make_feed
+    from cvlib.data.threaded.pipeline import ThreadedFeed
 
     spec = InputSpec(SIDE, SIDE, 3)
     cache = Cache(len(dataset.train), dataset.kind.stored_shape(spec), 4e9) if cached else None
     feed = make_feed(dataset.train, spec, dataset.kind, BATCH, seed=0, augmentation=augment_config(augment),
                      shuffle=True, cache=cache)  # fmt: skip
+    if threaded:
+        feed = ThreadedFeed(feed.samples, feed.batch_size, feed.order)
 
     def epoch(number: int) -> Iterable[Any]:
         feed.epoch(number)

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvlib.data import cache, images
+from cvlib.data import cache, images, reader
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import Split
 from cvlib.data.feed import Feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES, CLASS
-from cvlib.data.tensorflow import reader
 from tests.data.feeds import a_feed
 
 SHAPE = (8, 8, 3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cvlib.data import resampling
 from cvlib.data.input_spec import InputSpec
-from cvlib.data.tensorflow import resize
 from cvlib.tasks import serving
 
 
@@ -16,7 +16,7 @@ def test_an_image_is_resized_as_in_the_feed(height: int, width: int, channels: i
     image = np.random.default_rng(0).integers(0, 256, (height, width, channels)).astype(np.uint8)
     found = serving.resizer(InputSpec(12, 16, channels, method))(image)
     assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, resize.image(image, (12, 16), method))
+    np.testing.assert_array_equal(found, resampling.image(image, (12, 16), method))
 
 
 def test_an_image_of_the_networks_size_is_unchanged() -> None:

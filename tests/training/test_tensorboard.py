@@ -21,6 +21,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util.tensor_util import make_ndarray
 from tensorflow.core.util import event_pb2
 
+from cvlib.runtime import backend
 from cvlib.training.tensorboard import Profile, TensorBoardLogger, hyperparameters
 
 
@@ -40,7 +41,11 @@ def write(folder: Path, epochs: range, done: int = 0) -> None:
     board.close()
 
 
-def test_training_and_validation_have_the_same_tags(tmp_path: Path) -> None:
+@pytest.mark.parametrize("installed", [True, False])
+def test_training_and_validation_have_the_same_tags(
+    tmp_path: Path, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "has_tensorflow", lambda: installed)
     write(tmp_path, range(1, 3))
     assert tensors(tmp_path / "train", "loss") == [(1, 0.5), (2, 1.0)]
     assert tensors(tmp_path / "validation", "loss") == [(1, 1.0), (2, 2.0)]

@@ -21,7 +21,6 @@ from cvlib.data.split import Split
 from cvlib.models.network import Network
 from cvlib.runtime import store
 from cvlib.transfer import cached_features, freezing, regimes
-from cvlib.transfer.cached_features import FeatureFeed
 from tests.configs import model_config
 from tests.networks import network
 
@@ -76,7 +75,7 @@ def test_epochs_cycle_through_the_views_in_the_order_of_the_feed() -> None:
     base = frozen("cnn", 12).cut().base
     feed = feed_of(split, 12, 7, MOVES, shuffle=True)
     views = [cached_features.compute(base, feed, number) for number in (0, 1)]
-    kept = FeatureFeed(feed, views)
+    kept = feed.of_features(views)
     for epoch in (0, 1, 2, 3):
         kept.epoch(epoch)
         found, labels = (np.concatenate(split) for split in zip(*kept.batches(), strict=True))

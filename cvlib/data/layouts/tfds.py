@@ -16,6 +16,7 @@ from cvlib.data.labels import raw_boxes as boxes
 from cvlib.data.layouts import label_map, names
 from cvlib.data.layouts.collection import Collection, Label, Sample, made_into
 from cvlib.data.layouts.mask_file import MaskFile
+from cvlib.runtime import backend
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import replacing
 from cvlib.runtime.quiet import quiet_import
@@ -70,6 +71,7 @@ def read(name: str, kind: LabelKind) -> Collection:
 
 
 def _builder(name: str) -> Any:
+    backend.require_tensorflow(f"data.tfds={name}")
     with quiet_import():
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core.download import downloader

@@ -1,9 +1,9 @@
-"""How long training waits for its batches."""
+"""How long training waits for the batches of a dataset."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -11,38 +11,19 @@ import tensorflow as tf
 from cvlib.data.tensorflow.pipeline import as_it_is
 
 
-class Waiting:
-    """Measures the time between the request for a batch and its arrival, summed over the batches of `timed`."""
+def timed(batches: tf.data.Dataset) -> tuple[Iterable[Any], Callable[[], float]]:
+    """Return the same batches, and a function that returns the seconds that taking them has taken so far."""
+    with tf.device("cpu"):
+        seconds = tf.Variable(0.0, trainable=False, dtype=tf.float64)
 
-    def __init__(self) -> None:
-        with tf.device("cpu"):
-            self._in_graph = tf.Variable(0.0, trainable=False, dtype=tf.float64)
-        self._outside = 0.0
+    def now() -> Any:
+        return tf.numpy_function(time.perf_counter, [], tf.float64)  # trainer.deterministic forbids tf.timestamp
 
-    @property
-    def seconds(self) -> float:
-        """The seconds so far."""
-        return self._outside + float(self._in_graph)
-
-    def timed(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """Return the same batches, a dataset or a generator; taking one adds the time that it takes."""
-        if not isinstance(batches, tf.data.Dataset):
-            return self._generated(batches)
-        # Keras takes a batch of a dataset within the compiled step. Zipping asks for its first part first.
-        starts = tf.data.Dataset.range(tf.int64.max).map(as_it_is(lambda number: tf.timestamp()))
-        timed: Iterable[Any] = tf.data.Dataset.zip((starts, batches)).map(as_it_is(self._stop))
-        return timed
-
-    def _stop(self, start: Any, batch: Any) -> Any:
-        self._in_graph.assign_add(tf.timestamp() - start)
+    def stop(start: Any, batch: Any) -> Any:
+        seconds.assign_add(now() - start)
         return batch
 
-    def _generated(self, batches: Iterable[Any]) -> Iterator[Any]:
-        iterator = iter(batches)
-        while True:
-            start = time.perf_counter()
-            batch = next(iterator, None)
-            self._outside += time.perf_counter() - start
-            if batch is None:
-                return
-            yield batch
+    # Keras takes a batch of a dataset within the compiled step. Zipping asks for its first part first.
+    starts = tf.data.Dataset.range(tf.int64.max).map(as_it_is(lambda number: now()))
+    dataset: Iterable[Any] = tf.data.Dataset.zip((starts, batches)).map(as_it_is(stop))
+    return dataset, lambda: float(seconds)

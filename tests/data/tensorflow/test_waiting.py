@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvlib.data.tensorflow.waiting import Waiting
+from cvlib.data.waiting import Waiting
 
 SLOW = 0.05  # seconds for each of five batches
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import yaml
 from scipy import ndimage
 
 from cvlib.config.schema import AugmentConfig
 from cvlib.data import streams
-from cvlib.data.tensorflow import augment
-from cvlib.data.tensorflow.augment import Draws
+from cvlib.data.augmenting import affine
+from cvlib.data.augmenting.draws import Draws
+from tests.data.engines import apply
 
 PRESETS = sorted((Path(__file__).parents[3] / "conf" / "augment").glob("*.yaml"))
 EVERYTHING = AugmentConfig(
@@ -30,7 +30,7 @@ def random_images(*shape: int) -> np.ndarray:
 def augmented(images: np.ndarray, config: AugmentConfig, every_draw: float) -> np.ndarray:
     """Augment with all draws equal: 0 and 1 are the ends of each range, and 0.5 is its middle."""
     draws = Draws(dict.fromkeys(streams.STREAMS, np.full(len(images), every_draw, np.float32)), len(images))
-    return augment.apply(images, draws, config).numpy()
+    return apply(images, draws, config)
 
 
 def draw(indices: np.ndarray, seed: int, epoch: int) -> Draws:
@@ -66,7 +66,7 @@ def test_flips_are_exact_reversals(size):
 
 def test_flips_are_independent_and_have_the_configured_probabilities():
     config = AugmentConfig(horizontal_flip=0.5, vertical_flip=0.25)
-    found = augment.matrices(draw(np.arange(4000), 0, 0), config, 8, 8).numpy()
+    found = affine.matrices(draw(np.arange(4000), 0, 0), config, 8, 8)
     mirrored_x, mirrored_y = found[:, 0, 0] < 0, found[:, 1, 1] < 0
     shares = [mirrored_x.mean(), mirrored_y.mean(), (mirrored_x & mirrored_y).mean()]
     assert shares == pytest.approx([0.5, 0.25, 0.125], abs=0.03)
@@ -97,8 +97,8 @@ def test_a_drawn_box_moves_as_the_matrix_says():
     draws = draw(np.arange(40), 0, 0)
     images = np.zeros((40, 80, 100, 1), np.float32)
     images[:, 30:42, 44:60] = 255
-    inverse = np.linalg.inv(augment.matrices(draws, config, 80, 100).numpy())
-    moved = augment.apply(images, draws, config).numpy()[..., 0] / 255
+    inverse = np.linalg.inv(affine.matrices(draws, config, 80, 100))
+    moved = apply(images, draws, config)[..., 0] / 255
     y, x = np.mgrid[:80, :100]
     whole = 0
     for mask, forward in zip(moved, inverse, strict=True):
@@ -118,7 +118,7 @@ def test_a_drawn_box_moves_as_the_matrix_says():
 def test_crops_have_the_configured_area_and_aspect_and_lie_inside():
     config = AugmentConfig(crop=0.4)
     draws = draw(np.arange(3000), 0, 0)
-    found = augment.matrices(draws, config, 60, 90).numpy()
+    found = affine.matrices(draws, config, 60, 90)
     scale_x, scale_y = found[:, 0, 0], found[:, 1, 1]
     area, aspect = scale_x * scale_y, scale_x / scale_y
     assert 0.4 <= area.min() < 0.42 and 0.98 < area.max() <= 1 + 1e-6
@@ -207,7 +207,7 @@ def test_blur_matches_scipy_with_a_sigma_per_image(shape, max_sigma):
     config = AugmentConfig(blur=max_sigma)
     images = random_images(4, *shape)
     shares = np.array([0, 0.3, 0.7, 0.999], np.float32)
-    result = augment.apply(images, Draws({"blur": shares}, 4), config).numpy()
+    result = apply(images, Draws({"blur": shares}, 4), config)
     assert np.array_equal(result[0], images[0])
     for image, blurred, share in zip(images, result, shares, strict=True):
         expected = ndimage.gaussian_filter(image, (share * max_sigma, share * max_sigma, 0), mode="nearest", truncate=4)
@@ -220,7 +220,7 @@ def test_blur_matches_scipy_with_a_sigma_per_image(shape, max_sigma):
 @pytest.mark.parametrize("shape", [(16, 32, 32, 3), (16, 8, 8, 1), (3, 1, 5, 3)])
 def test_all_augmentations_together_keep_shape_type_and_range(shape):
     images = random_images(*shape)
-    result = augment.apply(images, draw(np.arange(len(images)), 0, 0), EVERYTHING).numpy()
+    result = apply(images, draw(np.arange(len(images)), 0, 0), EVERYTHING)
     assert result.shape == shape and result.dtype == np.float32
     assert result.min() >= 0 and result.max() <= 255 and np.isfinite(result).all()
 
@@ -228,27 +228,15 @@ def test_all_augmentations_together_keep_shape_type_and_range(shape):
 def test_a_sample_looks_the_same_in_every_batch():
     images = random_images(33, 13, 15, 3)
     draws = draw(np.arange(33), 0, 0)
-    whole = augment.apply(images, draws, EVERYTHING).numpy()
+    whole = apply(images, draws, EVERYTHING)
     for some in ([0], [32], [5, 1], list(range(17)), list(range(32, -1, -1))):
-        part = augment.apply(images[some], select(draws, some), EVERYTHING).numpy()
+        part = apply(images[some], select(draws, some), EVERYTHING)
         np.testing.assert_allclose(part, whole[some], atol=1e-3)
-
-
-def test_parallel_and_serial_calls_give_identical_results():
-    images = random_images(64, 16, 16, 3)
-    draws = draw(np.arange(64), 0, 0)
-    stream = tf.data.Dataset.from_tensor_slices((images, dict(draws.columns))).batch(4)
-
-    def run(calls: int) -> np.ndarray:
-        changed = stream.map(lambda i, d: augment.apply(i, Draws(d, 4), EVERYTHING), calls)
-        return np.concatenate(list(changed.as_numpy_iterator()))
-
-    assert np.array_equal(run(1), run(8))
 
 
 def test_each_epoch_looks_different():
     images = random_images(8, 16, 16, 3)
-    one, two = (augment.apply(images, draw(np.arange(8), 0, epoch), EVERYTHING).numpy() for epoch in (0, 1))
+    one, two = (apply(images, draw(np.arange(8), 0, epoch), EVERYTHING) for epoch in (0, 1))
     assert (np.abs(one - two).max(axis=(1, 2, 3)) > 1).all()
 
 
@@ -257,7 +245,7 @@ def test_presets_have_the_name_of_their_file_and_work(path):
     config = load_preset(path)
     assert config.name == path.stem
     images = random_images(4, 12, 12, 3)
-    result = augment.apply(images, draw(np.arange(4), 0, 0), config).numpy()
+    result = apply(images, draw(np.arange(4), 0, 0), config)
     assert np.array_equal(result, images) == (config.name == "none")
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from cvlib.config.schema import AugmentConfig
 from cvlib.data import streams
+from cvlib.data.augmenting import erasing
+from cvlib.data.augmenting.draws import Draws
 from cvlib.data.labels import CLASS, MASK
 from cvlib.data.split import Split
-from cvlib.data.tensorflow import erasing
-from cvlib.data.tensorflow.augment import Draws
 from tests.data.feeds import a_feed
 
 NAMES = ("erase", "erase_area", "erase_aspect", "erase_x", "erase_y")
@@ -18,7 +18,7 @@ NAMES = ("erase", "erase_area", "erase_aspect", "erase_x", "erase_y")
 
 def hidden(height: int, width: int, probability: float = 1.0, **values: float) -> np.ndarray:
     draws = Draws({name: np.full(1, value, np.float32) for name, value in values.items()}, 1)
-    found: np.ndarray = erasing.hidden(draws, AugmentConfig(erase=probability), height, width).numpy()[0]
+    found: np.ndarray = erasing.hidden(draws, AugmentConfig(erase=probability), height, width)[0]
     return found
 
 
@@ -35,7 +35,7 @@ def test_the_rectangle_by_hand() -> None:
 
 def test_areas_and_frequencies_are_as_configured() -> None:
     drawn = Draws(streams.draw(NAMES, np.arange(3000), 0, 0), 3000)
-    found = erasing.hidden(drawn, AugmentConfig(erase=0.4), 40, 40).numpy()
+    found = erasing.hidden(drawn, AugmentConfig(erase=0.4), 40, 40)
     areas = found.mean(axis=(1, 2))
     assert (areas > 0).mean() == pytest.approx(0.4, abs=0.03)
     assert 0.015 < areas[areas > 0].min() < 0.025 and 0.31 < areas.max() < 0.34

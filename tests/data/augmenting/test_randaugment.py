@@ -11,9 +11,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from cvlib.config.schema import AugmentConfig
 from cvlib.data import streams
-from cvlib.data.tensorflow import augment
-from cvlib.data.tensorflow.augment import Draws
-from cvlib.data.tensorflow.randaugment import OPERATIONS
+from cvlib.data.augmenting.draws import Draws
+from cvlib.data.augmenting.randaugment import OPERATIONS
+from tests.data.engines import apply
 
 HEIGHT, WIDTH = 24, 31
 
@@ -33,7 +33,7 @@ def draws(names: list[str], negative: bool = False) -> Draws:
 
 def changed(name: str, image: np.ndarray, magnitude: float, negative: bool = False) -> np.ndarray:
     config = AugmentConfig(rand_operations=1, rand_magnitude=magnitude)
-    result: np.ndarray = augment.apply(image[None].astype(np.float32), draws([name], negative), config).numpy()[0]
+    result: np.ndarray = apply(image[None].astype(np.float32), draws([name], negative), config)[0]
     return result
 
 
@@ -112,7 +112,7 @@ def test_each_image_of_a_batch_gets_its_own_operation() -> None:
     images = np.stack([photograph(number) for number in range(len(OPERATIONS))]).astype(np.float32)
     order = list(OPERATIONS[::-1])
     config = AugmentConfig(rand_operations=1, rand_magnitude=0.5)
-    together = augment.apply(images, draws(order), config).numpy()
+    together = apply(images, draws(order), config)
     for name, image, found in zip(order, images, together, strict=True):
         np.testing.assert_allclose(found, changed(name, image, 0.5), atol=1e-3, err_msg=name)
         assert np.array_equal(found, image) == (name == "identity")
@@ -124,7 +124,7 @@ def test_two_operations_are_applied_one_after_the_other() -> None:
     columns = {"rand_operation_1": first, "rand_operation_2": second}
     drawn = {name: np.full(1, (place + 0.5) / len(OPERATIONS), np.float32) for name, place in columns.items()}
     drawn |= {"rand_sign_1": np.full(1, 0.2, np.float32), "rand_sign_2": np.full(1, 0.2, np.float32)}
-    found = augment.apply(image[None], Draws(drawn, 1), AugmentConfig(rand_operations=2, rand_magnitude=0.5)).numpy()
+    found = apply(image[None], Draws(drawn, 1), AugmentConfig(rand_operations=2, rand_magnitude=0.5))
     darker = image * 0.55
     np.testing.assert_allclose(found[0], np.where(darker >= 127.5, 255 - darker, darker), atol=1e-3)
 
@@ -133,7 +133,7 @@ def test_two_operations_are_applied_one_after_the_other() -> None:
 def test_images_with_other_numbers_of_channels_keep_their_shape_and_range(channels: int) -> None:
     images = np.random.default_rng(0).uniform(0, 255, (40, 9, 7, channels)).astype(np.float32)
     drawn = Draws(streams.draw(streams.STREAMS, np.arange(40), 0, 0), 40)
-    result = augment.apply(images, drawn, AugmentConfig(rand_operations=4, rand_magnitude=1.0)).numpy()
+    result = apply(images, drawn, AugmentConfig(rand_operations=4, rand_magnitude=1.0))
     assert result.shape == images.shape and result.min() >= 0 and result.max() <= 255
 
 

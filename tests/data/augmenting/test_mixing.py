@@ -10,10 +10,11 @@ from scipy import stats
 
 from cvlib.config.schema import AugmentConfig
 from cvlib.data import streams
+from cvlib.data.augmenting import mixing
+from cvlib.data.augmenting.draws import Draws
 from cvlib.data.labels import BOXES
 from cvlib.data.split import Split
-from cvlib.data.tensorflow import mixing
-from cvlib.data.tensorflow.augment import Draws
+from tests.data.engines import apply
 from tests.data.feeds import a_feed
 
 COUNT = 200
@@ -27,10 +28,11 @@ def draw() -> dict[str, np.ndarray]:
     return streams.draw(["mix_share", "mix_choice", "cutmix_x", "cutmix_y"], np.arange(COUNT), 3, 1)
 
 
-def mixed(config: AugmentConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    labels = np.arange(2 * COUNT)
-    images, found = mixing.mixed(pairs(), labels, Draws(draw(), COUNT), config)
-    return images.numpy(), found["labels"].numpy(), found["shares"].numpy()
+def mixed(config: AugmentConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mixed images, and the shares of both labels."""
+    both = {name: np.repeat(values, 2) for name, values in draw().items()}  # those of the second images are not used
+    _, shares = mixing.shares(Draws(draw(), COUNT), config, 12, 9)
+    return apply(pairs(), Draws(both, 2 * COUNT), config), shares
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.8, 1.0, 4.0])
@@ -41,13 +43,12 @@ def test_quantiles_match_scipy(alpha: float) -> None:
 
 
 def test_mixup_matches_numpy() -> None:
-    images, labels, shares = mixed(AugmentConfig(mixup=0.4))
+    images, shares = mixed(AugmentConfig(mixup=0.4))
     expected = stats.beta.ppf(draw()["mix_share"], 0.4, 0.4)
     np.testing.assert_allclose(shares[:, 0], expected, atol=1e-5)
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
     weight = shares[:, 0, None, None, None]
     np.testing.assert_allclose(images, weight * pairs()[::2] + (1 - weight) * pairs()[1::2], atol=1e-3)
-    assert np.array_equal(labels, np.arange(2 * COUNT).reshape(COUNT, 2))
 
 
 def rectangle(share: float, centre_x: float, centre_y: float) -> np.ndarray:
@@ -64,7 +65,7 @@ def rectangle(share: float, centre_x: float, centre_y: float) -> np.ndarray:
 
 
 def test_cutmix_matches_the_authors_code_and_the_shares_match_the_pixels() -> None:
-    images, _, shares = mixed(AugmentConfig(cutmix=1.0))
+    images, shares = mixed(AugmentConfig(cutmix=1.0))
     drawn, partly = draw(), 0
     for number in range(COUNT):  # Beta(1, 1) is uniform
         pasted = rectangle(*(float(drawn[name][number]) for name in ("mix_share", "cutmix_x", "cutmix_y")))
@@ -77,10 +78,10 @@ def test_cutmix_matches_the_authors_code_and_the_shares_match_the_pixels() -> No
 
 def test_with_both_each_sample_gets_one_of_them() -> None:
     blends, patches = mixed(AugmentConfig(mixup=0.4))[0], mixed(AugmentConfig(cutmix=1.0))[0]
-    images, _, shares = mixed(AugmentConfig(mixup=0.4, cutmix=1.0))
+    images, shares = mixed(AugmentConfig(mixup=0.4, cutmix=1.0))
     cuts = draw()["mix_choice"] < 0.5
     np.testing.assert_allclose(images, np.where(cuts[:, None, None, None], patches, blends), atol=1e-4)
-    assert np.array_equal(shares[cuts], mixed(AugmentConfig(cutmix=1.0))[2][cuts])
+    assert np.array_equal(shares[cuts], mixed(AugmentConfig(cutmix=1.0))[1][cuts])
 
 
 # In the feed
