@@ -22,7 +22,7 @@ from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
 from cvlib.training import batch_search, data_parallel, rematerialize
-from cvlib.transfer import pretraining, regimes, sources
+from cvlib.transfer import initial_run, pretraining, regimes, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,7 +159,7 @@ def _load_data(config: Config, record: Record) -> Dataset:
     task = tasks.of(config.model.task)
     dataset = data.load(config.data, config.seed, task.label_kind, task.name)
     tasks.check_classes(config, len(dataset.classes))
-    earlier = _splits_of_initial_run(config)
+    earlier = initial_run.splits(config)
     if earlier is not None:
         dataset = splits.keep_apart(dataset, earlier)
     counts = [f"{name} {len(split.names)}" for name, split in dataset.splits.items()]
@@ -178,22 +178,6 @@ def _load_data(config: Config, record: Record) -> Dataset:
     )  # fmt: skip
     record.write_splits({name: split.names for name, split in dataset.splits.items()})
     return dataset
-
-
-def _splits_of_initial_run(config: Config) -> dict[str, list[str]] | None:
-    """Return the splits of the run that `mode.weights` names, if it was trained on the same images."""
-    weights = regimes.initial_weights(config.mode)
-    if weights in (None, sources.IMAGENET) or not Path(str(weights)).expanduser().is_dir():
-        return None
-    earlier = read_run(Path(str(weights)).expanduser())
-    own = as_mapping(config)["data"]
-    theirs = earlier.config.get("data", {})
-    same = all(_resolved_path(own.get(key)) == _resolved_path(theirs.get(key)) for key in ("name", "path", "tfds"))
-    return earlier.splits if same else None
-
-
-def _resolved_path(value: Any) -> Any:
-    return Path(value).expanduser().resolve() if isinstance(value, str) and "/" in value else value
 
 
 def _input_spec(config: Config, dataset: Dataset, record: Record) -> InputSpec:
