@@ -130,7 +130,7 @@ def _corrupt(
     measured = robustness.measure(run, network, found.samples, found.metrics, names, strengths)
     print("\n".join(robustness.lines(measured, metric)))
     print(f"written to {folder}: {', '.join(robustness.write(measured, metric, folder))}")
-    if not is_test:
+    if not is_test or run.summary.get("status") != "completed":
         return
     earlier = run.record.corruptions
     if (len(names), len(strengths)) != (len(known.BY_NAME), len(known.STRENGTHS)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ class Cache:
         self.complete = file is not None and file.exists()
         self._known = np.full(self.held, self.complete)
         self._partial: Path | None = None
+        self._lock = threading.Lock()
         if file is None:
             self.pixels = np.empty((self.held, *shape), np.uint8)
         elif self.complete:
@@ -49,12 +51,13 @@ class Cache:
 
     def put(self, index: int, image: np.ndarray) -> None:
         """Store an image if its index is within the cache's capacity."""
-        if index >= self.held or self._known[index]:
-            return
-        self.pixels[index] = image
-        self._known[index] = True
-        if self._known.all():
-            self._finish()
+        with self._lock:  # several threads read images
+            if index >= self.held or self._known[index]:
+                return
+            self.pixels[index] = image
+            self._known[index] = True
+            if self._known.all():
+                self._finish()
 
     def _finish(self) -> None:
         if self._partial is not None and self.file is not None:

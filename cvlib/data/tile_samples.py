@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class TileSamples(ImageSamples):
         self, split: Split, spec: InputSpec, kind: LabelKind, streams: Sequence[str], config: AugmentConfig | None,
         change: PixelChange | None, windows: Windows | None,
     ):  # fmt: skip
+        self._latest = threading.local()
         super().__init__(split, spec, kind, streams, config, None, change)
         self.windows, self._keeps_padding = windows, windows is not None
         self._room = np.maximum(image_sizes(split) - np.array(spec.size), 0)
@@ -76,6 +78,16 @@ class TileSamples(ImageSamples):
         return batch
 
     def _whole(self, index: int) -> np.ndarray:
-        found = self.split.images[index]
-        pixels = read_image(found, self.spec.channels, self.spec.span) if isinstance(found, Path) else found
+        pixels = self._decoded(index)
         return pixels if self.change is None else self.change(pixels[np.newaxis], np.array([index]))[0]
+
+    def _decoded(self, index: int) -> np.ndarray:
+        """Return a whole image; each thread keeps the last one, because the windows of an image fill several batches."""
+        if getattr(self._latest, "index", None) != index:
+            found = self.split.images[index]
+            self._latest.pixels = (
+                read_image(found, self.spec.channels, self.spec.span) if isinstance(found, Path) else found
+            )
+            self._latest.index = index
+        pixels: np.ndarray = self._latest.pixels
+        return pixels

@@ -59,7 +59,7 @@ def of(composed: Any, folder: Path) -> Found:
     form = training.train.kind.form
     if form is Form.ROW:
         fed: Any = training.fitted.train  # cached features
-        features = np.concatenate([_flat(array) for array in fed.views[0]], axis=1)
+        features = np.concatenate([_flat(array) for array in fed.samples.views[0]], axis=1)
         targets, groups, rows = _row_targets(dataset), dataset.train.groups, np.arange(len(features))
     else:
         features, targets, rows = _dense(training, dataset, form)
@@ -106,7 +106,9 @@ def _dense(training: Any, dataset: Dataset, form: Form) -> tuple[np.ndarray, np.
                            images.shape[1:3], generator)  # fmt: skip
             else:
                 at = pixel_samples(own, labels[index], generator)
-            parts.append((*at, np.full(len(at[1]), number * _BATCH + index)))
+            place = number * _BATCH + index
+            image = place if in_order.windows is None else int(in_order.windows.images[place])
+            parts.append((*at, np.full(len(at[1]), image)))
     features, targets, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
     return features.astype(np.float32), targets, rows
 

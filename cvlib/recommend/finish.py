@@ -27,7 +27,8 @@ def leave(session: Session, result: Result, target: Path) -> None:
     chosen = winner(result)
     number = sum(what.startswith("test of ") for what in session.journal.names)
     what = f"test of {chosen.folder.name}"
-    if what in session.journal and (read_summary(target) or {}).get("metrics", {}).get("test/loss") is not None:
+    known = (read_summary(target) or {}).get("metrics", {})
+    if what in session.journal and any(name.startswith("test/") for name in known):
         return
     session.say(f"the winner is fixed: {chosen.candidate.name}; now its test part is read"
                 + (f" (reading number {number + 1} of the test part)" if number else ""))  # fmt: skip

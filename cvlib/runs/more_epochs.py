@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from cvlib.runs import corruptions
 from cvlib.runs.config_file import read_config, to_yaml
 from cvlib.runs.identity import identity
 from cvlib.runs.summary import LOCK, acquire, read_summary
@@ -89,6 +90,8 @@ def continued(
         else:
             _prepare(folder, mapping, provenance or {})
         yield staging
+        if (read_summary(staging) or {}).get("best_epoch") != (read_summary(folder) or {}).get("best_epoch"):
+            remove(folder / corruptions.FILE)  # it is about the network of another epoch
         for path in sorted(staging.iterdir(), key=lambda path: path.name == "summary.json"):  # the summary comes last
             if path.name != LOCK:
                 publish(path, folder / path.name)

@@ -71,7 +71,7 @@ def gpus() -> list[tuple[int, int]]:
     """Return the compute capabilities of the GPUs, from a separate process because this one may fork later."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # the latter under WSL
         return []
-    code = _CAPABILITIES if backend.has_tensorflow() else _CAPABILITIES_OF_JAX
+    code = _CAPABILITIES_OF_JAX if backend.name() == "jax" else _CAPABILITIES
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return [(major, minor) for major, minor in json.loads(result.stdout.splitlines()[-1])] if result.stdout else []
 
@@ -111,6 +111,8 @@ def free_memory_mb() -> float:
     else:
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20 / 2)  # macOS: half of it
     group = Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError):  # there is no limit ("max"), or another version of control groups
-        limits.append((int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())) / 2**20)
+    with contextlib.suppress(OSError, ValueError, KeyError):  # no limit ("max"), or another version of control groups
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(stat["inactive_file"])  # without the cache of files
+        limits.append((int((group / "memory.max").read_text()) - used) / 2**20)
     return max(0.0, min(limits))

@@ -40,11 +40,19 @@ def replace_auto(config: Config, record: Record) -> Config:
         return config
     found, earlier = record.summary.get("batch_size_search"), ", as found when this run began"
     if found is None:
+        _refuse_used_gpu()
         record.say("data.batch_size=auto: training steps with growing batches, in a process of its own …")
         found, earlier = search(config), ""
         record.update(batch_size_search=found)
     record.say(f"data.batch_size=auto: {found['batch_size']}, because {found['reason']}{earlier}")
     return with_batch_size(config, found["batch_size"])
+
+
+def _refuse_used_gpu() -> None:
+    """Raise `UserError` if this process may hold the memory of the GPU, so that a new process finds none."""
+    if "keras" in sys.modules and hardware.gpus():
+        raise UserError("data.batch_size=auto: this process may already use the GPU: start the run in a new process, or "
+                        "set a number")  # fmt: skip
 
 
 def with_batch_size(config: Config, size: int) -> Config:

@@ -38,6 +38,8 @@ def main(prepare: Callable[[Config], tuple[Dataset, Training]]) -> None:
 
         try:
             config = batch_search.with_batch_size(read_config(request["config"]), request["sizes"][0])
+            # This process is killed as soon as it has answered, and would leave a half-filled cache.
+            config = dataclasses.replace(config, data=dataclasses.replace(config.data, cache=None))
             dataset, training = prepare(config)
             run(training, dataset, request["sizes"], request["limit_mb"], tell)
         except UserError as error:

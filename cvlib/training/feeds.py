@@ -43,7 +43,11 @@ def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say:
 
     Images in memory and tiled images are not cached.
     """
-    if config.data.cache is None or isinstance(split.images, np.ndarray) or spec.tiled:
+    if config.data.cache is None or isinstance(split.images, np.ndarray):
+        return None
+    if spec.tiled:
+        if split is dataset.train:
+            say(f"data.cache={config.data.cache} has no effect with data.tiles: whole images are read in every epoch")
         return None
     file = None
     if config.data.cache == "disk":

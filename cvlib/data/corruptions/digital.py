@@ -47,17 +47,17 @@ def pixelate(pixels: np.ndarray, level: int, generator: np.random.Generator) -> 
     """Show the image in blocks of 1.7 to 4 pixels, for an image of 224."""
     height, width = pixels.shape[:2]
     block = _BLOCK[level] * scale(pixels) if scale(pixels) > 1 else 1 + (_BLOCK[level] - 1) * softness(pixels)
-    rows, columns = _in_blocks(height, block), _in_blocks(width, block)
-    blocks: np.ndarray = np.einsum("ab,bwc,wv->avc", rows, pixels, columns, optimize=True)
+    rows, columns = _overlaps(height, block), _overlaps(width, block)
+    means = np.einsum("ai,abc,bj->ijc", rows / rows.sum(axis=0), pixels, columns / columns.sum(axis=0), optimize=True)
+    blocks: np.ndarray = np.einsum("ai,ijc,bj->abc", rows, means, columns, optimize=True)
     return blocks
 
 
-def _in_blocks(side: int, block: float) -> np.ndarray:
-    """Return the matrix `(side, side)` that averages over blocks; a pixel on a boundary shares in both blocks."""
+def _overlaps(side: int, block: float) -> np.ndarray:
+    """Return how much of each pixel is in each block, float32 `(side, blocks)`; a pixel on a boundary is in both."""
     bounds = np.linspace(0, side, max(1, round(side / block)) + 1)
     pixels = np.arange(side)[:, np.newaxis]
-    overlap = np.clip(np.minimum(pixels + 1, bounds[1:]) - np.maximum(pixels, bounds[:-1]), 0, None)
-    found: np.ndarray = (overlap / overlap.sum(axis=0)) @ overlap.T
+    found: np.ndarray = np.clip(np.minimum(pixels + 1, bounds[1:]) - np.maximum(pixels, bounds[:-1]), 0, None)
     return found.astype(np.float32)
 
 

@@ -13,6 +13,7 @@ from cvlib.data.feed import Feed
 from cvlib.data.order import Order
 from cvlib.data.samples import Samples
 from cvlib.data.threaded import pixels
+from cvlib.runtime.errors import RunFailed, UserError
 from cvlib.runtime.hardware import usable_cores
 
 _PREFETCHED = 4  # batches, or as many as there are cores
@@ -79,5 +80,8 @@ class Batches(keras.utils.PyDataset):
         for following in range(step, min(step + self.ahead, self.steps)):
             if following not in self.waiting:
                 self.waiting[following] = self.pool.submit(self.make, following)
-        images, labels = self.waiting.pop(step).result()
+        try:
+            images, labels = self.waiting.pop(step).result()
+        except UserError as error:  # of a file damaged in the meantime; a UserError would discard the run
+            raise RunFailed(str(error)) from error
         return images, self.targets(labels)
