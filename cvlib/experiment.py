@@ -95,15 +95,15 @@ def find_rates(config: Config, folder: Path, first: float, last: float, steps: i
     return lr_search.search(training, first, last, steps)
 
 
-def unrecorded(config: Config, folder: Path) -> tuple[Dataset, Training]:
+def unrecorded(config: Config, folder: Path, only_training: bool = False) -> tuple[Dataset, Training]:
     """Prepare a run as far as the start of its training; nothing is recorded, but features are cached as usual.
 
-    Raises `UserError` for invalid input.
+    With `only_training`, the validation split has a single image. Raises `UserError` for invalid input.
     """
     _check(config)
     config = _resolved(config, folder)
     record = Unrecorded(folder, as_mapping(config))
-    return _prepare(batch_search.replace_auto(config, record), record)
+    return _prepare(batch_search.replace_auto(config, record), record, only_training)
 
 
 def try_batch_sizes() -> None:
@@ -122,9 +122,11 @@ def _check(config: Config) -> None:
     sources.check(config)
 
 
-def _prepare(config: Config, record: Record) -> tuple[Dataset, Training]:
+def _prepare(config: Config, record: Record, only_training: bool = False) -> tuple[Dataset, Training]:
     """Load the data, build the network on its initial weights, and prepare its training."""
     dataset = _load_data(config, record)
+    if only_training:
+        dataset = dataclasses.replace(dataset, val=dataset.val.take([0]))
     spec = _input_spec(config, dataset, record)
     network = _network(config, spec, dataset, record)
     from cvlib.training import prepare

@@ -36,13 +36,19 @@ def run(chosen: argparse.Namespace) -> int:
     from cvlib.cli.compose import composed
     from cvlib.config.fields import check_bounds
     from cvlib.recommend import page, settings
+    from cvlib.runtime import stopping
+    from cvlib.runtime.errors import interrupt
 
     numbers = settings.read()
     if chosen.minutes is not None:
         numbers = dataclasses.replace(numbers, minutes=chosen.minutes)
         check_bounds(numbers, "recommend")
     request = recommend.Request(chosen.data, chosen.overrides, chosen.task, chosen.name, chosen.outputs, chosen.seed)
-    folder = recommend.recommend(request, numbers, composed, lambda line: print(line, flush=True))
+    before = stopping.handle(interrupt)
+    try:
+        folder = recommend.recommend(request, numbers, composed, lambda line: print(line, flush=True))
+    finally:
+        stopping.restore(before)
     if chosen.open:
         import webbrowser
 

@@ -82,7 +82,7 @@ class TileSamples(ImageSamples):
         return pixels if self.change is None else self.change(pixels[np.newaxis], np.array([index]))[0]
 
     def _decoded(self, index: int) -> np.ndarray:
-        """Return a whole image; each thread keeps the last one, because the windows of an image fill several batches."""
+        """Return a whole image; each thread keeps the last one, because an image's windows fill several batches."""
         if getattr(self._latest, "index", None) != index:
             found = self.split.images[index]
             self._latest.pixels = (

@@ -11,7 +11,9 @@ All decisions look at training and validation images only, and are written down 
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from cvlib.recommend.session import Compose, Session
 from cvlib.recommend.settings import Settings, templates
 from cvlib.runtime.errors import UserError
 
+_PATIENCE = 20.0  # seconds; the processes of a stopped recommendation take a moment to save
 _TASK_ORDER = ("detection", "segmentation", "multilabel", "classification")  # preferred if there are several labels
 
 
@@ -57,18 +60,22 @@ def recommend(request: Request, settings: Settings, compose: Compose, say: Calla
     `UserError` for invalid input, and `RunFailed` if no candidate could be trained.
     """
     selected = _selected(request)
-    name = request.name or Path(request.data).expanduser().resolve().stem
-    folder = request.outputs / "sweeps" / f"recommend-{name}"
+    source = Path(request.data).expanduser().resolve()
+    name = request.name or (source.name if source.is_dir() else source.stem)
+    if name != Path(name).name or name in ("", ".", ".."):
+        raise UserError(f"--name {name}: expected a name without slashes")
+    folder, target = request.outputs / "sweeps" / f"recommend-{name}", request.outputs / "recommended" / name
+    finish.require_run_or_nothing(target)
     compose(selected)  # raises `UserError` for an unknown key, before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=_PATIENCE):
             journal = Journal(folder / NAME)
             checked = _checked(request, journal, say)
             task = _task(request, checked)
             session = Session(settings, tuple(selected), task, folder, request.outputs, request.seed, journal, compose,
                               say)  # fmt: skip
-            return _steps(session, checked, request, request.outputs / "recommended" / name)
+            return _steps(session, checked, request, target)
     except Timeout:
         raise UserError(
             f"{folder} is in use by another recommendation: wait for it, or choose another --name"
@@ -77,15 +84,23 @@ def recommend(request: Request, settings: Settings, compose: Compose, say: Calla
 
 def _steps(session: Session, checked: dict[str, Any], request: Request, target: Path) -> Path:
     found = templates(session.settings, session.task)
-    asked = {"data": list(session.data), "task": session.task, "seed": session.seed}
-    before = session.journal.decide("asked", lambda: asked)
-    if before != asked:
-        raise UserError(f"{session.folder} holds a recommendation for {' '.join(before['data'])} "
-                        f"(task={before['task']}, seed {before['seed']}): choose another --name")  # fmt: skip
+    asked = {"data": list(session.data), "task": session.task, "seed": session.seed,
+             "settings": {**dataclasses.asdict(session.settings), "minutes": None}}  # fmt: skip
+
+    def accepted() -> dict[str, Any]:
+        ranking.split_sizes(session)  # raises an error for data that doesn't fit the task, before this is written
+        return asked
+
+    before = session.journal.decide("asked", accepted)
+    if before != json.loads(json.dumps(asked)):
+        same = {**before, "settings": None} == {**asked, "settings": None}
+        other = f"{' '.join(before['data'])} (task={before['task']}, seed {before['seed']})"
+        differs = "other numbers in conf/recommend" if same else other
+        raise UserError(f"{session.folder} holds a recommendation for {differs}: choose another --name")
     ranked = ranking.rank(session, found, ranking.is_dense(session.task))
     part = session.journal.decide("share of the training images", lambda: ranking.share(session, ranked[0]))
     if part < 1 and found.frozen:
-        session.shared = (f"data.fraction={part:g}",)
+        session.shared = (f"data.fraction={part * ranking.own_fraction(session):.4g}",)
         session.say(f"the time is short for so many images: all runs use {100 * part:.3g} % of the training images")
     size = ranked[0].side if ranked[0].own_side > ranked[0].side else None
     bases = [one.base for one in ranked]
@@ -93,11 +108,21 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
     finish.leave(session, result, target)
     insights.gather(session, ranked[0])
     latency.measure(session, result)
-    path = page.write(session, checked, ranked, result, target, request.data)
-    for line in page.summary(session, ranked, result, target, request.data):
+    again = _again(request)
+    path = page.write(session, checked, ranked, result, target, again)
+    for line in page.summary(session, ranked, result, target, again):
         session.say(line)
     session.say(f"the page: {path}")
     return target
+
+
+def _again(request: Request) -> str:
+    """Return the command that continues the recommendation, without the minutes."""
+    options = {"--task": request.task, "--name": request.name, "--seed": request.seed or None,
+               "--outputs": None if request.outputs == Path("outputs") else request.outputs}  # fmt: skip
+    words = [request.data, *request.overrides]
+    words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return " ".join(["cvlib recommend", *map(shlex.quote, words)])
 
 
 def _selected(request: Request) -> list[str]:
@@ -106,9 +131,13 @@ def _selected(request: Request) -> list[str]:
         if not override.startswith("data.") or "=" not in override:
             raise UserError(f"{override}: only data.…=… can be given besides the data; the candidates are in "
                             "conf/recommend/default.yaml")  # fmt: skip
-    path = Path(request.data).expanduser()
+        if override.startswith("data.split_seed="):
+            raise UserError(f"{override}: give --seed instead")
+    path, outputs = Path(request.data).expanduser(), request.outputs.resolve()
+    if path.is_dir() and path.resolve() in (outputs, *outputs.parents):
+        raise UserError(f"--outputs {request.outputs} is inside the image folder {request.data}: choose another")
     if path.exists():
-        return ["data=folder", f"data.path={path.resolve()}", *request.overrides]
+        return ["data=folder", candidates.literal("data.path", path.resolve()), *request.overrides]
     if request.data in answers.datasets():
         return [f"data={request.data}", *request.overrides]
     raise UserError(f"{request.data}: no such folder or file, and no dataset of cvlib has this name")
@@ -136,7 +165,7 @@ def _checked(request: Request, journal: Journal, say: Callable[[str], None]) -> 
         collections = [{"task": one["task"], "images": one["images"]} for one in content["collections"]]
         return {"findings": content["findings"][:200], "collections": collections}
 
-    found: dict[str, Any] = journal.decide("check", check)
+    found: dict[str, Any] = journal.decide(f"check of {path.resolve()}", check)
     return found
 
 

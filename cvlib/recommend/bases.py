@@ -19,6 +19,7 @@ from cvlib.models.applications import ApplicationBackbone
 from cvlib.models.backbone import Backbone
 from cvlib.runs.run import Run
 from cvlib.runtime.errors import UserError
+from cvlib.transfer import initial_run
 from cvlib.transfer.sources import IMAGENET
 
 _SIZES = ("variant", "depth")  # the options that select one of several published networks
@@ -97,10 +98,18 @@ def _in_cache(backbone: Backbone) -> Iterator[Base]:
     files = {re.sub(r"[^a-z0-9]", "", file.stem.lower()): file for file in folder.glob("*no*top*.h5")}
     for options in _variants(backbone):
         name = _published_name(backbone, backbone.options(**options))
-        # The name of a file starts with that of the network; resnet50 isn't resnet50v2.
-        match = next((file for text, file in files.items() if re.match(rf"(weights)?{name}(?!v\d)\D", text)), None)
+        match = next((file for text, file in files.items() if _is_of(text, name, backbone.name)), None)
         if match is not None:
             yield Base(backbone.name, tuple(options.items()), IMAGENET, match.stat().st_size)
+
+
+def _is_of(file: str, network: str, family: str) -> bool:
+    """Return whether a file's name, without special characters, starts with that of a network of a family.
+
+    A version may follow the name, unless another family has it: inceptionv3 is inception, resnet50v2 isn't resnet.
+    """
+    found = re.match(rf"(weights)?{network}(v\d)?(?!\d+weights)", file)
+    return found is not None and f"{family}{found[2]}" not in {name.replace("_", "") for name in backbones.names()}
 
 
 def _published_name(backbone: Backbone, options: Any) -> str:
@@ -118,14 +127,14 @@ def _own_runs(outputs: Path, data: Mapping[str, Any], names: set[str]) -> list[B
         newest: dict[str, Run] = {}
         for run in sorted(runs.find([outputs], lambda line: None), key=lambda run: str(run.summary.get("started"))):
             if _is_source(run, data, names):
+                newest.pop(run.model, None)  # so that the order is that of the newest runs
                 newest[run.model] = run
         return [_of_run(run) for run in list(newest.values())[-_MOST_RUNS:]]
     return []
 
 
 def _is_source(run: Run, data: Mapping[str, Any], names: set[str]) -> bool:
-    own = run.config.get("data") or {}
-    same = all(own.get(key) == data.get(key) for key in ("name", "path", "tfds"))
+    same = initial_run.same_data(run.config.get("data") or {}, data)
     return (run.status == "completed" and run.mode == "scratch" and not same and run.model in names
             and (run.folder / "model.keras").is_file())  # fmt: skip
 

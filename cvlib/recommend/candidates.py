@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,14 @@ from cvlib.transfer.sources import IMAGENET
 
 _LARGER, _STEP = 1.4, 32  # the larger image size, as a factor, and what it is a multiple of
 _MODES = {"mode=feature_extractor": "frozen", "mode=finetune": "fine-tuned", "mode=scratch": "from scratch"}
+
+
+def literal(key: str, text: object) -> str:
+    """Return an override whose value Hydra takes as it is written, such as a path with commas or brackets."""
+    # Hydra takes a backslash as it is, except before a quote.
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", str(text))
+    end = len(escaped) - len(escaped.rstrip("\\"))
+    return f"{key}='{escaped}{end * chr(92)}'"
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ def _made(template: Sequence[str], found: Templates, ranked: Sequence[Base], siz
             overrides += base.overrides(found.base)
             words.append(base.name)
             if base.weights != IMAGENET:
-                overrides.append(f"mode.weights={base.weights}")
+                overrides.append(literal("mode.weights", base.weights))
         elif "{larger}" in part:
             if size is None:
                 return None
@@ -64,6 +73,4 @@ def _made(template: Sequence[str], found: Templates, ranked: Sequence[Base], siz
         else:
             overrides.append(part)
             words.append(_MODES.get(part, part.partition("=")[2] if part.startswith("model=") else part))
-    if not any("{" in part for part in template):
-        words = [word for word in words if not word.startswith("task=")]
-    return Candidate(" ".join(words), tuple(overrides))
+    return Candidate(" ".join(word for word in words if not word.startswith("task=")), tuple(overrides))

@@ -55,7 +55,7 @@ def of(composed: Any, folder: Path) -> Found:
     """Return the features of the training images with a composed config whose base is frozen."""
     started = time.monotonic()
     config: Config = tasks.config_of(composed)
-    dataset, training = experiment.unrecorded(config, folder)
+    dataset, training = experiment.unrecorded(config, folder, only_training=True)
     form = training.train.kind.form
     if form is Form.ROW:
         fed: Any = training.fitted.train  # cached features
@@ -92,8 +92,6 @@ def _dense(training: Any, dataset: Dataset, form: Form) -> tuple[np.ndarray, np.
 
     network, train = training.network, training.train
     in_order = make_feed(dataset.train, train.spec, train.kind, _BATCH, training.config.seed, cache=train.cache)
-    strides = network.backbone.strides(network.config.backbone_options)
-    strides = [stride for stride, _ in zip(strides, network.base.outputs, strict=False)]
     generator = np.random.default_rng(0)
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for number, (images, labels) in enumerate(in_order.batches()):

@@ -33,23 +33,32 @@ def leave(session: Session, result: Result, target: Path) -> None:
     session.say(f"the winner is fixed: {chosen.candidate.name}; now its test part is read"
                 + (f" (reading number {number + 1} of the test part)" if number else ""))  # fmt: skip
     _copy(chosen.folder, target)
-    outcome = one_job.run_isolated(_with_test(chosen.folder, session.outputs), target, {}, quiet=True)
+    config, texts = _with_test(chosen.folder)
+    outcome = one_job.run_isolated(config, target, texts, quiet=True)
     if outcome.error:
         raise RunFailed(f"the winner's test part could not be evaluated: {outcome.error}")
     session.journal.decide(what, lambda: {"metrics": outcome.summary.get("metrics")})
 
 
-def _copy(folder: Path, target: Path) -> None:
-    """Copy a run; the target is either a whole copy or as it was before."""
-    if target.exists() and read_summary(target) is None and any(target.iterdir()):
+def require_run_or_nothing(target: Path) -> None:
+    """Raise `UserError` if `target` holds something else than a run."""
+    if target.exists() and not (target.is_dir() and (read_summary(target) is not None or not any(target.iterdir()))):
         raise UserError(f"{target} exists and is no run: choose another --name")
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a run, with what commands have written about the earlier winner left out."""
+    require_run_or_nothing(target)
     with replacing(target) as partial:
         shutil.copytree(folder, partial)
-    remove(target / ".lock")
+        remove(partial / ".lock")
 
 
-def _with_test(folder: Path, outputs: Path) -> Any:
-    """Return the config of a run, with its test part."""
+def _with_test(folder: Path) -> tuple[Any, dict[str, str]]:
+    """Return the config of a run with its test part, and the files that record it."""
     content = yaml.safe_load((folder / ".hydra/config.yaml").read_text(encoding="utf-8"))
     content["trainer"]["test"] = True
-    return OmegaConf.create(content)
+    given = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text(encoding="utf-8"))
+    config = OmegaConf.create(content)
+    kept = [one for one in given if one != "trainer.test=false"]
+    return config, {".hydra/config.yaml": OmegaConf.to_yaml(config), ".hydra/overrides.yaml": OmegaConf.to_yaml(kept)}

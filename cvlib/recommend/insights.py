@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvlib.recommend import probes
-from cvlib.recommend.ranking import Ranked, features_file
+from cvlib.recommend.ranking import Ranked, features_file, split_sizes
 from cvlib.recommend.session import Session
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ def gather(session: Session, best: Ranked) -> None:
         groups = file["groups"] if "groups" in file.files else None
     if targets.ndim != 1 or len(set(names.tolist())) < len(names):  # several labels, or boxes or pixels
         return
-    late = session.journal.elapsed > session.seconds
-    session.journal.decide("doubtful labels", lambda: [] if late else _doubts(
-        session, features, targets, groups, names, classes))  # fmt: skip
+    if "more data" not in session.journal and session.journal.elapsed > session.seconds:
+        session.say("no time is left to look for wrong labels; more minutes make up for it")
+        return
+    session.journal.decide("doubtful labels", lambda: _doubts(session, features, targets, groups, names, classes))
 
     def curve() -> dict[str, Any] | None:
-        found = None if late else probes.more_data(features, targets, groups, session.seed)
+        found = probes.more_data(features, targets, groups, split_sizes(session)["train"], session.seed)
         return None if found is None else dataclasses.asdict(found)
 
     session.journal.decide("more data", curve)
@@ -59,8 +60,9 @@ def sheet(session: Session, doubts: list[dict[str, Any]]) -> Image | None:
     from cvlib.data.images import read_image
     from cvlib.viz import pictures
 
-    root = next((one.partition("=")[2] for one in session.data if one.startswith("data.path=")), None)
-    files = [Path(root) / one["name"] if root else None for one in doubts]
+    path = session.compose([*session.data]).data.path
+    root = Path(path) if path and Path(path).is_dir() else Path(path).parent if path else None
+    files = [root / one["name"] if root else None for one in doubts]
     shown = [(file, one) for file, one in zip(files, doubts, strict=True) if file is not None and file.is_file()]
     if not shown:
         return None

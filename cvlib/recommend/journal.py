@@ -15,6 +15,9 @@ from typing import Any
 from cvlib.runtime.errors import UserError
 
 NAME = "recommend.jsonl"
+_LONGEST_STEP = (
+    3600.0  # seconds between decisions that are counted after a kill; the times of copied files mean nothing
+)
 
 
 class Journal:
@@ -42,7 +45,7 @@ class Journal:
             except (ValueError, KeyError, TypeError):
                 raise UserError(f"{path}, line {number}, is not a decision: delete the file to start again") from None
         if at is not None:  # the work after the last decision is seen from its files
-            self.used += max(0.0, _last_change(path.parent) - at)
+            self.used += min(max(0.0, _last_change(path.parent) - at), _LONGEST_STEP)
 
     @property
     def elapsed(self) -> float:
@@ -51,6 +54,10 @@ class Journal:
 
     def __contains__(self, what: str) -> bool:
         return what in self._values
+
+    def get(self, what: str, default: Any = None) -> Any:
+        """Return a decision, or `default` if it has not been made."""
+        return self._values.get(what, default)
 
     @property
     def names(self) -> list[str]:

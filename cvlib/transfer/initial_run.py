@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ def splits(config: Config) -> dict[str, list[str]] | None:
     if weights in (None, sources.IMAGENET) or not Path(str(weights)).expanduser().is_dir():
         return None
     earlier = read_run(Path(str(weights)).expanduser())
-    own = as_mapping(config)["data"]
-    theirs = earlier.config.get("data", {})
-    same = all(_resolved_path(own.get(key)) == _resolved_path(theirs.get(key)) for key in ("name", "path", "tfds"))
-    return earlier.splits if same else None
+    return earlier.splits if same_data(as_mapping(config)["data"], earlier.config.get("data") or {}) else None
 
 
-def _resolved_path(value: Any) -> Any:
-    return Path(value).expanduser().resolve() if isinstance(value, str) and "/" in value else value
+def same_data(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return whether two data configs name the same images, however their path is written."""
+
+    def place(data: Mapping[str, Any]) -> list[Any]:
+        path = data.get("path")
+        return [data.get("name"), Path(path).expanduser().resolve() if path else None, data.get("tfds")]
+
+    return place(first) == place(second)

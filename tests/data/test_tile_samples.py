@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvlib.config.schema import AugmentConfig
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES, IGNORE, MASK
 from cvlib.data.make_feed import make_feed
+from tests.data import engines
+
+
+@pytest.fixture(params=engines.ENGINES, autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.use(request.param, monkeypatch)
+
 
 SPEC = InputSpec(16, 16, 1, overlap=0.25)
 IMAGE = np.random.default_rng(0).integers(0, 256, (2, 40, 24, 1)).astype(np.uint8)
@@ -110,3 +118,13 @@ def test_a_change_sees_whole_images() -> None:
     tiles = next(iter(feed.batches()))[0]
     np.testing.assert_array_equal(tiles[0], 255 - IMAGE[0, :16, :16])
     assert set(shapes) == {(1, 40, 24, 1)}
+
+
+def test_a_mosaic_of_tiles_joins_four_of_them() -> None:
+    mosaic = AugmentConfig(mosaic=1.0)
+    labels = [boxes((0, 0, 24, 40)), boxes((4, 4, 20, 36))]
+    feed = make_feed(split(IMAGE, labels), SPEC, BOXES, 2, 0, augmentation=mosaic, shuffle=True)
+    ((images, targets),) = list(feed.batches())
+    assert images.shape == (2, 16, 16, 1) and targets["boxes"].shape[0] == 2
+    inside = targets["boxes"][targets["classes"] >= 0]
+    assert ((inside >= 0) & (inside <= 16)).all()

@@ -43,7 +43,7 @@ def test_names_say_backbone_regime_and_size() -> None:
 def test_a_base_from_a_run_brings_its_weights() -> None:
     found = settings.templates(settings.read(), "classification")
     (made,) = candidates.frozen(found, [OWN])
-    assert made.overrides == ("model=cnn", "model.filters=[4, 8]", "mode.weights=outputs/runs/mine",
+    assert made.overrides == ("model=cnn", "model.filters=[4, 8]", "mode.weights='outputs/runs/mine'",
                               "mode=feature_extractor")  # fmt: skip
 
 
@@ -51,11 +51,12 @@ def test_installed_weights_and_cached_files_are_found(tmp_path: Path, monkeypatc
     models = tmp_path / "models"
     models.mkdir()
     for name in ("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", "efficientnetv2-b0_notop.h5",
-                 "resnet101v2_weights_tf_dim_ordering_tf_kernels_notop.h5", "vgg16_weights.h5"):  # fmt: skip
+                 "resnet101v2_weights_tf_dim_ordering_tf_kernels_notop.h5", "vgg16_weights.h5",
+                 "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"):  # fmt: skip
         (models / name).write_bytes(b"x" * 10)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     found = {base.name for base in bases.at_hand(False, tmp_path / "none", {})}
-    assert {"efficientnet_lite", "resnet"} <= found
+    assert {"efficientnet_lite", "resnet", "inception", "resnet_v2 101"} <= found
     assert any(name.startswith("efficientnet_v2") for name in found)
     assert "vgg" not in found and "resnet 101" not in found
 
@@ -72,3 +73,10 @@ def test_a_file_of_settings_with_a_mistake_is_one_line(tmp_path: Path, monkeypat
     assert settings.read().minutes == 5
     with pytest.raises(UserError, match="no candidates for task=detection"):
         settings.templates(settings.read(), "detection")
+
+
+@pytest.mark.parametrize("path", ["a, b", "it's", "set [1]", "jörg", "back\\slash"])
+def test_any_path_survives_as_an_override(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).mkdir()
+    config = compose(["data=folder", candidates.literal("data.path", tmp_path / path)])
+    assert config.data.path == str(tmp_path / path)

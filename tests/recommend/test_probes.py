@@ -53,6 +53,9 @@ def test_nearest_neighbours_equal_scikit_learn() -> None:
         model = KNeighborsClassifier(3, metric="cosine").fit(features[others], targets[others])
         right += model.predict(features[index : index + 1])[0] == targets[index]
     assert probes.neighbours(features, targets, 3) == pytest.approx(right / 90)
+    twins, both = np.repeat(features, 2, axis=0), np.repeat(targets, 2)
+    assert probes.neighbours(twins, both, 1) == 1
+    assert probes.neighbours(twins, both, 1, np.repeat(np.arange(90), 2)) < 1
 
 
 def test_wrong_labels_are_found() -> None:
@@ -69,8 +72,9 @@ def test_wrong_labels_are_found() -> None:
 def test_the_gain_of_twice_as_many_images_follows_the_power_law() -> None:
     counts = np.array([100, 200, 400, 800, 1600])
     errors = 0.05 + 0.2 * (counts / 1600) ** -0.5
-    assert probes._gain(counts, errors) == pytest.approx(0.2 * (1 - 2**-0.5), abs=1e-4)
-    found = probes.more_data(*blobs(200, spread=2.5), None, 0)
+    assert probes._gain(counts, errors, 1600) == pytest.approx(0.2 * (1 - 2**-0.5), abs=1e-4)
+    assert probes._gain(counts, errors, 6400) == pytest.approx(0.1 * (1 - 2**-0.5), abs=1e-4)
+    found = probes.more_data(*blobs(200, spread=2.5), None, 200, 0)
     assert found is not None and found.counts[-1] == 160
     assert 0 <= found.low <= found.high <= 0.5
-    assert probes.more_data(*blobs(12), None, 0) is None
+    assert probes.more_data(*blobs(12), None, 12, 0) is None

@@ -48,3 +48,11 @@ def test_equal_candidates_are_rarely_told_apart_in_five_looks() -> None:
         everything = results(generator, [0.8, 0.8, 0.8], 5)
         claims += any(look([one[:seeds] for one in everything], 5, 0.05).clear for seeds in range(2, 6))
     assert claims <= 13
+
+
+def test_few_images_that_agree_are_no_proof() -> None:
+    """Two seeds that are all right against all wrong have no variance; three images could still be chance."""
+    right, wrong = np.ones((2, 3)), np.zeros((2, 3))
+    found = look([right, wrong], 5, 0.05)
+    assert found.against[0].corrected == 1.0 and not found.clear
+    assert look([np.ones((2, 30)), np.zeros((2, 30))], 5, 0.05).clear
