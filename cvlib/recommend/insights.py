@@ -60,7 +60,7 @@ def sheet(session: Session, doubts: list[dict[str, Any]]) -> Image | None:
     from cvlib.data.images import read_image
     from cvlib.viz import pictures
 
-    path = session.compose([*session.data]).data.path
+    path = session.compose([*session.data]).data.get("path")
     root = Path(path) if path and Path(path).is_dir() else Path(path).parent if path else None
     files = [root / one["name"] if root else None for one in doubts]
     shown = [(file, one) for file, one in zip(files, doubts, strict=True) if file is not None and file.is_file()]

@@ -100,7 +100,7 @@ def session(folder: Path, monkeypatch: Any, accuracy: Callable[[str, float | Non
     said: list[str] = []
     made = FakeSession(
         Settings(minutes=minutes, **numbers), ("data=folder",), "classification", folder, folder.parent, 0,
-        Journal(folder / NAME), lambda overrides: OmegaConf.create({"trainer": {"epochs": 6}}), said.append,
+        Journal(folder / NAME), lambda overrides: OmegaConf.create({"trainer": {"epochs": 6}, "data": {}}), said.append,
     )  # fmt: skip
     made.accuracy, made.clock, made.trained = accuracy, clock, []
     return made
