@@ -63,16 +63,21 @@ def test_an_unknown_freeze_layer_is_an_error_before_training(tmp_path: Path) -> 
         record.update(status="completed")
 
 
-@pytest.mark.parametrize("damage", ["missing", "damaged"])
-def test_a_run_that_lost_its_checkpoints_keeps_its_metrics_and_says_so(tmp_path: Path, damage: str) -> None:
-    config = Config(model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1))
+def interrupt_after(epochs: int, config: Config, folder: Path) -> None:
+    """Run until so many epochs are done."""
 
     def stop(epoch: int, _: dict[str, float]) -> None:
-        if epoch == 2:
+        if epoch == epochs:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        experiment.run(config, tmp_path / "run", on_epoch=stop)
+        experiment.run(config, folder, on_epoch=stop)
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_run_that_lost_its_checkpoints_keeps_its_metrics_and_says_so(tmp_path: Path, damage: str) -> None:
+    config = Config(model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1))
+    interrupt_after(2, config, tmp_path / "run")
     before = (tmp_path / "run/metrics.csv").read_bytes()
     for file in (tmp_path / "run/checkpoints").glob("epoch*"):
         file.unlink() if damage == "missing" else file.write_bytes(b"x")
@@ -85,12 +90,7 @@ def test_a_run_killed_before_its_first_checkpoint_repeats_its_first_epoch(tmp_pa
     config = Config(
         model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1), trainer=TrainerConfig(epochs=1)
     )
-
-    def stop(epoch: int, _: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        experiment.run(config, tmp_path / "run", on_epoch=stop)
+    interrupt_after(1, config, tmp_path / "run")
     for file in (tmp_path / "run/checkpoints").glob("epoch*"):
         file.unlink()  # as if the process had been killed just before writing it
     assert experiment.run(config, tmp_path / "run")["status"] == "completed"
@@ -103,12 +103,7 @@ def test_a_run_says_if_another_engine_reads_the_images_after_a_resume(
     config = Config(
         model_config(filters=[4], dense=[8]), data=DataConfig(fraction=0.1), trainer=TrainerConfig(epochs=2)
     )
-
-    def stop(epoch: int, _: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        experiment.run(config, tmp_path / "run", on_epoch=stop)
+    interrupt_after(1, config, tmp_path / "run")
     monkeypatch.setattr(backend, "check", lambda: None)
     monkeypatch.setattr(backend, "has_tensorflow", lambda: False)
     capsys.readouterr()

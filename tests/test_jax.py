@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import json
 import os
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.killed_runs import assert_same_results, kill_within_an_epoch
 
 ROOT = Path(__file__).parents[1]
 DIGITS = ("model=cnn", "augment=light", "trainer.epochs=2", "data.fraction=0.3", "trainer.ema=0.9")
@@ -37,12 +38,6 @@ def done(backend: str, folder: Path, *arguments: str) -> str:
     output, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors[-2000:]
     return output
-
-
-def rows(run: Path) -> list[dict[str, str]]:
-    """Return the rows of metrics.csv without the times."""
-    with (run / "metrics.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +71,9 @@ def test_the_first_losses_equal_those_of_tensorflow(tmp_path: Path, case: str) -
 def test_a_run_killed_within_an_epoch_gives_the_same_results(run: Path) -> None:
     cut = run.with_name("cut")
     arguments = (str(ROOT / "run.py"), *DIGITS, "trainer.checkpoint_every=3", "hydra.run.dir=cut")
-    process, deadline = start("jax", run.parent, *arguments), time.monotonic() + 600
-    while not any(cut.glob("checkpoints/epoch-00001-step-*[1-9].npz")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1][-2000:]
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (cut / "model.keras").exists()
+    kill_within_an_epoch(start("jax", run.parent, *arguments), cut)
     assert "resumes after epoch 1 and" in done("jax", run.parent, *arguments)
-    assert rows(cut) == rows(run)
-    assert (cut / "test_results.csv").read_text() == (run / "test_results.csv").read_text()
+    assert_same_results(cut, run)
 
 
 def test_tensorflow_opens_the_network_and_finds_the_same_metrics(run: Path) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -16,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.killed_runs import assert_same_results, kill_within_an_epoch
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = ("model=cnn", "augment=modern", "data.image_size=16", "trainer.epochs=2", "data.fraction=0.3",
@@ -65,25 +64,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "whole"
 
 
-def rows(run: Path) -> list[dict[str, str]]:
-    with (run / "metrics.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
 @with_jax
 @pytest.mark.slow
 def test_a_run_killed_within_an_epoch_gives_the_same_results(run: Path) -> None:
     cut, arguments = run.with_name("cut"), (str(ROOT / "run.py"), *SETTINGS, "hydra.run.dir=cut")
-    process, deadline = start(run.parent, *arguments), time.monotonic() + 600
-    while not any(cut.glob("checkpoints/epoch-00001-step-*[1-9].npz")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1][-2000:]
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (cut / "model.keras").exists()
+    kill_within_an_epoch(start(run.parent, *arguments), cut)
     assert "resumes after epoch 1 and" in done(run.parent, *arguments)[0]
-    assert rows(cut) == rows(run)
-    assert (cut / "test_results.csv").read_text() == (run / "test_results.csv").read_text()
+    assert_same_results(cut, run)
 
 
 @with_jax

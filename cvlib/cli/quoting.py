@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cvlib.config.quotes import in_quotes
+
 _TEXTS = ("data.path", "mode.weights", "name", "hydra.run.dir", "hydra.sweep.dir")  # keys of paths and names
 _PLAIN = re.compile(r"[\w/\-\\+.$%*@?|:=\[\]{}'\" ,]*", re.ASCII)  # characters that Hydra reads without quotes
 
@@ -25,5 +27,4 @@ def _quoted(override: str) -> str:
 
 
 def _quoted_value(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'") if "'" in value else value
-    return value if _PLAIN.fullmatch(value) else f"'{escaped}'"
+    return value if _PLAIN.fullmatch(value) else in_quotes(value)

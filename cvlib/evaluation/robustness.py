@@ -137,9 +137,5 @@ def lines(found: Corruptions, metric: str) -> list[str]:
     """Return the table of one metric as lines of text, with a sentence about its mean."""
     from cvlib.viz.text_table import ruled
 
-    table = ruled(found.table(metric))
-    mean, clean = found.mean(metric), found.clean[metric]
-    if mean is None:
-        return ["", *table]
-    share = f", {100 * mean / clean:.1f} % of {clean:.4f} without corruption" if clean else ""
-    return ["", *table, f"mean {metric} under corruption: {mean:.4f}{share}"]
+    table, mean = ruled(found.table(metric)), found.mean_text(metric)
+    return ["", *table, *([f"mean {metric} under corruption: {mean}"] if mean else [])]

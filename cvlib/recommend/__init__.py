@@ -22,6 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from cvlib.config import answers
+from cvlib.config.quotes import in_quotes
 from cvlib.recommend import candidates, finish, insights, latency, page, race, ranking
 from cvlib.recommend.journal import NAME, Journal
 from cvlib.recommend.session import Compose, Session
@@ -52,6 +53,12 @@ class Request:
     outputs: Path = Path("outputs")
     seed: int = 0
 
+    @property
+    def path(self) -> Path | None:
+        """The folder or the label file; None for a dataset that ships with cvlib."""
+        path = Path(self.data).expanduser()
+        return path.resolve() if path.exists() else None
+
 
 def recommend(request: Request, settings: Settings, compose: Compose, say: Callable[[str], None]) -> Path:
     """Recommend a network for a collection of images; return the folder of the finished run.
@@ -60,8 +67,8 @@ def recommend(request: Request, settings: Settings, compose: Compose, say: Calla
     `UserError` for invalid input, and `RunFailed` if no candidate could be trained.
     """
     selected = _selected(request)
-    source = Path(request.data).expanduser().resolve()
-    name = request.name or (source.name if source.is_dir() else source.stem)
+    path = request.path
+    name = request.name or (request.data if path is None else path.name if path.is_dir() else path.stem)
     if name != Path(name).name or name in ("", ".", ".."):
         raise UserError(f"--name {name}: expected a name without slashes")
     folder, target = request.outputs / "sweeps" / f"recommend-{name}", request.outputs / "recommended" / name
@@ -133,11 +140,11 @@ def _selected(request: Request) -> list[str]:
                             "conf/recommend/default.yaml")  # fmt: skip
         if override.startswith("data.split_seed="):
             raise UserError(f"{override}: give --seed instead")
-    path, outputs = Path(request.data).expanduser(), request.outputs.resolve()
-    if path.is_dir() and path.resolve() in (outputs, *outputs.parents):
+    path, outputs = request.path, request.outputs.resolve()
+    if path is not None and path.is_dir() and path in (outputs, *outputs.parents):
         raise UserError(f"--outputs {request.outputs} is inside the image folder {request.data}: choose another")
-    if path.exists():
-        return ["data=folder", candidates.literal("data.path", path.resolve()), *request.overrides]
+    if path is not None:
+        return ["data=folder", f"data.path={in_quotes(str(path))}", *request.overrides]
     if request.data in answers.datasets():
         return [f"data={request.data}", *request.overrides]
     raise UserError(f"{request.data}: no such folder or file, and no dataset of cvlib has this name")
@@ -145,8 +152,8 @@ def _selected(request: Request) -> list[str]:
 
 def _checked(request: Request, journal: Journal, say: Callable[[str], None]) -> dict[str, Any]:
     """Return the findings on the collection as `cvlib check --format json` gives them; raise `UserError` for errors"""
-    path = Path(request.data).expanduser()
-    if not path.exists():
+    path = request.path
+    if path is None:
         return {"findings": [], "collections": []}
     layout = next((one.partition("=")[2] for one in request.overrides if one.startswith("data.layout=")), None)
 
@@ -165,18 +172,17 @@ def _checked(request: Request, journal: Journal, say: Callable[[str], None]) -> 
         collections = [{"task": one["task"], "images": one["images"]} for one in content["collections"]]
         return {"findings": content["findings"][:200], "collections": collections}
 
-    found: dict[str, Any] = journal.decide(f"check of {path.resolve()}", check)
+    found: dict[str, Any] = journal.decide(f"check of {path}", check)
     return found
 
 
 def _task(request: Request, checked: dict[str, Any]) -> str:
     """Return the task; raise `UserError` if the data has no labels for it."""
-    path = Path(request.data).expanduser()
-    labelled = [one["task"] for one in checked["collections"]] if path.exists() else list(
-        answers.datasets()[request.data])  # fmt: skip
     if request.task is not None:
         return request.task
+    if request.path is None:
+        return answers.datasets()[request.data][0]
+    labelled = [one["task"] for one in checked["collections"]]
     if not labelled:
         raise UserError(f"{request.data} has no labels that could be read: `cvlib check {request.data}` tells why")
-    order = _TASK_ORDER if path.exists() else labelled
-    return next((task for task in order if task in labelled), labelled[0])
+    return next((task for task in _TASK_ORDER if task in labelled), labelled[0])

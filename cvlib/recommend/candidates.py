@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cvlib.config.quotes import in_quotes
 from cvlib.recommend.bases import Base
 from cvlib.recommend.settings import Templates
 from cvlib.transfer.sources import IMAGENET
 
 _LARGER, _STEP = 1.4, 32  # the larger image size, as a factor, and what it is a multiple of
 _MODES = {"mode=feature_extractor": "frozen", "mode=finetune": "fine-tuned", "mode=scratch": "from scratch"}
-
-
-def literal(key: str, text: object) -> str:
-    """Return an override whose value Hydra takes as it is written, such as a path with commas or brackets."""
-    # Hydra takes a backslash as it is, except before a quote.
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", str(text))
-    end = len(escaped) - len(escaped.rstrip("\\"))
-    return f"{key}='{escaped}{end * chr(92)}'"
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ def _made(template: Sequence[str], found: Templates, ranked: Sequence[Base], siz
             overrides += base.overrides(found.base)
             words.append(base.name)
             if base.weights != IMAGENET:
-                overrides.append(literal("mode.weights", base.weights))
+                overrides.append(f"mode.weights={in_quotes(base.weights)}")
         elif "{larger}" in part:
             if size is None:
                 return None

@@ -24,7 +24,7 @@ from cvlib.viz.plots import Line, chart
 NAME = "recommendation.html"
 _KEY = "candidate.name"  # a setting that is shown by its value alone
 _MOST_FINDINGS = 20
-_MOST_CLASSES = 200
+_SHOWN = ("confusion_matrix", "worst", "explained")  # pictures of the winner
 _MOST_BYTES = 150_000
 
 
@@ -127,13 +127,9 @@ def _insights(session: Session, ranked: Sequence[Ranked]) -> str:
 
 def _results(target: Path) -> str:
     """Return the classes and the worst mistakes of the winner on the test part."""
-    tables = "".join(f"<h3>{escape(title)}</h3>{html_table.table(rows[:_MOST_CLASSES])}"
-                     for title, rows in parts.tables(target) if rows)  # fmt: skip
-    figures = "".join(
-        f'<figure class="wide"><figcaption>{escape(title)}</figcaption>'
-        f'<img alt="{escape(title)}" src="{parts.embedded(path)}"></figure>'
-        for name, (title, path) in parts.pictures(target).items() if name in ("confusion_matrix", "worst", "explained")
-    )  # fmt: skip
+    pictures = parts.pictures(target)
+    tables = parts.tables_html(target)
+    figures = parts.figures(pictures[name] for name in pictures if name in _SHOWN)
     if not (tables or figures):
         return ""
     return f'<section><h2>The winner on the test part</h2>{tables}<div class="figures">{figures}</div></section>'

@@ -193,9 +193,7 @@ def _finals(
         if len(runs) < 2:
             result.why_ended = "no other finalist is left"
             return
-        needed = _SPARE * sum(
-            session.overhead + (some[-1].run.number("timing", "train") or 0) for some in runs.values()
-        )
+        needed = _SPARE * sum(session.overhead + some[-1].trained for some in runs.values())
         begun = any(f"run {_stage(number, None if one in frozen else minutes)}: {one.name}, seed {seed + 1}"
                     in session.journal for one in runs)  # fmt: skip
         if needed > session.left and not begun:

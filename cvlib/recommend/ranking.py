@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from cvlib.config.quotes import in_quotes
 from cvlib.recommend import probes
 from cvlib.recommend.bases import Base, at_hand
-from cvlib.recommend.candidates import literal
 from cvlib.recommend.session import Session
 from cvlib.recommend.settings import Templates
 from cvlib.runtime import isolation
@@ -174,12 +174,12 @@ def _scores(session: Session, templates: Templates, base: Base, count: int) -> d
 
 def features_of(session: Session, templates: Templates, base: Base, count: int) -> Any:
     """Return the `Found` of a backbone, or a message if it can't be used."""
-    weights = [] if base.weights == IMAGENET else [literal("mode.weights", base.weights)]
+    weights = [] if base.weights == IMAGENET else [f"mode.weights={in_quotes(base.weights)}"]
     part = fraction(session, count)
     limit = [] if part >= 1 else [f"data.fraction={part * own_fraction(session):.4g}"]
     overrides = [*base.overrides(templates.base), "mode=feature_extractor", "augment=none", *weights, *session.data,
                  *limit, f"data.split_seed={session.seed}", f"seed={session.seed}",
-                 literal("output_root", session.outputs)]  # fmt: skip
+                 f"output_root={in_quotes(str(session.outputs))}"]  # fmt: skip
     try:
         composed = session.compose(overrides)
     except UserError as error:

@@ -13,10 +13,13 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from cvlib import tasks
+from cvlib.compare import tables
 from cvlib.compare.runs import sample_values
-from cvlib.recommend.candidates import Candidate, literal
+from cvlib.config.quotes import in_quotes
+from cvlib.recommend.candidates import Candidate
 from cvlib.recommend.journal import Journal
 from cvlib.recommend.settings import Settings
+from cvlib.runs.metric_specs import headline
 from cvlib.runs.run import Run, read_run
 from cvlib.runtime.clock import duration
 from cvlib.runtime.errors import MISTAKE, UserError
@@ -51,7 +54,7 @@ class Trained:
 
     @property
     def run(self) -> Run:
-        """The run as it is recorded."""
+        """The record of the run, read from its folder."""
         return read_run(self.folder)
 
 
@@ -118,7 +121,11 @@ class Session:
     def _train(
         self, candidate: Candidate, folder: Path, seed: int, minutes: float | None, began: float
     ) -> dict[str, Any]:  # fmt: skip
-        given = [*self.overrides(candidate, seed, minutes), "trainer.test=false", literal("output_root", self.outputs)]
+        given = [
+            *self.overrides(candidate, seed, minutes),
+            "trainer.test=false",
+            f"output_root={in_quotes(str(self.outputs))}",
+        ]
         composed = self.compose(given)
         texts = {".hydra/config.yaml": OmegaConf.to_yaml(composed, resolve=True),
                  ".hydra/overrides.yaml": OmegaConf.to_yaml(given)}  # fmt: skip
@@ -155,8 +162,7 @@ class Session:
 
 def validation_metric(summary: dict[str, Any]) -> str:
     """Return the task's main metric on validation, such as val/accuracy."""
-    specs = summary.get("metric_specs") or [{"name": "accuracy"}]
-    return f"val/{specs[0]['name']}"
+    return tables.validation_metric(headline(summary))
 
 
 def by_sample(runs: Sequence[Trained]) -> np.ndarray | None:

@@ -14,7 +14,8 @@ from cvlib.recommend.race import Result
 from cvlib.recommend.ranking import Ranked
 from cvlib.recommend.session import Session, Trained, validation_metric
 from cvlib.report import parts
-from cvlib.runs.metric_specs import MetricSpec
+from cvlib.report.headline import interval, shown
+from cvlib.runs.run import read_run
 from cvlib.runtime.clock import duration
 
 _TOO_LITTLE = "There was too little time to say more than this."
@@ -28,7 +29,7 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
     mean = float(np.mean([run.value for run in result.finals[best]]))
     seeds = len(result.finals[best])
     count = f"{seeds} seeds" if seeds > 1 else "one seed"
-    yield f"{best.name} is recommended: {metric} {value_text(mean, spec)} ({count})."
+    yield f"{best.name} is recommended: {metric} {shown(mean, spec)} ({count})."
     if mean == spec.low and spec.higher_is_better:
         yield "This is the lowest possible value: no candidate has learned the task in this time."
     names = list(result.finals)
@@ -44,7 +45,7 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
     elif len(names) > 1:
         others = {one: [run.value for run in runs if run.value is not None]
                   for one, runs in result.finals.items() if one != best}  # fmt: skip
-        known = [f"{one.name} {value_text(float(np.mean(values)), spec)}" for one, values in others.items() if values]
+        known = [f"{one.name} {shown(float(np.mean(values)), spec)}" for one, values in others.items() if values]
         why = _TOO_LITTLE if seeds == 1 else "Their results can't be compared image by image."
         yield f"The other finalists reached {', '.join(known)}, with {count}. {why}" if known else why
     else:
@@ -52,25 +53,17 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
     yield f"No more seeds were trained, because {result.why_ended}."
 
 
-def value_text(value: float, spec: MetricSpec) -> str:
-    """Return a metric as text, such as `91.2 %`."""
-    return f"{100 * value:.1f} %" if spec.in_percent else f"{value:.4f}"
-
-
 def tested(target: Path) -> str:
     """Return the sentence on the test part."""
-    from cvlib.report.headline import interval
-    from cvlib.runs.run import read_run
-
     found = read_run(target)
     metric, spec = found.headline, found.metric_specs[0]
     value, span = found.metric(metric), interval(found, found.headline)
     if value is None:
         return "The test part was not read."
-    words = f"On the test part, which no decision looked at, {metric} is {value_text(value, spec)}"
+    words = f"On the test part, which no decision looked at, {metric} is {shown(value, spec)}"
     if span is None:
         return words + "."
-    return f"{words} (95 % interval {value_text(span[0], spec)} to {value_text(span[1], spec)}, for this network)."
+    return f"{words} (95 % interval {shown(span[0], spec)} to {shown(span[1], spec)}, for this network)."
 
 
 def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], again: str) -> Iterator[str]:
@@ -137,7 +130,7 @@ def rows(result: Result) -> list[dict[str, str]]:
         mean = float(np.mean([run.value for run in done if run.value is not None]))
         measured = done[0].run.benchmark
         taken = measured.number("keras", "latency_ms") if measured else None
-        lines.append({**row, "validation": value_text(mean, spec), "training": duration(float(np.mean(seconds))),
+        lines.append({**row, "validation": shown(mean, spec), "training": duration(float(np.mean(seconds))),
                       "parameters": f"{total:,.0f}" if total else "–",
                       "latency": f"{taken:.3g} ms" if taken else "–"})  # fmt: skip
     return lines

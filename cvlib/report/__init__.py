@@ -21,7 +21,6 @@ _UNFINISHED = {
     "failed": "The run failed",
     "pruned": "The search stopped the run",
 }
-_MOST_CLASSES = 200  # rows of a table
 _TIMES = ("setup", "train", "evaluate")
 _MOST_LISTED = 30  # names in a sentence
 
@@ -100,19 +99,10 @@ def _results(run: Run) -> str:
     matrix = confusion.table(run.folder)
     if matrix:
         shown.pop("confusion_matrix", None)
-    figures = "".join(
-        f'<figure class="wide"><figcaption>{escape(title)}</figcaption>'
-        f'<img alt="{escape(title)}" src="{parts.embedded(path)}"></figure>' for title, path in shown.values()
-    )  # fmt: skip
-    tables = "".join(f"<h3>{escape(title)}</h3>{html_table.table(rows[:_MOST_CLASSES])}{_left_out(len(rows))}"
-                     for title, rows in parts.tables(run.folder) if rows)  # fmt: skip
+    figures, tables = parts.figures(shown.values()), parts.tables_html(run.folder)
     if not (matrix or figures or tables):
         return ""
     return f'<section><h2>Results</h2>{matrix}{tables}<div class="figures">{figures}</div></section>'
-
-
-def _left_out(count: int) -> str:
-    return f"<p>The first {_MOST_CLASSES} of {count} rows.</p>" if count > _MOST_CLASSES else ""
 
 
 def _data(run: Run) -> str:

@@ -27,8 +27,8 @@ def headline(run: Run) -> str:
 def sentence(run: Run, metric: str, value: float) -> str:
     """Return the metric with its 95 % interval, if the run's test results allow for one."""
     spec, limits = run.metric_spec(metric), interval(run, metric)
-    text = f"{metric} {_shown(value, spec)}"
-    return text if limits is None else f"{text} (95 % interval {_shown(limits[0], spec)} to {_shown(limits[1], spec)})"
+    text = f"{metric} {shown(value, spec)}"
+    return text if limits is None else f"{text} (95 % interval {shown(limits[0], spec)} to {shown(limits[1], spec)})"
 
 
 def interval(run: Run, metric: str) -> tuple[float, float] | None:
@@ -40,7 +40,8 @@ def interval(run: Run, metric: str) -> tuple[float, float] | None:
     return None if np.isnan(low) else (low, high)
 
 
-def _shown(value: float, spec: MetricSpec) -> str:
+def shown(value: float, spec: MetricSpec) -> str:
+    """Return a metric as text, such as `91.2 %`."""
     return f"{100 * value:.1f} %" if spec.in_percent else f"{value:.4f}"
 
 

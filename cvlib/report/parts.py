@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import shlex
+from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import yaml
 
-from cvlib.viz import page
+from cvlib.viz import html_table, page
 from cvlib.viz.html_table import Row
 
 FOLDER = "report"
@@ -22,6 +24,7 @@ TITLES = {  # of the pictures, in the order of the page
     "predictions": "Predictions on validation images",
 }
 _TABLES = {"by_class": "By class", "errors": "Errors by kind, detections with a score of at least 0.25"}
+_MOST_ROWS = 200  # of a table
 _MOST_BYTES = 150_000  # of a picture in the page
 _WIDEST = 1600  # pixels
 
@@ -63,6 +66,24 @@ def embedded(path: Path) -> str:
         image = opened.convert("RGB")
     image.thumbnail((_WIDEST, 10 * _WIDEST))
     return page.embedded(image, _MOST_BYTES)
+
+
+def figures(chosen: Iterable[tuple[str, Path]]) -> str:
+    """Return pictures with their titles as HTML."""
+    return "".join(
+        f'<figure class="wide"><figcaption>{escape(title)}</figcaption>'
+        f'<img alt="{escape(title)}" src="{embedded(path)}"></figure>' for title, path in chosen
+    )  # fmt: skip
+
+
+def tables_html(folder: Path) -> str:
+    """Return the tables of the run in `folder` as HTML, each with its first rows."""
+    return "".join(f"<h3>{escape(title)}</h3>{html_table.table(rows[:_MOST_ROWS])}{_left_out(len(rows))}"
+                   for title, rows in tables(folder) if rows)  # fmt: skip
+
+
+def _left_out(count: int) -> str:
+    return f"<p>The first {_MOST_ROWS} of {count} rows.</p>" if count > _MOST_ROWS else ""
 
 
 def overrides(folder: Path) -> list[str] | None:

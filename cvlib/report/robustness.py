@@ -22,11 +22,9 @@ def section(run: Run) -> str:
 
 
 def _words(found: Corruptions, metric: str) -> str:
-    mean, clean = found.mean(metric), found.clean[metric]
-    share = f", {100 * mean / clean:.1f} % of {clean:.4f} without corruption" if mean is not None and clean else ""
     families = ", ".join(f"{family} {found.mean(metric, family):.4f}" for family in found.families)
     return (f"Mean {metric} over {len(found.names)} corruptions in {len(found.strengths)} strengths of {found.images} "
-            f"test images: {mean:.4f}{share}. By family: {families}.")  # fmt: skip
+            f"test images: {found.mean_text(metric)}. By family: {families}.")  # fmt: skip
 
 
 def _curves(found: Corruptions, metric: str) -> str:

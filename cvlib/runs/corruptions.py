@@ -63,6 +63,13 @@ class Corruptions:
         mean = _mean([row.metrics.get(metric, math.nan) for row in rows])
         return mean if math.isfinite(mean) else None
 
+    def mean_text(self, metric: str) -> str:
+        """Return a metric's mean and its share of the metric without corruption, as text; empty if it is unknown."""
+        mean, clean = self.mean(metric), self.clean[metric]
+        if mean is None:
+            return ""
+        return f"{mean:.4f}" + (f", {100 * mean / clean:.1f} % of {clean:.4f} without corruption" if clean else "")
+
     def table(self, metric: str) -> list[dict[str, str]]:
         """Return the table for people: a metric by corruption and strength, the means, and their share of clean."""
         lines = {name: self.values(metric, name) for name in self.names}

@@ -16,6 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from cvlib.config.quotes import in_quotes
 from cvlib.config.unused_keys import UnusedKeys
 from cvlib.runtime.errors import UserError, complain
 from cvlib.sweeps import composed as composing
@@ -45,7 +46,7 @@ class ResumableSweeper(Sweeper):
         # An absolute path, because jobs may run on another machine or from another folder.
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir).resolve())
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(config.hydra.sweep.dir)}")
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={in_quotes(config.hydra.sweep.dir)}")
         self.hydra_context, self.config = hydra_context, config
         plugins = Plugins.instance()
         launchers.check_installed(config, plugins.class_name_to_class)
@@ -197,8 +198,3 @@ class ResumableSweeper(Sweeper):
                 return
             mistake = mistake or found
         raise UserError(f"{mistake}; this applies to every combination of this search")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

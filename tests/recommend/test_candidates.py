@@ -73,10 +73,3 @@ def test_a_file_of_settings_with_a_mistake_is_one_line(tmp_path: Path, monkeypat
     assert settings.read().minutes == 5
     with pytest.raises(UserError, match="no candidates for task=detection"):
         settings.templates(settings.read(), "detection")
-
-
-@pytest.mark.parametrize("path", ["a, b", "it's", "set [1]", "jörg", "back\\slash"])
-def test_any_path_survives_as_an_override(tmp_path: Path, path: str) -> None:
-    (tmp_path / path).mkdir()
-    config = compose(["data=folder", candidates.literal("data.path", tmp_path / path)])
-    assert config.data.path == str(tmp_path / path)
