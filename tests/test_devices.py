@@ -6,14 +6,14 @@ import csv
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.killed_runs import kill_within_an_epoch
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,13 +111,9 @@ def test_a_run_has_the_metrics_of_one_device(runs: Path) -> None:
 
 def test_a_run_killed_within_an_epoch_gives_the_same_results(runs: Path) -> None:
     arguments = (str(ROOT / "run.py"), *RUN, "trainer.devices=4", "trainer.checkpoint_every=3", "hydra.run.dir=cut")
-    process = subprocess.Popen([sys.executable, *arguments], cwd=runs, env=environment(4), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)  # fmt: skip
-    while not any(runs.glob("cut/checkpoints/epoch-00001-step-*[1-9].npz")):
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = subprocess.Popen([sys.executable, *arguments], cwd=runs, env=environment(4), text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    kill_within_an_epoch(process, runs / "cut")
     done = python(runs, *arguments)
     assert "resumes after epoch 1 and" in done.stdout, done.stderr[-2000:]
     whole, cut = ([{**row, "seconds": ""} for row in rows(runs / name)] for name in ("4", "cut"))
