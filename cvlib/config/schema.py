@@ -221,7 +221,8 @@ class DataConfig(Options):
     # overlapping windows. null: whole images, resized.
     tiles: int | None = option(None, low=16, high=8192)
     tile_overlap: float = option(0.25, low=0, high=0.75)  # share of its side that a window has in common with the next
-    cache: str | None = option(None, choices=(None, "memory", "disk"))  # keeps resized images after their first use
+    # Keeps resized images after their first use. auto: in memory if the split takes at most 1 GB there; null: never.
+    cache: str | None = option("auto", choices=("auto", "memory", "disk", None))
     cache_gb: float = option(4.0, low=0)  # maximum size of the cache; images beyond it are read each time
     # balanced: rare classes count as much as frequent classes; sqrt: halfway between null and balanced
     class_weights: str | None = option(None, choices=(None, "balanced", "sqrt"))

@@ -19,6 +19,8 @@ from cvlib.runtime import store
 
 Say = Callable[[str], None]
 
+_SMALL = 1.0  # gigabytes; data.cache=auto keeps a smaller split in memory
+
 
 def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -> Feed:
     """Return the feed of shuffled training images, augmented unless the regime turns augmentation off."""
@@ -43,16 +45,20 @@ def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say:
 
     Images in memory and tiled images are not cached.
     """
-    if config.data.cache is None or isinstance(split.images, np.ndarray):
+    chosen, shape = config.data.cache, dataset.kind.stored_shape(spec)
+    if chosen == "auto":
+        small = len(split) * np.prod(shape, dtype=float) <= _SMALL * store.GIGABYTE
+        chosen = "memory" if small and not spec.tiled else None
+    if chosen is None or isinstance(split.images, np.ndarray):
         return None
     if spec.tiled:
         if split is dataset.train:
             say(f"data.cache={config.data.cache} has no effect with data.tiles: whole images are read in every epoch")
         return None
     file = None
-    if config.data.cache == "disk":
+    if chosen == "disk":
         file = store.root(config.output_root) / "images" / f"{cache.key(split, spec, dataset.kind)}.npy"
-    image_cache = Cache(len(split), dataset.kind.stored_shape(spec), config.data.cache_gb * store.GIGABYTE, file)
+    image_cache = Cache(len(split), shape, config.data.cache_gb * store.GIGABYTE, file)
     if image_cache.held < len(split):
         say(f"data.cache_gb={config.data.cache_gb:g} holds {image_cache.held} of {len(split)} images; the others are "
             "read from their files in every epoch")  # fmt: skip

@@ -47,3 +47,14 @@ def test_validation_is_never_augmented() -> None:
     for one, other in zip(feeds.validation_feed(conf, dataset, spec, print).batches(),
                           feeds.validation_feed(unaugmented, dataset, spec, print).batches(), strict=True):  # fmt: skip
         np.testing.assert_array_equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("cache", ["auto", "memory", None])
+def test_images_of_a_small_split_are_kept_in_memory(monkeypatch: pytest.MonkeyPatch, cache: str | None) -> None:
+    conf = config("cnn", data=DataConfig(name="clothing", cache=cache))
+    dataset = loading.load(conf.data, conf.seed)
+    size = len(dataset.train) * 12 * 12 * 3
+    for limit in (size, size - 1):
+        monkeypatch.setattr(feeds, "_SMALL", limit / 2**30)
+        kept = feeds.training_feed(conf, dataset, InputSpec(12, 12, 3, "stretch"), print).cache
+        assert (kept is not None) == (cache == "memory" or (cache == "auto" and limit == size))
