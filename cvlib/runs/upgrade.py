@@ -76,10 +76,14 @@ def _new_metric(key: Any) -> Any:
 
 
 def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with the new names of its keys and of the metric in trainer.monitor."""
+    """Return the config with the new names of its keys and of the metric in trainer.monitor.
+
+    An anchor-free detector without `model.bins` is older than this key: it has no bins.
+    """
     renamed = dict(config)
     if isinstance(model := config.get("model"), Mapping):
-        renamed["model"] = {_MODEL_KEYS.get(str(key), key): value for key, value in model.items()}
+        older = {"bins": None} if (model.get("task"), model.get("head")) == ("detection", "anchor_free") else {}
+        renamed["model"] = older | {_MODEL_KEYS.get(str(key), key): value for key, value in model.items()}
     trainer = config.get("trainer")
     if isinstance(trainer, Mapping) and trainer.get("monitor") is not None:
         renamed["trainer"] = {**trainer, "monitor": _new_metric(trainer["monitor"])}

@@ -76,7 +76,7 @@ def test_every_folder_opens_with_the_keys_that_its_choices_use(folder: Path) -> 
     assert set(run.config) == set(config)
     expected = {"cnn": COMMON | CNN_BASE | {"head", "features", "dense", "dropout"},
                 "darknet": COMMON | {"head", "filters", "dropout"},
-                "yolo": COMMON | {"backbone", "head", "neck_channels", "nms_iou", "strides", "filters"},
+                "yolo": COMMON | {"backbone", "head", "neck_channels", "nms_iou", "strides", "bins", "filters"},
                 "segmenter": COMMON | DECODER | CNN_BASE | {"encoder", "interpolation"}}  # fmt: skip
     assert set(run.config["model"]) == expected[run.model]
     assert set(run.config["mode"]) == MODE_KEYS[run.mode]
@@ -85,6 +85,7 @@ def test_every_folder_opens_with_the_keys_that_its_choices_use(folder: Path) -> 
     assert all(run.config[group] == config[group] for group in ("data", "augment", "trainer", "seed"))
     assert run.config["model"]["head"] == {"segmenter": "decoder", "yolo": "anchor_free"}.get(run.model, "dense")
     kept, before = flatten(run.config), renamed(flatten(config), "model.neck", "model.neck_channels")
+    assert kept.pop("model.bins", None) is None
     assert all(value == before[key] for key, value in kept.items() if key != "model.head")
     assert run.summary["config_hash"] == identity(run.config) != summary["config_hash"]
     assert run.splits is None
@@ -125,13 +126,13 @@ def test_a_segmenter_keeps_the_keys_that_its_encoder_and_decoder_use(
 
 @pytest.mark.parametrize(("changes", "keys"), [
     ({"model_head": "grid", "model_backbone": "resnet"}, {"grid", "boxes_per_cell", "depth"}),
-    ({"model_head": "anchor_free", "model_backbone": None}, {"strides", "filters"}),
-    ({"model_head": "anchor_free", "model_backbone": "cnn"}, {"strides"} | CNN_BASE),
+    ({"model_head": "anchor_free", "model_backbone": None}, {"strides", "bins", "filters"}),
+    ({"model_head": "anchor_free", "model_backbone": "cnn"}, {"strides", "bins"} | CNN_BASE),
 ])  # fmt: skip
 def test_a_detector_keeps_the_keys_that_its_base_and_head_use(
     legacy: dict[str, Any], changes: dict[str, Any], keys: set[str]
 ) -> None:
-    model = upgraded(legacy, model_name="yolo", **changes)["model"]
+    model = upgraded(legacy, model_name="yolo", model_task="detection", **changes)["model"]
     assert set(model) == COMMON | {"backbone", "head", "neck_channels", "nms_iou"} | keys
     assert model["backbone"] == (changes["model_backbone"] or "darknet")
 

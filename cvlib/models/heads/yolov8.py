@@ -76,7 +76,9 @@ class Yolov8(DetectorHead):
 
     def decode(self, options: Yolov8HeadOptions, raw: Any, size: tuple[int, int]) -> tuple[Any, Any]:
         """Return boxes `(batch, points, 4)` in pixels and scores `(batch, points, classes)`."""
-        return _corners(raw, points(size, _STRIDES)), raw[..., 4 * _BINS :]
+        from cvlib.models.head_parts import distances
+
+        return distances.corners(raw[..., : 4 * _BINS], points(size, _STRIDES), _BINS), raw[..., 4 * _BINS :]
 
     def loss_parts(
         self, options: Yolov8HeadOptions, targets: Any, raw: Any, size: tuple[int, int],
@@ -92,7 +94,7 @@ class Yolov8(DetectorHead):
         from cvlib.models.head_parts import boxes
 
         grid = points(size, _STRIDES)
-        guesses, scores = _corners(raw, grid), raw[..., 4 * _BINS :]
+        guesses, scores = self.decode(options, raw, size)
         target_boxes, target_scores = keras_cv.assign(
             ops.stop_gradient(scores), ops.stop_gradient(guesses), ops.convert_to_tensor(grid[:, :2]), targets
         )
@@ -109,16 +111,6 @@ class Yolov8(DetectorHead):
             "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
             "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
         }
-
-
-def _corners(raw: Any, grid: np.ndarray) -> Any:
-    """Return the boxes `(batch, points, 4)` in pixels: each distance is the mean of 0–15 strides under its logits."""
-    from keras import ops
-
-    logits = ops.reshape(raw[..., : 4 * _BINS], (-1, len(grid), 4, _BINS))
-    distances = ops.sum(ops.softmax(logits, axis=-1) * np.arange(_BINS, dtype=np.float32), axis=-1) * grid[:, 2:]
-    distances = distances * np.array([-1, -1, 1, 1], np.float32)
-    return distances + np.tile(grid[:, :2], 2)
 
 
 HEAD = Yolov8()

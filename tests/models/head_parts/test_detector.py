@@ -27,7 +27,7 @@ def test_raw_outputs_are_finite(backbone, side, head):
     image = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
     model = network("yolo", side, 3, 6, backbone=backbone, head=head, **SMALL).model
     output = np.asarray(model(image))
-    assert output.shape == (2, num_positions(head, side), 10 if head == "anchor_free" else 16)
+    assert output.shape == (2, num_positions(head, side), 70 if head == "anchor_free" else 16)
     assert np.isfinite(output).all() and output.dtype == np.float32
 
 
@@ -36,7 +36,7 @@ def test_raw_outputs_are_finite(backbone, side, head):
 def test_every_base_supports_a_head(backbone, side, head):
     built = network("yolo", side, 1, 6, backbone=backbone, head=head, **SMALL)
     model = built.model
-    assert model.output_shape == (None, num_positions(head, side), 10 if head == "anchor_free" else 16)
+    assert model.output_shape == (None, num_positions(head, side), 70 if head == "anchor_free" else 16)
     base = {id(weight) for weight in built.base.trainable_weights}
     assert 0 < len(base) < len(model.trainable_weights)
 
@@ -57,7 +57,7 @@ def test_cells_depend_on_the_image_size():
 
 def test_levels_coarser_than_the_base_are_built_by_convolutions():
     built = network("yolo", 64, 3, 2, backbone="cnn", strides=[4, 16], neck_channels=8, filters=[4, 8])
-    assert built.model.output_shape == (None, 16 * 16 + 4 * 4, 6)
+    assert built.model.output_shape == (None, 16 * 16 + 4 * 4, 66)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,8 @@ def test_batches_without_boxes_train_without_nan(head):
     stream = feed_of(mixed, 2).with_targets(lambda labels: TASK.targets(labels, network))
     logs = model.fit(stream, verbose=0, shuffle=False).history
     parts = TASK.training_metrics({name: values[-1] for name, values in logs.items()})
-    expected = {"loss", "box_loss", "class_loss"} | ({"objectness_loss", "crowded"} if head == "grid" else set())
+    others = {"objectness_loss", "crowded"} if head == "grid" else {"distance_loss"}
+    expected = {"loss", "box_loss", "class_loss"} | others
     assert set(parts) == expected and all(np.isfinite(value) for value in parts.values())
     assert parts["loss"] == pytest.approx(sum(parts[name] for name in expected - {"loss", "crowded"}), rel=1e-4)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
