@@ -34,7 +34,7 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     summary, config = _with_new_metrics(summary), _with_new_keys(config)
     form = summary.get("form", 1)
     if form == FORM:
-        return summary, config
+        return summary, _with_bins(config)
     if form != 1:
         raise UserError(
             f"this run has format {form}, but this version of cvlib reads formats up to {FORM}: update cvlib"
@@ -76,18 +76,22 @@ def _new_metric(key: Any) -> Any:
 
 
 def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with the new names of its keys and of the metric in trainer.monitor.
-
-    An anchor-free detector without `model.bins` is older than this key: it has no bins.
-    """
+    """Return the config with the new names of its keys and of the metric in trainer.monitor."""
     renamed = dict(config)
     if isinstance(model := config.get("model"), Mapping):
-        older = {"bins": None} if (model.get("task"), model.get("head")) == ("detection", "anchor_free") else {}
-        renamed["model"] = older | {_MODEL_KEYS.get(str(key), key): value for key, value in model.items()}
+        renamed["model"] = {_MODEL_KEYS.get(str(key), key): value for key, value in model.items()}
     trainer = config.get("trainer")
     if isinstance(trainer, Mapping) and trainer.get("monitor") is not None:
         renamed["trainer"] = {**trainer, "monitor": _new_metric(trainer["monitor"])}
     return renamed
+
+
+def _with_bins(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config; an anchor-free detector without `model.bins` is older than this key, and has none."""
+    model = config.get("model")
+    if not isinstance(model, Mapping) or model.get("head") != "anchor_free":
+        return config
+    return {**config, "model": {"bins": None, **model}}
 
 
 def form_1_specs(task: str) -> tuple[MetricSpec, ...]:

@@ -132,7 +132,7 @@ def test_a_segmenter_keeps_the_keys_that_its_encoder_and_decoder_use(
 def test_a_detector_keeps_the_keys_that_its_base_and_head_use(
     legacy: dict[str, Any], changes: dict[str, Any], keys: set[str]
 ) -> None:
-    model = upgraded(legacy, model_name="yolo", model_task="detection", **changes)["model"]
+    model = upgraded(legacy, model_name="yolo", **changes)["model"]
     assert set(model) == COMMON | {"backbone", "head", "neck_channels", "nms_iou"} | keys
     assert model["backbone"] == (changes["model_backbone"] or "darknet")
 
@@ -294,12 +294,21 @@ def test_names_that_changed_within_format_2_are_read_under_their_new_names() -> 
         "form": 2, "task": "detection", "metrics": {"val/mAP75": 0.5, "val/recall": 0.6, "test/recall": 0.7},
         "metric_specs": [{"name": "mAP"}, {"name": "recall"}],
     }  # fmt: skip
-    config = {"model": {"name": "yolo", "neck": 64}, "trainer": {"monitor": "val/recall", "epochs": 3}}
+    config = {"model": {"name": "yolo", "head": "grid", "neck": 64}, "trainer": {"monitor": "val/recall", "epochs": 3}}
     read, keys = upgrade(summary, config)
     assert read["metrics"] == {"val/mAP75": 0.5, "val/ar_100": 0.6, "test/ar_100": 0.7}
     assert [spec["name"] for spec in read["metric_specs"]] == ["mAP", "ar_100"]
-    assert keys == {"model": {"name": "yolo", "neck_channels": 64}, "trainer": {"monitor": "val/ar_100", "epochs": 3}}
+    assert keys == {
+        "model": {"name": "yolo", "head": "grid", "neck_channels": 64},
+        "trainer": {"monitor": "val/ar_100", "epochs": 3},
+    }
     assert identity(keys | {"trainer": config["trainer"]}) == identity(config)
     assert upgrade({"form": 2, "task": "multilabel", "metrics": {"val/recall": 1.0}}, {})[0]["metrics"] == {
         "val/recall": 1.0
     }
+
+
+@pytest.mark.parametrize(("model", "bins"), [({}, None), ({"bins": 16}, 16)])
+def test_an_anchor_free_detector_that_does_not_record_bins_has_none(model: dict[str, Any], bins: int | None) -> None:
+    _, config = upgrade({"form": 2}, {"model": {"name": "yolo", "head": "anchor_free", **model}})
+    assert config["model"]["bins"] == bins

@@ -251,7 +251,7 @@ def test_presets_have_the_name_of_their_file_and_work(path):
 
 def test_presets_go_from_weak_to_strong():
     found = {path.stem: load_preset(path) for path in PRESETS}
-    assert set(found) == {"none", "light", "modern", "random_crop", "standard", "strong"}
+    assert set(found) == {"none", "boxes", "light", "modern", "random_crop", "standard", "strong"}
     ordered = [found[name] for name in ("none", "light", "standard", "strong")]
     for strength in ("rotation", "brightness", "contrast", "saturation", "hue", "blur"):
         strengths = [getattr(config, strength) for config in ordered]
