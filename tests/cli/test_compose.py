@@ -66,7 +66,7 @@ def test_a_model_key_may_depend_on_the_regime(mode: str, smoothing: float) -> No
 
 
 def test_a_model_sets_defaults_in_other_groups_unless_overridden() -> None:
-    chosen = compose(["model=efficientnet_lite", "mode=finetune"])
+    chosen = compose(["model=efficientnet_lite", "mode=finetune", "data=clothing"])
     assert (chosen.augment.name, chosen.optimizer.name) == ("random_crop", "adamw")
     assert isinstance(chosen.mode, Finetune)
     assert (chosen.mode.head_epochs, chosen.mode.backbone_lr, chosen.schedule.warmup_epochs) == (0, 0.3, 0.9)
@@ -75,6 +75,12 @@ def test_a_model_sets_defaults_in_other_groups_unless_overridden() -> None:
     assert (custom.augment.name, custom.optimizer.name, custom.schedule.name) == ("none", "sgd", "constant")
     assert isinstance(custom.mode, Finetune)
     assert (custom.mode.head_epochs, custom.mode.backbone_lr, custom.schedule.warmup_epochs) == (0, 0.5, 0.0)
+
+
+@pytest.mark.parametrize("data", ["digits", "letters", "mnist"])
+def test_images_of_signs_are_not_augmented_unless_asked(data: str) -> None:
+    assert compose(["model=efficientnet_lite", f"data={data}"]).augment.name == "none"
+    assert compose(["model=efficientnet_lite", f"data={data}", "augment=light"]).augment.name == "light"
 
 
 def test_a_model_without_such_defaults_uses_those_of_the_groups() -> None:
