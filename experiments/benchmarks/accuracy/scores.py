@@ -69,7 +69,7 @@ def predict(job: Job, test: Sequence[Sample]) -> None:
     summary = run.summary
     recorded = {name: summary["metrics"].get(f"test/{name}") for name in METRICS[job.task]}
     jobs.write_result(job, summary["timing"]["train"], summary["parameters"]["total"], recorded=recorded,
-                      commit=(summary.get("git") or {}).get("commit"))  # fmt: skip
+                      git=summary.get("git"))  # fmt: skip
 
 
 def of_boxes(test: Sequence[Sample], classes: int, found: list[dict[str, Any]]) -> dict[str, float]:

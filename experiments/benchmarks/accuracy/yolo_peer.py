@@ -20,7 +20,7 @@ from accuracy.collection import Collection, Sample, read
 def main() -> None:
     """Train, and write the detections in the test images."""
     job = jobs.from_arguments()
-    os.environ |= {"YOLO_CONFIG_DIR": str(job.folder), "YOLO_OFFLINE": "true"}
+    os.environ |= {"YOLO_CONFIG_DIR": str(job.folder), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
     data = write_yolo(read(job.collection), job.folder / "data")
     from ultralytics import YOLO, settings
 
