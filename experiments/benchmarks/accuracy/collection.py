@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def fingerprint(file: Path) -> str:
 
 def export(dataset: Dataset, folder: Path, limit: int) -> Collection:
     """Return the collection of cvlib's dataset; masks, and images that peers can't read, are written to `folder`."""
-    splits = {name: _samples(dataset, split.take(range(min(len(split), limit or len(split)))), folder / name)
-              for name, split in dataset.splits.items()}  # fmt: skip
+    splits = {}
+    for name, split in dataset.splits.items():
+        spread = np.linspace(0, len(split) - 1, min(len(split), limit or len(split))).astype(int)
+        splits[name] = _samples(dataset, split.take(spread), folder / name)
     return Collection(list(dataset.classes), splits)
 
 

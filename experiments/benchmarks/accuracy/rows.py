@@ -47,9 +47,21 @@ _OURS: dict[str, dict[str, list[str]]] = {
         "ours-imagenet": [f"model={_LITE}", *_FINETUNE],
     },
 }
+_TIMM = ("torch", "torchvision", "timm")
+_SMP = (*_TIMM, "segmentation-models-pytorch")
+
+
+def _both(name: str, trainer: str, packages: tuple[str, ...], model: str) -> list[Row]:
+    """Return the rows from scratch and from ImageNet."""
+    return [Row(name, [], trainer, packages, model),
+            Row(f"{name}-imagenet", [], trainer, (*packages, _WEIGHTS), model, imagenet=True)]  # fmt: skip
+
+
 _PEERS = {
-    "detection": [Row(name, trainer="yolo_peer", packages=("torch", "ultralytics"), model=name)
-                  for name in ("yolov8n", "yolo11n")],
+    "detection": [Row(name, [], "yolo_peer", ("torch", "ultralytics"), name) for name in ("yolov8n", "yolo11n")],
+    "segmentation": [row for model in ("Unet", "FPN", "DeepLabV3Plus")
+                     for row in _both(model.lower(), "smp_peer", _SMP, model)],
+    "classification": _both("timm", "timm_peer", _TIMM, "tf_efficientnet_lite0"),
 }  # fmt: skip
 TASKS = tuple(_OURS)
 
@@ -57,7 +69,7 @@ TASKS = tuple(_OURS)
 def known(task: str) -> dict[str, Row]:
     """Return the rows of a task by name, ours first."""
     rows = [Row(name, overrides) for name, overrides in _OURS[task].items()]
-    return {row.name: row for row in [*rows, *_PEERS.get(task, [])]}
+    return {row.name: row for row in [*rows, *_PEERS[task]]}
 
 
 def chosen(task: str, names: str | None, ours: Sequence[str]) -> list[Row]:

@@ -8,6 +8,7 @@ undefined pixels.
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 from collections.abc import Sequence
@@ -68,7 +69,9 @@ def predict(job: Job, test: Sequence[Sample]) -> None:
         job.predictions.write_text(json.dumps([run.classes.index(one.classes[0]) for one in found]))
     summary = run.summary
     recorded = {name: summary["metrics"].get(f"test/{name}") for name in METRICS[job.task]}
-    jobs.write_result(job, summary["timing"]["train"], summary["parameters"]["total"], recorded=recorded,
+    with (run.folder / "metrics.csv").open(newline="") as file:  # the summary's seconds don't include validation
+        seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    jobs.write_result(job, seconds, summary["parameters"]["total"], recorded=recorded, timing=summary["timing"],
                       git=summary.get("git"))  # fmt: skip
 
 
