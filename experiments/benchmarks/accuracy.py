@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ _QUICK_IMAGES = 8  # of each split
 def main() -> int:
     """Train the rows that have no result yet, and print the table; return 1 if a training failed."""
     chosen = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the training process is ended, too
     if hasattr(os, "sched_setaffinity"):  # all processes inherit it
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.cores])
     work = chosen.work / time.strftime("%Y-%m-%d_%H-%M-%S")
@@ -50,7 +52,7 @@ def main() -> int:
         return 2
     left_out = [f"- {row.name}: left out, because {missing} isn't installed"
                 for row in selected if (missing := row.missing())]  # fmt: skip
-    table = "\n".join([results.table(scores.METRICS[chosen.task]), *left_out]) if results.entries else "no results"
+    table = "\n".join([results.table(scores.METRICS[chosen.task]), *left_out]) if results.entries else "no results\n"
     print(table)
     if chosen.output:
         chosen.output.write_text(f"{_description(chosen)}\n\n{table}", encoding="utf-8")

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import timm
 import torch
 from PIL import Image, ImageOps
-from timm.data import Mixup, create_transform
+from timm.data import Mixup, auto_augment, create_transform
 from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
@@ -41,6 +42,7 @@ def main() -> None:
     model = timm.create_model(job.model, num_classes=classes, drop_rate=0.2)
     if job.imagenet:
         torch_training.load(model)
+    auto_augment.NAME_TO_OP["PosterizeIncreasing"] = _posterize
     transform = create_transform(job.image_size, is_training=True, auto_augment="rand-m9-mstd0.5-inc1",
                                  scale=(0.35, 1.0), **_PIXELS)  # fmt: skip
     mixing = Mixup(0.1, 1.0, label_smoothing=_SMOOTHING, num_classes=classes) if job.epochs >= _LONG else None
@@ -60,6 +62,11 @@ def main() -> None:
     seconds = torch_training.fit(model, job.epochs, batches, loss, optimizer, schedule.step_update, validate)
     job.predictions.write_text(json.dumps(predict(model, splits["test"], job)))
     jobs.write_result(job, seconds, sum(value.numel() for value in model.parameters()))
+
+
+def _posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
+    """Keep at least one bit of each channel; timm sometimes asks for none, which Pillow refuses since version 12."""
+    return ImageOps.posterize(image, max(bits, 1))
 
 
 class _Training(Dataset[tuple[Tensor, int]]):
