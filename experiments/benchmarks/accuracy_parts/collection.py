@@ -1,6 +1,6 @@
 """The images, labels and splits that all rows share, as cvlib reads them.
 
-    python -m accuracy.collection OUTPUT.json LIMIT OVERRIDE …
+    python -m accuracy_parts.collection OUTPUT.json LIMIT OVERRIDE …
 
 writes them to a file; this needs cvlib. Peers call `read`, which doesn't. LIMIT is the largest number of images in each
 split; 0: all images.
@@ -43,18 +43,23 @@ class Collection:
 
     classes: list[str]
     splits: dict[str, list[Sample]]
+    fingerprint: str  # depends on the images' names and sizes and on the labels, not on folders
 
 
 def read(file: Path) -> Collection:
     """Read the file that this module writes."""
     content = json.loads(file.read_text())
-    return Collection(content["classes"], {name: [Sample(**sample) for sample in samples]
-                                           for name, samples in content["splits"].items()})  # fmt: skip
+    splits = {name: [Sample(**sample) for sample in samples] for name, samples in content["splits"].items()}
+    return Collection(content["classes"], splits, content["fingerprint"])
 
 
-def fingerprint(file: Path) -> str:
-    """Return a digest of the collection, which is part of the results."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+def _fingerprint(splits: dict[str, list[Sample]]) -> str:
+    digest = hashlib.sha256()
+    for name, samples in splits.items():
+        for sample in samples:
+            label = Path(sample.label).read_bytes() if isinstance(sample.label, str) else sample.label
+            digest.update(repr((name, Path(sample.file).name, sample.height, sample.width, label)).encode())
+    return digest.hexdigest()[:16]
 
 
 def export(dataset: Dataset, folder: Path, limit: int) -> Collection:
@@ -63,16 +68,19 @@ def export(dataset: Dataset, folder: Path, limit: int) -> Collection:
     for name, split in dataset.splits.items():
         spread = np.linspace(0, len(split) - 1, min(len(split), limit or len(split))).astype(int)
         splits[name] = _samples(dataset, split.take(spread), folder / name)
-    return Collection(list(dataset.classes), splits)
+    return Collection(list(dataset.classes), splits, _fingerprint(splits))
 
 
 def _samples(dataset: Dataset, split: Split, folder: Path) -> list[Sample]:
     from cvlib.data.split import image_sizes
 
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = image_sizes(split).tolist() if len(split) else []
-    return [Sample(str(_image(dataset, split.images[i], folder / f"{i:06d}.png")), *sizes[i],
-                   _label(split.labels[i], folder / f"{i:06d}_mask.png")) for i in range(len(split))]  # fmt: skip
+    samples = []
+    for number, (height, width) in enumerate(image_sizes(split).tolist() if len(split) else []):
+        file = _image(dataset, split.images[number], folder / f"{number:06d}.png")
+        label = _label(split.labels[number], folder / f"{number:06d}_mask.png")
+        samples.append(Sample(str(file), height, width, label))
+    return samples
 
 
 def _image(dataset: Dataset, image: Any, copy: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The test metrics of a job, by one evaluator for all rows: `python -m accuracy.scores JOB.json`; needs cvlib.
+"""The test metrics of a job, by one evaluator for all rows: `python -m accuracy_parts.scores JOB.json`; needs cvlib.
 
 The predictions of peers are in the job's folder. Those of cvlib's run come from its saved network, as `cvlib predict`
 uses it. Boxes are scored by pycocotools, in pixels of the original images, and masks at the images' own size, without
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from accuracy import job as jobs
-from accuracy.collection import Collection, Sample, read
-from accuracy.job import Job
+from accuracy_parts import job as jobs
+from accuracy_parts.collection import Collection, Sample, read
+from accuracy_parts.job import Job
 
 _AT_A_TIME = 500  # images in memory
 METRICS = {
@@ -72,7 +72,7 @@ def predict(job: Job, test: Sequence[Sample]) -> None:
     with (run.folder / "metrics.csv").open(newline="") as file:  # the summary's seconds don't include validation
         seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
     jobs.write_result(job, seconds, summary["parameters"]["total"], recorded=recorded, timing=summary["timing"],
-                      git=summary.get("git"))  # fmt: skip
+                      git=summary.get("git"), versions=summary["versions"])  # fmt: skip
 
 
 def of_boxes(test: Sequence[Sample], classes: int, found: list[dict[str, Any]]) -> dict[str, float]:

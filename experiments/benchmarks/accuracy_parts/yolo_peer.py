@@ -1,4 +1,4 @@
-"""Train one of Ultralytics' detectors from scratch with its own defaults: `python -m accuracy.yolo_peer JOB.json`.
+"""Train a detector of Ultralytics from scratch with its own defaults: `python -m accuracy_parts.yolo_peer JOB.json`.
 
 Augmentation, optimizer and learning rate (optimizer=auto), averaged weights, the choice of the best epoch, non-maximum
 suppression and the boxes' threshold are Ultralytics' own. Nothing is downloaded.
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from accuracy import job as jobs
-from accuracy.collection import Collection, Sample, read
+from accuracy_parts import job as jobs
+from accuracy_parts.collection import Collection, Sample, read
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Train a segmenter of segmentation-models-pytorch: `python -m accuracy.smp_peer JOB.json`.
+"""Train a segmenter of segmentation-models-pytorch: `python -m accuracy_parts.smp_peer JOB.json`.
 
 The encoder is EfficientNet-Lite0, from scratch or with the ImageNet weights that cvlib uses. The recipe is the usual
 one: Dice and cross-entropy, AdamW with a cosine schedule, random crops, flips and colour changes, the best validation
@@ -20,10 +20,10 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from accuracy import job as jobs
-from accuracy import torch_training
-from accuracy.collection import Sample, read
-from accuracy.job import Job
+from accuracy_parts import job as jobs
+from accuracy_parts import torch_training
+from accuracy_parts.collection import Sample, read
+from accuracy_parts.job import Job
 
 _IGNORE = 255
 _LR = {False: 1e-3, True: 2e-4}  # from scratch, from ImageNet
@@ -107,7 +107,7 @@ def predict(model: torch.nn.Module, samples: Sequence[Sample], job: Job) -> Iter
 
 
 def mean_iou(samples: Sequence[Sample], found: Iterator[np.ndarray], classes: int) -> float:
-    """Return the mean IoU over all images, for the choice of the epoch; accuracy/scores.py computes the results."""
+    """Return the mean IoU over all images, for the choice of the epoch; `scores` computes the results."""
     matrix = np.zeros((classes, classes), np.int64)
     for sample, mask in zip(samples, found, strict=True):
         truth = np.array(Image.open(sample.label))
