@@ -25,7 +25,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("tensorflow", "keras", "numpy", "torch", "timm", "ultralytics", "pycocotools", "faster-coco-eval")
+PACKAGES = ("tensorflow", "keras", "numpy", "torch", "torchvision", "timm", "segmentation-models-pytorch",
+            "ultralytics", "pycocotools", "faster-coco-eval")  # fmt: skip
 
 
 @dataclass(frozen=True)

