@@ -228,6 +228,7 @@ _TUTORIALS = {  # picture → what a run of the tutorial wrote
     "clothing_confusion.png": "clothing/feature_extractor/report/confusion_matrix.png",
     "clothing_worst.jpg": "clothing/feature_extractor/report/worst.png",
     "clothing_explained.jpg": "clothing/feature_extractor/report/explained.png",
+    "cards_predictions.jpg": "runs/cards/report/predictions.png",
     "cats_dogs_predictions.jpg": "runs/cats_dogs/report/predictions.png",
 }
 _LARGEST = 59_000  # bytes

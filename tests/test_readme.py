@@ -64,7 +64,7 @@ MAKERS = {
     "outputs/clothing": "python run.py -m model=efficientnet_lite mode=scratch,feature_extractor data=clothing "
     "data.image_size=96 trainer.epochs=6 hydra.sweep.dir=outputs/clothing hydra.sweep.subdir='${mode.name}'",
     "outputs/runs/cards": "python run.py model=yolo model.backbone=efficientnet_lite mode=finetune data=cards "
-    "data.image_size=128 data.batch_size=8 augment=standard augment.horizontal_flip=0 trainer.epochs=10 "
+    "data.image_size=128 augment.horizontal_flip=0 trainer.epochs=10 "
     "hydra.run.dir=outputs/runs/cards",
     "outputs/runs/cats_dogs": "python run.py model=segmenter model.encoder=efficientnet_lite mode=feature_extractor "
     "data=cats_dogs data.image_size=128 augment=random_crop trainer.epochs=10 hydra.run.dir=outputs/runs/cats_dogs",
