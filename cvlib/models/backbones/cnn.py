@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 
+_LAST_SIDE = 7  # without filters, stages are added until the shorter side of the map is at most this
+_WIDTHS = [32, 64, 128, 256, 256]  # of these stages; the last width is repeated
+
 
 @dataclass
 class CnnOptions(Options):
     """The options of the textbook network."""
 
-    filters: list[int] = option([32, 64])  # one stage per entry; each stage ends in a 2×2 pooling
+    # One stage per entry; each stage ends in a 2×2 pooling. None: 32, 64, 128 and 256 filters, with as many stages as
+    # the size of the images needs. Feature maps need a list.
+    filters: list[int] | None = option([32, 64])
     convolutions: int = option(1, low=1, high=99)  # before each pooling
     kernel: int = option(3, low=1, high=99)  # side of each convolution
     padding: str = option("same", choices=("same", "valid"))  # valid: a convolution makes the map smaller
@@ -35,7 +41,7 @@ class CnnOptions(Options):
     dropout: float = option(0.0, low=0, high=0.95, classifier_only=True)  # after each dense layer
 
     def __post_init__(self) -> None:
-        for key, widths in (("filters", self.filters), ("dense", self.dense)):
+        for key, widths in (("filters", self.filters or []), ("dense", self.dense)):
             require(all(width >= 1 for width in widths), f"model.{key}", widths, "whole numbers of 1 or more")
         if self.stride > 1 and self.dilation > 1:
             raise UserError(f"invalid model.stride={self.stride} with model.dilation={self.dilation}: one of the two "
@@ -54,7 +60,7 @@ class Cnn(Backbone):
 
         `build` raises an error if the image is too small for the layers.
         """
-        return 2 ** len(options.filters) if feature_levels and options.padding == "same" else 1
+        return 2 ** len(options.filters or []) if feature_levels and options.padding == "same" else 1
 
     def depends_on_size(self, options: CnnOptions) -> bool:
         """Return whether a dense layer reads the flattened map."""
@@ -66,7 +72,7 @@ class Cnn(Backbone):
         from keras import layers
 
         x = pixels = keras.Input(input_shape, name="pixels")
-        for number, filters in enumerate(options.filters, start=1):
+        for number, filters in enumerate(stage_widths(options, input_shape), start=1):
             x = _stage(options, x, number, filters, input_shape)
         if feature_levels:
             return keras.Model(pixels, x, name="backbone")
@@ -84,7 +90,10 @@ class Cnn(Backbone):
         Unpooling requires max pooling, and that neither strides nor `valid` padding reduce the sides.
         """
         if not options.filters:
-            raise UserError("invalid model.filters=[]: feature maps need a width for each stage, such as [16,32,64]")
+            value = "null" if options.filters is None else "[]"
+            raise UserError(
+                f"invalid model.filters={value}: feature maps need a width for each stage, such as [16,32,64]"
+            )
         found, stride = [], 1
         for number, filters in enumerate(options.filters, start=1):
             stride *= options.stride
@@ -94,6 +103,14 @@ class Cnn(Backbone):
             found.append(Level(f"conv{number}_relu", stride, filters, pooled, exact and options.pooling == "max"))
             stride *= 2
         return found
+
+
+def stage_widths(options: CnnOptions, input_shape: Shape) -> list[int]:
+    """Return the number of filters of each stage: as given, or at least two stages that fit the images' size."""
+    if options.filters is not None:
+        return options.filters
+    stages = max(2, math.ceil(math.log2(min(input_shape[:2]) / _LAST_SIDE)))
+    return [*_WIDTHS, *_WIDTHS[-1:] * stages][:stages]
 
 
 def _stage(options: CnnOptions, x: KerasTensor, number: int, filters: int, input_shape: Shape) -> KerasTensor:
@@ -129,7 +146,8 @@ def _convolution(options: CnnOptions, x: KerasTensor, name: str, filters: int, s
 
 def _too_small(options: CnnOptions, input_shape: Shape) -> UserError:
     return UserError(
-        f"images of {input_shape[0]}×{input_shape[1]} pixels are too small for model.filters={options.filters}: "
+        f"images of {input_shape[0]}×{input_shape[1]} pixels are too small for model.filters="
+        f"{stage_widths(options, input_shape)}: "
         "nothing is left to convolve or pool; increase data.image_size or remove filters"
     )
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 def build(side: int = 28, **changes: Any) -> Network:
-    return network("cnn", side, 1, 10, **changes)
+    return network("cnn", side, 1, 10, **{"filters": [32, 64], "batch_norm": False, **changes})
 
 
 def test_the_textbook_network_has_the_textbook_parameter_count() -> None:
@@ -76,3 +76,18 @@ def test_strides_of_its_levels_depend_on_convolutions_and_poolings(stride: int, 
 def test_feature_maps_without_a_stage_are_refused() -> None:
     with pytest.raises(UserError, match=r"invalid model.filters=\[\]: feature maps need a width for each stage"):
         network("yolo", 64, backbone="cnn", filters=[])
+
+
+@pytest.mark.parametrize(("side", "widths"), [
+    (8, [32, 64]), (28, [32, 64]), (29, [32, 64, 128]), (96, [32, 64, 128, 256]), (224, [32, 64, 128, 256, 256])
+])  # fmt: skip
+def test_without_filters_the_stages_fit_the_image(side: int, widths: list[int]) -> None:
+    base = build(side, filters=None, dense=[]).base
+    found = [base.get_layer(f"conv{number}").filters for number in range(1, len(widths) + 1)]
+    assert found == widths
+    assert min(base.get_layer(f"conv{len(widths)}_pool").output.shape[1:3]) in (2, 3, 6, 7)
+
+
+def test_feature_maps_need_filters() -> None:
+    with pytest.raises(UserError, match=r"invalid model\.filters=null: feature maps need a width for each stage"):
+        network("segmenter", 64, 3, 2, encoder="cnn", filters=None)
