@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.killed_runs import assert_same_results, kill_within_an_epoch, rows
+from tests.killed_runs import kill_within_an_epoch, rows
 from tests.test_devices import CASES, ROOT, RUN
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the extra jax")
-LOSSES = ("classifier", "segmenter")
+LOSSES = ("classifier",)  # the segmenter passes, too, but takes as long again
 
 
 def start(folder: Path, number: int | None, *arguments: str, engine: str = "jax") -> subprocess.Popen[str]:
@@ -40,7 +40,7 @@ def address() -> str:
 
 
 def pair(folder: Path, *arguments: str) -> list[subprocess.Popen[str]]:
-    """Start a run in two processes; only process 0 knows the run's folder by this name."""
+    """Start a run in two processes, each in a folder of its own."""
     shared = (str(ROOT / "run.py"), *RUN, "trainer.devices=all", f"trainer.coordinator={address()}",
               "trainer.processes=2", *arguments)  # fmt: skip
     return [start(folder, number, *shared) for number in (0, 1)]
@@ -51,17 +51,6 @@ def ended(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
     results = [(process.communicate(), process.returncode) for process in processes]
     assert all(code == 0 for _, code in results), [error[-2000:] for (_, error), _ in results]
     return [output for (output, _), _ in results]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which two processes and one process have done the same run, in "process0/run" and "run"."""
-    folder = tmp_path_factory.mktemp("processes")
-    outputs = ended(pair(folder, "hydra.run.dir=run"))
-    assert "epoch   2/2" in outputs[0]
-    assert not [line for line in outputs[1].splitlines() if not line.startswith("[Gloo]")]
-    ended([start(folder, None, str(ROOT / "run.py"), *RUN, "hydra.run.dir=run")])
-    return folder
 
 
 @needs_jax
@@ -83,30 +72,27 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> Non
 
 @needs_jax
 @pytest.mark.slow
-def test_process_0_alone_writes_a_run_with_the_metrics_of_one_process(whole: Path) -> None:
-    assert list((whole / "process1").iterdir()) == []
-    one, two = (json.loads((whole / name / "summary.json").read_text()) for name in ("run", "process0/run"))
-    assert two["devices"] == 2 and two["status"] == "completed"
-    assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-4)
-    for alone, shared in zip(rows(whole / "run"), rows(whole / "process0/run"), strict=True):
-        assert {key: float(value) for key, value in shared.items()} == pytest.approx(
-            {key: float(value) for key, value in alone.items()}, abs=1e-4
-        )
-
-
-@needs_jax
-@pytest.mark.slow
-def test_the_loss_of_a_process_ends_the_run_and_the_same_command_resumes_it(whole: Path) -> None:
-    arguments = (f"hydra.run.dir={whole}/cut", "trainer.checkpoint_every=3")
-    first, second = pair(whole, *arguments)
-    kill_within_an_epoch(second, whole / "cut")
-    output, errors = first.communicate(timeout=120)
+def test_a_lost_process_ends_the_run_which_resumes_to_the_results_of_one_process(tmp_path: Path) -> None:
+    arguments = ("hydra.run.dir=run", "trainer.checkpoint_every=3")
+    first, second = pair(tmp_path, *arguments)
+    kill_within_an_epoch(second, tmp_path / "process0/run")
+    output, errors = first.communicate(timeout=300)
     assert first.returncode == 130, output + errors
     said = [line for line in errors.splitlines() if line.startswith("error:")]
     assert len(said) == 1 and "was lost" in said[0] and "Traceback" not in errors
-    output = ended(pair(whole, *arguments))[0]
-    assert "resumes after epoch 1 and" in output
-    assert_same_results(whole / "cut", whole / "process0/run")
+
+    outputs = ended(pair(tmp_path, *arguments))
+    assert "resumes after epoch 1 and" in outputs[0]
+    assert not [line for line in outputs[1].splitlines() if not line.startswith("[Gloo]")]
+    assert list((tmp_path / "process1").iterdir()) == []  # process 0 alone writes
+    ended([start(tmp_path, None, str(ROOT / "run.py"), *RUN, "hydra.run.dir=alone")])
+    one, two = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("alone", "process0/run"))
+    assert two["devices"] == 2 and two["status"] == "completed"
+    assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-4)
+    for alone, shared in zip(rows(tmp_path / "alone"), rows(tmp_path / "process0/run"), strict=True):
+        assert {key: float(value) for key, value in shared.items()} == pytest.approx(
+            {key: float(value) for key, value in alone.items()}, abs=1e-4
+        )
 
 
 def refused(folder: Path, environment: dict[str, str], *arguments: str) -> str:
