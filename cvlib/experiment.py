@@ -238,7 +238,8 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     number = data_parallel.use(config)
     record.update(devices=number)
     if number > 1:
-        record.say(f"{number} devices share each batch of {config.data.batch_size} images")
+        of = f" of {processes.count()} processes" if processes.count() > 1 else ""
+        record.say(f"{number} devices{of} share each batch of {config.data.batch_size} images")
     if note := rematerialize.note(config):
         record.say(note)
     from cvlib.models.network import build

@@ -1,4 +1,4 @@
-"""The process of JAX's coordination service: `python -m cvlib.runtime.coordinator HOST:PORT PROCESSES`.
+"""The process of JAX's coordination service: `python coordinator.py HOST:PORT PROCESSES`.
 
 Process 0 of a run starts it, and tells it through its standard input when the run ends. If process 0 ends without a
 word, the service tells the other processes.
@@ -23,7 +23,7 @@ _FREE = 60  # seconds to wait until an earlier service has left the port
 
 def started(address: str, processes: int) -> subprocess.Popen[bytes]:
     """Start the service; Ctrl-C in the terminal doesn't reach it."""
-    return subprocess.Popen([sys.executable, "-m", "cvlib.runtime.coordinator", address, str(processes)],
+    return subprocess.Popen([sys.executable, "-P", __file__, address, str(processes)],
                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                             start_new_session=True)  # fmt: skip
 

@@ -181,7 +181,8 @@ def in_turn(function: Callable[[], Value]) -> Value:
 def stops(requested: bool, epoch: int, step: int) -> bool:
     """Return whether training stops after this step; all processes stop after the same one.
 
-    Process 0 announces one step ahead. No process can finish the step that follows before process 0 has begun it.
+    Process 0 announces it one step ahead. When this is called, the loss of the step is known. So no process can be here
+    after the announced step before process 0 has begun that step, which is after the announcement.
     """
     group = _group
     if group is None or group.alone:
