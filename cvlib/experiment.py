@@ -14,10 +14,11 @@ from cvlib.data.dataset import Dataset
 from cvlib.data.input_spec import InputSpec
 from cvlib.models import backbones
 from cvlib.runs import more_epochs
+from cvlib.runs.follower import Follower, opened
 from cvlib.runs.record import Record, run_name
 from cvlib.runs.run import read_run
 from cvlib.runs.unrecorded import Unrecorded
-from cvlib.runtime import backend, hardware
+from cvlib.runtime import backend, hardware, processes
 from cvlib.runtime.errors import UserError
 from cvlib.runtime.files import require_utf8
 from cvlib.runtime.output import lasting
@@ -39,6 +40,7 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Run the experiment that `config` describes in `folder` and return its summary.
 
+    With several processes, process 0 has the summary, and the others have an empty one.
     An unfinished run of the same config is resumed. A completed run is not changed. Raises `UserError` for invalid
     input, in which case nothing is written, and `RunFailed` if the run fails.
 
@@ -51,7 +53,16 @@ def run(
     require_utf8(folder)
     _refuse_in_data(config, folder)
     mapping = as_mapping(_resolved(config, folder))
-    with lasting():
+    place = data_parallel.place(config)
+    if place is not None:
+        from cvlib.training import devices
+
+        devices.import_quietly()  # before the others wait for signs of life, because imports can hold them up
+    with lasting(), processes.joined(place):
+        data_parallel.check_joined(config)
+        if processes.number():
+            _run(config, Follower(folder, mapping), on_epoch)
+            return {}
         if more_epochs.continues(folder, mapping):
             with more_epochs.continued(folder, mapping, provenance, wait) as subfolder:
                 return _run(config, Record(subfolder, mapping, home=folder), on_epoch)
@@ -62,9 +73,10 @@ def run(
 def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[str, Any]:
     """Run the experiment in the record's folder, or resume it, and return its summary."""
     config, started = _resolved(requested, record.folder), time.monotonic()
-    with record:
+    with opened(record), processes.interrupted_by_loss():
         if record.completed:
-            print(f"already completed: {record.home}")
+            if not processes.number():
+                print(f"already completed: {record.home}")
             return record.summary
         record.say(f"{run_name(as_mapping(config))}{', resumed' if record.resumed else ''}: {record.home}")
         if requested.trainer.precision == "auto":
@@ -80,7 +92,7 @@ def _run(requested: Config, record: Record, on_epoch: OnEpoch | None) -> dict[st
         state = _fit(training, dataset, time.monotonic() - started)
         from cvlib.evaluation import closing
 
-        closing.finish(training, dataset, state)
+        processes.from_first(lambda: closing.finish(training, dataset, state))
     return record.summary
 
 
@@ -172,6 +184,10 @@ def _load_data(config: Config, record: Record) -> Dataset:
     for note in dataset.notes:
         record.say(f"note: {note}")
     fingerprint = data.fingerprint(dataset)
+    if processes.count() > 1:
+        from cvlib.training import agreement
+
+        agreement.check_data(config, fingerprint)
     record.keep_data(fingerprint)
     record.update(
         data_fingerprint=fingerprint, split_fingerprints=data.split_fingerprints(dataset),
@@ -222,7 +238,8 @@ def _network(config: Config, spec: InputSpec, dataset: Dataset, record: Record) 
     number = data_parallel.use(config)
     record.update(devices=number)
     if number > 1:
-        record.say(f"{number} devices share each batch of {config.data.batch_size} images")
+        of = f" of {processes.count()} processes" if processes.count() > 1 else ""
+        record.say(f"{number} devices{of} share each batch of {config.data.batch_size} images")
     if note := rematerialize.note(config):
         record.say(note)
     from cvlib.models.network import build
@@ -275,7 +292,7 @@ def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> P
     record.say(f"NOTE: {reason}")
     record.say(f"NOTE: data={config.data.name} starts from weights pretrained on {config.data.pretrain_on} instead; "
                f"later runs reuse them from {folder}")  # fmt: skip
-    run(pretrained, folder, wait=True)
+    processes.from_first(lambda: run(pretrained, folder, wait=True) and None)
     record.say(f"pretrained weights are in {folder}\n")
     return folder
 
@@ -295,7 +312,7 @@ def _has_lost_epochs(training: Training) -> bool:
 def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState:
     from cvlib import evaluation
     from cvlib.models import run_state
-    from cvlib.training import loop
+    from cvlib.training import agreement, loop
 
     record = training.record
     state, parts, remarks = run_state.load(training.checkpoints)
@@ -318,9 +335,10 @@ def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState
             record.say("until now, the images were read and augmented "
                        + ("with TensorFlow" if state.feed == "tensorflow" else "without TensorFlow")
                        + ", which gives the same pixels only up to rounding")  # fmt: skip
+    agreement.check_start(training, state)
     training.open_board(state.epoch)
     if not state.epoch:
-        evaluation.show_start(training, dataset)
+        processes.from_first(lambda: evaluation.show_start(training, dataset))
     timing = record.summary["timing"]
     record.update(timing={**timing, "setup": round(timing.get("setup", 0.0) + setup_seconds, 2)})
     return loop.fit(training, state, parts)

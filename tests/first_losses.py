@@ -18,7 +18,7 @@ from cvlib.cli.compose import compose
 from cvlib.config.schema import as_mapping
 from cvlib.models import run_state
 from cvlib.runs.unrecorded import Unrecorded
-from cvlib.training import devices, optimizer
+from cvlib.training import data_parallel, devices, optimizer
 from cvlib.transfer import freezing
 
 STEPS = 10
@@ -50,7 +50,7 @@ def trained(folder: Path, overrides: list[str], steps: int) -> tuple[list[float]
     found: list[float] = []
     for epoch in range(steps):
         training.train.epoch(epoch)
-        for batch in training.train.with_targets(training.targets):
+        for batch in data_parallel.batches(training.train, training.targets):
             model.reset_metrics()
             found.append(float(model.train_on_batch(*batch, return_dict=True)["loss"]))
             if len(found) == steps:

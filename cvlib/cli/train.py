@@ -102,7 +102,7 @@ def _job(composed: Any) -> str | None:
     provenance = one_job.provenance(composed, hydra_config)
     if OmegaConf.is_missing(hydra_config.job, "num"):
         _outcomes.append(one_job.run_job(composed, folder, provenance))
-        if _outcomes[-1].code == COMPLETED:
+        if _outcomes[-1].code == COMPLETED and _outcomes[-1].summary:  # else another process has it
             print("\n".join(_next_commands(folder)))
         return None
     place = Path(hydra_config.sweep.dir)

@@ -14,7 +14,7 @@ from cvlib.config.augment import AugmentConfig as AugmentConfig
 from cvlib.config.fields import Options, option
 
 AUTO = "auto"  # the value of optimizer.lr and data.batch_size for a search
-ALL = "all"  # the value of trainer.devices for all devices of the machine
+ALL = "all"  # the value of trainer.devices for all devices
 
 
 @dataclass
@@ -266,8 +266,12 @@ class TrainerConfig(Options):
     ema: float | None = option(None, low=0, high=0.99999)
     accumulate: int = option(1, low=1, high=1e4)  # batches whose mean gradient makes one update of the weights
     precision: str = option("float32", choices=("float32", "bfloat16", "float16", "auto"))
-    # Devices of this machine that share each batch: 1 | all | a number. More than one device needs JAX.
+    # Devices that share each batch: 1 | all | a number. More than one device needs JAX. With several processes, `all`
+    # stands for the devices of all machines.
     devices: Any = option(1, low=1, high=1e4)
+    # Host and port of process 0, such as node1:9876, for one run in several processes; null: SLURM's, or one process.
+    coordinator: str | None = None
+    processes: int | None = option(None, low=1, high=1e4)  # processes that train together, with `coordinator`
     remat: bool = False  # whether the backward pass computes cheap results again, which saves memory (JAX only)
     jit: bool = False
     deterministic: bool = False

@@ -2,7 +2,7 @@
 
     order                the order of samples and their random numbers              cvlib.data.order
     plan                 which images form a sample: one, or four for a mosaic      cvlib.data.order
-    shard                every n-th sample of an epoch, for one of n devices        cvlib.data.order
+    share                the part of each batch that one of several processes reads cvlib.data.order
     samples              the arrays of a batch: pixels, changes and labels          cvlib.data.samples
     reader               reads a sample's pixels                                    cvlib.data.reader
     geometry and colour  random numbers become changes; boxes are moved             cvlib.data.augmenting
@@ -46,6 +46,7 @@ class Feed(ABC):
     def __init__(self, samples: Samples, batch_size: int, order: Order):
         self.samples, self.order = samples, order
         self.batch_size = batch_size  # the last batch of an epoch may be smaller; no sample is dropped
+        self.rows = batch_size // (order.share.count if order.share else 1)  # of a batch, that this feed yields
         self.split: Split = samples.split
         self.spec: InputSpec = samples.spec
         self.kind: LabelKind = samples.kind
@@ -53,8 +54,7 @@ class Feed(ABC):
         self.cache: Cache | None = samples.cache
         self.windows: Windows | None = samples.windows
         self.seed, self.shuffle = order.seed, order.shuffle
-        index, shards = order.shard
-        self.images = len(range(index, order.images, shards))  # samples per epoch
+        self.images = order.images  # samples per epoch, over all processes
         self.steps = math.ceil(self.images / batch_size)  # batches per epoch
 
     def of_features(self, views: list[list[np.ndarray]]) -> Feed:

@@ -11,7 +11,7 @@ from cvlib.data.cache import Cache
 from cvlib.data.feed import Feed
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import Form, LabelKind
-from cvlib.data.order import Order
+from cvlib.data.order import Order, Share
 from cvlib.data.samples import ImageSamples, PixelChange
 from cvlib.data.split import Split, image_sizes
 from cvlib.data.streams import TILE_STREAMS
@@ -22,7 +22,7 @@ from cvlib.runtime import backend
 def make_feed(
     split: Split, spec: InputSpec, kind: LabelKind, batch_size: int, seed: int, *,
     augmentation: AugmentConfig | None = None, shuffle: bool = False, balanced: bool = False, steps: int | None = None,
-    cache: Cache | None = None, shard: tuple[int, int] = (0, 1), change: PixelChange | None = None,
+    cache: Cache | None = None, share: Share | None = None, change: PixelChange | None = None,
 ) -> Feed:  # fmt: skip
     """Return the feed of a split.
 
@@ -31,22 +31,17 @@ def make_feed(
         spec: the network input; images are resized bilinearly with antialiasing and rounded to integers. With tiles,
             a shuffled feed yields one random tile of each image per epoch, and any other feed yields all windows.
         kind: the kind of the split's labels.
-        batch_size: samples per batch, summed over all shards.
+        batch_size: samples per batch, summed over all processes.
         seed: determines the order together with the epoch, and the augmentation together with epoch and sample index.
         augmentation: None leaves the images unchanged.
         shuffle: use a new order every epoch.
         balanced: draw images of rare classes more often, so that all classes are equally frequent in every epoch.
         steps: batches per epoch; None for the whole split. A larger number repeats the split in another order.
         cache: stores resized images after their first use, for a split of files.
-        shard: (index, count): this feed yields every `count`-th sample of each epoch, starting at `index`, in batches
-            of batch_size / count. The shards of an epoch are disjoint and cover it completely.
+        share: the part of each batch that this feed yields, for one of several processes; None: all of it.
         change: changes images before they are augmented, after they are resized or before they are cut into tiles; it
             is called for whole batches, from several threads.
     """
-    index, shards = shard
-    if not 0 <= index < shards or batch_size % shards:
-        raise ValueError(f"Invalid shard={shard}: the index must be below the number of shards, and batch_size="
-                         f"{batch_size} must be divisible by that number")  # fmt: skip
     joined = augmentations.images_in_sample(augmentation)
     mixes = augmentations.mixes(augmentation)
     if joined > 1 and kind.form is not (Form.ROW if mixes else Form.BOXES):
@@ -57,11 +52,11 @@ def make_feed(
     images = steps * batch_size if steps and steps != math.ceil(count / batch_size) else count
     strata = kind.rarest(split) if balanced else None
     names = augmentations.streams_in_use(augmentation) + (TILE_STREAMS if spec.tiled and shuffle else ())
-    order = Order(count, images, seed, shuffle, names, joined, shard, strata,
+    order = Order(count, images, seed, shuffle, names, joined, share, strata,
                   "mix_partner" if mixes else "mosaic_partner")  # fmt: skip
     samples = (TileSamples(split, spec, kind, order.streams, augmentation, change, windows) if spec.tiled
                else ImageSamples(split, spec, kind, order.streams, augmentation, cache, change))  # fmt: skip
-    return implementation()(samples, batch_size // shards, order)
+    return implementation()(samples, batch_size, order)
 
 
 def implementation() -> type[Feed]:

@@ -13,6 +13,40 @@ _EPOCH_OFFSET = 2**20  # above any epoch number, so that samples repeated within
 
 
 @dataclass(frozen=True)
+class Share:
+    """The part of each batch that one of several processes reads. The parts have equal sizes and keep the order.
+
+    Args:
+        index: number of the process, from 0.
+        count: number of processes.
+        batch_size: samples per batch over all processes, divisible by `multiple`.
+        multiple: number of devices over all processes. The last sample of a batch is repeated until this number divides
+            the batch: parts can only have equal sizes. Whoever joins the parts leaves the repetitions out.
+    """
+
+    index: int
+    count: int
+    batch_size: int
+    multiple: int
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.multiple or self.multiple % self.count or not 0 <= self.index < self.count:
+            raise ValueError(f"Invalid {self}: `index` must be below `count`, which must divide `multiple`, which must "
+                             "divide `batch_size`")  # fmt: skip
+
+    def places(self, images: int) -> np.ndarray:
+        """Return the places of this part's samples in an epoch of `images` samples, int64 `(n,)`."""
+        starts = np.arange(0, images, self.batch_size)
+        own = self.batch_size // self.count
+        places = starts[:, None] + np.arange(self.index * own, (self.index + 1) * own)
+        if left := images % self.batch_size:
+            own = math.ceil(left / self.multiple) * self.multiple // self.count
+            last = starts[-1] + np.minimum(np.arange(self.index * own, (self.index + 1) * own), left - 1)
+            return np.concatenate([places[:-1].reshape(-1), last])
+        return places.reshape(-1)
+
+
+@dataclass(frozen=True)
 class Order:
     """The order of one split's samples in each epoch; it depends on seed and epoch only, not on the backend.
 
@@ -23,7 +57,7 @@ class Order:
         shuffle: use a new order every epoch; otherwise keep the order of the split.
         streams: names of the random streams that each image draws from.
         tiles: images per sample: 1, 2 for mixup and CutMix, or 4 for a mosaic.
-        shard: (index, shards): selects the samples index, index + shards, index + 2 · shards, … of each epoch.
+        share: selects the part of each batch that one of several processes reads; None selects everything.
         strata: the class of each sample, int `(count,)`, to draw all classes equally often; samples of class −1 keep
             their share. None draws every sample once.
         partners: name of the random stream that chooses the other images of a sample.
@@ -35,7 +69,7 @@ class Order:
     shuffle: bool = False
     streams: tuple[str, ...] = ()
     tiles: int = 1
-    shard: tuple[int, int] = (0, 1)
+    share: Share | None = None
     strata: np.ndarray | None = field(default=None, compare=False)
     partners: str = "mosaic_partner"
 
@@ -52,9 +86,11 @@ class Order:
                       for _ in range(math.ceil(self.images / self.count))]  # fmt: skip
             order = np.concatenate(passes)[: self.images]
         indices, draws = self._repeating(order, number)
-        index, shards = self.shard
-        rows, drawn = indices[index::shards].reshape(-1), draws[index::shards]
-        return rows, drawn.reshape(len(rows), len(self.streams))
+        if self.share is not None:
+            chosen = self.share.places(self.images)
+            indices, draws = indices[chosen], draws[chosen]
+        rows = indices.reshape(-1)
+        return rows, draws.reshape(len(rows), len(self.streams))
 
     def _repeating(self, order: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the plan of an order with repeated samples; each repetition draws different numbers."""

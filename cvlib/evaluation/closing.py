@@ -10,6 +10,7 @@ from cvlib.models import run_state
 from cvlib.models.run_state import RunState
 from cvlib.runs.provenance import peak_memory_mb
 from cvlib.runs.record import Record
+from cvlib.training import data_parallel
 from cvlib.training.training import Training
 
 _COMMAND_OUTPUTS = ("evaluate", "export", "predictions", "visualizations")  # subfolders that cvlib commands write
@@ -18,8 +19,9 @@ _COMMAND_OUTPUTS = ("evaluate", "export", "predictions", "visualizations")  # su
 def finish(training: Training, dataset: Dataset, state: RunState) -> None:
     """Evaluate the best epoch's network on validation and test, save it, and complete the record."""
     record, started = training.record, time.monotonic()
-    run_state.load_best(training.checkpoints, training.network.model, state.best_epoch)
-    evaluation.record_results(training, dataset, state.best_epoch)
+    with data_parallel.alone(training.network.model):
+        run_state.load_best(training.checkpoints, training.network.model, state.best_epoch)
+        evaluation.record_results(training, dataset, state.best_epoch)
     record.update(
         status="completed",
         timing={

@@ -48,7 +48,7 @@ _EARLIER_NAMES: dict[str, dict[str, str]] = {"model": {"neck_channels": "neck"}}
 _IRRELEVANT_KEYS = {
     "data": ("cache", "cache_gb", "verify"),
     "mode": ("cache_gb",),
-    "trainer": ("checkpoint_every", "keep_state", "profile_steps"),
+    "trainer": ("checkpoint_every", "keep_state", "profile_steps", "coordinator", "processes"),
 }
 
 

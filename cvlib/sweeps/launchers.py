@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cvlib.runtime import processes
 from cvlib.runtime.errors import UserError
 
 EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit": "slurm"}  # part of the plugin's name → our extra
@@ -20,6 +21,17 @@ def not_installed(launcher: str, extra: str) -> str:
 def shares_process(launcher: str) -> bool:
     """Return whether a launcher runs several jobs in one process; jobs of Ray and SLURM have their own processes."""
     return launcher.endswith(("BasicLauncher", "JoblibLauncher"))
+
+
+def refuse_processes(config: DictConfig) -> None:
+    """Raise `UserError` if each job of the sweep would need several processes, which this launcher doesn't start."""
+    trainer = config.get("trainer") or {}
+    given = trainer.get("coordinator") is not None or (
+        trainer.get("devices") == "all" and processes.place(None, None) is not None
+    )
+    if given and shares_process(str(config.hydra.launcher._target_)):
+        raise UserError("-m with one run in several processes needs hydra/launcher=slurm: start each run by itself, or "
+                        "leave out trainer.coordinator")  # fmt: skip
 
 
 def check_installed(config: DictConfig, installed: dict[str, type]) -> None:

@@ -50,6 +50,7 @@ class ResumableSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
         plugins = Plugins.instance()
         launchers.check_installed(config, plugins.class_name_to_class)
+        launchers.refuse_processes(config)
         self.launcher = plugins.instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )

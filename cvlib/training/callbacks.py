@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from cvlib.runtime import processes
 from cvlib.runtime.clock import Announcement, duration
 from cvlib.runtime.errors import Diverged
 from cvlib.runtime.live import Bar
@@ -89,6 +90,7 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
     """Saves checkpoints within an epoch: every `every` steps or every five minutes, and when a stop is requested.
 
     Args:
+        epoch: the number of epochs that are done.
         first: the number of the epoch's steps that were done before the run resumed.
         every: the number of steps between checkpoints; None means every five minutes.
         begin: called at the start of the epoch, after Keras has reset the metrics.
@@ -96,10 +98,11 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
         stop: whether a stop has been requested.
     """
 
-    def __init__(self, first: int, every: int | None, begin: Callable[[], None], save: Callable[[int], None],
-                 stop: Stop):  # fmt: skip
+    def __init__(self, epoch: int, first: int, every: int | None, begin: Callable[[], None],
+                 save: Callable[[int], None], stop: Stop):  # fmt: skip
         super().__init__()
-        self.first, self.every, self.begin, self.save, self.stop = first, every, begin, save, stop
+        self.epoch, self.first, self.every = epoch, first, every
+        self.begin, self.save, self.stop = begin, save, stop
         self.saved = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -107,11 +110,12 @@ class MidEpochCheckpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         done = self.first + batch + 1
+        stops = processes.stops(self.stop.requested, self.epoch, done)
         due = done % self.every == 0 if self.every else time.monotonic() - self.saved > _SAVE_AFTER
-        if due or self.stop.requested:
+        if due or stops:
             self.save(done)
             self.saved = time.monotonic()
-        if self.stop.requested:
+        if stops:
             raise KeyboardInterrupt
 
 

@@ -16,6 +16,7 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.make_feed import make_feed
 from cvlib.data.split import Split
 from cvlib.runtime import store
+from cvlib.training import data_parallel
 
 Say = Callable[[str], None]
 
@@ -30,7 +31,7 @@ def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -
     return make_feed(
         dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=augmentation,
         shuffle=True, balanced=config.data.sampling == "balanced", steps=config.trainer.steps_per_epoch,
-        cache=_cache(config, dataset, dataset.train, spec, say),
+        cache=_cache(config, dataset, dataset.train, spec, say), share=data_parallel.share(config),
     )  # fmt: skip
 
 

@@ -11,10 +11,10 @@ from cvlib import tasks
 from cvlib.data.waiting import Waiting
 from cvlib.models import run_state
 from cvlib.models.run_state import FORM, Parts, RunState
-from cvlib.runtime import backend
+from cvlib.runtime import backend, processes
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.errors import UserError
-from cvlib.training import interrupt, more_epochs, optimizer, reporting
+from cvlib.training import data_parallel, interrupt, more_epochs, optimizer, reporting
 from cvlib.training.averages import Averages, AveragesOnJax
 from cvlib.training.budget import Budget, BudgetClock
 from cvlib.training.callbacks import Estimate, LiveLine, MidEpochCheckpoint, NonFiniteGuard, diverged, learning_rate
@@ -114,7 +114,7 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     waiting = Waiting()
     logs = _train_epoch(training, state, parts, stop, waiting)
     trained = time.monotonic() - started
-    values = _validate(training, state, stop)
+    values = processes.from_first(lambda: _validate(training, state, stop))
     if not math.isfinite(values.get("loss", 0.0)):  # the training loss never reflects the last update
         raise diverged(f"the validation loss became {values['loss']} after epoch {state.epoch + 1}", model)
     images = max(0, training.train.images - state.within * training.train.batch_size)
@@ -134,6 +134,7 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
         **reporting.rates(training, phase, learning_rate(model)),
         "seconds": round(time.monotonic() - started, 3),
     }
+    row, stopping = processes.from_first(lambda: (row, stop.requested))
     state.rows.append(row)
     better = _keep_if_best(training, state, row, last)
     reporting.report(training, state, row, better, images / trained)
@@ -143,7 +144,7 @@ def _epoch(training: Training, state: RunState, parts: Parts, stop: Stop, phase:
     _save(training, state)
     if training.on_epoch is not None:
         training.on_epoch(state.epoch, row)
-    if stop.requested:
+    if stopping:
         raise KeyboardInterrupt
 
 
@@ -157,7 +158,7 @@ def _train_epoch(
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # equal to `train.steps` if only the epoch's validation is missing
     train.epoch(state.epoch, first % train.steps)
-    stream = waiting.timed(train.with_targets(training.targets))
+    stream = waiting.timed(data_parallel.batches(train, training.targets, first % train.steps))
 
     def save(done: int) -> None:
         _save(training, dataclasses.replace(state, within=done, **_spent(training)))
@@ -167,7 +168,7 @@ def _train_epoch(
             run_state.restore(model.metrics_variables, parts.metrics, "metric")
 
     if first:
-        another = train.with_targets(training.targets)
+        another = data_parallel.batches(train, training.targets, first % train.steps)
         model.test_on_batch(*next(iter(another)))  # Keras creates the metrics' variables on first use
     if first == train.steps:
         begin()
@@ -175,16 +176,16 @@ def _train_epoch(
 
     budget = training.budget
     line = LiveLine(state.epoch, trainer.epochs if budget is None else None, first, train.steps, train.batch_size)
-    callbacks: list[Any] = [NonFiniteGuard(state.epoch, first), line]
+    callbacks: list[Any] = [NonFiniteGuard(state.epoch, first), *([] if processes.number() else [line])]
     if training.averages is not None and backend.name() == "jax":
         callbacks.append(AveragesOnJax(training.averages))
-    callbacks.append(MidEpochCheckpoint(first, trainer.checkpoint_every, begin, save, stop))
+    callbacks.append(MidEpochCheckpoint(state.epoch, first, trainer.checkpoint_every, begin, save, stop))
     if budget is not None:
         callbacks.append(BudgetClock(budget))
     if training.estimate is not None:
         callbacks.append(training.estimate)
         training.estimate = None
-    if trainer.profile_steps:
+    if trainer.profile_steps and not processes.number():
         callbacks.append(Profile(training.board.folder, trainer.profile_steps, state.step + first))
     steps = None if hasattr(stream, "element_spec") else train.steps - first  # a generator has no length
     history = model.fit(stream, epochs=state.epoch + 1, initial_epoch=state.epoch, verbose=0, shuffle=False,
@@ -196,7 +197,7 @@ def _validate(training: Training, state: RunState, stop: Stop) -> dict[str, floa
     """Return the validation metrics. On a signal, stop immediately and save the epoch as trained."""
     training.fitted.val.epoch(state.epoch)
     try:
-        with training.averaged():
+        with training.averaged(), data_parallel.alone(training.fitted.validated):
             return _evaluate(training, stop)
     except KeyboardInterrupt:
         if training.averages is not None:
@@ -220,6 +221,8 @@ def _evaluate(training: Training, stop: Stop) -> dict[str, float]:
 
 def _save(training: Training, state: RunState) -> None:
     """Write a checkpoint with the raw weights and, if there are any, the averaged weights."""
+    if processes.number():
+        return
     training.record.check_place()
     averages = training.averages.values() if training.averages is not None else None
     run_state.save(training.checkpoints, state, training.network.model, training.fitted.model, averages)
@@ -240,10 +243,15 @@ def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last
     value = [sign * row[monitor], -row.get("val/loss", row["train/loss"])]
     better = trainer.kept_epoch == "last" or not state.best or value > state.best
     if better:
-        training.record.check_place()
         state.best, state.best_epoch = value, state.epoch
+    if better and not processes.number():
+        training.record.check_place()
         with training.averaged():
             run_state.save_best(training.checkpoints, training.network.model, state.epoch)
-    elif trainer.patience is not None and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience:
+    elif (
+        not better
+        and trainer.patience is not None
+        and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience
+    ):
         state.stopped, state.phases_over = last_phase, state.phase + 1
     return better

@@ -23,7 +23,7 @@ from keras import ops
 from cvlib.config.schema import Config, Finetune
 from cvlib.models import run_state
 from cvlib.runtime.errors import RunFailed
-from cvlib.training import optimizer
+from cvlib.training import data_parallel, optimizer
 from cvlib.transfer import freezing, regimes
 from cvlib.transfer.regimes import Phase
 from cvlib.viz import lr_curve, pictures
@@ -223,7 +223,7 @@ def batches(feed: Feed, targets: Callable[[Any], Any], steps: int) -> Iterator[A
     done, epoch = 0, 0
     while done < steps:
         feed.epoch(epoch, 0)
-        for batch in feed.with_targets(targets):
+        for batch in data_parallel.batches(feed, targets):
             yield batch
             done += 1
             if done == steps:

@@ -9,7 +9,8 @@ from cvlib.data.dataset import Dataset
 from cvlib.data.feed import Feed
 from cvlib.models.network import Network
 from cvlib.runs.record import Record
-from cvlib.training import feeds, rematerialize
+from cvlib.runtime import processes
+from cvlib.training import data_parallel, feeds, rematerialize
 from cvlib.training.training import Fitted, Training
 from cvlib.transfer import cached_features, freezing, regimes
 
@@ -41,7 +42,10 @@ def _on_features(training: Training) -> Fitted:
     fingerprint = record.summary["data_fingerprint"]
 
     def kept(split: str, images: Feed) -> list[cached_features.Arrays]:
-        return cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
+        with data_parallel.alone(cut.base):
+            return processes.in_turn(
+                lambda: cached_features.cached(config, cut.base, images, split, fingerprint, record.say)
+            )
 
     views = kept("train", training.train)
     train, val = training.train.of_features(views), training.val.of_features(kept("val", training.val))

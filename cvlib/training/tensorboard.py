@@ -98,6 +98,19 @@ class TensorBoardLogger:
             writer.close()
 
 
+class Unwritten(TensorBoardLogger):
+    """Writes nothing, in processes that don't record the run."""
+
+    def __init__(self, *_: Any):
+        self._writers = {}
+
+    def scalars(self, step: int, train: dict[str, float], validation: dict[str, float]) -> None:
+        """Do nothing."""
+
+    def text(self, split: str, tag: str, markdown: str, step: int) -> None:
+        """Do nothing."""
+
+
 class Profile(keras.callbacks.Callback):
     """Profiles some training steps for TensorBoard's Profile tab (package `xprof`).
 

@@ -16,12 +16,12 @@ from cvlib.config.schema import Config
 from cvlib.data.feed import Feed
 from cvlib.models.network import Network
 from cvlib.runs.record import Record
-from cvlib.runtime import backend
+from cvlib.runtime import backend, processes
 from cvlib.tasks.base import Task
 from cvlib.training.averages import Averages
 from cvlib.training.budget import Budget
 from cvlib.training.callbacks import Estimate
-from cvlib.training.tensorboard import TensorBoardLogger
+from cvlib.training.tensorboard import TensorBoardLogger, Unwritten
 
 OnEpoch = Callable[[int, dict[str, Any]], None]  # (number of epochs done, the epoch's row of metrics.csv)
 
@@ -80,4 +80,5 @@ class Training:
 
     def open_board(self, done_epochs: int) -> None:
         """Open the run's TensorBoard files, new or existing."""
-        self.board = TensorBoardLogger(self.record.folder / "tensorboard", done_epochs, self.record.home)
+        kind = Unwritten if processes.number() else TensorBoardLogger
+        self.board = kind(self.record.folder / "tensorboard", done_epochs, self.record.home)

@@ -134,6 +134,14 @@ def frozen_hashes(network: Network) -> dict[str, str]:
     }
 
 
+def digest(model: keras.Model) -> str:
+    """Return a hash of all weights of a model."""
+    content = hashlib.sha256()
+    for variable in model.weights:
+        content.update(keras.ops.convert_to_numpy(variable).tobytes())
+    return content.hexdigest()
+
+
 def verify_frozen(before: dict[str, str], after: dict[str, str]) -> int:
     """Return the number of frozen weights; raise `RunFailed` if any of them changed."""
     changed = [path for path, digest in before.items() if after.get(path) != digest]

@@ -37,6 +37,8 @@ def pretraining_config(config: Config, size: tuple[int, int], channels: int) -> 
             minutes=None,
             keep_state=False,
             devices=1,
+            coordinator=None,
+            processes=None,
             remat=False,
             test=True,
         ),

@@ -17,6 +17,7 @@ from cvlib.data.dataset import IGNORE, Boxes, Split
 from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES, CLASS, MASK
 from cvlib.data.make_feed import make_feed
+from cvlib.data.order import Share
 from tests.data.feeds import a_feed
 
 SIZE = (64, 96)
@@ -136,17 +137,17 @@ def test_the_cache_stores_an_image_and_its_mask_at_64_by_96(tmp_path: Path) -> N
     np.testing.assert_array_equal(np.concatenate([ids for _, ids in first]), [nearest(m, "stretch") for m in masks])
 
 
-def test_shards_divide_every_batch_of_a_feed() -> None:
+def test_shares_divide_every_batch_of_a_feed() -> None:
     split = Split([str(i) for i in range(21)], np.zeros((21, 4, 4, 1), np.uint8), np.arange(21))
     whole = a_feed(split, (4, 4), 1, 6, 3, shuffle=True)
-    shards = [a_feed(split, (4, 4), 1, 6, 3, shuffle=True, shard=(index, 2)) for index in range(2)]
-    for feed in (whole, *shards):
-        feed.epoch(2)
-    assert [feed.images for feed in shards] == [11, 10] and [feed.batch_size for feed in shards] == [3, 3]
-    for (_, labels), *shard_batches in zip(whole.batches(), *(feed.batches() for feed in shards), strict=True):
-        assert sorted(labels) == sorted(np.concatenate([shard_labels for _, shard_labels in shard_batches]))
+    shares = [a_feed(split, (4, 4), 1, 6, 3, shuffle=True, share=Share(index, 2, 6, 2)) for index in range(2)]
+    for feed in (whole, *shares):
+        feed.epoch(2, 1)
+    assert [feed.images for feed in shares] == [21, 21] and [feed.rows for feed in shares] == [3, 3]
+    for (_, labels), *parts in zip(whole.batches(), *(feed.batches() for feed in shares), strict=True):
+        assert labels.tolist() == np.concatenate([part for _, part in parts])[: len(labels)].tolist()
     with pytest.raises(ValueError, match="batch_size=5"):
-        a_feed(split, (4, 4), 1, 5, 0, shard=(0, 2))
+        Share(0, 2, 5, 2)
 
 
 def test_a_mosaic_requires_boxes() -> None:

@@ -1,11 +1,11 @@
-"""The order of the samples depends on seed and epoch alone; mosaics and shards."""
+"""The order of the samples depends on seed and epoch alone; mosaics and shares."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from cvlib.data.order import Order
+from cvlib.data.order import Order, Share
 
 
 def test_each_epoch_has_every_sample_once_in_a_new_order() -> None:
@@ -17,16 +17,21 @@ def test_each_epoch_has_every_sample_once_in_a_new_order() -> None:
 
 
 @pytest.mark.parametrize("tiles", [1, 4])
-@pytest.mark.parametrize(("images", "count"), [(23, 2), (24, 3), (60, 4)])
-def test_shards_are_disjoint_and_together_form_the_whole_epoch(images: int, count: int, tiles: int) -> None:
-    whole, draws = Order(23, images, 5, True, ("hue", "blur"), tiles).epoch(3)
-    shards = [Order(23, images, 5, True, ("hue", "blur"), tiles, (index, count)).epoch(3) for index in range(count)]
-    merged, merged_draws = np.empty_like(whole).reshape(images, tiles), np.empty_like(draws).reshape(images, tiles, 2)
-    for index, (rows, shard_draws) in enumerate(shards):
-        merged[index::count], merged_draws[index::count] = rows.reshape(-1, tiles), shard_draws.reshape(-1, tiles, 2)
-    assert sum(len(rows) for rows, _ in shards) == images * tiles
-    np.testing.assert_array_equal(merged.reshape(-1), whole)
-    np.testing.assert_array_equal(merged_draws.reshape(-1, 2), draws)
+@pytest.mark.parametrize(("images", "count", "multiple"), [(25, 2, 4), (24, 3, 6), (60, 4, 4), (5, 2, 2), (1, 2, 4)])
+def test_shares_joined_in_the_order_of_the_processes_are_the_batches(
+    images: int, count: int, multiple: int, tiles: int
+) -> None:
+    whole, draws = (part.reshape(images, -1) for part in Order(23, images, 5, True, ("hue",), tiles).epoch(3))
+    shares = [Share(index, count, 12, multiple) for index in range(count)]
+    parts = [Order(23, images, 5, True, ("hue",), tiles, share).epoch(3) for share in shares]
+    for number, start in enumerate(range(0, images, 12)):
+        for expected, own in ((whole, [part[0] for part in parts]), (draws, [part[1] for part in parts])):
+            rows = expected[start : start + 12]
+            batches = [part.reshape(-1, tiles)[number * (12 // count) :][: 12 // count] for part in own]
+            joined = np.concatenate(batches)
+            np.testing.assert_array_equal(joined[: len(rows)], rows)
+            assert len({len(batch) for batch in batches}) == 1 and len(joined) % multiple == 0
+            assert len(joined) - len(rows) < multiple and (joined[len(rows) :] == rows[-1]).all()
 
 
 def test_the_images_of_a_mosaic_depend_on_seed_epoch_and_index_alone() -> None:
@@ -65,11 +70,12 @@ def test_balanced_classes_are_drawn_equally_often(epoch: int) -> None:
     assert len(set(zip(rows.tolist(), draws[:, 0].tolist(), strict=True))) == 1000  # different random numbers each time
 
 
-def test_a_balanced_epoch_depends_on_seed_and_number_alone_and_can_be_sharded() -> None:
+def test_a_balanced_epoch_depends_on_seed_and_number_alone_and_can_be_shared() -> None:
     order = Order(1000, 600, 7, True, ("hue",), strata=STRATA)
     rows, draws = order.epoch(2)
     again = Order(1000, 600, 7, True, ("hue",), strata=STRATA).epoch(2)
     assert np.array_equal(rows, again[0]) and np.array_equal(draws, again[1])
     assert not np.array_equal(rows, order.epoch(3)[0])
-    shards = [Order(1000, 600, 7, True, ("hue",), shard=(index, 2), strata=STRATA).epoch(2)[0] for index in (0, 1)]
-    assert np.array_equal(np.stack(shards, axis=1).reshape(-1), rows)
+    shares = [Order(1000, 600, 7, True, ("hue",), share=Share(index, 2, 60, 2), strata=STRATA).epoch(2)[0]
+              for index in (0, 1)]  # fmt: skip
+    assert np.array_equal(np.concatenate([share.reshape(-1, 30) for share in shares], axis=1).reshape(-1), rows)

@@ -33,7 +33,7 @@ class TensorFlowFeed(Feed):
 
     def epoch(self, number: int, start: int = 0) -> None:
         self._number.assign(number)
-        self._first.assign(start * self.batch_size * self.order.tiles)
+        self._first.assign(start * self.rows * self.order.tiles)
         self.dataset = _counted(self._batches, self.steps - start)
 
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:
@@ -50,7 +50,7 @@ class TensorFlowFeed(Feed):
     def _build(self) -> tf.data.Dataset:
         rows = tf.data.Dataset.from_tensors(0).map(as_it_is(_drawer(self.order, self._number, self._first))).unbatch()
         # One call reads a batch, and several calls run in parallel: a call for each file would take a third longer.
-        read = rows.batch(self.batch_size * self.order.tiles).map(
+        read = rows.batch(self.rows * self.order.tiles).map(
             as_it_is(_reader(self.samples, self.order, self._number)), tf.data.AUTOTUNE
         )
         finish = self.samples.finish

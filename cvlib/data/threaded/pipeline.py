@@ -45,7 +45,7 @@ class ThreadedFeed(Feed):
 
     def _batches(self, targets: Callable[[Any], Any]) -> Batches:
         indices, drawn = self.order.epoch(self._number)
-        rows = self.batch_size * self.order.tiles
+        rows = self.rows * self.order.tiles
 
         number, start, samples = self._number, self._start, self.samples
 

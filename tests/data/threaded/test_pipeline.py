@@ -15,6 +15,7 @@ from cvlib.data.cache import Cache
 from cvlib.data.dataset import Boxes, Split
 from cvlib.data.feed import Feed
 from cvlib.data.labels import BOXES, CLASS, CLASS_SET, MASK, LabelKind
+from cvlib.data.order import Share
 from tests.data import engines
 from tests.data.feeds import a_feed
 
@@ -137,13 +138,13 @@ def test_masks_are_equal(config: AugmentConfig, tmp_path: Path, monkeypatch: pyt
     compare(split, MASK, config, 0, monkeypatch, resize="letterbox")
 
 
-def test_masks_in_memory_sets_of_classes_and_balanced_shards_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_in_memory_sets_of_classes_and_balanced_shares_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     rng, names = np.random.default_rng(0), list("abcdefghijk")
     images = rng.integers(0, 256, (11, 20, 30, 3), np.uint8)
     compare(Split(names, images, rng.integers(0, 3, (11, 20, 30), np.uint8)), MASK, GEOMETRY, 0, monkeypatch)
     compare(Split(names, images, labels_of(CLASS_SET)), CLASS_SET, GEOMETRY, 0, monkeypatch, balanced=True)
     compare(Split(names * 2, np.concatenate([images] * 2), np.arange(22)), CLASS, GEOMETRY, 0, monkeypatch,
-            shard=(1, 2), steps=6)  # fmt: skip
+            share=Share(1, 2, 4, 2), steps=6)  # fmt: skip
 
 
 def threaded(monkeypatch: pytest.MonkeyPatch, split: Split, **options: Any) -> Feed:
