@@ -82,6 +82,9 @@ def run(command: list[str], log: Path, cores: int, path: list[Path], **environme
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
                              "TF_NUM_INTRAOP_THREADS"), str(cores))  # fmt: skip
+    # Waiting threads of OpenMP keep a core busy by default. If other programs need the cores, PyTorch takes several
+    # times as long then; the processor time of its work is the same.
+    threads["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "passive")
     found = os.environ.get("PYTHONPATH")
     places = os.pathsep.join([*map(str, path), *([found] if found else [])])
     started = time.perf_counter()
