@@ -31,6 +31,14 @@ def changes(config: AugmentConfig) -> bool:
     return bool(is_geometric(config) or is_photometric(config) or config.blur or config.erase or joined)
 
 
+def described(config: AugmentConfig) -> str:
+    """Return the active changes and their strengths, such as "horizontal_flip=0.5, crop=0.6"."""
+    neutral = AugmentConfig()
+    active = [f"{key}={value:g}" for key, value in vars(config).items()
+              if isinstance(value, int | float) and value != getattr(neutral, key)]  # fmt: skip
+    return ", ".join(active)
+
+
 def mixes(config: AugmentConfig | None) -> bool:
     """Return whether samples are made of two images, with the labels of both."""
     return config is not None and bool(config.mixup or config.cutmix)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cvlib.config.schema import Config
 from cvlib.data import cache
-from cvlib.data.augmentation import changes
+from cvlib.data.augmentation import changes, described
 from cvlib.data.cache import Cache
 from cvlib.data.dataset import Dataset
 from cvlib.data.feed import Feed
@@ -28,6 +28,8 @@ def training_feed(config: Config, dataset: Dataset, spec: InputSpec, say: Say) -
     augmentation = config.augmentation
     if augmentation is None and changes(config.augment):
         say("mode.views=0: the frozen base sees the training images without augmentation")
+    elif augmentation is not None and changes(augmentation):
+        say(f"training images are augmented (augment={augmentation.name}): {described(augmentation)}")
     return make_feed(
         dataset.train, spec, dataset.kind, config.data.batch_size, config.seed, augmentation=augmentation,
         shuffle=True, balanced=config.data.sampling == "balanced", steps=config.trainer.steps_per_epoch,

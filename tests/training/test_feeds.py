@@ -35,8 +35,9 @@ def test_without_views_a_frozen_base_sees_unaugmented_images_and_a_note_is_print
     messages: list[str] = []
     plain, moved = means(mode, AugmentConfig(), messages), means(mode, MOVED, messages)
     assert (not np.allclose(plain, moved)) == augmented
-    note = ["mode.views=0: the frozen base sees the training images without augmentation"]
-    assert messages == ([] if augmented else note)
+    note = ("training images are augmented (augment=none): rotation=30" if augmented
+            else "mode.views=0: the frozen base sees the training images without augmentation")  # fmt: skip
+    assert messages == [note]
 
 
 def test_validation_is_never_augmented() -> None:
