@@ -210,7 +210,13 @@ def test_automatic_precision_is_recorded_as_the_precision_that_it_selects(tmp_pa
 
 
 def test_a_frozen_base_keeps_its_offline_pretrained_weights(tmp_path: Path) -> None:
-    small = [*QUICK, "data.pretrain_samples=200", "data.pretrain_epochs=1", "mode=feature_extractor"]
+    small = [
+        *QUICK,
+        "model.batch_norm=false",
+        "data.pretrain_samples=200",
+        "data.pretrain_epochs=1",
+        "mode=feature_extractor",
+    ]
     result = run(tmp_path, *small, "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
     assert "NOTE" in result.stdout

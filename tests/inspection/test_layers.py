@@ -107,7 +107,7 @@ def test_averages_of_an_unfrozen_batch_norm_do_not_count_as_frozen() -> None:
 
 
 def test_frozen_layers_are_marked() -> None:
-    network = build(model_config("cnn"), InputSpec(12, 12, 1), 2)
+    network = build(model_config("cnn", batch_norm=False), InputSpec(12, 12, 1), 2)
     freezing.apply(network, Phase(0, 1, "conv1_pool"))
     model = network.model
     rows = inspection.describe(model)
@@ -120,7 +120,7 @@ def test_frozen_layers_are_marked() -> None:
 
 
 def test_the_table_is_printed_as_text() -> None:
-    rows = layer_table.table(build(model_config("cnn"), InputSpec(28, 28, 1), 10).model)
+    rows = layer_table.table(build(model_config("cnn", batch_norm=False), InputSpec(28, 28, 1), 10).model)
     lines = layer_table.lines(rows)
     assert lines[0].startswith("layer")
     assert lines[0].split()[-3:] == ["field", "jump", "centre"]

@@ -161,7 +161,7 @@ def test_training_only_outputs_are_left_out_of_predictions(name: str) -> None:
     # 8 × 12 cells of 8 pixels with 2 boxes each, because 64 / 8 is the coarsest grid of at least 7
     ("yolo", {"head": "grid", "neck_channels": 8, "filters": [4] * 5}, (8 * 12, 2 * 5 + 5)),
     # strides 4, 8 and 16
-    ("yolo", {"head": "anchor_free", "neck_channels": 8, "filters": [4] * 5}, (16 * 24 + 8 * 12 + 4 * 6, 4 + 5)),
+    ("yolo", {"head": "anchor_free", "neck_channels": 8, "filters": [4] * 5}, (16 * 24 + 8 * 12 + 4 * 6, 64 + 5)),
 ])  # fmt: skip
 def test_images_may_be_wider_than_high(name: str, changes: dict[str, Any], shape: tuple[int, ...]) -> None:
     built = network(name, (64, 96), 1, 5, **changes)

@@ -29,7 +29,8 @@ CLASSIFIER = {"dropout", "label_smoothing", "thresholds", "temperature_scaling"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma",
            "backbone_lr"}  # fmt: skip
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
-DETECTOR = {"backbone", "neck_channels", "nms_iou"}
+DETECTOR = {"backbone", "neck_channels", "nms_iou", "warmup_epochs", "backbone_lr", "head_epochs"}
+YOLOV8 = {"backbone", "nms_iou"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
 
 
@@ -48,11 +49,11 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
     ("segmenter", {"encoder": "darknet"}, DECODER | {"filters", "interpolation"}),
     ("fcn", {}, FCN | {"depth", "convention"}),
     ("fcn", {"backbone": "cnn"}, FCN | CNN_MAPS),
-    ("yolo", {}, DETECTOR | {"strides", "filters"}),
+    ("yolo", {}, DETECTOR | {"strides", "bins", "filters"}),
     ("yolo", {"head": "grid"}, DETECTOR | {"grid", "boxes_per_cell", "filters"}),
-    ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "depth", "convention"}),
-    ("yolo", {"backbone": "inception"}, DETECTOR | {"strides"}),
-    ("yolov8", {}, (DETECTOR - {"neck_channels"}) | {"size", "fpn_depth"}),
+    ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "bins", "depth", "convention"}),
+    ("yolo", {"backbone": "inception"}, DETECTOR | {"strides", "bins"}),
+    ("yolov8", {}, YOLOV8 | {"size", "fpn_depth"}),
     ("yolov8_backbone", {}, {"size"} | CLASSIFIER),
 ])  # fmt: skip
 def test_a_config_holds_exactly_the_keys_that_its_choices_use(

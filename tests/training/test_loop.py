@@ -89,7 +89,7 @@ def test_a_frozen_base_computes_mixed_images_in_every_epoch(tmp_path: Path) -> N
 
 def test_gradual_unfreezing_is_printed_in_advance_and_each_step_has_its_own_patience(tmp_path: Path) -> None:
     data, trainer = DataConfig("digits", samples=60), TrainerConfig(epochs=9, steps_per_epoch=1, patience=1)
-    model = model_config("cnn", filters=[4, 4], dense=[])
+    model = model_config("cnn", filters=[4, 4], dense=[], batch_norm=False)
     first = dataclasses.replace(trainer, epochs=1, patience=None)
     experiment.run(Config(model, data=data, trainer=first), tmp_path / "base")
     mode = Finetune(weights=str(tmp_path / "base"), unfreeze="gradual", layer_decay=0.5)

@@ -25,12 +25,12 @@ from tests.networks import assert_same_weights, network, network_of
 
 pytestmark = pytest.mark.usefixtures("eager")
 
-CNN = model_config(filters=[4, 6], dense=[8])
+CNN = model_config(filters=[4, 6], dense=[8], batch_norm=False)
 VGG = model_config("vgg")
 
 
 def cnn(classes: int = 3, **changes: Any) -> Network:
-    return network("cnn", 8, 1, classes, **{"filters": [4, 6], "dense": [8], **changes})
+    return network("cnn", 8, 1, classes, **{"filters": [4, 6], "dense": [8], "batch_norm": False, **changes})
 
 
 def vgg(seed: int, **options: Any) -> keras.Model:

@@ -118,7 +118,7 @@ SEGMENTER = {"name": "segmenter", "task": "segmentation", "head": "decoder", "en
 FCN = {"name": "fcn", "task": "segmentation", "head": "fcn", "backbone": "toy", "fc_width": 8, "fc_kernel": 1}
 NETWORKS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     ({"name": "toy", "head": "dense"}, (4,)),
-    ({**DETECTOR, "head": "anchor_free"}, (16 * 16 + 8 * 8 + 4 * 4, 4 + 4)),  # at strides 4, 8 and 16
+    ({**DETECTOR, "head": "anchor_free"}, (16 * 16 + 8 * 8 + 4 * 4, 64 + 4)),  # at strides 4, 8 and 16
     ({**DETECTOR, "head": "grid"}, (8 * 8, 2 * 5 + 4)),
     (SEGMENTER, (64, 64, 4)),
     ({**SEGMENTER, "decoder": "unpool"}, (64, 64, 4)),
