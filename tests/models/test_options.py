@@ -30,7 +30,7 @@ DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", 
            "backbone_lr"}  # fmt: skip
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "neck_channels", "nms_iou", "warmup_epochs", "backbone_lr", "head_epochs"}
-YOLOV8 = {"backbone", "nms_iou"}
+YOLOV8 = {"backbone", "nms_iou", "warmup_epochs"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
 
 

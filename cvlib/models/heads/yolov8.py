@@ -1,10 +1,10 @@
 """The neck and the head of YOLOv8, as keras-cv builds and trains them: Jocher et al., Ultralytics YOLO, 2023.
 
 A point's raw output is 4 · 16 logits of the distances from the point to the sides of its box, and a probability for
-each class. keras-cv assigns objects to points. Three details differ from keras-cv. As in the original, the class loss
-is a sum over the classes, not a mean, and the initial probability of a class is 1 % instead of 50 %. The initial boxes
-have sides of about 3 strides instead of 15, because the assignment hardly reacts to boxes that are far too large. As in
-keras-cv, the loss has no term for the distribution of the distances.
+each class. keras-cv assigns objects to points. Four details differ from keras-cv. As in the original, the loss has a
+term for the distributions of the distances, the class loss is a sum over the classes, not a mean, and the initial
+probability of a class is 1 % instead of 50 %. The initial boxes have sides of about 3 strides instead of 15, because
+the assignment hardly reacts to boxes that are far too large.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RARE = -math.log(99)  # initial class logit, for a probability of 1 %
 _NEAR = -0.5  # initial logits fall by this from bin to bin, for distances of about 1.5 strides
 _WIDE = 192  # channels at stride 8 from which the neck's blocks are deeper
 _EXTRA = 256  # channels of a level that the backbone lacks
-_BOX_WEIGHT, _CLASS_WEIGHT = 7.5, 0.5
+_BOX_WEIGHT, _CLASS_WEIGHT, _DISTANCE_WEIGHT = 7.5, 0.5, 1.5
 _TINY = 1e-7
 
 
@@ -43,6 +43,7 @@ class Yolov8(DetectorHead):
 
     name = "yolov8"
     options = Yolov8HeadOptions
+    loss_names = ("box_loss", "class_loss", "distance_loss")
 
     def build(self, options: Yolov8HeadOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """Add keras-cv's path-aggregation pyramid and the branches of each level."""
@@ -84,14 +85,14 @@ class Yolov8(DetectorHead):
         self, options: Yolov8HeadOptions, targets: Any, raw: Any, size: tuple[int, int],
         class_weights: np.ndarray | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Return the weighted losses of boxes (complete IoU) and of classes (cross-entropy), each `(batch,)`.
+        """Return the weighted losses of boxes, of classes and of the distances' distributions, each `(batch,)`.
 
         They are scaled so that their mean over the batch is the batch's total loss divided by its total target score.
         """
         from keras import ops
 
         from cvlib.models import keras_cv
-        from cvlib.models.head_parts import boxes
+        from cvlib.models.head_parts import boxes, distances
 
         grid = points(size, _STRIDES)
         guesses, scores = self.decode(options, raw, size)
@@ -107,9 +108,11 @@ class Yolov8(DetectorHead):
         entropy = -target_scores * ops.log(sure) - (1 - target_scores) * ops.log(1 - sure)
         if class_weights is not None:
             entropy *= 1 + ops.cast(target_scores > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
+        surprise = distances.loss(raw[..., : 4 * _BINS], target_boxes, grid, _BINS)
         return {
             "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
             "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
+            "distance_loss": _DISTANCE_WEIGHT * scale * ops.sum(weights * surprise, axis=-1),
         }
 
 

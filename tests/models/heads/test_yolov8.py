@@ -71,7 +71,8 @@ def test_network_decoding_and_loss_equal_those_of_keras_cv(size: str) -> None:
     theirs.compile(box_loss="ciou", classification_loss="binary_crossentropy", classification_loss_weight=0.5 * 3)
     labels = {"boxes": TARGETS[..., :4], "classes": TARGETS[..., 4]}
     parts = head.loss_parts(OPTIONS, TARGETS, raw, (64, 64))
-    assert float(sum(np.mean(part) for part in parts.values())) == pytest.approx(
+    # keras-cv has no loss of the distances.
+    assert float(np.mean(parts["box_loss"] + parts["class_loss"])) == pytest.approx(
         float(theirs.compute_loss(pixels, labels, expected)), rel=1e-4
     )
     empty = head.loss_parts(OPTIONS, TARGETS[1:], raw[1:], (64, 64))  # no image has a box
