@@ -29,7 +29,7 @@ def expected(study: str) -> dict[str, tuple[float, float]]:
 
 @pytest.mark.slow
 def test_regimes_reach_their_expected_ranges_and_print_the_comparison(tmp_path: Path) -> None:
-    result = run(tmp_path, "-m", "+experiment=regimes", "seed=0,1", timeout=1800)
+    result = run(tmp_path, "-m", "+experiment=regimes", "seed=0", timeout=1800)
     assert result.returncode == 0, result.stderr
     found = defaultdict(list)
     with (tmp_path / "outputs/sweeps/regimes/sweep.csv").open() as file:
@@ -38,9 +38,9 @@ def test_regimes_reach_their_expected_ranges_and_print_the_comparison(tmp_path: 
     ranges = expected("regimes")
     assert set(found) == set(ranges) == {"scratch", "feature_extractor", "finetune"}
     for mode, (low, high) in ranges.items():
-        assert len(found[mode]) == 2
+        assert len(found[mode]) == 1
         assert low <= statistics.mean(found[mode]) <= high, mode
-    assert "6 completed runs in 3 groups" in result.stdout
+    assert "3 completed runs" in result.stdout
     assert re.search(r"^(\w+ beats \w+ by|no clear winner yet: \w+ )", result.stdout, re.MULTILINE)
 
 

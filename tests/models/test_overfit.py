@@ -21,7 +21,7 @@ from tests.networks import network_of
 def test_every_decoder_can_overfit_four_images(decoder: str, skip: bool) -> None:
     keras.utils.set_random_seed(0)
     classes, splits, _ = digit_scenes(DataConfig(samples=16, val_fraction=0.25, test_fraction=0.25), MASK)
-    images, truth = splits[0].images[:4].astype(np.float32), splits[0].labels[:4].astype(np.int32)
+    images, truth = splits[0].images[:4, :64, :64].astype(np.float32), splits[0].labels[:4, :64, :64].astype(np.int32)
     wide = {} if skip else {"filters": [16, 32, 64], "decoder_filters": 128}  # everything passes through the bottleneck
     config = model_config("segmenter", decoder=decoder, skip=skip, **wide)
     built = network_of(config, images.shape[1:3], images.shape[3], len(classes))
