@@ -20,8 +20,8 @@ from cvlib.runs.run import read_run
 pytestmark = pytest.mark.slow
 
 COLOURS = {"blue": 2, "green": 1, "red": 0}  # the channel of each colour
-QUICK = ["model=cnn", "task=multilabel", "data=folder", "model.filters=[8]", "model.dense=[16]", "model.batch_norm=false",
-         "trainer.epochs=12", "optimizer.lr=0.01"]  # fmt: skip
+QUICK = ["model=cnn", "task=multilabel", "data=folder", "model.filters=[8]", "model.dense=[16]",
+         "model.batch_norm=false", "trainer.epochs=12", "optimizer.lr=0.01"]  # fmt: skip
 
 
 def _draw(folder: Path, count: int = 120) -> list[tuple[str, list[str]]]:
