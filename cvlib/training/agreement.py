@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from cvlib.config.schema import Config
 from cvlib.models.run_state import RunState
 from cvlib.runtime import processes
@@ -21,7 +23,9 @@ def check_start(training: Training, state: RunState) -> None:
     """Raise `UserError` if this process would begin with another checkpoint or other weights than process 0."""
     if processes.count() == 1:
         return
-    own = [state.epoch, state.within, freezing.digest(training.network.model)]
+    weights = hashlib.sha256()
+    freezing.add_weights(weights, training.network.model)
+    own = [state.epoch, state.within, weights.hexdigest()]
     first = processes.from_first(lambda: own)
     if first[:2] != own[:2]:
         raise UserError(f"process {processes.number()} doesn't find the checkpoints of process 0 in "

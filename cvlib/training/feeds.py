@@ -49,10 +49,12 @@ def _cache(config: Config, dataset: Dataset, split: Split, spec: InputSpec, say:
     Images in memory and tiled images are not cached.
     """
     chosen, shape = config.data.cache, dataset.kind.stored_shape(spec)
+    if isinstance(split.images, np.ndarray):
+        return None
     if chosen == "auto":
-        small = len(split) * np.prod(shape, dtype=float) <= _SMALL * store.GIGABYTE
-        chosen = "memory" if small and not spec.tiled else None
-    if chosen is None or isinstance(split.images, np.ndarray):
+        fits = len(split) * np.prod(shape, dtype=float) <= _SMALL * store.GIGABYTE
+        chosen = "memory" if fits and not spec.tiled else None
+    if chosen is None:
         return None
     if spec.tiled:
         if split is dataset.train:

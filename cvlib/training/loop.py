@@ -244,14 +244,10 @@ def _keep_if_best(training: Training, state: RunState, row: dict[str, Any], last
     better = trainer.kept_epoch == "last" or not state.best or value > state.best
     if better:
         state.best, state.best_epoch = value, state.epoch
-    if better and not processes.number():
-        training.record.check_place()
-        with training.averaged():
-            run_state.save_best(training.checkpoints, training.network.model, state.epoch)
-    elif (
-        not better
-        and trainer.patience is not None
-        and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience
-    ):
+        if not processes.number():
+            training.record.check_place()
+            with training.averaged():
+                run_state.save_best(training.checkpoints, training.network.model, state.epoch)
+    elif trainer.patience is not None and state.epoch - max(state.best_epoch, state.phase_start) >= trainer.patience:
         state.stopped, state.phases_over = last_phase, state.phase + 1
     return better

@@ -26,6 +26,7 @@ from cvlib.runs.identity import is_later_default
 from cvlib.runtime import backend, store
 from cvlib.runtime.clock import Announcement
 from cvlib.runtime.live import Bar
+from cvlib.transfer import freezing
 
 Arrays = list[np.ndarray]  # float32 (n, …), one for each output tensor of the base
 
@@ -109,8 +110,7 @@ def key(config: Config, base: keras.Model, feed: Feed, number: int, fingerprint:
     facts = [fingerprint, feed.split.names, dataclasses.astuple(feed.spec), {**known, "name": ""}, drawn,
              config.trainer.precision, _versions(), base.to_json()]  # fmt: skip
     content.update(json.dumps(facts, default=str).encode())
-    for weight in base.weights:
-        content.update(keras.ops.convert_to_numpy(weight).tobytes())
+    freezing.add_weights(content, base)
     return content.hexdigest()[:24]
 
 

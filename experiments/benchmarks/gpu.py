@@ -107,7 +107,7 @@ def write_images(folder: Path, size: Size) -> None:
 
 def from_files(size: Size, folder: Path) -> dict[str, Any]:
     """Measure `run.py` with files."""
-    return run(size, folder, "files")
+    return run(size, folder, "files", "data.cache=null")
 
 
 def from_memory(size: Size, folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 
 _LAST_SIDE = 7  # without filters, stages are added until the shorter side of the map is at most this
-_WIDTHS = [32, 64, 128, 256, 256]  # of these stages; the last width is repeated
+_WIDTHS = [32, 64, 128, 256]  # of these stages; the last width is repeated
 
 
 @dataclass

@@ -38,7 +38,7 @@ class DetectorHead(Head):
         measure_names: the names of the values that `measures` returns.
     """
 
-    loss_names: ClassVar[tuple[str, ...]] = ("box_loss", "class_loss")
+    loss_names: ClassVar[tuple[str, ...]] = ("box_loss", "class_loss", "distance_loss")
     measure_names: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

@@ -2,8 +2,7 @@
 
 Each level of a path-aggregation pyramid has separate branches for boxes and classes: Ge et al., YOLOX, 2021. A point's
 raw output is the logits of the distances to the sides of its box (`head_parts.distances`), then the class logits.
-`head_parts.assignment` chooses the points that learn an object. The parts of the loss and their weights are those of
-Jocher et al., Ultralytics YOLO, 2023.
+`head_parts.assignment` chooses the points that learn an object, and `head_parts.point_loss` has the parts of the loss.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 _RARE = -math.log(99)  # initial class logit, for a probability of 1 %
 _SIDE = 4.0  # without bins: side of the box for a raw output of 0, in strides
 _LONGEST = 4.0  # without bins: the raw log side is clipped to ± this
-_BOX_WEIGHT, _CLASS_WEIGHT, _DISTANCE_WEIGHT = 7.5, 0.5, 1.5
 
 
 @dataclass
@@ -50,7 +48,6 @@ class AnchorFree(DetectorHead):
 
     name = "anchor_free"
     options = AnchorFreeOptions
-    loss_names = ("box_loss", "class_loss", "distance_loss")
 
     def build(self, options: AnchorFreeOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """Merge the levels of the chosen strides in both directions, and add the branches of each level."""
@@ -147,42 +144,28 @@ def loss_parts(
     targets: Any, raw: Any, size: tuple[int, int], strides: list[int], bins: int | None = None,
     class_weights: np.ndarray | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the weighted losses of boxes, of classes and of the distances' distributions, each `(batch,)`.
+    """Return the weighted losses of boxes, of classes and of the distances' distributions; see `point_loss.parts`.
 
     Args:
         targets: `(batch, M, 5)`: corners in pixels and class, −1 where there is no box.
         raw: `(batch, points, values + classes)`.
         class_weights: `(classes,)`, factors for the class loss at the points of each class.
-
-    All parts are sums over the image's points. They are scaled so that their mean over the batch is the batch's total
-    loss divided by its total target score. Images without boxes contribute through the scores of their points, all of
-    which should be 0.
     """
     from keras import ops
 
-    from cvlib.models.head_parts import assignment, boxes, distances
+    from cvlib.models.head_parts import assignment, distances, point_loss
 
     grid_points, values = points(size, strides), _values(bins)
     guesses, logits = _corners(raw, grid_points, bins), raw[..., values:]
     target_boxes, target_scores = assignment.assign(
         targets, ops.stop_gradient(guesses), ops.stop_gradient(ops.sigmoid(logits)), grid_points
     )
-    weights = ops.sum(target_scores, axis=-1)
-    scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
-    # Points without an object use their own box as the target, so their box loss stays finite and has no gradient.
-    target_boxes = ops.where(weights[..., None] > 0, target_boxes, ops.stop_gradient(guesses))
     entropy = ops.relu(logits) - logits * target_scores + ops.log1p(ops.exp(-ops.absolute(logits)))
-    if class_weights is not None:
-        entropy *= 1 + ops.cast(target_scores > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
-    parts = {
-        "box_loss": _BOX_WEIGHT * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
-        "class_loss": _CLASS_WEIGHT * ops.sum(entropy, axis=(1, 2)),
-        "distance_loss": ops.zeros_like(weights[:, 0]),
-    }
-    if bins:
-        surprise = distances.loss(raw[..., :values], target_boxes, grid_points, bins)
-        parts["distance_loss"] = _DISTANCE_WEIGHT * ops.sum(weights * surprise, axis=-1)
-    return {name: scale * part for name, part in parts.items()}
+
+    def distance_loss(wanted: Any) -> Any:
+        return distances.loss(raw[..., :values], wanted, grid_points, bins) if bins else 0.0
+
+    return point_loss.parts(target_boxes, target_scores, guesses, entropy, distance_loss, class_weights)
 
 
 HEAD = AnchorFree()

@@ -27,7 +27,6 @@ _RARE = -math.log(99)  # initial class logit, for a probability of 1 %
 _NEAR = -0.5  # initial logits fall by this from bin to bin, for distances of about 1.5 strides
 _WIDE = 192  # channels at stride 8 from which the neck's blocks are deeper
 _EXTRA = 256  # channels of a level that the backbone lacks
-_BOX_WEIGHT, _CLASS_WEIGHT, _DISTANCE_WEIGHT = 7.5, 0.5, 1.5
 _TINY = 1e-7
 
 
@@ -43,7 +42,6 @@ class Yolov8(DetectorHead):
 
     name = "yolov8"
     options = Yolov8HeadOptions
-    loss_names = ("box_loss", "class_loss", "distance_loss")
 
     def build(self, options: Yolov8HeadOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """Add keras-cv's path-aggregation pyramid and the branches of each level."""
@@ -85,14 +83,11 @@ class Yolov8(DetectorHead):
         self, options: Yolov8HeadOptions, targets: Any, raw: Any, size: tuple[int, int],
         class_weights: np.ndarray | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Return the weighted losses of boxes, of classes and of the distances' distributions, each `(batch,)`.
-
-        They are scaled so that their mean over the batch is the batch's total loss divided by its total target score.
-        """
+        """Return the weighted losses of boxes, of classes and of the distances; see `point_loss.parts`."""
         from keras import ops
 
         from cvlib.models import keras_cv
-        from cvlib.models.head_parts import boxes, distances
+        from cvlib.models.head_parts import distances, point_loss
 
         grid = points(size, _STRIDES)
         guesses, scores = self.decode(options, raw, size)
@@ -100,20 +95,12 @@ class Yolov8(DetectorHead):
             ops.stop_gradient(scores), ops.stop_gradient(guesses), ops.convert_to_tensor(grid[:, :2]), targets
         )
         target_boxes, target_scores = ops.stop_gradient(target_boxes), ops.stop_gradient(target_scores)
-        weights = ops.sum(target_scores, axis=-1)
-        scale = ops.cast(ops.shape(raw)[0], "float32") / ops.maximum(ops.sum(weights), 1.0)
-        # Points without an object use their own box as the target, so their box loss stays finite.
-        target_boxes = ops.where(weights[..., None] > 0, target_boxes, ops.stop_gradient(guesses))
         sure = ops.clip(scores, _TINY, 1 - _TINY)
         entropy = -target_scores * ops.log(sure) - (1 - target_scores) * ops.log(1 - sure)
-        if class_weights is not None:
-            entropy *= 1 + ops.cast(target_scores > 0, entropy.dtype) * (np.asarray(class_weights, np.float32) - 1)
-        surprise = distances.loss(raw[..., : 4 * _BINS], target_boxes, grid, _BINS)
-        return {
-            "box_loss": _BOX_WEIGHT * scale * ops.sum(weights * (1 - boxes.ciou(target_boxes, guesses)), axis=-1),
-            "class_loss": _CLASS_WEIGHT * scale * ops.sum(entropy, axis=(1, 2)),
-            "distance_loss": _DISTANCE_WEIGHT * scale * ops.sum(weights * surprise, axis=-1),
-        }
+        return point_loss.parts(
+            target_boxes, target_scores, guesses, entropy,
+            lambda wanted: distances.loss(raw[..., : 4 * _BINS], wanted, grid, _BINS), class_weights,
+        )  # fmt: skip
 
 
 HEAD = Yolov8()

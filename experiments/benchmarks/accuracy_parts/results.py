@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ class Results:
         content = {"settings": self.settings, "machines": self.machines, "results": self.entries}
         temporary = self.file.with_suffix(".tmp")
         temporary.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(temporary, self.file)  # noqa: PTH105  (the short form)
+        temporary.replace(self.file)
 
     def table(self, metrics: Sequence[str]) -> str:
         """Return a Markdown table with a line for each row, in the order of the results."""
