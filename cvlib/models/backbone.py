@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
 
+TIMES = {"n": 1, "s": 2, "m": 3}  # model.size of a detector: how many times as many channels its layers have
+
 
 @dataclass(frozen=True)
 class Level:

@@ -80,6 +80,7 @@ class Head(ABC):
         options: the dataclass of its options.
         feature_levels: whether it uses feature maps of several resolutions instead of a classifier's features.
         base_key: the key under `model` that names the backbone; None: `model.name` is the backbone's name.
+        shared_options: options that the head uses even if the backbone has them, too.
         class_layers: the layers whose last axis counts the classes, if all other layers of the head don't depend on
             the classes; empty for a head that can't be divided by class.
     """
@@ -88,6 +89,7 @@ class Head(ABC):
     options: ClassVar[type[Options]]
     feature_levels: ClassVar[bool] = True
     base_key: ClassVar[str | None] = "backbone"
+    shared_options: ClassVar[tuple[str, ...]] = ()
     class_layers: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

@@ -45,7 +45,7 @@ def read_model(values: Mapping[str, Any]) -> ModelConfig:
     refuse_unknown("model", values, known, (*_COMMON, *_base_keys()))
     used = backbone.used_options(head.feature_levels)
     own = {option: values[option] for option in used if option in values}
-    rest = {option: value for option, value in values.items() if option not in used}
+    rest = {option: value for option, value in values.items() if option not in used or option in head.shared_options}
     backbone_options = typed(backbone.options, own, "model")
     if head.feature_levels:
         backbone.feature_levels(backbone_options)  # raises UserError for options that allow no feature maps

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOT_THE_EXPERIMENT = ("name", "output_root")
 # Keys that were added later: with this value, a run has the same identity as without the key.
 _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
-    "model": {"label_smoothing": 0.0, "thresholds": None, "temperature_scaling": True},
+    "model": {"label_smoothing": 0.0, "thresholds": None, "temperature_scaling": True, "size": "n"},
     "data": {
         "range": None,
         "folds": None,

@@ -20,6 +20,7 @@ from cvlib.cli.compose import compose  # noqa: E402
 from cvlib.data.input_spec import InputSpec  # noqa: E402
 from cvlib.inspection.describe import Description, Subject, describe  # noqa: E402
 from cvlib.models import backbones  # noqa: E402
+from cvlib.models.backbone import TIMES  # noqa: E402
 
 PAGE = ROOT / "docs/reference/models_table.md"
 SIDE, CLASSES = 224, 10
@@ -39,8 +40,8 @@ def networks() -> Iterator[list[str]]:
         if file.stem in backbones.names():  # a classifier; detectors and segmenters take the base of one
             fields = dataclasses.fields(backbones.get(file.stem).options)
         sizes = {item.name: item.metadata["choices"] for item in fields if item.name in _SIZES}
-        if file.stem == "yolov8":
-            sizes = {"size": backbones.get("yolov8_backbone").options.__dataclass_fields__["size"].metadata["choices"]}
+        if file.stem in ("yolo", "yolov8"):
+            sizes = {"size": tuple(TIMES)}
         for key, choices in sizes.items():
             yield from ([name, f"model.{key}={choice}"] for choice in choices if choice is not None)
         if not sizes:

@@ -29,7 +29,7 @@ CLASSIFIER = {"dropout", "label_smoothing", "thresholds", "temperature_scaling"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma",
            "backbone_lr"}  # fmt: skip
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
-DETECTOR = {"backbone", "neck_channels", "nms_iou", "warmup_epochs", "backbone_lr", "head_epochs"}
+DETECTOR = {"backbone", "size", "neck_channels", "nms_iou", "warmup_epochs", "backbone_lr", "head_epochs"}
 YOLOV8 = {"backbone", "nms_iou", "warmup_epochs"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
 
@@ -37,7 +37,7 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
 @pytest.mark.parametrize(("name", "changes", "keys"), [
     ("cnn", {}, CNN_MAPS | {"features", "dense"} | CLASSIFIER),
     ("alexnet", {}, {"dense", "batch_norm"} | CLASSIFIER),
-    ("darknet", {}, {"filters"} | CLASSIFIER),
+    ("darknet", {}, {"filters", "size"} | CLASSIFIER),
     ("vgg", {}, {"depth", "convention"} | CLASSIFIER),
     ("resnet", {}, {"depth", "convention"} | CLASSIFIER),
     ("inception", {}, {"auxiliary_weight"} | CLASSIFIER),
@@ -46,7 +46,7 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
     ("segmenter", {"decoder": "transpose"}, DECODER | CNN_MAPS | KERNELS),
     ("segmenter", {"encoder": "resnet"}, DECODER | {"depth", "convention", "interpolation"}),
     ("segmenter", {"encoder": "inception"}, DECODER | {"interpolation"}),
-    ("segmenter", {"encoder": "darknet"}, DECODER | {"filters", "interpolation"}),
+    ("segmenter", {"encoder": "darknet"}, DECODER | {"filters", "size", "interpolation"}),
     ("fcn", {}, FCN | {"depth", "convention"}),
     ("fcn", {"backbone": "cnn"}, FCN | CNN_MAPS),
     ("yolo", {}, DETECTOR | {"strides", "bins", "filters"}),

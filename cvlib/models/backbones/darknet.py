@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cvlib.config.fields import Options, option, require
-from cvlib.models.backbone import Backbone, Level
+from cvlib.models.backbone import TIMES, Backbone, Level
 
 if TYPE_CHECKING:
     import keras
@@ -21,10 +21,16 @@ class DarknetOptions(Options):
     """The options of the small CSPDarknet."""
 
     filters: list[int] = option([16, 32, 64, 128, 256])  # one stage per entry; each stage halves the sides
+    size: str = option("n", choices=tuple(TIMES))  # multiplies all filters by 1, 2 or 3
 
     def __post_init__(self) -> None:
         valid = bool(self.filters) and all(width >= 1 for width in self.filters)
         require(valid, "model.filters", self.filters, "a width of 1 or more for each stage, such as [16,32,64]")
+
+    @property
+    def widths(self) -> list[int]:
+        """The number of channels of each stage."""
+        return [TIMES[self.size] * width for width in self.filters]
 
 
 class Darknet(Backbone):
@@ -32,7 +38,7 @@ class Darknet(Backbone):
 
     name = "darknet"
     options = DarknetOptions
-    shape_options = ("filters",)
+    shape_options = ("filters", "size")
 
     def smallest_side(self, options: DarknetOptions, feature_levels: bool) -> int:
         """Return 32, which five stages halve to one pixel."""
@@ -45,7 +51,7 @@ class Darknet(Backbone):
         from cvlib.models.blocks import convolution
 
         x = pixels = keras.Input(input_shape, name="pixels")
-        for number, filters in enumerate(options.filters, start=1):
+        for number, filters in enumerate(options.widths, start=1):
             x = convolution(x, filters, 3, f"stage{number}_down", stride=2)
             if number > 1:
                 x = _partial_block(x, filters, f"stage{number}_csp")
@@ -55,7 +61,7 @@ class Darknet(Backbone):
         """Return the last map of each stage, at strides 2, 4, …."""
         names = ["stage1_down_relu"] + [f"stage{n}_csp_out_relu" for n in range(2, len(options.filters) + 1)]
         return [Level(name, 2 ** (index + 1), filters)
-                for index, (name, filters) in enumerate(zip(names, options.filters, strict=True))]  # fmt: skip
+                for index, (name, filters) in enumerate(zip(names, options.widths, strict=True))]  # fmt: skip
 
 
 def _partial_block(x: KerasTensor, filters: int, name: str) -> KerasTensor:

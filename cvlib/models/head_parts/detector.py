@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cvlib.config.fields import Options, option
-from cvlib.models.backbone import Backbone
+from cvlib.models.backbone import TIMES, Backbone
 from cvlib.models.head import Head
 from cvlib.runtime.errors import UserError
 
@@ -26,6 +26,12 @@ class NeckOptions(DetectorOptions):
     """The options of the detectors whose neck has the same width at every level."""
 
     neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
+    size: str = option("n", choices=tuple(TIMES))  # multiplies these channels by 1, 2 or 3
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of the layers between base and predictions."""
+        return TIMES[self.size] * self.neck_channels
 
 
 class DetectorHead(Head):

@@ -48,6 +48,7 @@ class AnchorFree(DetectorHead):
 
     name = "anchor_free"
     options = AnchorFreeOptions
+    shared_options = ("size",)
 
     def build(self, options: AnchorFreeOptions, backbone: Backbone, features: Features, classes: int) -> Built:
         """Merge the levels of the chosen strides in both directions, and add the branches of each level."""
@@ -57,8 +58,8 @@ class AnchorFree(DetectorHead):
 
         levels, steps = neck.by_stride(features), strides_of(options, features.size)
         for step in steps:
-            neck.require(levels, step, 2 * options.neck_channels, f"model.strides={steps}: a stride of {step} pixels")
-        levels = neck.bottom_up(neck.top_down(levels, min(steps), options.neck_channels), steps, options.neck_channels)
+            neck.require(levels, step, 2 * options.channels, f"model.strides={steps}: a stride of {step} pixels")
+        levels = neck.bottom_up(neck.top_down(levels, min(steps), options.channels), steps, options.channels)
         raw = [_branches(levels[step], options, classes, f"head{step}") for step in steps]
         joined = layers.Concatenate(axis=1, name="predictions", dtype="float32")(raw)
         return Built([Output("predictions", joined)], features.maps)
@@ -100,7 +101,7 @@ def _branches(x: KerasTensor, options: AnchorFreeOptions, classes: int, name: st
 
     from cvlib.models.blocks import convolution
 
-    raw, width = [], options.neck_channels
+    raw, width = [], options.channels
     for kind, count, start in (("box", _values(options.bins), 0.0), ("class", classes, _RARE)):
         y = convolution(x, width, 3, f"{name}_{kind}1")
         y = convolution(y, width, 3, f"{name}_{kind}2")

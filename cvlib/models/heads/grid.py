@@ -37,6 +37,7 @@ class Grid(DetectorHead):
 
     name = "grid"
     options = GridOptions
+    shared_options = ("size",)
     loss_names = ("box_loss", "objectness_loss", "class_loss")
     measure_names = ("crowded",)
 
@@ -52,11 +53,11 @@ class Grid(DetectorHead):
         side = features.size[0] // rows
         levels = neck.by_stride(features)
         neck.require(
-            levels, side, 2 * options.neck_channels, f"model.grid={options.grid or rows}: a cell of {side} pixels"
+            levels, side, 2 * options.channels, f"model.grid={options.grid or rows}: a cell of {side} pixels"
         )
-        x = neck.top_down(levels, side, options.neck_channels)[side]
+        x = neck.top_down(levels, side, options.channels)[side]
         for number in (1, 2):
-            x = convolution(x, 2 * options.neck_channels, 3, f"head_conv{number}")
+            x = convolution(x, 2 * options.channels, 3, f"head_conv{number}")
         count = 5 * options.boxes_per_cell + classes
         # The bias is positive because a box with √w = 0 overlaps nothing and would never be responsible for an object.
         # The outputs are linear and their errors squared, so small initial weights keep them near the targets' mean.

@@ -41,6 +41,13 @@ def test_every_base_supports_a_head(backbone, side, head):
     assert 0 < len(base) < len(model.trainable_weights)
 
 
+@pytest.mark.parametrize("head", ["anchor_free", "grid"])
+def test_a_size_multiplies_the_channels_of_base_and_neck(head):
+    sized = network_of(model_config("yolo", head=head, size="m", **SMALL), 64, 3, 2).model
+    written = network("yolo", 64, 3, 2, head=head, neck_channels=24, filters=[12, 12, 24, 24, 24]).model
+    assert [weight.shape for weight in sized.weights] == [weight.shape for weight in written.weights]
+
+
 def test_strides_depend_on_the_image_size():
     options = model_config("yolo").head_options
     assert anchor_free.strides_of(options, (96, 96)) == [4, 8, 16]
