@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cvlib import experiment
-from cvlib.config.schema import Adam, Config, Cosine, DataConfig, Step, TrainerConfig
+from cvlib.config.schema import Adam, Config, Constant, Cosine, DataConfig, Step, TrainerConfig
 from cvlib.models.run_state import RunState
 from cvlib.training import budget
 from cvlib.training.optimizer import Schedule
@@ -84,6 +84,17 @@ def test_the_curve_follows_the_time_instead_of_the_steps() -> None:
     assert float(cosine(0)) == pytest.approx(0.2)
     assert float(Schedule(Step(every=5, factor=0.1), 1.0, 10, 20, position)(3)) == pytest.approx(1e-4)
     assert float(Schedule(Cosine(warmup_epochs=1.0), 1.0, 10, 20, keras.Variable(0.0))(4)) == pytest.approx(0.5)
+
+
+def test_a_warm_up_takes_at_most_a_share_of_the_time() -> None:
+    import keras
+
+    position = keras.Variable(0.03)
+    schedule = Schedule(Constant(warmup_epochs=2), 1.0, 10, 20, position)  # 20 steps
+    assert float(schedule(0)) == pytest.approx(0.2)  # a fifth of 15 % of the time, but only one step
+    assert float(schedule(9)) == pytest.approx(0.5)  # ten steps of 20
+    position.assign(0.15)
+    assert float(schedule(9)) == pytest.approx(1.0)
 
 
 def test_a_run_uses_its_time_also_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,7 @@ class Grid(DetectorHead):
         rows, columns = cells_of(options, features.size)
         side = features.size[0] // rows
         levels = neck.by_stride(features)
-        neck.require(
-            levels, side, 2 * options.channels, f"model.grid={options.grid or rows}: a cell of {side} pixels"
-        )
+        neck.require(levels, side, 2 * options.channels, f"model.grid={options.grid or rows}: a cell of {side} pixels")
         x = neck.top_down(levels, side, options.channels)[side]
         for number in (1, 2):
             x = convolution(x, 2 * options.channels, 3, f"head_conv{number}")
