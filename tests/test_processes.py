@@ -18,7 +18,6 @@ from tests.killed_runs import kill_within_an_epoch, rows
 from tests.test_devices import CASES, ROOT, RUN
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the extra jax")
-LOSSES = ("classifier",)  # the segmenter passes, too, but takes as long again
 
 
 def start(folder: Path, number: int | None, *arguments: str, engine: str = "jax") -> subprocess.Popen[str]:
@@ -53,17 +52,26 @@ def ended(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
     return [output for (output, _), _ in results]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run in one process."""
+    folder = tmp_path_factory.mktemp("one") / "alone"
+    ended([start(folder.parent, None, str(ROOT / "run.py"), *RUN, f"hydra.run.dir={folder}")])
+    return folder
+
+
 @needs_jax
 @pytest.mark.slow
-def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> None:
+def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path, alone: Path) -> None:
     plain = ("trainer.precision=float32", "optimizer=sgd", "optimizer.momentum=0")
-    cases = json.dumps({name: [*plain, *CASES[name]] for name in LOSSES})
+    cases = json.dumps({name: [*plain, *(part.replace("mode.weights=1", f"mode.weights={alone}") for part in parts)]
+                        for name, parts in CASES.items()})  # fmt: skip
     module = ("-m", "tests.process_losses", str(tmp_path), cases)
     ended([start(tmp_path, None, *module, "one.npz")])
     coordinator = address()
     ended([start(tmp_path, number, *module, "two.npz", coordinator) for number in (0, 1)])
     with np.load(tmp_path / "one.npz") as one, np.load(tmp_path / "process0/two.npz") as two:
-        for name in LOSSES:
+        for name in CASES:
             assert len(set(one[f"{name}/losses"])) == 20
         for key in one.files:
             if one[key].dtype == np.float32 or key.endswith("losses"):
@@ -72,7 +80,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path) -> Non
 
 @needs_jax
 @pytest.mark.slow
-def test_a_lost_process_ends_the_run_which_resumes_to_the_results_of_one_process(tmp_path: Path) -> None:
+def test_a_lost_process_ends_the_run_which_resumes_to_the_results_of_one_process(tmp_path: Path, alone: Path) -> None:
     arguments = ("hydra.run.dir=run", "trainer.checkpoint_every=3")
     first, second = pair(tmp_path, *arguments)
     kill_within_an_epoch(second, tmp_path / "process0/run")
@@ -85,13 +93,12 @@ def test_a_lost_process_ends_the_run_which_resumes_to_the_results_of_one_process
     assert "resumes after epoch 1 and" in outputs[0]
     assert not [line for line in outputs[1].splitlines() if not line.startswith("[Gloo]")]
     assert list((tmp_path / "process1").iterdir()) == []  # process 0 alone writes
-    ended([start(tmp_path, None, str(ROOT / "run.py"), *RUN, "hydra.run.dir=alone")])
-    one, two = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("alone", "process0/run"))
+    one, two = (json.loads((run / "summary.json").read_text()) for run in (alone, tmp_path / "process0/run"))
     assert two["devices"] == 2 and two["status"] == "completed"
     assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-4)
-    for alone, shared in zip(rows(tmp_path / "alone"), rows(tmp_path / "process0/run"), strict=True):
+    for single, shared in zip(rows(alone), rows(tmp_path / "process0/run"), strict=True):
         assert {key: float(value) for key, value in shared.items()} == pytest.approx(
-            {key: float(value) for key, value in alone.items()}, abs=1e-4
+            {key: float(value) for key, value in single.items()}, abs=1e-4
         )
 
 

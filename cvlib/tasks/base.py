@@ -138,6 +138,14 @@ class Task(ABC):
         outputs = head.output
         return keras.Model(head.input, outputs[network.outputs[0].name]) if isinstance(outputs, dict) else head
 
+    def validated_with_loss(self, network: Network) -> keras.Model:
+        """Return the network with the outputs that `validate` needs, which may include the loss."""
+        return self.validated(network)
+
+    def validate(self, validated: keras.Model, feed: Feed, classes: list[str], network: Network) -> Predictions:
+        """Return the predictions for the validation split after an epoch."""
+        return self.evaluate(validated, feed, classes)
+
     @abstractmethod
     def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> Predictions:
         """Return the network's predictions for a whole split, in the split's order."""

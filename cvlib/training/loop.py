@@ -214,7 +214,11 @@ def _evaluate(training: Training, stop: Stop) -> dict[str, float]:
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        return training.task.evaluate(fitted.validated, fitted.val, training.classes).tuned(rule).metrics()
+        return (
+            training.task.validate(fitted.validated, fitted.val, training.classes, training.network)
+            .tuned(rule)
+            .metrics()
+        )
     finally:
         stop.at_once = False
 

@@ -21,7 +21,9 @@ def training(config: Config, dataset: Dataset, network: Network, record: Record)
     weights = task.class_weights(dataset.train, len(dataset.classes), scheme) if scheme else None
     train = feeds.training_feed(config, dataset, network.spec, record.say)
     val = feeds.validation_feed(config, dataset, network.spec, record.say)
-    fitted = Fitted(network.model, task.validated(network), train, val)
+    # Windows of large images have no targets, and so no loss.
+    validated = task.validated(network) if val.windows is not None else task.validated_with_loss(network)
+    fitted = Fitted(network.model, validated, train, val)
     made = Training(config, record, task, network, fitted, train, val, dataset.classes, weights)
     if task.caches_features and regimes.base_stays_frozen(config.mode):
         if mixes(config.augmentation):

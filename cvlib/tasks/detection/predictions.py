@@ -28,6 +28,7 @@ class BoxPredictions(Predictions):
     classes: Sequence[str]
     sizes: np.ndarray  # int (n, 2): height and width of the original images
     resize: str  # stretch | letterbox: how the images were resized to the network's size
+    loss: float | None = None  # mean loss of the images, if it was computed
 
     @cached_property
     def measures(self) -> Measures:
@@ -40,10 +41,14 @@ class BoxPredictions(Predictions):
         return np.array([coco.image_precision(*pair) for pair in zip(self.truths, self.found, strict=True)])
 
     def metrics(self) -> dict[str, float]:
-        """Return mAP, mAP50, mAP75, ar_100, mAP by box size, and AP for each class with true boxes, all 0–1."""
+        """Return mAP, mAP50, mAP75, ar_100, mAP by box size, and AP for each class with true boxes, all 0–1.
+
+        If the loss was computed, it comes first.
+        """
+        loss = {} if self.loss is None else {"loss": self.loss}
         by_class = {f"AP/{name}": float(ap) for name, ap in zip(self.classes, self.measures.per_class, strict=True)
                     if not np.isnan(ap)}  # fmt: skip
-        return self.measures.metrics | by_class
+        return loss | self.measures.metrics | by_class
 
     def results(self, names: Sequence[str]) -> list[Row]:
         """Return a row for each image: name, objects, objects found, average precision and pseudo-values.

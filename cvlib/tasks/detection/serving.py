@@ -38,6 +38,26 @@ def found(network: Network, raw: Any) -> dict[str, Any]:
     return dict(zip(("boxes", "scores", "classes"), parts, strict=True))
 
 
+class Losses(keras.layers.Layer):
+    """The loss of each image, `(batch,)`, from the raw output and the targets `(batch, M, 5)`.
+
+    A layer calls the head's loss with tensors of the backend, which some heads need.
+    """
+
+    def __init__(self, network: Network):
+        super().__init__(dtype="float32", name="losses")
+        self._network = network
+
+    def call(self, raw: Any, targets: Any) -> Any:
+        """Return the sums of the parts of the loss."""
+        network = self._network
+        return sum(head_of(network).loss_parts(network.config.head_options, targets, raw, network.spec.size).values())
+
+    def compute_output_shape(self, raw_shape: Any, targets_shape: Any) -> tuple[int | None]:
+        """Return one value for each image."""
+        return (raw_shape[0],)
+
+
 def inference(network: Network) -> keras.Model:
     """Return the detector to save: raw images `(batch, any, any, channels)`, 0–255 → boxes in pixels of these images.
 

@@ -108,18 +108,32 @@ class Detection(Task):
         model = network.predictive()
         return keras.Model(model.input, serving.found(network, model.output), name="found")
 
-    def validated_head(self, head: keras.Model, network: Network) -> keras.Model:
-        """Return the head alone with boxes in pixels of the network's input."""
+    def validated_with_loss(self, network: Network) -> keras.Model:
+        """Return the detector with the targets `(batch, M, 5)` as a second input, and "losses" `(batch,)`."""
         import keras
 
         from cvlib.tasks.detection import serving
 
-        return keras.Model(head.input, serving.found(network, head.output), name="found")
+        model, targets = network.predictive(), keras.Input((None, 5), name="targets")
+        outputs = serving.found(network, model.output) | {"losses": serving.Losses(network)(model.output, targets)}
+        return keras.Model([model.input, targets], outputs, name="found_with_losses")
+
+    def validate(self, validated: keras.Model, feed: Feed, classes: list[str], network: Network) -> BoxPredictions:
+        """Return the detections with their mean loss; windows of large images have no targets, and so no loss."""
+        if feed.windows is not None:
+            return self.evaluate(validated, feed, classes)
+        batches = feed.with_targets(lambda labels: self.targets(labels, network))
+        found = [validated.predict_on_batch(list(batch)) for batch in batches]
+        outputs = {name: np.concatenate([np.asarray(part[name]) for part in found]) for name in found[0]}
+        loss = float(outputs.pop("losses").mean())
+        return replace(self._predictions(detections(outputs), feed, classes), loss=loss)
 
     def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> BoxPredictions:
         """Return the detections in a whole split, in the split's order, in pixels of the original images."""
+        return self._predictions(detections(validated.predict(feed.dataset, verbose=0)), feed, classes)
+
+    def _predictions(self, found: list[Detections], feed: Feed, classes: list[str]) -> BoxPredictions:
         sizes, spec = image_sizes(feed.split), feed.spec
-        found = detections(validated.predict(feed.dataset, verbose=0))
         if feed.windows is not None:
             ends = np.searchsorted(feed.windows.images, np.arange(len(sizes) + 1))
             joined = [tiles.merged(found[start:end], (height, width), spec) for start, end,

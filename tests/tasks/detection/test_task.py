@@ -103,6 +103,19 @@ def test_the_saved_detector_gives_the_boxes_of_the_evaluation(tmp_path, head, re
     assert np.asarray(other["boxes"])[..., 2].max() <= 20
 
 
+@pytest.mark.parametrize("head", ["anchor_free", "grid"])
+def test_validation_gives_the_loss_of_keras_and_the_boxes_of_the_evaluation(head):
+    network, feed = small(head, 64), feed_of(some_scenes(5), 2, 64)
+    found = TASK.validate(TASK.validated_with_loss(network), feed, CLASSES, network)
+    network.model.compile(**TASK.compile_arguments(network, config("yolo")))
+    values = network.model.evaluate(feed.with_targets(lambda labels: TASK.targets(labels, network)), verbose=0)
+    assert found.metrics()["loss"] == pytest.approx(values[0], rel=1e-4)
+    plain = TASK.evaluate(TASK.validated(network), feed, CLASSES)
+    assert "loss" not in plain.metrics()
+    for one, other in zip(found.found, plain.found, strict=True):
+        np.testing.assert_allclose(one.corners, other.corners, atol=1e-3)
+
+
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 def test_batches_without_boxes_train_without_nan(head):
