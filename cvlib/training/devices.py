@@ -39,6 +39,7 @@ def import_quietly(devices: bool = True) -> None:
         if backend.has_tensorflow():
             import tensorflow
 
+            tensorflow.get_logger().setLevel("ERROR")  # it warns of retracing if a process trains several networks
             if devices:
                 tensorflow.config.list_physical_devices()
                 if backend.name() == "jax":  # TensorFlow only reads the images, and would take all memory of a GPU
