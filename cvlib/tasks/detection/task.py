@@ -122,10 +122,12 @@ class Detection(Task):
         """Return the detections with their mean loss; windows of large images have no targets, and so no loss."""
         if feed.windows is not None:
             return self.evaluate(validated, feed, classes)
-        batches = feed.with_targets(lambda labels: self.targets(labels, network))
-        found = [validated.predict_on_batch(list(batch)) for batch in batches]
-        outputs = {name: np.concatenate([np.asarray(part[name]) for part in found]) for name in found[0]}
-        loss = float(outputs.pop("losses").mean())
+        inputs: Any = feed.with_targets(lambda labels: self.targets(labels, network))
+        is_dataset = hasattr(inputs, "element_spec")
+        # Both are inputs of the network; Keras would ignore the second part of a pair.
+        pairs = inputs.map(lambda *pair: (pair,)) if is_dataset else ((pair,) for pair in inputs)
+        outputs = validated.predict(pairs, verbose=0, steps=None if is_dataset else feed.steps)
+        loss = float(np.mean(outputs.pop("losses")))
         return replace(self._predictions(detections(outputs), feed, classes), loss=loss)
 
     def evaluate(self, validated: Predictor, feed: Feed, classes: list[str]) -> BoxPredictions:
