@@ -152,7 +152,7 @@ def learned(head: str, steps: int) -> tuple[Network, Split]:
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 def test_eight_images_can_be_overfitted(head):
-    network, split = learned(head, 220)
+    network, split = learned(head, 160)
     assert TASK.evaluate(TASK.validated(network), feed_of(split, 8), CLASSES).metrics()["mAP50"] >= 0.99
 
 
