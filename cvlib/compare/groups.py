@@ -248,26 +248,31 @@ def differing_keys(runs: list[Run]) -> list[str]:
 
 
 def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:
-    """Return the differing keys that get a column, without keys that follow from a choice such as model=resnet.
+    """Return the differing keys that get a column, without keys that follow from choices such as model=resnet.
 
-    A key follows from a choice (`….name`) if it was not given on the command line and has one value for each choice.
+    A key follows from the choices (`….name`) on the command line if it was not given there and has one value for each
+    combination of them. If the command line was not recorded, only the choice of the key's own group counts.
     """
     keys = [key for key in differing_keys(runs) if seeds or key not in SEED_KEYS]
     choices = [key for key in keys if key.endswith(".name")]
     given = {key for run in runs for key in run.overridden}
+    chosen = [key for key in choices if key.removesuffix(".name") in given] or choices
     recorded = any(run.overridden for run in runs)
 
     def follows(key: str) -> bool:
-        near = choices if recorded else [choice for choice in choices if choice.split(".")[0] == key.split(".")[0]]
-        return key not in given and any(_decides(runs, choice, key) for choice in near)
+        near = chosen if recorded else [choice for choice in choices if choice.split(".")[0] == key.split(".")[0]]
+        return bool(near) and key not in near and key not in given and _decide(runs, near, key)
 
-    return choices + [key for key in keys if key not in choices and not follows(key)]
+    return [key for key in choices if not follows(key)] + [
+        key for key in keys if key not in choices and not follows(key)
+    ]
 
 
-def _decides(runs: list[Run], choice: str, key: str) -> bool:
+def _decide(runs: list[Run], choices: list[str], key: str) -> bool:
+    """Return whether the key has one value for each combination of the choices."""
     values: dict[Any, set[Any]] = {}
     for run in runs:
-        values.setdefault(run.settings.get(choice), set()).add(run.settings.get(key))
+        values.setdefault(tuple(run.settings.get(choice) for choice in choices), set()).add(run.settings.get(key))
     return all(len(found) == 1 for found in values.values())
 
 

@@ -64,6 +64,18 @@ def test_only_overridden_keys_get_a_column_and_implied_ones_do_not(tmp_path: Pat
     assert sections_of(tmp_path)[0].keys == ["model.name", "optimizer.lr"]
 
 
+def test_a_key_that_follows_from_two_choices_together_gets_no_column(tmp_path: Path, make_run: MakeRun) -> None:
+    for name, epochs, optimizer in (("cnn", 10, "adam"), ("resnet", 20, "sgd")):
+        for mode, factor in (("scratch", 3), ("finetune", 1)):
+            changes = {"model.name": name, "mode.name": mode, "optimizer.name": optimizer,
+                       "trainer.epochs": factor * epochs}  # fmt: skip
+            run = make_run(f"{name}-{mode}", changes)
+            (run / ".hydra/overrides.yaml").write_text(f"- model={name}\n- mode={mode}\n")
+    assert sections_of(tmp_path)[0].keys == ["model.name", "mode.name"]
+    (run / ".hydra/overrides.yaml").write_text("- model=resnet\n- mode=finetune\n- optimizer=sgd\n")
+    assert sections_of(tmp_path)[0].keys == ["model.name", "mode.name", "optimizer.name"]
+
+
 def test_tasks_and_datasets_are_compared_separately(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     make_run("b", {"data.name": "mnist"})
