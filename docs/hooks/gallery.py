@@ -20,6 +20,7 @@ _ABOUT = (
     "if there are several seeds. Its commands repeat it. `data.path` may be another place on your disk."
 )
 _WIDTH, _ROW, _CHARACTER = 640, 24, 6.5  # pixels
+_LONGEST = 55  # characters of a label
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def rows(table: str) -> list[Row]:
     for cells in lines:
         interval = cells[header.index("95 % CI")].split(" – ") if "95 % CI" in header else []
         low, high = map(float, interval) if len(interval) == 2 else (None, None)
-        label = ", ".join(f"{header[place].split('.')[-1]} {cells[place]}" for place in settings) or cells[0]
+        chosen = [place for place in settings if cells[place] != "null"]  # null: the setting doesn't apply, or is off
+        label = ", ".join(f"{header[place].split('.')[-1]} {cells[place]}" for place in chosen) or cells[0]
+        if len(label) > _LONGEST:  # the table below has all settings
+            label = f"{cells[0]} {label}"[: _LONGEST - 1] + "…"
         found.append(Row(label, float(cells[metric].split()[0]), low, high))
     return found
 
