@@ -60,8 +60,8 @@ def main() -> None:
         for network in chosen.only or NETWORKS:
             rates = {name: [] for name in CONTENDERS}
             for turn in range(rounds):
-                for name in CONTENDERS:
-                    rates[name].append(rate(network, name, steps, Path(folder) / f"{network}_{name}_{turn}"))
+                for number, name in enumerate(CONTENDERS):
+                    rates[name].append(rate(network, name, steps, Path(folder) / f"{network}_{number}_{turn}"))
             lines.append(row(network, rates))
     table = f"{_description(rounds, steps)}\n\n" + "\n".join(lines) + "\n"
     print(f"\n{table}")
