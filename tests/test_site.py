@@ -70,7 +70,9 @@ def test_every_network_is_in_the_table_of_models() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", ["model=darknet", "model=mobilenet model.variant=v2", "model=yolo"])
+@pytest.mark.parametrize(
+    "overrides", ["model=darknet model.size=n", "model=mobilenet model.variant=v2", "model=yolo model.size=s"]
+)
 def test_a_row_of_the_table_of_models_is_still_true(overrides: str) -> None:
     table = (ROOT / "docs/reference/models_table.md").read_text(encoding="utf-8").splitlines()
     assert loaded("models").row(overrides.split()) in table
