@@ -250,22 +250,19 @@ def differing_keys(runs: list[Run]) -> list[str]:
 def shown_keys(runs: list[Run], seeds: bool = False) -> list[str]:
     """Return the differing keys that get a column, without keys that follow from choices such as model=resnet.
 
-    A key follows from the choices (`….name`) on the command line if it was not given there and has one value for each
-    combination of them. If the command line was not recorded, only the choice of the key's own group counts.
+    A key follows from the choices (`….name`) if it was not given on the command line and has one value for each
+    combination of them. A choice itself may follow from those on the command line. If the command line was not
+    recorded, only the choice of the key's own group counts.
     """
     keys = [key for key in differing_keys(runs) if seeds or key not in SEED_KEYS]
     choices = [key for key in keys if key.endswith(".name")]
+    others = [key for key in keys if key not in choices]
     given = {key for run in runs for key in run.overridden}
-    chosen = [key for key in choices if key.removesuffix(".name") in given] or choices
-    recorded = any(run.overridden for run in runs)
-
-    def follows(key: str) -> bool:
-        near = chosen if recorded else [choice for choice in choices if choice.split(".")[0] == key.split(".")[0]]
-        return bool(near) and key not in near and key not in given and _decide(runs, near, key)
-
-    return [key for key in choices if not follows(key)] + [
-        key for key in keys if key not in choices and not follows(key)
-    ]
+    if not given:
+        return choices + [key for key in others if not _decide(runs, [f"{key.split('.')[0]}.name"], key)]
+    if chosen := [key for key in choices if key.removesuffix(".name") in given]:
+        choices = [key for key in choices if key in chosen or not _decide(runs, chosen, key)]
+    return choices + [key for key in others if key in given or not _decide(runs, choices, key)]
 
 
 def _decide(runs: list[Run], choices: list[str], key: str) -> bool:

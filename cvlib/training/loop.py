@@ -214,11 +214,8 @@ def _evaluate(training: Training, stop: Stop) -> dict[str, float]:
     try:
         if stop.requested:
             raise KeyboardInterrupt
-        return (
-            training.task.validate(fitted.validated, fitted.val, training.classes, training.network)
-            .tuned(rule)
-            .metrics()
-        )
+        predictions = training.task.validate(fitted.validated, fitted.val, training.classes, training.network)
+        return predictions.tuned(rule).metrics()
     finally:
         stop.at_once = False
 

@@ -84,7 +84,8 @@ def rows(table: str) -> list[Row]:
         chosen = [place for place in settings if cells[place] != "null"]  # null: the setting doesn't apply, or is off
         label = ", ".join(f"{header[place].split('.')[-1]} {cells[place]}" for place in chosen) or cells[0]
         if len(label) > _LONGEST:  # the table below has all settings
-            label = f"{cells[0]} {label}"[: _LONGEST - 1] + "…"
+            number = f"{cells[0]} " if header[0] == "group" else ""
+            label = f"{number}{label}"[: _LONGEST - 1] + "…"
         found.append(Row(label, float(cells[metric].split()[0]), low, high))
     return found
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -80,9 +79,7 @@ def rate(network: str, contender: str, steps: int, folder: Path) -> float:
     done = subprocess.run(command, text=True, capture_output=True, check=False, cwd=folder.parent, env=environment)
     if done.returncode:
         sys.exit(f"{network}, {contender}: {done.stderr}")
-    log = (folder / "train.log").read_text(encoding="utf-8")
-    rates = [float(found.replace(",", "")) for found in re.findall(r"([\d,.]+) images/s", log)]
-    median = statistics.median(rates[1:])
+    median = measure.speed_of(folder)
     print(f"{network}, {contender}: {median:.4g} images/s, {time.monotonic() - started:.0f} s", flush=True)
     return median
 

@@ -34,6 +34,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import measure
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
@@ -126,9 +127,7 @@ def run(size: Size, folder: Path, name: str, *more: str) -> dict[str, Any]:
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    epochs = (folder / name / "train.log").read_text(encoding="utf-8")
-    rates = [float(rate.replace(",", "")) for rate in re.findall(r"([\d,]+) images/s", epochs)]
-    return {"rate": statistics.median(rates[1:]), "device": jax_device()}
+    return {"rate": measure.speed_of(folder / name), "device": jax_device()}
 
 
 def jax_device() -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
+import re
 import resource
 import statistics
 import subprocess
@@ -84,6 +85,13 @@ def timed_command(command: list[str], folder: Path, **environment: str) -> Cost:
     if done.returncode not in (0, 2):
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
     return cost
+
+
+def speed_of(run: Path) -> float:
+    """Return the median of the images/s that the epochs of a run report, without the first one, which compiles."""
+    log = (run / "train.log").read_text(encoding="utf-8")
+    rates = [float(found.replace(",", "")) for found in re.findall(r"([\d,]+) images/s", log)]
+    return statistics.median(rates[1:])
 
 
 def in_turns(contenders: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]], rounds: int,

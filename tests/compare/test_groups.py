@@ -76,6 +76,15 @@ def test_a_key_that_follows_from_two_choices_together_gets_no_column(tmp_path: P
     assert sections_of(tmp_path)[0].keys == ["model.name", "mode.name", "optimizer.name"]
 
 
+def test_a_key_follows_from_a_choice_that_was_not_given(tmp_path: Path, make_run: MakeRun) -> None:
+    for name, optimizer in (("a", "adam"), ("b", "sgd"), ("c", "adamw")):
+        rate = {"adam": 0.001, "sgd": 0.1, "adamw": 0.003}[optimizer]
+        model = "resnet" if name == "c" else "cnn"
+        run = make_run(name, {"model.name": model, "optimizer.name": optimizer, "optimizer.lr": rate})
+        (run / ".hydra/overrides.yaml").write_text(f"- model={model}\n")
+    assert sections_of(tmp_path)[0].keys == ["model.name", "optimizer.name"]
+
+
 def test_tasks_and_datasets_are_compared_separately(tmp_path: Path, make_run: MakeRun) -> None:
     make_run("a")
     make_run("b", {"data.name": "mnist"})

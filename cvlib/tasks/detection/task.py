@@ -119,8 +119,8 @@ class Detection(Task):
         return keras.Model([model.input, targets], outputs, name="found_with_losses")
 
     def validate(self, validated: keras.Model, feed: Feed, classes: list[str], network: Network) -> BoxPredictions:
-        """Return the detections with their mean loss; windows of large images have no targets, and so no loss."""
-        if feed.windows is not None:
+        """Return the detections with their mean loss, if `validated` computes it."""
+        if len(validated.inputs) == 1:
             return self.evaluate(validated, feed, classes)
         inputs: Any = feed.with_targets(lambda labels: self.targets(labels, network))
         is_dataset = hasattr(inputs, "element_spec")
