@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 import statistics
 from collections import defaultdict
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ import yaml
 from cvlib.cli.compose import compose
 from cvlib.config import answers
 from tests.cli.test_train import ROOT, run
+from tests.compare.conftest import write_run
 
 STUDIES = sorted(path.stem for path in answers.EXPERIMENTS.glob("*.yaml"))
 SPACES = sorted(path.stem for path in (answers.CONF / "sweep").glob("*.yaml"))
@@ -73,3 +76,50 @@ def jobs_of(params: dict[str, str], *added: str) -> int:
             job = first | {key: choice}
             compose([*added, *(f"{name}={value}" for name, value in job.items())])
     return math.prod(len(choices) for choices in values.values())
+
+
+@pytest.fixture
+def recommendations(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    import recommendations
+
+    return recommendations
+
+
+def test_the_rank_correlation_compares_the_probe_with_the_fine_tuned_runs(
+    recommendations: ModuleType, tmp_path: Path
+) -> None:
+    probes = {"resnet": 0.9, "resnet 101": 0.8, "cnn (3, 4) from letters": 0.7, "darknet": 0.6, "vgg": 0.5}
+    journal = tmp_path / "recommend.jsonl"
+    journal.write_text("".join(json.dumps({"what": f"rank {name}", "value": {"probe": value}}) + "\n"
+                               for name, value in probes.items())
+                       + '{"what": "rank vgg 19?", "value": false}\n')  # fmt: skip
+    # The first two change places, and vgg was not fine-tuned: ρ = 1 - 6 · (1 + 1) / (4 · 15).
+    tuned = {"resnet": (None, "imagenet", 80, 82), "101": (101, "imagenet", 95, 97),
+             "cnn": (None, "outputs/letters", 50, 52), "darknet": (None, "imagenet", 30, 32)}  # fmt: skip
+    for name, (variant, weights, *percents) in tuned.items():
+        model = "resnet" if name == "101" else name
+        for seed, percent in enumerate(percents):
+            write_run(tmp_path / "sweep" / f"{name}-{seed}",
+                      {"model.name": model, "model.variant": variant, "mode.name": "finetune", "mode.weights": weights,
+                       "seed": seed}, [1] * percent + [0] * (100 - percent))  # fmt: skip
+    write_run(tmp_path / "sweep/scratch", {"model.name": "vgg"})
+    text = recommendations.ranking(journal, tmp_path / "sweep")
+    assert "Ranking of 4 pretrained backbones" in text
+    assert "correlation 0.80 (" in text
+    assert "| cnn from letters | 70.0 % | 50.0 % |" in text  # validation is a point below test in these runs
+
+
+def test_a_line_of_the_recommendations_has_the_verdict_and_the_test(
+    recommendations: ModuleType, tmp_path: Path
+) -> None:
+    folder = tmp_path / "recommended/photos"
+    folder.mkdir(parents=True)
+    (folder / "recommendation.html").write_text("<p>It took 14 min 8 s of 15 minutes.</p>")
+    said = ("ranking\n\ncnn is recommended: val/accuracy 89.7 % (one seed).\nThe other finalists reached vgg 80.0 %, "
+            "with one seed. Too little.\nNo more seeds were trained.\nOn the test part, which no decision looked at, "
+            "test/accuracy is 89.0 % (95 % interval 85.1 % to 92.0 %, for this network).\n")  # fmt: skip
+    assert recommendations.row("/data/photos --minutes 15 --name photos", said, tmp_path) == (
+        "| `photos` | 15, 14 min 8 s | cnn is recommended: val/accuracy 89.7 % (one seed). The other finalists reached "
+        "vgg 80.0 %, with one seed. Too little. | test/accuracy is 89.0 % (95 % interval 85.1 % to 92.0 %) |"
+    )  # fmt: skip
