@@ -300,41 +300,12 @@ def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> P
 # fit
 
 
-def _has_lost_epochs(training: Training) -> bool:
-    """Return whether metrics.csv has epochs without a checkpoint, other than a first one that is simply repeated."""
-    from cvlib.models import run_state
-
-    table = training.record.folder / "metrics.csv"
-    rows = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
-    return bool(rows) and not (len(rows) == 2 and run_state.stopped_in_first_epoch(training.checkpoints))
-
-
 def _fit(training: Training, dataset: Dataset, setup_seconds: float) -> RunState:
     from cvlib import evaluation
-    from cvlib.models import run_state
-    from cvlib.training import agreement, loop
+    from cvlib.training import agreement, loop, resume
 
     record = training.record
-    state, parts, remarks = run_state.load(training.checkpoints)
-    found = record.summary.get("learning_rate_search") or {}
-    reader = "tensorflow" if backend.has_tensorflow() else "threads"
-    if not (state.epoch or state.within):
-        state.backend, state.feed = backend.name(), reader
-    state.resolved = {"trainer.precision": training.config.trainer.precision} | {k: str(v) for k, v in found.items()}
-    for remark in remarks:
-        record.say(remark)
-    if not (state.epoch or state.within) and _has_lost_epochs(training):
-        why = "are damaged" if remarks else "are missing"
-        raise UserError(f"{record.folder} holds finished epochs (metrics.csv), but its checkpoints {why}, so it can't "
-                        "be resumed: restore checkpoints/, or choose another hydra.run.dir to start again")  # fmt: skip
-    if state.epoch or state.within:
-        backend.check_same(state.backend, str(record.folder))
-        steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""
-        record.say(f"resumes after epoch {state.epoch}{steps}")
-        if state.feed != reader:
-            record.say("until now, the images were read and augmented "
-                       + ("with TensorFlow" if state.feed == "tensorflow" else "without TensorFlow")
-                       + ", which gives the same pixels only up to rounding")  # fmt: skip
+    state, parts = resume.start(training)
     agreement.check_start(training, state)
     training.open_board(state.epoch)
     if not state.epoch:

@@ -63,7 +63,7 @@ def commands(only: list[str] | None) -> list[str]:
 
 def recommendation(words: str, outputs: Path) -> str:
     """Run `cvlib recommend` or read what it has found, and return a line of the table."""
-    command = [sys.executable, "-m", "cvlib", "recommend", *shlex.split(words), "--outputs", str(outputs)]
+    command = [sys.executable, "-m", "cvlib.cli", "recommend", *shlex.split(words), "--outputs", str(outputs)]
     print(f"cvlib recommend {words}", file=sys.stderr, flush=True)
     done = subprocess.run(command, text=True, capture_output=True, check=False,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip

@@ -101,12 +101,12 @@ def bounded(
 ) -> tuple[float, float]:  # fmt: skip
     """Return the 95 % t-interval of a mean whose variance is a sum of parts: (variance, degrees of freedom).
 
-    Within finite bounds, it is symmetric on the logit scale; if every value is at a bound, it is Wilson's interval of
-    so many samples (1927).
+    It is cut at a single finite bound. Within two, it is symmetric on the logit scale; if every value is at a bound, it
+    is Wilson's interval of so many samples (1927).
     """
     error, half, width = math.sqrt(sum(part for part, _ in parts)), _quantile(_freedom(parts)), most - least
     if not math.isfinite(width):
-        return mean - half * error, mean + half * error
+        return max(mean - half * error, least), min(mean + half * error, most)
     share = (mean - least) / width
     if not 0 < share < 1 or error == 0:
         low, high = wilson(share, samples, half)

@@ -110,8 +110,9 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
         session.shared = (f"data.fraction={part * ranking.own_fraction(session):.4g}",)
         session.say(f"the time is short for so many images: all runs use {100 * part:.3g} % of the training images")
     size = ranked[0].side if ranked[0].own_side > ranked[0].side else None
+    small = ranked[0].own_side <= session.settings.small
     bases = [one.base for one in ranked]
-    result = race.run(session, candidates.frozen(found, bases), candidates.trained(found, bases, size))
+    result = race.run(session, candidates.frozen(found, bases), candidates.trained(found, bases, size, small))
     finish.leave(session, result, target)
     insights.gather(session, ranked[0])
     latency.measure(session, result)

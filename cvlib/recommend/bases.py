@@ -45,13 +45,14 @@ class Base:
     @property
     def name(self) -> str:
         """The backbone, its options, and where the weights come from unless it is ImageNet."""
-        words = [self.backbone, *(str(value) for _, value in self.options)]
+        shown = [value for _, value in self.options if value is not None and not isinstance(value, bool)]
+        words = [self.backbone, *map(str, shown)]
         return " ".join(words) + ("" if self.weights == IMAGENET else f" from {Path(self.weights).name}")
 
     def overrides(self, template: tuple[str, ...]) -> tuple[str, ...]:
         """Return the overrides that select this base, without its weights."""
         return (*(one.format(backbone=self.backbone) for one in template),
-                *(f"model.{key}={value}" for key, value in self.options))  # fmt: skip
+                *(f"model.{key}={'null' if value is None else value}" for key, value in self.options))  # fmt: skip
 
 
 def at_hand(dense: bool, outputs: Path, data: Mapping[str, Any]) -> list[Base]:

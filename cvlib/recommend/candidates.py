@@ -11,7 +11,8 @@ from cvlib.recommend.settings import Templates
 from cvlib.transfer.sources import IMAGENET
 
 _LARGER, _STEP = 1.4, 32  # the larger image size, as a factor, and what it is a multiple of
-_MODES = {"mode=feature_extractor": "frozen", "mode=finetune": "fine-tuned", "mode=scratch": "from scratch"}
+_SCRATCH = "mode=scratch"
+_MODES = {"mode=feature_extractor": "frozen", "mode=finetune": "fine-tuned", _SCRATCH: "from scratch"}
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ def frozen(found: Templates, ranked: Sequence[Base]) -> list[Candidate]:
     return [made] if made else []
 
 
-def trained(found: Templates, ranked: Sequence[Base], size: int | None) -> list[Candidate]:
+def trained(found: Templates, ranked: Sequence[Base], size: int | None, small: bool = False) -> list[Candidate]:
     """Return the candidates that are trained as long as the time allows, in the order in which they join the race.
 
-    `size` is the default image size of the best-ranked backbone in pixels, if the images are larger than that.
+    Args:
+        size: the default image size of the best-ranked backbone in pixels, if the images are larger than that.
+        small: whether networks from scratch come first, because pretrained ones have seen much larger images.
     """
-    made = [_made(template, found, ranked, size) for template in found.trained]
+    templates = sorted(found.trained, key=lambda one: small and _SCRATCH not in one)  # keeps the order otherwise
+    made = [_made(template, found, ranked, size) for template in templates]
     return list(dict.fromkeys(one for one in made if one is not None))
 
 

@@ -34,7 +34,7 @@ def write(folder: Path) -> Path:
 
 def html(run: Run) -> str:
     """Return the page about a run, finished or not."""
-    title = f"{run.model}, {run.mode}, {run.summary.get('data')}"
+    title = f"{run.model}, {run.mode}, {run.data}"
     return page.whole(f"{run.summary.get('name') or run.name}: {title}", [f"<h1>{escape(title)}</h1>", *_body(run)])
 
 

@@ -47,7 +47,8 @@ def _row(truth: int, counts: Sequence[int], classes: Sequence[str], shown: dict[
 
 
 def _button(identity: str, text: str, truth: str, prediction: str, file: Path) -> str:
-    title = escape(f"{text} images of {truth}, predicted as {prediction}")
+    images = "image" if text == "1" else "images"
+    title = escape(f"{text} {images} of {truth}, predicted as {prediction}")
     return (f'<button type="button" popovertarget="{identity}" title="{title}">{text}</button>'
             f'<div popover id="{identity}"><p>{title}</p><img alt="{title}" loading="lazy" '
             f'src="{parts.embedded(file)}"></div>')  # fmt: skip

@@ -19,12 +19,25 @@ from cvlib.viz.text_table import markdown
 NAME = "MODEL_CARD.md"
 _MARK = "<!-- written by cvlib export -->"
 _MOST_CLASSES = 50
+_MOST_OF_TOP5 = 5  # with so many classes, the true one is always among the five most probable ones
 _LOADING = (
     "import keras",
     "",
     'model = keras.saving.load_model("model.keras")',
     "answers = model.predict(images)  # (1, height, width, channels), the values of the files",
 )
+_ONNX = (
+    "import json, numpy as np, onnxruntime",
+    "from PIL import Image",
+    "",
+    'session = onnxruntime.InferenceSession("model.onnx")',
+    'labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])',
+    "{image}",
+    'answers = session.run(None, {{"image": image}})',
+)
+_READING = {1: 'image = np.array(Image.open("image.png").convert("L"), "float32")[None, ..., None]',
+            3: 'image = np.array(Image.open("image.png").convert("RGB"), "float32")[None]'}  # fmt: skip
+_ANY_IMAGE = "image = …  # (1, height, width, channels), the values of the file in float32"
 _UNKNOWN = "The network can't report that an image is unlike all training images."
 _OTHERS = ("The results hold for images that are taken like the test images. Other cameras, places or groups of people "
            "can lower them.")  # fmt: skip
@@ -47,7 +60,7 @@ def card(run: Run, hub_task: str, files: list[str]) -> str:
     return "\n".join([
         "---", yaml.safe_dump(_metadata(run, title, hub_task), sort_keys=False, allow_unicode=True).strip(), "---", "",
         f"# {title}", _MARK, "", _what(run), "", "## Data", "", *_data(run), "", "## Results", "", *_results(run), "",
-        "## Limits", "", *_limits(run), "", "## Licence", "", _licence(run), "", "## Use", "", *_use(files), "",
+        "## Limits", "", *_limits(run), "", "## Licence", "", _licence(run), "", "## Use", "", *_use(run, files), "",
         "## Repeat", "", *_repeat(run), "",
     ])  # fmt: skip
 
@@ -57,7 +70,7 @@ def _metadata(run: Run, title: str, hub_task: str) -> dict[str, Any]:
     metric = run.headline.split("/", 1)[1]
     results = [] if value is None else [{
         "task": {"type": hub_task},
-        "dataset": {"name": str(run.summary.get("data")), "type": "image", "split": "test"},
+        "dataset": {"name": run.data, "type": "image", "split": "test"},
         "metrics": [{"type": metric, "value": round(value, 4)}],
     }]  # fmt: skip
     return {"license": "other", "library_name": "keras", "pipeline_tag": hub_task, "tags": ["cvlib", run.model],
@@ -82,7 +95,7 @@ def _data(run: Run) -> list[str]:
     counts = ", ".join(f"{count} images for {split}" for split, count in samples.items())
     names = run.classes
     more = " …" * (len(names) > _MOST_CLASSES)
-    lines = [f"- Data: {run.summary.get('data')} ({counts})"] if counts else []
+    lines = [f"- Data: {run.data} ({counts})"] if counts else []
     lines.append(f"- {len(names)} classes: {', '.join(names[:_MOST_CLASSES])}{more}")
     return lines + [f"- {note}" for note in run.summary.get("notes") or []]
 
@@ -92,7 +105,7 @@ def _results(run: Run) -> list[str]:
     rows = []
     for spec in run.metric_specs:
         value = run.metric(f"test/{spec.name}")
-        if value is not None:
+        if value is not None and not (spec.name == "top5_accuracy" and len(run.classes) <= _MOST_OF_TOP5):
             rows.append({"metric": spec.name, "test": f"{value:.4f}", "95 % interval": _interval(run, spec)})
     if not rows:
         return ["The run has no test results."]
@@ -117,9 +130,14 @@ def _licence(run: Run) -> str:
     return f"{start} The licence of the training images applies too. State your own licence in the metadata above."
 
 
-def _use(files: list[str]) -> list[str]:
+def _use(run: Run, files: list[str]) -> list[str]:
     shown = ", ".join(f"`{name}`" for name in files)
-    return [f"Files: {shown}. `model.keras` in the run's folder loads with Keras:", "", "```python", *_LOADING, "```"]
+    lines = [f"Files: {shown}. `model.keras` in the run's folder loads with Keras:", "", "```python", *_LOADING, "```"]
+    if "model.onnx" in files:
+        image = _READING.get(run.channels, _ANY_IMAGE)
+        code = "\n".join(_ONNX).format(image=image)
+        lines += ["", "`model.onnx` needs onnxruntime:", "", "```python", code, "```"]
+    return lines
 
 
 def _repeat(run: Run) -> list[str]:

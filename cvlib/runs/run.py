@@ -97,6 +97,12 @@ class Run:
         return str(self.summary.get("mode"))
 
     @property
+    def data(self) -> str:
+        """The name of its dataset; for the user's own images, that of their folder or file."""
+        path = self.settings.get("data.path")
+        return Path(path).name if path else str(self.summary.get("data"))
+
+    @property
     def seed(self) -> int:
         """The seed of the run's random numbers."""
         return int(self.settings.get("seed", 0))

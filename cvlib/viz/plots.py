@@ -128,7 +128,8 @@ class _Frame:
 
 def key(line: Line) -> str:
     """Return a short piece of the line, for a legend."""
-    stroke = '<path class="line" d="M1 6H29"/>' if line.joined else ""
+    dashes = ' class="line"' if line.points or not line.bars else ""  # bars have none
+    stroke = f'<path{dashes} d="M1 6H29"/>' if line.joined else ""
     marker = f'<path class="{_marker(line)}" d="M15 6{_shape(line)}"/>' if line.markers else ""
     return f'<svg class="key {_style(line)}" viewBox="0 0 30 12" aria-hidden="true">{stroke}{marker}</svg>'
 

@@ -100,8 +100,9 @@ def row(network: str, rates: dict[str, list[float]]) -> str:
 def _description(rounds: int, steps: int) -> str:
     facts = ", ".join(f"{key} {', '.join(value) if isinstance(value, list) else value}"
                       for key, value in measure.machine().items())  # fmt: skip
-    return (f"Images per second of `run.py` from scratch: medians of {rounds} rounds, each with {EPOCHS - 1} epochs of "
-            f"{steps} steps after the first epoch. {facts}.")  # fmt: skip
+    count = f"{rounds} round{'s' * (rounds > 1)}"
+    return (f"Images per second of `run.py` from scratch: medians of {count}, each with {EPOCHS - 1} epochs of {steps} "
+            f"steps after the first epoch. {facts}.")  # fmt: skip
 
 
 if __name__ == "__main__":

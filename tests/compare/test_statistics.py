@@ -183,3 +183,10 @@ def test_holm_by_hand() -> None:
     assert statistics.holm([0.01, 0.04], 5) == pytest.approx([0.05, 0.16])
     assert statistics.holm([0.5], 4) == [1.0]
     assert statistics.holm([], 0) == []
+
+
+def test_the_interval_of_a_loss_does_not_fall_below_its_bound() -> None:
+    losses = np.array([0.0, 0.1, 0.0, 3.0])
+    low, high = statistics.network_interval(losses, 0.0, math.inf)
+    assert low == 0
+    assert high == pytest.approx(stats.t.interval(0.95, 3, losses.mean(), stats.sem(losses))[1])

@@ -16,7 +16,7 @@ from PIL import Image
 
 import cvlib
 from cvlib import cli, tasks
-from cvlib.export import agreement, forms, resizing, runtimes, writers
+from cvlib.export import agreement, export_run, forms, resizing, runtimes, writers
 from cvlib.runtime.errors import UserError
 from tests.prediction.test_prediction import SMALL
 from tests.prediction.test_prediction import write_run as write_untrained
@@ -116,6 +116,26 @@ def test_export_fails_above_the_tolerance(run: Path, capsys: pytest.CaptureFixtu
     arguments = ["export", str(run), "--format", "litert", "--int8", "--images", "3", "--tolerance", "1e-9"]
     assert cli.main(arguments) == 1
     assert "ABOVE the tolerance of 1e-09" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("resized", "whole", "code", "words"), [
+    (0.01, 0.0, 0, "because resizing rounds single pixels differently (without resizing 0, within"),
+    (0.01, 0.01, 1, "largest difference 0.01, ABOVE the tolerance of 0.001"),
+    (0.2, 0.0, 1, "largest difference 0.2, ABOVE the tolerance of 0.001"),
+])  # fmt: skip
+def test_a_small_difference_is_accepted_if_only_resizing_makes_it(
+    resized: float, whole: float, code: int, words: str, run: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    model = keras.saving.load_model(run / "model.keras")
+
+    def answers(image: np.ndarray) -> list[np.ndarray]:
+        return [np.asarray(model(image)) + (whole if image.shape[1:3] == (12, 12) else resized)]
+
+    monkeypatch.setattr(export_run, "reader", lambda path, form: answers)
+    monkeypatch.setattr(export_run, "_random_images", lambda count, spec: pictures())
+    assert cli.main(["export", str(run), "--format", "saved_model"]) == code
+    assert words in capsys.readouterr().out
 
 
 def test_nan_outputs_never_agree(run: Path) -> None:

@@ -40,6 +40,21 @@ def test_names_say_backbone_regime_and_size() -> None:
                                            "efficientnet_lite fine-tuned augment=standard"]  # fmt: skip
 
 
+def test_for_small_images_the_network_from_scratch_comes_first() -> None:
+    found = settings.templates(settings.read(), "classification")
+    assert [one.name for one in candidates.trained(found, [LITE], None, small=True)] == [
+        "cnn from scratch", "efficientnet_lite fine-tuned", "efficientnet_lite fine-tuned augment=standard",
+    ]  # fmt: skip
+
+
+def test_options_of_a_run_that_are_not_set_stay_so() -> None:
+    base = Base("cnn", (("filters", None), ("batch_norm", True)), "outputs/runs/mine", 3)
+    assert base.name == "cnn from mine"
+    config = compose([*base.overrides(("model={backbone}",)), "data=digits"])
+    options = config.model.used_backbone_options
+    assert options["filters"] is None and options["batch_norm"] is True
+
+
 def test_a_base_from_a_run_brings_its_weights() -> None:
     found = settings.templates(settings.read(), "classification")
     (made,) = candidates.frozen(found, [OWN])

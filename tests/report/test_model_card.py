@@ -29,6 +29,24 @@ def test_the_card_has_metadata_results_and_the_command(folder: Path) -> None:
     assert "`model.onnx`" in text
 
 
+def test_the_card_tells_how_to_use_the_onnx_file(folder: Path) -> None:
+    _complete(folder)
+    colour = model_card.card(read_run(folder), "image-classification", ["model.onnx"])
+    assert '.convert("RGB"), "float32")[None]\nanswers = session.run(None, {"image": image})' in colour
+    path = folder / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": 1}))
+    assert '.convert("L"), "float32")[None, ..., None]' in model_card.card(read_run(folder), "", ["model.onnx"])
+    assert "onnxruntime" not in model_card.card(read_run(folder), "", ["model.tflite"])
+
+
+def test_the_users_images_have_the_name_of_their_folder(folder: Path) -> None:
+    _complete(folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["data"] |= {"name": "folder", "path": "/somewhere/my photos"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "- Data: my photos (" in model_card.card(read_run(folder), "image-classification", [])
+
+
 def test_only_our_own_card_is_replaced(folder: Path, tmp_path: Path) -> None:
     _complete(folder)
     path = tmp_path / model_card.NAME

@@ -49,7 +49,8 @@ def check(data: str, layout: str | None = None, kind: LabelKind | None = None, w
     try:
         place = layouts.place(data)
     except UserError as error:
-        raise UserError(str(error).removeprefix("data.path=")) from None
+        why = error.reason if isinstance(error, layouts.MissingData) else str(error)
+        raise UserError(why.removeprefix("data.path=")) from None
     read = readings.read(place, layout, kind)
     root = read.root
     files = tree.walk(root) if place.is_dir() else tree.Tree()
