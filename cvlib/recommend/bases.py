@@ -44,10 +44,10 @@ class Base:
 
     @property
     def name(self) -> str:
-        """The backbone, its options, and where the weights come from unless it is ImageNet."""
-        shown = [value for _, value in self.options if value is not None and not isinstance(value, bool)]
-        words = [self.backbone, *map(str, shown)]
-        return " ".join(words) + ("" if self.weights == IMAGENET else f" from {Path(self.weights).name}")
+        """The backbone with the options that select a published network, or the run that its weights come from."""
+        if self.weights != IMAGENET:
+            return f"{self.backbone} from {Path(self.weights).name}"
+        return " ".join([self.backbone, *(str(value) for _, value in self.options)])
 
     def overrides(self, template: tuple[str, ...]) -> tuple[str, ...]:
         """Return the overrides that select this base, without its weights."""
@@ -67,7 +67,7 @@ def at_hand(dense: bool, outputs: Path, data: Mapping[str, Any]) -> list[Base]:
     known = [one for one in backbones.usable() if one.name in classifiers and (one.has_feature_levels or not dense)]
     found = [base for backbone in known for base in (*_in_package(backbone), *_in_cache(backbone))]
     names = {backbone.name for backbone in known}
-    return sorted([*found, *_own_runs(outputs, data, names)], key=lambda base: (base.cost, base.name))
+    return sorted([*found, *_own_runs(outputs, data, names, dense)], key=lambda base: (base.cost, base.name))
 
 
 def _variants(backbone: Backbone) -> Iterator[dict[str, Any]]:
@@ -120,7 +120,7 @@ def _published_name(backbone: Backbone, options: Any) -> str:
     return backbone.name + "".join(str(getattr(options, size)) for size in _SIZES if hasattr(options, size))
 
 
-def _own_runs(outputs: Path, data: Mapping[str, Any], names: set[str]) -> list[Base]:
+def _own_runs(outputs: Path, data: Mapping[str, Any], names: set[str], dense: bool) -> list[Base]:
     """Return the newest completed classifier of each backbone that was trained from scratch on other data."""
     if not outputs.is_dir():
         return []
@@ -130,7 +130,7 @@ def _own_runs(outputs: Path, data: Mapping[str, Any], names: set[str]) -> list[B
             if _is_source(run, data, names):
                 newest.pop(run.model, None)  # so that the order is that of the newest runs
                 newest[run.model] = run
-        return [_of_run(run) for run in list(newest.values())[-_MOST_RUNS:]]
+        return [_of_run(run, dense) for run in list(newest.values())[-_MOST_RUNS:]]
     return []
 
 
@@ -140,9 +140,15 @@ def _is_source(run: Run, data: Mapping[str, Any], names: set[str]) -> bool:
             and (run.folder / "model.keras").is_file())  # fmt: skip
 
 
-def _of_run(run: Run) -> Base:
+def _of_run(run: Run, dense: bool) -> Base:
+    """Return the base with the options that its weights need; a detector or a segmenter has no dense layers."""
     model = run.config.get("model") or {}
     backbone = backbones.get(run.model)
-    defaults = {item.name: item.default for item in dataclasses.fields(backbone.options)}
-    options = {key: model[key] for key in backbone.shape_options if key in model and model[key] != defaults.get(key)}
+    classifier = [] if dense else [item.name for item in dataclasses.fields(backbone.options)
+                                   if item.metadata.get("classifier_only")]  # fmt: skip
+    needed = [
+        item for item in dataclasses.fields(backbone.options) if item.name in (*backbone.shape_options, *classifier)
+    ]
+    options = {item.name: model[item.name] for item in needed
+               if item.name in model and model[item.name] != item.default}  # fmt: skip
     return Base(run.model, tuple(options.items()), str(run.folder), (run.folder / "model.keras").stat().st_size)

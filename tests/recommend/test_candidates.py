@@ -10,6 +10,7 @@ from cvlib.cli.compose import compose
 from cvlib.recommend import bases, candidates, settings
 from cvlib.recommend.bases import Base
 from cvlib.runtime.errors import UserError
+from tests.compare.conftest import write_run
 
 LITE = Base("efficientnet_lite", (), "imagenet", 1)
 LITE2 = Base("efficientnet_lite", (("variant", 2),), "imagenet", 2)
@@ -49,7 +50,7 @@ def test_for_small_images_the_network_from_scratch_comes_first() -> None:
 
 def test_options_of_a_run_that_are_not_set_stay_so() -> None:
     base = Base("cnn", (("filters", None), ("batch_norm", True)), "outputs/runs/mine", 3)
-    assert base.name == "cnn from mine"
+    assert base.name == "cnn from mine"  # whatever its options are
     config = compose([*base.overrides(("model={backbone}",)), "data=digits"])
     options = config.model.used_backbone_options
     assert options["filters"] is None and options["batch_norm"] is True
@@ -74,6 +75,19 @@ def test_installed_weights_and_cached_files_are_found(tmp_path: Path, monkeypatc
     assert {"efficientnet_lite", "resnet", "inception", "resnet_v2 101"} <= found
     assert any(name.startswith("efficientnet_v2") for name in found)
     assert "vgg" not in found and "resnet 101" not in found
+
+
+def test_an_own_run_brings_the_options_that_its_weights_need(tmp_path: Path) -> None:
+    own = {"model.filters": [8, 16], "model.features": "global_average", "model.dense": [32], "model.dropout": 0.0}
+    folder = write_run(tmp_path / "letters", own)
+    (folder / "model.keras").write_bytes(b"x")
+    other = {"name": "folder", "path": "photos", "tfds": None}
+    for dense, kept in ((False, {"filters", "features", "dense"}), (True, {"filters"})):
+        (base,) = [base for base in bases.at_hand(dense, tmp_path, other) if base.weights == str(folder)]
+        assert base.name == "cnn from letters"
+        assert {key for key, _ in base.options} >= kept
+        assert ("features", "global_average") in base.options or dense
+        assert not dense or {key for key, _ in base.options} & {"features", "dense", "dropout"} == set()
 
 
 def test_a_file_of_settings_with_a_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
