@@ -15,11 +15,12 @@ from cvlib.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+    from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
 _TILE = 112  # pixels: the side of an image in a contact sheet
 _LINE = 15  # pixels: the height of a caption's line
-_NAME_LENGTH = 18  # characters of a file name in a caption
+_NAME_LENGTH = 16  # characters of a file name in a caption
 GREEN, RED, _BLACK = (0, 120, 60), (200, 30, 30), (30, 30, 30)
 
 
@@ -40,8 +41,16 @@ def contact_sheet(
         sheet.paste(_tile(image), (x, y))
         for line, text in enumerate(caption.split("\n")):
             colour = colours[number] if colours else _BLACK
-            pen.text((x, y + _TILE + 1 + line * _LINE), shortened(text, 18), colour, font=font())
+            pen.text((x, y + _TILE + 1 + line * _LINE), _fitting(text, pen), colour, font=font())
     return np.asarray(sheet)
+
+
+def _fitting(text: str, pen: ImageDraw) -> str:
+    """Truncate a line of a caption to the width of its image."""
+    length = len(text)
+    while pen.textlength(shortened(text, length), font=font()) > _TILE + 4:
+        length -= 1
+    return shortened(text, length)
 
 
 def predictions(images: np.ndarray, truths: np.ndarray, guesses: np.ndarray, scores: np.ndarray,

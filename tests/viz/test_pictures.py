@@ -57,5 +57,12 @@ def test_long_names_are_shortened_and_pictures_are_saved_unchanged(tmp_path: Pat
 
 def test_a_caption_starts_with_the_end_of_a_long_file_name():
     names = ["a/b/cat.png", "dogs/a_very_long_name_0123.jpg"]
-    assert pictures.with_names(["x", "y"], names) == ["cat.png\nx", "…ong_name_0123.jpg\ny"]
+    assert pictures.with_names(["x", "y"], names) == ["cat.png\nx", "…g_name_0123.jpg\ny"]
     assert pictures.with_names(["x"], []) == ["x"]
+
+
+def test_a_wide_caption_ends_with_its_image() -> None:
+    sheet = pictures.contact_sheet(np.full((2, 8, 8, 3), 255, np.uint8), ["W" * 30, "x"])
+    gap = sheet[:, 8 + 112 + 5 : 8 + 120]  # between the first image with its caption and the second one
+    assert (gap == 255).all()
+    assert (sheet[120:, 100:120] < 255).any()  # it uses the whole width
