@@ -120,7 +120,7 @@ def write_plan(folder: Path, jobs: list[Job], running: list[Job]) -> None:
 
 
 def progress(sweep_folder: Path, folder: Path) -> str:
-    """Return e.g. `job 3 of 12: model=cnn seed=1 (2 of 12 done, about 4 min left)`; works in any process."""
+    """Return e.g. `job 3 of 12: model=cnn seed=1 (2 of 12 done, about 4 min left …)`; works in any process."""
     try:
         plan = json.loads((sweep_folder / PLAN).read_text(encoding="utf-8"))
         places = [sweep_folder / job["folder"] for job in plan["jobs"]]
@@ -134,7 +134,7 @@ def progress(sweep_folder: Path, folder: Path) -> str:
     left = f", {failed} of them failed" if failed else ""
     if done:
         seconds = (time.time() - began) / done * (len(waiting) - done)
-        left += f", about {about(seconds)} left"
+        left += f", about {about(seconds)} left if the others take as long"
     scheduled = " scheduled jobs" * (len(waiting) < len(places))
     return f"{title} ({done} of {len(waiting)}{scheduled} done{left})"
 

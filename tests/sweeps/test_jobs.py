@@ -87,7 +87,7 @@ def test_progress_counts_the_scheduled_jobs_and_estimates_the_remaining_time(
     (tmp_path / "interrupted/summary.json").write_text(json.dumps(summary | {"status": "completed"}))
     monkeypatch.setattr("time.time", lambda: 1300.0)  # one of two jobs took 300 s
     text = sweep.progress(tmp_path, tmp_path / "pending")
-    assert text == "job 5 of 7: pending (1 of 2 scheduled jobs done, about 5 min left)"
+    assert text == "job 5 of 7: pending (1 of 2 scheduled jobs done, about 5 min left if the others take as long)"
 
 
 def test_a_sweep_ends_with_a_table_two_files_and_an_error_for_incomplete_jobs(
