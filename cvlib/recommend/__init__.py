@@ -105,10 +105,7 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
         differs = "other numbers in conf/recommend" if same else other
         raise UserError(f"{session.folder} holds a recommendation for {differs}: choose another --name")
     ranked = ranking.rank(session, found, ranking.is_dense(session.task))
-    part = session.journal.decide("share of the training images", lambda: ranking.share(session, ranked[0]))
-    if part < 1 and found.frozen:
-        session.shared = (f"data.fraction={part * ranking.own_fraction(session):.4g}",)
-        session.say(f"the time is short for so many images: all runs use {100 * part:.3g} % of the training images")
+    _fit_into_the_time(session, ranked[0], bool(found.frozen))
     size = ranked[0].side if ranked[0].own_side > ranked[0].side else None
     small = ranked[0].own_side <= session.settings.small
     bases = [one.base for one in ranked]
@@ -122,6 +119,19 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
         session.say(line)
     session.say(f"the page: {path}")
     return target
+
+
+def _fit_into_the_time(session: Session, best: ranking.Ranked, frozen: bool) -> None:
+    """Give all runs fewer images if the frozen base's features take too long, or smaller ones to a dense task."""
+    part = session.journal.decide("share of the training images", lambda: ranking.share(session, best))
+    if part < 1 and frozen:
+        session.shared = (f"data.fraction={part * ranking.own_fraction(session):.4g}",)
+        session.say(f"the time is short for so many images: all runs use {100 * part:.3g} % of the training images")
+    if ranking.is_dense(session.task):
+        side = session.journal.decide("smaller images", lambda: ranking.smaller_side(session, best))
+        if side is not None:
+            session.shared = (f"data.image_size={side}",)
+            session.say(f"the time is short for images of {best.side} pixels: all runs use {side}×{side} pixels")
 
 
 def _again(request: Request) -> str:

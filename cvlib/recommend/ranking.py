@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from cvlib.transfer.sources import IMAGENET
 _STARTUP = 8.0  # seconds of a process before it reads images
 _GROWTH = 1.6  # how much longer the next larger backbone is expected to take
 _MOST_SAMPLES = 4000  # images, boxes or pixels of a probe
+_STEP = 3.5  # times as long as computing features, for a training step
+_MULTIPLE = 32  # pixels, of a smaller image side
 _FEATURE_SHARE = 0.35  # of the time that is left after the ranking
 
 
@@ -119,6 +122,22 @@ def share(session: Session, best: Ranked) -> float:
     each = max(best.feature_seconds - _STARTUP, 0.1) / best.images
     fitting = _FEATURE_SHARE * max(session.left, 0) / each - sizes["val"]
     return 1.0 if fitting >= sizes["train"] else max(round(fitting / sizes["train"], 3), 0.001)
+
+
+def smaller_side(session: Session, best: Ranked) -> int | None:
+    """Return a side in pixels with which `epochs` of a detector or segmenter fit into a final; None: no need for one.
+
+    The time of a step grows with the area of the images.
+    """
+    settings, config = session.settings, session.compose([*session.data])
+    if config.data.image_size is not None or config.data.tiles is not None:
+        return None
+    forward = max(best.feature_seconds - _STARTUP, 0.1) / best.images
+    epoch = _STEP * forward * split_sizes(session)["train"]
+    each = (1 - settings.race_share) * max(session.left, 0) / settings.finalists - session.overhead
+    side = best.side * math.sqrt(max(each, 0) / epoch / settings.epochs)
+    side = max(int(side) // _MULTIPLE * _MULTIPLE, settings.smallest_side)
+    return side if side < best.side else None
 
 
 def own_fraction(session: Session) -> float:

@@ -28,6 +28,8 @@ class Settings(Options):
     overhead: float = option(15.0, low=0)
     keep: int = option(3, low=2)
     small: int = option(48, low=0)
+    epochs: int = option(12, low=1)
+    smallest_side: int = option(128, low=32)
     finalists: int = option(2, low=1)
     most_seeds: int = option(5, low=1)
     alpha: float = option(0.05, low=1e-6, high=0.5)

@@ -77,8 +77,9 @@ def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], again
         cut = duration(60 * (short[0].minutes or 0))
         yield f"The finalists' training was cut to {cut} to fit into the time. More minutes give the full recipes."
     if session.shared:
-        yield (f"All runs used a part of the training images ({session.shared[0]}). Train the winner again without "
-               "this, or give more minutes with another --name.")  # fmt: skip
+        what = "smaller images" if session.shared[0].startswith("data.image_size") else "a part of the training images"
+        yield (f"All runs used {what} ({session.shared[0]}). Train the winner again without this, or give more minutes "
+               "with another --name.")  # fmt: skip
     at_hand = session.journal.get("backbones at hand", [])
     if len(ranked) < len(at_hand):
         yield f"{len(at_hand) - len(ranked)} of {len(at_hand)} pretrained backbones at hand were not ranked."
