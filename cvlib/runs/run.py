@@ -206,6 +206,8 @@ class Run:
 def read_run(folder: Path, name: str | None = None) -> Run:
     """Return the run in `folder`, completed or not, in any format; raise `UnreadableRun` if it can't be read."""
     folder = Path(folder)
+    if not (folder / "summary.json").exists():
+        raise UnreadableRun(folder, "no run is here (no summary.json); `cvlib runs` lists the runs below a folder")
     try:
         summary = json.loads(regular(folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -45,7 +45,7 @@ def test_a_damaged_size_is_refused(tmp_path: Path, size: Any) -> None:
 
 
 def test_an_unreadable_run_gives_a_one_line_error(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableRun, match=r"its summary\.json can't be read") as unreadable:
+    with pytest.raises(UnreadableRun, match="no run is here") as unreadable:
         read_run(tmp_path / "absent")
     assert str(unreadable.value) == f"{tmp_path / 'absent'}: {unreadable.value.reason}"
     with Record(tmp_path / "run", config_in(tmp_path)) as run:
