@@ -25,7 +25,7 @@ import numpy as np
 from scipy import stats
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {  # with the minutes that this dataset takes on two slow cores to say something
+COMMANDS = {  # the words after cvlib recommend
     "digits": "digits --minutes 5",
     "letters": "letters --minutes 5",
     "clothing": "clothing --minutes 8",
@@ -82,24 +82,21 @@ def row(words: str, said: str, outputs: Path) -> str:
     ]
     test = next((line for line in lines if line.startswith("On the test part")), "–")
     found = re.search(r"looked at, (.*), for this network", test)
-    source, name = shlex.split(words)[0], re.search(r"--name (\S+)", words)
-    called = name[1] if name else Path(source).name
+    source, *options = shlex.split(words)
+    called = options[options.index("--name") + 1] if "--name" in options else Path(source).name
     page = (outputs / "recommended" / called / "recommendation.html").read_text(encoding="utf-8")
     taken = re.search(r"It took (.*?) of ([\d.]+) minutes", page)
     minutes = f"{taken[2]}, {taken[1]}" if taken else "–"
-    shown = " ".join([Path(source).name, *shlex.split(words)[1:]])
-    shown = re.sub(r" --(minutes|name) \S+", "", shown)
+    shown = re.sub(r" --(minutes|name) \S+", "", " ".join([Path(source).name, *options]))
     return f"| `{shown}` | {minutes} | {' '.join(verdict)} | {f'{found[1]})' if found else test} |"
 
 
 def ranking(journal: Path, sweep: Path) -> str:
     """Return the rank correlation of the probe's accuracy with that of the fine-tuned runs, and both numbers."""
-    probes = probes_of(journal)
-    tuned = fine_tuned(sweep)
+    probes, tuned = probes_of(journal), fine_tuned(sweep)
     names = [name for name in probes if name in tuned]
-    one, other = ([float(np.mean(values[name])) for name in names] for values in (probes, tuned))
-    found = stats.spearmanr(one, other)
-    rho = float(found.statistic)
+    one, other = ([values[name] for name in names] for values in (probes, tuned))
+    rho = float(stats.spearmanr(one, other).statistic)
     # Fisher's transformation with the variance of Bonett & Wright (2000)
     reach = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(names) - 3)) if len(names) > 3 else np.inf
     low, high = (float(np.tanh(np.arctanh(np.clip(rho, -0.999, 0.999)) + sign * reach)) for sign in (-1, 1))
@@ -110,19 +107,19 @@ def ranking(journal: Path, sweep: Path) -> str:
             f"{rho:.2f} (95 % interval {low:.2f} to {high:.2f}).\n\n" + "\n".join(table) + "\n")  # fmt: skip
 
 
-def probes_of(journal: Path) -> dict[str, list[float]]:
+def probes_of(journal: Path) -> dict[str, float]:
     """Return the probe's accuracy of every ranked backbone, by name."""
     found = {}
     for line in journal.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         if entry["what"].startswith("rank ") and isinstance(entry["value"], dict) and "probe" in entry["value"]:
-            name = re.sub(r" .* from ", " from ", entry["what"].removeprefix("rank "))  # without options in the name
-            found[name] = [float(entry["value"]["probe"])]
+            name = re.sub(r" .* from ", " from ", entry["what"].removeprefix("rank "))  # earlier journals have options
+            found[name] = float(entry["value"]["probe"])
     return found
 
 
-def fine_tuned(sweep: Path) -> dict[str, list[float]]:
-    """Return the validation accuracies of the fine-tuned runs of a sweep, by the ranking's name of their backbone."""
+def fine_tuned(sweep: Path) -> dict[str, float]:
+    """Return the mean validation accuracy of a sweep's fine-tuned runs, by the ranking's name of their backbone."""
     from cvlib.compare import runs
 
     found: dict[str, list[float]] = defaultdict(list)
@@ -130,7 +127,7 @@ def fine_tuned(sweep: Path) -> dict[str, list[float]]:
         value = (run.summary.get("metrics") or {}).get("val/accuracy")
         if run.mode == "finetune" and value is not None:
             found[backbone(run.config)].append(value)
-    return found
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def backbone(config: dict[str, Any]) -> str:

@@ -144,11 +144,9 @@ def _of_run(run: Run, dense: bool) -> Base:
     """Return the base with the options that its weights need; a detector or a segmenter has no dense layers."""
     model = run.config.get("model") or {}
     backbone = backbones.get(run.model)
-    classifier = [] if dense else [item.name for item in dataclasses.fields(backbone.options)
-                                   if item.metadata.get("classifier_only")]  # fmt: skip
-    needed = [
-        item for item in dataclasses.fields(backbone.options) if item.name in (*backbone.shape_options, *classifier)
-    ]
-    options = {item.name: model[item.name] for item in needed
-               if item.name in model and model[item.name] != item.default}  # fmt: skip
+    options = {}
+    for item in dataclasses.fields(backbone.options):
+        needed = item.name in backbone.shape_options or (item.metadata.get("classifier_only") and not dense)
+        if needed and item.name in model and model[item.name] != item.default:
+            options[item.name] = model[item.name]
     return Base(run.model, tuple(options.items()), str(run.folder), (run.folder / "model.keras").stat().st_size)

@@ -32,8 +32,6 @@ _ONNX = (
     "",
     'session = onnxruntime.InferenceSession("model.onnx")',
     'labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])',
-    "{image}",
-    'answers = session.run(None, {{"image": image}})',
 )
 _READING = {1: 'image = np.array(Image.open("image.png").convert("L"), "float32")[None, ..., None]',
             3: 'image = np.array(Image.open("image.png").convert("RGB"), "float32")[None]'}  # fmt: skip
@@ -134,9 +132,8 @@ def _use(run: Run, files: list[str]) -> list[str]:
     shown = ", ".join(f"`{name}`" for name in files)
     lines = [f"Files: {shown}. `model.keras` in the run's folder loads with Keras:", "", "```python", *_LOADING, "```"]
     if "model.onnx" in files:
-        image = _READING.get(run.channels, _ANY_IMAGE)
-        code = "\n".join(_ONNX).format(image=image)
-        lines += ["", "`model.onnx` needs onnxruntime:", "", "```python", code, "```"]
+        code = [*_ONNX, _READING.get(run.channels, _ANY_IMAGE), 'answers = session.run(None, {"image": image})']
+        lines += ["", "`model.onnx` needs onnxruntime:", "", "```python", *code, "```"]
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvlib import tasks
 from cvlib.data.dataset import Dataset
-from cvlib.data.layouts import MissingData
+from cvlib.data.layouts import without_advice
 from cvlib.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def dataset_or_reason(run: SavedRun) -> tuple[Dataset | None, str]:
     try:
         return dataset(run), ""
     except UserError as error:
-        return None, error.reason if isinstance(error, MissingData) else str(error)
+        return None, without_advice(error)
 
 
 def labels(run: SavedRun) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cvlib.training.training import Training
 
 
 def start(training: Training) -> tuple[RunState, Parts]:
-    """Return the state from which the training goes on, and the parts of its checkpoint.
+    """Return the state to start or resume from, and the parts of its checkpoint.
 
     Raises `UserError` if finished epochs have no checkpoint, or if the checkpoint is from another backend.
     """
@@ -34,7 +34,7 @@ def start(training: Training) -> tuple[RunState, Parts]:
 
 
 def _check_and_report(training: Training, state: RunState, reader: str) -> None:
-    """Say where the run goes on; raise `UserError` if that needs another backend."""
+    """Report where the run resumes; raise `UserError` if it began on another backend."""
     record = training.record
     backend.check_same(state.backend, str(record.folder))
     steps = f" and {state.within} step{'s' * (state.within > 1)} of the next epoch" if state.within else ""

@@ -49,8 +49,7 @@ def check(data: str, layout: str | None = None, kind: LabelKind | None = None, w
     try:
         place = layouts.place(data)
     except UserError as error:
-        why = error.reason if isinstance(error, layouts.MissingData) else str(error)
-        raise UserError(why.removeprefix("data.path=")) from None
+        raise UserError(layouts.without_advice(error).removeprefix("data.path=")) from None
     read = readings.read(place, layout, kind)
     root = read.root
     files = tree.walk(root) if place.is_dir() else tree.Tree()

@@ -32,11 +32,11 @@ from cvlib.data.layouts import (
 )
 from cvlib.data.layouts.collection import Collection, Sample, made_into, require_training, settle_splits, subfolders
 from cvlib.data.layouts.evidence import Evidence
-from cvlib.data.layouts.location import BY_SUFFIX, MissingData, place
+from cvlib.data.layouts.location import BY_SUFFIX, place, without_advice
 from cvlib.data.layouts.survey import Survey
 from cvlib.runtime.errors import UserError
 
-__all__ = ["LAYOUTS", "Collection", "Layout", "MissingData", "available", "detect", "place", "read", "table_of"]
+__all__ = ["LAYOUTS", "Collection", "Layout", "available", "detect", "place", "read", "table_of", "without_advice"]
 
 
 @dataclass(frozen=True)

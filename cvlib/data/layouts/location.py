@@ -27,6 +27,11 @@ class MissingData(UserError):
         return super().__str__()
 
 
+def without_advice(error: UserError) -> str:
+    """Return the message for a caller that `data.path` can't help, such as one that reads an earlier run's data."""
+    return error.reason if isinstance(error, MissingData) else str(error)
+
+
 def place(path: str) -> Path:
     """Return the absolute path of a collection: a folder, or one label file.
 
