@@ -132,6 +132,9 @@ def _fit_into_the_time(session: Session, best: ranking.Ranked, frozen: bool) -> 
         if side is not None:
             session.shared = (f"data.image_size={side}",)
             session.say(f"the time is short for images of {best.side} pixels: all runs use {side}×{side} pixels")
+        session.epoch_seconds = session.journal.decide(
+            "seconds of an epoch", lambda: ranking.epoch_seconds(session, best, side or best.side)
+        )
 
 
 def _again(request: Request) -> str:

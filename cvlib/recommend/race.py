@@ -90,6 +90,7 @@ def run(session: Session, frozen: Sequence[Candidate], trained: Sequence[Candida
         seconds = _seconds_each(session, max(len(finalists), session.settings.finalists))
         longer = plan["minutes"] is not None and seconds >= _LONGER * 60 * plan["minutes"]
         lacking = not plan["trained"] and seconds >= session.settings.shortest
+        lacking |= plan.get("alone", False) and seconds >= _learning_seconds(session)
         begun = (f"finals {number + 1}", _race_to(number + 1))
         again = longer or lacking or any(what in session.journal for what in begun)
     return result
@@ -99,7 +100,7 @@ def _race(session: Session, candidates: list[Candidate], result: Result, finals:
     """Return the last short run of every candidate that is left, best first; empty if the time is too short."""
     settings = session.settings
     budget = session.journal.decide(_race_to(finals), lambda: settings.race_share * max(session.left, 0))
-    each = session.overhead + settings.shortest
+    each = session.overhead + session.shortest
     fitting = [count for count in range(2, len(candidates) + 1) if budget / _rounds(count, settings) / count >= each]
     if not fitting:
         session.say("the time is too short for a race: the first candidates go straight to the finals")
@@ -108,7 +109,7 @@ def _race(session: Session, candidates: list[Candidate], result: Result, finals:
     rounds = _rounds(len(remaining), settings)
     ranked: list[Trained] = []
     for number in range(1, rounds + 1):
-        seconds = max(budget / rounds / len(remaining) - session.overhead, settings.shortest)
+        seconds = max(budget / rounds / len(remaining) - session.overhead, session.shortest)
         runs = [session.train(f"race {finals}.{number}", one, session.seed, seconds / 60) for one in remaining]
         result.short.append(runs)
         ranked = sorted((one for one in runs if one.value is not None), key=lambda one: -oriented(one))
@@ -140,15 +141,24 @@ def _plan(
     """Return the finalists' names, and minutes of training of those that aren't frozen; None: their full recipe."""
     frozen = [one.candidate.name for one in done if one.value is not None]
     places = max(session.settings.finalists - len(frozen), 1)
+    alone = not ranked and places > 1 and _seconds_each(session, places) < _learning_seconds(session)
+    if alone:
+        session.say("the time is too short for more than one candidate")
+        places = 1
     chosen = [one.candidate for one in ranked[:places]] or list(trained[:places])
     seconds = _seconds_each(session, len(chosen))
     fits = bool(ranked) and max(_recipe_seconds(session, one) for one in ranked[:places]) <= seconds
     names = [*frozen, *(one.name for one in chosen)]
     if frozen and seconds < session.settings.shortest / 2:
         session.say("the time is too short to train more than the frozen candidate")
-        return {"finalists": frozen, "minutes": None, "trained": False}
+        return {"finalists": frozen, "minutes": None, "trained": False, "alone": False}
     minutes = None if fits else max(seconds, session.settings.shortest / 4) / 60
-    return {"finalists": names, "minutes": minutes, "trained": True}
+    return {"finalists": names, "minutes": minutes, "trained": True, "alone": alone}
+
+
+def _learning_seconds(session: Session) -> float:
+    """Return how many seconds of training a detector or a segmenter needs to learn its task; 0 for other tasks."""
+    return session.settings.epochs * session.epoch_seconds
 
 
 def _seconds_each(session: Session, runs: int) -> float:

@@ -132,12 +132,16 @@ def smaller_side(session: Session, best: Ranked) -> int | None:
     settings, config = session.settings, session.compose([*session.data])
     if config.data.image_size is not None or config.data.tiles is not None:
         return None
-    forward = max(best.feature_seconds - _STARTUP, 0.1) / best.images
-    epoch = _STEP * forward * split_sizes(session)["train"]
     each = (1 - settings.race_share) * max(session.left, 0) / settings.finalists - session.overhead
-    side = best.side * math.sqrt(max(each, 0) / epoch / settings.epochs)
+    side = best.side * math.sqrt(max(each, 0) / epoch_seconds(session, best, best.side) / settings.epochs)
     side = max(int(side) // _MULTIPLE * _MULTIPLE, settings.smallest_side)
     return side if side < best.side else None
+
+
+def epoch_seconds(session: Session, best: Ranked, side: int) -> float:
+    """Return the expected seconds of one epoch on images of `side`×`side` pixels."""
+    forward = max(best.feature_seconds - _STARTUP, 0.1) / best.images
+    return _STEP * forward * split_sizes(session)["train"] * (side / best.side) ** 2
 
 
 def own_fraction(session: Session) -> float:

@@ -70,6 +70,7 @@ class Session:
         compose: composes the config of a run.
         say: prints a line.
         shared: overrides that all runs get besides, such as a fraction of the data.
+        epoch_seconds: expected time of an epoch of a detector or segmenter; 0 for other tasks.
     """
 
     settings: Settings
@@ -82,6 +83,7 @@ class Session:
     compose: Compose
     say: Callable[[str], None]
     shared: tuple[str, ...] = ()
+    epoch_seconds: float = 0.0
     overheads: list[float] = field(default_factory=list)  # seconds of each run besides its training
 
     @property
@@ -93,6 +95,11 @@ class Session:
     def left(self) -> float:
         """Seconds until the test and the page have to begin."""
         return self.seconds * (1 - self.settings.reserve) - self.journal.elapsed
+
+    @property
+    def shortest(self) -> float:
+        """Seconds of training below which a short run says nothing about its candidate."""
+        return max(self.settings.shortest, self.settings.race_epochs * self.epoch_seconds)
 
     @property
     def overhead(self) -> float:

@@ -21,6 +21,7 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the training process is ended, too
     if hasattr(os, "sched_setaffinity"):  # all processes inherit it
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.cores])
-    work = chosen.work / time.strftime("%Y-%m-%d_%H-%M-%S")
-    work.mkdir(parents=True)
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S_"), dir=chosen.work))  # two can start at once
     try:
         selected = rows.chosen(chosen.task, chosen.rows, chosen.ours)
         shared = _export(chosen, selected, work)

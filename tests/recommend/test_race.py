@@ -127,3 +127,31 @@ def test_time_for_the_frozen_candidate_only_is_made_up_for_later(tmp_path: Path,
     after = race.run(more, FROZEN, TRAINED)
     assert [one.name for one in after.finals] == ["frozen", "tuned"] and after.short
     assert after.look.clear
+
+
+@pytest.mark.parametrize(("minutes", "raced", "finalists"), [
+    # An epoch takes 10 s, so a short run needs 6 · 10 s + 15 s and a final 20 · 10 s.
+    (4, 0, ["tuned"]),  # (4 · 60 · 0.93 s) / 2 / 1.1 − 15 s = 86 s for each of two: one gets all of it
+    (9, 2, ["tuned"]),  # the race has 0.35 · 502 s = 176 s, enough for two candidates
+])  # fmt: skip
+def test_a_dense_task_has_no_run_that_is_too_short_to_learn_it(
+    minutes: float, raced: int, finalists: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tmp_path / "s", monkeypatch, by_name, minutes=minutes)
+    made.epoch_seconds = 10.0
+    result = race.run(made, [], TRAINED)
+    assert sum(map(len, result.short)) == raced
+    assert [one.name for one in result.finals][: len(finalists)] == finalists
+    assert all(60 * one.minutes >= 60 for runs in result.short for one in runs)
+    if minutes == 4:
+        assert list(result.finals) == TRAINED[:1]
+        assert 60 * result.finals[TRAINED[0]][0].minutes == pytest.approx(4 * 60 * 0.93 / 1.1 - 15, abs=1)
+
+
+def test_more_minutes_bring_the_candidate_that_one_final_had_no_time_for(tmp_path: Path, monkeypatch) -> None:
+    made = session(tmp_path / "s", monkeypatch, by_name, minutes=4)
+    made.epoch_seconds = 10.0
+    race.run(made, [], TRAINED)
+    more = session(tmp_path / "s", monkeypatch, by_name, minutes=14)
+    more.epoch_seconds = 10.0
+    assert len(race.run(more, [], TRAINED).finals) == 2

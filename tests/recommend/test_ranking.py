@@ -17,9 +17,9 @@ BEST = Ranked(Base("cnn", (), "imagenet", 1), 0.8, 0.7, 100, 20.0, 13.0, 320, 30
 
 
 @pytest.mark.parametrize(("minutes", "given", "side"), [
-    # A final has (0.65 · 0.93 · 60 minutes) / 2 − 15 seconds, and has to fit 12 epochs of 35 s · (side / 320)².
+    # A final has (0.65 · 0.93 · 60 minutes) / 2 − 15 seconds, and has to fit 20 epochs of 35 s · (side / 320)².
     (60, {}, None),  # 1073 s are 31 epochs
-    (15, {}, 224),  # 257 s are 7.3 epochs: 320 · √(7.3 / 12) = 250, of which 224 is the multiple of 32
+    (15, {}, 192),  # 257 s are 7.3 epochs: 320 · √(7.3 / 20) = 193, of which 192 is the multiple of 32
     (2, {}, 128),  # the smallest side
     (15, {"image_size": 300}, None),  # the user has chosen
     (15, {"tiles": 128}, None),
@@ -31,3 +31,5 @@ def test_a_short_time_gives_a_detector_smaller_images(
     made.compose = lambda overrides: OmegaConf.create({"data": {"image_size": None, "tiles": None} | given})
     made.journal.decide("images", lambda: {"train": 200, "val": 50, "test": 50})
     assert ranking.smaller_side(made, BEST) == side
+    assert ranking.epoch_seconds(made, BEST, 320) == pytest.approx(35)
+    assert ranking.epoch_seconds(made, BEST, 160) == pytest.approx(35 / 4)
