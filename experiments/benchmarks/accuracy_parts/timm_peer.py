@@ -9,7 +9,7 @@ for the test, the central crop. Crops keep 35 % of the area or more, because 8 %
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import timm
@@ -91,12 +91,16 @@ def _image(sample: Sample) -> Image.Image:
 
 def predict(model: torch.nn.Module, samples: Sequence[Sample], job: Job) -> list[int]:
     """Return the class id of each image; the network is in evaluation mode."""
-    transform, found = create_transform(job.image_size, crop_pct=0.875, **_PIXELS), []
+    found = outputs(model, samples, job.image_size, job.batch_size)
+    return [label for batch in found for label in batch.argmax(1).tolist()]
+
+
+def outputs(model: torch.nn.Module, samples: Sequence[Sample], side: int, batch_size: int) -> Iterator[Tensor]:
+    """Yield what the network returns for each batch of images."""
+    transform = create_transform(side, crop_pct=0.875, **_PIXELS)
     with torch.inference_mode():
-        for start in range(0, len(samples), job.batch_size):
-            images = [transform(_image(sample)) for sample in samples[start : start + job.batch_size]]
-            found += model(torch.stack(images)).argmax(1).tolist()
-    return found
+        for start in range(0, len(samples), batch_size):
+            yield model(torch.stack([transform(_image(sample)) for sample in samples[start : start + batch_size]]))
 
 
 if __name__ == "__main__":
