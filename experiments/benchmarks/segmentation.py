@@ -1,4 +1,4 @@
-"""Training of `model=segmenter` against the same U-Net in plain Keras.
+"""Training of `model=segmenter` against the same U-Net in plain Keras, and of its three decoders against each other.
 
 Both train on the same scenes at 96 px with batch size 8, without the auxiliary classifier. cvlib uses its feed, masks
 ignored pixels and computes the pixel accuracy. Plain Keras uses only tf.data and its cross-entropy.
@@ -22,8 +22,17 @@ def segmentation(quick: bool, **_: Any) -> list[Row]:
     return [measure.faster("segmenter training", "images/s", turns["ours"], turns["bare"], "training", "bare fit")]
 
 
-def ours() -> Turn:
-    """Prepare the network, loss, optimizer and feed of `python run.py model=segmenter`."""
+def decoders(quick: bool, **_: Any) -> list[Row]:
+    """Train with unpooling, and with the two other decoders, for one epoch per turn on one core."""
+    contenders = {name: (ours, (name, SCENES // 4)) for name in ("unpool", "transpose", "interpolate")}
+    turns = measure.in_turns(contenders, 1 if quick else 5, one_core=True)
+    return [measure.faster("segmenter with model.decoder=unpool on one core, training", "images/s", turns["unpool"],
+                           turns[other], "training", f"model.decoder={other}", target=target)
+            for other, target in (("transpose", "≥ 1"), ("interpolate", ""))]  # fmt: skip
+
+
+def ours(decoder: str = "interpolate", scenes: int = SCENES) -> Turn:
+    """Prepare the network, loss, optimizer and feed of `python run.py model=segmenter model.decoder=…`."""
     from cvlib import tasks
     from cvlib.config.schema import AugmentConfig, Config
     from cvlib.data.input_spec import InputSpec
@@ -32,7 +41,7 @@ def ours() -> Turn:
     from cvlib.training import devices
     from cvlib.transfer import regimes
 
-    config, classes, train = Config(_settings()), *_scenes()
+    config, classes, train = Config(_settings(decoder)), *_scenes(scenes)
     devices.start(config)
     from cvlib.models.network import build
     from cvlib.training import batch_norm, optimizer
@@ -49,18 +58,18 @@ def ours() -> Turn:
     return lambda: {"training": timed(lambda: model.fit(stream, shuffle=False, verbose=0), len(train))}
 
 
-def _settings() -> Any:
+def _settings(decoder: str) -> Any:
     from shipped import model_config
 
-    return model_config("segmenter", auxiliary_weight=0.0)
+    return model_config("segmenter", decoder=decoder, auxiliary_weight=0.0)
 
 
-def _scenes() -> tuple[int, Any]:
+def _scenes(count: int) -> tuple[int, Any]:
     from cvlib.config.schema import DataConfig
     from cvlib.data.labels import MASK
     from cvlib.data.scenes import digit_scenes
 
-    classes, parts, _ = digit_scenes(DataConfig(samples=round(SCENES / 0.7)), MASK)
+    classes, parts, _ = digit_scenes(DataConfig(samples=round(count / 0.7)), MASK)
     return len(classes), parts[0]
 
 
@@ -70,7 +79,7 @@ def bare() -> Turn:
     import tensorflow as tf
     from keras import layers
 
-    config, (classes, train) = _settings(), _scenes()
+    config, (classes, train) = _settings("interpolate"), _scenes(SCENES)
 
     def convolution(x: Any, width: int, kernel: int = 3) -> Any:
         x = layers.Conv2D(width, kernel, padding="same", use_bias=False)(x)
