@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Ranked:
 
 
 def rank(session: Session, templates: Templates, dense: bool) -> list[Ranked]:
-    """Return the ranked backbones, best first; the cheapest is tried first, and the time decides how many are tried.
+    """Return the ranked backbones in their order; the cheapest is tried first, and the time decides how many are tried.
 
     Raises `UserError` if there are no pretrained backbones at hand.
     """
@@ -69,7 +69,20 @@ def rank(session: Session, templates: Templates, dense: bool) -> list[Ranked]:
         found += [ranked] if ranked else []
     if not found:
         raise UserError("no pretrained backbone could be used with these images: see the lines above")
-    return sorted(found, key=lambda one: -one.probe)
+    return in_order(found)
+
+
+def in_order(found: Sequence[Ranked]) -> list[Ranked]:
+    """Return the backbones best first; of those that are as good as the best, the smallest comes first.
+
+    As good means at most one standard error of its accuracy below (Breiman et al., Classification and Regression
+    Trees, 1984): a smaller network then learns more in the same time.
+    """
+    best = max(found, key=lambda one: one.probe)
+    error = math.sqrt(best.probe * (1 - best.probe) / best.images)
+    as_good = [one for one in found if one.probe >= best.probe - error]
+    others = [one for one in found if one not in as_good]
+    return [*sorted(as_good, key=lambda one: one.base.cost), *sorted(others, key=lambda one: -one.probe)]
 
 
 def _at_hand(session: Session, dense: bool, data: dict[str, Any]) -> list[Base]:

@@ -33,3 +33,12 @@ def test_a_short_time_gives_a_detector_smaller_images(
     assert ranking.smaller_side(made, BEST) == side
     assert ranking.epoch_seconds(made, BEST, 320) == pytest.approx(35)
     assert ranking.epoch_seconds(made, BEST, 160) == pytest.approx(35 / 4)
+
+
+def test_of_backbones_that_are_as_good_as_the_best_the_smallest_comes_first() -> None:
+    def ranked(name: str, probe: float, cost: float) -> Ranked:
+        return Ranked(Base(name, (), "imagenet", cost), probe, None, 100, 20.0, 13.0, 224, 300)
+
+    # The standard error of the best is √(0.8 · 0.2 / 100) = 0.04, so 0.77 is as good and 0.75 isn't.
+    found = [ranked("small", 0.77, 1), ranked("smallest", 0.75, 0), ranked("best", 0.8, 3), ranked("worst", 0.5, 2)]
+    assert [one.base.name for one in ranking.in_order(found)] == ["small", "best", "smallest", "worst"]
