@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from cvlib.runtime.clock import duration
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = {  # the words after cvlib recommend
     "digits": "digits --minutes 5",
@@ -65,30 +67,25 @@ def recommendation(words: str, outputs: Path) -> str:
     """Run `cvlib recommend` or read what it has found, and return a line of the table."""
     command = [sys.executable, "-m", "cvlib.cli", "recommend", *shlex.split(words), "--outputs", str(outputs)]
     print(f"cvlib recommend {words}", file=sys.stderr, flush=True)
-    done = subprocess.run(command, text=True, capture_output=True, check=False,
+    done = subprocess.run(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     if done.returncode:
         sys.exit(f"cvlib recommend {words}: {done.stderr.strip()}")
-    return row(words, done.stdout, outputs)
+    return row(words, outputs)
 
 
-def row(words: str, said: str, outputs: Path) -> str:
+def row(words: str, outputs: Path) -> str:
     """Return a line of the table: the words, the time, the verdict, and the result on the test part."""
-    lines = said.splitlines()
-    first = next(number for number, line in enumerate(lines) if " is recommended: " in line)
-    verdict = [
-        lines[first],
-        *(line for line in lines[first + 1 : first + 4] if " ahead of " in line or "reached" in line),
-    ]
-    test = next((line for line in lines if line.startswith("On the test part")), "–")
-    found = re.search(r"looked at, (.*), for this network", test)
     source, *options = shlex.split(words)
     called = options[options.index("--name") + 1] if "--name" in options else Path(source).name
-    page = (outputs / "recommended" / called / "recommendation.html").read_text(encoding="utf-8")
-    taken = re.search(r"It took (.*?) of ([\d.]+) minutes", page)
-    minutes = f"{taken[2]}, {taken[1]}" if taken else "–"
+    found = json.loads((outputs / "recommended" / called / "recommendation.json").read_text(encoding="utf-8"))
+    verdict = [line for line in found["verdict"] if any(word in line for word in (" is recommended: ", " ahead of ",
+                                                                                  " reached"))]  # fmt: skip
+    test = found["verdict"][-1].removeprefix("On the test part, which no decision looked at, ")
+    test = test.removesuffix(".").replace(", for this network", "")
+    minutes = f"{found['minutes']:g}, {duration(found['seconds'])}"
     shown = re.sub(r" --(minutes|name) \S+", "", " ".join([Path(source).name, *options]))
-    return f"| `{shown}` | {minutes} | {' '.join(verdict)} | {f'{found[1]})' if found else test} |"
+    return f"| `{shown}` | {minutes} | {' '.join(verdict)} | {test} |"
 
 
 def ranking(journal: Path, sweep: Path) -> str:

@@ -115,11 +115,12 @@ def test_a_line_of_the_recommendations_has_the_verdict_and_the_test(
 ) -> None:
     folder = tmp_path / "recommended/photos"
     folder.mkdir(parents=True)
-    (folder / "recommendation.html").write_text("<p>It took 14 min 8 s of 15 minutes.</p>")
-    said = ("ranking\n\ncnn is recommended: val/accuracy 89.7 % (one seed).\nThe other finalists reached vgg 80.0 %, "
-            "with one seed. Too little.\nNo more seeds were trained.\nOn the test part, which no decision looked at, "
-            "test/accuracy is 89.0 % (95 % interval 85.1 % to 92.0 %, for this network).\n")  # fmt: skip
-    assert recommendations.row("/data/photos --minutes 15 --name photos", said, tmp_path) == (
+    said = ["cnn is recommended: val/accuracy 89.7 % (one seed).",
+            "The other finalists reached vgg 80.0 %, with one seed. Too little.", "No more seeds were trained.",
+            ("On the test part, which no decision looked at, test/accuracy is 89.0 % (95 % interval 85.1 % to 92.0 %, "
+             "for this network).")]  # fmt: skip
+    (folder / "recommendation.json").write_text(json.dumps({"verdict": said, "minutes": 15.0, "seconds": 848.2}))
+    assert recommendations.row("/data/photos --minutes 15 --name photos", tmp_path) == (
         "| `photos` | 15, 14 min 8 s | cnn is recommended: val/accuracy 89.7 % (one seed). The other finalists reached "
         "vgg 80.0 %, with one seed. Too little. | test/accuracy is 89.0 % (95 % interval 85.1 % to 92.0 %) |"
     )  # fmt: skip

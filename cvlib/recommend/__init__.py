@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from cvlib.config import answers
 from cvlib.config.quotes import in_quotes
-from cvlib.recommend import candidates, finish, insights, latency, page, race, ranking
+from cvlib.recommend import as_json, candidates, finish, insights, latency, page, race, ranking
 from cvlib.recommend.journal import NAME, Journal
 from cvlib.recommend.session import Compose, Session
 from cvlib.recommend.settings import Settings, templates
@@ -114,6 +114,7 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
     insights.gather(session, ranked[0])
     latency.measure(session, result)
     again = _again(request)
+    as_json.write(session, ranked, result, target)
     path = page.write(session, checked, ranked, result, target, again)
     for line in page.summary(session, ranked, result, target, again):
         session.say(line)

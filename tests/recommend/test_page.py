@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from cvlib.recommend import insights, page, race, words
+from cvlib.recommend import as_json, insights, page, race, words
 from cvlib.recommend.bases import Base
 from cvlib.recommend.candidates import Candidate
 from cvlib.recommend.ranking import Ranked
@@ -30,3 +31,12 @@ def test_the_page_has_every_part_also_for_data_without_files(tmp_path: Path, mon
         assert part in text
     rows = words.rows(result)
     assert [row["candidate"] for row in rows] == ["tuned", "frozen", "scratch"]
+
+    as_json.write(made, ranked, result, target)
+    found = json.loads((target / "recommendation.json").read_text())
+    assert found["recommended"] == "tuned" and found["clear"] and found["metric"] == "val/accuracy"
+    assert [one["name"] for one in found["candidates"]] == ["tuned", "frozen", "scratch"]
+    tuned = found["candidates"][0]
+    assert abs(tuned["validation"] - 0.9) < 0.03 and tuned["seeds"] == len(tuned["runs"]) > 1
+    assert found["ranking"] == [{"backbone": "cnn", "probe": 0.8, "neighbours": 0.7, "images": 100}]
+    assert found["commands"]["Predict"] == f"cvlib predict {target} IMAGES"
