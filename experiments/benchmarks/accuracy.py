@@ -10,9 +10,10 @@ there, and give cvlib's Python with `--cvlib-python`. The cvlib of this checkout
 
 The table has the mean over the seeds ± half of the 95 % interval (Student's t), the seconds of the epochs with their
 validation, the processor seconds and the peak memory of the whole process (the largest one, if it has several), and the
-parameters. One evaluator scores the test images of all rows (accuracy_parts/scores.py). Each result is saved at once in
-the file of `--results`, and the same command continues there. Other work on the machine makes all rows slower: compare
-seconds of the same round, or processor seconds.
+parameters. Prediction is timed from the files of the test images to the answer. One evaluator scores the test images of
+all rows (accuracy_parts/scores.py). Each result is saved at once in the file of `--results`, and the same command
+continues there. Other work on the machine makes all rows slower: compare seconds of the same round, or processor
+seconds.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ class Results:
 
     def table(self, metrics: Sequence[str]) -> str:
         """Return a Markdown table with a line for each row, in the order of the results."""
-        header = ["row", "seeds", *metrics, "training s", "processor s", "parameters", "memory MiB"]
+        header = ["row", "seeds", *metrics, "training s", "processor s", "parameters", "memory MiB",
+                  "predicted images/s"]  # fmt: skip
         lines = [header, ["---", *["---:"] * (len(header) - 1)]]
         for row in dict.fromkeys(entry["row"] for entry in self.entries):
             own = [entry for entry in self.entries if entry["row"] == row]
@@ -65,6 +66,8 @@ class Results:
             costs = [f"{statistics.mean(entry[cost] for entry in own):,.0f}" for cost in
                      ("train_seconds", "processor_seconds", "parameters", "peak_mib")]  # fmt: skip
             costs[2] = f"{own[0]['parameters'] / 1e6:.2f} M"
+            speeds = [entry["predict_speed"] for entry in own if "predict_speed" in entry]
+            costs.append(f"{statistics.mean(speeds):,.3g}" if speeds else "–")
             lines.append([row, str(len(own)), *measured, *costs])
         return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

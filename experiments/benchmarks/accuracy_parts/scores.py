@@ -67,12 +67,14 @@ def predict(job: Job, test: Sequence[Sample]) -> None:
         job.predictions.write_text(json.dumps(as_results(found)))
     else:
         job.predictions.write_text(json.dumps([run.classes.index(one.classes[0]) for one in found]))
+    files = [sample.file for sample in test[:_AT_A_TIME]]
+    speed = jobs.images_per_second(len(files), lambda: cvlib.predict(run, files))
     summary = run.summary
     recorded = {name: summary["metrics"].get(f"test/{name}") for name in METRICS[job.task]}
     with (run.folder / "metrics.csv").open(newline="") as file:  # the summary's seconds don't include validation
         seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
     jobs.write_result(job, seconds, summary["parameters"]["total"], recorded=recorded, timing=summary["timing"],
-                      git=summary.get("git"), versions=summary["versions"])  # fmt: skip
+                      git=summary.get("git"), versions=summary["versions"], predict_speed=speed)  # fmt: skip
 
 
 def of_boxes(test: Sequence[Sample], classes: int, found: list[dict[str, Any]]) -> dict[str, float]:

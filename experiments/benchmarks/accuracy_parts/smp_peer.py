@@ -55,7 +55,8 @@ def main() -> None:
     job.predictions.mkdir()
     for number, mask in enumerate(predict(model, splits["test"], job)):
         Image.fromarray(mask).save(job.predictions / f"{number:06d}.png")
-    jobs.write_result(job, seconds, sum(value.numel() for value in model.parameters()))
+    speed = jobs.images_per_second(len(splits["test"]), lambda: list(predict(model, splits["test"], job)))
+    jobs.write_result(job, seconds, sum(value.numel() for value in model.parameters()), predict_speed=speed)
 
 
 class _Training(Dataset[tuple[Tensor, Tensor]]):

@@ -62,7 +62,8 @@ def main() -> None:
     schedule.step_update(0)
     seconds = torch_training.fit(model, job.epochs, batches, loss, optimizer, schedule.step_update, validate)
     job.predictions.write_text(json.dumps(predict(model, splits["test"], job)))
-    jobs.write_result(job, seconds, sum(value.numel() for value in model.parameters()))
+    speed = jobs.images_per_second(len(splits["test"]), lambda: predict(model, splits["test"], job))
+    jobs.write_result(job, seconds, sum(value.numel() for value in model.parameters()), predict_speed=speed)
 
 
 def _posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
