@@ -11,6 +11,7 @@ Each function raises `cvlib.UserError` with a one-line message for invalid input
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import warnings
 from pathlib import Path
@@ -138,9 +139,8 @@ def predict(run: SavedRun | str | Path, images: Any) -> list[Any]:
     pictures = [picture for given in (images if isinstance(images, list | tuple) else [images])
                 for picture in _pictures(given, opened)]  # fmt: skip
     from cvlib import prediction
-    from cvlib.tasks import saved
 
-    return prediction.values(opened, saved.network(opened), pictures) if pictures else []
+    return prediction.values(opened, _network(opened), pictures) if pictures else []
 
 
 def read_image(run: SavedRun | str | Path, file: str | Path) -> np.ndarray:
@@ -187,6 +187,21 @@ def _data(config: Config) -> Dataset:
     from cvlib import data
 
     return data.load(config.data, config.seed, tasks.of_config(config).label_kind, task=config.model.task)
+
+
+def _network(run: SavedRun) -> keras.Model:
+    """Return a run's best network; that of the last completed run is kept for the next prediction."""
+    from cvlib.tasks import saved
+
+    file = run.folder / "model.keras"
+    return _kept(run.folder.absolute(), file.stat().st_mtime_ns) if file.is_file() else saved.network(run)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(folder: Path, changed: int) -> keras.Model:
+    from cvlib.tasks import saved
+
+    return saved.network(load_run(folder))
 
 
 def _opened(run: SavedRun | str | Path) -> SavedRun:

@@ -44,6 +44,8 @@ def test_the_table_has_students_interval_and_survives_a_stop(tmp_path: Path) -> 
     assert [one["machine"] for one in results.entries] == [0, 0, 0, 1]
     assert results.find("yolov8n", 2, []) is not None
     assert results.find("yolov8n", 3, []) is None
+    with pytest.raises(ValueError, match="has results of yolov8n with other versions or other code"):
+        results.find("yolov8n", 2, [], "another recipe")
 
 
 def test_results_with_other_settings_or_overrides_are_refused(tmp_path: Path) -> None:

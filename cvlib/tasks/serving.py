@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,40 @@ from keras import ops
 
 from cvlib.data.input_spec import InputSpec
 from cvlib.tasks import temperature
+
+_DIRECT_CALLS = 8  # about as many take as long as compiling
+
+Call = Callable[[np.ndarray], Any]
+
+
+@functools.lru_cache(maxsize=1)
+def caller(model: keras.Model) -> Call:
+    """Return a function that calls a saved network with images `(batch, height, width, channels)` of changing sizes.
+
+    It returns the outputs as arrays. After some calls, TensorFlow compiles the network once for all sizes; `predict`
+    would do so again for every size, and a direct call takes several times as long. The function for the last network
+    is kept.
+    """
+    calls, compiled = 0, None
+
+    def call(images: np.ndarray) -> Any:
+        nonlocal calls, compiled
+        calls += 1
+        if calls > _DIRECT_CALLS and compiled is None and keras.backend.backend() == "tensorflow":
+            compiled = _for_all_sizes(model)
+        given = images.astype(np.float32)
+        outputs = model(given, training=False) if compiled is None else compiled(given)
+        return keras.tree.map_structure(ops.convert_to_numpy, outputs)
+
+    return call
+
+
+def _for_all_sizes(model: keras.Model) -> Call:
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec(model.input_shape, tf.float32)]
+    compiled: Call = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    return compiled
 
 
 def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:

@@ -9,11 +9,11 @@ further overrides and can be repeated. Rows of peers that aren't installed are l
 there, and give cvlib's Python with `--cvlib-python`. The cvlib of this checkout is used in any case.
 
 The table has the mean over the seeds ± half of the 95 % interval (Student's t), the seconds of the epochs with their
-validation, the processor seconds and the peak memory of the whole process (the largest one, if it has several), and the
-parameters. Prediction is timed from the files of the test images to the answer. One evaluator scores the test images of
-all rows (accuracy_parts/scores.py). Each result is saved at once in the file of `--results`, and the same command
-continues there. Other work on the machine makes all rows slower: compare seconds of the same round, or processor
-seconds.
+validation, the parameters, and the processor seconds and peak memory of the whole process (the largest one, if it has
+several), which also starts, reports and tests. Prediction is timed from the files of the test images to the answer. One
+evaluator scores the test images of all rows (accuracy_parts/scores.py). Each result is saved at once in the file of
+`--results`, and the same command continues there. Other work on the machine makes all rows slower: compare seconds of
+the same round, or processor seconds.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _train(chosen: argparse.Namespace, selected: list[Row], shared: Path, result
     failed = []
     for seed in range(chosen.seeds):
         for row in selected:
-            if row.missing() or results.find(row.name, seed, row.overrides):
+            if row.missing() or results.find(row.name, seed, row.overrides, row.recipe()):
                 continue
             one = Job(
                 chosen.task, row.name, row.model, row.imagenet, row.overrides, seed, shared,
@@ -155,7 +155,7 @@ def _result(chosen: argparse.Namespace, row: Row, one: Job) -> dict[str, Any]:
     command = [chosen.cvlib_python, "-m", "accuracy_parts.scores", str(one.file)]
     job.run(command, one.folder / "scores.log", chosen.cores, [job.BENCHMARKS, job.ROOT])
     return {
-        "row": row.name, "seed": one.seed, "overrides": row.overrides,
+        "row": row.name, "seed": one.seed, "overrides": row.overrides, "recipe": row.recipe(),
         "metrics": job.read(one.folder / "scores.json"), **job.read(one.result),
         "process_seconds": used.seconds, "processor_seconds": used.processor, "peak_mib": used.peak_mib,
         "load": load, "date": time.strftime("%Y-%m-%d"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -22,3 +23,19 @@ def test_an_image_is_resized_as_in_the_feed(height: int, width: int, channels: i
 def test_an_image_of_the_networks_size_is_unchanged() -> None:
     image = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16, 1)
     assert serving.resizer(InputSpec(12, 16, 1))(image) is image
+
+
+def test_a_caller_answers_as_the_network_does_for_images_of_all_sizes() -> None:
+    image = keras.Input((None, None, 3))
+    resized = keras.layers.Resizing(8, 8)(image)
+    model = keras.Model(
+        image, {"mean": keras.ops.mean(resized, axis=(1, 2)), "size": keras.ops.sum(image[..., 0] * 0 + 1)}
+    )
+    call, random = serving.caller(model), np.random.default_rng(0)
+    for number in range(12):  # the last ones are compiled
+        pixels = random.integers(0, 256, (1 + number % 2, 9 + number, 20 - number, 3)).astype(np.uint8)
+        found = call(pixels)
+        assert isinstance(found["mean"], np.ndarray)
+        assert found["size"] == pixels[..., 0].size
+        np.testing.assert_allclose(found["mean"], model(pixels.astype(np.float32))["mean"], atol=1e-3)
+    assert serving.caller(model) is call

@@ -31,11 +31,12 @@ def found_in(model: keras.Model, image: np.ndarray, spec: InputSpec) -> Detectio
 
     If the network takes tiles, the detections in all windows are merged.
     """
+    from cvlib.tasks import serving
+
+    call = serving.caller(model)
 
     def predict(images: np.ndarray) -> list[Detections]:
-        # Call the model directly, because `predict` retraces it for every image size.
-        outputs = model(images.astype(np.float32), training=False)
-        return detections({name: np.asarray(value) for name, value in outputs.items()})
+        return detections(call(images))
 
     return tiles.found_in(predict, image, spec) if spec.tiled else predict(image[np.newaxis])[0]
 

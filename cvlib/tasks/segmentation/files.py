@@ -29,13 +29,10 @@ def mask_of(model: keras.Model, image: np.ndarray, spec: InputSpec) -> np.ndarra
 
     If the network takes tiles, a window slides over the image.
     """
+    from cvlib.tasks import serving
 
-    def predict(images: np.ndarray) -> np.ndarray:
-        # Call the model directly, because `predict` retraces it for every image size.
-        return np.asarray(model(images.astype(np.float32), training=False))
-
-    tiled = spec.tiled
-    probabilities = sliding.log_probabilities(predict, image, spec) if tiled else predict(image[np.newaxis])[0]
+    call = serving.caller(model)
+    probabilities = sliding.log_probabilities(call, image, spec) if spec.tiled else call(image[np.newaxis])[0]
     mask: np.ndarray = probabilities.argmax(axis=-1).astype(np.uint8)
     return mask
 

@@ -35,12 +35,15 @@ class Results:
                 raise ValueError(f"{file} has results with other settings: {values}; choose another --results")
             self.entries, self.machines = content["results"], content["machines"]
 
-    def find(self, row: str, seed: int, overrides: Sequence[str]) -> Entry | None:
-        """Return the result of a row and a seed; raise `ValueError` if it has other overrides."""
+    def find(self, row: str, seed: int, overrides: Sequence[str], recipe: str = "") -> Entry | None:
+        """Return the result of a row and a seed; raise `ValueError` if it has other overrides or another recipe."""
         for entry in self.entries:
             if entry["row"] == row and entry["overrides"] != list(overrides):
                 raise ValueError(f"{self.file} has results of {row} with other overrides: {entry['overrides']}; "
                                  "choose another name or --results")  # fmt: skip
+            if entry["row"] == row and entry.get("recipe", "") != recipe:
+                raise ValueError(f"{self.file} has results of {row} with other versions or other code: choose another "
+                                 "--results")  # fmt: skip
             if (entry["row"], entry["seed"]) == (row, seed):
                 return entry
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,14 @@ class Row:
             except metadata.PackageNotFoundError:
                 return package
         return ""
+
+    def recipe(self) -> str:
+        """Return a hash of the peer's code and versions; "" for cvlib, whose runs record theirs."""
+        if self.overrides:
+            return ""
+        files = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in (self.trainer, "torch_training")]
+        versions = [f"{package} {metadata.version(package)}" for package in self.packages]
+        return hashlib.sha256(b"".join(files) + " ".join(versions).encode()).hexdigest()[:16]
 
 
 _LITE, _FINETUNE = "efficientnet_lite", ["mode=finetune"]
@@ -58,7 +68,9 @@ def _both(name: str, trainer: str, packages: tuple[str, ...], model: str) -> lis
 
 
 _PEERS = {
-    "detection": [Row(name, [], "yolo_peer", ("torch", "ultralytics"), name) for name in ("yolov8n", "yolo11n")],
+    # Ultralytics updates the weights after 64 images; the rows -every-batch do so after each batch, as all others do.
+    "detection": [Row(f"{name}{suffix.replace(' ', '-')}", [], "yolo_peer", ("torch", "ultralytics"), name + suffix)
+                  for suffix in ("", " every batch") for name in ("yolov8n", "yolo11n")],
     "segmentation": [row for model in ("Unet", "FPN", "DeepLabV3Plus")
                      for row in _both(model.lower(), "smp_peer", _SMP, model)],
     "classification": _both("timm", "timm_peer", _TIMM, "tf_efficientnet_lite0"),

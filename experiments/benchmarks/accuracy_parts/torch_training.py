@@ -55,12 +55,13 @@ def fit(
     `after_step` is called with the number of the step, from 1, and sets the learning rate. `validate` returns a metric
     that is higher for better networks.
     """
+    channels_last(model)
     best, weights, step, started = float("-inf"), model.state_dict(), 0, time.perf_counter()
     for epoch in range(1, epochs + 1):
         model.train()
         for images, targets in batches:
             optimizer.zero_grad()
-            value = loss(model(images), targets)
+            value = loss(model(channels_last(images)), targets)
             value.backward()
             optimizer.step()
             step += 1
@@ -73,6 +74,11 @@ def fit(
     seconds = time.perf_counter() - started
     model.load_state_dict(weights)
     return seconds
+
+
+def channels_last(value: Any) -> Any:
+    """Return a network or images in the memory layout that is faster on a CPU."""
+    return value.to(memory_format=torch.channels_last)
 
 
 def imagenet_weights() -> dict[str, Tensor]:

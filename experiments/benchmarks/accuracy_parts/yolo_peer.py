@@ -16,6 +16,9 @@ from typing import Any
 from accuracy_parts import job as jobs
 from accuracy_parts.collection import Collection, Sample, read
 
+EVERY_BATCH = (
+    " every batch"  # a suffix of the model's name: the weights are updated after each batch, not each 64 images
+)
 _MIN_SCORE = 0.001  # of the boxes of the timed prediction
 
 
@@ -25,23 +28,31 @@ def main() -> None:
     os.environ |= {"YOLO_CONFIG_DIR": str(job.folder), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
     data = write_yolo(read(job.collection), job.folder / "data")
     from ultralytics import YOLO, settings
+    from ultralytics.utils import torch_utils
 
     settings.update({"sync": False})  # no usage statistics
-    model, seconds = YOLO(f"{job.model}.yaml"), _Seconds(job.epochs)
+    torch_utils.NUM_THREADS = job.cores  # otherwise one less than the machine has, whatever the job may use
+    name, every_batch = job.model.removesuffix(EVERY_BATCH), job.model.endswith(EVERY_BATCH)
+    model, seconds = YOLO(f"{name}.yaml"), _Seconds(job.epochs)
     model.add_callback("on_train_start", seconds.start)
     model.add_callback("on_fit_epoch_end", seconds.end_of_epoch)
     shared = {"data": str(data), "imgsz": job.image_size, "batch": job.batch_size, "device": "cpu", "plots": False,
               "project": str(job.folder), "exist_ok": True}  # fmt: skip
-    model.train(epochs=job.epochs, seed=job.seed, pretrained=False, amp=False, name="train", **shared)
+    nominal = {"nbs": job.batch_size} if every_batch else {}
+    model.train(epochs=job.epochs, seed=job.seed, pretrained=False, amp=False, name="train", **nominal, **shared)
     best = YOLO(job.folder / "train/weights/best.pt")
     own = best.val(split="test", save_json=True, name="test", **shared)
     found = json.loads((job.folder / "test/predictions.json").read_text())
     job.predictions.write_text(json.dumps([_from_one(row) for row in found]))
     parameters = sum(value.numel() for value in best.model.parameters())
     images = data.parent / "images/test"
-    speed = jobs.images_per_second(len(list(images.iterdir())), lambda: best.predict(
-        str(images), imgsz=job.image_size, batch=job.batch_size, device="cpu", conf=_MIN_SCORE, verbose=False
-    ))  # fmt: skip
+
+    def predict() -> Any:
+        return best.predict(str(images), imgsz=job.image_size, batch=job.batch_size, device="cpu", conf=_MIN_SCORE,
+                            verbose=False)  # fmt: skip
+
+    predict()  # prepares the network
+    speed = jobs.images_per_second(len(list(images.iterdir())), predict)
     jobs.write_result(job, seconds.spent, parameters, recorded={"mAP": own.box.map, "mAP50": own.box.map50},
                       predict_speed=speed)  # fmt: skip
 
