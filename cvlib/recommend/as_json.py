@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from cvlib.recommend import finish, words
-from cvlib.recommend.race import Result
 from cvlib.recommend.ranking import Ranked
+from cvlib.recommend.result import Result
 from cvlib.recommend.session import Session, Trained, validation_metric
 from cvlib.report.headline import interval
 from cvlib.runs.run import read_run

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from cvlib.recommend.race import Result, oriented
+from cvlib.recommend.result import Result, oriented
 from cvlib.recommend.session import Session, Trained
 from cvlib.runs.summary import read_summary
 from cvlib.runtime.errors import RunFailed, UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cvlib.recommend.race import Result
+from cvlib.recommend.result import Result
 from cvlib.recommend.session import Session
 from cvlib.runtime import isolation
 from cvlib.runtime.errors import RunFailed, UserError

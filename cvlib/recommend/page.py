@@ -12,8 +12,8 @@ import numpy as np
 from cvlib.compare import report as comparison
 from cvlib.compare.groups import Group, Section
 from cvlib.recommend import finish, insights, words
-from cvlib.recommend.race import Result
 from cvlib.recommend.ranking import Ranked
+from cvlib.recommend.result import Result
 from cvlib.recommend.session import Session, validation_metric
 from cvlib.report import parts
 from cvlib.runs.run import Run

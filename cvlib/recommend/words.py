@@ -10,8 +10,8 @@ import numpy as np
 
 from cvlib.compare.verdict import p_text, scaling
 from cvlib.recommend import finish
-from cvlib.recommend.race import Result
 from cvlib.recommend.ranking import Ranked
+from cvlib.recommend.result import Result
 from cvlib.recommend.session import Session, Trained, validation_metric
 from cvlib.report import parts
 from cvlib.report.headline import interval, shown

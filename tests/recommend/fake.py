@@ -42,7 +42,7 @@ class FakeSession(Session):
         accuracy: (candidate's name, minutes of training, seed) → share of right predictions, or None for a failed run.
         cost: seconds of a run besides its minutes.
         trained: the names of the runs that were trained, in order.
-        epochs: the epochs of every recipe, each of which takes ten seconds.
+        recipe: seconds of a trained candidate's six epochs; a frozen one takes a minute.
     """
 
     accuracy: Callable[[str, float | None, int], float | None]
@@ -58,16 +58,19 @@ class FakeSession(Session):
         if self.stop_after is not None and len(self.trained) >= self.stop_after:
             raise KeyboardInterrupt
         self.trained.append(folder.name)
-        seconds = self.recipe if minutes is None else 60 * minutes
+        frozen = "mode=feature_extractor" in candidate.overrides
+        seconds = 60.0 if frozen else self.recipe if minutes is None else 60 * minutes
         self.clock.now += self.cost + seconds
         value = self.accuracy(candidate.name, minutes, seed)
         if value is None:
             return {"value": None, "seconds": self.cost, "trained": 0.0, "error": "out of memory"}
-        write_run(folder, value, seed, seconds, list(candidate.overrides))
+        write_run(folder, value, seed, seconds, list(candidate.overrides), self.recipe / 6)
         return {"value": value, "seconds": self.cost + seconds, "trained": seconds, "error": None}
 
 
-def write_run(folder: Path, accuracy: float, seed: int, seconds: float, overrides: Sequence[str]) -> None:
+def write_run(
+    folder: Path, accuracy: float, seed: int, seconds: float, overrides: Sequence[str], epoch: float = 10.0
+) -> None:  # fmt: skip
     """Write a completed run with drawn validation results."""
     (folder / ".hydra").mkdir(parents=True)
     # Each image has a difficulty that all candidates share, so that their results are correlated, as real ones are.
@@ -87,7 +90,7 @@ def write_run(folder: Path, accuracy: float, seed: int, seconds: float, override
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "config.yaml").write_text(yaml.safe_dump({"model": {"name": "cnn"}, "seed": seed}))
     (folder / ".hydra/overrides.yaml").write_text(yaml.safe_dump([*overrides, f"seed={seed}", "trainer.test=false"]))
-    (folder / "metrics.csv").write_text("epoch,val/accuracy,seconds\n1,0.5,1\n2,0.6,1\n")
+    (folder / "metrics.csv").write_text(f"epoch,val/accuracy,seconds\n1,0.5,{epoch}\n2,0.6,{epoch}\n")
 
 
 def session(folder: Path, monkeypatch: Any, accuracy: Callable[[str, float | None, int], float | None],

@@ -148,10 +148,45 @@ def test_a_dense_task_has_no_run_that_is_too_short_to_learn_it(
         assert 60 * result.finals[TRAINED[0]][0].minutes == pytest.approx(4 * 60 * 0.93 / 1.1 - 15, abs=1)
 
 
-def test_more_minutes_bring_the_candidate_that_one_final_had_no_time_for(tmp_path: Path, monkeypatch) -> None:
+def test_more_minutes_try_the_candidates_that_had_no_time(tmp_path: Path, monkeypatch) -> None:
     made = session(tmp_path / "s", monkeypatch, by_name, minutes=4)
     made.epoch_seconds = 10.0
-    race.run(made, [], TRAINED)
-    more = session(tmp_path / "s", monkeypatch, by_name, minutes=14)
+    assert [one.name for one in race.run(made, [], TRAINED).untried] == ["scratch", "other", "large", "augmented"]
+    more = session(tmp_path / "s", monkeypatch, by_name, minutes=30)
     more.epoch_seconds = 10.0
-    assert len(race.run(more, [], TRAINED).finals) == 2
+    result = race.run(more, [], TRAINED)
+    assert result.untried == []
+    assert [one.candidate.name for one in result.short[0]] == ["tuned", "scratch", "other"]  # as many as fit
+    assert result.best.name == "tuned" and more.journal.elapsed < 1.1 * 1800
+    trained = len(more.trained)
+    again = session(tmp_path / "s", monkeypatch, by_name, minutes=30)
+    again.epoch_seconds = 10.0
+    assert race.run(again, [], TRAINED).best.name == "tuned" and again.trained == [] and trained > 5
+
+
+def test_each_further_finals_keep_to_the_time(tmp_path: Path, monkeypatch) -> None:
+    """The frozen candidate's runs are shared by all finals, so they don't tell whether a seed has begun."""
+    for minutes in (10, 40, 100):
+        made = session(tmp_path / "s", monkeypatch, lambda name, time, seed: 0.8, minutes=minutes)
+        made.recipe = 20_000.0
+        race.run(made, FROZEN, TRAINED)
+        assert made.journal.elapsed < 1.1 * 60 * minutes
+
+
+def test_for_a_finalist_that_fails_the_next_best_one_follows(tmp_path: Path, monkeypatch) -> None:
+    def diverges(name: str, minutes: float | None, seed: int) -> float | None:
+        return None if name == "tuned" and minutes is None else LEVELS[name]
+
+    result = race.run(session(tmp_path / "s", monkeypatch, diverges), FROZEN, TRAINED)
+    assert [one.name for one in result.finals] == ["frozen", "other"]
+    assert {one.name: why for one, why in result.failed.items()} == {"tuned": "out of memory"}
+
+
+def test_the_last_whole_round_counts_if_every_finalist_fails_later(tmp_path: Path, monkeypatch) -> None:
+    def full_disk(name: str, minutes: float | None, seed: int) -> float | None:
+        return 0.8 if seed == 0 else None
+
+    result = race.run(session(tmp_path / "s", monkeypatch, full_disk), FROZEN, TRAINED)
+    assert [len(runs) for runs in result.finals.values()] == [1, 1]
+    assert result.why_ended == "every finalist failed with seed 1"
+    assert result.best.name in ("frozen", "tuned")
