@@ -29,6 +29,7 @@ from cvlib.recommend.session import Compose, Session
 from cvlib.recommend.settings import Settings, templates
 from cvlib.runtime.errors import UserError
 
+_CHECK = "check of the images"
 _PATIENCE = 20.0  # seconds; the processes of a stopped recommendation take a moment to save
 _TASK_ORDER = ("detection", "segmentation", "multilabel", "classification")  # preferred if there are several labels
 
@@ -104,12 +105,14 @@ def _steps(session: Session, checked: dict[str, Any], request: Request, target: 
         other = f"{' '.join(before['data'])} (task={before['task']}, seed {before['seed']})"
         differs = "other numbers in conf/recommend" if same else other
         raise UserError(f"{session.folder} holds a recommendation for {differs}: choose another --name")
+    session.journal.decide(_CHECK, lambda: checked)
     ranked = ranking.rank(session, found, ranking.is_dense(session.task))
     _fit_into_the_time(session, ranked[0], bool(found.frozen))
     size = ranked[0].side if ranked[0].own_side > ranked[0].side else None
     small = ranked[0].own_side <= session.settings.small
     bases = [one.base for one in ranked]
-    result = race.run(session, candidates.frozen(found, bases), candidates.trained(found, bases, size, small))
+    frozen = candidates.frozen(found, [max(ranked, key=lambda one: one.probe).base])
+    result = race.run(session, frozen, candidates.trained(found, bases, size, small))
     finish.leave(session, result, target)
     insights.gather(session, ranked[0])
     latency.measure(session, result)
@@ -187,8 +190,8 @@ def _checked(request: Request, journal: Journal, say: Callable[[str], None]) -> 
         collections = [{"task": one["task"], "images": one["images"]} for one in content["collections"]]
         return {"findings": content["findings"][:200], "collections": collections}
 
-    found: dict[str, Any] = journal.decide(f"check of {path}", check)
-    return found
+    known: dict[str, Any] | None = journal.get(_CHECK)  # written as soon as the request is accepted
+    return known or check()
 
 
 def _task(request: Request, checked: dict[str, Any]) -> str:

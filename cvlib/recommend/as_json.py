@@ -29,7 +29,9 @@ def write(session: Session, ranked: Sequence[Ranked], result: Result, target: Pa
         "verdict": [*words.verdict(session, result), words.tested(target)],
         "test": {"metric": tested.headline, "value": tested.metric(tested.headline),
                  "ci95": interval(tested, tested.headline)},
-        "minutes": session.settings.minutes, "seconds": round(session.journal.elapsed, 1),
+        "shared": list(session.shared), "minutes": session.settings.minutes,
+        "seconds": round(session.journal.elapsed, 1),
+        "untried": [one.name for one in result.untried],
         "candidates": [_candidate(name, stage, runs) for name, (stage, runs) in result.last_runs.items()],
         "ranking": [{"backbone": one.base.name, "probe": one.probe, "neighbours": one.neighbours,
                      "images": one.images} for one in ranked],
@@ -39,9 +41,12 @@ def write(session: Session, ranked: Sequence[Ranked], result: Result, target: Pa
 
 
 def _candidate(name: str, stage: str, runs: Sequence[Trained]) -> dict[str, Any]:
-    """Return what is known of a candidate; `validation` is the mean over its seeds, null if all of its runs failed."""
+    """Return what is known of a candidate.
+
+    `validation` is the mean over its seeds, null if all of its runs failed; `minutes` is null for its full recipe.
+    """
     values = [one.value for one in runs if one.value is not None]
     return {"name": name, "reached": stage, "overrides": list(runs[0].candidate.overrides), "seeds": len(values),
             "validation": float(np.mean(values)) if values else None,
             "training_seconds": float(np.mean([one.trained for one in runs])),
-            "runs": [str(one.folder) for one in runs]}  # fmt: skip
+            "minutes": runs[0].minutes, "runs": [str(one.folder) for one in runs]}  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from cvlib.data.labels import Form
 from cvlib.data.labels.mask import IGNORE
 
 _BATCH = 16
+_TIMED = 5  # batches that are timed, with the first one, which compiles
 _PER_IMAGE = 32  # pixels of a mask, at most
 _STRIDE = 16  # of the map in which boxes are pooled
 _MOST_OVERLAP = 0.3  # of a background box with a labelled box, as intersection over union
@@ -37,7 +38,7 @@ class Found:
         images: number of images that were read.
         side: the longer side of the network's images in pixels.
         own_side: the longer side of the images' median size.
-        seconds: from the start of the process to the features.
+        image_seconds: for reading one image and computing its features, without anything that is done once.
     """
 
     features: Float[np.ndarray, "n features"]
@@ -48,12 +49,11 @@ class Found:
     images: int
     side: int
     own_side: int
-    seconds: float
+    image_seconds: float
 
 
 def of(composed: Any, folder: Path) -> Found:
     """Return the features of the training images with a composed config whose base is frozen."""
-    started = time.monotonic()
     config: Config = tasks.config_of(composed)
     dataset, training = experiment.unrecorded(config, folder, only_training=True)
     form = training.train.kind.form
@@ -66,7 +66,7 @@ def of(composed: Any, folder: Path) -> Found:
         groups = rows if dataset.train.groups is None else dataset.train.groups[rows]
     return Found(features, targets, groups, [dataset.train.names[row] for row in rows], dataset.classes,
                  len(dataset.train), max(training.network.spec.size), max(dataset.size),
-                 time.monotonic() - started)  # fmt: skip
+                 _image_seconds(training, dataset))  # fmt: skip
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
@@ -86,17 +86,11 @@ def _row_targets(dataset: Dataset) -> np.ndarray:
 
 def _dense(training: Any, dataset: Dataset, form: Form) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return features, targets and the index of the image for boxes or pixels of all training images."""
-    from keras import ops
-
-    from cvlib.data.make_feed import make_feed
-
-    network, train = training.network, training.train
-    in_order = make_feed(dataset.train, train.spec, train.kind, _BATCH, training.config.seed, cache=train.cache)
+    network, in_order = training.network, _in_order(training, dataset)
     generator = np.random.default_rng(0)
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for number, (images, labels) in enumerate(in_order.batches()):
-        pixels = network.backbone.pixels(network.config.backbone_options, ops.convert_to_tensor(images))
-        maps = [np.asarray(found) for found in _listed(network.base.predict_on_batch(pixels))]
+        maps = _maps(network, images)
         for index in range(len(images)):
             own = [found[index] for found in maps]
             if form is Form.BOXES:
@@ -111,8 +105,39 @@ def _dense(training: Any, dataset: Dataset, form: Form) -> tuple[np.ndarray, np.
     return features.astype(np.float32), targets, rows
 
 
-def _listed(found: Any) -> Iterable[Any]:
-    return found if isinstance(found, list | tuple) else [found]
+def _in_order(training: Any, dataset: Dataset) -> Any:
+    """Return the batches of all training images, not augmented."""
+    from cvlib.data.make_feed import make_feed
+
+    train = training.train
+    return make_feed(dataset.train, train.spec, train.kind, _BATCH, training.config.seed, cache=train.cache)
+
+
+def _maps(network: Any, images: Any) -> list[np.ndarray]:
+    """Return the outputs of the base for a batch of images."""
+    from keras import ops
+
+    pixels = network.backbone.pixels(network.config.backbone_options, ops.convert_to_tensor(images))
+    found = network.base.predict_on_batch(pixels)
+    return [np.asarray(one) for one in (found if isinstance(found, list | tuple) else [found])]
+
+
+def _image_seconds(training: Any, dataset: Dataset) -> float:
+    """Return the seconds for an image, from a few batches after the first one, which compiles.
+
+    It is measured apart from the features themselves, because these can come from the cache.
+    """
+    taken, images = 0.0, 0
+    begun = time.perf_counter()
+    for number, (batch, _) in enumerate(itertools.islice(_in_order(training, dataset).batches(), _TIMED)):
+        if number and len(batch) < _BATCH:  # would be compiled again
+            break
+        _maps(training.network, batch)
+        now = time.perf_counter()
+        if number or len(dataset.train) <= _BATCH:
+            taken, images = taken + now - begun, images + len(batch)
+        begun = now
+    return taken / images
 
 
 def boxes(

@@ -84,6 +84,12 @@ def worth_more(session: Session, plan: dict[str, Any]) -> bool:
     return bool(longer or lacking or (plan["alone"] and seconds >= _learning_seconds(session)))
 
 
+def fit_after_race(session: Session, plan: dict[str, Any]) -> bool:
+    """Return whether finals with trainings as long as in this plan, and one more finalist, fit in beside a race."""
+    left = (1 - session.settings.race_share) * session.left
+    return bool((plan["places"] + 1) * _SPARE * (plan["expected"] + session.overhead) <= left)
+
+
 def _plan(
     session: Session, done: Sequence[Trained], result: Result, trained: Sequence[Candidate]
 ) -> dict[str, Any]:  # fmt: skip

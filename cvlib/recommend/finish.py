@@ -16,6 +16,9 @@ from cvlib.runtime.errors import RunFailed, UserError
 from cvlib.runtime.files import remove, replacing
 from cvlib.sweeps import one_job
 
+TEST = "test of "  # begins the decisions that follow a reading of the test part
+_OVERRIDES = ".hydra/overrides.yaml"
+
 
 def winner(result: Result) -> Trained:
     """Return the best candidate's run that is best on validation."""
@@ -25,19 +28,25 @@ def winner(result: Result) -> Trained:
 def leave(session: Session, result: Result, target: Path) -> None:
     """Copy the winner's run to `target`, and evaluate its test part there; an earlier recommendation is replaced."""
     chosen = winner(result)
-    number = sum(what.startswith("test of ") for what in session.journal.names)
-    what = f"test of {chosen.folder.name}"
-    known = (read_summary(target) or {}).get("metrics", {})
-    if what in session.journal and any(name.startswith("test/") for name in known):
+    config, texts = _with_test(chosen.folder)
+    readings = [what for what in session.journal.names if what.startswith(TEST)]
+    if any(what.startswith(f"{TEST}{chosen.folder.name}, ") for what in readings) and _is_tested(target, texts):
         return
     session.say(f"the winner is fixed: {chosen.candidate.name}; now its test part is read"
-                + (f" (reading number {number + 1} of the test part)" if number else ""))  # fmt: skip
+                + (f" (reading number {len(readings) + 1} of the test part)" if readings else ""))  # fmt: skip
     _copy(chosen.folder, target)
-    config, texts = _with_test(chosen.folder)
     outcome = one_job.run_isolated(config, target, texts, quiet=True)
     if outcome.error:
         raise RunFailed(f"the winner's test part could not be evaluated: {outcome.error}")
+    what = f"{TEST}{chosen.folder.name}, reading {len(readings) + 1}"
     session.journal.decide(what, lambda: {"metrics": outcome.summary.get("metrics")})
+
+
+def _is_tested(target: Path, texts: dict[str, str]) -> bool:
+    """Return whether `target` holds a tested run with these overrides, and not that of an earlier winner."""
+    given, metrics = target / _OVERRIDES, (read_summary(target) or {}).get("metrics", {})
+    same = given.is_file() and given.read_text(encoding="utf-8") == texts[_OVERRIDES]
+    return same and any(name.startswith("test/") for name in metrics)
 
 
 def require_run_or_nothing(target: Path) -> None:
@@ -58,7 +67,7 @@ def _with_test(folder: Path) -> tuple[Any, dict[str, str]]:
     """Return the config of a run with its test part, and the files that record it."""
     content = yaml.safe_load((folder / ".hydra/config.yaml").read_text(encoding="utf-8"))
     content["trainer"]["test"] = True
-    given = yaml.safe_load((folder / ".hydra/overrides.yaml").read_text(encoding="utf-8"))
+    given = yaml.safe_load((folder / _OVERRIDES).read_text(encoding="utf-8"))
     config = OmegaConf.create(content)
     kept = [one for one in given if one != "trainer.test=false"]
-    return config, {".hydra/config.yaml": OmegaConf.to_yaml(config), ".hydra/overrides.yaml": OmegaConf.to_yaml(kept)}
+    return config, {".hydra/config.yaml": OmegaConf.to_yaml(config), _OVERRIDES: OmegaConf.to_yaml(kept)}

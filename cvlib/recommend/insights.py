@@ -26,7 +26,7 @@ def gather(session: Session, best: Ranked) -> None:
     if targets.ndim != 1 or len(set(names.tolist())) < len(names):  # several labels, or boxes or pixels
         return
     if "more data" not in session.journal and session.journal.elapsed > session.seconds:
-        session.say("no time is left to look for wrong labels; more minutes make up for it")
+        session.say("no time is left to look for wrong labels: give more minutes to have it done")
         return
     session.journal.decide("doubtful labels", lambda: _doubts(session, features, targets, groups, names, classes))
 
@@ -49,8 +49,9 @@ def _doubts(
 def more_data_words(found: dict[str, Any]) -> str:
     """Return what twice as many training images would bring, in a sentence."""
     gain, low, high = (100 * found[key] for key in ("gain", "low", "high"))
-    return (f"Twice as many training images would bring about {gain:+.1f} points ({low:.1f} to {high:.1f}), going by a "
-            f"linear probe on the frozen features of up to {found['counts'][-1]:,} images.")  # fmt: skip
+    return (f"Twice as many training images would bring about {gain:+.1f} points (95 % interval {low:.1f} to "
+            f"{high:.1f}, if the learning curve goes on as it did), going by a linear probe on the frozen features of "
+            f"up to {found['counts'][-1]:,} images.")  # fmt: skip
 
 
 def sheet(session: Session, doubts: list[dict[str, Any]]) -> Image | None:

@@ -96,8 +96,8 @@ def _ranking(ranked: Sequence[Ranked]) -> str:
         "images": str(one.images), "seconds": f"{one.seconds:.1f}",
     } for one in ranked]  # fmt: skip
     note = ("Of the training images, on features of the frozen backbone; the probe is cross-validated. For boxes and "
-            "masks, the samples are boxes, with background as a further class, or pixels. Of the backbones at most one "
-            "standard error below the best, the smallest comes first.")  # fmt: skip
+            "masks, the samples are boxes, with background as a further class, or pixels. Backbones within one "
+            "standard error of the best count as equally good; the smallest of them comes first.")  # fmt: skip
     return f'<section><h2>Pretrained backbones</h2>{html_table.table(rows)}<p class="soft">{note}</p></section>'
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from cvlib.recommend import finals
 from cvlib.recommend.candidates import Candidate
@@ -25,16 +26,14 @@ def run(session: Session, frozen: Sequence[Candidate], trained: Sequence[Candida
     """
     result = Result()
     done = [session.train(FROZEN, one, session.seed, None) for one in frozen]
-    number, again = 0, True
+    number, racing, again = 0, True, True
     while again:
         number += 1
-        entrants = _entrants(result, trained)
-        if not result.ranked or _to_race(session, entrants, number):
-            result.ranked = _race(session, entrants, result, number) or result.ranked
+        if racing:
+            result.ranked = _race(session, _entrants(result, trained), result, number) or result.ranked
         plan = finals.hold(session, done, trained, number, result)
-        begun = (finals.plan_of(number + 1), _seconds_for(number + 1))
-        again = (finals.worth_more(session, plan) or _to_race(session, _entrants(result, trained), number + 1)
-                 or any(what in session.journal for what in begun))  # fmt: skip
+        racing = _worth_racing(session, _entrants(result, trained), plan, number + 1)
+        again = racing or finals.worth_more(session, plan) or finals.plan_of(number + 1) in session.journal
     result.untried = [one for one in trained if not result.tried(one)]
     return result
 
@@ -44,12 +43,13 @@ def _entrants(result: Result, trained: Sequence[Candidate]) -> list[Candidate]:
     return [*result.best_of(trained), *(one for one in trained if not result.tried(one))]
 
 
-def _to_race(session: Session, entrants: Sequence[Candidate], number: int) -> bool:
-    """Return whether there is time for a race of several candidates, or whether it has begun."""
+def _worth_racing(session: Session, entrants: Sequence[Candidate], plan: dict[str, Any], number: int) -> bool:
+    """Return whether there is time for a race and for finals like those before, or whether this race has begun."""
     if _seconds_for(number) in session.journal:
         return True
     begun = finals.plan_of(number) in session.journal  # without a race
-    return not begun and _fitting(session, len(entrants), _budget(session)) > 1
+    return (not begun and _fitting(session, len(entrants), _budget(session)) > 1
+            and finals.fit_after_race(session, plan))  # fmt: skip
 
 
 def _race(session: Session, candidates: list[Candidate], result: Result, number: int) -> list[Trained]:

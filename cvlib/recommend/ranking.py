@@ -39,7 +39,7 @@ class Ranked:
         neighbours: accuracy of the k nearest neighbours, 0–1; None for several classes.
         images: number of training images.
         seconds: for features and scores.
-        feature_seconds: for features alone.
+        image_seconds: for the features of one image.
         side, own_side: see `cvlib.recommend.features.Found`.
     """
 
@@ -48,7 +48,7 @@ class Ranked:
     neighbours: float | None
     images: int
     seconds: float
-    feature_seconds: float
+    image_seconds: float
     side: int
     own_side: int
 
@@ -73,16 +73,16 @@ def rank(session: Session, templates: Templates, dense: bool) -> list[Ranked]:
 
 
 def in_order(found: Sequence[Ranked]) -> list[Ranked]:
-    """Return the backbones best first; of those that are as good as the best, the smallest comes first.
+    """Return the backbones best first, with the smallest of those that are as good as the best in front of it.
 
     As good means at most one standard error of its accuracy below (Breiman et al., Classification and Regression
     Trees, 1984): a smaller network then learns more in the same time.
     """
-    best = max(found, key=lambda one: one.probe)
+    by_probe = sorted(found, key=lambda one: -one.probe)
+    best = by_probe[0]
     error = math.sqrt(best.probe * (1 - best.probe) / best.images)
-    as_good = [one for one in found if one.probe >= best.probe - error]
-    others = [one for one in found if one not in as_good]
-    return [*sorted(as_good, key=lambda one: one.base.cost), *sorted(others, key=lambda one: -one.probe)]
+    smallest = min((one for one in found if one.probe >= best.probe - error), key=lambda one: one.base.cost)
+    return [smallest, *(one for one in by_probe if one is not smallest)]
 
 
 def _at_hand(session: Session, dense: bool, data: dict[str, Any]) -> list[Base]:
@@ -132,8 +132,7 @@ def share(session: Session, best: Ranked) -> float:
     The features of the validation images are always computed.
     """
     sizes = split_sizes(session)
-    each = max(best.feature_seconds - _STARTUP, 0.1) / best.images
-    fitting = _FEATURE_SHARE * max(session.left, 0) / each - sizes["val"]
+    fitting = _FEATURE_SHARE * max(session.left, 0) / best.image_seconds - sizes["val"]
     return 1.0 if fitting >= sizes["train"] else max(round(fitting / sizes["train"], 3), 0.001)
 
 
@@ -153,8 +152,7 @@ def smaller_side(session: Session, best: Ranked) -> int | None:
 
 def epoch_seconds(session: Session, best: Ranked, side: int) -> float:
     """Return the expected seconds of one epoch on images of `side`×`side` pixels."""
-    forward = max(best.feature_seconds - _STARTUP, 0.1) / best.images
-    return _STEP * forward * split_sizes(session)["train"] * (side / best.side) ** 2
+    return _STEP * best.image_seconds * split_sizes(session)["train"] * (side / best.side) ** 2
 
 
 def own_fraction(session: Session) -> float:
@@ -201,7 +199,7 @@ def _scores(session: Session, templates: Templates, base: Base, count: int) -> d
     )
     scores = {
         "probe": probes.score(probabilities, found.targets), "neighbours": near, "images": found.images,
-        "seconds": round(session.journal.elapsed - began, 2), "feature_seconds": round(found.seconds, 2),
+        "seconds": round(session.journal.elapsed - began, 2), "image_seconds": float(f"{found.image_seconds:.3g}"),
         "side": found.side, "own_side": found.own_side,
     }  # fmt: skip
     session.say(f"  a linear probe reaches {scores['probe']:.4f} on {found.images} training images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -103,8 +104,11 @@ class Session:
 
     @property
     def overhead(self) -> float:
-        """Expected seconds of a run besides its training: the largest so far, or the number in the settings."""
-        return max(self.overheads, default=self.settings.overhead)
+        """Expected seconds of a run besides its training: the median so far, or the number in the settings.
+
+        A run that was killed and continued has far more.
+        """
+        return statistics.median(self.overheads) if self.overheads else self.settings.overhead
 
     def overrides(self, candidate: Candidate, seed: int, minutes: float | None = None) -> list[str]:
         """Return the overrides of a run, apart from where it is written and that the test split stays unread."""

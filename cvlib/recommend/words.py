@@ -19,6 +19,7 @@ from cvlib.runs.run import read_run
 from cvlib.runtime.clock import duration
 
 _TOO_LITTLE = "There was too little time to say more than this."
+_UNTESTED = f"With one seed each, the difference can't be tested. {_TOO_LITTLE}"
 
 
 def verdict(session: Session, result: Result) -> Iterator[str]:
@@ -46,11 +47,24 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
         others = {one: [run.value for run in runs if run.value is not None]
                   for one, runs in result.finals.items() if one != best}  # fmt: skip
         known = [f"{one.name} {shown(float(np.mean(values)), spec)}" for one, values in others.items() if values]
-        why = _TOO_LITTLE if seeds == 1 else "Their results can't be compared image by image."
-        yield f"The other finalists reached {', '.join(known)}, with {count}. {why}" if known else why
+        why = _UNTESTED if seeds == 1 else "The results can't be compared image by image."
+        yield f"The other finalists reached: {', '.join(known)} ({count}). {why}"
     else:
-        yield "No other candidate reached the finals, because of the time or because it failed."
+        yield "There was no other finalist." + (f" {_TOO_LITTLE}" if result.untried or result.out_of_time else "")
+    for failed, error in result.failed.items():
+        yield f"{failed.name} failed in the finals: {error.rstrip('.')}."
     yield f"No more seeds were trained, because {result.why_ended}."
+    yield from _restrictions(session)
+
+
+def _restrictions(session: Session) -> Iterator[str]:
+    """Yield what all runs had to do without, for lack of time."""
+    for override in session.shared:
+        key, _, value = override.partition("=")
+        if key == "data.image_size":
+            yield f"All runs used images of {value}×{value} pixels, smaller than usual, to fit into the time."
+        else:
+            yield f"All runs used {100 * float(value):.3g} % of the training images, to fit into the time."
 
 
 def tested(target: Path) -> str:
@@ -68,18 +82,21 @@ def tested(target: Path) -> str:
 
 def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], again: str) -> Iterator[str]:
     """Yield what would be worth doing next."""
-    clear = result.look is not None and result.look.clear
-    more = f"{again} --minutes {2 * session.settings.minutes:g}"
-    if not clear:
+    if result.out_of_time:
+        more = f"{again} --minutes {2 * session.settings.minutes:g}"
         yield f"To be surer, give it more time; it continues from here: {more}"
-    short = [run for runs in result.finals.values() for run in runs if run.minutes is not None]
-    if short:
-        cut = duration(60 * (short[0].minutes or 0))
-        yield f"The finalists' training was cut to {cut} to fit into the time. More minutes give the full recipes."
+    elif not (result.look is not None and result.look.clear) and len(result.finals) > 1:
+        yield "More time gives no more seeds. Only more validation images can tell the finalists apart."
+    cut = [run for runs in result.finals.values() for run in runs if run.minutes is not None]
+    if cut:
+        longest = duration(60 * (cut[0].minutes or 0))
+        yield (f"Each finalist was trained for {longest}, to fit into the time. With several times as many minutes, "
+               "the finals are held again with longer training.")  # fmt: skip
+    if result.untried:
+        names = ", ".join(one.name for one in result.untried)
+        yield f"Not tried, because of the time: {names}. They are tried if you give it several times as many minutes."
     if session.shared:
-        what = "smaller images" if session.shared[0].startswith("data.image_size") else "a part of the training images"
-        yield (f"All runs used {what} ({session.shared[0]}). Train the winner again without this, or give more minutes "
-               "with another --name.")  # fmt: skip
+        yield (f"Train the winner again without {session.shared[0]}, or give more minutes with another --name.")
     at_hand = session.journal.get("backbones at hand", [])
     if len(ranked) < len(at_hand):
         yield f"{len(at_hand) - len(ranked)} of {len(at_hand)} pretrained backbones at hand were not ranked."
@@ -103,7 +120,7 @@ def commands(session: Session, run: Trained, target: Path) -> list[tuple[str, st
 def method(session: Session, result: Result) -> Iterator[str]:
     """Yield how the recommendation was decided."""
     settings = session.settings
-    read = sum(what.startswith("test of ") for what in session.journal.names)
+    read = sum(what.startswith(finish.TEST) for what in session.journal.names)
     times = "once, after the winner was fixed" if read < 2 else f"{read} times, each for the winner of that call"
     yield f"All decisions looked at training and validation images only. The test part was read {times}."
     yield ("After every round of seeds, the finalists are compared by a t-test over seeds and paired validation "

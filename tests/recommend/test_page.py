@@ -22,12 +22,12 @@ def test_the_page_has_every_part_also_for_data_without_files(tmp_path: Path, mon
     made.journal.decide("more data", lambda: {"counts": [10, 20], "accuracies": [[0.5, 0.6], [0.55, 0.62]],
                                               "gain": 0.02, "low": 0.01, "high": 0.03})  # fmt: skip
     assert insights.sheet(made, DOUBTS) is None
-    ranked = [Ranked(Base("cnn", (), "imagenet", 1), 0.8, 0.7, 100, 5.0, 4.0, 32, 32)]
+    ranked = [Ranked(Base("cnn", (), "imagenet", 1), 0.8, 0.7, 100, 5.0, 0.04, 32, 32)]
     target = result.finals[result.best][0].folder  # as if its test part had been read
     checked = {"findings": [{"severity": "warning", "path": "a.png", "message": "is blank"}], "collections": []}
     text = page.write(made, checked, ranked, result, target, "cvlib recommend digits").read_text()
     for part in ("tuned is recommended", "is clearly ahead of frozen", "race, round 1", "digits/0001", "a.png is blank",
-                 "would bring about +2.0 points (1.0 to 3.0)", "cvlib predict"):  # fmt: skip
+                 "would bring about +2.0 points (95 % interval 1.0 to 3.0", "cvlib predict"):  # fmt: skip
         assert part in text
     rows = words.rows(result)
     assert [row["candidate"] for row in rows] == ["tuned", "frozen", "scratch"]
