@@ -104,7 +104,7 @@ def test_only_some_packages_import_hydra_and_keras() -> None:
 
 
 def test_tensorflow_is_imported_only_where_needed() -> None:
-    """The feed, TensorBoard, devices, fused operations, gradients for explanations, exports, predictions use TensorFlow."""
+    """The feed, TensorBoard, devices, fused operations, gradients, exports and predictions use TensorFlow."""
     allowed = {
         "data/tensorflow", "training/tensorboard.py", "training/devices.py", "training/own_state.py",
         "training/batch_norm.py", "training/event_file.py",
