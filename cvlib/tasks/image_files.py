@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cvlib.data import resampling
 from cvlib.data.input_spec import InputSpec
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ def probabilities(
 
     `images` are files with their pixels, uint8 `(height, width, channels)`.
     """
-    from cvlib.tasks import serving
-
-    resize = serving.resizer(spec)
-    resized = ((file, resize(pixels)) for file, pixels in images)
+    resized = ((file, resampling.image(pixels, spec.size, spec.resize)) for file, pixels in images)
     while batch := list(itertools.islice(resized, _BATCH)):
         rows = model.predict(np.stack([pixels for _, pixels in batch]).astype(np.float32), verbose=0)
         for (file, pixels), row in zip(batch, rows, strict=True):

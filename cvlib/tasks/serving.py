@@ -13,26 +13,26 @@ from keras import ops
 from cvlib.data.input_spec import InputSpec
 from cvlib.tasks import temperature
 
-_DIRECT_CALLS = 8  # about as many take as long as compiling
+_DIRECT = 8  # images; compiling takes about as long as so many direct calls with one image
 
 Call = Callable[[np.ndarray], Any]
 
 
 @functools.lru_cache(maxsize=1)
-def caller(model: keras.Model) -> Call:
-    """Return a function that calls a saved network with images `(batch, height, width, channels)` of changing sizes.
+def caller(model: keras.Model, size: tuple[int, int] | None = None) -> Call:
+    """Return a function that calls a saved network with images `(batch, height, width, channels)`.
 
-    It returns the outputs as arrays. After some calls, TensorFlow compiles the network once for all sizes; `predict`
-    would do so again for every size, and a direct call takes several times as long. The function for the last network
-    is kept.
+    It returns the outputs as arrays. After some images, TensorFlow compiles the network once: for images of `size`, or
+    of all sizes. `predict` would do so again for every size, and a direct call takes several times as long. The
+    function for the last network is kept.
     """
-    calls, compiled = 0, None
+    seen, compiled = 0, None
 
     def call(images: np.ndarray) -> Any:
-        nonlocal calls, compiled
-        calls += 1
-        if calls > _DIRECT_CALLS and compiled is None and keras.backend.backend() == "tensorflow":
-            compiled = _for_all_sizes(model)
+        nonlocal seen, compiled
+        seen += len(images)
+        if seen > _DIRECT and compiled is None and keras.backend.backend() == "tensorflow":
+            compiled = _compiled(model, size or (None, None))
         given = images.astype(np.float32)
         outputs = model(given, training=False) if compiled is None else compiled(given)
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)
@@ -40,10 +40,10 @@ def caller(model: keras.Model) -> Call:
     return call
 
 
-def _for_all_sizes(model: keras.Model) -> Call:
+def _compiled(model: keras.Model, size: tuple[int | None, int | None]) -> Call:
     import tensorflow as tf
 
-    signature = [tf.TensorSpec(model.input_shape, tf.float32)]
+    signature = [tf.TensorSpec((None, *size, model.input_shape[-1]), tf.float32)]
     compiled: Call = tf.function(lambda images: model(images, training=False), input_signature=signature)
     return compiled
 
@@ -64,19 +64,6 @@ def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
 def sides(spec: InputSpec) -> tuple[int | None, int | None]:
     """Return the height and width that a saved network takes; None: any."""
     return spec.size if spec.tiled else (None, None)
-
-
-def resizer(spec: InputSpec) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that resizes a uint8 image `(height, width, channels)` to `spec.size`, as saved networks do."""
-    layer = _resizing(spec)
-
-    def resized(image: np.ndarray) -> np.ndarray:
-        if image.shape[:2] == spec.size:
-            return image
-        pixels = ops.round(layer(image.astype(np.float32), training=False))
-        return np.asarray(ops.convert_to_numpy(pixels), np.uint8)
-
-    return resized
 
 
 def _resizing(spec: InputSpec) -> keras.layers.Layer:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cvlib import cli, tasks
+from cvlib.data import resampling
 from cvlib.data.input_spec import InputSpec
 from cvlib.evaluation import ensemble
 from cvlib.models.network import build
@@ -69,10 +70,8 @@ def test_the_probabilities_are_averaged(runs: list[Path], tmp_path: Path, capsys
 
 
 def _resized(images: np.ndarray) -> np.ndarray:
-    from cvlib.tasks import serving
-
-    resize = serving.resizer(InputSpec(small_runs.SIDE, small_runs.SIDE, 1))
-    return np.stack([resize(image.astype(np.uint8)) for image in images]).astype(np.float32)
+    size = small_runs.SIDE, small_runs.SIDE
+    return np.stack([resampling.image(image.astype(np.uint8), size, "stretch") for image in images]).astype(np.float32)
 
 
 def test_the_weights_are_averaged(runs: list[Path]) -> None:

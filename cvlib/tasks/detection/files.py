@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from cvlib.data import resampling, resize
 from cvlib.data.input_spec import InputSpec
 from cvlib.runtime.files import write_atomically
 from cvlib.tasks.base import Named, Tell
@@ -23,22 +26,44 @@ from cvlib.viz import pictures
 if TYPE_CHECKING:
     import keras
 
+T = TypeVar("T")
+_BATCH = 16
 _COLUMNS = ("file", "class", "score", "x_min", "y_min", "x_max", "y_max")
 
 
-def found_in(model: keras.Model, image: np.ndarray, spec: InputSpec) -> Detections:
-    """Return the saved network's detections in an image, uint8 `(height, width, channels)`, in the image's pixels.
+def found_in(
+    model: keras.Model, images: Iterable[tuple[T, np.ndarray]], spec: InputSpec
+) -> Iterator[tuple[T, np.ndarray, Detections]]:  # fmt: skip
+    """Yield, for each name with an image, the saved network's detections in pixels of the image.
 
-    If the network takes tiles, the detections in all windows are merged.
+    Images are uint8 `(height, width, channels)`. If the network takes tiles, the detections in all windows are merged.
     """
     from cvlib.tasks import serving
 
-    call = serving.caller(model)
+    call = serving.caller(model, spec.size)
 
     def predict(images: np.ndarray) -> list[Detections]:
         return detections(call(images))
 
-    return tiles.found_in(predict, image, spec) if spec.tiled else predict(image[np.newaxis])[0]
+    given = iter(images)
+    while batch := list(itertools.islice(given, 1 if spec.tiled else _BATCH)):
+        pixels = [image for _, image in batch]
+        found = [tiles.found_in(predict, pixels[0], spec)] if spec.tiled else _resized(predict, pixels, spec)
+        for (name, image), one in zip(batch, found, strict=True):
+            yield name, image, one
+
+
+def _resized(
+    predict: Callable[[np.ndarray], list[Detections]], images: Sequence[np.ndarray], spec: InputSpec
+) -> list[Detections]:  # fmt: skip
+    """Return the detections in a batch of images, each resized as in training."""
+    found = predict(np.stack([resampling.image(image, spec.size, spec.resize) for image in images]))
+    moved = []
+    for image, one in zip(images, found, strict=True):
+        height, width = image.shape[:2]
+        corners = resize.back(one.corners, height, width, spec.size, spec.resize)
+        moved.append(replace(one, corners=corners.astype(np.float32)))
+    return moved
 
 
 def write(
@@ -54,15 +79,15 @@ def write(
     highest = 0.0
     read: list[Path] = []
     found: list[Detections] = []
-    for file, name, image in images:
-        boxes = found_in(model, image, spec)
+    named = (((file, name), image) for file, name, image in images)
+    for (file, name), image, boxes in found_in(model, named, spec):
         highest = max(highest, float(np.max(boxes.scores, initial=0.0)))
         kept = boxes.scores >= min_listed
-        boxes = Detections(boxes.corners[kept], boxes.scores[kept], boxes.classes[kept])
-        pictures.save_png(boxed(image, boxes, classes, min_drawn), folder / "images" / f"{name}.png")
+        listed = Detections(boxes.corners[kept], boxes.scores[kept], boxes.classes[kept])
+        pictures.save_png(boxed(image, listed, classes, min_drawn), folder / "images" / f"{name}.png")
         read.append(file)
-        found.append(boxes)
-        tell(file, _in_words(boxes.classes[boxes.scores >= min_drawn], classes))
+        found.append(listed)
+        tell(file, _in_words(listed.classes[listed.scores >= min_drawn], classes))
     if read:
         _write_tables(folder, read, found, classes)
         if highest < min_drawn:

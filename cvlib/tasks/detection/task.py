@@ -201,7 +201,7 @@ class Detection(Task):
 
     def values(self, run: SavedRun, model: keras.Model, images: Sequence[Picture]) -> list[Detections]:
         """Return the boxes in each image, in pixels of the image."""
-        return [replace(files.found_in(model, image, run.spec), file=file) for file, image in images]
+        return [replace(found, file=file) for file, _, found in files.found_in(model, images, run.spec)]
 
 
 def _unpadded(label: dict[str, np.ndarray]) -> Boxes:
