@@ -79,8 +79,7 @@ def row(words: str, outputs: Path) -> str:
     source, *options = shlex.split(words)
     called = options[options.index("--name") + 1] if "--name" in options else Path(source).name
     found = json.loads((outputs / "recommended" / called / "recommendation.json").read_text(encoding="utf-8"))
-    verdict = [line for line in found["verdict"] if any(word in line for word in (" is recommended: ", " ahead of ",
-                                                                                  " reached"))]  # fmt: skip
+    verdict = [line for line in found["verdict"][:-1] if not line.startswith("No more seeds")]
     test = found["verdict"][-1].removeprefix("On the test part, which no decision looked at, ")
     test = test.removesuffix(".").replace(", for this network", "")
     minutes = f"{found['minutes']:g}, {duration(found['seconds'])}"

@@ -171,7 +171,7 @@ def _hold(session: Session, finalists: Sequence[Candidate], plan: _Round, result
             result.why_ended = "one finalist is clearly best"
             return
         if len(runs) < 2:
-            result.why_ended = "no other finalist is left"
+            result.why_ended = "no other finalist is left" if len(finalists) > 1 else ""
             return
         if seed != seeds[-1] and not _go_on(session, plan, runs, seed + 1, result):
             return

@@ -26,7 +26,7 @@ class Result:
         look: the last look at the finals; None if they can't be compared.
         looked: numbers of the finals that were looked at with several seeds.
         untried: candidates that had no time.
-        why_ended: why no more seeds were trained.
+        why_ended: why no more seeds were trained; "" if there was one finalist only.
         out_of_time: whether more time would have given more seeds.
     """
 

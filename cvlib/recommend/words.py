@@ -18,8 +18,8 @@ from cvlib.report.headline import interval, shown
 from cvlib.runs.run import read_run
 from cvlib.runtime.clock import duration
 
-_TOO_LITTLE = "There was too little time to say more than this."
-_UNTESTED = f"With one seed each, the difference can't be tested. {_TOO_LITTLE}"
+_ALONE = "Only one candidate was trained: there was too little time to say more than this."
+_UNTESTED = "With one seed each, the difference can't be tested: there was too little time to say more than this."
 
 
 def verdict(session: Session, result: Result) -> Iterator[str]:
@@ -50,10 +50,11 @@ def verdict(session: Session, result: Result) -> Iterator[str]:
         why = _UNTESTED if seeds == 1 else "The results can't be compared image by image."
         yield f"The other finalists reached: {', '.join(known)} ({count}). {why}"
     else:
-        yield "There was no other finalist." + (f" {_TOO_LITTLE}" if result.untried or result.out_of_time else "")
+        yield _ALONE if result.untried and not result.short else "There was no other finalist."
     for failed, error in result.failed.items():
         yield f"{failed.name} failed in the finals: {error.rstrip('.')}."
-    yield f"No more seeds were trained, because {result.why_ended}."
+    if result.why_ended:
+        yield f"No more seeds were trained, because {result.why_ended}."
     yield from _restrictions(session)
 
 
@@ -90,8 +91,8 @@ def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], again
     cut = [run for runs in result.finals.values() for run in runs if run.minutes is not None]
     if cut:
         longest = duration(60 * (cut[0].minutes or 0))
-        yield (f"Each finalist was trained for {longest}, to fit into the time. With several times as many minutes, "
-               "the finals are held again with longer training.")  # fmt: skip
+        yield (f"Training in the finals was limited to {longest}, to fit into the time. With several times as many "
+               "minutes, the finals are held again with longer training.")  # fmt: skip
     if result.untried:
         names = ", ".join(one.name for one in result.untried)
         yield f"Not tried, because of the time: {names}. They are tried if you give it several times as many minutes."
