@@ -16,6 +16,7 @@ from PIL import Image
 
 import cvlib
 from cvlib.runtime.errors import UserError
+from cvlib.tasks import saved
 from tests import programs
 from tests.prediction.test_prediction import SMALL
 from tests.prediction.test_prediction import write_run as write_untrained
@@ -85,6 +86,25 @@ def test_predict_returns_boxes_and_masks(task: str, tmp_path: Path) -> None:
         assert found.corners.shape == (len(found), 4)
     else:
         assert found.shape == (50, 80)
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_many_images_of_all_sizes_have_the_answers_of_single_ones(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_untrained(tmp_path / "run", SMALL[task])
+    load, loaded = saved.network, []
+    monkeypatch.setattr(saved, "network", lambda run: loaded.append(run) or load(run))
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (30 + 5 * number, 90 - 2 * number, 3)).astype(np.uint8) for number in range(20)]
+    single = [cvlib.predict(tmp_path / "run", image)[0] for image in images]
+    for one, other in zip(single, cvlib.predict(tmp_path / "run", images), strict=True):
+        if task == "detection":
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+            assert one.corners.max() <= 130 and len(one) > 0
+        else:
+            assert one.shape == other.shape and (one == other).mean() > 0.99
+    assert len(loaded) == 1  # the network is kept
 
 
 def test_invalid_input_is_a_one_line_error(tmp_path: Path) -> None:
