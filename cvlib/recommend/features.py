@@ -19,7 +19,7 @@ from cvlib.data.labels import Form
 from cvlib.data.labels.mask import IGNORE
 
 _BATCH = 16
-_TIMED = 5  # batches that are timed, with the first one, which compiles
+_TIMED = 5  # batches, at most
 _PER_IMAGE = 32  # pixels of a mask, at most
 _STRIDE = 16  # of the map in which boxes are pooled
 _MOST_OVERLAP = 0.3  # of a background box with a labelled box, as intersection over union
@@ -123,21 +123,20 @@ def _maps(network: Any, images: Any) -> list[np.ndarray]:
 
 
 def _image_seconds(training: Any, dataset: Dataset) -> float:
-    """Return the seconds for an image, from a few batches after the first one, which compiles.
+    """Return the seconds for an image, from a few batches after the network has been compiled.
 
     It is measured apart from the features themselves, because these can come from the cache.
     """
-    taken, images = 0.0, 0
-    begun = time.perf_counter()
-    for number, (batch, _) in enumerate(itertools.islice(_in_order(training, dataset).batches(), _TIMED)):
-        if number and len(batch) < _BATCH:  # would be compiled again
+    batches = itertools.islice(_in_order(training, dataset).batches(), _TIMED)
+    first, _ = next(batches)
+    _maps(training.network, first)  # compiles it
+    images, began = 0, time.perf_counter()
+    for batch in itertools.chain([first], (batch for batch, _ in batches)):
+        if len(batch) < len(first):  # would be compiled again
             break
         _maps(training.network, batch)
-        now = time.perf_counter()
-        if number or len(dataset.train) <= _BATCH:
-            taken, images = taken + now - begun, images + len(batch)
-        begun = now
-    return taken / images
+        images += len(batch)
+    return (time.perf_counter() - began) / images
 
 
 def boxes(
