@@ -77,8 +77,7 @@ def hold(
 
 def worth_more(session: Session, plan: dict[str, Any]) -> bool:
     """Return whether finals with this plan should be held again in the time that is left now."""
-    trained = plan["places"]
-    seconds = _seconds_each(session, trained)
+    seconds = _seconds_each(session, plan["places"])
     longer = plan["minutes"] is not None and seconds >= _LONGER * 60 * plan["minutes"]
     lacking = not plan["trained"] and seconds >= session.settings.shortest
     return bool(longer or lacking or (plan["alone"] and seconds >= _learning_seconds(session)))
