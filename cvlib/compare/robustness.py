@@ -8,16 +8,22 @@ from cvlib.compare.groups import Group, listed
 from cvlib.runs.run import Run
 
 MEAN = "under_corruption"
+CLEAN = "without_corruption"  # on the same images, which may be a part of the test split
 
 
 def columns(group: Group, metric: str) -> dict[str, float | None]:
-    """Return a test metric's mean under corruption over the group's runs, also by family, for tables of numbers."""
+    """Return a test metric's mean under and without corruption over the group's runs, for tables of numbers.
+
+    The mean under corruption is also given by family.
+    """
     split, _, name = metric.rpartition("/")
     if split != "test":
         return {}
     measured = [run.corruptions for run in group.runs if run.corruptions]
     families = dict.fromkeys(family for one in measured for family in one.families)
-    found = {MEAN: [one.mean(name) for one in measured]} if measured else {}
+    found: dict[str, list[float | None]] = {}
+    if measured:
+        found = {MEAN: [one.mean(name) for one in measured], CLEAN: [one.clean.get(name) for one in measured]}
     found |= {f"{MEAN}/{family}": [one.mean(name, family) for one in measured] for family in families}
     return {column: _mean(values) for column, values in found.items()}
 

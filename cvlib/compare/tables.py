@@ -126,11 +126,17 @@ def _results(section: Section, row: dict[str, Any]) -> Row:
     shown["training"] = "" if seconds is None else duration(seconds)
     shown["memory"] = memory(row["peak_memory_mb"])
     corrupted = row.get(robustness.MEAN)
-    shown[f"under corruption{unit}"] = "" if corrupted is None else amount(corrupted, spec)
+    shown[f"under corruption{unit}"] = "" if corrupted is None else _beside_clean(corrupted, row, spec)
     for form in benchmarks.formats(section.runs):
         latency = row.get(f"{benchmarks.LATENCY}/{form}")
         shown[f"latency ({form})"] = "" if latency is None else f"{latency:.3g} ms"
     return shown
+
+
+def _beside_clean(corrupted: float, row: dict[str, Any], spec: MetricSpec) -> str:
+    """Return the mean under corruption and, if known, the metric of the same images without corruption."""
+    clean = row.get(robustness.CLEAN)
+    return amount(corrupted, spec) + ("" if clean is None else f" of {amount(clean, spec)}")
 
 
 def heading(key: str) -> str:

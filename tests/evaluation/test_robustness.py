@@ -76,7 +76,7 @@ def test_all_corruptions_become_part_of_the_run(run: Path, capsys: pytest.Captur
     assert cli.main(["compare", str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert next(line for line in lines if line.startswith("run ")).endswith("under corruption %")
-    assert any(line.endswith(f"{100 * mean:.2f}") for line in lines)
+    assert any(line.endswith(f"{100 * mean:.2f} of {100 * found.clean['accuracy']:.2f}") for line in lines)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
