@@ -50,10 +50,10 @@ def main() -> int:
         if done is not None:
             break
     names = [json.loads(line)["what"] for line in before]
-    tests = sum(name.startswith("test of ") for name in names)
-    print(f"exit code {done}; {len(names) - len(set(names))} decisions made twice; the test part was read "
-          f"{tests} times; {json.loads(before[-1])['used']:.0f} s used")  # fmt: skip
-    return int(done != 0 or len(names) != len(set(names)) or tests != 1)
+    twice, tests = len(names) - len(set(names)), sum(name.startswith("test of ") for name in names)
+    print(f"{kills} kills, exit code {done}; {twice} decisions made twice; the test part was read {tests} times; "
+          f"{json.loads(before[-1])['used']:.0f} s used")  # fmt: skip
+    return int(done != 0 or twice != 0 or tests != 1)
 
 
 def _run(command: list[str], environment: dict[str, str], seconds: float | None) -> int | None:
