@@ -62,3 +62,11 @@ def test_help_imports_neither_tensorflow_nor_torch() -> None:
     assert "--only" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"tensorflow", "torch", "keras"}
+
+
+@pytest.mark.slow
+def test_the_decoders_are_compared() -> None:
+    command = [sys.executable, str(FOLDER / "run.py"), "--only", "decoders", "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| segmenter with model.decoder=unpool")]
+    assert len(rows) == 2 and all("images/s" in row for row in rows)
