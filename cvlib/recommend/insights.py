@@ -50,8 +50,8 @@ def more_data_words(found: dict[str, Any]) -> str:
     """Return what twice as many training images would bring, in a sentence."""
     gain, low, high = (100 * found[key] for key in ("gain", "low", "high"))
     return (f"Twice as many training images would bring about {gain:+.1f} points (95 % interval {low:.1f} to "
-            f"{high:.1f}, if the learning curve goes on as it did), going by a linear probe on the frozen features of "
-            f"up to {found['counts'][-1]:,} images.")  # fmt: skip
+            f"{high:.1f}). This extends the learning curve of a linear probe on the frozen features of up to "
+            f"{found['counts'][-1]:,} images.")  # fmt: skip
 
 
 def sheet(session: Session, doubts: list[dict[str, Any]]) -> Image | None:

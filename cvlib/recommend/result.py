@@ -58,14 +58,14 @@ class Result:
     def best_of(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the finalist with the best mean of these candidates; none if none of them was in the finals."""
         found = [one for one in candidates if any(run.value is not None for run in self.finals.get(one, []))]
-        return sorted(found, key=lambda one: -float(np.mean([oriented(run) for run in self.finals[one]])))[:1]
+        return sorted(found, key=lambda one: -mean(self.finals[one]))[:1]
 
     @property
     def best(self) -> Candidate:
         """The finalist with the best mean; raises `RunFailed` if no finalist could be trained."""
         if self.look is not None:
             return list(self.finals)[self.look.leader]
-        means = {one: np.mean([oriented(run) for run in runs]) for one, runs in self.finals.items()}
+        means = {one: mean(runs) for one, runs in self.finals.items()}
         best = max(means, key=lambda one: means[one], default=None)
         if best is None or not math.isfinite(means[best]):
             raise RunFailed("no finalist could be trained: see the lines above")
@@ -80,9 +80,14 @@ class Result:
         found |= {one.name: ("finals", runs) for one, runs in self.finals.items()}
 
         def order(name: str) -> tuple[bool, float]:
-            return found[name][0] != "finals", -float(np.mean([oriented(run) for run in found[name][1]]))
+            return found[name][0] != "finals", -mean(found[name][1])
 
         return {name: found[name] for name in sorted(found, key=order)}
+
+
+def mean(runs: Sequence[Trained]) -> float:
+    """Return the mean over a candidate's runs, so that higher is better; −∞ if one of them failed."""
+    return float(np.mean([oriented(run) for run in runs]))
 
 
 def oriented(one: Trained) -> float:

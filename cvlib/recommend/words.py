@@ -97,7 +97,7 @@ def next_steps(session: Session, result: Result, ranked: Sequence[Ranked], again
         names = ", ".join(one.name for one in result.untried)
         yield f"Not tried, because of the time: {names}. They are tried if you give it several times as many minutes."
     if session.shared:
-        yield (f"Train the winner again without {session.shared[0]}, or give more minutes with another --name.")
+        yield f"Train the winner again without {session.shared[0]}, or give more minutes with another --name."
     at_hand = session.journal.get("backbones at hand", [])
     if len(ranked) < len(at_hand):
         yield f"{len(at_hand) - len(ranked)} of {len(at_hand)} pretrained backbones at hand were not ranked."

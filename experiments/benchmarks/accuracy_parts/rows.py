@@ -57,6 +57,8 @@ _OURS: dict[str, dict[str, list[str]]] = {
         "ours-imagenet": [f"model={_LITE}", *_FINETUNE],
     },
 }
+# Ends the model's name of a YOLO that updates its weights after each batch, as all others do, and not after 64 images.
+EVERY_BATCH = " every batch"
 _TIMM = ("torch", "torchvision", "timm")
 _SMP = (*_TIMM, "segmentation-models-pytorch")
 
@@ -68,9 +70,8 @@ def _both(name: str, trainer: str, packages: tuple[str, ...], model: str) -> lis
 
 
 _PEERS = {
-    # Ultralytics updates the weights after 64 images; the rows -every-batch do so after each batch, as all others do.
     "detection": [Row(f"{name}{suffix.replace(' ', '-')}", [], "yolo_peer", ("torch", "ultralytics"), name + suffix)
-                  for suffix in ("", " every batch") for name in ("yolov8n", "yolo11n")],
+                  for suffix in ("", EVERY_BATCH) for name in ("yolov8n", "yolo11n")],
     "segmentation": [row for model in ("Unet", "FPN", "DeepLabV3Plus")
                      for row in _both(model.lower(), "smp_peer", _SMP, model)],
     "classification": _both("timm", "timm_peer", _TIMM, "tf_efficientnet_lite0"),

@@ -15,10 +15,8 @@ from typing import Any
 
 from accuracy_parts import job as jobs
 from accuracy_parts.collection import Collection, Sample, read
+from accuracy_parts.rows import EVERY_BATCH
 
-EVERY_BATCH = (
-    " every batch"  # a suffix of the model's name: the weights are updated after each batch, not each 64 images
-)
 _MIN_SCORE = 0.001  # of the boxes of the timed prediction
 
 
