@@ -22,10 +22,11 @@ def area(boxes: Any) -> Any:
 
 def iou(first: Any, second: Any) -> Any:
     """Return the intersection over union, 0–1, of boxes that broadcast: two `(…, 4)` → `(…,)`; 0 for empty boxes."""
-    low = ops.maximum(first[..., :2], second[..., :2])
-    high = ops.minimum(first[..., 2:], second[..., 2:])
-    sides = ops.relu(high - low)
-    intersection = sides[..., 0] * sides[..., 1]
+    # Each coordinate separately: operations on `(…, 2)` take three times as long.
+    width, height = (ops.relu(ops.minimum(first[..., high], second[..., high])
+                              - ops.maximum(first[..., low], second[..., low]))
+                     for low, high in ((0, 2), (1, 3)))  # fmt: skip
+    intersection = width * height
     # The order matters: Keras (3.15, TensorFlow) mistakes (1, n, 1) + (1, 1, n) for adding a bias and returns
     # (1, n, 1).
     return intersection / ops.maximum(area(first) - intersection + area(second), _TINY)

@@ -97,18 +97,16 @@ def _upsampling(options: DecoderOptions) -> Any:
 
 
 def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """Upsample, concatenate the encoder's map if `skip` is set, and add a convolution over both."""
+    """Upsample, join the encoder's map if `skip` is set, and add a convolution; without a skip connection, two."""
     from keras import layers
 
     from cvlib.models.blocks import convolution
 
     x = _upsampling(options)(options, x, level, filters, name)
-    # This convolution fills the zeros that unpooling leaves. Without a skip connection, it sharpens the upsampled
-    # features, because no encoder map localizes them.
-    if options.decoder == "unpool" or not options.skip:
-        x = convolution(x, filters, 3, f"{name}_alone")
     if options.skip:
         x = layers.Concatenate(name=f"{name}_skip")([x, level])
+    else:  # fills the zeros of unpooling, and sharpens what was interpolated: no encoder map localizes it
+        x = convolution(x, filters, 3, f"{name}_alone")
     return convolution(x, filters, 3, f"{name}_conv")
 
 
