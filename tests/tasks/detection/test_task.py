@@ -142,7 +142,7 @@ def learned(head: str, steps: int) -> tuple[Network, Split]:
     for layer in network.base.layers + network.model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8
-    rate = keras.optimizers.schedules.CosineDecay(0.005, steps)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, steps)
     network.model.compile(keras.optimizers.Adam(rate), **TASK.compile_arguments(network, config("yolo")))
     stream = feed_of(split, 8, steps=steps).with_targets(lambda labels: TASK.targets(labels, network))
     network.model.fit(stream, verbose=0, shuffle=False)
@@ -152,7 +152,7 @@ def learned(head: str, steps: int) -> tuple[Network, Split]:
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["anchor_free", "grid"])
 def test_eight_images_can_be_overfitted(head):
-    network, split = learned(head, 160)
+    network, split = learned(head, 100)
     assert TASK.evaluate(TASK.validated(network), feed_of(split, 8), CLASSES).metrics()["mAP50"] >= 0.99
 
 
