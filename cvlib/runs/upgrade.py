@@ -23,6 +23,8 @@ FORM = 2  # the format that this version writes
 _FORM_1 = Path(__file__).with_name("form_1.yaml")
 _METRICS = {"recall": "ar_100"}  # earlier name → name
 _MODEL_KEYS = {"neck": "neck_channels"}
+# Keys that were added later within format 2, and what a run without them has if another key has this value.
+_LATER = (("head", "anchor_free", {"bins": None}), ("decoder", "unpool", {"unpool_convolution": True}))
 
 
 def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -34,7 +36,7 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     summary, config = _with_new_metrics(summary), _with_new_keys(config)
     form = summary.get("form", 1)
     if form == FORM:
-        return summary, _with_bins(config)
+        return summary, _with_later_keys(config)
     if form != 1:
         raise UserError(
             f"this run has format {form}, but this version of cvlib reads formats up to {FORM}: update cvlib"
@@ -86,12 +88,13 @@ def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _with_bins(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config; an anchor-free detector without `model.bins` is older than this key, and has none."""
+def _with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config with keys that are newer than the run, and the values that describe the run's network."""
     model = config.get("model")
-    if not isinstance(model, Mapping) or model.get("head") != "anchor_free":
+    if not isinstance(model, Mapping):
         return config
-    return {**config, "model": {"bins": None, **model}}
+    later = next((keys for key, value, keys in _LATER if model.get(key) == value), {})
+    return {**config, "model": {**later, **model}}
 
 
 def form_1_specs(task: str) -> tuple[MetricSpec, ...]:

@@ -42,7 +42,7 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
     ("resnet", {}, {"depth", "convention"} | CLASSIFIER),
     ("inception", {}, {"auxiliary_weight"} | CLASSIFIER),
     ("segmenter", {}, DECODER | CNN_MAPS | {"interpolation"}),
-    ("segmenter", {"decoder": "unpool"}, DECODER | CNN_MAPS),
+    ("segmenter", {"decoder": "unpool"}, DECODER | CNN_MAPS | {"unpool_convolution"}),
     ("segmenter", {"decoder": "transpose"}, DECODER | CNN_MAPS | KERNELS),
     ("segmenter", {"encoder": "resnet"}, DECODER | {"depth", "convention", "interpolation"}),
     ("segmenter", {"encoder": "inception"}, DECODER | {"interpolation"}),

@@ -111,7 +111,7 @@ def test_the_properties_of_a_run_are_read() -> None:
 
 @pytest.mark.parametrize(("changes", "keys"), [
     ({"model_encoder": "vgg", "model_depth": None}, DECODER | {"encoder", "depth", "interpolation"}),
-    ({"model_encoder": None, "model_decoder": "unpool"}, DECODER | CNN_BASE | {"encoder"}),
+    ({"model_encoder": None, "model_decoder": "unpool"}, DECODER | CNN_BASE | {"encoder", "unpool_convolution"}),
     ({"model_encoder": "inception", "model_decoder": "transpose"},
      DECODER | {"encoder", "transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}),
 ])  # fmt: skip
@@ -308,7 +308,13 @@ def test_names_that_changed_within_format_2_are_read_under_their_new_names() -> 
     }
 
 
-@pytest.mark.parametrize(("model", "bins"), [({}, None), ({"bins": 16}, 16)])
-def test_an_anchor_free_detector_that_does_not_record_bins_has_none(model: dict[str, Any], bins: int | None) -> None:
-    _, config = upgrade({"form": 2}, {"model": {"name": "yolo", "head": "anchor_free", **model}})
-    assert config["model"]["bins"] == bins
+@pytest.mark.parametrize(("model", "key", "value"), [
+    ({"head": "anchor_free"}, "bins", None),
+    ({"head": "anchor_free", "bins": 16}, "bins", 16),
+    ({"head": "decoder", "decoder": "unpool"}, "unpool_convolution", True),
+    ({"head": "decoder", "decoder": "unpool", "unpool_convolution": False}, "unpool_convolution", False),
+])  # fmt: skip
+def test_a_key_that_is_newer_than_the_run_has_the_value_of_its_network(
+    model: dict[str, Any], key: str, value: Any
+) -> None:
+    assert upgrade({"form": 2}, {"model": model})[1]["model"] == {**model, key: value}

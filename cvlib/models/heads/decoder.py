@@ -32,6 +32,7 @@ class DecoderOptions(MaskOptions):
     decoder_filters: int = option(128, low=1)  # maximum channels; no level exceeds its encoder level
     dropout: float = option(0.0, low=0, high=0.95)
     interpolation: str = option("bilinear", choices=("bilinear", "nearest"))  # method of decoder=interpolate
+    unpool_convolution: bool = False  # whether a convolution follows unpooling before the encoder's map is joined
     transpose_kernel: int = option(2, low=1, high=99)  # side of a transposed convolution
     transpose_stride: int = option(2, low=1, high=99)  # factor by which it enlarges
     transpose_padding: int = option(0, low=0, high=99)  # pixels removed at each border of its output
@@ -39,10 +40,12 @@ class DecoderOptions(MaskOptions):
 
     def unused(self) -> set[str]:
         """Return the options that the chosen decoder doesn't use."""
-        kernels = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
-        return {"interpolate": kernels, "unpool": kernels | {"interpolation"}, "transpose": {"interpolation"}}[
-            self.decoder
-        ]
+        own = {
+            "interpolate": {"interpolation"},
+            "unpool": {"unpool_convolution"},
+            "transpose": {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"},
+        }
+        return set().union(*own.values()) - own[self.decoder]
 
 
 class Decoder(Head):
@@ -97,16 +100,18 @@ def _upsampling(options: DecoderOptions) -> Any:
 
 
 def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: int, name: str) -> KerasTensor:
-    """Upsample, join the encoder's map if `skip` is set, and add a convolution; without a skip connection, two."""
+    """Upsample, concatenate the encoder's map if `skip` is set, and add a convolution."""
     from keras import layers
 
     from cvlib.models.blocks import convolution
 
     x = _upsampling(options)(options, x, level, filters, name)
+    # Without a skip connection, this convolution fills the zeros that unpooling leaves, or sharpens the upsampled
+    # features, because no encoder map localizes them.
+    if not options.skip or (options.decoder == "unpool" and options.unpool_convolution):
+        x = convolution(x, filters, 3, f"{name}_alone")
     if options.skip:
         x = layers.Concatenate(name=f"{name}_skip")([x, level])
-    else:  # fills the zeros of unpooling, and sharpens what was interpolated: no encoder map localizes it
-        x = convolution(x, filters, 3, f"{name}_alone")
     return convolution(x, filters, 3, f"{name}_conv")
 
 

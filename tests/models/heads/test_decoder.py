@@ -61,6 +61,16 @@ def test_the_parameters_of_the_segnet_by_hand() -> None:
     assert model.count_params() == encoder + first + second + (4 + 1) * 5
 
 
+@pytest.mark.parametrize(("further", "weights"), [(False, 0), (True, 9 * 6 * 6 + 9 * 4 * 4 + 4 * 6 + 4 * 4)])
+def test_the_parameters_of_unpooling_with_skip_connections_by_hand(further: bool, weights: int) -> None:
+    options = {"filters": [4, 6], "convolutions": 1, "batch_norm": False, "decoder": "unpool"}
+    model = build(**options, unpool_convolution=further).model
+    encoder = (3 * 9 + 1) * 4 + (4 * 9 + 1) * 6
+    first = 9 * (6 + 6) * 6 + 4 * 6
+    second = (6 * 4 + 4 * 4) + 9 * (4 + 4) * 4 + 4 * 4
+    assert model.count_params() == encoder + first + second + (4 + 1) * 5 + weights
+
+
 @pytest.mark.parametrize(("side", "filters", "cells"), [(64, [4] * 5, 8), (57, [4] * 5, 7), (20, [4, 6], 10)])
 def test_the_auxiliary_classifier_uses_the_first_decoder_level_of_at_least_an_eighth(
     side: int, filters: list[int], cells: int
