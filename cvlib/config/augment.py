@@ -18,6 +18,7 @@ class AugmentConfig(Options):
     crop: float = option(1.0, low=0.01, high=1)  # the minimum fraction of the area that a random crop keeps
     zoom_out: float = option(1.0, low=1, high=16)  # the maximum area of a view, as a multiple of the image's area
     mosaic: float = option(0.0, low=0, high=1)  # probability of combining four images into one; for boxes only
+    mosaic_until: float = option(1.0, low=0, high=1)  # share of the training after which there are no more mosaics
     brightness: float = option(0.0, low=0, high=1)  # maximum change, as a fraction of the range 0–255
     contrast: float = option(0.0, low=0, high=1)  # factor within 1 ± this
     saturation: float = option(0.0, low=0, high=1)  # factor within 1 ± this
@@ -30,5 +31,6 @@ class AugmentConfig(Options):
     cutmix: float = option(0.0, low=0, high=10)  # the same for a rectangle of the second image in the first; 0: off
 
     def unused(self) -> set[str]:
-        """Without random operations, their magnitude has no effect."""
-        return set() if self.rand_operations else {"rand_magnitude"}
+        """Return the options of random operations and of mosaics, if there are none."""
+        return {key for key, used in (("rand_magnitude", self.rand_operations), ("mosaic_until", self.mosaic))
+                if not used}  # fmt: skip

@@ -63,8 +63,8 @@ class Feed(ABC):
         return type(self)(FeatureSamples(self.samples, views), self.batch_size, self.order)
 
     @abstractmethod
-    def epoch(self, number: int, start: int = 0) -> None:
-        """Select epoch `number` (from 0) for the next iteration, beginning at step `start`."""
+    def epoch(self, number: int, start: int = 0, mosaics: bool = True) -> None:
+        """Select epoch `number` (from 0) for the next iteration, beginning at step `start`, with or without mosaics."""
 
     @abstractmethod
     def batches(self) -> Iterable[tuple[np.ndarray, Any]]:

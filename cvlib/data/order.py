@@ -73,10 +73,11 @@ class Order:
     strata: np.ndarray | None = field(default=None, compare=False)
     partners: str = "mosaic_partner"
 
-    def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def epoch(self, number: int, mosaics: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return the plan of epoch `number` (from 0): indices int64 `(rows,)` and draws float32 `(rows, streams)`.
 
-        A sample has `tiles` rows, one per image. The sample's own image comes first.
+        A sample has `tiles` rows, one per image. The sample's own image comes first. Without `mosaics`, no sample
+        becomes a mosaic; nothing else changes.
         """
         rng = np.random.default_rng([self.seed, number])
         if self.strata is not None:
@@ -86,6 +87,8 @@ class Order:
                       for _ in range(math.ceil(self.images / self.count))]  # fmt: skip
             order = np.concatenate(passes)[: self.images]
         indices, draws = self._repeating(order, number)
+        if not mosaics and "mosaic" in self.streams:
+            draws[..., self.streams.index("mosaic")] = 1.0  # no probability is higher
         if self.share is not None:
             chosen = self.share.places(self.images)
             indices, draws = indices[chosen], draws[chosen]

@@ -28,7 +28,14 @@ _LATER_DEFAULTS: dict[str, dict[str, Any]] = {
         "tiles": None,
         "tile_overlap": 0.25,
     },
-    "augment": {"rand_operations": 0, "rand_magnitude": 0.3, "erase": 0.0, "mixup": 0.0, "cutmix": 0.0},
+    "augment": {
+        "rand_operations": 0,
+        "rand_magnitude": 0.3,
+        "erase": 0.0,
+        "mixup": 0.0,
+        "cutmix": 0.0,
+        "mosaic_until": 1.0,
+    },
     "mode": {"keep_classes": True, "layer_decay": 1.0, "unfreeze": None},
     "trainer": {
         "kept_epoch": "best",

@@ -54,6 +54,11 @@ class Budget:
         """The seconds that are left."""
         return max(0.0, self.seconds - self.used)
 
+    @property
+    def share(self) -> float:
+        """The share of the time that is used, 0–1."""
+        return min(1.0, self.used / self.seconds)
+
     def step(self) -> bool:
         """Count a step that has just ended; return whether the epoch must end now, so that validation still fits."""
         self.steps += 1
@@ -85,7 +90,7 @@ class Budget:
         record.say(f"trainer.minutes={self.seconds / 60:g} end the run after {duration(state.budget_used)}{early}")
 
     def _set_position(self) -> None:
-        self.position.assign(min(1.0, self.used / self.seconds))
+        self.position.assign(self.share)
 
 
 class BudgetClock(keras.callbacks.Callback):

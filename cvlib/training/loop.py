@@ -157,7 +157,8 @@ def _train_epoch(
     """
     model, train, trainer = training.fitted.model, training.fitted.train, training.config.trainer
     first = state.within  # equal to `train.steps` if only the epoch's validation is missing
-    train.epoch(state.epoch, first % train.steps)
+    progress = training.budget.share if training.budget else state.epoch / trainer.epochs
+    train.epoch(state.epoch, first % train.steps, mosaics=progress < training.config.augment.mosaic_until)
     stream = waiting.timed(data_parallel.batches(train, training.targets, first % train.steps))
 
     def save(done: int) -> None:

@@ -18,6 +18,7 @@ from cvlib.data.input_spec import InputSpec
 from cvlib.data.labels import BOXES, CLASS, MASK
 from cvlib.data.make_feed import make_feed
 from cvlib.data.order import Share
+from cvlib.data.threaded.pipeline import ThreadedFeed
 from tests.data.feeds import a_feed
 
 SIZE = (64, 96)
@@ -115,6 +116,23 @@ def test_mosaic_boxes_at_64_by_96_match_the_drawn_rectangles() -> None:
             assert x_max <= 96 and y_max <= 64
             count += 1
     assert count > 50
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_an_epoch_without_mosaics_has_the_images_and_boxes_of_the_split(threaded: bool) -> None:
+    corners = [(10 * i, 5 * i, 10 * i + 20, 5 * i + 15) for i in range(6)]
+    labels = [Boxes(np.array([box], np.float32), np.array([0]), np.array([False])) for box in corners]
+    split = Split([str(i) for i in range(6)], np.stack([draw_rectangle(SIZE, box) for box in corners]), labels)
+    feed = a_feed(split, SIZE, 3, 6, 2, AugmentConfig(mosaic=1.0), kind=BOXES)
+    feed = ThreadedFeed(feed.samples, feed.batch_size, feed.order) if threaded else feed
+    assert not np.array_equal(next(iter(feed.batches()))[0], split.images)
+    feed.epoch(1, mosaics=False)
+    ((images, target),) = feed.batches()
+    np.testing.assert_array_equal(images, split.images)
+    np.testing.assert_allclose([boxes[classes >= 0][0] for boxes, classes in
+                                zip(target["boxes"], target["classes"], strict=True)], corners)  # fmt: skip
+    feed.epoch(1)
+    assert not np.array_equal(next(iter(feed.batches()))[0], split.images)
 
 
 def test_the_cache_stores_an_image_and_its_mask_at_64_by_96(tmp_path: Path) -> None:

@@ -48,6 +48,15 @@ def test_the_images_of_a_mosaic_depend_on_seed_epoch_and_index_alone() -> None:
     assert len(np.unique(draws)) == draws.size  # each image of a mosaic has its own random numbers
 
 
+def test_without_mosaics_only_the_decision_to_join_differs() -> None:
+    order = Order(9, 9, 3, True, ("mosaic", "rotation"), 4)
+    rows, draws = order.epoch(1)
+    found, others = order.epoch(1, mosaics=False)
+    assert found.tolist() == rows.tolist()
+    assert (others[:, 0] == 1).all() and np.array_equal(others[:, 1], draws[:, 1])
+    assert Order(9, 9, 3).epoch(0, mosaics=False)[0].tolist() == list(range(9))
+
+
 def test_an_epoch_longer_than_the_split_starts_it_again() -> None:
     once, draws = Order(5, 5, 0, True, ("hue",)).epoch(2)
     rows, more = Order(5, 12, 0, True, ("hue",)).epoch(2)

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cvlib import experiment
@@ -19,6 +20,7 @@ from cvlib.config.schema import (
     Sgd,
     TrainerConfig,
 )
+from cvlib.data.order import Order
 from cvlib.runtime.errors import Diverged
 from tests.configs import model_config
 
@@ -85,6 +87,22 @@ def test_a_frozen_base_computes_mixed_images_in_every_epoch(tmp_path: Path) -> N
     summary = experiment.run(config, tmp_path / "run")
     assert summary["status"] == "completed" and "feature_views" not in summary
     assert "features can't be cached" in (tmp_path / "run/train.log").read_text()
+
+
+def test_the_last_epochs_have_no_mosaics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, original = {}, Order.epoch
+
+    def epoch(order: Order, number: int, mosaics: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        if order.shuffle:
+            seen[number] = mosaics
+        return original(order, number, mosaics)
+
+    monkeypatch.setattr(Order, "epoch", epoch)
+    model = model_config("yolo", filters=[4, 4, 4, 4, 4], neck_channels=4)
+    data, augment = DataConfig("digits", tasks=["detection"], samples=60), AugmentConfig(mosaic=0.5, mosaic_until=0.5)
+    config = Config(model, data=data, augment=augment, trainer=TrainerConfig(epochs=5, steps_per_epoch=1))
+    experiment.run(config, tmp_path / "run")
+    assert seen == {0: True, 1: True, 2: True, 3: False, 4: False}
 
 
 def test_gradual_unfreezing_is_printed_in_advance_and_each_step_has_its_own_patience(tmp_path: Path) -> None:

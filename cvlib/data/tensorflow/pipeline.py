@@ -27,12 +27,14 @@ class TensorFlowFeed(Feed):
         super().__init__(samples, batch_size, order)
         with tf.device("cpu"):
             self._number = tf.Variable(0, trainable=False, dtype=tf.int64)  # number of the selected epoch
+            self._mosaics = tf.Variable(True, trainable=False)
             self._first = tf.Variable(0, trainable=False, dtype=tf.int64)  # index of the first row to use
         self._batches = self._build()
         self.dataset = _counted(self._batches, self.steps)
 
-    def epoch(self, number: int, start: int = 0) -> None:
+    def epoch(self, number: int, start: int = 0, mosaics: bool = True) -> None:
         self._number.assign(number)
+        self._mosaics.assign(mosaics)
         self._first.assign(start * self.rows * self.order.tiles)
         self.dataset = _counted(self._batches, self.steps - start)
 
@@ -48,7 +50,8 @@ class TensorFlowFeed(Feed):
         return ((images, targets(labels)) for images, labels in self.dataset.as_numpy_iterator())
 
     def _build(self) -> tf.data.Dataset:
-        rows = tf.data.Dataset.from_tensors(0).map(as_it_is(_drawer(self.order, self._number, self._first))).unbatch()
+        drawer = _drawer(self.order, self._number, self._first, self._mosaics)
+        rows = tf.data.Dataset.from_tensors(0).map(as_it_is(drawer)).unbatch()
         # One call reads a batch, and several calls run in parallel: a call for each file would take a third longer.
         read = rows.batch(self.rows * self.order.tiles).map(
             as_it_is(_reader(self.samples, self.order, self._number)), tf.data.AUTOTUNE
@@ -66,18 +69,18 @@ def _counted(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED).with_options(options)
 
 
-def _drawer(order: Order, number: tf.Variable, first: tf.Variable) -> Any:
+def _drawer(order: Order, number: tf.Variable, first: tf.Variable, mosaics: tf.Variable) -> Any:
     """Return the function that yields the rows of epoch `number`, beginning with row `first`."""
     width = max(1, len(order.streams))  # TensorFlow 2.21 crashes when unbatching rows without columns
 
-    def plan(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        indices, draws = order.epoch(int(epoch))
+    def plan(epoch: np.ndarray, mosaics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        indices, draws = order.epoch(int(epoch), bool(mosaics))
         return indices, draws if order.streams else np.zeros((len(indices), width), np.float32)
 
     def drawn(_: Any) -> tuple[Any, Any]:
         # Dataset.from_generator is avoided: its first use makes malloc return all freed memory immediately, for the
         # whole process (TensorFlow 2.21). TensorFlow never releases `plan`, so `plan` must not reference images.
-        indices, draws = tf.numpy_function(plan, [number], (tf.int64, tf.float32))
+        indices, draws = tf.numpy_function(plan, [number, mosaics], (tf.int64, tf.float32))
         indices, draws = indices[first:], draws[first:]
         return tf.ensure_shape(indices, (None,)), tf.ensure_shape(draws, (None, width))
 

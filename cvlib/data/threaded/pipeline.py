@@ -29,8 +29,8 @@ class ThreadedFeed(Feed):
         super().__init__(samples, batch_size, order)
         self.epoch(0)
 
-    def epoch(self, number: int, start: int = 0) -> None:
-        self._number, self._start = number, start
+    def epoch(self, number: int, start: int = 0, mosaics: bool = True) -> None:
+        self._number, self._start, self._mosaics = number, start, mosaics
 
     @property
     def dataset(self) -> Batches:
@@ -44,7 +44,7 @@ class ThreadedFeed(Feed):
         return self._batches(targets)
 
     def _batches(self, targets: Callable[[Any], Any]) -> Batches:
-        indices, drawn = self.order.epoch(self._number)
+        indices, drawn = self.order.epoch(self._number, self._mosaics)
         rows = self.rows * self.order.tiles
 
         number, start, samples = self._number, self._start, self.samples
