@@ -33,3 +33,6 @@ def announce(config: Config, state: RunState, steps_per_epoch: int, say: Callabl
     else:
         say(f"schedule={config.schedule.name} now spans {epochs} epochs: the learning rate continues at {new[-1]:.3g}, "
             f"after {old[-2]:.3g}; the result differs from a run of {epochs} epochs from the start")  # fmt: skip
+    if config.augment.mosaic and config.augment.mosaic_until < 1:
+        say(f"augment.mosaic_until={config.augment.mosaic_until:g} now spans {epochs} epochs, too: the result differs "
+            f"from a run of {epochs} epochs from the start")  # fmt: skip

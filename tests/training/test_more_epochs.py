@@ -37,6 +37,16 @@ def test_it_says_how_the_learning_rate_continues(schedule: Any, expected: str) -
     assert len(said) == 2
 
 
+@pytest.mark.parametrize(("until", "lines"), [(0.6, 3), (1.0, 2)])
+def test_it_says_that_epochs_without_mosaics_are_counted_anew(until: float, lines: int) -> None:
+    augment = AugmentConfig(mosaic=0.5, mosaic_until=until)
+    config = Config(CNN, augment=augment, schedule=Constant(), trainer=TrainerConfig(epochs=4))
+    said: list[str] = []
+    announce(config, RunState(epoch=2, step=6, phase=1, planned_epochs=2), 3, said.append)
+    assert len(said) == lines
+    assert ("augment.mosaic_until=0.6 now spans 4 epochs, too: " in said[-1]) == (until < 1)
+
+
 def rows(run: Path) -> list[dict[str, str]]:
     with (run / "metrics.csv").open() as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]

@@ -106,7 +106,7 @@ def _step(options: DecoderOptions, x: KerasTensor, level: KerasTensor, filters: 
     from cvlib.models.blocks import convolution
 
     x = _upsampling(options)(options, x, level, filters, name)
-    # Without a skip connection, this convolution fills the zeros that unpooling leaves, or sharpens the upsampled
+    # This convolution fills the zeros that unpooling leaves. Without a skip connection, it also sharpens the upsampled
     # features, because no encoder map localizes them.
     if not options.skip or (options.decoder == "unpool" and options.unpool_convolution):
         x = convolution(x, filters, 3, f"{name}_alone")
