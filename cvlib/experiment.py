@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: bool = False,
+    config: Config, folder: Path, provenance: dict[str, str] | None = None, wait: float = 0,
     on_epoch: OnEpoch | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Run the experiment that `config` describes in `folder` and return its summary.
@@ -46,7 +46,7 @@ def run(
 
     Args:
         provenance: further files for the folder, as name → text.
-        wait: whether to wait until another process has finished writing to the folder.
+        wait: how many seconds to wait for another process that is writing the run; −1: until it ends.
         on_epoch: called after every epoch with its number and its row of metrics.csv; may raise `Pruned`.
     """
     _check(config)
@@ -292,7 +292,7 @@ def _pretrain(config: Config, spec: InputSpec, record: Record, reason: str) -> P
     record.say(f"NOTE: {reason}")
     record.say(f"NOTE: data={config.data.name} starts from weights pretrained on {config.data.pretrain_on} instead; "
                f"later runs reuse them from {folder}")  # fmt: skip
-    processes.from_first(lambda: run(pretrained, folder, wait=True) and None)
+    processes.from_first(lambda: run(pretrained, folder, wait=-1) and None)
     record.say(f"pretrained weights are in {folder}\n")
     return folder
 

@@ -65,7 +65,7 @@ def _changed(mapping: Mapping[str, Any], **trainer: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def continued(
-    folder: Path, mapping: Mapping[str, Any], provenance: Mapping[str, str] | None = None, wait: bool = False
+    folder: Path, mapping: Mapping[str, Any], provenance: Mapping[str, str] | None = None, wait: float = 0
 ) -> Iterator[Path]:  # fmt: skip
     """Yield the subfolder in which the completed run in `folder` continues; at the end, it replaces the old result.
 
@@ -76,13 +76,13 @@ def continued(
         folder: the run's folder; its lock is held within the block.
         mapping: the config with more epochs.
         provenance: further files for the folder, as name → text.
-        wait: whether to wait until another process has finished writing to the folder.
+        wait: how many seconds to wait for another process that is writing the run; −1: until it ends.
 
     Raises:
         UserError: if the run's last state is missing, if patience stopped it, or if an unfinished continuation has
             another number of epochs.
     """
-    lock, staging = FileLock(folder / LOCK, timeout=-1 if wait else 0), folder / STAGING
+    lock, staging = FileLock(folder / LOCK, timeout=wait), folder / STAGING
     acquire(lock, folder)
     try:
         if (staging / "summary.json").is_file():

@@ -41,13 +41,14 @@ class Record:
         folder: the run's folder.
         mapping: the run's whole config, nested as in config.yaml, with `trainer.precision` resolved.
         provenance: additional files for the folder, file name → text.
-        wait: whether to wait for another process that is writing the run; otherwise a `UserError` is raised.
+        wait: how many seconds to wait for another process that is writing the run, before a `UserError` is raised;
+            −1: until it ends.
         specs: the specs of the task's metrics, the headline metric first.
         home: the folder that messages name, if `folder` replaces its content at the end.
     """
 
     def __init__(
-        self, folder: Path, mapping: Mapping[str, Any], provenance: dict[str, str] | None = None, wait: bool = False,
+        self, folder: Path, mapping: Mapping[str, Any], provenance: dict[str, str] | None = None, wait: float = 0,
         specs: Iterable[MetricSpec] = (), home: Path | None = None,
     ):  # fmt: skip
         self.folder = Path(folder)
@@ -56,7 +57,7 @@ class Record:
         self._specs = metric_specs.to_json(specs)
         self._provenance = provenance or {}
         self._created: list[Path] = []
-        self._lock = FileLock(self.folder / LOCK, timeout=-1 if wait else 0)
+        self._lock = FileLock(self.folder / LOCK, timeout=wait)
         self.summary: dict[str, Any] = {}
         self.resumed = False
 

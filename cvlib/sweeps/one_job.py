@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from cvlib.runtime.errors import (
     user_message,
 )  # fmt: skip
 
+_PATIENCE = 20.0  # seconds; the job of a sweep that was killed saves its state before it releases its folder
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -35,15 +38,18 @@ class Outcome:
 
 def run_job(
     composed: Any, folder: Path, provenance: dict[str, str],
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None, wait: float = 0,
 ) -> Outcome:  # fmt: skip
-    """Run one composed config in `folder`; only signals to stop are raised as exceptions."""
+    """Run one composed config in `folder`; only signals to stop are raised as exceptions.
+
+    `wait`: see `experiment.run`.
+    """
     from cvlib import experiment, tasks
     from cvlib.runs import record
 
     stopping.handle(interrupt)
     try:
-        summary = experiment.run(tasks.config_of(composed), folder, provenance, on_epoch=on_epoch)
+        summary = experiment.run(tasks.config_of(composed), folder, provenance, wait, on_epoch)
         return Outcome(folder, COMPLETED, summary)
     except UserError as error:
         record.remove_if_empty(folder, Path(str(composed.output_root)))
@@ -63,7 +69,8 @@ def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
     from cvlib.training.devices import import_frameworks
 
     try:
-        outcome: Outcome = isolation.call(run_job, *arguments, quiet=quiet, prepare=import_frameworks)
+        job = partial(run_job, wait=_PATIENCE)
+        outcome: Outcome = isolation.call(job, *arguments, quiet=quiet, prepare=import_frameworks)
         return outcome
     except isolation.Killed as error:
         return Outcome(arguments[1], FAILED, {}, str(error))
