@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cvlib.config.schema import AugmentConfig
-from cvlib.data.augmentation import MIXED, TILES, mixes
+from cvlib.data.augmentation import MIXED, mixes
 from cvlib.data.augmenting import affine, changes, geometry
 from cvlib.data.augmenting.draws import Draws
 from cvlib.data.cache import Cache
@@ -90,6 +90,8 @@ class ImageSamples(Samples):
 
     def read(self, indices: np.ndarray, drawn: np.ndarray, epoch: int) -> Arrays:
         found, shares = self._changes(drawn)
+        if found.tiles is not None:
+            indices, drawn = indices[found.tiles], drawn[found.tiles]
         pixels, labels = self._looked_up(indices, drawn)
         return {"pixels": pixels, **found.arrays, **self._targets(labels, found, shares)}
 
@@ -137,9 +139,8 @@ class ImageSamples(Samples):
             whole = geometry.whole_window(len(corners), *self.spec.size)
             windows = whole if found.windows is None else found.windows
             corners, classes = geometry.move(corners, classes, found.source, windows)
-        if found.windows is not None:
-            corners = corners.reshape(-1, TILES * corners.shape[1], 4)
-            classes = classes.reshape(-1, TILES * classes.shape[1])
+        if found.tiles is not None:
+            corners, classes = geometry.joined(corners, classes, found.tiles)
         boxes = (corners, classes) if self._keeps_padding else geometry.compact(corners, classes)
         return dict(zip(BOXES, boxes, strict=True))
 

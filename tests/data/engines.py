@@ -26,6 +26,7 @@ def use(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def apply(images: np.ndarray, draws: Draws, config: AugmentConfig, outside: float | None = None) -> np.ndarray:
     """Augment images `(n, height, width, channels)` on the engine in use."""
     found, _ = changes.of(draws, config, *images.shape[1:])
+    images = images if found.tiles is None else images[found.tiles]
     engine: Any = tensorflow_pixels if backend.has_tensorflow() else threaded_pixels
     if backend.has_tensorflow():
         images, found = tf.constant(images), changes.Changes(**{k: tf.constant(v) for k, v in found.arrays.items()})

@@ -102,12 +102,17 @@ def test_a_flip_at_64_by_96_mirrors_the_image_the_boxes_and_the_mask() -> None:
     np.testing.assert_array_equal(ids, mask[:, :, ::-1])
 
 
-def test_mosaic_boxes_at_64_by_96_match_the_drawn_rectangles() -> None:
+@pytest.mark.parametrize(("mosaic", "least"), [(1.0, 50), (0.5, 35)])
+@pytest.mark.parametrize("threaded", [False, True])
+def test_mosaic_boxes_at_64_by_96_match_the_drawn_rectangles(mosaic: float, least: int, threaded: bool) -> None:
     rng = np.random.default_rng(1)
     corners = [(x, y, x + 20, y + 15) for x, y in zip(rng.integers(2, 70, 30), rng.integers(2, 45, 30), strict=True)]
     labels = [Boxes(np.array([box], np.float32), np.array([0]), np.array([False])) for box in corners]
     split = Split([str(i) for i in range(30)], np.stack([draw_rectangle(SIZE, box) for box in corners]), labels)
-    ((seen, target),) = a_feed(split, SIZE, 3, 30, 2, AugmentConfig(mosaic=1.0), kind=BOXES).batches()
+    feed = a_feed(split, SIZE, 3, 30, 2, AugmentConfig(mosaic=mosaic), kind=BOXES)
+    feed = ThreadedFeed(feed.samples, feed.batch_size, feed.order) if threaded else feed
+    ((seen, target),) = feed.batches()
+    assert seen.shape == (30, *SIZE, 3)
     count = 0
     for image, boxes, classes in zip(seen[..., 0], target["boxes"], target["classes"], strict=True):
         for x_min, y_min, x_max, y_max in boxes[classes >= 0]:
@@ -115,7 +120,7 @@ def test_mosaic_boxes_at_64_by_96_match_the_drawn_rectangles() -> None:
             assert inside.size == 0 or (inside > 200).mean() > 0.95
             assert x_max <= 96 and y_max <= 64
             count += 1
-    assert count > 50
+    assert count > least
 
 
 @pytest.mark.parametrize("threaded", [False, True])
@@ -133,6 +138,26 @@ def test_an_epoch_without_mosaics_has_the_images_and_boxes_of_the_split(threaded
                                 zip(target["boxes"], target["classes"], strict=True)], corners)  # fmt: skip
     feed.epoch(1)
     assert not np.array_equal(next(iter(feed.batches()))[0], split.images)
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_only_the_images_that_a_sample_shows_are_read(threaded: bool) -> None:
+    read: list[int] = []
+
+    def note(pixels: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        read.extend(indices.tolist())
+        return pixels
+
+    boxes = [Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))] * 40
+    split = Split([str(i) for i in range(40)], np.zeros((40, 8, 8, 3), np.uint8), boxes)
+    feed = make_feed(split, InputSpec(8, 8, 3), BOXES, 8, 0, augmentation=AugmentConfig(mosaic=0.5), change=note)
+    feed = ThreadedFeed(feed.samples, feed.batch_size, feed.order) if threaded else feed
+    list(feed.batches())
+    assert 70 < len(read) < 130 and len(read) % 3 == 1  # 40 and three more for each mosaic
+    read.clear()
+    feed.epoch(1, mosaics=False)
+    list(feed.batches())
+    assert sorted(read) == list(range(40))
 
 
 def test_the_cache_stores_an_image_and_its_mask_at_64_by_96(tmp_path: Path) -> None:

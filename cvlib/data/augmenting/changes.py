@@ -15,10 +15,14 @@ from cvlib.data.augmenting.draws import Draws
 
 @dataclass(frozen=True)
 class Changes:
-    """The changes of n images, which become m images by mosaics, and k by mixing; None for what is not done."""
+    """The changes of n images, which become m images by mosaics, and k by mixing; None for what is not done.
+
+    A mosaic has four tiles. A sample that isn't joined shows only its first one, and n leaves the other three out.
+    """
 
     source: Any = None  # float32 (n, 3, 3): maps pixels of the result to the source, see `affine.matrices`
     windows: Any = None  # float32 (n, 4): the part of a mosaic that shows each image, see `mosaic.quarters`
+    tiles: Any = None  # int32 (n,): which of the 4 m tiles each image is, in ascending order
     kernels: Any = None  # float32 (m, taps): Gaussian blur
     contrast: Any = None  # float32 (m,): factor about each channel's mean
     brightness: Any = None  # float32 (m,): added, in levels
@@ -38,31 +42,33 @@ NAMES = tuple(field.name for field in fields(Changes))
 
 
 def of(draws: Draws, config: AugmentConfig, height: int, width: int, channels: int) -> tuple[Changes, np.ndarray]:
-    """Return the changes of n images of this size, and the shares of mixed labels `(k, 2)`, otherwise `(k, 0)`."""
-    source = windows = kernels = contrast = brightness = colours = operations = strengths = hidden = weights = None
+    """Return the changes of images of this size, and the shares of mixed labels `(k, 2)`, otherwise `(k, 0)`."""
+    made: dict[str, Any] = {}
     if config.mosaic:
         first = draws.every(TILES)
         placing, windows = mosaic.quarters(first, config, height, width)
-        source, draws = affine.matrices(draws, config, height, width) @ placing, first
+        tiles = np.flatnonzero(windows[:, 2] > windows[:, 0]).astype(np.int32)
+        source = affine.matrices(draws, config, height, width) @ placing
+        made |= {"source": source[tiles], "windows": windows[tiles], "tiles": tiles}
+        draws = first
     elif is_geometric(config):
-        source = affine.matrices(draws, config, height, width)
+        made["source"] = affine.matrices(draws, config, height, width)
     if config.blur:
-        kernels = colour.blur_kernels(draws, config)
+        made["kernels"] = colour.blur_kernels(draws, config)
     if is_photometric(config):
-        contrast = 1 + colour.strength(draws, "contrast", config.contrast)
-        brightness = 255 * colour.strength(draws, "brightness", config.brightness)
+        made["contrast"] = 1 + colour.strength(draws, "contrast", config.contrast)
+        made["brightness"] = 255 * colour.strength(draws, "brightness", config.brightness)
         if channels == 3 and (config.saturation or config.hue):
             saturation = 1 + colour.strength(draws, "saturation", config.saturation)
-            colours = colour.matrices(saturation, colour.strength(draws, "hue", config.hue))
+            made["colours"] = colour.matrices(saturation, colour.strength(draws, "hue", config.hue))
     if config.rand_operations:
-        operations, strengths = randaugment.colouring(draws, config)
+        made["operations"], made["strengths"] = randaugment.colouring(draws, config)
     if config.erase:
-        hidden = erasing.hidden(draws, config, height, width)
+        made["hidden"] = erasing.hidden(draws, config, height, width)
     shares = np.empty((draws.count, 0), np.float32)
     if mixes(config):
-        weights, shares = mixing.shares(draws.every(MIXED), config, height, width)
-    found = Changes(source, windows, kernels, contrast, brightness, colours, operations, strengths, hidden, weights)
-    return found, shares
+        made["weights"], shares = mixing.shares(draws.every(MIXED), config, height, width)
+    return Changes(**made), shares
 
 
 class PixelOperations(Protocol):
@@ -71,8 +77,8 @@ class PixelOperations(Protocol):
     def resample(self, images: Any, source: Any, outside: float | None) -> Any:
         """Resample bilinearly; pixels outside get the level `outside`; if it is None, the edge is repeated."""
 
-    def join(self, images: Any, windows: Any) -> Any:
-        """Join the windows of each four images."""
+    def join(self, images: Any, windows: Any, tiles: Any) -> Any:
+        """Join the windows of the images that belong to the same mosaic."""
 
     def blur(self, images: Any, kernels: Any) -> Any:
         """Convolve each image with its kernel, along both axes; edge pixels are repeated."""
@@ -106,7 +112,7 @@ def apply(images: Any, changes: Changes, magnitude: float, outside: float | None
     if changes.source is not None:
         images = ops.resample(images, changes.source, outside)
     if changes.windows is not None:
-        images = ops.join(images, changes.windows)
+        images = ops.join(images, changes.windows, changes.tiles)
     if changes.kernels is not None:
         images = ops.blur(images, changes.kernels)
     if changes.contrast is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cvlib.data.augmentation import TILES
 from cvlib.data.labels.boxes import NO_OBJECT
 
 LEAST_VISIBLE = 0.3
@@ -45,6 +46,18 @@ def clip(corners: np.ndarray, classes: np.ndarray, window: np.ndarray) -> tuple[
     left = np.prod(sides, axis=-1) / np.maximum(whole, np.float32(1e-9))
     kept = (classes >= 0) & (left >= LEAST_VISIBLE) & (sides.min(axis=-1) >= _LEAST_SIDE)
     return np.where(kept[..., None], clipped, np.float32(0)), np.where(kept, classes, np.int32(NO_OBJECT))
+
+
+def joined(corners: np.ndarray, classes: np.ndarray, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes of each mosaic, `(m, 4 n, 4)` and `(m, 4 n)`, given those of its tiles, `(batch, n, …)`.
+
+    `tiles` `(batch,)`, ascending, are the numbers of the tiles among those of all mosaics. Each mosaic has one or more.
+    """
+    mosaics = int(tiles.max(initial=-1)) // TILES + 1
+    every = np.zeros((mosaics * TILES, *corners.shape[1:]), np.float32)
+    known = np.full((mosaics * TILES, *classes.shape[1:]), NO_OBJECT, np.int32)
+    every[tiles], known[tiles] = corners, classes
+    return every.reshape(mosaics, TILES * corners.shape[1], 4), known.reshape(mosaics, TILES * classes.shape[1])
 
 
 def compact(corners: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

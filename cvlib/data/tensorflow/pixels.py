@@ -34,14 +34,14 @@ def resample(images: Any, source: Any, outside: float | None) -> Any:
     return tf.ensure_shape(moved, images.shape)
 
 
-def join(images: Any, windows: Any) -> Any:
+def join(images: Any, windows: Any, tiles: Any) -> Any:
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     x, y = tf.range(width, dtype=tf.float32) + 0.5, tf.range(height, dtype=tf.float32) + 0.5
     across = (x >= windows[:, :1]) & (x < windows[:, 2:3])
     down = (y >= windows[:, 1:2]) & (y < windows[:, 3:])
     inside = (down[:, :, None] & across[:, None, :])[..., None]
-    tiles = tf.reshape(tf.where(inside, images, 0.0), (-1, TILES, height, width, images.shape[-1]))
-    return tf.ensure_shape(tf.reduce_sum(tiles, axis=1), (None, *images.shape[1:]))
+    joined = tf.math.segment_sum(tf.where(inside, images, 0.0), tiles // TILES)
+    return tf.ensure_shape(joined, (None, *images.shape[1:]))
 
 
 def blur(images: Any, kernels: Any) -> Any:

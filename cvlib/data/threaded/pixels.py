@@ -36,12 +36,12 @@ def resample(images: Images, source: Any, outside: float | None) -> Images:
     return result
 
 
-def join(images: Images, windows: Any) -> Images:
+def join(images: Images, windows: Any, tiles: Any) -> Images:
     height, width = images.shape[2:]
-    result = np.zeros((len(images) // TILES, *images.shape[1:]), np.float32)
-    for number, (image, (left, top, right, bottom)) in enumerate(zip(images, windows, strict=True)):
+    result = np.zeros((tiles[-1] // TILES + 1, *images.shape[1:]), np.float32)
+    for tile, image, (left, top, right, bottom) in zip(tiles, images, windows, strict=True):
         rows, columns = _within(top, bottom, height), _within(left, right, width)
-        result[number // TILES, :, rows, columns] = image[:, rows, columns]
+        result[tile // TILES, :, rows, columns] = image[:, rows, columns]
     return result
 
 
