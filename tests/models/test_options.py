@@ -29,8 +29,8 @@ CLASSIFIER = {"dropout", "label_smoothing", "thresholds", "temperature_scaling"}
 DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", "dropout", "loss", "focal_gamma",
            "backbone_lr"}  # fmt: skip
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
-DETECTOR = {"backbone", "size", "neck_channels", "nms_iou", "warmup_epochs", "backbone_lr", "head_epochs"}
-YOLOV8 = {"backbone", "nms_iou", "warmup_epochs"}
+DETECTOR = {"backbone", "size", "neck_channels", "nms_iou", "warmup_epochs", "head_lr", "backbone_lr", "head_epochs"}
+YOLOV8 = {"backbone", "nms_iou", "head_lr", "warmup_epochs"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
 
 
