@@ -24,7 +24,10 @@ _FORM_1 = Path(__file__).with_name("form_1.yaml")
 _METRICS = {"recall": "ar_100"}  # earlier name → name
 _MODEL_KEYS = {"neck": "neck_channels"}
 # Keys that were added later within format 2, and what a run without them has if another key has this value.
-_LATER = (("head", "anchor_free", {"bins": None}), ("decoder", "unpool", {"unpool_convolution": True}))
+_LATER = (
+    ("head", "anchor_free", {"bins": None, "neck_growth": 1}),
+    ("decoder", "unpool", {"unpool_convolution": True}),
+)
 
 
 def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

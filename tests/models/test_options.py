@@ -30,6 +30,7 @@ DECODER = {"encoder", "decoder", "skip", "auxiliary_weight", "decoder_filters", 
            "backbone_lr"}  # fmt: skip
 KERNELS = {"transpose_kernel", "transpose_stride", "transpose_padding", "transpose_output_padding"}
 DETECTOR = {"backbone", "size", "neck_channels", "nms_iou", "warmup_epochs", "head_lr", "backbone_lr", "head_epochs"}
+ANCHOR_FREE = {"strides", "bins", "neck_growth"}
 YOLOV8 = {"backbone", "nms_iou", "head_lr", "warmup_epochs"}
 FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "loss", "focal_gamma"}
 
@@ -49,10 +50,10 @@ FCN = {"backbone", "prediction_stride", "fc_kernel", "fc_width", "dropout", "los
     ("segmenter", {"encoder": "darknet"}, DECODER | {"filters", "size", "interpolation"}),
     ("fcn", {}, FCN | {"depth", "convention"}),
     ("fcn", {"backbone": "cnn"}, FCN | CNN_MAPS),
-    ("yolo", {}, DETECTOR | {"strides", "bins", "filters"}),
+    ("yolo", {}, DETECTOR | ANCHOR_FREE | {"filters"}),
     ("yolo", {"head": "grid"}, DETECTOR | {"grid", "boxes_per_cell", "filters"}),
-    ("yolo", {"backbone": "vgg"}, DETECTOR | {"strides", "bins", "depth", "convention"}),
-    ("yolo", {"backbone": "inception"}, DETECTOR | {"strides", "bins"}),
+    ("yolo", {"backbone": "vgg"}, DETECTOR | ANCHOR_FREE | {"depth", "convention"}),
+    ("yolo", {"backbone": "inception"}, DETECTOR | ANCHOR_FREE),
     ("yolov8", {}, YOLOV8 | {"size", "fpn_depth"}),
     ("yolov8_backbone", {}, {"size"} | CLASSIFIER),
 ])  # fmt: skip

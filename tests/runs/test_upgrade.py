@@ -31,6 +31,7 @@ MODES = ("scratch", "feature_extractor", "finetune")
 COMMON = {"name", "task", "lr", "batch_size", "class_weights", "epochs"}
 CNN_BASE = {"filters", "convolutions", "kernel", "padding", "stride", "dilation", "pooling", "batch_norm",
             "spatial_dropout"}  # fmt: skip
+ANCHOR_FREE = {"strides", "bins", "neck_growth"}
 MASKS = {"dropout", "loss", "focal_gamma"}
 DECODER = MASKS | {"head", "decoder", "skip", "auxiliary_weight", "decoder_filters"}
 MODE_KEYS = {
@@ -76,7 +77,7 @@ def test_every_folder_opens_with_the_keys_that_its_choices_use(folder: Path) -> 
     assert set(run.config) == set(config)
     expected = {"cnn": COMMON | CNN_BASE | {"head", "features", "dense", "dropout"},
                 "darknet": COMMON | {"head", "filters", "dropout"},
-                "yolo": COMMON | {"backbone", "head", "neck_channels", "nms_iou", "strides", "bins", "filters"},
+                "yolo": COMMON | ANCHOR_FREE | {"backbone", "head", "neck_channels", "nms_iou", "filters"},
                 "segmenter": COMMON | DECODER | CNN_BASE | {"encoder", "interpolation"}}  # fmt: skip
     assert set(run.config["model"]) == expected[run.model]
     assert set(run.config["mode"]) == MODE_KEYS[run.mode]
@@ -85,7 +86,7 @@ def test_every_folder_opens_with_the_keys_that_its_choices_use(folder: Path) -> 
     assert all(run.config[group] == config[group] for group in ("data", "augment", "trainer", "seed"))
     assert run.config["model"]["head"] == {"segmenter": "decoder", "yolo": "anchor_free"}.get(run.model, "dense")
     kept, before = flatten(run.config), renamed(flatten(config), "model.neck", "model.neck_channels")
-    assert kept.pop("model.bins", None) is None
+    assert kept.pop("model.bins", None) is None and kept.pop("model.neck_growth", 1) == 1
     assert all(value == before[key] for key, value in kept.items() if key != "model.head")
     assert run.summary["config_hash"] == identity(run.config) != summary["config_hash"]
     assert run.splits is None
@@ -126,8 +127,8 @@ def test_a_segmenter_keeps_the_keys_that_its_encoder_and_decoder_use(
 
 @pytest.mark.parametrize(("changes", "keys"), [
     ({"model_head": "grid", "model_backbone": "resnet"}, {"grid", "boxes_per_cell", "depth"}),
-    ({"model_head": "anchor_free", "model_backbone": None}, {"strides", "bins", "filters"}),
-    ({"model_head": "anchor_free", "model_backbone": "cnn"}, {"strides", "bins"} | CNN_BASE),
+    ({"model_head": "anchor_free", "model_backbone": None}, ANCHOR_FREE | {"filters"}),
+    ({"model_head": "anchor_free", "model_backbone": "cnn"}, ANCHOR_FREE | CNN_BASE),
 ])  # fmt: skip
 def test_a_detector_keeps_the_keys_that_its_base_and_head_use(
     legacy: dict[str, Any], changes: dict[str, Any], keys: set[str]
@@ -308,13 +309,14 @@ def test_names_that_changed_within_format_2_are_read_under_their_new_names() -> 
     }
 
 
-@pytest.mark.parametrize(("model", "key", "value"), [
-    ({"head": "anchor_free"}, "bins", None),
-    ({"head": "anchor_free", "bins": 16}, "bins", 16),
-    ({"head": "decoder", "decoder": "unpool"}, "unpool_convolution", True),
-    ({"head": "decoder", "decoder": "unpool", "unpool_convolution": False}, "unpool_convolution", False),
+@pytest.mark.parametrize(("model", "keys"), [
+    ({"head": "anchor_free"}, {"bins": None, "neck_growth": 1}),
+    ({"head": "anchor_free", "bins": 16}, {"bins": 16, "neck_growth": 1}),
+    ({"head": "anchor_free", "bins": 16, "neck_growth": 2}, {"bins": 16, "neck_growth": 2}),
+    ({"head": "decoder", "decoder": "unpool"}, {"unpool_convolution": True}),
+    ({"head": "decoder", "decoder": "unpool", "unpool_convolution": False}, {"unpool_convolution": False}),
 ])  # fmt: skip
 def test_a_key_that_is_newer_than_the_run_has_the_value_of_its_network(
-    model: dict[str, Any], key: str, value: Any
+    model: dict[str, Any], keys: dict[str, Any]
 ) -> None:
-    assert upgrade({"form": 2}, {"model": model})[1]["model"] == {**model, key: value}
+    assert upgrade({"form": 2}, {"model": model})[1]["model"] == {**model, **keys}

@@ -25,7 +25,7 @@ class DetectorOptions(Options):
 class NeckOptions(DetectorOptions):
     """The options of the detectors whose neck has the same width at every level."""
 
-    neck_channels: int = option(96, low=1, high=4096)  # channels of the layers between base and predictions
+    neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
     size: str = option("n", choices=tuple(TIMES))  # multiplies these channels by 1, 2 or 3
 
     @property

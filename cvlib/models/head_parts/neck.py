@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable, Mapping
 
 from keras import KerasTensor, layers
 
@@ -42,24 +43,35 @@ def require(levels: Levels, stride: int, channels: int, what: str) -> None:
         levels[2 * coarsest] = convolution(levels[coarsest], channels, 3, f"level{2 * coarsest}", stride=2)
 
 
-def top_down(features: Levels, finest: int, channels: int) -> Levels:
-    """Return the levels with a stride of at least `finest`, each merged with the coarser ones."""
+def widths(channels: int, strides: Iterable[int], growth: int = 1) -> dict[int, int]:
+    """Return the number of channels at each stride: `channels` at the finest, and `growth` times as many at the next.
+
+    From the third level on, the number stays the same.
+    """
+    finest = min(strides)
+    return {stride: channels * growth ** min(round(math.log2(stride / finest)), 2) for stride in strides}
+
+
+def top_down(features: Levels, channels: Mapping[int, int]) -> Levels:
+    """Return the levels at the strides of `channels`, their numbers of channels, each merged with the coarser ones."""
     levels: Levels = {}
     x = None
-    for stride in sorted((stride for stride in features if stride >= finest), reverse=True):
-        lateral = convolution(features[stride], channels, 1, f"lateral{stride}")
+    for stride in sorted(channels, reverse=True):
+        lateral = convolution(features[stride], channels[stride], 1, f"lateral{stride}")
         if x is not None:
+            if x.shape[-1] != channels[stride]:
+                x = convolution(x, channels[stride], 1, f"narrow{stride}")
             above = layers.UpSampling2D(2, name=f"above{stride}")(x)
             lateral = layers.Add(name=f"joined{stride}")([lateral, above])
-        x = levels[stride] = convolution(lateral, channels, 3, f"down{stride}")
+        x = levels[stride] = convolution(lateral, channels[stride], 3, f"down{stride}")
     return levels
 
 
-def bottom_up(levels: Levels, strides: list[int], channels: int) -> Levels:
+def bottom_up(levels: Levels, strides: list[int]) -> Levels:
     """Return the levels of `strides`, each merged with the finer ones."""
     joined = dict(levels)
     for finer, coarser in itertools.pairwise(strides):
-        x = joined[finer]
+        x, channels = joined[finer], levels[coarser].shape[-1]
         for halved in range(int(math.log2(coarser // finer))):
             x = convolution(x, channels, 3, f"up{coarser}_{halved + 1}", stride=2)
         joined[coarser] = layers.Add(name=f"joined_up{coarser}")([levels[coarser], x])

@@ -36,6 +36,8 @@ class AnchorFreeOptions(NeckOptions):
     # Number of values in the distribution of each distance, in strides. None: the centre and the sides of a box are
     # predicted as four numbers, as in runs of version 0.1.
     bins: int | None = option(16, low=2, high=64)
+    # Factor of neck_channels from one level to the next coarser one, up to the third; 1: the same, as in version 0.1.
+    neck_growth: int = option(2, low=1, high=8)
 
     def __post_init__(self) -> None:
         steps = self.strides
@@ -59,7 +61,8 @@ class AnchorFree(DetectorHead):
         levels, steps = neck.by_stride(features), strides_of(options, features.size)
         for step in steps:
             neck.require(levels, step, 2 * options.channels, f"model.strides={steps}: a stride of {step} pixels")
-        levels = neck.bottom_up(neck.top_down(levels, min(steps), options.channels), steps, options.channels)
+        widths = neck.widths(options.channels, [step for step in levels if step >= min(steps)], options.neck_growth)
+        levels = neck.bottom_up(neck.top_down(levels, widths), steps)
         raw = [_branches(levels[step], options, classes, f"head{step}") for step in steps]
         joined = layers.Concatenate(axis=1, name="predictions", dtype="float32")(raw)
         return Built([Output("predictions", joined)], features.maps)

@@ -36,7 +36,7 @@ def test_coarser_levels_are_created_by_halving_and_finer_ones_are_refused() -> N
 
 def test_top_down_adds_the_coarser_level_and_stops_at_the_requested_stride() -> None:
     given = levels({2: (8, 8), 4: (4, 4), 8: (2, 2)})
-    found = neck.top_down(dict(given), 4, 3)
+    found = neck.top_down(dict(given), {4: 3, 8: 3})
     assert {stride: tuple(one.shape[1:]) for stride, one in found.items()} == {8: (2, 2, 3), 4: (4, 4, 3)}
     model = keras.Model([given[4], given[8]], [model_layer.output for model_layer in _layers(found[4], given)])
     lateral, coarse, joined = model.predict([np.ones((1, 4, 4, 2)), np.ones((1, 2, 2, 2)) * 2], verbose=0)
@@ -51,7 +51,7 @@ def _layers(output: keras.KerasTensor, given: neck.Levels) -> list[keras.layers.
 
 def test_bottom_up_adds_the_finer_level_across_missing_strides() -> None:
     given = levels({4: (16, 16), 16: (4, 4)}, channels=3)
-    found = neck.bottom_up(dict(given), [4, 16], 3)
+    found = neck.bottom_up(dict(given), [4, 16])
     model = keras.Model([given[4], given[16]], found[16])
     names = [layer.name for layer in model.layers]
     assert {"up16_1", "up16_2", "joined_up16"} <= set(names) and "up16_3" not in names  # halved twice
@@ -59,3 +59,12 @@ def test_bottom_up_adds_the_finer_level_across_missing_strides() -> None:
     up, joined = parts.predict([np.ones((1, 16, 16, 3)), np.full((1, 4, 4, 3), 7.0)], verbose=0)
     np.testing.assert_allclose(joined, up + 7, atol=1e-6)
     assert found[4] is given[4]
+
+
+def test_coarser_levels_are_wider_up_to_the_third() -> None:
+    assert neck.widths(5, [4, 8, 16, 32]) == {4: 5, 8: 5, 16: 5, 32: 5}
+    widths = neck.widths(5, [32, 4, 16, 8], growth=2)
+    assert widths == {4: 5, 8: 10, 16: 20, 32: 20}
+    found = neck.top_down(levels({4: (8, 8), 8: (4, 4), 16: (2, 2), 32: (1, 1)}), widths)
+    found = neck.bottom_up(found, [8, 16, 32])
+    assert {stride: one.shape[-1] for stride, one in found.items()} == widths
