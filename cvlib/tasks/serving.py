@@ -13,7 +13,9 @@ from keras import ops
 from cvlib.data.input_spec import InputSpec
 from cvlib.tasks import temperature
 
-_DIRECT = 8  # images; compiling takes about as long as so many direct calls with one image
+_DIRECT = 8  # images; tracing takes about as long as so many direct calls with one image
+_TRACED = 256  # images; freezing takes about as long as it saves with so many images of a segmenter
+_LARGEST = 50_000_000  # parameters; for a while, freezing needs several times their memory
 
 Call = Callable[[np.ndarray], Any]
 
@@ -22,30 +24,45 @@ Call = Callable[[np.ndarray], Any]
 def caller(model: keras.Model, size: tuple[int, int] | None = None) -> Call:
     """Return a function that calls a saved network with images `(batch, height, width, channels)`.
 
-    It returns the outputs as arrays. After some images, TensorFlow compiles the network once: for images of `size`, or
-    of all sizes. `predict` would do so again for every size, and a direct call takes several times as long. The
-    function for the last network is kept.
+    It returns the outputs as arrays. After some images, TensorFlow traces the network once: for images of `size`, or of
+    all sizes. `predict` would do so again for every size, and a direct call takes several times as long. After many
+    images, TensorFlow also optimizes the graph, see `_frozen`. The function for the last network is kept.
     """
-    seen, compiled = 0, None
+    seen, traced, frozen = 0, None, None
 
     def call(images: np.ndarray) -> Any:
-        nonlocal seen, compiled
+        nonlocal seen, traced, frozen
         seen += len(images)
-        if seen > _DIRECT and compiled is None and keras.backend.backend() == "tensorflow":
-            compiled = _compiled(model, size or (None, None))
+        if keras.backend.backend() == "tensorflow":
+            if seen > _DIRECT and traced is None:
+                traced = _traced(model, size or (None, None))
+            if seen > _TRACED and frozen is None and model.count_params() <= _LARGEST:
+                frozen = _frozen(traced)
         given = images.astype(np.float32)
-        outputs = model(given, training=False) if compiled is None else compiled(given)
+        outputs = model(given, training=False) if traced is None else (frozen or traced)(given)
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)
 
     return call
 
 
-def _compiled(model: keras.Model, size: tuple[int | None, int | None]) -> Call:
+def _traced(model: keras.Model, size: tuple[int | None, int | None]) -> Any:
+    """Return the network as TensorFlow's `ConcreteFunction`."""
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, *size, model.input_shape[-1]), tf.float32)]
-    compiled: Call = tf.function(lambda images: model(images, training=False), input_signature=signature)
-    return compiled
+    return tf.function(lambda images: model(images, training=False), signature).get_concrete_function()
+
+
+def _frozen(traced: Any) -> Call:
+    """Return a traced network with constants in place of variables.
+
+    This lets TensorFlow join a convolution, its BatchNorm and its ReLU to one operation.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(traced)
+    return lambda images: tf.nest.pack_sequence_as(traced.structured_outputs, frozen(tf.constant(images)))
 
 
 def raw_input(spec: InputSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -36,3 +38,21 @@ def test_a_caller_answers_as_the_network_does_for_images_of_all_sizes() -> None:
         assert found["size"] == pixels[..., 0].size
         np.testing.assert_allclose(found["mean"], model(pixels.astype(np.float32))["mean"], atol=1e-3)
     assert serving.caller(model) is call
+
+
+def test_a_frozen_network_answers_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_TRACED", 20)
+    image, random = keras.Input((None, None, 3)), np.random.default_rng(0)
+    x = keras.layers.Conv2D(4, 3, use_bias=False)(image)
+    x = keras.layers.ReLU(max_value=6.0)(keras.layers.BatchNormalization()(x))
+    model = keras.Model(image, {"maps": x, "parts": [keras.ops.mean(x, axis=(1, 2)), keras.ops.max(x, axis=(1, 2))]})
+    for layer in model.layers:
+        layer.set_weights([random.uniform(0.1, 1.0, weight.shape) for weight in layer.get_weights()])
+    call, answers = serving.caller(model), []
+    pixels = random.uniform(0, 1, (5, 9, 7, 3)).astype(np.float32)
+    for _ in range(6):  # after 8 images it is traced, after 20 frozen
+        answers.append(call(pixels))
+    for answer in answers[1:]:
+        keras.tree.map_structure(partial(np.testing.assert_allclose, rtol=1e-5), answer, answers[0])
+    other = call(pixels[:2, :6, :5])  # any size
+    np.testing.assert_allclose(other["maps"], model(pixels[:2, :6, :5])["maps"], rtol=1e-5)
