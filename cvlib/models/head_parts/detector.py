@@ -23,9 +23,9 @@ class DetectorOptions(Options):
 
 @dataclass
 class NeckOptions(DetectorOptions):
-    """The options of the detectors whose neck has the same width at every level."""
+    """The options of the detectors whose neck is in `neck`."""
 
-    neck_channels: int = option(64, low=1, high=4096)  # channels of the layers between base and predictions
+    neck_channels: int = option(64, low=1, high=4096)  # channels between base and predictions, at the finest level
     size: str = option("n", choices=tuple(TIMES))  # multiplies these channels by 1, 2 or 3
 
     @property

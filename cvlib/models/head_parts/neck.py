@@ -53,7 +53,10 @@ def widths(channels: int, strides: Iterable[int], growth: int = 1) -> dict[int, 
 
 
 def top_down(features: Levels, channels: Mapping[int, int]) -> Levels:
-    """Return the levels at the strides of `channels`, their numbers of channels, each merged with the coarser ones."""
+    """Return the levels at the strides in `channels`, each merged with the coarser ones.
+
+    `channels` maps each stride to its level's number of channels.
+    """
     levels: Levels = {}
     x = None
     for stride in sorted(channels, reverse=True):
