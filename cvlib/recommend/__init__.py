@@ -28,9 +28,9 @@ from cvlib.recommend.journal import NAME, Journal
 from cvlib.recommend.session import Compose, Session
 from cvlib.recommend.settings import Settings, templates
 from cvlib.runtime.errors import UserError
+from cvlib.sweeps.one_job import PATIENCE
 
 _CHECK = "check of the images"
-_PATIENCE = 20.0  # seconds; the processes of a stopped recommendation take a moment to save
 _TASK_ORDER = ("detection", "segmentation", "multilabel", "classification")  # preferred if there are several labels
 
 
@@ -77,7 +77,7 @@ def recommend(request: Request, settings: Settings, compose: Compose, say: Calla
     compose(selected)  # raises `UserError` for an unknown key, before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=_PATIENCE):
+        with FileLock(folder / ".lock", timeout=PATIENCE):
             journal = Journal(folder / NAME)
             checked = _checked(request, journal, say)
             task = _task(request, checked)

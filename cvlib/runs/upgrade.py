@@ -23,7 +23,7 @@ FORM = 2  # the format that this version writes
 _FORM_1 = Path(__file__).with_name("form_1.yaml")
 _METRICS = {"recall": "ar_100"}  # earlier name → name
 _MODEL_KEYS = {"neck": "neck_channels"}
-# Keys that were added later within format 2, and what a run without them has if another key has this value.
+# Keys of models that were added later, and what a run without them has if another key has this value.
 _LATER = (
     ("head", "anchor_free", {"bins": None, "neck_growth": 1}),
     ("decoder", "unpool", {"unpool_convolution": True}),
@@ -39,7 +39,8 @@ def upgrade(summary: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[dict
     summary, config = _with_new_metrics(summary), _with_new_keys(config)
     form = summary.get("form", 1)
     if form == FORM:
-        return summary, _with_later_keys(config)
+        model = config.get("model")
+        return summary, {**config, "model": _with_later_keys(model)} if isinstance(model, Mapping) else config
     if form != 1:
         raise UserError(
             f"this run has format {form}, but this version of cvlib reads formats up to {FORM}: update cvlib"
@@ -91,13 +92,10 @@ def _with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with keys that are newer than the run, and the values that describe the run's network."""
-    model = config.get("model")
-    if not isinstance(model, Mapping):
-        return config
+def _with_later_keys(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model's keys with those that are newer than the run, and the values that describe the run's network."""
     later = next((keys for key, value, keys in _LATER if model.get(key) == value), {})
-    return {**config, "model": {**later, **model}}
+    return {**later, **model}
 
 
 def form_1_specs(task: str) -> tuple[MetricSpec, ...]:
@@ -136,7 +134,7 @@ def _chosen(values: Mapping[str, Any], vocabulary: dict[str, Any]) -> dict[str, 
         values[key] = meaning if values.get(key) is None else values[key]
     for key, by_value in answer.get("depending", {}).items():
         keys |= set(by_value.get(values.get(key), []))
-    return {key: value for key, value in values.items() if key in keys}
+    return _with_later_keys({key: value for key, value in values.items() if key in keys})
 
 
 def _as_finetuning(mode: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from cvlib.runtime.errors import (
     user_message,
 )  # fmt: skip
 
-_PATIENCE = 20.0  # seconds; the job of a sweep that was killed saves its state before it releases its folder
+PATIENCE = 20.0  # seconds; a stopped process saves its state before it releases its folder
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def run_isolated(*arguments: Any, quiet: bool = False) -> Outcome:
     from cvlib.training.devices import import_frameworks
 
     try:
-        job = partial(run_job, wait=_PATIENCE)
+        job = partial(run_job, wait=PATIENCE)
         outcome: Outcome = isolation.call(job, *arguments, quiet=quiet, prepare=import_frameworks)
         return outcome
     except isolation.Killed as error:

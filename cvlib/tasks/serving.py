@@ -29,15 +29,16 @@ def caller(model: keras.Model, size: tuple[int, int] | None = None) -> Call:
     images, TensorFlow also optimizes the graph, see `_frozen`. The function for the last network is kept.
     """
     seen, traced, frozen = 0, None, None
+    traceable = keras.backend.backend() == "tensorflow"
+    freezable = traceable and model.count_params() <= _LARGEST
 
     def call(images: np.ndarray) -> Any:
         nonlocal seen, traced, frozen
         seen += len(images)
-        if keras.backend.backend() == "tensorflow":
-            if seen > _DIRECT and traced is None:
-                traced = _traced(model, size or (None, None))
-            if seen > _TRACED and frozen is None and model.count_params() <= _LARGEST:
-                frozen = _frozen(traced)
+        if traceable and seen > _DIRECT and traced is None:
+            traced = _traced(model, size or (None, None))
+        if freezable and seen > _TRACED and frozen is None:
+            frozen = _frozen(traced)
         given = images.astype(np.float32)
         outputs = model(given, training=False) if traced is None else (frozen or traced)(given)
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)

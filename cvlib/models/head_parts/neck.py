@@ -43,13 +43,13 @@ def require(levels: Levels, stride: int, channels: int, what: str) -> None:
         levels[2 * coarsest] = convolution(levels[coarsest], channels, 3, f"level{2 * coarsest}", stride=2)
 
 
-def widths(channels: int, strides: Iterable[int], growth: int = 1) -> dict[int, int]:
-    """Return the number of channels at each stride: `channels` at the finest, and `growth` times as many at the next.
+def widths(strides: Iterable[int], finest: int, channels: int, growth: int = 1) -> dict[int, int]:
+    """Return the number of channels at each stride of at least `finest`.
 
-    From the third level on, the number stays the same.
+    It is `channels` at the finest level, and `growth` times as many at the next. From the third on, it stays the same.
     """
-    finest = min(strides)
-    return {stride: channels * growth ** min(round(math.log2(stride / finest)), 2) for stride in strides}
+    return {stride: channels * growth ** min(round(math.log2(stride / finest)), 2)
+            for stride in strides if stride >= finest}  # fmt: skip
 
 
 def top_down(features: Levels, channels: Mapping[int, int]) -> Levels:

@@ -61,7 +61,7 @@ class AnchorFree(DetectorHead):
         levels, steps = neck.by_stride(features), strides_of(options, features.size)
         for step in steps:
             neck.require(levels, step, 2 * options.channels, f"model.strides={steps}: a stride of {step} pixels")
-        widths = neck.widths(options.channels, [step for step in levels if step >= min(steps)], options.neck_growth)
+        widths = neck.widths(levels, min(steps), options.channels, options.neck_growth)
         levels = neck.bottom_up(neck.top_down(levels, widths), steps)
         raw = [_branches(levels[step], options, classes, f"head{step}") for step in steps]
         joined = layers.Concatenate(axis=1, name="predictions", dtype="float32")(raw)

@@ -53,8 +53,7 @@ class Grid(DetectorHead):
         side = features.size[0] // rows
         levels = neck.by_stride(features)
         neck.require(levels, side, 2 * options.channels, f"model.grid={options.grid or rows}: a cell of {side} pixels")
-        strides = [stride for stride in levels if stride >= side]
-        x = neck.top_down(levels, neck.widths(options.channels, strides))[side]
+        x = neck.top_down(levels, neck.widths(levels, side, options.channels))[side]
         for number in (1, 2):
             x = convolution(x, 2 * options.channels, 3, f"head_conv{number}")
         count = 5 * options.boxes_per_cell + classes

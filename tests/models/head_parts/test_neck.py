@@ -62,8 +62,8 @@ def test_bottom_up_adds_the_finer_level_across_missing_strides() -> None:
 
 
 def test_coarser_levels_are_wider_up_to_the_third() -> None:
-    assert neck.widths(5, [4, 8, 16, 32]) == {4: 5, 8: 5, 16: 5, 32: 5}
-    widths = neck.widths(5, [32, 4, 16, 8], growth=2)
+    assert neck.widths([4, 8, 16, 32], 4, 5) == {4: 5, 8: 5, 16: 5, 32: 5}
+    widths = neck.widths([32, 4, 16, 8, 2], 4, 5, growth=2)
     assert widths == {4: 5, 8: 10, 16: 20, 32: 20}
     found = neck.top_down(levels({4: (8, 8), 8: (4, 4), 16: (2, 2), 32: (1, 1)}), widths)
     found = neck.bottom_up(found, [8, 16, 32])
